@@ -1,0 +1,55 @@
+"""Errors that reach people: each message is one sentence that says what to do about it."""
+
+from __future__ import annotations
+
+
+class GreenupError(Exception):
+    """Base of every error that Greenup shows to a person.
+
+    The message is one sentence that names the field, the limit and the remedy. It holds no path of the server's
+    own and no traceback.
+    """
+
+
+class InputError(GreenupError):
+    """The request, a file or an option cannot be accepted; nothing was started and nothing was spent.
+
+    Parameters
+    ----------
+    field : str
+        The request field or option at fault, as the caller knows it (``"bbox"``, ``"time"``).
+    message : str
+        One sentence saying what is wrong, the limit, and the remedy.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str]]:
+        """Keep `field` across processes, where the default would pass the message alone."""
+        return type(self), (self.field, str(self))
+
+
+class NoScenesError(InputError):
+    """The index holds no scene for the region, the dates and the products asked for."""
+
+
+class TooLargeError(InputError):
+    """The request exceeds a limit of this server."""
+
+
+class CatalogError(GreenupError):
+    """The scene index cannot be reached, or does not hold what it should."""
+
+
+class ClusterError(GreenupError):
+    """A cluster cannot be reached, started or scaled in time."""
+
+
+class JobError(GreenupError):
+    """A computation that was accepted ended without a result."""
+
+
+class JobCancelledError(JobError):
+    """A computation was withdrawn by those who asked for it."""

@@ -1,0 +1,119 @@
+"""The slim scene record that plans and tasks carry, in place of the index's documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from shapely.geometry.base import BaseGeometry
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grid:
+    """The pixel grid of one raster.
+
+    Attributes
+    ----------
+    crs : str
+        Coordinate reference system as an authority code, such as ``"EPSG:32655"``, or WKT where there is none.
+    shape : tuple of int
+        (rows, columns).
+    transform : tuple of float
+        (a, b, c, d, e, f) of the affine map from (column, row) to (x, y) in units of the CRS.
+    """
+
+    crs: str
+    shape: tuple[int, int]
+    transform: tuple[float, float, float, float, float, float]
+
+    @property
+    def geobox(self) -> GeoBox:
+        """The same grid as an odc-geo GeoBox."""
+        return GeoBox(self.shape, Affine(*self.transform), self.crs)
+
+    @property
+    def resolution(self) -> tuple[float, float]:
+        """Pixel size (y, x) in units of the CRS, both positive."""
+        return abs(self.transform[4]), abs(self.transform[0])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Band:
+    """Where one measurement of one scene is stored.
+
+    Attributes
+    ----------
+    uri : str
+        Absolute address that GDAL can open after datacube's rules (``file://``, ``s3://``, ``https://``).
+    index : int
+        Band number in that file, from 1.
+    grid : Grid
+        The band's own pixel grid; bands of one scene may differ (Sentinel-2).
+    """
+
+    uri: str
+    index: int
+    grid: Grid
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """What a task needs to read one scene, and nothing else.
+
+    Attributes
+    ----------
+    id : str
+        UUID of the ODC dataset document.
+    product : str
+        Name of the ODC product.
+    bands : mapping of str to Band
+        By canonical measurement name, only those that the request's roles name.
+    """
+
+    id: str
+    product: str
+    bands: Mapping[str, Band]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """One ODC dataset document, reduced to what a plan decides by.
+
+    Attributes
+    ----------
+    source : Source
+        What tasks read.
+    platform : str
+        ``eo:platform`` of the document, such as ``"landsat-8"``.
+    time : datetime.datetime
+        Centre of the acquisition as datacube computes it (`Dataset.center_time`), timezone-aware UTC.
+    solar_day : datetime.date
+        Local solar day as `datacube.api.query.solar_day` computes it from the scene's own longitude.
+    footprint : shapely.Polygon or shapely.MultiPolygon
+        Outline of the valid data in the CRS of `crs`.
+    crs : str
+        CRS of `footprint`, the document's own.
+    maturity : str
+        ``dea:dataset_maturity`` (``"final"``, ``"interim"``, ``"nrt"``), empty where the document has none.
+    """
+
+    source: Source
+    platform: str
+    time: datetime
+    solar_day: date
+    footprint: BaseGeometry
+    crs: str
+    maturity: str = ""
+
+    @property
+    def id(self) -> str:
+        """UUID of the ODC dataset document."""
+        return self.source.id
+
+    @property
+    def product(self) -> str:
+        """Name of the ODC product."""
+        return self.source.product

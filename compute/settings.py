@@ -1,0 +1,95 @@
+"""The one reader of the environment: ``GREENUP_*`` variables and a ``.env`` file.
+
+Every number stands here with its unit and its reason. Nothing is read at import: `Settings` is built by the
+composition root (command line, server, notebook) and handed down.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from compute.errors import InputError
+
+MIB = 2**20
+GIB = 2**30
+
+
+def default_home() -> Path:
+    """Return where Greenup keeps its own files when ``GREENUP_HOME`` is unset.
+
+    The embedded Postgres opens every folder above its data to the system user that it runs as when it is started
+    by root. Below root's own home that would expose the home, so root gets a system folder.
+
+    Returns
+    -------
+    pathlib.Path
+        ``/var/lib/greenup`` for root, else ``$XDG_DATA_HOME/greenup`` or ``~/.local/share/greenup``.
+    """
+    if os.geteuid() == 0:
+        return Path("/var/lib/greenup")
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "greenup"
+
+
+class Settings(BaseSettings):
+    """Every setting of Greenup; unset, everything runs embedded on this machine."""
+
+    model_config = SettingsConfigDict(env_prefix="GREENUP_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Field(default_factory=default_home)
+    """Folder of the embedded index, the demo scenes and, later, checkpoints."""
+
+    index_url: SecretStr | None = None
+    """SQLAlchemy URL of an Open Data Cube index; unset, the ODC configuration, else the embedded index."""
+
+    gateway_address: str | None = None
+    """URL of a Dask Gateway; unset, what Dask's own configuration says."""
+
+    workers: Annotated[int, Field(ge=1, le=1000)] = 4
+    """Workers asked of a Gateway cluster when ``--workers`` is not given."""
+
+    max_workers: Annotated[int, Field(ge=1)] = 64
+    """Most workers that one cluster may be scaled to: a guard against a slip of the finger, not a quota."""
+
+    cluster_start_timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    """Longest wait for a scheduler and its first worker: a new cloud node takes minutes, ten mean a fault."""
+
+    chunk_px: Annotated[int, Field(ge=64, le=16384)] = 2048
+    """Target edge of a spatial chunk in pixels: 2048 px keep a task's memory near 100 MB and a scene's
+    windows few; larger chunks reach past the swath, smaller ones multiply reads."""
+
+    max_groups_per_task: Annotated[int, Field(ge=1)] = 64
+    """Most (platform, solar day) groups that one task reads: about a minute of work, so that progress shows
+    and a lost worker costs little."""
+
+    max_result_gib: Annotated[float, Field(gt=0)] = 64.0
+    """Largest result (all seasons, mean and count), in GiB, that a request may ask for."""
+
+    max_scenes: Annotated[int, Field(ge=1)] = 50_000
+    """Most scenes of one request: two decades of four satellites over all of Tasmania are about 20,000."""
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment and the ``.env`` file of the working folder.
+
+    Returns
+    -------
+    Settings
+        The validated, immutable settings.
+
+    Raises
+    ------
+    InputError
+        A variable does not parse or breaks its bound; the sentence names the variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "GREENUP_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise InputError(name, f"The setting {name} is not usable: {first['msg'].rstrip('.')}.") from None

@@ -1,0 +1,1 @@
+"""The face of Greenup: the command line now, the page beside it."""

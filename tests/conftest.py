@@ -1,0 +1,3 @@
+"""Fixtures of all tests, by subject, in tests/fixtures."""
+
+pytest_plugins: list[str] = []
