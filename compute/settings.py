@@ -39,7 +39,9 @@ def default_home() -> Path:
 class Settings(BaseSettings):
     """Every setting of Greenup; unset, everything runs embedded on this machine."""
 
-    model_config = SettingsConfigDict(env_prefix="GREENUP_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="GREENUP_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     home: Path = Field(default_factory=default_home)
     """Folder of the embedded index, the demo scenes and, later, checkpoints."""
@@ -67,6 +69,9 @@ class Settings(BaseSettings):
     """Most (platform, solar day) groups that one task reads: about a minute of work, so that progress shows
     and a lost worker costs little."""
 
+    max_edge_px: Annotated[int, Field(ge=1)] = 200_000
+    """Most pixels along one edge of the output grid: Australia at 30 m is 140,000 px wide."""
+
     max_result_gib: Annotated[float, Field(gt=0)] = 64.0
     """Largest result (all seasons, mean and count), in GiB, that a request may ask for."""
 
@@ -85,10 +90,12 @@ def load_settings() -> Settings:
     Raises
     ------
     InputError
-        A variable does not parse or breaks its bound; the sentence names the variable.
+        A variable does not parse or breaks its bound, and the sentence names it; or ``.env`` is not UTF-8 text.
     """
     try:
         return Settings()
+    except UnicodeDecodeError:
+        raise InputError(".env", "The file .env in the working folder is not UTF-8 text; save it as such.") from None
     except ValidationError as error:
         first = error.errors()[0]
         name = "GREENUP_" + "_".join(str(part) for part in first["loc"]).upper()

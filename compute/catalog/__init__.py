@@ -1,0 +1,34 @@
+"""The scene catalogue: which scenes exist, from an Open Data Cube index, and how they come into it.
+
+Everything here is synchronous, and a catalogue serves one thread at a time: a server calls it in a worker thread
+and lets callers queue. Dask workers never contact it, for a `compute.scenes.Source` names the files themselves.
+
+::
+
+    open_catalog(settings) ─► OdcCatalog.find(product, measurements, region, time) ─► Scenes
+    add_products, add_scenes ─► the same index
+"""
+
+from compute.catalog.add_definitions import add_products
+from compute.catalog.add_documents import AddReport, add_scenes
+from compute.catalog.connect import init_index, open_catalog
+from compute.catalog.embedded import EmbeddedPostgres
+from compute.catalog.odc import OdcCatalog
+from compute.catalog.protocol import Catalog, Extent, ListCatalog
+from compute.catalog.status import IndexStatus, ProductStatus, index_status
+
+__all__ = [
+    "AddReport",
+    "Catalog",
+    "EmbeddedPostgres",
+    "Extent",
+    "IndexStatus",
+    "ListCatalog",
+    "OdcCatalog",
+    "ProductStatus",
+    "add_products",
+    "add_scenes",
+    "index_status",
+    "init_index",
+    "open_catalog",
+]

@@ -1,0 +1,234 @@
+"""Which index to open, and opening it: a URL, the user's own ODC configuration, or an embedded Postgres."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from datacube.cfg import ODCConfig, ODCEnvironment
+from datacube.cfg.exceptions import ConfigException
+from datacube.cfg.opt import psql_url_from_config
+from datacube.index import index_connect
+from datacube.index.abstract import AbstractIndex
+from datacube.index.exceptions import IndexSetupError
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from compute.catalog.embedded import EmbeddedPostgres
+from compute.catalog.odc import Kind, OdcCatalog, refused
+from compute.errors import CatalogError
+from compute.settings import Settings
+
+if TYPE_CHECKING:
+    from compute.catalog.status import IndexStatus
+
+_DRIVERS = ("postgres", "default", "legacy")
+"""The names of datacube's postgres driver."""
+
+_DATABASE_OPTIONS = ("db_iam_authentication", "db_iam_timeout", "db_query_timeout")
+"""What an ODC configuration may say of a database besides its URL and its pool."""
+
+_CONNECT_TIMEOUT_S = 5
+"""A database that takes longer to accept a connection is not there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Place:
+    """Where an index is: how it was found, datacube's configuration of it, and its name for people."""
+
+    kind: Kind
+    environment: ODCEnvironment
+    location: str
+
+
+@contextmanager
+def open_catalog(settings: Settings) -> Iterator[OdcCatalog]:
+    """Open the scene index for the time of a ``with`` block.
+
+    It is the one of ``GREENUP_INDEX_URL``; else the user's own ODC configuration (``ODC_*`` variables or a
+    configuration file, wherever datacube looks for them); else an embedded Postgres under ``GREENUP_HOME``, which
+    is created on first use.
+
+    Parameters
+    ----------
+    settings : Settings
+        `index_url` and `home` are used.
+
+    Yields
+    ------
+    OdcCatalog
+        To be used by one thread at a time.
+
+    Raises
+    ------
+    CatalogError
+        The index cannot be reached, has no tables yet, or needs the ``embedded`` extra.
+    """
+    with _open(settings, create=False) as catalog:
+        yield catalog
+
+
+def init_index(settings: Settings) -> IndexStatus:
+    """Create the tables of the scene index where they are missing.
+
+    Parameters
+    ----------
+    settings : Settings
+        As for `open_catalog`.
+
+    Returns
+    -------
+    IndexStatus
+        Of the index, which existing tables leave as it was.
+
+    Raises
+    ------
+    CatalogError
+        The index cannot be reached, or does not let its tables be created.
+    """
+    from compute.catalog.status import index_status  # noqa: PLC0415 - it opens an index in its turn
+
+    with _open(settings, create=True) as catalog:
+        return index_status(catalog)
+
+
+@contextmanager
+def catalog_of(target: OdcCatalog | Settings) -> Iterator[OdcCatalog]:
+    """Yield an open catalogue as it is, or open the one of some settings.
+
+    Parameters
+    ----------
+    target : OdcCatalog or Settings
+        An open catalogue stays open.
+
+    Yields
+    ------
+    OdcCatalog
+        For the time of the ``with`` block.
+    """
+    if isinstance(target, OdcCatalog):
+        yield target
+    else:
+        with open_catalog(target) as catalog:
+            yield catalog
+
+
+@contextmanager
+def _open(settings: Settings, *, create: bool) -> Iterator[OdcCatalog]:
+    with ExitStack() as stack:
+        place = _configured(settings) or _embedded(settings, stack)
+        if create:
+            _create_tables(place.environment)
+        catalog = OdcCatalog(_connect(place.environment), kind=place.kind, location=place.location)
+        stack.callback(catalog.close)
+        yield catalog
+
+
+def _configured(settings: Settings) -> _Place | None:
+    """Return the index that the settings or the user's own ODC configuration name, if any does."""
+    if settings.index_url is not None:
+        url = _explicit(settings.index_url.get_secret_value())
+        return _Place(kind="url", environment=_environment(url), location=_without_secrets(url))
+    environment = _odc_configuration()
+    if environment is None:
+        return None
+    if environment.index_driver not in _DRIVERS:
+        raise CatalogError(
+            f"The ODC configuration names the index driver {environment.index_driver}, and Greenup reads indexes of "
+            "the driver postgres; set GREENUP_INDEX_URL to one."
+        )
+    url = _explicit(psql_url_from_config(environment))
+    return _Place(kind="odc configuration", environment=_with_url(environment, url), location=_without_secrets(url))
+
+
+def _embedded(settings: Settings, stack: ExitStack) -> _Place:
+    """Start the embedded server until `stack` ends, with its tables."""
+    folder = settings.home / "index"
+    server = EmbeddedPostgres(folder)
+    server.start(prepare=lambda url: _create_tables(_environment(url)))
+    stack.callback(server.stop)
+    return _Place(kind="embedded", environment=_environment(server.url), location=str(folder))
+
+
+def _explicit(text: str) -> URL:
+    """Return a database URL with the driver written out, for what SQLAlchemy takes as the default varies."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise CatalogError("The index needs a URL such as postgresql://user@host:5432/database.") from None
+    if url.drivername.partition("+")[0] not in ("postgresql", "postgres"):
+        raise CatalogError(f"The index is a postgresql:// database, and its URL starts with {url.drivername}://.")
+    driver = url.drivername.partition("+")[2] or "psycopg2"
+    timeout = {"connect_timeout": str(_CONNECT_TIMEOUT_S)}
+    return url.set(drivername=f"postgresql+{driver}", query={**timeout, **url.query})
+
+
+def _without_secrets(url: URL) -> str:
+    """Return a URL for people: its query may hold a password too."""
+    return URL.create("postgresql", url.username, None, url.host, url.port, url.database).render_as_string()
+
+
+def _environment(url: URL, **options: Any) -> ODCEnvironment:
+    text = url.render_as_string(hide_password=False)
+    return ODCConfig(raw_dict={"default": {"index_driver": "postgres", **options, "db_url": text}})["default"]
+
+
+def _with_url(environment: ODCEnvironment, url: URL) -> ODCEnvironment:
+    """Return a user's own configuration with another URL."""
+    kept = {name: getattr(environment, name, None) for name in _DATABASE_OPTIONS}
+    return _environment(url, **{name: value for name, value in kept.items() if value is not None})
+
+
+def _odc_configuration() -> ODCEnvironment | None:
+    """Return the environment that datacube itself would open, None where nothing at all configures one."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No configuration file found", UserWarning)
+        try:
+            configuration = ODCConfig()
+            environment = configuration[None]
+            _ = environment.index_driver  # reads every option, which is when variables are looked up
+        except (ConfigException, OSError, ValueError) as error:
+            raise CatalogError(
+                f"The ODC configuration of this user cannot be read ({_first_line(error)}); correct it, or set "
+                "GREENUP_INDEX_URL."
+            ) from error
+    return None if configuration.is_default and not environment._env_overrides_applied else environment
+
+
+def _connect(environment: ODCEnvironment) -> AbstractIndex:
+    """Connect to an index that has its tables."""
+    try:
+        return index_connect(environment, application_name="greenup")
+    except DBAPIError as error:
+        raise _unreachable(error) from None
+    except IndexSetupError as error:
+        if "schema" in str(error):
+            raise CatalogError("The scene index has no tables yet; create them with `greenup index init`.") from None
+        raise CatalogError(f"The scene index cannot be opened: {_first_line(error).rstrip('.')}.") from None
+
+
+def _create_tables(environment: ODCEnvironment) -> None:
+    """Create the tables and the standard metadata types of an index where they are missing."""
+    index = index_connect(environment, application_name="greenup", validate_connection=False)
+    try:
+        # Without the roles of datacube's own, its postgres driver cannot add products.
+        index.init_db(with_default_types=True, with_permissions=True)
+    except DBAPIError as error:
+        raise _unreachable(error) from None
+    finally:
+        index.close()
+
+
+def _unreachable(error: DBAPIError) -> CatalogError:
+    """Return why no connection came about: the reason without the address, which may be nobody's business."""
+    reason = _first_line(error.orig).rpartition("failed: ")[2]
+    if not isinstance(error, OperationalError) or not reason:
+        return refused(error)
+    return CatalogError(f"The scene index cannot be reached ({reason}); see that its database runs.")
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,114 @@
+"""Reading dataset documents from files, folders, globs and streams."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any
+
+import yaml
+from datacube.utils.documents import NoDatesSafeLoader
+
+FOLDER_PATTERN = "*.odc-metadata.yaml"
+"""What a document is called that datacube's own tools write; other files are taken when they are named."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """One document, or why there is none.
+
+    Attributes
+    ----------
+    name : str
+        The file as it was named, with the number of the document in a file of several.
+    path : pathlib.Path
+        The file.
+    content : object
+        What was parsed; None where `problem` says why not.
+    problem : str
+        One sentence, empty where the document was read.
+    """
+
+    name: str
+    path: Path
+    content: Any = None
+    problem: str = ""
+
+
+def expand(paths: Sequence[Path | str]) -> list[Path]:
+    """Return the files that some paths name.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path or str
+        Files, folders (searched to any depth for `FOLDER_PATTERN`) and glob patterns, ``**`` included.
+
+    Returns
+    -------
+    list of pathlib.Path
+        In the order named, a folder's or a pattern's own sorted; a path that names nothing stands for itself.
+    """
+    return list(dict.fromkeys(file for path in paths for file in _files(str(path))))
+
+
+def read(path: Path) -> Iterator[Found]:
+    """Read the documents of one file, one at a time.
+
+    Dates stay text, as they will be in the index.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        JSON (one document) or YAML (any number).
+
+    Yields
+    ------
+    Found
+        Each document; the last one has a `problem` where the file cannot be read, or not to its end.
+    """
+    number = 0
+    try:
+        for number, content in enumerate(_parse(path), start=1):
+            if content is not None:
+                yield Found(name=_numbered(path, number), path=path, content=content)
+    except OSError:
+        reason = "is a folder without " + FOLDER_PATTERN if path.is_dir() else "cannot be read or does not exist"
+        yield Found(name=str(path), path=path, problem=f"The file {reason}.")
+    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        name = _numbered(path, number + 1)
+        yield Found(name=name, path=path, problem=f"The file is not valid {_format(path)}{_where(error)}.")
+
+
+def _files(path: str) -> list[Path]:
+    if has_magic(path) and not Path(path).exists():
+        matches = sorted(glob(path, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        return [Path(file) for file in matches] or [Path(path)]
+    if Path(path).is_dir():
+        return sorted(Path(path).rglob(FOLDER_PATTERN)) or [Path(path)]
+    return [Path(path)]
+
+
+def _parse(path: Path) -> Iterator[Any]:
+    text = path.read_text(encoding="utf-8")
+    if _format(path) == "JSON":
+        yield json.loads(text)
+    else:
+        yield from yaml.load_all(text, Loader=NoDatesSafeLoader)
+
+
+def _format(path: Path) -> str:
+    return "JSON" if path.suffix.lower() == ".json" else "YAML"
+
+
+def _numbered(path: Path, number: int) -> str:
+    return str(path) if number == 1 else f"{path} (document {number})"
+
+
+def _where(error: Exception) -> str:
+    """Return the line at which parsing ended, as far as it is known."""
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark is not None else getattr(error, "lineno", None)
+    return "" if line is None else f" at line {line}"

@@ -1,0 +1,82 @@
+"""What an index holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from compute.catalog.connect import catalog_of
+from compute.catalog.odc import Kind, OdcCatalog
+from compute.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProductStatus:
+    """One product of an index.
+
+    Attributes
+    ----------
+    name : str
+        Product name.
+    scenes : int
+        Active scenes.
+    first, last : datetime.date or None
+        Days (UTC) of the first and the last acquisition; None without scenes.
+    """
+
+    name: str
+    scenes: int
+    first: date | None
+    last: date | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexStatus:
+    """An index and its products.
+
+    Attributes
+    ----------
+    kind : {"embedded", "url", "odc configuration"}
+        How the index was found.
+    location : str
+        Folder or address, never with a password.
+    products : tuple of ProductStatus
+        By name.
+    """
+
+    kind: Kind
+    location: str
+    products: tuple[ProductStatus, ...]
+
+
+def index_status(target: OdcCatalog | Settings) -> IndexStatus:
+    """Return what an index holds.
+
+    Parameters
+    ----------
+    target : OdcCatalog or Settings
+        An open catalogue, or the settings to open one with.
+
+    Returns
+    -------
+    IndexStatus
+        Counted now.
+
+    Raises
+    ------
+    CatalogError
+        The index cannot be reached, or has no tables yet.
+    """
+    with catalog_of(target) as catalog:
+        products = tuple(_product_status(catalog, name) for name in catalog.products())
+        return IndexStatus(kind=catalog.kind, location=catalog.location, products=products)
+
+
+def _product_status(catalog: OdcCatalog, name: str) -> ProductStatus:
+    days = [time for _, time in catalog.spans(name)]
+    return ProductStatus(
+        name=name,
+        scenes=catalog.count(name),
+        first=min((first for first, _ in days), default=None),
+        last=max((last for _, last in days), default=None),
+    )

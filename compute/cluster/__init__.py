@@ -1,0 +1,28 @@
+"""Local, Gateway or an existing scheduler, behind one asynchronous interface.
+
+Everything here is a coroutine, because the synchronous Gateway client can wait on its own event loop for ever when
+the garbage collector closes it. Every wait has a bound; what was started is stopped again, also when the caller
+fails or is cancelled.
+"""
+
+from compute.cluster.connection import Connection, WarmUp
+from compute.cluster.gateway import RunningCluster, gateway_options, list_gateway_clusters, stop_gateway_cluster
+from compute.cluster.opening import open_cluster
+from compute.cluster.options import ClusterOption
+from compute.cluster.spec import ClusterSpec, parse_cluster
+from compute.cluster.stages import OnStage, Stage
+
+__all__ = [
+    "ClusterOption",
+    "ClusterSpec",
+    "Connection",
+    "OnStage",
+    "RunningCluster",
+    "Stage",
+    "WarmUp",
+    "gateway_options",
+    "list_gateway_clusters",
+    "open_cluster",
+    "parse_cluster",
+    "stop_gateway_cluster",
+]

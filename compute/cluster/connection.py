@@ -1,0 +1,225 @@
+"""A cluster that can be used: its client, its size, and how to change it."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import Client
+from distributed.versions import VersionMismatchWarning
+
+from compute.cluster.spec import ClusterSpec
+from compute.cluster.waiting import bounded, to_the_end
+from compute.errors import ClusterError, InputError
+from compute.settings import Settings
+
+# The scheduler runs already; only its host may be slow or gone.
+_CONNECT_S = 30.0
+_ANSWER_S = 2.0
+_CLOSE_S = 10.0
+
+Scale = Callable[[int], Awaitable[int]]
+WarmUp = Callable[[], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A running scheduler, as its kind of cluster describes it.
+
+    Attributes
+    ----------
+    address : str
+        Where the scheduler listens; of a Gateway cluster it holds the name, which opens every door.
+    name : str
+        What people call the cluster; never the whole name of a Gateway cluster.
+    security : distributed.security.Security or None
+        TLS credentials.
+    direct : bool
+        Whether this process reaches the workers without the scheduler.
+    scale : callable or None
+        Asks for a number of workers and returns how many the cluster allows; None where it has a size of its own.
+    workers : int
+        Workers to have when the request names no number.
+    """
+
+    address: str
+    name: str
+    security: Any = None
+    direct: bool = False
+    scale: Scale | None = None
+    workers: int = 1
+
+
+class Connection:
+    """An open cluster.
+
+    Attributes
+    ----------
+    client : distributed.Client
+        Asynchronous, and nobody's default: results of two visitors never meet by accident.
+    spec : ClusterSpec
+        What was asked for.
+    name : str
+        What people call the cluster.
+    version_notes : list of str
+        Differences of software that are tolerated, one clause each.
+    """
+
+    def __init__(self, *, client: Any, spec: ClusterSpec, endpoint: Endpoint, max_workers: int) -> None:
+        # Not annotated as a Client, whose annotations say what its methods return when they block.
+        self.client: Any = client
+        self.spec = spec
+        self.name = endpoint.name
+        self.version_notes: list[str] = []
+        self._scale = endpoint.scale
+        self._max_workers = max_workers
+
+    @property
+    def workers(self) -> int:
+        """Workers there are, as the scheduler said at most two seconds ago."""
+        return self._total("n_workers")
+
+    @property
+    def threads(self) -> int:
+        """Threads of all workers: tasks that run at once."""
+        return self._total("total_threads")
+
+    @property
+    def memory_bytes(self) -> int:
+        """Sum of the workers' memory limits, in bytes; 0 when they have none."""
+        return self._total("total_memory")
+
+    def _total(self, key: str) -> int:
+        return int(self.client.scheduler_info().get(key) or 0)
+
+    async def scale(self, n: int) -> int:
+        """Ask for a number of workers; they come and go while work goes on.
+
+        Parameters
+        ----------
+        n : int
+            Workers to have, at least 1.
+
+        Returns
+        -------
+        int
+            Workers that the cluster will have: fewer than `n` where the Gateway allows no more.
+
+        Raises
+        ------
+        InputError
+            `n` is below 1 or above ``GREENUP_MAX_WORKERS``, or the cluster has a size of its own.
+        ClusterError
+            The cluster cannot be reached.
+        """
+        if not 1 <= n <= self._max_workers:
+            raise InputError("workers", f"The number of workers must be from 1 to {self._max_workers}, not {n}.")
+        if self._scale is None:
+            raise InputError("workers", f"The {self.name} has a size of its own; add workers where it was started.")
+        return await self._scale(n)
+
+    async def wait_for_workers(self, n: int, timeout_s: float) -> None:
+        """Wait until at least `n` workers are there.
+
+        Parameters
+        ----------
+        n : int
+            Workers to wait for, at least 1.
+        timeout_s : float
+            Longest wait, in seconds.
+
+        Raises
+        ------
+        ClusterError
+            Fewer came in time, or the scheduler was lost.
+        """
+        async with bounded(timeout_s + _ANSWER_S, "workers were waited for"):
+            ready = await self.ready(n, timeout_s)
+        if ready < n:
+            raise ClusterError(
+                f"{ready} of {n} workers were ready within {timeout_s:g} s; "
+                "the cluster may be out of room, so ask for fewer or try again later."
+            )
+
+    async def ready(self, n: int, within_s: float) -> int:
+        """Return how many workers there are, as soon as there are `n` and after `within_s` seconds at the latest."""
+        async with bounded(within_s + _CONNECT_S, "workers were waited for"):
+            with suppress(TimeoutError):
+                await self.client.wait_for_workers(n, timeout=within_s)
+        return self.workers
+
+    async def warm_up(self, function: WarmUp, timeout_s: float) -> None:
+        """Run a function once on every worker, so that the first real task need not import and compile.
+
+        Parameters
+        ----------
+        function : callable
+            Module-level and without arguments.
+        timeout_s : float
+            Longest wait, in seconds. Warming up is a kindness: work may start when it ran out.
+
+        Raises
+        ------
+        ClusterError
+            The function failed on a worker, so real tasks would, too.
+        """
+        async with bounded(_CONNECT_S, "its workers were listed"):
+            addresses = list((await self.client.scheduler.identity(n_workers=-1))["workers"])
+        # Tasks rather than `Client.run`, which would hold the workers' event loops while they import.
+        futures = [self.client.submit(function, workers=[address], pure=False) for address in addresses]
+        errors: list[BaseException] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                errors = [error for future in futures if (error := await future.exception())]
+        if errors:
+            raise ClusterError(
+                f"{len(errors)} of {len(futures)} workers could not load the engine ({type(errors[0]).__name__}); "
+                "use one environment or container image for both sides."
+            )
+
+
+@asynccontextmanager
+async def connect(endpoint: Endpoint, spec: ClusterSpec, settings: Settings) -> AsyncIterator[Connection]:
+    """Connect a client to a running scheduler, and disconnect it at the end.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+        The scheduler.
+    spec : ClusterSpec
+        What was asked for.
+    settings : Settings
+        With the most workers and the longest wait.
+
+    Yields
+    ------
+    Connection
+        With whatever workers there are.
+
+    Raises
+    ------
+    ClusterError
+        The scheduler cannot be reached in time.
+    """
+    # The differences are checked and said in our own words; this one is written to standard error as a table.
+    warnings.filterwarnings("ignore", category=VersionMismatchWarning)
+    seconds = min(_CONNECT_S, settings.cluster_start_timeout_s)
+    client: Any = Client(
+        endpoint.address,
+        security=endpoint.security,
+        direct_to_workers=endpoint.direct,
+        asynchronous=True,
+        set_as_default=False,
+        timeout=seconds,
+    )
+    try:
+        async with bounded(seconds, "it was connected to"):
+            await client
+        yield Connection(client=client, spec=spec, endpoint=endpoint, max_workers=settings.max_workers)
+    finally:
+        with suppress(TimeoutError, OSError):
+            await to_the_end(client.close(_CLOSE_S))

@@ -1,0 +1,256 @@
+"""Clusters of a Dask Gateway: the only user of dask_gateway.
+
+Works with the `Gateway` client's plain requests instead of its `GatewayCluster`, which cannot be bounded in time,
+cannot say how far the start has come, and loses track of a cluster when its start is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
+
+import aiohttp
+import dask
+from dask_gateway import Gateway, GatewayClusterError, GatewayServerError
+
+from compute.cluster.connection import Endpoint
+from compute.cluster.options import ClusterOption, choose, describe, with_configured_defaults
+from compute.cluster.spec import ClusterSpec
+from compute.cluster.stages import Stages
+from compute.cluster.waiting import to_the_end
+from compute.errors import ClusterError, InputError
+from compute.settings import Settings
+
+T = TypeVar("T")
+
+# The Gateway answers in milliseconds; a busy one forwards to a scheduler and retries for a few seconds.
+_ANSWER_S = 30.0
+_POLL_S = 0.25
+_LIMIT = re.compile(r"limit of (\d+) workers")
+
+_ELSEWHERE = "What answered is not a Dask Gateway; check GREENUP_GATEWAY_ADDRESS."
+_NO_LOGIN = "The Dask Gateway refused the login; sign in again, or check gateway.auth in Dask's configuration."
+_GONE = "The Dask Gateway has no such cluster any more; open another."
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningCluster:
+    """A cluster of this user at the Gateway.
+
+    Attributes
+    ----------
+    name : str
+        The full name. Whoever knows it can see the cluster's dashboards without a login: not for logs and pages.
+    short_name : str
+        What people are shown; ``gateway:SHORT_NAME`` finds the cluster, too.
+    status : str
+        ``"pending"`` or ``"running"``.
+    started : datetime.datetime
+        When it was asked for, in UTC.
+    """
+
+    name: str = field(repr=False)
+    short_name: str
+    status: str
+    started: datetime
+
+
+async def list_gateway_clusters(settings: Settings) -> list[RunningCluster]:
+    """List this user's clusters that start or run.
+
+    Raises
+    ------
+    ClusterError
+        The Gateway cannot be reached, or refuses the login.
+    """
+    async with _gateway(settings) as gateway:
+        reports = await _ask(gateway.list_clusters())
+    return [
+        RunningCluster(
+            name=report.name,
+            short_name=_short_name(report.name),
+            status=report.status.name.lower(),
+            started=report.start_time.astimezone(UTC),
+        )
+        for report in reports
+    ]
+
+
+async def gateway_options(settings: Settings) -> list[ClusterOption]:
+    """List the options that a new cluster can be given.
+
+    Raises
+    ------
+    ClusterError
+        The Gateway cannot be reached, or refuses the login.
+    """
+    async with _gateway(settings) as gateway:
+        return describe(await _options(gateway))
+
+
+async def stop_gateway_cluster(settings: Settings, name: str) -> None:
+    """Stop a cluster, whoever uses it.
+
+    Parameters
+    ----------
+    settings : Settings
+        With the Gateway's address.
+    name : str
+        Full or short name.
+
+    Raises
+    ------
+    ClusterError
+        No such cluster runs, or the Gateway cannot be reached.
+    """
+    async with _gateway(settings) as gateway:
+        await _ask(gateway.stop_cluster(await _find(gateway, name)), _GONE)
+
+
+@asynccontextmanager
+async def gateway_scheduler(spec: ClusterSpec, settings: Settings, stages: Stages) -> AsyncIterator[Endpoint]:
+    """Start a cluster, or find the one that is named; stop at the end only what was started here.
+
+    Parameters
+    ----------
+    spec : ClusterSpec
+        Of kind ``"gateway"``.
+    settings : Settings
+        With the Gateway's address and the longest wait for a scheduler.
+    stages : Stages
+        Told of each step.
+
+    Yields
+    ------
+    Endpoint
+        The running scheduler, with whatever workers it has.
+
+    Raises
+    ------
+    InputError
+        A cluster option is unknown or has a value that the Gateway does not take; nothing was started.
+    ClusterError
+        The Gateway cannot be reached, or the scheduler did not start.
+    """
+    async with _gateway(settings) as gateway:
+        if spec.name:
+            name = await _find(gateway, spec.name)
+            yield await _running(gateway, name, settings, stages)
+            return
+        options = choose(await _options(gateway), spec.options)
+        stages.report("starting scheduler", "The Gateway is asked for a cluster.")
+        async with _started(gateway, options) as name:
+            yield await _running(gateway, name, settings, stages)
+
+
+@asynccontextmanager
+async def _gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    address = settings.gateway_address or dask.config.get("gateway.address", None)
+    if not address:
+        raise InputError("cluster", "No Dask Gateway is configured; set GREENUP_GATEWAY_ADDRESS to its URL.")
+    try:
+        gateway = Gateway(address=settings.gateway_address, asynchronous=True)
+    except (ValueError, TypeError, KeyError, ImportError):
+        raise ClusterError(
+            "The Dask Gateway settings are not usable; check gateway.address and gateway.auth in Dask's configuration."
+        ) from None
+    async with gateway:
+        yield gateway
+
+
+async def _ask(request: Awaitable[T], refused: str = _ELSEWHERE) -> T:
+    """Await an answer of the Gateway within its bound; each way to fail has its sentence."""
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            return await request
+    except (aiohttp.ClientError, OSError, GatewayServerError) as error:
+        raise ClusterError(_sentence(error)) from None
+    except (ValueError, GatewayClusterError) as error:
+        raise ClusterError(refused.format(str(error).rstrip("."))) from None
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"The Dask Gateway did not answer within {_ANSWER_S:g} s; try again later."
+    if isinstance(error, aiohttp.ClientResponseError):
+        return _NO_LOGIN if error.status in (401, 403) else _ELSEWHERE
+    if isinstance(error, GatewayServerError):
+        return "The Dask Gateway failed inside; its administrator finds the reason in its log."
+    return "The Dask Gateway cannot be reached; check GREENUP_GATEWAY_ADDRESS and that the Gateway runs."
+
+
+async def _options(gateway: Gateway) -> Any:
+    return with_configured_defaults(await _ask(gateway.cluster_options(use_local_defaults=False)))
+
+
+async def _find(gateway: Gateway, wanted: str) -> str:
+    names = [report.name for report in await _ask(gateway.list_clusters())]
+    matches = [name for name in names if wanted in (name, _short_name(name))]
+    if len(matches) == 1:
+        return str(matches[0])
+    running = ", ".join(map(_short_name, names)) or "none"
+    raise ClusterError(f"No cluster of that name runs at the Gateway; running: {running}.")
+
+
+def _short_name(name: str) -> str:
+    # Kubernetes Gateways put their namespace before a dot; the random part says which cluster it is.
+    return name.rpartition(".")[2][:8]
+
+
+@asynccontextmanager
+async def _started(gateway: Gateway, options: Any) -> AsyncIterator[str]:
+    submission = asyncio.ensure_future(_ask(gateway.submit(options), "The Dask Gateway did not start a cluster: {}."))
+    try:
+        yield await to_the_end(submission)
+    finally:
+        # Also when cancelled before the name came back: the Gateway may have started a cluster by then.
+        if submission.done() and not submission.cancelled() and submission.exception() is None:
+            await to_the_end(_stop(gateway, submission.result()))
+
+
+async def _stop(gateway: Gateway, name: str) -> None:
+    try:
+        await _ask(gateway.stop_cluster(name), _GONE)
+    except ClusterError as error:
+        _log.warning("Cluster %s could not be stopped and may still cost money: %s", _short_name(name), error)
+
+
+async def _running(gateway: Gateway, name: str, settings: Settings, stages: Stages) -> Endpoint:
+    """Wait for the scheduler."""
+    report = await _ask(gateway.get_cluster(name), _GONE)
+    while report.status.name == "PENDING":
+        if stages.seconds > settings.cluster_start_timeout_s:
+            raise ClusterError(
+                f"The scheduler did not start within {settings.cluster_start_timeout_s:g} s; the Gateway may be out "
+                "of room, so try again later or ask its administrator."
+            )
+        stages.report("starting scheduler", "The Gateway is starting the scheduler.")
+        await asyncio.sleep(_POLL_S)
+        report = await _ask(gateway.get_cluster(name), _GONE)
+    if report.status.name != "RUNNING":
+        raise ClusterError("The Gateway could not start the scheduler; its administrator finds the reason in its log.")
+    return Endpoint(
+        address=report.scheduler_address,
+        name=f"Gateway cluster {_short_name(name)}",
+        security=report.security,
+        scale=partial(_scale, gateway, name),
+        workers=settings.workers,
+    )
+
+
+async def _scale(gateway: Gateway, name: str, n: int) -> int:
+    """Ask for `n` workers and return how many the Gateway allows."""
+    # `Gateway.scale_cluster` tells of the limit by a warning, which belongs to the process and not to this call.
+    request = gateway._request("POST", f"{gateway.address}/api/v1/clusters/{name}/scale", json={"count": n})
+    answer = await _ask((await _ask(request, _GONE)).json())
+    limit = _LIMIT.search(answer.get("msg") or "")
+    return int(limit[1]) if limit else n

@@ -1,0 +1,99 @@
+"""A cluster of worker processes on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from math import ceil
+from typing import Any
+
+import dask
+from dask.system import CPU_COUNT
+from distributed import LocalCluster
+from distributed.deploy.utils import nprocesses_nthreads
+from distributed.system import MEMORY_LIMIT
+
+from compute.cluster.connection import Endpoint
+from compute.cluster.spec import ClusterSpec
+from compute.cluster.waiting import to_the_end
+from compute.errors import ClusterError
+
+# A worker runs one task in each of its threads; libraries that thread inside a task would only get in each other's way.
+_ONE_THREAD_EACH = {"NUMBA_NUM_THREADS": "1", "GDAL_NUM_THREADS": "1"}
+
+# A terminal interrupts the whole group of processes; workers are stopped in order by this one, not by the keyboard.
+# What fails in a task comes back as its exception, so the workers need not show its traceback on the terminal as well.
+_PRELOAD = """
+import logging, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+for name in ("distributed", "datacube"):
+    logging.getLogger(name).setLevel(logging.CRITICAL)
+"""
+
+
+@asynccontextmanager
+async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
+    """Run a scheduler in this process and workers beside it, until the body ends.
+
+    Processes, threads and memory follow the CPUs and the memory that this process may use, cgroup limits included,
+    as `dask.system` finds them; workers that are added later get the same share each, on top.
+
+    Parameters
+    ----------
+    spec : ClusterSpec
+        Of kind ``"local"``.
+
+    Yields
+    ------
+    Endpoint
+        The scheduler, with no worker yet.
+    """
+    workers, threads = (spec.workers, ceil(CPU_COUNT / spec.workers)) if spec.workers else nprocesses_nthreads()
+    scratch = tempfile.mkdtemp(prefix="greenup-", dir=dask.config.get("temporary-directory"))
+    cluster: Any = LocalCluster(
+        asynchronous=True,
+        processes=True,
+        host="127.0.0.1",
+        protocol="tcp",
+        n_workers=0,
+        threads_per_worker=threads,
+        memory_limit=MEMORY_LIMIT // workers,
+        local_directory=scratch,
+        env=_ONE_THREAD_EACH,
+        preload=[*dask.config.get("distributed.worker.preload"), _PRELOAD],
+        # Without an address the scheduler would ask for port 8787, and warn where it is taken.
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        silence_logs=logging.ERROR,
+    )
+
+    async def scale(n: int) -> int:
+        cluster.scale(n)
+        return n
+
+    try:
+        await _start(cluster)
+        # Reached by address like any other, and directly, since a tile need not pass through the scheduler.
+        yield Endpoint(
+            address=cluster.scheduler_address, name="local cluster", direct=True, scale=scale, workers=workers
+        )
+    finally:
+        await to_the_end(_stop(cluster, scratch))
+
+
+async def _start(cluster: Any) -> None:
+    try:
+        await to_the_end(cluster)
+    except RuntimeError:
+        raise ClusterError(
+            "No scheduler could be started on this machine; check that it has a free port on 127.0.0.1."
+        ) from None
+
+
+async def _stop(cluster: Any, scratch: str) -> None:
+    await cluster.close()
+    await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)

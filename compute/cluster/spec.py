@@ -1,0 +1,116 @@
+"""Which cluster a person asks for: ``--cluster``, ``--workers`` and ``--cluster-option`` as one record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from compute.errors import InputError
+
+_FORMS = "local, gateway, gateway:NAME or tcp://HOST:PORT"
+# A name becomes part of a URL path of the Gateway; these are the characters of the names that Gateways give.
+_GATEWAY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterSpec:
+    """The cluster to open.
+
+    Attributes
+    ----------
+    kind : {"local", "gateway", "tcp"}
+        Processes of this machine, a cluster of a Dask Gateway, or a scheduler that runs already.
+    name : str or None
+        Gateway cluster to reuse: its full name or its short one; None starts a new one.
+    address : str or None
+        ``tcp://HOST:PORT`` of the scheduler, for kind ``"tcp"`` only.
+    workers : int or None
+        Workers to have: started on ``"local"`` and ``"gateway"``, waited for on ``"tcp"``. None leaves the number
+        to the machine, to the settings, or to whoever runs the scheduler.
+    options : mapping of str to str
+        Cluster options of a new Gateway cluster, as they were written.
+    """
+
+    kind: Literal["local", "gateway", "tcp"]
+    name: str | None = field(default=None, repr=False)
+    address: str | None = None
+    workers: int | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_cluster(text: str, *, workers: int | None = None, options: Sequence[str] = ()) -> ClusterSpec:
+    """Read the cluster options of the command line.
+
+    Parameters
+    ----------
+    text : str
+        ``local``, ``gateway``, ``gateway:NAME`` or ``tcp://HOST:PORT``.
+    workers : int, optional
+        Number of workers, at least 1.
+    options : sequence of str, optional
+        ``KEY=VALUE`` each; only a new Gateway cluster has options.
+
+    Returns
+    -------
+    ClusterSpec
+        The same as a record.
+
+    Raises
+    ------
+    InputError
+        Any of the three is malformed, or does not go with the others; its field is ``"cluster"``, ``"workers"``
+        or ``"cluster-option"``.
+    """
+    if workers is not None and workers < 1:
+        raise InputError("workers", f"The number of workers must be at least 1, not {workers}.")
+    kind, name, address = _kind(text.strip())
+    if options and (kind != "gateway" or name):
+        raise InputError("cluster-option", "Cluster options go with a new Gateway cluster only: use --cluster gateway.")
+    return ClusterSpec(kind=kind, name=name, address=address, workers=workers, options=_pairs(options))
+
+
+def _kind(text: str) -> tuple[Literal["local", "gateway", "tcp"], str | None, str | None]:
+    if text == "local":
+        return "local", None, None
+    if text == "gateway":
+        return "gateway", None, None
+    if text.startswith("gateway:"):
+        return "gateway", _gateway_name(text.removeprefix("gateway:")), None
+    if text.startswith("tcp://"):
+        return "tcp", None, _scheduler_address(text)
+    raise InputError("cluster", f"The cluster {text[:80]!r} is not known; give {_FORMS}.")
+
+
+def _gateway_name(name: str) -> str:
+    if _GATEWAY_NAME.fullmatch(name):
+        return name
+    raise InputError("cluster", "The name after gateway: may hold letters, digits, dots, hyphens and underscores only.")
+
+
+def _scheduler_address(text: str) -> str:
+    refusal = InputError("cluster", f"The scheduler address {text[:80]!r} is not of the form tcp://HOST:PORT.")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise refusal from None
+    host = parts.hostname or ""
+    netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if not host or not port or re.search(r"\s", host) or text.lower() != f"tcp://{netloc}":
+        raise refusal
+    return f"tcp://{netloc}"
+
+
+def _pairs(options: Sequence[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals or not key.strip():
+            raise InputError("cluster-option", f"The cluster option {option[:80]!r} is not of the form KEY=VALUE.")
+        if key.strip() in pairs:
+            raise InputError("cluster-option", f"The cluster option {key.strip()[:80]} is given twice; give it once.")
+        pairs[key.strip()] = value.strip()
+    return pairs

@@ -1,0 +1,61 @@
+"""What a person is told while a cluster starts, which can take minutes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step on the way to a cluster that is ready.
+
+    Attributes
+    ----------
+    name : str
+        ``"connecting"``, ``"starting scheduler"``, ``"starting workers"``, ``"checking versions"``,
+        ``"warming up"`` or ``"ready"``, in this order; a kind of cluster may lack some.
+    detail : str
+        The step as a sentence for people, such as "2 of 4 workers are ready.".
+    done, total : int or None
+        The step's progress, in workers; None where it has none.
+    seconds : float
+        Time since opening began, in seconds.
+    """
+
+    name: str
+    detail: str
+    done: int | None = None
+    total: int | None = None
+    seconds: float
+
+
+OnStage = Callable[[Stage], None]
+
+
+class Stages:
+    """Reports each change once to whoever listens.
+
+    Parameters
+    ----------
+    on_stage : callable or None
+        Called on the event loop with each new `Stage`; it must not block.
+    """
+
+    def __init__(self, on_stage: OnStage | None) -> None:
+        self._on_stage = on_stage
+        self._began = time.monotonic()
+        self._last: tuple[str, str] | None = None
+
+    def report(self, name: str, detail: str, *, done: int | None = None, total: int | None = None) -> None:
+        """Tell the listener where opening stands, unless it was told just that."""
+        if self._on_stage is None or self._last == (name, detail):
+            return
+        self._last = (name, detail)
+        self._on_stage(Stage(name=name, detail=detail, done=done, total=total, seconds=self.seconds))
+
+    @property
+    def seconds(self) -> float:
+        """Time since opening began, in seconds."""
+        return time.monotonic() - self._began

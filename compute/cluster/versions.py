@@ -1,0 +1,117 @@
+"""Whether client, scheduler and workers run the same software.
+
+Tasks travel as pickles: across versions they fail deep inside a task, or not at all and mean something else. So a
+difference that matters is refused before anything is submitted, and the others are named.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from compute.cluster.waiting import bounded
+from compute.errors import ClusterError
+
+_DECISIVE = ("greenup", "python", "dask", "distributed", "cloudpickle", "numpy")
+_NAMED = ("msgpack", "numba", "xarray", "datacube", "odc-geo", "rasterio")
+# Patch releases of these keep pickles and results; the other decisive ones promise nothing across releases.
+_BY_MINOR = ("python", "numpy")
+
+# A worker answers from its event loop, which an import or a large transfer may hold for seconds.
+_ANSWER_S = 60.0
+_REMEDY = "use one environment or container image for both sides"
+
+
+async def check_versions(client: Any) -> list[str]:
+    """Refuse a cluster whose software differs from this process's where it matters.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Asynchronous and connected, with at least one worker.
+
+    Returns
+    -------
+    list of str
+        Differences that are tolerated, one clause each.
+
+    Raises
+    ------
+    ClusterError
+        Greenup is missing on the scheduler or a worker, or a decisive package differs.
+    """
+    async with bounded(_ANSWER_S, "its versions were checked"):
+        lacking = await _without_greenup(client)
+        versions = await client.get_versions(packages=[*_DECISIVE, *_NAMED])
+    if lacking:
+        raise ClusterError(f"Greenup is not installed on {' and '.join(lacking)}; {_REMEDY}.")
+    refusals, notes = compare_versions(versions)
+    if refusals:
+        raise ClusterError(f"The cluster runs other software: {', '.join(refusals)}; {_REMEDY}.")
+    return notes
+
+
+async def _without_greenup(client: Any) -> list[str]:
+    """Name those who cannot import this package; the probe itself is plain standard library, so it arrives."""
+    probe = (pkgutil.resolve_name, "compute:__name__")
+    lacking = []
+    try:
+        await client.run_on_scheduler(*probe)
+    except ImportError:
+        lacking.append("the scheduler")
+    answers = await client.run(*probe, on_error="return")
+    without = sum(isinstance(answer, ImportError) for answer in answers.values())
+    if without:
+        lacking.append(f"{without} of {len(answers)} workers")
+    return lacking
+
+
+def compare_versions(versions: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Compare what `distributed.Client.get_versions` returned.
+
+    Parameters
+    ----------
+    versions : mapping
+        With ``"client"``, ``"scheduler"`` and ``"workers"`` (by address), each with its ``"packages"``.
+
+    Returns
+    -------
+    refusals, notes : list of str
+        A clause for each package that differs, such as "dask is 2026.8.0 here but 2026.7.1 on the scheduler":
+        those that decide, and those that are tolerated.
+    """
+    here = versions["client"]["packages"]
+    scheduler = versions["scheduler"]["packages"]
+    workers = [worker["packages"] for worker in versions["workers"].values()]
+    refusals: list[str] = []
+    notes: list[str] = []
+    for package in (*_DECISIVE, *_NAMED):
+        ours, theirs = here.get(package), [side.get(package) for side in (scheduler, *workers)]
+        if all(version == ours for version in theirs):
+            continue
+        decides = package in _DECISIVE and any(_line(package, v) != _line(package, ours) for v in theirs)
+        (refusals if decides else notes).append(_clause(package, ours, theirs[0], theirs[1:]))
+    return refusals, notes
+
+
+def _line(package: str, version: str | None) -> str | None:
+    """Return the part of a version within which the package is compatible with itself."""
+    return ".".join(version.split(".")[:2]) if version and package in _BY_MINOR else version
+
+
+def _clause(package: str, ours: str | None, scheduler: str | None, workers: Sequence[str | None]) -> str:
+    places: dict[str | None, list[str]] = {}
+    if scheduler != ours:
+        places[scheduler] = ["the scheduler"]
+    for version, count in Counter(workers).items():
+        if version != ours:
+            places.setdefault(version, []).append(f"{count} of {len(workers)} workers")
+    there = " and ".join(f"{_shown(version)} on {' and '.join(where)}" for version, where in places.items())
+    return f"{package} is {_shown(ours)} here but {there}"
+
+
+def _shown(version: str | None) -> str:
+    # Python's own comes as 3.11.7.final.0.
+    return "missing" if version is None else version.removesuffix(".final.0")

@@ -1,0 +1,111 @@
+"""The lie of the land: what covers each pixel, how green it is, how high it lies."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry import MultiPoint
+from shapely.geometry.base import BaseGeometry
+
+from compute.demo.cover import LAYERS, survey_land
+from compute.demo.grid import Window, to_utm
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Landscape:
+    """Everything about a window that does not change from day to day; arrays are (rows, columns).
+
+    Attributes
+    ----------
+    cover : numpy.ndarray of uint8
+        Cover class, see `compute.demo.cover`.
+    base : numpy.ndarray of int16
+        Mean NDVI of the year, in units of 1e-4.
+    swing : numpy.ndarray of int16
+        NDVI by which the year's curve of the class is multiplied, in units of 1e-4.
+    delay : numpy.ndarray of int16
+        Days by which the year's curve comes late: later with height.
+    bright : numpy.ndarray of int16
+        Sum of red and near infrared reflectance, in units of 1e-4.
+    elevation : numpy.ndarray of int16
+        Metres; it decides where snow lies.
+    """
+
+    cover: NDArray[np.uint8]
+    base: NDArray[np.int16]
+    swing: NDArray[np.int16]
+    delay: NDArray[np.int16]
+    bright: NDArray[np.int16]
+    elevation: NDArray[np.int16]
+
+
+def survey(window: Window, seed: int, inside: NDArray[np.uint8] | None = None) -> Landscape:
+    """Return the landscape of a window.
+
+    Every pixel is decided by its own place alone, so windows that overlap agree.
+
+    Parameters
+    ----------
+    window : Window
+        Part of the lattice.
+    seed : int
+        Number of the whole.
+    inside : numpy.ndarray of uint8, optional
+        (rows, columns), 0 where nobody will look: surveying is slow, and what is left out is sea.
+
+    Returns
+    -------
+    Landscape
+        Its layers, each of the window's shape.
+    """
+    land = window.burn(coast())
+    if inside is not None:
+        land &= inside
+    layers = np.zeros((LAYERS, *window.shape), np.int16)
+    sketch = _sketch()
+    survey_land(land, window.row, window.column, float(window.pixel_m), *sketch, seed, layers)
+    cover, base, swing, delay, bright, elevation = layers
+    return Landscape(
+        cover=cover.astype(np.uint8), base=base, swing=swing, delay=delay, bright=bright, elevation=elevation
+    )
+
+
+@cache
+def coast() -> BaseGeometry:
+    """Return the land of Tasmania and its islands in UTM metres (Natural Earth 1:10m)."""
+    document = json.loads(_package_text("coast.geojson"))
+    return to_utm(shapely.union_all([shapely.geometry.shape(f["geometry"]) for f in document["features"]]))
+
+
+@cache
+def _sketch() -> tuple[Floats, Floats, Floats, Floats]:
+    """Return relief, farms, lakes and towns as `survey_land` wants them: UTM metres and their inverses."""
+    tables: dict[str, Any] = tomllib.loads(_package_text("sketch.toml"))
+    relief, farms, lakes, towns = (np.array(tables[name]) for name in ("relief", "farms", "lakes", "towns"))
+    for table in (relief, farms, lakes, towns):
+        table[:, :2] = shapely.get_coordinates(to_utm(MultiPoint(table[:, :2])))
+    for hills in (relief, farms):
+        hills[:, 3] = 1.0 / (1000.0 * hills[:, 3]) ** 2
+    towns[:, 2] = 1.0 / (1000.0 * towns[:, 2]) ** 2
+    return relief, farms, _lake_axes(lakes), towns
+
+
+def _lake_axes(lakes: Floats) -> Floats:
+    """Return (x, y, two rows of the matrix that turns a lake into the unit circle) for each lake."""
+    length, width, bearing = 1000.0 * lakes[:, 2], 1000.0 * lakes[:, 3], np.radians(lakes[:, 4])
+    east, north = np.sin(bearing), np.cos(bearing)
+    return np.column_stack([lakes[:, :2], east / length, north / length, north / width, -east / width])
+
+
+def _package_text(name: str) -> str:
+    return files("compute.demo").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,162 @@
+"""When Landsat 8 flies over, what it sees of the region, and where the sun stands then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from math import acos, asin, cos, degrees, pi, radians, sin
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from compute.demo.grid import Window, region_box, to_utm
+from compute.demo.landscape import coast
+from compute.demo.spec import DemoSpec
+
+_REVISIT = timedelta(days=16)
+_NEXT_PATH_WEST = timedelta(days=7, seconds=370.65)
+_NEXT_ROW_SOUTH = timedelta(seconds=23.93)
+_ANCHOR = datetime(2023, 4, 30, 23, 50, 34, 384549, tzinfo=UTC)
+"""Centre of a real acquisition of path 90, row 86 (ga_ls8c_ard_3 dataset 6241395f-f341-41b0-96b7-60f486c577d0); it
+gives every path its true days, one path west or UTC midnight away from the next."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Footprint:
+    """What one WRS-2 path and row shows of the region.
+
+    Attributes
+    ----------
+    path, row : int
+        WRS-2 numbers.
+    outline : shapely.Polygon
+        The slanted swath in UTM metres, clipped to the region.
+    window : Window
+        The pixel rectangle around it.
+    """
+
+    path: int
+    row: int
+    outline: BaseGeometry
+    window: Window
+
+    @property
+    def region_code(self) -> str:
+        """Path and row as Digital Earth Australia writes them, ``"090089"``."""
+        return f"{self.path:03d}{self.row:03d}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acquisition:
+    """One look of the satellite.
+
+    Attributes
+    ----------
+    footprint : Footprint
+        Where.
+    time : datetime.datetime
+        Centre of the acquisition, UTC.
+    cycle : int
+        Number of the 16-day repeat.
+    """
+
+    footprint: Footprint
+    time: datetime
+    cycle: int
+
+    @property
+    def flight(self) -> int:
+        """Number of the fly-over, shared by all rows that one path sees on one day."""
+        return 1000 * self.footprint.path + self.cycle
+
+    @property
+    def label(self) -> str:
+        """Name of the scene after Digital Earth Australia's pattern; version 0.0.0 is none of theirs."""
+        return f"ga_ls8c_ard_0-0-0_{self.footprint.region_code}_{self.time:%Y-%m-%d}_final"
+
+    @property
+    def sun(self) -> tuple[float, float]:
+        """Azimuth from north and elevation of the sun at the centre of the footprint, in degrees."""
+        centre = self.footprint.outline.centroid
+        longitude = 147.0 + (centre.x - 500e3) / 82e3
+        return sun_position(self.time, longitude, centre.y / 111e3)
+
+
+def footprints(spec: DemoSpec) -> list[Footprint]:
+    """Return the footprints that hold some land of the region.
+
+    Parameters
+    ----------
+    spec : DemoSpec
+        Paths, region and pixel size.
+
+    Returns
+    -------
+    list of Footprint
+        By path and row.
+    """
+    box = region_box(spec.region, spec.pixel_m)
+    land = shapely.intersection(coast(), box)
+    text = files("compute.demo").joinpath("wrs2.geojson").read_text(encoding="utf-8")
+    found = []
+    for feature in json.loads(text)["features"]:
+        path, row = feature["properties"]["path"], feature["properties"]["row"]
+        outline = shapely.intersection(to_utm(shapely.geometry.shape(feature["geometry"])), box)
+        if path in spec.paths and outline.intersects(land):
+            window = Window.around(outline, spec.pixel_m)
+            found.append(Footprint(path=path, row=row, outline=outline, window=window))
+    return found
+
+
+def acquisitions(footprint: Footprint, spec: DemoSpec) -> Iterator[Acquisition]:
+    """Yield the acquisitions of a footprint in order of time.
+
+    Parameters
+    ----------
+    footprint : Footprint
+        Where.
+    spec : DemoSpec
+        First and last UTC date.
+
+    Yields
+    ------
+    Acquisition
+        Every 16 days, at about ten in the morning of local solar time: late in the UTC day, or just after its end.
+    """
+    west, south = footprint.path - 90, footprint.row - 86
+    phase = _ANCHOR + west * _NEXT_PATH_WEST + south * _NEXT_ROW_SOUTH
+    start = datetime.combine(spec.start, datetime.min.time(), UTC)
+    end = datetime.combine(spec.end, datetime.max.time(), UTC)
+    cycle = -((phase - start) // _REVISIT)
+    while (time := phase + cycle * _REVISIT) <= end:
+        yield Acquisition(footprint=footprint, time=time, cycle=cycle)
+        cycle += 1
+
+
+def sun_position(time: datetime, longitude: float, latitude: float) -> tuple[float, float]:
+    """Return where the sun stands, to about a degree.
+
+    Parameters
+    ----------
+    time : datetime.datetime
+        UTC.
+    longitude, latitude : float
+        Degrees.
+
+    Returns
+    -------
+    azimuth, elevation : float
+        Degrees from north by east, and above the horizon. Declination after Cooper (1969), *The absorption of
+        radiation in solar stills*, Solar Energy 12; the equation of time, at most 16 minutes, is left out.
+    """
+    day = time.timetuple().tm_yday
+    declination = radians(23.45) * sin(2 * pi * (284 + day) / 365)
+    solar_hours = (time.hour + time.minute / 60 + longitude / 15) % 24
+    hour_angle, phi = radians(15 * (solar_hours - 12)), radians(latitude)
+    elevation = asin(sin(phi) * sin(declination) + cos(phi) * cos(declination) * cos(hour_angle))
+    ratio = (sin(declination) - sin(elevation) * sin(phi)) / (cos(elevation) * cos(phi))
+    azimuth = degrees(acos(max(-1.0, min(1.0, ratio))))
+    return azimuth if hour_angle < 0 else 360 - azimuth, degrees(elevation)

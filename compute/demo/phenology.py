@@ -1,0 +1,108 @@
+"""How green the land is on a day: the truth that the scenes show through cloud and noise.
+
+The NDVI of a pixel is ``base + swing * curve(cover, day - delay) + drift(cover, day)``, covered by snow to the share
+that its height stands above the day's snow line. A curve is a yearly cosine and its first overtone, of zero mean: the
+overtone sharpens the peak and flattens the trough, as the browning of a pasture does. The drift runs from year to
+year and sets one summer apart from the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from math import cos, pi
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from compute.demo import cover
+from compute.demo.noise import gradient
+
+SNOW_NDVI = -0.02
+MAX_DELAY = 64
+_YEAR = 365.25
+_DRIFT_YEARS = 2.9
+_WETTEST = date(2022, 1, 10).toordinal()
+
+# By cover: day of the year of the peak, weight of the overtone, NDVI of the drift.
+_SHAPES = {
+    cover.SEA: (0, 0.0, 0.0),
+    cover.LAKE: (0, 0.0, 0.0),
+    cover.RAINFOREST: (20, 0.0, 0.004),
+    cover.DRY_FOREST: (315, 0.15, 0.018),
+    cover.MOOR: (35, 0.0, 0.008),
+    cover.ALPINE: (5, 0.0, 0.008),
+    cover.PASTURE: (280, 0.32, 0.055),
+    cover.CEREAL: (290, 0.42, 0.030),
+    cover.SPRING_CROP: (328, 0.45, 0.020),
+    cover.SUMMER_CROP: (18, 0.40, 0.010),
+    cover.TOWN: (290, 0.10, 0.015),
+    cover.ROCK: (15, 0.0, 0.0),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Season:
+    """The state of the year at one moment.
+
+    Attributes
+    ----------
+    curve : numpy.ndarray of float64
+        (cover, delay in days): value of the year's curve, about -1 to 1.4.
+    drift : numpy.ndarray of float64
+        (cover,): NDVI added.
+    snow_line : float
+        Height in metres above which half of the ground is white.
+    """
+
+    curve: NDArray[np.float64]
+    drift: NDArray[np.float64]
+    snow_line: float
+
+
+def season_at(time: datetime, seed: int) -> Season:
+    """Return the state of the year at a moment (UTC); `seed` numbers the weather that moves the snow line."""
+    day = time.toordinal() + time.hour / 24
+    peak, overtone, drift = (np.array(column) for column in zip(*_SHAPES.values(), strict=True))
+    new_year = date(time.year, 1, 1).toordinal()
+    angle = 2 * pi / _YEAR * (day - new_year - peak[:, None] - np.arange(MAX_DELAY))
+    swing = cos(2 * pi * (day - _WETTEST) / (_DRIFT_YEARS * _YEAR))
+    winter = cos(2 * pi * (day - new_year - 215) / _YEAR)
+    return Season(
+        curve=np.cos(angle) + overtone[:, None] * np.cos(2 * angle),
+        drift=drift * swing,
+        snow_line=1900.0 - 880.0 * winter + 350.0 * gradient(day / 7.0, 0.5, seed + 500),
+    )
+
+
+@njit(cache=True, nogil=True)
+def ground(
+    kind: int,
+    base: int,
+    swing: int,
+    delay: int,
+    elevation: int,
+    curve: NDArray[np.float64],
+    drift: NDArray[np.float64],
+    snow_line: float,
+) -> tuple[float, float]:
+    """Return what one pixel shows under a clear sky.
+
+    Parameters
+    ----------
+    kind, base, swing, delay, elevation : int
+        The pixel of a `Landscape`.
+    curve, drift, snow_line
+        The `Season`.
+
+    Returns
+    -------
+    ndvi, snow : float
+        The true NDVI, and the share of the ground under snow.
+    """
+    ndvi = base * 1e-4 + swing * 1e-4 * curve[kind, delay] + drift[kind]
+    if kind <= cover.LAKE:
+        return ndvi, 0.0
+    snow = min(1.0, max(0.0, (elevation - snow_line) / 240.0 + 0.5))
+    return min(0.95, ndvi) * (1.0 - snow) + SNOW_NDVI * snow, snow

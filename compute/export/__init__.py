@@ -1,0 +1,7 @@
+"""A result on disk, written by the workers: Zarr, one COG a season, and a picture."""
+
+from compute.export.cog import write_cogs
+from compute.export.quicklook import write_quicklook
+from compute.export.zarr import write_zarr
+
+__all__ = ["write_cogs", "write_quicklook", "write_zarr"]

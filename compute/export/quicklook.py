@@ -1,0 +1,133 @@
+"""A picture of a whole result: one panel a season, aggregated by Datashader on the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+
+import datashader
+import numpy as np
+import xarray as xr
+from datashader import transfer_functions
+from distributed import Client
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from compute.stack import SeasonStack
+
+WATER = "#b9d3e0"
+"""Below 0, where water is."""
+
+LAND = ("#f3ecdc", "#e6d8ab", "#c6c977", "#8fb052", "#53903d", "#256a33", "#0b4127")
+"""From bare ground to dense canopy; lightness falls all the way, so that it reads without colour vision too."""
+
+SPAN = (-0.1, 0.9)
+"""NDVI at the two ends of the ramp."""
+
+_PANEL_PX = 560
+_MARGIN, _HEADER, _FOOTER, _LABEL = 24, 64, 72, 34
+_PAPER, _INK, _QUIET, _EMPTY = "#fbfaf7", "#1d2a24", "#66736c", "#dfe3e4"
+_MAX_COLUMNS = 4
+
+
+async def write_quicklook(
+    stack: SeasonStack, path: Path, client: Client, *, title: str, notes: Sequence[str] = ()
+) -> Path:
+    """Draw every season of a persisted stack side by side.
+
+    Only the pixels of the panels leave the workers: Datashader averages each season's chunks where they are.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        Persisted on the cluster of `client`.
+    path : pathlib.Path
+        The PNG to write.
+    client : distributed.Client
+        Asynchronous client.
+    title : str
+        The line above the panels.
+    notes : sequence of str
+        Lines below the legend.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+    """
+    lazy = [_aggregate(stack, season) for season in range(len(stack.labels))]
+    panels = await client.gather(client.compute(lazy))
+    picture = _compose([_shade(panel) for panel in panels], stack.labels, title, notes)
+    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    return path
+
+
+def _aggregate(stack: SeasonStack, season: int) -> xr.DataArray:
+    """Return the mean NDVI of each picture pixel, lazily."""
+    values = stack.dataset()["ndvi_mean"].isel(season=season).drop_vars(["season", "spatial_ref"])
+    height, width = values.shape
+    scale = min(1.0, _PANEL_PX / max(height, width))
+    canvas = datashader.Canvas(plot_width=max(1, round(width * scale)), plot_height=max(1, round(height * scale)))
+    aggregated: xr.DataArray = canvas.raster(values, agg="mean", interpolate="nearest")
+    return aggregated
+
+
+def _colours() -> list[str]:
+    """Return the ramp in steps of 1/100 of the span: water up to 0, land from there."""
+    land = _ramp(LAND, round(100 * SPAN[1] / (SPAN[1] - SPAN[0])))
+    return [WATER] * (100 - len(land)) + land
+
+
+def _ramp(stops: Sequence[str], count: int) -> list[str]:
+    """Return `count` colours as hexadecimal text, evenly between stops."""
+    channels = np.array([ImageColor.getrgb(stop) for stop in stops], float).T
+    at = np.linspace(0, len(stops) - 1, count)
+    mixed = np.stack([np.interp(at, np.arange(len(stops)), channel) for channel in channels], 1).round().astype(int)
+    return ["#{:02x}{:02x}{:02x}".format(*colour) for colour in mixed.tolist()]
+
+
+def _shade(values: xr.DataArray) -> Image.Image:
+    """Colour a panel; datashader's pictures have their first row at the bottom, so y must ascend."""
+    image = _coloured(values.sortby("y"))
+    scale = _PANEL_PX / max(image.size)
+    return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.NEAREST)
+
+
+def _coloured(values: xr.DataArray) -> Image.Image:
+    image: Image.Image = transfer_functions.shade(values, cmap=_colours(), span=SPAN, how="linear").to_pil()
+    return image
+
+
+def _compose(panels: Sequence[Image.Image], labels: Sequence[str], title: str, notes: Sequence[str]) -> Image.Image:
+    columns = min(_MAX_COLUMNS, len(panels))
+    rows = ceil(len(panels) / columns)
+    width, height = panels[0].size
+    size = (
+        max(columns * (width + _MARGIN) + _MARGIN, 560),
+        _HEADER + rows * (height + _LABEL + _MARGIN) + _FOOTER + 20 * len(notes),
+    )
+    sheet = Image.new("RGB", size, _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_MARGIN, 20), title, fill=_INK, font=ImageFont.load_default(24))
+    for number, (panel, label) in enumerate(zip(panels, labels, strict=True)):
+        x = _MARGIN + number % columns * (width + _MARGIN)
+        y = _HEADER + number // columns * (height + _LABEL + _MARGIN)
+        draw.text((x, y + 4), label, fill=_INK, font=ImageFont.load_default(18))
+        draw.rectangle((x, y + _LABEL, x + width - 1, y + _LABEL + height - 1), fill=_EMPTY)
+        sheet.paste(panel, (x, y + _LABEL), panel)
+    _legend(sheet, draw, size[1] - _FOOTER - 20 * len(notes), notes)
+    return sheet
+
+
+def _legend(sheet: Image.Image, draw: ImageDraw.ImageDraw, y: int, notes: Sequence[str]) -> None:
+    small = ImageFont.load_default(14)
+    ramp = xr.DataArray(np.tile(np.linspace(*SPAN, 256), (14, 1)), dims=("y", "x"))
+    bar = _coloured(ramp)
+    sheet.paste(bar, (_MARGIN, y + 8), bar)
+    zero = round(256 * -SPAN[0] / (SPAN[1] - SPAN[0]))
+    for position, text in ((zero - 4, "0"), (118, "NDVI"), (236, f"{SPAN[1]:g}")):
+        draw.text((_MARGIN + position, y + 28), text, fill=_QUIET, font=small)
+    draw.rectangle((_MARGIN + 290, y + 8, _MARGIN + 312, y + 21), fill=_EMPTY)
+    draw.text((_MARGIN + 320, y + 6), "never clear, or outside", fill=_QUIET, font=small)
+    for number, note in enumerate(notes):
+        draw.text((_MARGIN, y + 52 + 20 * number), note, fill=_QUIET, font=small)

@@ -1,0 +1,7 @@
+"""What a request will do, worked out before anything is spent: pure arithmetic on a request and its scenes."""
+
+from compute.plan.grid import fit_chunks, level_count
+from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan
+from compute.plan.planning import make_plan
+
+__all__ = ["BlockPlan", "NdviPlan", "SeasonPlan", "fit_chunks", "level_count", "make_plan"]

@@ -1,0 +1,206 @@
+"""The output grid of a request, and its cutting into spatial chunks."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, floor, isfinite, log2
+from typing import Any
+
+import shapely
+from pyproj import CRS
+
+from compute.errors import InputError, TooLargeError
+from compute.plan.outlines import LONLAT, project_one
+from compute.region import Region
+from compute.request import NATIVE, NdviRequest
+from compute.scenes import Grid, Scene
+
+COARSEST_PX = 512
+"""The coarsest level of a result has at most this many pixels along an edge: about one screen."""
+
+_SNAP = 0.01
+"""Share of a pixel by which an edge may miss a pixel border and still count as lying on it, as in odc-geo: regions are
+kept to a centimetre, so one drawn along pixel borders would else gain a row."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alignment:
+    """What scenes must share for their pixels to coincide.
+
+    Attributes
+    ----------
+    crs : str
+        Coordinate reference system.
+    resolution : (float, float)
+        Pixel size (y, x) in units of the CRS.
+    origin : (float, float)
+        Where a pixel border lies (y, x), modulo the pixel size.
+    """
+
+    crs: str
+    resolution: tuple[float, float]
+    origin: tuple[float, float]
+
+    @classmethod
+    def of(cls, grid: Grid) -> Alignment:
+        """Return the alignment of a grid without rotation.
+
+        Raises
+        ------
+        InputError
+            The grid is rotated or sheared.
+        """
+        _, skew_x, left, skew_y, _, top = grid.transform
+        if skew_x or skew_y:
+            raise InputError("crs", "The scenes' own grid is rotated; give --crs EPSG:n and --resolution.")
+        dy, dx = grid.resolution
+        return cls(crs=grid.crs, resolution=(dy, dx), origin=(_modulo(top, dy), _modulo(left, dx)))
+
+
+def _modulo(value: float, step: float) -> float:
+    """Return value modulo step, the same for values that differ by rounding alone."""
+    share = round(value / step % 1.0, 6) % 1.0
+    return share * step
+
+
+def home_alignment(scenes: Sequence[Scene], bands: Mapping[str, str]) -> Alignment:
+    """Return the finest of the products' alignments, each product's being that which most of its scenes share.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        At least one scene.
+    bands : mapping of str to str
+        By product, the measurement whose grid counts (bands of a scene may differ).
+    """
+    counts: dict[str, Counter[Alignment]] = defaultdict(Counter)
+    for scene in scenes:
+        counts[scene.product][Alignment.of(scene.source.bands[bands[scene.product]].grid)] += 1
+    return min((_most_shared(each) for each in counts.values()), key=_fineness)
+
+
+def _most_shared(counts: Counter[Alignment]) -> Alignment:
+    return min(counts, key=lambda each: (-counts[each], *_fineness(each)))
+
+
+def _fineness(each: Alignment) -> tuple[Any, ...]:
+    return each.resolution, each.crs, each.origin
+
+
+def output_grid(request: NdviRequest, scenes: Sequence[Scene], bands: Mapping[str, str], *, max_edge_px: int) -> Grid:
+    """Return the grid of the result: the envelope of the region, on whole pixels.
+
+    A native grid has the scenes' own CRS, pixel size and alignment. Any other has its pixel borders on multiples
+    of the pixel size, as datacube snaps them.
+
+    Parameters
+    ----------
+    request : NdviRequest
+        Region, CRS and resolution.
+    scenes : sequence of Scene
+        At least one scene.
+    bands : mapping of str to str
+        By product, the name of its red measurement.
+    max_edge_px : int
+        Most pixels along one edge.
+
+    Returns
+    -------
+    Grid
+        North up.
+
+    Raises
+    ------
+    InputError
+        The region does not fit the CRS, or a native grid is given a resolution of its own.
+    TooLargeError
+        An edge would be longer than `max_edge_px`.
+    """
+    if request.crs == NATIVE:
+        if request.resolution is not None:
+            raise InputError("resolution", "A native grid has the scenes' own resolution; leave --resolution out.")
+        home = home_alignment(scenes, bands)
+        return _snap(_envelope(request.region, home.crs), home, max_edge_px)
+    if all(scene.crs != request.crs for scene in scenes):
+        _check_area_of_use(request.region, request.crs)
+    size = request.resolution or _own_resolution(request.crs, home_alignment(scenes, bands))
+    aligned = Alignment(crs=request.crs, resolution=(size, size), origin=(0.0, 0.0))
+    return _snap(_envelope(request.region, request.crs), aligned, max_edge_px)
+
+
+def _own_resolution(crs: str, home: Alignment) -> float:
+    if CRS(crs).axis_info[0].unit_name != CRS(home.crs).axis_info[0].unit_name:
+        raise InputError("resolution", f"The scenes' pixel size has no meaning in {crs}; give --resolution.")
+    return home.resolution[0]
+
+
+def _check_area_of_use(region: Region, crs: str) -> None:
+    """Refuse a CRS made for elsewhere; not that of the scenes: northern UTM zones are in use south of the equator."""
+    area = CRS(crs).area_of_use
+    if area is None or area.west > area.east:
+        return
+    if not region.geometry.intersects(shapely.box(area.west, area.south, area.east, area.north)):
+        raise InputError(
+            "crs",
+            f"{crs} is made for longitudes {area.west:g} to {area.east:g} and latitudes {area.south:g} to "
+            f"{area.north:g}, and the region lies outside; give --crs native or another EPSG code.",
+        )
+
+
+def _envelope(region: Region, crs: str) -> tuple[float, float, float, float]:
+    left, bottom, right, top = project_one(region.geometry, LONLAT, crs).bounds
+    if not all(isfinite(value) for value in (left, bottom, right, top)):
+        raise InputError("bbox", f"The region reaches beyond what {crs} can express; draw a smaller one.")
+    return left, bottom, right, top
+
+
+def _snap(bounds: tuple[float, float, float, float], alignment: Alignment, max_edge_px: int) -> Grid:
+    left, bottom, right, top = bounds
+    (dy, dx), (oy, ox) = alignment.resolution, alignment.origin
+    if (right - left) / dx > max_edge_px or (top - bottom) / dy > max_edge_px:
+        raise TooLargeError(
+            "resolution",
+            f"The output grid would be {max((right - left) / dx, (top - bottom) / dy):,.0f} pixels along an edge, "
+            f"more than {max_edge_px:,}; give a coarser --resolution or a smaller region.",
+        )
+    first, last = floor((left - ox) / dx + _SNAP), ceil((right - ox) / dx - _SNAP)
+    lowest, highest = floor((bottom - oy) / dy + _SNAP), ceil((top - oy) / dy - _SNAP)
+    shape = (max(highest - lowest, 1), max(last - first, 1))
+    return Grid(crs=alignment.crs, shape=shape, transform=(dx, 0.0, ox + first * dx, 0.0, -dy, oy + highest * dy))
+
+
+def level_count(shape: tuple[int, int]) -> int:
+    """Return how many times a grid is halved until its longer edge is at most `COARSEST_PX`."""
+    return max(0, ceil(log2(max(shape) / COARSEST_PX)))
+
+
+def fit_chunks(length: int, target: int, multiple: int) -> tuple[int, ...]:
+    """Cut an edge into chunks of one size near `target`, without a sliver at the end.
+
+    Parameters
+    ----------
+    length : int
+        Pixels along the edge.
+    target : int
+        Wished chunk size in pixels.
+    multiple : int
+        The chunk size is a multiple of this: the factor of the deepest level, so that levels meet chunk borders.
+
+    Returns
+    -------
+    tuple of int
+        Chunk sizes that sum to `length`, equal but for the last, which is at least half as long wherever a size
+        within a factor of 1.5 of the target allows it.
+    """
+    if length <= target * 1.5:
+        return (length,)
+    smallest, largest = ceil(target / 1.5 / multiple), floor(target * 1.5 / multiple)
+    sizes = [n * multiple for n in range(max(smallest, 1), max(largest, smallest, 1) + 1)]
+    size = min(sizes, key=lambda each: (_last(length, each) < each / 2, abs(each - target), each))
+    return (size,) * ((length - 1) // size) + (_last(length, size),)
+
+
+def _last(length: int, size: int) -> int:
+    return (length - 1) % size + 1

@@ -1,0 +1,188 @@
+"""The plan record: what will be read, computed and kept, printable and refusable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from itertools import accumulate
+from math import ceil
+from typing import Any
+
+from compute.products import Roles
+from compute.request import NdviRequest
+from compute.scenes import Grid, Source
+
+MEAN_BYTES = 4
+"""Bytes of a result pixel's mean (float32)."""
+
+COUNT_BYTES = 2
+"""Bytes of a result pixel's clear count (uint16)."""
+
+TASK_BYTES_PER_PX = 26
+"""Memory of a running task per block pixel: sum 8, count 2, mask 1, red 2, nir 2, one scene's window as read and
+as warped 4 and a half, mean 4, and the allocator's rest."""
+
+TASK_BYTES = 64 * 2**20
+"""Memory of a running task whatever its block: GDAL's cache and open files."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeasonPlan:
+    """One label of the result.
+
+    Attributes
+    ----------
+    label : str
+        ``"DJF"`` or ``"2020-DJF"``.
+    dates : int
+        Number of (product, platform, solar day) groups.
+    scenes : int
+        Number of scenes.
+    missing : tuple of str
+        Months (YYYY-MM) of its season-years that the request's dates do not cover whole; empty when complete.
+    """
+
+    label: str
+    dates: int
+    scenes: int
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlockPlan:
+    """One season of one spatial chunk.
+
+    Attributes
+    ----------
+    season, row, column : int
+        Position of the block among the labels and the chunks.
+    groups : tuple of tuple of int
+        For each (product, platform, solar day) group that meets the chunk, the indices of its scenes in
+        `NdviPlan.sources`, in the order in which they win a pixel.
+    polygon : bytes or None
+        WKB, in the grid's CRS, of the region within the chunk where only part of the chunk is inside; None where
+        all of it is.
+    """
+
+    season: int
+    row: int
+    column: int
+    groups: tuple[tuple[int, ...], ...]
+    polygon: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NdviPlan:
+    """What a request will read, compute and keep.
+
+    Attributes
+    ----------
+    request : NdviRequest
+        As asked.
+    grid : Grid
+        The output grid.
+    chunks : (tuple of int, tuple of int)
+        Sizes of the spatial chunks along y and x, in pixels.
+    seasons : tuple of SeasonPlan
+        The labels of the result, in its order.
+    blocks : tuple of BlockPlan
+        Every block of every season, in the order (season, row, column).
+    sources : tuple of Source
+        The scenes that are read, in the order of time.
+    roles : mapping of str to Roles
+        By product.
+    bytes_to_read : int
+        Decoded bytes of mask, red and nir within the region: what reading costs at least.
+    max_groups_per_task : int
+        Most groups that one task reads.
+    notes : tuple of str
+        Sentences a person should know before starting.
+    """
+
+    request: NdviRequest
+    grid: Grid
+    chunks: tuple[tuple[int, ...], tuple[int, ...]]
+    seasons: tuple[SeasonPlan, ...]
+    blocks: tuple[BlockPlan, ...]
+    sources: tuple[Source, ...]
+    roles: Mapping[str, Roles]
+    bytes_to_read: int
+    max_groups_per_task: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The season labels, in the order of the result."""
+        return tuple(season.label for season in self.seasons)
+
+    @property
+    def result_bytes(self) -> int:
+        """Bytes of mean and clear count of all seasons."""
+        rows, columns = self.grid.shape
+        return len(self.seasons) * rows * columns * (MEAN_BYTES + COUNT_BYTES)
+
+    @property
+    def task_bytes(self) -> int:
+        """Memory of one running task, in bytes."""
+        rows, columns = self.chunks
+        return TASK_BYTES + TASK_BYTES_PER_PX * max(rows) * max(columns)
+
+    @cached_property
+    def task_count(self) -> int:
+        """Number of tasks in the graph: one for each part of a block, and one to join several parts."""
+        parts = (max(1, ceil(len(block.groups) / self.max_groups_per_task)) for block in self.blocks)
+        return sum(n if n == 1 else n + 1 for n in parts)
+
+    def block_grid(self, block: BlockPlan) -> Grid:
+        """Return the pixel grid of a block."""
+        (y0, x0), (rows, columns) = self.block_origin(block), self.block_shape(block)
+        dx, _, left, _, dy, top = self.grid.transform
+        transform = (dx, 0.0, left + x0 * dx, 0.0, dy, top + y0 * dy)
+        return Grid(crs=self.grid.crs, shape=(rows, columns), transform=transform)
+
+    def block_shape(self, block: BlockPlan) -> tuple[int, int]:
+        """Return (rows, columns) of a block."""
+        return self.chunks[0][block.row], self.chunks[1][block.column]
+
+    def block_origin(self, block: BlockPlan) -> tuple[int, int]:
+        """Return (row, column) of a block's first pixel in the output grid."""
+        return self._starts[0][block.row], self._starts[1][block.column]
+
+    @cached_property
+    def _starts(self) -> tuple[list[int], list[int]]:
+        rows, columns = (list(accumulate(sizes, initial=0)) for sizes in self.chunks)
+        return rows, columns
+
+    def summary(self) -> dict[str, Any]:
+        """Return the plan's figures, ready for JSON."""
+        rows, columns = self.grid.shape
+        return {
+            "products": list(self.request.products),
+            "time": [self.request.start.isoformat(), self.request.end.isoformat()],
+            "bbox": list(self.request.region.bbox),
+            "scenes": len(self.sources),
+            "seasons": [
+                {"label": s.label, "dates": s.dates, "scenes": s.scenes, "missing_months": list(s.missing)}
+                for s in self.seasons
+            ],
+            "grid": {
+                "crs": self.grid.crs,
+                "shape": [rows, columns],
+                "resolution": list(self.grid.resolution),
+                "transform": list(self.grid.transform),
+            },
+            "chunk_shape": [max(self.chunks[0]), max(self.chunks[1])],
+            "blocks": len(self.blocks),
+            "tasks": self.task_count,
+            "bytes_to_read": self.bytes_to_read,
+            "result_bytes": self.result_bytes,
+            "task_bytes": self.task_bytes,
+            "notes": list(self.notes),
+        }
+
+
+def month_text(month: date) -> str:
+    """Return a month as YYYY-MM."""
+    return f"{month:%Y-%m}"

@@ -1,0 +1,283 @@
+"""From a request and its scenes to a plan."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import accumulate, pairwise
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from compute.errors import NoScenesError, TooLargeError
+from compute.plan.grid import fit_chunks, level_count, output_grid
+from compute.plan.model import COUNT_BYTES, MEAN_BYTES, BlockPlan, NdviPlan, SeasonPlan, month_text
+from compute.plan.outlines import LONLAT, project_footprints, project_one, window, with_valid_outline
+from compute.products import Roles
+from compute.request import NATIVE, NdviRequest
+from compute.scenes import Grid, Scene
+from compute.seasons import SeasonYear, missing_months, season_year, season_years
+from compute.settings import GIB, Settings
+
+MAX_COUNT = 65_535
+"""Most observations that a clear count (uint16) can hold."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Group:
+    """The scenes of one platform and solar day: one look at the ground."""
+
+    season: SeasonYear
+    scenes: tuple[int, ...]
+
+
+def make_plan(
+    request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles], settings: Settings
+) -> NdviPlan:
+    """Work out what a request will read, compute and keep. Nothing is read and nothing is started.
+
+    Parameters
+    ----------
+    request : NdviRequest
+        As asked.
+    scenes : sequence of Scene
+        What the index holds for it.
+    roles : mapping of str to Roles
+        By product.
+    settings : Settings
+        Limits and chunk sizes.
+
+    Returns
+    -------
+    NdviPlan
+        Grid, chunks, blocks and figures.
+
+    Raises
+    ------
+    NoScenesError
+        No scene meets the region in a season that is asked for.
+    TooLargeError
+        A limit of the settings is exceeded; the sentence names it and the remedy.
+    InputError
+        The region does not fit the CRS.
+    """
+    scenes = sorted(map(with_valid_outline, scenes), key=lambda s: (s.time, s.id))
+    _refuse_none(scenes)
+    reds = {product: each.red.measurement for product, each in roles.items()}
+    grid = output_grid(request, scenes, reds, max_edge_px=settings.max_edge_px)
+    scenes, footprints = _within(scenes, project_footprints(scenes, grid), grid)
+    scenes, footprints = _keep(scenes, footprints, _in_season(request, scenes))
+    _refuse_none(scenes)
+    _refuse_scenes(len(scenes), settings)
+    groups = _by_label(request, _group(request, scenes))
+    _refuse_size(grid, groups, settings)
+    chunks = _chunks(grid, settings.chunk_px)
+    touching = _scenes_by_chunk(footprints, grid, chunks)
+    polygons = _polygons_by_chunk(request, grid, chunks)
+    return NdviPlan(
+        request=request,
+        grid=grid,
+        chunks=chunks,
+        seasons=tuple(_season_plan(request, label, members) for label, members in groups.items()),
+        blocks=tuple(_blocks(groups, touching, polygons, chunks)),
+        sources=tuple(scene.source for scene in scenes),
+        roles=dict(roles),
+        bytes_to_read=_bytes_to_read(scenes, footprints, grid, roles),
+        max_groups_per_task=settings.max_groups_per_task,
+        notes=tuple(_notes(request, scenes, grid, roles)),
+    )
+
+
+def _refuse_none(scenes: Sequence[Scene]) -> None:
+    if not scenes:
+        raise NoScenesError("bbox", "No scene meets the region in the dates and seasons asked for; change one of them.")
+
+
+def _refuse_scenes(count: int, settings: Settings) -> None:
+    if count > settings.max_scenes:
+        raise TooLargeError(
+            "time",
+            f"The request needs {count:,} scenes, more than {settings.max_scenes:,}; shorten the dates or the region.",
+        )
+
+
+def _refuse_size(grid: Grid, groups: Mapping[str, list[_Group]], settings: Settings) -> None:
+    size = len(groups) * grid.shape[0] * grid.shape[1] * (MEAN_BYTES + COUNT_BYTES) / GIB
+    if size > settings.max_result_gib:
+        raise TooLargeError(
+            "bbox",
+            f"The result would be {size:,.1f} GiB, more than {settings.max_result_gib:g} GiB; "
+            "draw a smaller region, give a coarser --resolution, or shorten the dates.",
+        )
+    for label, members in groups.items():
+        if len(members) > MAX_COUNT:
+            raise TooLargeError("time", f"The season {label} has over {MAX_COUNT:,} dates; shorten the dates.")
+
+
+def _within(
+    scenes: Sequence[Scene], footprints: NDArray[np.object_], grid: Grid
+) -> tuple[list[Scene], NDArray[np.object_]]:
+    meets = shapely.intersects(footprints, window(grid, (0, grid.shape[0]), (0, grid.shape[1])))
+    return _keep(scenes, footprints, meets)
+
+
+def _keep(
+    scenes: Sequence[Scene], footprints: NDArray[np.object_], kept: NDArray[np.bool_]
+) -> tuple[list[Scene], NDArray[np.object_]]:
+    return [scene for scene, keep in zip(scenes, kept, strict=True) if keep], footprints[kept]
+
+
+def _in_season(request: NdviRequest, scenes: Sequence[Scene]) -> NDArray[np.bool_]:
+    """Tell which scenes belong to a group that falls in a season."""
+    inside = np.zeros(len(scenes), bool)
+    for members in _looks(scenes).values():
+        inside[members] = season_year(request.seasons, scenes[members[0]].time) is not None
+    return inside
+
+
+def _looks(scenes: Sequence[Scene]) -> Mapping[tuple[str, str, date], list[int]]:
+    """Return the positions of the scenes of each product, platform and solar day, in the order of time."""
+    members: dict[tuple[str, str, date], list[int]] = defaultdict(list)
+    for index, scene in enumerate(scenes):
+        members[scene.product, scene.platform, scene.solar_day].append(index)
+    return members
+
+
+def _group(request: NdviRequest, scenes: Sequence[Scene]) -> list[_Group]:
+    """Group scenes by platform and solar day; the first scene's time names the season, as in datacube."""
+    groups = []
+    for indices in _looks(scenes).values():
+        season = season_year(request.seasons, scenes[indices[0]].time)
+        assert season is not None, "scenes outside every season are left out before"
+        groups.append(_Group(season=season, scenes=tuple(indices)))
+    return groups
+
+
+def _by_label(request: NdviRequest, groups: Iterable[_Group]) -> dict[str, list[_Group]]:
+    labelled: dict[str, list[_Group]] = defaultdict(list)
+    for group in groups:
+        labelled[_label(request, group.season)].append(group)
+    years = season_years(request.seasons, *_span(groups))
+    if request.by == "season-year":
+        order = [each.label for each in years]
+    else:
+        order = [season.name for season in request.seasons]
+    return {label: labelled[label] for label in order if label in labelled}
+
+
+def _span(groups: Iterable[_Group]) -> tuple[date, date]:
+    months = [month for group in groups for month in group.season.months]
+    return min(months), max(months)
+
+
+def _label(request: NdviRequest, season: SeasonYear) -> str:
+    return season.label if request.by == "season-year" else season.season.name
+
+
+def _season_plan(request: NdviRequest, label: str, groups: Sequence[_Group]) -> SeasonPlan:
+    asked = season_years(request.seasons, request.start, request.end)
+    years = {group.season for group in groups} | {each for each in asked if _label(request, each) == label}
+    missing = sorted(month for each in years for month in missing_months(each, request.start, request.end))
+    return SeasonPlan(
+        label=label,
+        dates=len(groups),
+        scenes=sum(len(group.scenes) for group in groups),
+        missing=tuple(month_text(month) for month in missing),
+    )
+
+
+def _chunks(grid: Grid, target: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    factor = 2 ** level_count(grid.shape)
+    rows, columns = (fit_chunks(length, target, factor) for length in grid.shape)
+    return rows, columns
+
+
+def _windows(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    return list(pairwise(accumulate(sizes, initial=0)))
+
+
+def _chunk_boxes(grid: Grid, chunks: tuple[tuple[int, ...], tuple[int, ...]], margin: float) -> list[BaseGeometry]:
+    """Return the outlines of the chunks, row by row."""
+    rows, columns = (_windows(sizes) for sizes in chunks)
+    return [window(grid, row, column, margin=margin) for row in rows for column in columns]
+
+
+def _scenes_by_chunk(
+    footprints: NDArray[np.object_], grid: Grid, chunks: tuple[tuple[int, ...], tuple[int, ...]]
+) -> list[frozenset[int]]:
+    """Return, for each chunk row by row, the indices of the scenes that may hold a pixel of it."""
+    boxes = _chunk_boxes(grid, chunks, margin=2.0)
+    found: list[set[int]] = [set() for _ in boxes]
+    pairs = shapely.STRtree(footprints).query(boxes, predicate="intersects")
+    for chunk, scene in pairs.T.tolist():
+        found[chunk].add(scene)
+    return [frozenset(scenes) for scenes in found]
+
+
+def _polygons_by_chunk(
+    request: NdviRequest, grid: Grid, chunks: tuple[tuple[int, ...], tuple[int, ...]]
+) -> list[BaseGeometry | None]:
+    """Return, for each chunk row by row, the part of the polygon in it, or None where it covers the chunk."""
+    boxes = _chunk_boxes(grid, chunks, margin=1.0)
+    if request.region.polygon is None:
+        return [None] * len(boxes)
+    polygon = shapely.make_valid(project_one(request.region.geometry, LONLAT, grid.crs))
+    shapely.prepare(polygon)
+    return [None if polygon.covers(each) else shapely.intersection(polygon, each) for each in boxes]
+
+
+def _blocks(
+    groups: Mapping[str, list[_Group]],
+    touching: Sequence[frozenset[int]],
+    polygons: Sequence[BaseGeometry | None],
+    chunks: tuple[tuple[int, ...], tuple[int, ...]],
+) -> Iterable[BlockPlan]:
+    columns = len(chunks[1])
+    outlines = [None if polygon is None else shapely.to_wkb(polygon) for polygon in polygons]
+    for season, members in enumerate(groups.values()):
+        for chunk, scenes in enumerate(touching):
+            outside = polygons[chunk] is not None and shapely.is_empty(polygons[chunk])
+            kept = () if outside else tuple(_restrict(members, scenes))
+            yield BlockPlan(
+                season=season, row=chunk // columns, column=chunk % columns, groups=kept, polygon=outlines[chunk]
+            )
+
+
+def _restrict(groups: Iterable[_Group], scenes: frozenset[int]) -> Iterable[tuple[int, ...]]:
+    for group in groups:
+        if here := tuple(scene for scene in group.scenes if scene in scenes):
+            yield here
+
+
+def _bytes_to_read(
+    scenes: Sequence[Scene], footprints: NDArray[np.object_], grid: Grid, roles: Mapping[str, Roles]
+) -> int:
+    envelope = window(grid, (0, grid.shape[0]), (0, grid.shape[1]), margin=0.0)
+    areas = shapely.area(footprints)
+    inside = shapely.area(shapely.intersection(footprints, envelope))
+    shares = np.divide(inside, areas, out=np.zeros(len(scenes)), where=areas > 0)
+    return int(sum(share * _scene_bytes(scene, roles) for scene, share in zip(scenes, shares, strict=True)))
+
+
+def _scene_bytes(scene: Scene, roles: Mapping[str, Roles]) -> float:
+    """Return the decoded bytes of the scene's valid data in mask, red and nir."""
+    role = roles[scene.product]
+    types = {each.measurement: each.dtype for each in (role.mask, role.red, role.nir)}
+    area = scene.footprint.area
+    return sum(
+        area / (band.grid.resolution[0] * band.grid.resolution[1]) * np.dtype(types[name]).itemsize
+        for name, band in scene.source.bands.items()
+        if name in types
+    )
+
+
+def _notes(request: NdviRequest, scenes: Sequence[Scene], grid: Grid, roles: Mapping[str, Roles]) -> Iterable[str]:
+    if request.crs != NATIVE:
+        return
+    minority = [s for s in scenes if s.source.bands[roles[s.product].red.measurement].grid.crs != grid.crs]
+    if minority:
+        yield f"{len(minority)} of {len(scenes)} scenes lie in another CRS and are warped to {grid.crs}."

@@ -1,0 +1,34 @@
+"""What the measurements of a product mean: roles, scaling, valid ranges and clear classes, described by data.
+
+A *definition* is what the index says of a product (measurements, types, nodata, flags). A *profile* is what
+``products.toml`` says of it (which measurement is red, which classes are clear). `resolve` joins the two into
+`Roles`, the record that tasks carry.
+"""
+
+from compute.products.definition import Measurement, ProductDefinition
+from compute.products.profile import (
+    BandProfile,
+    BitsProfile,
+    ClearClass,
+    ProductProfile,
+    load_profiles,
+    shipped_profiles,
+)
+from compute.products.resolving import ValidRange, resolve
+from compute.products.roles import BandRole, MaskRole, Roles
+
+__all__ = [
+    "BandProfile",
+    "BandRole",
+    "BitsProfile",
+    "ClearClass",
+    "MaskRole",
+    "Measurement",
+    "ProductDefinition",
+    "ProductProfile",
+    "Roles",
+    "ValidRange",
+    "load_profiles",
+    "resolve",
+    "shipped_profiles",
+]

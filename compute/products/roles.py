@@ -1,0 +1,106 @@
+"""What tasks carry of a product: its roles, resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MASK_BITS = {"uint8": 8, "int8": 8, "uint16": 16, "int16": 16}
+"""Bits of the types that a mask may have."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BandRole:
+    """One band of the index, ready to be read.
+
+    Attributes
+    ----------
+    measurement : str
+        Canonical name.
+    dtype : str
+        NumPy type of the stored values.
+    scale, offset : float
+        Reflectance is ``stored * scale + offset``.
+    nodata : float or None
+        Stored value that is no observation; None where there is none (NaN never is one).
+    valid_min, valid_max : float
+        Least and greatest stored value that is an observation; infinite where unbounded.
+    """
+
+    measurement: str
+    dtype: str
+    scale: float
+    offset: float
+    nodata: float | None
+    valid_min: float
+    valid_max: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MaskRole:
+    """The mask and what is clear in it.
+
+    Attributes
+    ----------
+    measurement : str
+        Canonical name.
+    dtype : str
+        NumPy type of the stored values: an 8- or 16-bit integer.
+    nodata : float or None
+        Stored value outside the scene; None where there is none.
+    any_of : tuple of (int, int)
+        (bits, value) pairs of which a clear pixel meets one: ``stored & bits == value``. Empty: no such test.
+    all_of : tuple of (tuple of int, tuple of int)
+        (bit positions, numbers) pairs that a clear pixel meets all.
+    """
+
+    measurement: str
+    dtype: str
+    nodata: float | None
+    any_of: tuple[tuple[int, int], ...] = ()
+    all_of: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = ()
+
+    def table(self) -> NDArray[np.bool_]:
+        """Return the look-up table of clear codes.
+
+        Returns
+        -------
+        numpy.ndarray
+            (256,) or (65536,) bool, to be indexed by the stored values viewed as unsigned integers.
+        """
+        codes = np.arange(2 ** MASK_BITS[self.dtype])
+        clear = np.zeros(codes.shape, bool) if self.any_of else np.ones(codes.shape, bool)
+        for bits, value in self.any_of:
+            clear |= (codes & bits) == value
+        for positions, numbers in self.all_of:
+            number = sum(((codes >> position) & 1) << n for n, position in enumerate(positions))
+            clear &= np.isin(number, numbers)
+        stored = codes.astype(f"u{np.dtype(self.dtype).itemsize}").view(self.dtype)
+        return clear if self.nodata is None else clear & (stored != self.nodata)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Roles:
+    """What a task needs to know of a product to compute NDVI from it."""
+
+    product: str
+    red: BandRole
+    nir: BandRole
+    mask: MaskRole
+
+    @property
+    def measurements(self) -> tuple[str, str, str]:
+        """Canonical names of mask, red and nir: the only bands that are ever read."""
+        return self.mask.measurement, self.red.measurement, self.nir.measurement
+
+    @property
+    def bands(self) -> NDArray[np.float64]:
+        """Red and nir as `compute.kernels.accumulate` takes them: (2, 5) float64."""
+        return np.array([self._numbers(self.red), self._numbers(self.nir)])
+
+    @staticmethod
+    def _numbers(band: BandRole) -> tuple[float, float, float, float, float]:
+        nodata = np.inf if band.nodata is None else band.nodata
+        return nodata, band.valid_min, band.valid_max, band.scale, band.offset

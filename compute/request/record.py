@@ -1,0 +1,174 @@
+"""The request record, its canonical JSON form and its query-string form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any, Self, get_args
+from urllib.parse import parse_qsl, urlencode
+
+from compute.errors import InputError
+from compute.products import ClearClass, ValidRange
+from compute.region import Region
+from compute.request.text import FROM_JSON, FROM_TEXT, as_text, parse_region, parse_time
+from compute.request.values import (
+    NATIVE,
+    Reader,
+    Resampling,
+    canonical_clear,
+    check_choice,
+    check_crs,
+    check_numbers,
+    check_products,
+    check_time,
+)
+from compute.seasons import STANDARD, By, Season, format_seasons, parse_seasons
+
+_IN_TIME = ("start", "end")
+"""Fields that JSON and query strings hold together, as ``time``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NdviRequest:
+    """A seasonal NDVI request, complete and canonical: equal requests give equal JSON.
+
+    Attributes
+    ----------
+    products : tuple of str
+        ODC product names, sorted; their scenes are concatenated.
+    region : Region
+        Box or polygon in degrees.
+    start, end : datetime.date
+        First and last day, both included, UTC.
+    by : {"season", "season-year"}
+        Merge the years into a climatology, or keep them apart.
+    seasons : tuple of Season
+        Season definitions.
+    crs : str
+        ``"EPSG:n"`` or ``"native"``.
+    resolution : float or None
+        Pixel size in units of the CRS; None for the scenes' own.
+    resampling : str
+        How red and nir are warped.
+    reader : {"odc"}
+        Who reads and warps.
+    clear : tuple of str or int, or None
+        Mask classes that are clear, sorted; None for each product's own.
+    valid_range : (float, float), "none" or None
+        Range of stored values that are observations; ``"none"`` turns it off, None for each product's own.
+    min_clear : int
+        Fewest observations that make a mean.
+    """
+
+    products: tuple[str, ...]
+    region: Region
+    start: date
+    end: date
+    by: By = "season"
+    seasons: tuple[Season, ...] = STANDARD
+    crs: str = "EPSG:3577"
+    resolution: float | None = None
+    resampling: Resampling = "average"
+    reader: Reader = "odc"
+    clear: tuple[ClearClass, ...] | None = None
+    valid_range: ValidRange = None
+    min_clear: int = 1
+
+    def __post_init__(self) -> None:
+        check_products(self.products)
+        check_time(self.start, self.end)
+        parse_seasons(format_seasons(self.seasons))
+        check_crs(self.crs)
+        check_choice("by", self.by, get_args(By))
+        check_choice("resampling", self.resampling, get_args(Resampling))
+        check_choice("reader", self.reader, get_args(Reader))
+        check_numbers(self.resolution, self.min_clear, self.valid_range)
+        if self.resolution is not None:
+            object.__setattr__(self, "resolution", float(self.resolution))
+        if isinstance(self.valid_range, tuple):
+            object.__setattr__(self, "valid_range", tuple(float(value) for value in self.valid_range))
+        object.__setattr__(self, "products", tuple(sorted(set(self.products))))
+        if self.clear is not None:
+            object.__setattr__(self, "clear", canonical_clear(self.clear))
+        object.__setattr__(self, "crs", self.crs if self.crs == NATIVE else f"EPSG:{int(self.crs[5:])}")
+
+    def to_json(self) -> str:
+        """Return the canonical JSON text: sorted keys, no spaces, defaults included."""
+        return json.dumps(self._document(), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read `to_json`'s text again.
+
+        Raises
+        ------
+        InputError
+            A field is missing, unknown or not usable.
+        """
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            raise InputError("request", "The request is not JSON; give an object of request fields.") from None
+        if not isinstance(document, dict):
+            raise InputError("request", "The request is not a JSON object; give an object of request fields.")
+        return cls._from_document(document)
+
+    def to_query(self) -> str:
+        """Return the request as a URL query string of its canonical fields, those at their default left out."""
+        document = self._document()
+        at_default = {each.name for each in fields(self) if getattr(self, each.name) == each.default}
+        return urlencode({key: as_text(document[key]) for key in sorted(document) if key not in at_default})
+
+    @classmethod
+    def from_query(cls, query: str) -> Self:
+        """Read `to_query`'s text again; of a key given twice the last counts.
+
+        Raises
+        ------
+        InputError
+            A field is missing, unknown or not usable.
+        """
+        document: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
+        for key, parse in FROM_TEXT.items():
+            if key in document:
+                document[key] = parse(document[key])
+        return cls._from_document(document)
+
+    def _document(self) -> dict[str, Any]:
+        return {
+            "products": list(self.products),
+            "region": ",".join(repr(value) for value in self.region.bbox)
+            if self.region.polygon is None
+            else json.dumps(self.region.geojson, separators=(",", ":")),
+            "time": f"{self.start}/{self.end}",
+            "by": self.by,
+            "seasons": format_seasons(self.seasons),
+            "crs": self.crs,
+            "resolution": self.resolution,
+            "resampling": self.resampling,
+            "reader": self.reader,
+            "clear": None if self.clear is None else list(self.clear),
+            "valid_range": list(self.valid_range) if isinstance(self.valid_range, tuple) else self.valid_range,
+            "min_clear": self.min_clear,
+        }
+
+    @classmethod
+    def _from_document(cls, document: Mapping[str, Any]) -> Self:
+        known = {"products", "region", "time", *(each.name for each in fields(cls) if each.name not in _IN_TIME)}
+        for key in document:
+            if key not in known:
+                raise InputError(
+                    "request", f"The request has no field {str(key)[:40]!r}; it has {', '.join(sorted(known))}."
+                )
+        values = {key: value for key, value in document.items() if value is not None}
+        for key in ("products", "region", "time"):
+            if key not in values:
+                raise InputError(key, f"The request has no {key}; give one.")
+        values["start"], values["end"] = parse_time(str(values.pop("time")))
+        values["region"] = parse_region(str(values["region"]))
+        for key, convert in FROM_JSON.items():
+            if key in values:
+                values[key] = convert(values[key])
+        return cls(**values)

@@ -1,0 +1,98 @@
+"""What the fields of a request may hold, and their canonical form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from math import isfinite
+from typing import Literal
+
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from compute.errors import InputError
+from compute.products import ClearClass, ValidRange
+
+Resampling = Literal["nearest", "average", "bilinear", "cubic", "mode", "min", "max", "med", "q1", "q3"]
+"""How red and nir are warped to the output grid; the mask is always taken from the nearest pixel."""
+
+Reader = Literal["odc"]
+"""Who reads and warps: ``odc`` is datacube's own reading."""
+
+NATIVE = "native"
+"""The output grid is the scenes' own, its alignment included."""
+
+FIRST_DAY = date(1972, 7, 23)
+"""Launch of Landsat 1: nothing is older."""
+
+FIRST_YEAR, LAST_YEAR = 1900, 2100
+"""Years that a date may lie in: generous, and none that a calendar or a counter of months trips over."""
+
+MAX_RESOLUTION = 1e7
+"""Coarsest pixel, in units of the CRS: a quarter of the Earth's circumference in metres."""
+
+_EPSG = re.compile(r"EPSG:([0-9]{4,6})", re.IGNORECASE)
+_INTEGER = re.compile(r"-?[0-9]{1,9}")
+_PRODUCT = re.compile(r"[\w.-]+")
+
+
+def canonical_clear(clear: Sequence[ClearClass]) -> tuple[ClearClass, ...]:
+    """Sort the classes, numbers first: any of them is clear, so their order means nothing."""
+    names = [str(each) for each in clear]
+    if not names or any(not name or len(name) > 80 or "," in name or name != name.strip() for name in names):
+        raise InputError("clear", f"The clear classes {names!s:.60} hold an unusable one; give names or integers.")
+    numbers = {int(name) for name in names if _INTEGER.fullmatch(name)}
+    return (*sorted(numbers), *sorted({name for name in names if not _INTEGER.fullmatch(name)}))
+
+
+def check_products(products: tuple[str, ...]) -> None:
+    """Refuse an empty list of products, or what cannot be the name of one."""
+    if not products:
+        raise InputError("product", "The request names no product; give at least one.")
+    for product in products:
+        if not _PRODUCT.fullmatch(product):
+            raise InputError("product", f"The product {product[:40]!r} is not the name of a product; correct it.")
+
+
+def check_time(start: date, end: date) -> None:
+    """Refuse days out of order or out of bounds."""
+    if start.year < FIRST_YEAR or end.year > LAST_YEAR:
+        raise InputError("time", f"The dates {start}/{end} are not all from {FIRST_YEAR} to {LAST_YEAR}; correct them.")
+    if start > end:
+        raise InputError("time", f"The first day {start} is after the last day {end}; give FIRST/LAST.")
+    if end < FIRST_DAY:
+        raise InputError("time", f"The last day {end} is before {FIRST_DAY}, when Landsat began; give a later one.")
+
+
+def check_crs(crs: str) -> None:
+    """Refuse what is neither native nor the EPSG code of a two-dimensional map projection or of degrees."""
+    if crs == NATIVE:
+        return
+    code = _EPSG.fullmatch(crs)
+    try:
+        if code:
+            known = CRS.from_epsg(int(code[1]))
+            if len(known.axis_info) == 2 and (known.is_projected or known.is_geographic):
+                return
+    except CRSError:
+        pass
+    raise InputError("crs", f"The crs {crs[:40]!r} is not a known map projection; give EPSG:n or native.")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a word that is not among the choices."""
+    if value not in choices:
+        raise InputError(name, f"The {name} {str(value)[:40]!r} is not known; give one of {', '.join(choices)}.")
+
+
+def check_numbers(resolution: float | None, min_clear: int, valid_range: ValidRange) -> None:
+    """Refuse numbers out of bounds."""
+    if resolution is not None and not 0 < resolution <= MAX_RESOLUTION:
+        raise InputError("resolution", f"The resolution {resolution} is outside 0 to {MAX_RESOLUTION:,.0f}.")
+    if not 1 <= min_clear <= 65535:
+        raise InputError("min-clear", f"The least clear count {min_clear} is outside 1 to 65535.")
+    if isinstance(valid_range, tuple):
+        low, high = valid_range
+        if not (isfinite(low) and isfinite(high) and low <= high):
+            raise InputError("valid-range", f"The valid range {low:g},{high:g} is not in order; give LEAST,GREATEST.")

@@ -1,0 +1,178 @@
+"""SeasonStack: the blocks of a result as one Dask collection, and as lazy labelled arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.highlevelgraph import HighLevelGraph
+from dask.task_spec import List, Task, TaskRef
+from dask.threaded import get as threaded_get
+from odc.geo.xr import xr_coords
+
+from compute import blocks
+from compute.plan import BlockPlan, NdviPlan
+from compute.scenes import Grid
+
+LAYERS: Mapping[str, np.dtype[Any]] = {"ndvi_mean": np.dtype("float32"), "clear_count": np.dtype("uint16")}
+"""The arrays of a result: NDVI mean (unitless, NaN where never clear) and number of clear observations."""
+
+Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeasonStack:
+    """A seasonal result as a Dask collection of blocks: lazy, or persisted on a cluster.
+
+    `distributed.Client.persist` of a lazy stack returns one whose blocks are futures. Nothing but what is asked of
+    `dataset` ever leaves the workers.
+
+    Attributes
+    ----------
+    token : str
+        Name of this run of the computation; part of every key.
+    labels : tuple of str
+        Season labels.
+    grid : Grid
+        Pixel grid of the whole result.
+    chunks : (tuple of int, tuple of int)
+        Sizes of the spatial chunks along y and x.
+    graph : mapping
+        Task or future of every block, by key (name, season, row, column), and of the parts of large blocks.
+    """
+
+    token: str
+    labels: tuple[str, ...]
+    grid: Grid
+    chunks: tuple[tuple[int, ...], tuple[int, ...]]
+    graph: Mapping[Any, Any]
+
+    @property
+    def keys(self) -> list[Key]:
+        """The keys of the blocks, in the order (season, row, column)."""
+        shape = len(self.labels), len(self.chunks[0]), len(self.chunks[1])
+        return [block_key(self.token, *index) for index in np.ndindex(*shape)]
+
+    def dataset(self) -> xr.Dataset:
+        """Return the result as lazy labelled arrays.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``ndvi_mean`` (season, y, x) float32 and ``clear_count`` (season, y, x) uint16, with CF metadata and the
+            grid as ``spatial_ref``.
+        """
+        coords = xr_coords(self.grid.geobox, dims=("y", "x")) | {"season": np.array(self.labels, object)}
+        arrays = {
+            name: xr.DataArray(self._array(name), dims=("season", "y", "x"), attrs=dict(_ATTRS[name]))
+            for name in LAYERS
+        }
+        result = xr.Dataset(arrays, coords=coords)
+        for name in LAYERS:
+            result[name].encoding["grid_mapping"] = "spatial_ref"
+        return result
+
+    def _array(self, layer: str) -> da.Array:
+        name = f"greenup-{layer}-{self.token}"
+        (source,) = self.__dask_layers__()
+        targets = [(name, *key[1:]) for key in self.keys]
+        slabs: dict[Any, Task] = {
+            target: Task(target, _season_slab, TaskRef(key), layer)
+            for target, key in zip(targets, self.keys, strict=True)
+        }
+        graph = HighLevelGraph({source: self.graph, name: slabs}, {source: set(), name: {source}})
+        chunks = ((1,) * len(self.labels), *self.chunks)
+        return da.Array(graph, name, chunks=chunks, dtype=LAYERS[layer])
+
+    # The protocol of Dask collections: https://docs.dask.org/en/stable/custom-collections.html
+
+    __dask_scheduler__ = staticmethod(threaded_get)
+    __dask_optimize__ = None
+
+    def __dask_graph__(self) -> Mapping[Key, Any]:
+        return self.graph
+
+    def __dask_keys__(self) -> list[Key]:
+        return self.keys
+
+    def __dask_layers__(self) -> tuple[str, ...]:
+        return (f"greenup-block-{self.token}",)
+
+    def __dask_tokenize__(self) -> tuple[str, str]:
+        return type(self).__name__, self.token
+
+    def __dask_postcompute__(self) -> tuple[Callable[..., Self], tuple[()]]:
+        return self._with_results, ()
+
+    def __dask_postpersist__(self) -> tuple[Callable[..., Self], tuple[()]]:
+        return self._rebuild, ()
+
+    def _with_results(self, results: list[blocks.Block]) -> Self:
+        return replace(self, graph=dict(zip(self.keys, results, strict=True)))
+
+    def _rebuild(self, graph: Mapping[Key, Any], *, rename: Mapping[str, str] | None = None) -> Self:
+        assert not rename, "a stack is named by its token"
+        return replace(self, graph={key: graph[key] for key in self.keys})
+
+
+_ATTRS: Mapping[str, Mapping[str, Any]] = {
+    "ndvi_mean": {"long_name": "seasonal mean NDVI of clear observations", "units": "1"},
+    "clear_count": {"long_name": "number of clear observations", "units": "1"},
+}
+
+
+def block_key(token: str, season: int, row: int, column: int) -> Key:
+    """Return the Dask key of a block."""
+    return f"greenup-block-{token}", season, row, column
+
+
+def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
+    """Turn a plan into a lazy stack: one task a block, and more only where one task would read too many dates.
+
+    Parameters
+    ----------
+    plan : NdviPlan
+        What to compute.
+    token : str
+        Name of this run of the computation.
+    """
+    graph: dict[Key, Task] = {}
+    for block in plan.blocks:
+        graph.update(_block_tasks(plan, block, token))
+    return SeasonStack(token=token, labels=plan.labels, grid=plan.grid, chunks=plan.chunks, graph=graph)
+
+
+def _block_tasks(plan: NdviPlan, block: BlockPlan, token: str) -> Iterator[tuple[Key, Task]]:
+    key = block_key(token, block.season, block.row, block.column)
+    size, min_clear = plan.max_groups_per_task, plan.request.min_clear
+    starts = range(0, len(block.groups), size)
+    parts = [_task(plan, block, block.groups[start : start + size], token) for start in starts]
+    if len(parts) <= 1:
+        only = parts[0] if parts else _task(plan, block, (), token)
+        yield key, Task(key, blocks.compute_block, only, min_clear)
+        return
+    part_keys: list[Key] = [(f"greenup-part-{token}", *key[1:], number) for number in range(len(parts))]
+    for part_key, part in zip(part_keys, parts, strict=True):
+        yield part_key, Task(part_key, blocks.sum_part, part)
+    yield key, Task(key, blocks.join_parts, List(*(TaskRef(each) for each in part_keys)), min_clear)
+
+
+def _task(plan: NdviPlan, block: BlockPlan, groups: tuple[tuple[int, ...], ...], token: str) -> blocks.BlockTask:
+    return blocks.BlockTask(
+        run=token,
+        grid=plan.block_grid(block),
+        groups=tuple(tuple(plan.sources[index] for index in group) for group in groups),
+        roles=plan.roles,
+        resampling=plan.request.resampling,
+        polygon=block.polygon,
+    )
+
+
+def _season_slab(block: blocks.Block, layer: str) -> np.ndarray[Any, Any]:
+    """Return one layer of a block as (1, y, x), the shape of a Dask array's chunk."""
+    values: np.ndarray[Any, Any] = getattr(block, layer)
+    return values[np.newaxis]

@@ -1,0 +1,106 @@
+"""``greenup index``: the scene index, embedded by default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress
+
+from compute.errors import InputError
+from dashboard.cli.options import AsJson
+from dashboard.cli.output import print_json, print_pairs, to_people
+
+if TYPE_CHECKING:
+    from compute.catalog import AddReport, IndexStatus
+
+app = typer.Typer(help="The Open Data Cube index that scenes are found in.", no_args_is_help=True)
+
+_SHOWN_FAILURES = 20
+
+
+@app.command()
+def init(as_json: AsJson = False) -> None:
+    """Create the index's tables where they are missing; safe to repeat."""
+    from compute.catalog import init_index
+    from compute.settings import load_settings
+
+    _print_status(init_index(load_settings()), as_json)
+
+
+@app.command("add-product")
+def add_product(
+    files: Annotated[list[Path], typer.Argument(help="ODC product or metadata type documents.")],
+    as_json: AsJson = False,
+) -> None:
+    """Add ODC product definitions, and the metadata types they name."""
+    from compute.catalog import add_products
+    from compute.settings import load_settings
+
+    names = add_products(load_settings(), files)
+    if as_json:
+        print_json({"products": names})
+    else:
+        typer.echo(f"The index has {', '.join(names)}.")
+
+
+@app.command()
+def add(
+    paths: Annotated[list[str], typer.Argument(help="EO3 documents: files, globs, or directories.")],
+    as_json: AsJson = False,
+) -> None:
+    """Add scenes from EO3 documents, in bulk; those that are there already are left alone."""
+    from compute.catalog import add_scenes
+    from compute.settings import load_settings
+
+    with Progress(console=to_people(), transient=True) as progress:
+        task = progress.add_task("Adding scenes", total=None)
+        report = add_scenes(
+            load_settings(), paths, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    _print_added(report, as_json)
+    if report.failed and not (report.added or report.present):
+        raise InputError("paths", f"None of the {len(report.failed)} documents could be added; see the reasons above.")
+
+
+def _print_added(report: AddReport, as_json: bool) -> None:
+    if as_json:
+        failed = [{"document": name, "reason": reason} for name, reason in report.failed]
+        print_json({"added": report.added, "present": report.present, "failed": failed})
+        return
+    typer.echo(f"{report.added} scenes added, {report.present} there already, {len(report.failed)} refused.")
+    for name, reason in report.failed[:_SHOWN_FAILURES]:
+        typer.echo(f"  {name}: {reason}", err=True)
+    if len(report.failed) > _SHOWN_FAILURES:
+        typer.echo(f"  and {len(report.failed) - _SHOWN_FAILURES} more", err=True)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Say which index is used and what it holds."""
+    from compute.catalog import index_status
+    from compute.settings import load_settings
+
+    _print_status(index_status(load_settings()), as_json)
+
+
+def _print_status(found: IndexStatus, as_json: bool) -> None:
+    products = [
+        {
+            "name": each.name,
+            "scenes": each.scenes,
+            "first": None if each.first is None else each.first.isoformat(),
+            "last": None if each.last is None else each.last.isoformat(),
+        }
+        for each in found.products
+    ]
+    if as_json:
+        print_json({"kind": found.kind, "location": found.location, "products": products})
+        return
+    rows = [(str(p["name"]), _product_text(p["scenes"], p["first"], p["last"])) for p in products]
+    print_pairs("Index", [("kind", found.kind), ("location", found.location), *(rows or [("products", "none")])])
+
+
+def _product_text(scenes: object, first: object, last: object) -> str:
+    return f"{scenes} scenes, {first} to {last}" if scenes else "no scenes"

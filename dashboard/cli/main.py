@@ -1,0 +1,75 @@
+"""The commands by name, and what an error becomes: one sentence on standard error and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from compute import __version__
+from compute.errors import GreenupError, InputError
+from dashboard.cli import demo, doctor, index, plan, run
+
+REFUSED, FAILED, INTERRUPTED = 2, 1, 130
+"""Exit codes: input that was refused, anything else that went wrong, Ctrl-C."""
+
+app = typer.Typer(
+    name="greenup",
+    help="Seasonal NDVI larger than your machine: plan it, compute it on a Dask cluster, look at it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("plan")(plan.plan)
+app.command("run")(run.run)
+app.add_typer(index.app, name="index")
+app.command("doctor")(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"greenup {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Seasonal NDVI larger than your machine."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words after ``greenup``; those of the process when left out.
+
+    Returns
+    -------
+    int
+        0 done, 2 refused input, 1 anything else, 130 interrupted.
+    """
+    try:
+        outcome = app(args=arguments, standalone_mode=False)
+    except InputError as error:
+        return _say(str(error), REFUSED)
+    except GreenupError as error:
+        return _say(str(error), FAILED)
+    except typer.TyperException as error:
+        return _say(error.format_message(), REFUSED)
+    except (typer.Abort, KeyboardInterrupt):
+        return _say("Interrupted.", INTERRUPTED)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _say(sentence: str, code: int) -> int:
+    print(sentence, file=sys.stderr)  # noqa: T201  # the one place where an error reaches a terminal
+    return code

@@ -1,0 +1,154 @@
+"""Options that ``plan`` and ``run`` share, and the request that they make."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from compute.errors import InputError
+
+if TYPE_CHECKING:
+    from compute.catalog import Catalog
+    from compute.products import ProductProfile
+    from compute.region import Region
+    from compute.request import NdviRequest
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestOptions:
+    """The words of a request as they stand on the command line."""
+
+    bbox: Annotated[
+        str | None, typer.Option(help="West,south,east,north in degrees; left out, all that is indexed.")
+    ] = None
+    region: Annotated[Path | None, typer.Option(help="GeoJSON file with a polygon, in longitude and latitude.")] = None
+    time: Annotated[str | None, typer.Option(help="FIRST/LAST day as YYYY-MM-DD; left out, all that is indexed.")] = (
+        None
+    )
+    product: Annotated[
+        list[str] | None, typer.Option(help="ODC product, repeatable; left out, all indexed ones that are described.")
+    ] = None
+    by: Annotated[str, typer.Option(help="season (merges the years) or season-year (keeps them apart).")] = "season"
+    products: Annotated[Path | None, typer.Option(help="products.toml that describes further products.")] = None
+    crs: Annotated[str, typer.Option(help="EPSG:n, or native for the scenes' own grid.")] = "EPSG:3577"
+    resolution: Annotated[
+        float | None, typer.Option(help="Pixel size in units of the CRS; left out, the scenes' own.")
+    ] = None
+    clear: Annotated[
+        str | None, typer.Option(help="Mask classes that are clear: names or integers, comma-separated.")
+    ] = None
+    resampling: Annotated[str, typer.Option(help="average, nearest, bilinear, ... for red and nir.")] = "average"
+    reader: Annotated[str, typer.Option(help="odc: datacube's own reading.")] = "odc"
+    min_clear: Annotated[int, typer.Option(help="Fewest clear observations that make a mean.")] = 1
+    valid_range: Annotated[
+        str | None, typer.Option(help="LEAST,GREATEST stored value, or none; left out, each product's own.")
+    ] = None
+    seasons: Annotated[str, typer.Option(help="Season definition, such as DJF,MAM,JJA,SON or wet=11-4,dry=5-10.")] = (
+        "DJF,MAM,JJA,SON"
+    )
+
+    def request(self, catalog: Catalog, profiles: Mapping[str, ProductProfile]) -> NdviRequest:
+        """Make the request; what was left out is filled from what the catalogue holds.
+
+        Raises
+        ------
+        InputError
+            A word is not usable; the sentence names it.
+        """
+        from compute.request import NdviRequest, parse_clear, parse_valid_range
+        from compute.seasons import parse_seasons
+
+        region, time = self._region(), self._time()
+        seasons = parse_seasons(self.seasons)
+        names = tuple(self.product or _described(catalog, profiles))
+        region, (start, end) = _complete(region, time, catalog, names)
+        return NdviRequest(
+            products=names,
+            region=region,
+            start=start,
+            end=end,
+            by=self.by,  # type: ignore[arg-type]  # the request refuses any other word
+            seasons=seasons,
+            crs=self.crs,
+            resolution=self.resolution,
+            resampling=self.resampling,  # type: ignore[arg-type]  # likewise
+            reader=self.reader,  # type: ignore[arg-type]  # likewise
+            clear=None if self.clear is None else parse_clear(self.clear),
+            valid_range=None if self.valid_range is None else parse_valid_range(self.valid_range),
+            min_clear=self.min_clear,
+        )
+
+    def _region(self) -> Region | None:
+        from compute.region import parse_bbox, read_region
+
+        if self.bbox is not None and self.region is not None:
+            raise InputError("region", "Both --bbox and --region are given; give one of them.")
+        if self.region is not None:
+            return read_region(self.region)
+        return None if self.bbox is None else parse_bbox(self.bbox)
+
+    def _time(self) -> tuple[date, date] | None:
+        from compute.request import parse_time
+
+        return None if self.time is None else parse_time(self.time)
+
+
+def _described(catalog: Catalog, profiles: Mapping[str, ProductProfile]) -> list[str]:
+    found = [name for name in catalog.products() if name in profiles]
+    if not found:
+        raise InputError("product", "The index holds no product that is described; add one with greenup index add.")
+    return found
+
+
+def _complete(
+    region: Region | None, time: tuple[date, date] | None, catalog: Catalog, products: tuple[str, ...]
+) -> tuple[Region, tuple[date, date]]:
+    """Fill a region or time that was left out with the extent of the products' scenes."""
+    if region is not None and time is not None:
+        return region, time
+    from compute.region import region_from_bbox
+
+    for product in products:
+        catalog.definition(product)
+    extent = catalog.extent(products)
+    if extent is None:
+        names = " or ".join(products)
+        raise InputError("product", f"The index holds no scene of {names}; add some with greenup index add.")
+    return region or region_from_bbox(*extent.bbox), time or extent.time
+
+
+def with_request_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of `RequestOptions`, and hand them to it as its first argument.
+
+    Parameters
+    ----------
+    command : callable
+        Takes a `RequestOptions` and its own options by keyword.
+    """
+    hints = get_type_hints(RequestOptions, include_extras=True)
+    shared = {
+        each.name: inspect.Parameter(
+            each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[each.name]
+        )
+        for each in fields(RequestOptions)
+    }
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+
+    @wraps(command)
+    def wrapper(**words: Any) -> Any:
+        options = RequestOptions(**{name: words.pop(name) for name in shared})
+        return command(options, **words)
+
+    parameters = [*shared.values(), *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own)]
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect reads
+    wrapper.__annotations__ = {each.name: each.annotation for each in parameters}
+    return wrapper

@@ -1,0 +1,39 @@
+"""How figures are written for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON object on standard output."""
+    typer.echo(json.dumps(document, allow_nan=False))
+
+
+def to_people() -> Console:
+    """Return the console for people: standard error, so that standard output stays for results."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_pairs(title: str, rows: Sequence[tuple[str, str | Text]]) -> None:
+    """Print a title and name-value lines on standard output; text is taken as it is, without markup."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2))
+    for name, value in rows:
+        table.add_row(Text(name, style="dim"), value if isinstance(value, Text) else Text(value))
+    Console(highlight=False).print(table)
+
+
+def size_text(count: float) -> str:
+    """Return a number of bytes in the largest binary unit that keeps it at least 1."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

@@ -1,0 +1,64 @@
+"""``greenup plan``: what a request would read, compute and keep. Nothing is computed and no cluster is started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dashboard.cli.options import AsJson, RequestOptions, with_request_options
+from dashboard.cli.output import print_json, print_pairs, size_text
+
+if TYPE_CHECKING:
+    from compute.plan import NdviPlan, SeasonPlan
+    from compute.settings import Settings
+
+
+@with_request_options
+def plan(options: RequestOptions, as_json: AsJson = False) -> None:
+    """Say what a request would read, compute and keep, before anything is spent."""
+    from compute.settings import load_settings
+
+    planned = make_plan(options, load_settings())
+    if as_json:
+        print_json(planned.summary())
+    else:
+        print_plan(planned)
+
+
+def make_plan(options: RequestOptions, settings: Settings) -> NdviPlan:
+    """Read the index and plan the request of the command line."""
+    from compute.catalog import open_catalog
+    from compute.jobs import plan_request
+    from compute.products import load_profiles
+
+    profiles = load_profiles(options.products)
+    with open_catalog(settings) as catalog:
+        return plan_request(options.request(catalog, profiles), catalog, profiles, settings)
+
+
+def print_plan(planned: NdviPlan) -> None:
+    """Print a plan for people."""
+    request, (rows, columns) = planned.request, planned.grid.shape
+    west, south, east, north = request.region.bbox
+    pixel_y, pixel_x = planned.grid.resolution
+    print_pairs(
+        "Plan",
+        [
+            ("products", ", ".join(request.products)),
+            ("region", f"{west:g} to {east:g} E, {south:g} to {north:g} N"),
+            ("time", f"{request.start} to {request.end}"),
+            ("scenes", f"{len(planned.sources):,}"),
+            *((f"season {season.label}", _season_text(season)) for season in planned.seasons),
+            ("grid", f"{columns:,} x {rows:,} px of {pixel_x:g} x {pixel_y:g} in {planned.grid.crs}"),
+            ("blocks", f"{len(planned.blocks):,} of at most {max(planned.chunks[1])} x {max(planned.chunks[0])} px"),
+            ("tasks", f"{planned.task_count:,}"),
+            ("to read", f"at least {size_text(planned.bytes_to_read)}, decoded"),
+            ("result", size_text(planned.result_bytes)),
+            ("worker memory", f"the result and {size_text(planned.task_bytes)} for each thread"),
+            *(("note", note) for note in planned.notes),
+        ],
+    )
+
+
+def _season_text(season: SeasonPlan) -> str:
+    text = f"{season.dates} dates, {season.scenes} scenes"
+    return f"{text}; incomplete, without {', '.join(season.missing)}" if season.missing else text

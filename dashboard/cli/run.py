@@ -1,0 +1,179 @@
+"""``greenup run``: the whole job without a browser, from a request to files written by the workers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from compute.errors import InputError
+from dashboard.cli.options import AsJson, RequestOptions, with_request_options
+from dashboard.cli.output import print_json, print_pairs, to_people
+from dashboard.cli.plan import make_plan
+
+if TYPE_CHECKING:
+    from compute.cluster import ClusterSpec, Connection, Stage
+    from compute.jobs import Job
+    from compute.plan import NdviPlan
+    from compute.settings import Settings
+
+ZARR_NAME = "seasonal_ndvi.zarr"
+PICTURE_NAME = "quicklook.png"
+FORMATS = ("zarr", "cog")
+
+
+@with_request_options
+def run(
+    options: RequestOptions,
+    cluster: Annotated[str, typer.Option(help="local, gateway, gateway:NAME, or tcp://HOST:PORT.")] = "local",
+    workers: Annotated[int | None, typer.Option(help="Number of workers; left out, what suits the cluster.")] = None,
+    cluster_option: Annotated[
+        list[str] | None, typer.Option(help="Gateway cluster option as NAME=VALUE, repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the result, shared with the workers.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="zarr, or cog for one file a season.")] = "zarr",
+    overwrite: Annotated[bool, typer.Option(help="Replace a result that is in the folder already.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compute a request on a cluster and have the workers write the result."""
+    from compute.cluster import parse_cluster
+    from compute.settings import load_settings
+
+    settings = load_settings()
+    spec = parse_cluster(cluster, workers=workers, options=cluster_option or ())
+    target = _Target.check(out, format_, overwrite=overwrite)
+    planned = make_plan(options, settings)
+    report = asyncio.run(_compute(planned, spec, settings, target))
+    if as_json:
+        print_json(report)
+    else:
+        _print_report(report)
+
+
+class _Target:
+    """Where a result goes, checked before anything is spent."""
+
+    def __init__(self, folder: Path | None, format_: str) -> None:
+        self.folder = folder
+        self.format = format_
+
+    @classmethod
+    def check(cls, folder: Path | None, format_: str, *, overwrite: bool) -> _Target:
+        if format_ not in FORMATS:
+            raise InputError("format", f"The format {format_[:40]!r} is not known; give {' or '.join(FORMATS)}.")
+        if folder is None:
+            return cls(None, format_)
+        folder = folder.absolute()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            raise InputError("out", f"The folder {folder.name!r} cannot be made; give --out another.") from None
+        if not overwrite and (kept := _results_in(folder)):
+            raise InputError("out", f"The folder holds {kept[0].name} already; give --out another or --overwrite.")
+        return cls(folder, format_)
+
+
+def _results_in(folder: Path) -> list[Path]:
+    return [path for pattern in (ZARR_NAME, "ndvi_mean_*.tif", "clear_count_*.tif") for path in folder.glob(pattern)]
+
+
+async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target: _Target) -> dict[str, Any]:
+    from compute.blocks import warm_up
+    from compute.cluster import open_cluster
+    from compute.jobs import Job
+
+    started = time.perf_counter()
+    with _progress(to_people()) as progress:
+        stages = progress.add_task("cluster", total=None)
+        show = partial(_show_stage, progress, stages)
+        async with open_cluster(spec, settings, on_stage=show, warm_up=warm_up) as cluster:
+            ready = time.perf_counter()
+            job = await Job.submit(plan, cluster.client)
+            await _watch(job, progress)
+            computed = time.perf_counter()
+            statistics = await job.statistics()
+            outputs = await _write(job, cluster, target)
+            return {
+                "token": job.token,
+                "plan": plan.summary(),
+                "cluster": {"kind": spec.kind, "workers": cluster.workers, "notes": list(cluster.version_notes)},
+                "seasons": statistics,
+                "outputs": outputs,
+                "seconds": {
+                    "cluster": round(ready - started, 3),
+                    "compute": round(computed - ready, 3),
+                    "write": round(time.perf_counter() - computed, 3),
+                },
+            }
+
+
+def _progress(console: Console) -> Progress:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=console, transient=not console.is_terminal)
+
+
+def _show_stage(progress: Progress, task: Any, stage: Stage) -> None:
+    progress.update(task, description=stage.detail, completed=stage.done or 0, total=stage.total)
+
+
+async def _watch(job: Job, progress: Progress) -> None:
+    """Show the blocks as they finish; Ctrl-C takes the work back from the cluster."""
+    blocks = progress.add_task("Computing blocks", total=job.total)
+    try:
+        async for done in job.progress():
+            progress.update(blocks, completed=done)
+    except asyncio.CancelledError:
+        await job.cancel()
+        raise
+
+
+async def _write(job: Job, cluster: Connection, target: _Target) -> Mapping[str, Any]:
+    if target.folder is None:
+        return {}
+    from compute import export
+
+    outputs: dict[str, Any] = {}
+    if target.format == "zarr":
+        path = await export.write_zarr(job.stack, target.folder / ZARR_NAME, cluster.client, job.provenance())
+        outputs["zarr"] = str(path)
+    else:
+        paths = await export.write_cogs(job.stack, target.folder, cluster.client, job.provenance())
+        outputs["cog"] = [str(path) for path in paths]
+    picture = target.folder / PICTURE_NAME
+    title, notes = job.caption()
+    outputs["picture"] = str(await export.write_quicklook(job.stack, picture, cluster.client, title=title, notes=notes))
+    return outputs
+
+
+def _print_report(report: Mapping[str, Any]) -> None:
+    seconds = report["seconds"]
+    outputs = report["outputs"]
+    files = [path for value in outputs.values() for path in (value if isinstance(value, list) else [value])]
+    print_pairs(
+        "Result",
+        [
+            *((f"season {each['label']}", _season_text(each)) for each in report["seasons"]),
+            ("took", f"{seconds['compute']:.1f} s computing, {seconds['write']:.1f} s writing"),
+            *(("written", path) for path in files),
+            *([] if files else [("written", "nothing; give --out to keep a result")]),
+        ],
+    )
+
+
+def _season_text(season: Mapping[str, Any]) -> str:
+    if season["ndvi_mean"] is None:
+        return "no clear observation"
+    return f"mean NDVI {season['ndvi_mean']:.3f} over {season['clear_share']:.0%} of pixels"

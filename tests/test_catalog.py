@@ -1,0 +1,461 @@
+"""The catalogue on a real index: definitions in, documents in, scenes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import shapely
+import yaml
+from affine import Affine
+from datacube import Datacube
+from datacube.api.query import solar_day
+from datacube.storage import BandInfo
+from datacube.utils.documents import NoDatesSafeLoader
+from odc.geo.geom import Geometry
+from shapely.geometry import box
+from sqlalchemy import text
+
+from compute.catalog import (
+    AddReport,
+    Extent,
+    OdcCatalog,
+    add_products,
+    add_scenes,
+    index_status,
+    init_index,
+    open_catalog,
+)
+from compute.errors import CatalogError, InputError
+from compute.settings import Settings
+from tests.fixtures.index import DEFINITIONS, SAMPLE, SINGLE
+
+pytestmark = pytest.mark.index
+
+PRODUCT = "ga_ls8c_ard_3"
+BANDS = ["oa_fmask", "nbart_red", "nbart_nir"]
+Edit = Callable[[dict[str, Any]], Any]
+
+
+@pytest.fixture
+def sample(dea_catalog: OdcCatalog) -> OdcCatalog:
+    """The catalogue with 22 real scenes."""
+    report = add_scenes(dea_catalog, [SAMPLE, SINGLE])
+    assert report == AddReport(added=22)
+    return dea_catalog
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """A real document with a new id, and changes."""
+    original: dict[str, Any] = yaml.load(SINGLE.read_text(), Loader=NoDatesSafeLoader)
+    return {**original, "id": str(uuid4()), **changes}
+
+
+def written(folder: Path, content: Any, name: str = "scene.json") -> Path:
+    path = folder / name
+    path.write_text(json.dumps(content))
+    return path
+
+
+# Definitions
+
+
+def test_products_are_listed_by_name_and_bring_the_metadata_types_they_need(dea_catalog: OdcCatalog) -> None:
+    names = sorted(path.name.removesuffix(".odc-product.yaml") for path in (DEFINITIONS / "products").glob("*.yaml"))
+    assert dea_catalog.products() == names
+    assert {"eo3_landsat_ard", "eo3_sentinel_ard"} <= {t.name for t in dea_catalog.index.metadata_types.get_all()}
+
+
+def test_adding_the_same_products_again_changes_nothing(dea_catalog: OdcCatalog) -> None:
+    before = dea_catalog.products()
+    assert sorted(add_products(dea_catalog, sorted((DEFINITIONS / "products").glob("*.yaml")))) == before
+    assert dea_catalog.products() == before
+
+
+def test_one_file_may_hold_several_definitions(empty_index: Settings, tmp_path: Path) -> None:
+    products = [path.read_text() for path in sorted((DEFINITIONS / "products").glob("ga_ls*.yaml"))]
+    stream = tmp_path / "all.yaml"
+    stream.write_text("\n---\n".join(text.replace("---\n", "") for text in products))
+    assert add_products(empty_index, [stream]) == [
+        "ga_ls5t_ard_3",
+        "ga_ls7e_ard_3",
+        "ga_ls8c_ard_3",
+        "ga_ls9c_ard_3",
+    ]
+
+
+def test_a_definition_has_the_measurements_flags_and_aliases_of_its_document(dea_catalog: OdcCatalog) -> None:
+    definition = dea_catalog.definition(PRODUCT)
+    assert definition.measurement("nbart_red").nodata == -999
+    assert definition.measurement("fmask").name == "oa_fmask"
+    assert definition.measurement("oa_fmask").flags["fmask"]["values"]["1"] == "valid"
+
+
+def test_an_unknown_product_is_refused_naming_those_there_are(dea_catalog: OdcCatalog, empty_index: Settings) -> None:
+    with pytest.raises(InputError, match=r"^The index has no product 'nope'; it has ga_ls5t_ard_3, .*ga_s2cm_ard_3\.$"):
+        dea_catalog.find("nope", BANDS, region=None, time=None)
+    with pytest.raises(InputError, match="no product 'nope'"):
+        dea_catalog.extent(["nope"])
+
+
+def test_another_definition_of_a_product_is_refused(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    product = yaml.load(
+        (DEFINITIONS / "products" / f"{PRODUCT}.odc-product.yaml").read_text(), Loader=NoDatesSafeLoader
+    )
+    product["measurements"][0]["nodata"] = 0
+    with pytest.raises(
+        InputError, match=r"another definition of product ga_ls8c_ard_3, which differs at measurements\.0"
+    ):
+        add_products(dea_catalog, [written(tmp_path, product)])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"name": "x"}, "neither an ODC product nor a metadata type"),
+        ([1, 2], "neither an ODC product nor a metadata type"),
+        ({"name": "x", "metadata_type": "nope", "metadata": {}}, r"no metadata type 'nope'; it has eo, eo3, telemetry"),
+        ({"name": "x", "metadata_type": "eo3"}, "is not a valid definition"),
+        ({"name": "x", "dataset": {}}, "is not a valid definition"),
+    ],
+)
+def test_an_unusable_definition_is_refused_in_one_sentence(
+    empty_index: Settings, tmp_path: Path, content: Any, message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as refusal:
+        add_products(empty_index, [written(tmp_path, content)])
+    assert refusal.value.field == "product"
+    assert "\n" not in str(refusal.value)
+    assert str(tmp_path) not in str(refusal.value)
+
+
+def test_a_definition_that_is_not_yaml_is_refused(empty_index: Settings, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("name: [")
+    with pytest.raises(InputError, match=r"bad\.yaml: The file is not valid YAML at line"):
+        add_products(empty_index, [tmp_path / "bad.yaml"])
+
+
+# Scenes have the values that datacube has
+
+
+def test_scenes_equal_what_datacube_says_of_the_same_datasets(sample: OdcCatalog) -> None:
+    datasets = {str(ds.id): ds for ds in Datacube(index=sample.index).find_datasets(product=PRODUCT)}
+    names = [*BANDS, "nbart_panchromatic"]
+    scenes = sample.find(PRODUCT, names, region=None, time=None)
+    assert {scene.id for scene in scenes} == set(datasets)
+    for scene in scenes:
+        dataset = datasets[scene.id]
+        assert scene.time == dataset.center_time
+        assert scene.time.tzinfo is UTC
+        assert scene.solar_day == solar_day(dataset).astype(date)
+        assert dataset.extent == Geometry(scene.footprint, scene.crs)
+        assert scene.platform == "landsat-8"
+        assert scene.maturity == dataset.metadata_doc["properties"]["dea:dataset_maturity"]
+        assert list(scene.source.bands) == names
+        for name, band in scene.source.bands.items():
+            info = BandInfo(dataset, name)
+            assert (band.uri, band.index) == (info.uri, info.band or 1)
+            assert band.grid.crs == f"EPSG:{info.crs.epsg}"
+        default = scene.source.bands["nbart_red"].grid
+        rows, columns = default.shape
+        unit = Affine(*default.transform) @ Affine.scale(columns, rows)
+        assert unit.almost_equals(BandInfo(dataset, "nbart_red").transform)
+
+
+def test_bands_have_their_own_grid_and_equal_grids_are_one_object(sample: OdcCatalog) -> None:
+    scenes = sample.find(PRODUCT, [*BANDS, "nbart_panchromatic"], region=None, time=None)
+    bands = scenes[0].source.bands
+    assert bands["nbart_red"].grid.resolution == (30, 30)
+    assert bands["nbart_panchromatic"].grid.resolution == (15, 15)
+    grids = [band.grid for scene in scenes for band in scene.source.bands.values()]
+    assert len({id(grid) for grid in grids}) == len(set(grids))
+
+
+def test_an_alias_is_found_under_the_canonical_name(sample: OdcCatalog) -> None:
+    scene = sample.find(PRODUCT, ["fmask"], region=None, time=None)[0]
+    assert list(scene.source.bands) == ["oa_fmask"]
+
+
+def test_a_measurement_that_the_product_lacks_is_refused(sample: OdcCatalog) -> None:
+    with pytest.raises(InputError, match="has no measurement 'nbart_violet'; it has "):
+        sample.find(PRODUCT, ["nbart_violet"], region=None, time=None)
+
+
+def test_scenes_come_by_time_then_id(sample: OdcCatalog) -> None:
+    scenes = sample.find(PRODUCT, BANDS, region=None, time=None)
+    assert [(s.time, s.id) for s in scenes] == sorted((s.time, s.id) for s in scenes)
+
+
+# Search
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        (date(2017, 12, 4), date(2017, 12, 4)),
+        (date(2017, 12, 5), date(2022, 2, 12)),
+        (date(2022, 7, 18), date(2022, 7, 18)),
+        (date(1999, 1, 1), date(2000, 1, 1)),
+    ],
+)
+def test_a_time_range_means_what_it_means_to_datacube(sample: OdcCatalog, days: tuple[date, date]) -> None:
+    expected = Datacube(index=sample.index).find_datasets(product=PRODUCT, time=tuple(str(day) for day in days))
+    found = sample.find(PRODUCT, BANDS, region=None, time=days)
+    assert {scene.id for scene in found} == {str(dataset.id) for dataset in expected}
+
+
+def test_both_days_of_a_range_are_included_to_their_last_moment(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    midnight = "2020-03-02T00:00:00Z"
+    last = "2020-03-01T23:59:59.999999Z"
+    for number, moment in enumerate((midnight, last)):
+        properties = {"eo:platform": "landsat-8", "datetime": moment, "odc:product_family": "ard"}
+        properties |= {"eo:instrument": "OLI_TIRS", "odc:producer": "ga.gov.au", "odc:file_format": "GeoTIFF"}
+        written(tmp_path, document(properties=properties), f"{number}.json")
+    assert add_scenes(dea_catalog, [tmp_path / "*.json"]) == AddReport(added=2)
+
+    def moments(first: date, last: date) -> list[datetime]:
+        return [scene.time for scene in dea_catalog.find(PRODUCT, BANDS, region=None, time=(first, last))]
+
+    first_day, second_day = date(2020, 3, 1), date(2020, 3, 2)
+    assert moments(first_day, first_day) == [datetime(2020, 3, 1, 23, 59, 59, 999999, UTC)]
+    assert moments(second_day, second_day) == [datetime(2020, 3, 2, tzinfo=UTC)]
+    assert len(moments(first_day, second_day)) == 2
+    assert moments(second_day + timedelta(1), date(2020, 12, 31)) == []
+
+
+def test_no_scene_that_datacube_finds_in_a_region_is_lost(sample: OdcCatalog) -> None:
+    cube = Datacube(index=sample.index)
+    for west in range(112, 156, 4):
+        region = box(west, -38, west + 4, -24)
+        expected = {str(d.id) for d in cube.find_datasets(product=PRODUCT, geopolygon=Geometry(region, "EPSG:4326"))}
+        found = {scene.id for scene in sample.find(PRODUCT, BANDS, region=region, time=None)}
+        assert expected <= found
+        assert len(found - expected) <= 1
+
+
+def test_a_scene_is_found_by_its_outline_and_not_by_its_box(sample: OdcCatalog) -> None:
+    (scene,) = sample.find(PRODUCT, BANDS, region=None, time=(date(2020, 5, 25), date(2020, 5, 25)))
+    outline = Geometry(scene.footprint, scene.crs).to_crs("EPSG:4326", resolution=5000).geom
+    west, _, _, north = outline.bounds
+    corner = box(west, north - 0.1, west + 0.1, north)
+    assert not outline.intersects(corner)
+    days = (date(2020, 5, 25), date(2020, 5, 25))
+    assert sample.find(PRODUCT, BANDS, region=corner, time=days) == []
+    assert sample.find(PRODUCT, BANDS, region=outline.centroid.buffer(1e-6), time=days) == [scene]
+    for edge_point in outline.exterior.coords[::20]:
+        assert sample.find(PRODUCT, BANDS, region=shapely.Point(edge_point), time=days) == [scene]
+
+
+@pytest.mark.parametrize("west", [179.0, -179.5])
+def test_a_scene_across_the_antimeridian_is_found_from_both_sides(
+    dea_catalog: OdcCatalog, tmp_path: Path, west: float
+) -> None:
+    crossing = document(
+        crs="epsg:32660",
+        geometry=None,
+        grids={"default": {"shape": [6000, 7000], "transform": [30, 0, 520000, 0, -30, 8200000, 0, 0, 1]}},
+    )
+    for measurement in crossing["measurements"].values():
+        measurement.pop("grid", None)
+    crossing.pop("geometry")
+    assert add_scenes(dea_catalog, [written(tmp_path, crossing)]) == AddReport(added=1)
+    region = box(west, 72.5, west + 0.4, 73)
+    assert len(dea_catalog.find(PRODUCT, BANDS, region=region, time=None)) == 1
+    assert dea_catalog.find(PRODUCT, BANDS, region=box(0, 72.5, 10, 73), time=None) == []
+    extent = dea_catalog.extent([PRODUCT])
+    assert extent is not None
+    assert 170 < extent.bbox[0] < 180 < extent.bbox[2] < 200
+
+
+def test_an_archived_scene_and_one_without_location_are_not_found(sample: OdcCatalog) -> None:
+    archived, lost, *rest = (scene.id for scene in sample.find(PRODUCT, BANDS, region=None, time=None))
+    sample.index.datasets.archive([UUID(archived)])
+    with sample.index._db.give_me_a_connection() as connection:
+        connection.execute(text("delete from agdc.dataset_location where dataset_ref = :id"), {"id": lost})
+    assert [scene.id for scene in sample.find(PRODUCT, BANDS, region=None, time=None)] == rest
+
+
+def test_a_document_that_came_in_broken_by_other_ways_is_named(sample: OdcCatalog) -> None:
+    with sample.index._db.give_me_a_connection() as connection:
+        connection.execute(text("update agdc.dataset set metadata = metadata - 'grids'"))
+    with pytest.raises(CatalogError, match=r"^The document of scene [0-9a-f-]{36} cannot be read as EO3 \(KeyError"):
+        sample.find(PRODUCT, BANDS, region=None, time=None)
+
+
+# Extent and status
+
+
+def test_the_extent_covers_all_scenes_and_an_empty_product_has_none(sample: OdcCatalog) -> None:
+    extent = sample.extent([PRODUCT, "ga_ls5t_ard_3"])
+    assert isinstance(extent, Extent)
+    assert extent.time == (date(2017, 12, 4), date(2022, 10, 27))
+    west, south, east, north = extent.bbox
+    assert 113 < west < 115 < 150 < east < 158
+    assert -38 < south < -36 < -12 < north < -8
+    assert sample.extent(["ga_ls5t_ard_3"]) is None
+    assert sample.extent([]) is None
+
+
+def test_status_counts_scenes_and_days_by_product(sample: OdcCatalog) -> None:
+    status = index_status(sample)
+    assert [product.name for product in status.products] == sample.products()
+    counted = next(product for product in status.products if product.name == PRODUCT)
+    assert (counted.scenes, counted.first, counted.last) == (22, date(2017, 12, 4), date(2022, 10, 27))
+    assert {(p.scenes, p.first, p.last) for p in status.products if p.name != PRODUCT} == {(0, None, None)}
+
+
+def test_a_product_without_place_and_time_has_a_status_too(empty_index: Settings, tmp_path: Path) -> None:
+    search = {"label": {"description": "a label", "offset": ["label"]}}
+    parts = {"id": ["id"], "sources": ["lineage"], "label": ["label"], "creation_dt": ["properties", "created"]}
+    kind = {"name": "plain", "description": "no place", "dataset": {**parts, "search_fields": search}}
+    product = {
+        "name": "notes",
+        "description": "notes",
+        "metadata_type": "plain",
+        "metadata": {"product": {"name": "n"}},
+    }
+    assert add_products(empty_index, [written(tmp_path, product, "p.json"), written(tmp_path, kind, "t.json")]) == [
+        "notes"
+    ]
+    assert [(p.name, p.scenes, p.first) for p in index_status(empty_index).products] == [("notes", 0, None)]
+    with (
+        open_catalog(empty_index) as opened,
+        pytest.raises(InputError, match="notes has no place and time to search by"),
+    ):
+        opened.find("notes", [], region=None, time=None)
+
+
+def test_initialising_again_keeps_everything(empty_index: Settings) -> None:
+    add_products(empty_index, [DEFINITIONS / "products" / f"{PRODUCT}.odc-product.yaml"])
+    assert [product.name for product in init_index(empty_index).products] == [PRODUCT]
+
+
+def test_a_restarted_database_is_asked_again(sample: OdcCatalog, catalog: OdcCatalog) -> None:
+    sample.products()
+    with catalog.index._db.give_me_a_connection() as connection:
+        killed = connection.execute(
+            text("select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"),
+            {"name": sample.index._db.url.database},
+        )
+        assert killed.scalars().all() == [True]
+    assert len(sample.find(PRODUCT, BANDS, region=None, time=None)) == 22
+
+
+# Adding scenes
+
+
+def test_scenes_are_added_once(sample: OdcCatalog) -> None:
+    assert add_scenes(sample, [SAMPLE, SINGLE]) == AddReport(present=22)
+
+
+def test_a_document_twice_in_one_run_is_added_once(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    twin = document()
+    paths = [written(tmp_path, twin, "a.json"), written(tmp_path, twin, "b.json")]
+    assert add_scenes(dea_catalog, paths) == AddReport(added=1, present=1)
+
+
+def test_lineage_is_left_out(sample: OdcCatalog) -> None:
+    (dataset,) = Datacube(index=sample.index).find_datasets(product=PRODUCT, time="2020-05-25")
+    assert dataset.metadata_doc["lineage"] == {"source_datasets": {}}
+
+
+def test_folders_are_searched_and_globs_expanded(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    deep = tmp_path / "088" / "080"
+    deep.mkdir(parents=True)
+    (deep / SINGLE.name).write_text(SINGLE.read_text())
+    (deep / "notes.yaml").write_text("not: a document")
+    written(tmp_path, document(), "one.json")
+    assert add_scenes(dea_catalog, [tmp_path, tmp_path / "*.json", str(tmp_path / "**" / "*.odc-metadata.yaml")]) == (
+        AddReport(added=2)
+    )
+    (scene,) = [
+        s
+        for s in dea_catalog.find(PRODUCT, BANDS, region=None, time=None)
+        if "088" in s.source.bands["oa_fmask"].uri.split("/")
+    ]
+    assert scene.source.bands["oa_fmask"].uri == (deep / f"{SINGLE.name[:45]}").parent.as_uri() + (
+        "/ga_ls8c_oa_3-1-0_088080_2020-05-25_final_fmask.tif"
+    )
+
+
+def test_the_location_of_a_document_goes_before_its_file(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    add_scenes(dea_catalog, [written(tmp_path, document(locations=["s3://bucket/a/scene.yaml", "file:///other"]))])
+    (scene,) = dea_catalog.find(PRODUCT, ["nbart_red"], region=None, time=None)
+    assert scene.source.bands["nbart_red"].uri.startswith("s3://bucket/a/ga_ls8c_nbart")
+
+
+def test_progress_tells_the_total_where_each_file_is_a_document(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    calls: list[tuple[int, int | None]] = []
+    add_scenes(dea_catalog, [SINGLE], progress=lambda done, total: calls.append((done, total)))
+    add_scenes(dea_catalog, [SAMPLE], progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 1), (21, None)]
+
+
+BROKEN: list[tuple[Edit, str]] = [
+    (lambda d: d.update(product={"name": "nope"}), "The index has no product 'nope'; add its definition first."),
+    (lambda d: d.pop("product"), "The index has no product 'None'; add its definition first."),
+    (lambda d: d.pop("grids"), "The document lacks grids."),
+    (lambda d: (d.pop("grids"), d.pop("crs")), "The document lacks crs and grids."),
+    (lambda d: d.update(crs="epsg:nope"), "The document cannot be read as EO3 (CRSError"),
+    (lambda d: d.update(id="x"), "The document has no id that is a UUID."),
+    (lambda d: d.pop("$schema"), "This is not an EO3 dataset document"),
+    (lambda d: d["measurements"].pop("nbart_red"), "The document lacks measurements of ga_ls8c_ard_3: nbart_red."),
+    (
+        lambda d: d["measurements"]["nbart_red"].update(grid="g7"),
+        "The document cannot be read as EO3 (KeyError: 'g7').",
+    ),
+    (lambda d: d["measurements"]["nbart_red"].update(layer="red"), "The document cannot be read as EO3 (NotImpl"),
+    (lambda d: d["grids"]["default"].update(shape=[1]), "The document cannot be read as EO3 (ValueError"),
+    (lambda d: d["grids"]["default"].pop("transform"), "The document cannot be read as EO3 (ValueError"),
+    (lambda d: d["geometry"].update(type="Blob"), "The document cannot be read as EO3 (ValueError"),
+    (lambda d: d["geometry"].update(coordinates=[]), "The document cannot be read as EO3 (IndexError"),
+    (lambda d: d["geometry"].update(coordinates=[[[5e5, -3e6]] * 4]), "The document cannot be read as EO3 (ValueError"),
+    (lambda d: d["properties"].update({"dtr:start_datetime": "soon"}), "The document cannot be read as EO3 ("),
+    (lambda d: d["properties"].update({"odc:product_family": "other"}), "The document does not have the properties"),
+    (lambda d: d.update(label="a\x00b"), "The index refused the document ("),
+]
+
+
+def test_broken_documents_are_named_and_do_not_keep_others_out(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    for number, (edit, _) in enumerate(BROKEN):
+        broken = document()
+        edit(broken)
+        written(tmp_path, broken, f"{number:02}.json")
+    written(tmp_path, [1], "30.json")
+    written(tmp_path, document(), "31.json")
+    report = add_scenes(dea_catalog, [tmp_path / "*.json"])
+    assert report.added == 1
+    reasons = {Path(name).name: reason for name, reason in report.failed}
+    assert len(reasons) == len(BROKEN) + 1
+    for number, (_, reason) in enumerate(BROKEN):
+        assert reasons[f"{number:02}.json"].startswith(reason)
+    assert all("\n" not in reason and reason.endswith(".") for reason in reasons.values())
+    assert len(dea_catalog.find(PRODUCT, BANDS, region=None, time=None)) == 1
+
+
+def test_unreadable_files_are_named(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text(SINGLE.read_text() + "\n---\na: [1, 2\nb: }")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "empty").mkdir()
+    named = ["broken.yaml", "binary.yaml", "absent.yaml", "empty", "*.nothing"]
+    report = add_scenes(dea_catalog, [tmp_path / name for name in named])
+    assert report.added == 1
+    assert [(Path(name).name, reason) for name, reason in report.failed] == [
+        ("broken.yaml (document 2)", "The file is not valid YAML at line 164."),
+        ("binary.yaml", "The file is not valid YAML."),
+        ("absent.yaml", "The file cannot be read or does not exist."),
+        ("empty", "The file is a folder without *.odc-metadata.yaml."),
+        ("*.nothing", "The file cannot be read or does not exist."),
+    ]
+
+
+def test_the_shared_catalogue_is_the_embedded_one(catalog: OdcCatalog, index_settings: Settings) -> None:
+    status = index_status(index_settings)
+    assert (status.kind, status.location) == ("embedded", str(index_settings.home / "index"))
+    with open_catalog(index_settings) as second:
+        assert second.products() == catalog.products()

