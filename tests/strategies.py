@@ -15,7 +15,7 @@ from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
 from compute.errors import InputError
-from compute.products import BandRole, MaskRole, Roles
+from compute.products import BandRole, MaskRole, Roles, ValidRange
 from compute.region import Region, parse_bbox, parse_geojson
 from compute.request import NdviRequest, Resampling
 from compute.scenes import Band, Grid, Scene, Source
@@ -33,6 +33,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
+
+#: What a valid range may be beside two numbers.
+RANGE_WORDS: tuple[ValidRange, ...] = (None, "none")
 
 DAYS = st.dates(min_value=date(1980, 1, 1), max_value=date(2040, 12, 31))
 
@@ -107,7 +110,7 @@ def polygons(draw: st.DrawFn) -> Region:
 def requests(draw: st.DrawFn) -> NdviRequest:
     start, end = draw(date_ranges())
     bound = st.floats(-1e4, 2e4)
-    ranges = st.tuples(bound, bound).map(lambda pair: (min(pair), max(pair)))
+    ranges: st.SearchStrategy[ValidRange] = st.tuples(bound, bound).map(lambda pair: (min(pair), max(pair)))
     return NdviRequest(
         products=tuple(draw(st.lists(WORDS, min_size=1, max_size=3))),
         region=draw(boxes() | polygons()),
@@ -119,7 +122,7 @@ def requests(draw: st.DrawFn) -> NdviRequest:
         resolution=draw(st.none() | st.integers(1, 1000) | st.floats(1e-5, 1e5)),
         resampling=draw(st.sampled_from(get_args(Resampling))),
         clear=draw(st.none() | st.lists(WORDS | st.integers(0, 255), min_size=1, max_size=4).map(tuple)),
-        valid_range=draw(st.none() | st.just("none") | ranges),
+        valid_range=draw(ranges | st.sampled_from(RANGE_WORDS)),
         min_clear=draw(st.integers(1, 65535)),
     )
 

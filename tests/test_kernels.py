@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -76,6 +76,7 @@ def look_stacks(draw: st.DrawFn, *, shape: tuple[int, int] = (2, 3)) -> tuple[li
     return looks, both(dtype=dtype, scale=scale, offset=offset, nodata=nodata, valid_min=low, valid_max=high)
 
 
+@settings(max_examples=60)
 @given(look_stacks())
 def test_sums_are_those_of_exact_fractions(case: tuple[list[Look], Roles]) -> None:
     looks, roles = case
@@ -89,6 +90,7 @@ def test_sums_are_those_of_exact_fractions(case: tuple[list[Look], Roles]) -> No
         assert abs(int(total[place]) * UNIT - sum(seen, Fraction(0))) <= allowed
 
 
+@settings(max_examples=60)
 @given(look_stacks(), st.randoms(use_true_random=False), st.integers(0, 6))
 def test_neither_the_order_of_looks_nor_splitting_them_changes_a_bit(
     case: tuple[list[Look], Roles], random: Any, cut: int
@@ -102,6 +104,7 @@ def test_neither_the_order_of_looks_nor_splitting_them_changes_a_bit(
     np.testing.assert_array_equal(parts[0][1] + parts[1][1], count)
 
 
+@settings(max_examples=40)
 @given(look_stacks(shape=(4, 5)), st.integers(1, 3), st.integers(1, 4))
 def test_cutting_a_block_in_space_changes_no_bit(case: tuple[list[Look], Roles], row: int, column: int) -> None:
     looks, roles = case

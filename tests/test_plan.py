@@ -265,7 +265,7 @@ def inside(polygon: bytes | None, grid: Grid) -> Any:
     return rasterio.features.geometry_mask([shape], grid.shape, Affine(*grid.transform), invert=True)
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(st.integers(64, 300), st.lists(st.floats(0.02, 0.2), min_size=3, max_size=9))
 def test_chunking_does_not_change_which_pixels_a_polygon_holds(chunk_px: int, radii: list[float]) -> None:
     angles = np.linspace(0, 2 * np.pi, len(radii), endpoint=False)
@@ -347,7 +347,7 @@ def test_scenes_in_another_zone_are_noted() -> None:
 # Purity
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.permutations([*YEAR, scene_of("twin", "2020-01-10T00:00:00"), scene_of("far", lon=147.3, size=400)]))
 def test_the_order_of_scenes_does_not_matter(scenes: list[Scene]) -> None:
     straight = plan_of(sorted(scenes, key=lambda scene: scene.id), crs="native")

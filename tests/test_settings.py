@@ -86,8 +86,8 @@ def test_home_is_where_the_system_keeps_data(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("XDG_DATA_HOME", "/data")
     assert default_home() == Path("/data/greenup")
     monkeypatch.delenv("XDG_DATA_HOME")
-    monkeypatch.setenv("HOME", "/home/someone")
-    assert default_home() == Path("/home/someone/.local/share/greenup")
+    monkeypatch.setenv("HOME", "/elsewhere/someone")
+    assert default_home() == Path("/elsewhere/someone/.local/share/greenup")
 
 
 def test_settings_do_not_change() -> None:

@@ -35,8 +35,9 @@ async def write_zarr(stack: SeasonStack, path: Path, client: Client, provenance:
     """
     unfinished = path.with_name(f".{path.name}.unfinished")
     dataset = stack.dataset().assign_attrs({"Conventions": "CF-1.8", **provenance})
-    encoding = {name: {"chunks": (1, stack.chunks[0][0], stack.chunks[1][0])} for name in dataset.data_vars}
-    delayed = dataset.to_zarr(unfinished, mode="w", compute=False, consolidated=False, encoding=encoding)
+    for array in dataset.data_vars.values():
+        array.encoding["chunks"] = (1, stack.chunks[0][0], stack.chunks[1][0])
+    delayed = dataset.to_zarr(unfinished, mode="w", compute=False, consolidated=False)
     await client.compute(delayed)
     await asyncio.to_thread(_replace, unfinished, path)
     return path
