@@ -76,7 +76,7 @@ def make_plan(
     groups = _by_label(request, _group(request, scenes))
     _refuse_size(grid, groups, settings)
     chunks = _chunks(grid, settings.chunk_px)
-    touching = _scenes_by_chunk(footprints, grid, chunks)
+    touching = _scenes_by_chunk(footprints, grid, chunks, margin=_margin(scenes, footprints, grid))
     polygons = _polygons_by_chunk(request, grid, chunks)
     return NdviPlan(
         request=request,
@@ -206,11 +206,27 @@ def _chunk_boxes(grid: Grid, chunks: tuple[tuple[int, ...], tuple[int, ...]], ma
     return [window(grid, row, column, margin=margin) for row in rows for column in columns]
 
 
+def _margin(scenes: Sequence[Scene], footprints: NDArray[np.object_], grid: Grid) -> float:
+    """Return two pixels of the output or of the scenes, whichever are larger, in output pixels.
+
+    Outlines in documents are simplified by about a pixel of the scenes.
+    """
+    own = np.array([scene.footprint.area or np.inf for scene in scenes])
+    stretch = np.sqrt(shapely.area(footprints) / own)
+    coarsest = max(max(band.grid.resolution) for scene in scenes for band in scene.source.bands.values())
+    source = coarsest * float(np.max(stretch[np.isfinite(stretch)], initial=0.0))
+    return 2.0 * max(1.0, source / min(grid.resolution))
+
+
 def _scenes_by_chunk(
-    footprints: NDArray[np.object_], grid: Grid, chunks: tuple[tuple[int, ...], tuple[int, ...]]
+    footprints: NDArray[np.object_],
+    grid: Grid,
+    chunks: tuple[tuple[int, ...], tuple[int, ...]],
+    *,
+    margin: float,
 ) -> list[frozenset[int]]:
     """Return, for each chunk row by row, the indices of the scenes that may hold a pixel of it."""
-    boxes = _chunk_boxes(grid, chunks, margin=2.0)
+    boxes = _chunk_boxes(grid, chunks, margin=margin)
     found: list[set[int]] = [set() for _ in boxes]
     pairs = shapely.STRtree(footprints).query(boxes, predicate="intersects")
     for chunk, scene in pairs.T.tolist():
