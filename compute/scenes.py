@@ -98,6 +98,8 @@ class Scene:
         CRS of `footprint`, the document's own.
     maturity : str
         ``dea:dataset_maturity`` (``"final"``, ``"interim"``, ``"nrt"``), empty where the document has none.
+    synthetic : bool
+        Whether the document says (``greenup:synthetic``) that nobody observed this.
     """
 
     source: Source
@@ -107,6 +109,7 @@ class Scene:
     footprint: BaseGeometry
     crs: str
     maturity: str = ""
+    synthetic: bool = False
 
     @property
     def id(self) -> str:

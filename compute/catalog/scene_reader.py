@@ -80,6 +80,7 @@ class SceneReader:
             footprint=_footprint(document),
             crs=crs,
             maturity=str(properties.get("dea:dataset_maturity", "")),
+            synthetic=properties.get("greenup:synthetic") is True,
         )
 
     def _centre(self, document: Document) -> datetime:

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import accumulate, pairwise
 
 import numpy as np
 import shapely
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from compute.errors import NoScenesError, TooLargeError
-from compute.plan.grid import fit_chunks, level_count, output_grid
+from compute.plan.chunks import polygons_by_chunk, scenes_by_chunk, spatial_chunks
+from compute.plan.grid import output_grid
 from compute.plan.model import COUNT_BYTES, MEAN_BYTES, BlockPlan, NdviPlan, SeasonPlan, month_text
-from compute.plan.outlines import LONLAT, project_footprints, project_one, window, with_valid_outline
+from compute.plan.outlines import project_footprints, window, with_valid_outline
 from compute.products import Roles
 from compute.request import NATIVE, NdviRequest
 from compute.scenes import Grid, Scene
@@ -75,9 +75,9 @@ def make_plan(
     _refuse_scenes(len(scenes), settings)
     groups = _by_label(request, _group(request, scenes))
     _refuse_size(grid, groups, settings)
-    chunks = _chunks(grid, settings.chunk_px)
-    touching = _scenes_by_chunk(footprints, grid, chunks, margin=_margin(scenes, footprints, grid))
-    polygons = _polygons_by_chunk(request, grid, chunks)
+    chunks = spatial_chunks(grid, settings.chunk_px)
+    touching = scenes_by_chunk(scenes, footprints, grid, chunks)
+    polygons = polygons_by_chunk(request, grid, chunks)
     return NdviPlan(
         request=request,
         grid=grid,
@@ -190,62 +190,6 @@ def _season_plan(request: NdviRequest, label: str, groups: Sequence[_Group]) -> 
     )
 
 
-def _chunks(grid: Grid, target: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    factor = 2 ** level_count(grid.shape)
-    rows, columns = (fit_chunks(length, target, factor) for length in grid.shape)
-    return rows, columns
-
-
-def _windows(sizes: Sequence[int]) -> list[tuple[int, int]]:
-    return list(pairwise(accumulate(sizes, initial=0)))
-
-
-def _chunk_boxes(grid: Grid, chunks: tuple[tuple[int, ...], tuple[int, ...]], margin: float) -> list[BaseGeometry]:
-    """Return the outlines of the chunks, row by row."""
-    rows, columns = (_windows(sizes) for sizes in chunks)
-    return [window(grid, row, column, margin=margin) for row in rows for column in columns]
-
-
-def _margin(scenes: Sequence[Scene], footprints: NDArray[np.object_], grid: Grid) -> float:
-    """Return two pixels of the output or of the scenes, whichever are larger, in output pixels.
-
-    Outlines in documents are simplified by about a pixel of the scenes.
-    """
-    own = np.array([scene.footprint.area or np.inf for scene in scenes])
-    stretch = np.sqrt(shapely.area(footprints) / own)
-    coarsest = max(max(band.grid.resolution) for scene in scenes for band in scene.source.bands.values())
-    source = coarsest * float(np.max(stretch[np.isfinite(stretch)], initial=0.0))
-    return 2.0 * max(1.0, source / min(grid.resolution))
-
-
-def _scenes_by_chunk(
-    footprints: NDArray[np.object_],
-    grid: Grid,
-    chunks: tuple[tuple[int, ...], tuple[int, ...]],
-    *,
-    margin: float,
-) -> list[frozenset[int]]:
-    """Return, for each chunk row by row, the indices of the scenes that may hold a pixel of it."""
-    boxes = _chunk_boxes(grid, chunks, margin=margin)
-    found: list[set[int]] = [set() for _ in boxes]
-    pairs = shapely.STRtree(footprints).query(boxes, predicate="intersects")
-    for chunk, scene in pairs.T.tolist():
-        found[chunk].add(scene)
-    return [frozenset(scenes) for scenes in found]
-
-
-def _polygons_by_chunk(
-    request: NdviRequest, grid: Grid, chunks: tuple[tuple[int, ...], tuple[int, ...]]
-) -> list[BaseGeometry | None]:
-    """Return, for each chunk row by row, the part of the polygon in it, or None where it covers the chunk."""
-    boxes = _chunk_boxes(grid, chunks, margin=1.0)
-    if request.region.polygon is None:
-        return [None] * len(boxes)
-    polygon = shapely.make_valid(project_one(request.region.geometry, LONLAT, grid.crs))
-    shapely.prepare(polygon)
-    return [None if polygon.covers(each) else shapely.intersection(polygon, each) for each in boxes]
-
-
 def _blocks(
     groups: Mapping[str, list[_Group]],
     touching: Sequence[frozenset[int]],
@@ -292,8 +236,9 @@ def _scene_bytes(scene: Scene, roles: Mapping[str, Roles]) -> float:
 
 
 def _notes(request: NdviRequest, scenes: Sequence[Scene], grid: Grid, roles: Mapping[str, Roles]) -> Iterable[str]:
-    if request.crs != NATIVE:
-        return
-    minority = [s for s in scenes if s.source.bands[roles[s.product].red.measurement].grid.crs != grid.crs]
-    if minority:
-        yield f"{len(minority)} of {len(scenes)} scenes lie in another CRS and are warped to {grid.crs}."
+    if any(scene.synthetic for scene in scenes):
+        yield "The scenes are synthetic: made to try Greenup with, observed by nobody."
+    reds = (scene.source.bands[roles[scene.product].red.measurement] for scene in scenes)
+    elsewhere = sum(red.grid.crs != grid.crs for red in reds)
+    if request.crs == NATIVE and elsewhere:
+        yield f"{elsewhere} of {len(scenes)} scenes lie in another CRS and are warped to {grid.crs}."

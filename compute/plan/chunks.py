@@ -1,0 +1,70 @@
+"""Spatial chunks of a plan: which scenes and which part of the region each one meets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from compute.plan.grid import fit_chunks, level_count
+from compute.plan.outlines import LONLAT, project_one, window
+from compute.request import NdviRequest
+from compute.scenes import Grid, Scene
+
+Chunks = tuple[tuple[int, ...], tuple[int, ...]]
+"""Sizes of the chunks along y and x, in pixels."""
+
+
+def spatial_chunks(grid: Grid, target: int) -> Chunks:
+    """Cut a grid into chunks near `target` pixels along each edge; levels of the result meet their borders."""
+    factor = 2 ** level_count(grid.shape)
+    rows, columns = (fit_chunks(length, target, factor) for length in grid.shape)
+    return rows, columns
+
+
+def _windows(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    return list(pairwise(accumulate(sizes, initial=0)))
+
+
+def _chunk_boxes(grid: Grid, chunks: Chunks, margin: float) -> list[BaseGeometry]:
+    """Return the outlines of the chunks, row by row."""
+    rows, columns = (_windows(sizes) for sizes in chunks)
+    return [window(grid, row, column, margin=margin) for row in rows for column in columns]
+
+
+def _margin(scenes: Sequence[Scene], footprints: NDArray[np.object_], grid: Grid) -> float:
+    """Return two pixels of the output or of the scenes, whichever are larger, in output pixels.
+
+    Outlines in documents are simplified by about a pixel of the scenes.
+    """
+    own = np.array([scene.footprint.area or np.inf for scene in scenes])
+    stretch = np.sqrt(shapely.area(footprints) / own)
+    coarsest = max(max(band.grid.resolution) for scene in scenes for band in scene.source.bands.values())
+    source = coarsest * float(np.max(stretch[np.isfinite(stretch)], initial=0.0))
+    return 2.0 * max(1.0, source / min(grid.resolution))
+
+
+def scenes_by_chunk(
+    scenes: Sequence[Scene], footprints: NDArray[np.object_], grid: Grid, chunks: Chunks
+) -> list[frozenset[int]]:
+    """Return, for each chunk row by row, the indices of the scenes that may hold a pixel of it."""
+    boxes = _chunk_boxes(grid, chunks, margin=_margin(scenes, footprints, grid))
+    found: list[set[int]] = [set() for _ in boxes]
+    pairs = shapely.STRtree(footprints).query(boxes, predicate="intersects")
+    for chunk, scene in pairs.T.tolist():
+        found[chunk].add(scene)
+    return [frozenset(scenes) for scenes in found]
+
+
+def polygons_by_chunk(request: NdviRequest, grid: Grid, chunks: Chunks) -> list[BaseGeometry | None]:
+    """Return, for each chunk row by row, the part of the polygon in it, or None where it covers the chunk."""
+    boxes = _chunk_boxes(grid, chunks, margin=1.0)
+    if request.region.polygon is None:
+        return [None] * len(boxes)
+    polygon = shapely.make_valid(project_one(request.region.geometry, LONLAT, grid.crs))
+    shapely.prepare(polygon)
+    return [None if polygon.covers(each) else shapely.intersection(polygon, each) for each in boxes]
