@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from compute import kernels
 from compute.errors import JobCancelledError, JobError
+from compute.levels import Level, build_levels
 from compute.products import BandRole, MaskRole, Roles
 from compute.scenes import Band, Grid, Source
 
@@ -75,6 +76,10 @@ class Sums:
     total: NDArray[np.int64]
     count: NDArray[np.uint16]
 
+    def __sizeof__(self) -> int:
+        """Bytes of the arrays, by which Dask weighs what it spills and moves."""
+        return self.total.nbytes + self.count.nbytes
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
@@ -86,10 +91,17 @@ class Block:
         (y, x) float32 NDVI, NaN where never clear.
     clear_count : numpy.ndarray
         (y, x) uint16 numbers of observations.
+    levels : tuple of Level
+        Overviews: level k at index k - 1.
     """
 
     ndvi_mean: NDArray[np.float32]
     clear_count: NDArray[np.uint16]
+    levels: tuple[Level, ...]
+
+    def __sizeof__(self) -> int:
+        """Bytes of the arrays, by which Dask weighs what it spills and moves."""
+        return self.ndvi_mean.nbytes + self.clear_count.nbytes + sum(level.nbytes for level in self.levels)
 
 
 class CancelFlags(WorkerPlugin):
@@ -116,12 +128,12 @@ def running_on_worker(run: str, dask_worker: Worker) -> int:
     return sum(isinstance(key, tuple) and str(key[0]).endswith(run) for key in keys)
 
 
-def compute_block(task: BlockTask, min_clear: int) -> Block:
+def compute_block(task: BlockTask, min_clear: int, levels: int) -> Block:
     """Compute a block whose dates are few enough for one task; see `sum_part` and `finish`."""
-    return finish(sum_part(task), min_clear)
+    return finish(sum_part(task), min_clear, levels)
 
 
-def join_parts(parts: Sequence[Sums], min_clear: int) -> Block:
+def join_parts(parts: Sequence[Sums], min_clear: int, levels: int) -> Block:
     """Add the parts of a block and finish it. Integer sums make the order of parts irrelevant.
 
     Parameters
@@ -130,17 +142,30 @@ def join_parts(parts: Sequence[Sums], min_clear: int) -> Block:
         At least one, all of one shape.
     min_clear : int
         Fewest observations that make a mean.
+    levels : int
+        How many levels the result has.
     """
     total, count = parts[0].total.copy(), parts[0].count.copy()
     for part in parts[1:]:
         total += part.total
         count += part.count
-    return finish(Sums(total=total, count=count), min_clear)
+    return finish(Sums(total=total, count=count), min_clear, levels)
 
 
-def finish(sums: Sums, min_clear: int) -> Block:
-    """Divide the sums of a block by its counts."""
-    return Block(ndvi_mean=kernels.mean(sums.total, sums.count, min_clear=min_clear), clear_count=sums.count)
+def finish(sums: Sums, min_clear: int, levels: int) -> Block:
+    """Divide the sums of a block by its counts, and build its levels: here, since a task of their own would only wait.
+
+    Parameters
+    ----------
+    sums : Sums
+        Of all dates of the block.
+    min_clear : int
+        Fewest observations that make a mean.
+    levels : int
+        How many levels the result has.
+    """
+    ndvi_mean = kernels.mean(sums.total, sums.count, min_clear=min_clear)
+    return Block(ndvi_mean=ndvi_mean, clear_count=sums.count, levels=build_levels(ndvi_mean, sums.count, levels))
 
 
 def sum_part(task: BlockTask) -> Sums:
@@ -257,4 +282,4 @@ def warm_up() -> None:
     values, clear = np.ones((1, 1), np.int16), np.ones((1, 1), bool)
     total, count = np.zeros((1, 1), np.int64), np.zeros((1, 1), np.uint16)
     kernels.accumulate(values, values, clear, np.ones((2, 5)), total, count)
-    kernels.mean(total, count)
+    build_levels(kernels.mean(total, count), count, 2)

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 from datacube import Datacube
-from xarray.groupers import SeasonResampler
 
 from compute.products import BandRole, Roles
 from compute.request import NdviRequest
@@ -100,18 +99,9 @@ def _seasonal(ndvi: xr.DataArray, request: NdviRequest) -> tuple[xr.DataArray, x
     if request.by == "season":
         groups = ndvi.groupby("time.season")
         return groups.mean("time"), groups.count("time")
-    resampled = ndvi.resample(time=SeasonResampler(["DJF", "MAM", "JJA", "SON"], drop_incomplete=False))
-    means, counts = resampled.mean("time"), resampled.count("time").fillna(0)
-    labels = [_label(start) for start in means["time"].values]
-    return _labelled(means, labels), _labelled(counts, labels)
-
-
-def _labelled(values: xr.DataArray, labels: list[str]) -> xr.DataArray:
-    return values.assign_coords(time=labels).rename(time="season")
-
-
-def _label(start: np.datetime64) -> str:
-    year, month = str(start)[:4], str(start)[5:7]
-    if month == "12":
-        return f"{int(year) + 1}-DJF"
-    return f"{year}-{ {'03': 'MAM', '06': 'JJA', '09': 'SON'}[month] }"
+    # Labels by hand: with SeasonResampler a season without scenes shifts those that follow into the wrong one.
+    year = ndvi.time.dt.year + (ndvi.time.dt.month == 12)
+    labels = [f"{each:04d}-{name}" for each, name in zip(year.values, ndvi.time.dt.season.values, strict=True)]
+    grouping = xr.DataArray(labels, dims="time", coords={"time": ndvi.time}, name="season")
+    groups = ndvi.groupby(grouping)
+    return groups.mean("time"), groups.count("time")

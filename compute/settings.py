@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     gateway_address: str | None = None
     """URL of a Dask Gateway; unset, what Dask's own configuration says."""
 
+    debug: bool = False
+    """Show the traceback of an unexpected error on the command line, in place of a sentence."""
+
     workers: Annotated[int, Field(ge=1, le=1000)] = 4
     """Workers asked of a Gateway cluster when ``--workers`` is not given."""
 

@@ -9,13 +9,13 @@ from typing import Any, Self
 import dask.array as da
 import numpy as np
 import xarray as xr
-from dask.highlevelgraph import HighLevelGraph
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.task_spec import List, Task, TaskRef
 from dask.threaded import get as threaded_get
 from odc.geo.xr import xr_coords
 
 from compute import blocks
-from compute.plan import BlockPlan, NdviPlan
+from compute.plan import BlockPlan, NdviPlan, level_count
 from compute.scenes import Grid
 
 LAYERS: Mapping[str, np.dtype[Any]] = {"ndvi_mean": np.dtype("float32"), "clear_count": np.dtype("uint16")}
@@ -52,6 +52,11 @@ class SeasonStack:
     graph: Mapping[Any, Any]
 
     @property
+    def levels(self) -> int:
+        """Number of levels of every block."""
+        return level_count(self.grid.shape)
+
+    @property
     def keys(self) -> list[Key]:
         """The keys of the blocks, in the order (season, row, column)."""
         shape = len(self.labels), len(self.chunks[0]), len(self.chunks[1])
@@ -78,7 +83,7 @@ class SeasonStack:
 
     def _array(self, layer: str) -> da.Array:
         name = f"greenup-{layer}-{self.token}"
-        (source,) = self.__dask_layers__()
+        source = f"greenup-block-{self.token}"
         targets = [(name, *key[1:]) for key in self.keys]
         slabs: dict[Any, Task] = {
             target: Task(target, _season_slab, TaskRef(key), layer)
@@ -93,14 +98,20 @@ class SeasonStack:
     __dask_scheduler__ = staticmethod(threaded_get)
     __dask_optimize__ = None
 
-    def __dask_graph__(self) -> Mapping[Key, Any]:
-        return self.graph
+    def __dask_graph__(self) -> HighLevelGraph:
+        """Return one layer a season: those that stand first in the result, and on the page, are computed first."""
+        layers = {name: self._season_layer(season) for season, name in enumerate(self.__dask_layers__())}
+        return HighLevelGraph(layers, {name: set() for name in layers})
+
+    def _season_layer(self, season: int) -> MaterializedLayer:
+        tasks = {key: task for key, task in self.graph.items() if key[1] == season}
+        return MaterializedLayer(tasks, annotations={"priority": -season})
 
     def __dask_keys__(self) -> list[Key]:
         return self.keys
 
     def __dask_layers__(self) -> tuple[str, ...]:
-        return (f"greenup-block-{self.token}",)
+        return tuple(f"greenup-season-{self.token}-{season}" for season in range(len(self.labels)))
 
     def __dask_tokenize__(self) -> tuple[str, str]:
         return type(self).__name__, self.token
@@ -148,17 +159,17 @@ def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
 
 def _block_tasks(plan: NdviPlan, block: BlockPlan, token: str) -> Iterator[tuple[Key, Task]]:
     key = block_key(token, block.season, block.row, block.column)
-    size, min_clear = plan.max_groups_per_task, plan.request.min_clear
+    size, min_clear, levels = plan.max_groups_per_task, plan.request.min_clear, level_count(plan.grid.shape)
     starts = range(0, len(block.groups), size)
     parts = [_task(plan, block, block.groups[start : start + size], token) for start in starts]
     if len(parts) <= 1:
         only = parts[0] if parts else _task(plan, block, (), token)
-        yield key, Task(key, blocks.compute_block, only, min_clear)
+        yield key, Task(key, blocks.compute_block, only, min_clear, levels)
         return
     part_keys: list[Key] = [(f"greenup-part-{token}", *key[1:], number) for number in range(len(parts))]
     for part_key, part in zip(part_keys, parts, strict=True):
         yield part_key, Task(part_key, blocks.sum_part, part)
-    yield key, Task(key, blocks.join_parts, List(*(TaskRef(each) for each in part_keys)), min_clear)
+    yield key, Task(key, blocks.join_parts, List(*(TaskRef(each) for each in part_keys)), min_clear, levels)
 
 
 def _task(plan: NdviPlan, block: BlockPlan, groups: tuple[tuple[int, ...], ...], token: str) -> blocks.BlockTask:

@@ -6,4 +6,6 @@ pytest_plugins = [
     "tests.fixtures.index",
     "tests.fixtures.gateway",
     "tests.fixtures.engine",
+    "tests.fixtures.browser",
+    "tests.fixtures.server",
 ]

@@ -9,14 +9,17 @@ from compute.cluster.connection import Connection, WarmUp
 from compute.cluster.gateway import RunningCluster, gateway_options, list_gateway_clusters, stop_gateway_cluster
 from compute.cluster.opening import open_cluster
 from compute.cluster.options import ClusterOption
+from compute.cluster.pool import ClusterPool, PooledCluster
 from compute.cluster.spec import ClusterSpec, parse_cluster
 from compute.cluster.stages import OnStage, Stage
 
 __all__ = [
     "ClusterOption",
+    "ClusterPool",
     "ClusterSpec",
     "Connection",
     "OnStage",
+    "PooledCluster",
     "RunningCluster",
     "Stage",
     "WarmUp",

@@ -1,7 +1,8 @@
 """A result on disk, written by the workers: Zarr, one COG a season, and a picture."""
 
 from compute.export.cog import write_cogs
+from compute.export.folder import check_shared, results_in, staged
 from compute.export.quicklook import write_quicklook
 from compute.export.zarr import write_zarr
 
-__all__ = ["write_cogs", "write_quicklook", "write_zarr"]
+__all__ = ["check_shared", "results_in", "staged", "write_cogs", "write_quicklook", "write_zarr"]

@@ -9,20 +9,11 @@ from pathlib import Path
 import datashader
 import numpy as np
 import xarray as xr
-from datashader import transfer_functions
 from distributed import Client
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from compute.stack import SeasonStack
-
-WATER = "#b9d3e0"
-"""Below 0, where water is."""
-
-LAND = ("#f3ecdc", "#e6d8ab", "#c6c977", "#8fb052", "#53903d", "#256a33", "#0b4127")
-"""From bare ground to dense canopy; lightness falls all the way, so that it reads without colour vision too."""
-
-SPAN = (-0.1, 0.9)
-"""NDVI at the two ends of the ramp."""
+from compute.tiles.colours import NDVI_SPAN, Style, shade
 
 _PANEL_PX = 560
 _MARGIN, _HEADER, _FOOTER, _LABEL = 24, 64, 72, 34
@@ -72,20 +63,6 @@ def _aggregate(stack: SeasonStack, season: int) -> xr.DataArray:
     return aggregated
 
 
-def _colours() -> list[str]:
-    """Return the ramp in steps of 1/100 of the span: water up to 0, land from there."""
-    land = _ramp(LAND, round(100 * SPAN[1] / (SPAN[1] - SPAN[0])))
-    return [WATER] * (100 - len(land)) + land
-
-
-def _ramp(stops: Sequence[str], count: int) -> list[str]:
-    """Return `count` colours as hexadecimal text, evenly between stops."""
-    channels = np.array([ImageColor.getrgb(stop) for stop in stops], float).T
-    at = np.linspace(0, len(stops) - 1, count)
-    mixed = np.stack([np.interp(at, np.arange(len(stops)), channel) for channel in channels], 1).round().astype(int)
-    return ["#{:02x}{:02x}{:02x}".format(*colour) for colour in mixed.tolist()]
-
-
 def _shade(values: xr.DataArray) -> Image.Image:
     """Colour a panel; datashader's pictures have their first row at the bottom, so y must ascend."""
     image = _coloured(values.sortby("y"))
@@ -94,7 +71,7 @@ def _shade(values: xr.DataArray) -> Image.Image:
 
 
 def _coloured(values: xr.DataArray) -> Image.Image:
-    image: Image.Image = transfer_functions.shade(values, cmap=_colours(), span=SPAN, how="linear").to_pil()
+    image: Image.Image = shade(values, Style()).to_pil()
     return image
 
 
@@ -121,11 +98,12 @@ def _compose(panels: Sequence[Image.Image], labels: Sequence[str], title: str, n
 
 def _legend(sheet: Image.Image, draw: ImageDraw.ImageDraw, y: int, notes: Sequence[str]) -> None:
     small = ImageFont.load_default(14)
-    ramp = xr.DataArray(np.tile(np.linspace(*SPAN, 256), (14, 1)), dims=("y", "x"))
+    ramp = xr.DataArray(np.tile(np.linspace(*NDVI_SPAN, 256), (14, 1)), dims=("y", "x"))
     bar = _coloured(ramp)
     sheet.paste(bar, (_MARGIN, y + 8), bar)
-    zero = round(256 * -SPAN[0] / (SPAN[1] - SPAN[0]))
-    for position, text in ((zero - 4, "0"), (118, "NDVI"), (236, f"{SPAN[1]:g}")):
+    low, high = NDVI_SPAN
+    zero = round(256 * -low / (high - low))
+    for position, text in ((zero - 4, "0"), (118, "NDVI"), (236, f"{high:g}")):
         draw.text((_MARGIN + position, y + 28), text, fill=_QUIET, font=small)
     draw.rectangle((_MARGIN + 290, y + 8, _MARGIN + 312, y + 21), fill=_EMPTY)
     draw.text((_MARGIN + 320, y + 6), "never clear, or outside", fill=_QUIET, font=small)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import zarr
 from distributed import Client
 
 from compute.stack import SeasonStack
+
+EXPORT_RETRIES = 3
+"""Times that a chunk is written again when its worker dies."""
 
 
 async def write_zarr(stack: SeasonStack, path: Path, client: Client, provenance: Mapping[str, Any]) -> Path:
@@ -21,8 +24,7 @@ async def write_zarr(stack: SeasonStack, path: Path, client: Client, provenance:
     stack : SeasonStack
         Persisted on the cluster of `client`.
     path : pathlib.Path
-        The Zarr group, on storage that this process and the workers share; it appears, or takes the place of one
-        that was there, when it is whole.
+        The new Zarr group, on storage that this process and the workers share.
     client : distributed.Client
         Asynchronous client.
     provenance : mapping
@@ -33,17 +35,10 @@ async def write_zarr(stack: SeasonStack, path: Path, client: Client, provenance:
     pathlib.Path
         `path`.
     """
-    unfinished = path.with_name(f".{path.name}.unfinished")
     dataset = stack.dataset().assign_attrs({"Conventions": "CF-1.8", **provenance})
     for array in dataset.data_vars.values():
         array.encoding["chunks"] = (1, stack.chunks[0][0], stack.chunks[1][0])
-    delayed = dataset.to_zarr(unfinished, mode="w", compute=False, consolidated=False)
-    await client.compute(delayed)
-    await asyncio.to_thread(_replace, unfinished, path)
+    delayed = await asyncio.to_thread(dataset.to_zarr, path, mode="w", compute=False, consolidated=False)
+    await client.compute(delayed, retries=EXPORT_RETRIES)
+    await asyncio.to_thread(zarr.consolidate_metadata, str(path))
     return path
-
-
-def _replace(new: Path, path: Path) -> None:
-    if path.exists():
-        shutil.rmtree(path)
-    new.rename(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from math import ceil
 
 import numpy as np
 import shapely
@@ -15,6 +16,12 @@ from compute.plan.outlines import LONLAT, project_one, window
 from compute.request import NdviRequest
 from compute.scenes import Grid, Scene
 
+LEAST_CHUNKS = 3
+"""A result is cut in at least so many along its longer edge, so that it shows while it grows and all workers work."""
+
+LEAST_CHUNK_PX = 256
+"""But not into chunks smaller than this, the size of a tile, for the sake of it."""
+
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 """Sizes of the chunks along y and x, in pixels."""
 
@@ -22,6 +29,7 @@ Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 def spatial_chunks(grid: Grid, target: int) -> Chunks:
     """Cut a grid into chunks near `target` pixels along each edge; levels of the result meet their borders."""
     factor = 2 ** level_count(grid.shape)
+    target = min(target, max(LEAST_CHUNK_PX, ceil(max(grid.shape) / LEAST_CHUNKS)))
     rows, columns = (fit_chunks(length, target, factor) for length in grid.shape)
     return rows, columns
 

@@ -10,7 +10,7 @@ import typer
 
 from compute import __version__
 from compute.errors import GreenupError, InputError
-from dashboard.cli import demo, doctor, index, plan, run
+from dashboard.cli import doctor, index, plan, run, serve
 
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes: input that was refused, anything else that went wrong, Ctrl-C."""
@@ -22,7 +22,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("demo")(demo.demo)
+app.command("demo")(serve.demo)
+app.command("serve")(serve.serve)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.add_typer(index.app, name="index")
@@ -66,6 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         return _say(error.format_message(), REFUSED)
     except (typer.Abort, KeyboardInterrupt):
+        return _say("Interrupted.", INTERRUPTED)
+    except Exception as error:  # a bug: people get a sentence, its traceback is a setting away
+        from compute.settings import load_settings
+
+        if load_settings().debug:
+            raise
+        return _say(f"Greenup failed ({type(error).__name__}); set GREENUP_DEBUG=1 to see where.", FAILED)
+    if outcome == INTERRUPTED:
         return _say("Interrupted.", INTERRUPTED)
     return outcome if isinstance(outcome, int) else 0
 

@@ -75,19 +75,18 @@ class _Target:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             raise InputError("out", f"The folder {folder.name!r} cannot be made; give --out another.") from None
-        if not overwrite and (kept := _results_in(folder)):
+        from compute.export import results_in
+
+        if not overwrite and (kept := results_in(folder)):
             raise InputError("out", f"The folder holds {kept[0].name} already; give --out another or --overwrite.")
         return cls(folder, format_)
 
 
-def _results_in(folder: Path) -> list[Path]:
-    return [path for pattern in (ZARR_NAME, "ndvi_mean_*.tif", "clear_count_*.tif") for path in folder.glob(pattern)]
-
-
 async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target: _Target) -> dict[str, Any]:
-    from compute.blocks import warm_up
     from compute.cluster import open_cluster
+    from compute.export import check_shared
     from compute.jobs import Job
+    from compute.patches import warm_up
 
     started = time.perf_counter()
     with _progress(to_people()) as progress:
@@ -95,6 +94,8 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
         show = partial(_show_stage, progress, stages)
         async with open_cluster(spec, settings, on_stage=show, warm_up=warm_up) as cluster:
             ready = time.perf_counter()
+            if target.folder is not None:
+                await check_shared(target.folder, cluster.client)
             job = await Job.submit(plan, cluster.client)
             await _watch(job, progress)
             computed = time.perf_counter()
@@ -122,7 +123,7 @@ def _progress(console: Console) -> Progress:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    return Progress(*columns, console=console, transient=not console.is_terminal)
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def _show_stage(progress: Progress, task: Any, stage: Stage) -> None:
@@ -145,17 +146,24 @@ async def _write(job: Job, cluster: Connection, target: _Target) -> Mapping[str,
         return {}
     from compute import export
 
-    outputs: dict[str, Any] = {}
-    if target.format == "zarr":
-        path = await export.write_zarr(job.stack, target.folder / ZARR_NAME, cluster.client, job.provenance())
-        outputs["zarr"] = str(path)
-    else:
-        paths = await export.write_cogs(job.stack, target.folder, cluster.client, job.provenance())
-        outputs["cog"] = [str(path) for path in paths]
-    picture = target.folder / PICTURE_NAME
+    client, written = cluster.client, dict[str, Path | list[Path]]()
     title, notes = job.caption()
-    outputs["picture"] = str(await export.write_quicklook(job.stack, picture, cluster.client, title=title, notes=notes))
-    return outputs
+    async with export.staged(target.folder) as scratch:
+        if target.format == "zarr":
+            path = scratch / ZARR_NAME
+            written["zarr"] = await export.write_zarr(job.stack, path, client, job.provenance())
+        else:
+            written["cog"] = await export.write_cogs(job.stack, scratch, client, job.provenance())
+        picture = scratch / PICTURE_NAME
+        written["picture"] = await export.write_quicklook(job.stack, picture, client, title=title, notes=notes)
+    return {name: _moved(paths, target.folder) for name, paths in written.items()}
+
+
+def _moved(paths: Path | list[Path], folder: Path) -> str | list[str]:
+    """Return where files of the scratch folder are in the end."""
+    if isinstance(paths, list):
+        return [str(folder / path.name) for path in paths]
+    return str(folder / paths.name)
 
 
 def _print_report(report: Mapping[str, Any]) -> None:

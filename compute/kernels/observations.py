@@ -1,8 +1,4 @@
-"""The arithmetic of every pixel: plain arrays in, plain arrays out, compiled by numba without the GIL.
-
-Sums are integers in units of 2**-32, so that neither the order of scenes nor the way that work is split between
-tasks and workers can change a bit of a result.
-"""
+"""From looks at the ground to sums, and from sums to means."""
 
 from __future__ import annotations
 

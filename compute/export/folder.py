@@ -1,0 +1,107 @@
+"""The folder of a result: shared with the workers, and never seen half written."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from distributed import Client
+
+from compute.errors import GreenupError, InputError, JobError
+
+RESULTS = ("seasonal_ndvi.zarr", "ndvi_mean_*.tif", "clear_count_*.tif", "quicklook.png")
+"""What a result consists of, as patterns of names."""
+
+
+def results_in(folder: Path) -> list[Path]:
+    """Return what a folder holds of a result, whole or in part."""
+    return sorted(path for pattern in RESULTS for path in folder.glob(pattern))
+
+
+async def check_shared(folder: Path, client: Client) -> None:
+    """Make sure that every worker writes where this process reads, before anything is computed.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        An existing folder.
+    client : distributed.Client
+        Asynchronous client.
+
+    Raises
+    ------
+    InputError
+        This process or a worker cannot write there, or a worker has a folder of its own by that name.
+    """
+    probe = folder / f".greenup-{secrets.token_hex(8)}"
+    try:
+        probe.mkdir()
+        answers = await client.run(_leave_mark, probe, on_error="return")
+        marks = len(list(probe.iterdir()))
+    except OSError:
+        raise InputError("out", f"The folder {folder.name!r} cannot be written; give --out another.") from None
+    finally:
+        await asyncio.to_thread(shutil.rmtree, probe, ignore_errors=True)
+    if marks < len(answers):
+        raise InputError(
+            "out", f"The folder {folder.name!r} is not one that all workers can write; give --out a shared one."
+        )
+
+
+def _leave_mark(probe: Path) -> None:
+    (probe / uuid4().hex).touch()
+
+
+@asynccontextmanager
+async def staged(folder: Path) -> AsyncIterator[Path]:
+    """Give a scratch folder inside `folder`; when all is well its files take the place of an earlier result.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        An existing folder.
+
+    Yields
+    ------
+    pathlib.Path
+        The scratch folder, gone in the end whatever happens.
+
+    Raises
+    ------
+    JobError
+        The result could not be written.
+    """
+    scratch = folder / f".unfinished-{secrets.token_hex(8)}"
+    try:
+        with _told():
+            scratch.mkdir()
+            yield scratch
+            await asyncio.to_thread(_take_place, scratch, folder)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn whatever goes wrong while writing into one sentence without paths."""
+    try:
+        yield
+    except GreenupError:
+        raise
+    except Exception as error:
+        raise JobError(f"The result could not be written ({type(error).__name__}); check the folder's room.") from error
+
+
+def _take_place(scratch: Path, folder: Path) -> None:
+    for old in results_in(folder):
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    for new in scratch.iterdir():
+        new.rename(folder / new.name)

@@ -1,0 +1,62 @@
+"""Who asks, and what makes two computations the same."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import asdict, dataclass
+
+from compute import __version__
+from compute.plan import NdviPlan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Principal:
+    """Who asks.
+
+    Attributes
+    ----------
+    name : str
+        As the login gives it, for people.
+    scope : str
+        Principals of one scope see one another's jobs and join them.
+    """
+
+    name: str
+    scope: str
+
+
+ANONYMOUS = Principal(name="anonymous", scope="shared")
+"""The one principal where there is no login."""
+
+
+def job_token(plan: NdviPlan, scope: str = ANONYMOUS.scope, secret: bytes = b"") -> str:
+    """Return the identity of a computation: the same request on the same scenes by the same engine, in one scope.
+
+    New scenes make a new token, so what a token names never changes. Without the secret it cannot be guessed.
+
+    Parameters
+    ----------
+    plan : NdviPlan
+        What will be computed.
+    scope : str
+        Scope of the principal.
+    secret : bytes
+        Secret of the server; empty where tokens guard nothing, as on the command line.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits: HMAC-SHA256, cut to 128 bits.
+    """
+    identity = {
+        "scope": scope,
+        "request": plan.request.to_json(),
+        "scenes": [source.id for source in plan.sources],
+        # datacube's warp depends on the chunk, so other chunks are another computation.
+        "chunks": plan.chunks,
+        "roles": {product: asdict(roles) for product, roles in plan.roles.items()},
+        "engine": __version__,
+    }
+    return hmac.new(secret, json.dumps(identity, sort_keys=True).encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,222 @@
+"""One computation on a cluster, from submit to result."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import Any, Self
+
+import dask.array as da
+from distributed import Client, Future, KilledWorker, as_completed
+
+from compute import __version__
+from compute.blocks import Block, CancelFlags, cancel_on_worker, running_on_worker
+from compute.cluster.waiting import bounded
+from compute.errors import ClusterError, JobCancelledError, JobError
+from compute.jobs.identity import job_token
+from compute.plan import NdviPlan
+from compute.stack import SeasonStack, build_stack
+
+RETRIES = 3
+"""Times that a block is tried again when its worker dies or a read fails: networks and nodes do."""
+
+LOST = "The cluster that held this result was stopped or lost; compute it again."
+
+_CANCEL_POLL_S = 0.05
+
+# Tasks stop at their next read; where reading hangs, nobody need wait for it.
+_CANCEL_S = 30.0
+
+# A scheduler that is there answers at once, but one that hands out a large graph may be busy.
+_SUBMIT_S = 60.0
+
+
+class Job:
+    """A computation that runs on a cluster; as long as this object lives, the cluster keeps its blocks.
+
+    Attributes
+    ----------
+    token : str
+        Identity of the computation.
+    plan : NdviPlan
+        What is computed.
+    stack : SeasonStack
+        The persisted result, its blocks finished or not.
+    """
+
+    def __init__(self, token: str, plan: NdviPlan, stack: SeasonStack, client: Client) -> None:
+        self.token = token
+        self.plan = plan
+        self.stack = stack
+        self._client = client
+        self._cancelled = False
+
+    @classmethod
+    async def submit(cls, plan: NdviPlan, client: Client, token: str | None = None) -> Self:
+        """Start a computation.
+
+        Its keys are its own even when the same request ran before: tasks of a cancelled run may still be ending.
+
+        Parameters
+        ----------
+        plan : NdviPlan
+            What to compute.
+        client : distributed.Client
+            An asynchronous client of a cluster with workers.
+        token : str, optional
+            Identity of the computation; left out, that of the plan.
+
+        Returns
+        -------
+        Job
+            Running.
+
+        Raises
+        ------
+        ClusterError
+            The scheduler cannot be reached.
+        """
+        if client.status != "running":
+            raise ClusterError("The cluster is not there any more; try again in a minute, or choose another.")
+        async with bounded(_SUBMIT_S, "the computation was submitted"):
+            await client.register_plugin(CancelFlags())
+        token = token or job_token(plan)
+        lazy = build_stack(plan, f"{token}-{secrets.token_hex(4)}")
+        return cls(token, plan, client.persist(lazy, retries=RETRIES), client)
+
+    @property
+    def total(self) -> int:
+        """Number of blocks."""
+        return len(self.plan.blocks)
+
+    @property
+    def done(self) -> int:
+        """Number of finished blocks."""
+        return sum(future.status == "finished" for future in self._futures.values())
+
+    @property
+    def lost(self) -> bool:
+        """Whether the cluster has dropped blocks of this job, which it does when it stops or the connection breaks."""
+        return not self._cancelled and any(future.cancelled() for future in self._futures.values())
+
+    @property
+    def _futures(self) -> Mapping[object, Future[Block]]:
+        return self.stack.graph
+
+    async def finished_blocks(self) -> AsyncIterator[tuple[int, int, int]]:
+        """Yield (season, row, column) of each block as it finishes, until all have.
+
+        Raises
+        ------
+        JobCancelledError
+            The job was cancelled.
+        JobError
+            A block failed for good; the sentence says why.
+        """
+        async for future in as_completed(self._futures.values(), loop=self._client.loop):
+            await self._raise_failure(future)
+            _, season, row, column = future.key
+            yield season, row, column
+
+    async def progress(self) -> AsyncIterator[int]:
+        """Yield the number of finished blocks each time that one finishes; raises as `finished_blocks` does."""
+        done = 0
+        async for _ in self.finished_blocks():
+            done += 1
+            yield done
+
+    async def result(self) -> SeasonStack:
+        """Wait for the last block and return the persisted stack; raises as `finished_blocks` does."""
+        async for _ in self.progress():
+            pass
+        return self.stack
+
+    async def statistics(self) -> list[dict[str, Any]]:
+        """Reduce each season of the finished result to a few numbers, on the workers.
+
+        Returns
+        -------
+        list of dict
+            For each season ``label``, ``ndvi_mean`` (mean of the pixel means, each weighing 1; None where nothing was
+            clear), ``clear_share`` (share of the output grid with a mean), ``clear_count_max``.
+        """
+        dataset = self.stack.dataset()
+        mean, count = (dataset[name].data for name in ("ndvi_mean", "clear_count"))
+        seen = ~da.isnan(mean)
+        axes = (1, 2)
+        lazy = [da.where(seen, mean, 0).sum(axes, dtype="f8"), seen.sum(axes), count.max(axes)]
+        sums, pixels, most = await self._client.gather(self._client.compute(lazy))
+        size = mean[0].size
+        return [
+            {
+                "label": label,
+                "ndvi_mean": float(sums[n] / pixels[n]) if pixels[n] else None,
+                "clear_share": float(pixels[n] / size),
+                "clear_count_max": int(most[n]),
+            }
+            for n, label in enumerate(self.stack.labels)
+        ]
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what a reader of the result must know to make it again, ready for JSON."""
+        return {
+            "title": "Seasonal mean NDVI",
+            "source": f"greenup {__version__}",
+            "greenup_token": self.token,
+            "greenup_request": self.plan.request.to_json(),
+            "greenup_scenes": [source.id for source in self.plan.sources],
+            "greenup_incomplete": {s.label: list(s.missing) for s in self.plan.seasons if s.missing},
+        }
+
+    def caption(self) -> tuple[str, list[str]]:
+        """Return the title of a picture of the result, and the notes below it."""
+        request, (dy, _) = self.plan.request, self.plan.grid.resolution
+        title = f"Seasonal mean NDVI, {request.start} to {request.end}"
+        notes = [f"{', '.join(request.products)}, {len(self.plan.sources)} scenes, {dy:g} m in {self.plan.grid.crs}"]
+        notes += [
+            f"{season.label} is incomplete: without {', '.join(season.missing)}"
+            for season in self.plan.seasons
+            if season.missing
+        ]
+        return title, notes + list(self.plan.notes)
+
+    async def cancel(self) -> None:
+        """Stop the work and return when no task of it runs any more.
+
+        Running tasks end at their next read, the others never start, and finished blocks are forgotten. Where the
+        cluster is gone, so is the work.
+        """
+        lost, self._cancelled = self.lost, True
+        if lost:
+            return
+        with suppress(OSError):  # also TimeoutError
+            async with asyncio.timeout(_CANCEL_S):
+                await self._free_workers(self.stack.token)
+
+    async def _free_workers(self, run: str) -> None:
+        client = self._client
+        # A worker that leaves meanwhile does not answer, and need not.
+        await client.run(cancel_on_worker, run, on_error="ignore")
+        await client.cancel(list(self._futures.values()), force=True)
+        while any((await client.run(running_on_worker, run, on_error="ignore")).values()):  # noqa: ASYNC110  # no event
+            await asyncio.sleep(_CANCEL_POLL_S)
+
+    async def _raise_failure(self, future: Future[Block]) -> None:
+        if self._cancelled:
+            raise JobCancelledError("The computation was cancelled.")
+        if future.cancelled():
+            raise JobError(LOST)
+        if future.status != "error":
+            return
+        error = await future.exception()
+        if isinstance(error, JobError):
+            raise error
+        if isinstance(error, KilledWorker):
+            message = (
+                f"A block lost its worker {RETRIES + 1} times, most likely for want of memory (a task needs about "
+                f"{self.plan.task_bytes / 2**20:.0f} MiB); give workers more memory or a smaller GREENUP_CHUNK_PX."
+            )
+            raise JobError(message) from error
+        raise JobError(f"A block failed with {type(error).__name__}; see the workers' logs.") from error

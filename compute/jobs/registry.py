@@ -1,0 +1,246 @@
+"""The jobs of a server: one registry for all visitors, so that a job outlives the tab that started it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from compute.cluster import ClusterPool, ClusterSpec, Connection
+from compute.errors import GreenupError, InputError, JobError
+from compute.jobs.identity import Principal, job_token
+from compute.jobs.job import LOST, Job
+from compute.plan import NdviPlan
+from compute.stack import SeasonStack
+from compute.tiles import ResultTiles
+
+_log = logging.getLogger(__name__)
+
+_LOOK_S = 1.0
+"""How soon a finished result shows as lost when its cluster is gone."""
+
+State = Literal["connecting", "running", "done", "failed", "cancelled"]
+
+ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
+
+
+@dataclass(kw_only=True, eq=False)
+class JobRecord:
+    """What the server knows of one job. Changed by the registry alone; everybody else reads.
+
+    Attributes
+    ----------
+    token : str
+        Identity of the computation.
+    scope : str
+        Whose it is.
+    plan : NdviPlan
+        What is computed.
+    cluster : ClusterSpec
+        Where.
+    state : str
+        ``connecting``, ``running``, ``done``, ``failed`` or ``cancelled``; a result that is lost with its cluster
+        becomes ``failed``, and one that is deleted ``cancelled``.
+    message : str
+        One sentence for people: why it failed, or what it waits for.
+    created, started, ended : datetime.datetime
+        UTC; `started`, when its cluster was ready, and `ended` are None until it has.
+    finished : list of (int, int, int)
+        (season, row, column) of the finished blocks, in the order in which they finished.
+    participants : set of str
+        Who asked for it and has not withdrawn; the work stops with the last.
+    connection : Connection or None
+        The cluster that holds it, once there is one.
+    stack : SeasonStack or None
+        The persisted blocks, finished or not, once it runs.
+    tiles : ResultTiles or None
+        Tiles and values of the stack.
+    """
+
+    token: str
+    scope: str
+    plan: NdviPlan
+    cluster: ClusterSpec
+    state: State = "connecting"
+    message: str = ""
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started: datetime | None = None
+    ended: datetime | None = None
+    finished: list[tuple[int, int, int]] = field(default_factory=list)
+    participants: set[str] = field(default_factory=set)
+    connection: Connection | None = None
+    stack: SeasonStack | None = None
+    tiles: ResultTiles | None = None
+
+    @property
+    def total(self) -> int:
+        """Number of blocks."""
+        return len(self.plan.blocks)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left at the pace so far, in seconds; None before the first block and after the end."""
+        if self.started is None or not self.finished or self.state != "running":
+            return None
+        spent = (datetime.now(UTC) - self.started).total_seconds()
+        return spent / len(self.finished) * (self.total - len(self.finished))
+
+
+class JobRegistry:
+    """All jobs of a server process.
+
+    Parameters
+    ----------
+    clusters : ClusterPool
+        Where jobs run; clusters outlive jobs.
+    secret : bytes
+        Secret of the server, from which tokens are made.
+    """
+
+    def __init__(self, clusters: ClusterPool, secret: bytes) -> None:
+        self._clusters = clusters
+        self._secret = secret
+        self._records: dict[str, JobRecord] = {}
+        # By record, since one token may have a job that is ending and one that has just begun.
+        self._lives: dict[JobRecord, asyncio.Task[None]] = {}
+
+    def submit(self, plan: NdviPlan, cluster: ClusterSpec, principal: Principal, participant: str) -> JobRecord:
+        """Start a computation, or join the one that runs or has run already.
+
+        Parameters
+        ----------
+        plan : NdviPlan
+            What to compute.
+        cluster : ClusterSpec
+            Where, if it has to be started.
+        principal : Principal
+            Who asks.
+        participant : str
+            Name of the visit that asks; see `withdraw`.
+
+        Returns
+        -------
+        JobRecord
+            Running, or ended well.
+        """
+        token = job_token(plan, principal.scope, self._secret)
+        record = self._records.get(token)
+        if record is None or record.state in ("failed", "cancelled"):
+            record = JobRecord(token=token, scope=principal.scope, plan=plan, cluster=cluster)
+            self._records[token] = record
+            self._begin(record)
+        record.participants.add(participant)
+        return record
+
+    def get(self, token: str, principal: Principal) -> JobRecord:
+        """Return a job by its token.
+
+        Raises
+        ------
+        InputError
+            There is none, or it is not the principal's: the sentence is the same.
+        """
+        record = self._records.get(token)
+        if record is None or record.scope != principal.scope:
+            raise InputError("token", "There is no such result here; it may have expired, so compute it again.")
+        return record
+
+    def list(self, principal: Principal) -> list[JobRecord]:
+        """Return the principal's jobs, newest first."""
+        mine = (record for record in self._records.values() if record.scope == principal.scope)
+        return sorted(mine, key=lambda record: record.created, reverse=True)
+
+    async def withdraw(self, token: str, principal: Principal, participant: str) -> None:
+        """Withdraw one participant; with the last of them a running job stops and frees its workers.
+
+        Raises
+        ------
+        InputError
+            As `get` does.
+        """
+        record = self.get(token, principal)
+        record.participants.discard(participant)
+        if not record.participants and record.state not in ENDED:
+            await self._stop(record)
+
+    async def cancel(self, token: str, principal: Principal) -> None:
+        """Stop a running job whoever takes part in it; raises as `get` does."""
+        record = self.get(token, principal)
+        if record.state not in ENDED:
+            await self._stop(record)
+
+    async def delete(self, token: str, principal: Principal) -> None:
+        """Forget a job and release its blocks; a running one is stopped first. Raises as `get` does."""
+        record = self._records.pop(self.get(token, principal).token)
+        if record.state == "done":
+            _end(record, "cancelled", "The result was deleted.")
+        await self._stop(record)
+
+    async def close(self) -> None:
+        """Stop what runs, and release every result."""
+        await asyncio.gather(*(self._stop(record) for record in list(self._lives)))
+
+    def _begin(self, record: JobRecord) -> None:
+        life = asyncio.create_task(self._live(record), name=f"job {record.token[:8]}")
+        self._lives[record] = life
+        life.add_done_callback(lambda _: self._lives.pop(record))
+
+    async def _stop(self, record: JobRecord) -> None:
+        """End a job, finished or not, and wait until its workers are free of it."""
+        _end(record, "cancelled", "The computation was cancelled.")
+        life = self._lives.get(record)
+        if life is None:
+            return
+        if not life.cancelling():
+            life.cancel()
+        # Waited for rather than awaited: it cleans up to the end also when whoever stops it goes away.
+        await asyncio.wait([life])
+
+    async def _live(self, record: JobRecord) -> None:
+        """Compute a job and hold its blocks, until it is stopped, fails, or is lost with its cluster."""
+        job: Job | None = None
+        try:
+            job = await self._start(record)
+            await _follow(job, record)
+        except GreenupError as error:
+            _end(record, "failed", str(error))
+        except Exception as error:  # noqa: BLE001  # whatever it is, a job must not end unseen
+            _log.exception("Job %s failed", record.token[:8])
+            message = f"The computation failed ({type(error).__name__}); try again, or ask those who run the server."
+            _end(record, "failed", message)
+        finally:
+            # Also where a block failed: the others are of no use to anybody.
+            if job is not None:
+                await job.cancel()
+
+    async def _start(self, record: JobRecord) -> Job:
+        record.message = "A cluster is being made ready."
+        record.connection = await self._clusters.get(record.cluster)
+        client = record.connection.client
+        job = await Job.submit(record.plan, client, record.token)
+        record.stack, record.state, record.message = job.stack, "running", ""
+        record.tiles = ResultTiles.on_workers(job.stack, client, region=record.plan.request.region)
+        record.started = datetime.now(UTC)
+        return job
+
+
+async def _follow(job: Job, record: JobRecord) -> None:
+    """Note every block that finishes, and then whether the cluster keeps them."""
+    async for block in job.finished_blocks():
+        record.finished.append(block)
+    _end(record, "done")
+    while not job.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
+        await asyncio.sleep(_LOOK_S)
+    raise JobError(LOST)
+
+
+def _end(record: JobRecord, state: State, message: str = "") -> None:
+    """Note how a job ended. Nothing follows a failure or a cancel, but a finished result can still go."""
+    if record.state in ("failed", "cancelled"):
+        return
+    record.state, record.message = state, message
+    record.ended = record.ended or datetime.now(UTC)
+    if state != "done":
+        record.stack = record.tiles = None

@@ -1,0 +1,23 @@
+"""The arithmetic of every pixel: plain arrays in, plain arrays out, compiled by numba without the GIL.
+
+Sums are integers in units of 2**-32, so that neither the order of scenes nor the way that work is split between
+tasks and workers can change a bit of a result.
+"""
+
+from compute.kernels.levels import LARGEST, NEVER_CLEAR, NOT_COMPUTED, OUTSIDE, add_up, encode, halve, level_values
+from compute.kernels.observations import accumulate, mean
+from compute.kernels.warp import gather
+
+__all__ = [
+    "LARGEST",
+    "NEVER_CLEAR",
+    "NOT_COMPUTED",
+    "OUTSIDE",
+    "accumulate",
+    "add_up",
+    "encode",
+    "gather",
+    "halve",
+    "level_values",
+    "mean",
+]

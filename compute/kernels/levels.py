@@ -1,0 +1,156 @@
+"""From means and counts to levels, and to the int16 values of levels and tiles."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+LEVEL_UNITS_PER_NDVI = 2.0**24
+"""Means are added up for a level in units of 2**-24, the step of a float32 below 1: a level pixel of 2**11 pixels along
+an edge, each at `compute.kernels.observations.NDVI_LIMIT`, still fits a 64-bit sum."""
+
+NEVER_CLEAR, OUTSIDE, NOT_COMPUTED = -32768, -32767, -32766
+"""Codes among the int16 values of levels and tiles."""
+
+LARGEST = 32760
+"""Values of levels and tiles saturate at plus and minus this."""
+
+
+def add_up(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """Add up the pixels of a block by two and two, for its first level.
+
+    Parameters
+    ----------
+    ndvi_mean : numpy.ndarray
+        (y, x) float32 NDVI, NaN where there is no mean.
+    clear_count : numpy.ndarray
+        (y, x) uint16 numbers of observations.
+
+    Returns
+    -------
+    numpy.ndarray
+        (y, x, 3) int64, both edges halved and rounded up: sum of the means in units of 2**-24, number of pixels with
+        a mean, and sum of the counts.
+    """
+    rows, columns = ndvi_mean.shape
+    sums = np.zeros(((rows + 1) // 2, (columns + 1) // 2, 3), np.int64)
+    _add_up(ndvi_mean, clear_count, sums)
+    return sums
+
+
+@njit(nogil=True, cache=True)
+def _add_up(ndvi_mean, clear_count, sums):  # type: ignore[no-untyped-def]  # numba types it
+    for y in range(ndvi_mean.shape[0]):
+        for x in range(ndvi_mean.shape[1]):
+            cell = sums[y >> 1, x >> 1]
+            cell[2] += clear_count[y, x]
+            ndvi = ndvi_mean[y, x]
+            if not np.isnan(ndvi):
+                cell[0] += np.int64(np.rint(ndvi * LEVEL_UNITS_PER_NDVI))
+                cell[1] += 1
+
+
+def halve(sums: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Add up the sums of one level for the next.
+
+    Parameters
+    ----------
+    sums : numpy.ndarray
+        (y, x, 3) int64 as `add_up` returns them.
+
+    Returns
+    -------
+    numpy.ndarray
+        (y, x, 3) int64, both edges halved and rounded up.
+    """
+    rows, columns, _ = sums.shape
+    halved = np.zeros(((rows + 1) // 2, (columns + 1) // 2, 3), np.int64)
+    _halve(sums, halved)
+    return halved
+
+
+@njit(nogil=True, cache=True)
+def _halve(sums, halved):  # type: ignore[no-untyped-def]  # numba types it
+    for y in range(sums.shape[0]):
+        for x in range(sums.shape[1]):
+            for n in range(3):
+                halved[y >> 1, x >> 1, n] += sums[y, x, n]
+
+
+def level_values(
+    sums: NDArray[np.int64], rows: NDArray[np.int64], columns: NDArray[np.int64], per_ndvi: float, per_count: float
+) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.int16]]:
+    """Divide the sums of a level.
+
+    Parameters
+    ----------
+    sums : numpy.ndarray
+        (y, x, 3) int64 as `add_up` returns them.
+    rows, columns : numpy.ndarray
+        (y,) and (x,) int64: how many pixels of the block a pixel of the level covers along each edge.
+    per_ndvi, per_count : float
+        Steps of the int16 values per unit of NDVI and of the clear count.
+
+    Returns
+    -------
+    ndvi_mean : numpy.ndarray
+        (y, x) int16, `NEVER_CLEAR` where no pixel has a mean.
+    clear_share : numpy.ndarray
+        (y, x) uint8 share of the pixels with a mean, in units of 1/255; 0 and 255 are exact.
+    clear_count : numpy.ndarray
+        (y, x) int16, `NEVER_CLEAR` where no pixel was ever clear.
+    """
+    shape = sums.shape[:2]
+    ndvi_mean, clear_count = np.empty(shape, np.int16), np.empty(shape, np.int16)
+    clear_share = np.empty(shape, np.uint8)
+    _level_values(sums, rows, columns, per_ndvi, per_count, ndvi_mean, clear_share, clear_count)
+    return ndvi_mean, clear_share, clear_count
+
+
+@njit(nogil=True, cache=True)
+def _level_values(sums, rows, columns, per_ndvi, per_count, mean, share, count):  # type: ignore[no-untyped-def]
+    for y in range(sums.shape[0]):
+        for x in range(sums.shape[1]):
+            pixels, clear = rows[y] * columns[x], sums[y, x, 1]
+            mean[y, x] = count[y, x] = NEVER_CLEAR
+            if clear > 0:
+                mean[y, x] = _saturated(sums[y, x, 0] / (clear * LEVEL_UNITS_PER_NDVI) * per_ndvi)
+            if sums[y, x, 2] > 0:
+                count[y, x] = _saturated(sums[y, x, 2] / pixels * per_count)
+            share[y, x] = np.rint(255.0 * clear / pixels)
+            if 0 < clear < pixels:
+                share[y, x] = min(max(share[y, x], 1), 254)
+
+
+@njit(nogil=True, cache=True)
+def _saturated(value):  # type: ignore[no-untyped-def]  # numba types it
+    return np.int16(min(max(np.rint(value), -LARGEST), LARGEST))
+
+
+def encode(values: NDArray[np.generic], per_unit: float) -> NDArray[np.int16]:
+    """Turn means or counts of level 0 into the int16 values of a tile.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (n,) means, NaN where there is none; or whole counts, 0 where never clear.
+    per_unit : float
+        Steps of the result per unit of `values`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,) int16, saturated, `NEVER_CLEAR` where there is no value.
+    """
+    encoded = np.empty(values.shape, np.int16)
+    _encode(values, per_unit, not np.issubdtype(values.dtype, np.floating), encoded)
+    return encoded
+
+
+@njit(nogil=True, cache=True)
+def _encode(values, per_unit, zero_is_none, encoded):  # type: ignore[no-untyped-def]  # for any value type
+    for n in range(values.size):
+        value = float(values[n])
+        none = np.isnan(value) or (zero_is_none and value == 0.0)
+        encoded[n] = NEVER_CLEAR if none else _saturated(value * per_unit)

@@ -1,0 +1,155 @@
+"""What a worker does for a tile: cut the pixels that it shows from the blocks that the worker holds.
+
+It stands below `compute.tiles`, so that workers load no more of them than this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from distributed import Worker
+from distributed.utils import offload
+from numpy.typing import NDArray
+
+from compute import kernels
+from compute.blocks import Block
+from compute.blocks import warm_up as warm_up_blocks
+from compute.levels import LAYER_ENCODING
+from compute.stack import Key
+
+Window = tuple[int, int, int, int]
+"""First row, first column, and row and column after the last, in level-0 pixels of the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """Control points of a tile on the result.
+
+    Attributes
+    ----------
+    nodes : numpy.ndarray
+        (2, n + 1, n + 1) float64 row and column in level-0 pixels of the result, 0 at the outer border of the first;
+        not finite where the tile is far from the result.
+    step : int
+        Tile pixels between two nodes, the first on the tile's corner; the tile has n * step pixels along each edge.
+    """
+
+    nodes: NDArray[np.float64]
+    step: int
+
+    @property
+    def size(self) -> int:
+        """Pixels along each edge of the tile."""
+        return int(self.nodes.shape[1] - 1) * self.step
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What is wanted of some blocks for one tile.
+
+    Attributes
+    ----------
+    layer : str
+        ``"ndvi_mean"`` or ``"clear_count"``.
+    level : int
+        Level to take values from; 0 is the blocks' own pixels.
+    control : Control
+        Where the tile lies.
+    windows : mapping of Key to Window
+        By the key of a block, where it lies in the result.
+    """
+
+    layer: str
+    level: int
+    control: Control
+    windows: Mapping[Key, Window]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patch:
+    """The pixels of a tile that one block gives: 2 bytes for each of them, and a bit for each around them.
+
+    Attributes
+    ----------
+    row, column : int
+        First pixel of the patch in the tile.
+    shape : (int, int)
+        Rows and columns; 0 where the tile does not show the block after all.
+    bits : numpy.ndarray
+        uint8, as `numpy.packbits` makes them of the (y, x) pixels that the block gives.
+    values : numpy.ndarray
+        (n,) int16 values of those pixels, row by row.
+    """
+
+    row: int
+    column: int
+    shape: tuple[int, int]
+    bits: NDArray[np.uint8]
+    values: NDArray[np.int16]
+
+
+def cut(blocks: Mapping[Key, Block], order: Order) -> dict[Key, Patch]:
+    """Cut the patches of a tile from blocks; pure arithmetic without the GIL, for any thread."""
+    return {key: _cut(block, order.windows[key], order) for key, block in blocks.items()}
+
+
+def _cut(block: Block, window: Window, order: Order) -> Patch:
+    held = block if order.level == 0 else block.levels[order.level - 1]
+    nodes, step = order.control.nodes, order.control.step
+    picked, hit = kernels.gather(getattr(held, order.layer), window, order.level, nodes, step)
+    rows, columns = _extent(hit, 1), _extent(hit, 0)
+    given = hit[rows, columns]
+    found = picked[rows, columns][given]
+    per_unit = 1.0 / LAYER_ENCODING[order.layer].scale
+    values = found.astype(np.int16, copy=False) if order.level else kernels.encode(found, per_unit)
+    return Patch(row=rows.start, column=columns.start, shape=given.shape, bits=np.packbits(given), values=values)
+
+
+def _extent(hit: NDArray[np.bool_], axis: int) -> slice:
+    """Return the smallest slice that holds every hit, looking along an axis."""
+    places = np.flatnonzero(hit.any(axis=axis))
+    return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)
+
+
+def read(blocks: Mapping[Key, Block], places: Mapping[Key, tuple[int, int]]) -> dict[Key, tuple[float, int]]:
+    """Return NDVI mean and clear count of one pixel of each block."""
+    return {
+        key: (float(block.ndvi_mean[places[key]]), int(block.clear_count[places[key]])) for key, block in blocks.items()
+    }
+
+
+async def cut_on_worker(order: Order, dask_worker: Worker) -> dict[Key, Patch]:
+    """Cut the patches of a tile on a worker; to be sent there by `distributed.Client.run`.
+
+    Returns
+    -------
+    dict
+        By key, the patches of those blocks that the worker holds.
+    """
+    return await offload(cut, _held(order.windows, dask_worker), order)
+
+
+async def read_on_worker(places: Mapping[Key, tuple[int, int]], dask_worker: Worker) -> dict[Key, tuple[float, int]]:
+    """Read one pixel of each block on a worker; to be sent there by `distributed.Client.run`."""
+    return read(_held(places, dask_worker), places)
+
+
+def _held(keys: Mapping[Key, object], worker: Worker) -> dict[Key, Block]:
+    """Return the blocks that a worker holds, read back from its disk where they were spilled.
+
+    Called on the worker's event loop, as Dask itself does: its buffer is not made for several threads.
+    """
+    data: Mapping[Any, Any] = worker.data
+    return {key: data[key] for key in keys if key in data}
+
+
+def warm_up() -> None:
+    """Load and compile what the first block and the first tile would otherwise wait for; run once on each worker."""
+    warm_up_blocks()
+    nodes = np.zeros((2, 2, 2))
+    for dtype in (np.float32, np.uint16, np.int16):
+        picked, _ = kernels.gather(np.ones((1, 1), dtype), (0, 0, 1, 1), 0, nodes, 1)
+        kernels.encode(picked.ravel(), 1.0)

@@ -1,0 +1,72 @@
+"""Which chunks a tile shows, and how their patches become one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute import kernels
+from compute.patches import Control, Patch, Window
+
+Chunks = tuple[tuple[int, ...], tuple[int, ...]]
+"""Sizes of the spatial chunks along y and x."""
+
+
+def borders(sizes: Iterable[int]) -> NDArray[np.int64]:
+    """Return where chunks begin along an edge, and where the last one ends, in level-0 pixels."""
+    return np.concatenate([[0], np.cumsum(list(sizes))])
+
+
+def chunk_window(chunks: Chunks, row: int, column: int) -> Window:
+    """Return the window of a spatial chunk."""
+    rows, columns = (borders(sizes) for sizes in chunks)
+    return int(rows[row]), int(columns[column]), int(rows[row + 1]), int(columns[column + 1])
+
+
+def touched(chunks: Chunks, control: Control) -> Iterator[tuple[int, int]]:
+    """Yield row and column of every chunk that a tile may show: those that its control points surround."""
+    spans = [_reached(borders(sizes), nodes) for sizes, nodes in zip(chunks, control.nodes, strict=True)]
+    yield from product(*spans)
+
+
+def _reached(edges: NDArray[np.int64], nodes: NDArray[np.float64]) -> range:
+    finite = nodes[np.isfinite(nodes)]
+    if finite.size == 0:
+        return range(0)
+    first, last = np.searchsorted(edges, [finite.min(), finite.max()], side="right") - 1
+    return range(max(int(first), 0), min(int(last) + 1, edges.size - 1))
+
+
+def blank(shape: tuple[int, int], control: Control) -> NDArray[np.int16]:
+    """Return a tile of which nothing is computed yet.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns of the result.
+    control : Control
+        Where the tile lies.
+
+    Returns
+    -------
+    numpy.ndarray
+        (y, x) int16: `kernels.NOT_COMPUTED` inside the result's grid, `kernels.OUTSIDE` elsewhere.
+    """
+    tile = np.full((control.size, control.size), kernels.NOT_COMPUTED, np.int16)
+    rows, columns = control.nodes
+    if not (rows.min() >= 0 and columns.min() >= 0 and rows.max() < shape[0] and columns.max() < shape[1]):
+        anything = np.broadcast_to(np.int8(0), shape)
+        _, hit = kernels.gather(anything, (0, 0, *shape), 0, control.nodes, control.step)
+        tile[~hit] = kernels.OUTSIDE
+    return tile
+
+
+def compose(tile: NDArray[np.int16], patches: Iterable[Patch]) -> None:
+    """Put patches into a tile, in place. Every pixel belongs to one block, so their order is irrelevant."""
+    for patch in patches:
+        height, width = patch.shape
+        given = np.unpackbits(patch.bits, count=height * width).reshape(patch.shape).view(bool)
+        tile[patch.row : patch.row + height, patch.column : patch.column + width][given] = patch.values

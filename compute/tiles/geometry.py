@@ -1,0 +1,180 @@
+"""How the pixels of tiles meet the pixels of a result: control points, levels, zooms and outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from math import ceil, floor, log2
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import Transformer
+
+from compute.patches import Control, Window
+from compute.plan import level_count
+from compute.region import Bbox
+from compute.scenes import Grid
+from compute.tiles.address import HALF_WORLD_M, MAX_ZOOM, TILE_PX, TileAddress, pixel_m
+
+WEB_MERCATOR, LONLAT = "EPSG:3857", "EPSG:4326"
+
+_STEP_PX = {9: 16, 5: 8, 0: 4}
+"""By least zoom of tiles of 256 px, how many tile pixels apart points are projected: the map bends more over the pixels
+of a lower zoom. Between them PROJ is met within a few thousandths of a pixel."""
+
+_EDGE_POINTS = 65
+"""Points along each edge of an outline."""
+
+_SLACK = 0.01
+"""Share of its own size by which an outline is widened: what an edge may bulge between two of its points."""
+
+_ROUNDING = 1e-6
+"""Share by which pixels of the same size may seem to differ."""
+
+
+class ResultGeometry:
+    """A result's pixel grid, seen from Web Mercator.
+
+    Take it from `geometry_of`: asking PROJ how two systems are related takes up to 40 ms. pyproj keeps a PROJ context
+    for each thread in every Transformer, so an object may be used from several threads.
+
+    Attributes
+    ----------
+    grid : Grid
+        Pixel grid of the result.
+    levels : int
+        How many levels it has.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.levels = level_count(grid.shape)
+
+    @cached_property
+    def _to_grid(self) -> Transformer:
+        return Transformer.from_crs(WEB_MERCATOR, self.grid.crs, always_xy=True)
+
+    @cached_property
+    def _lonlat(self) -> Transformer:
+        return Transformer.from_crs(self.grid.crs, LONLAT, always_xy=True)
+
+    def control(self, address: TileAddress, size: int = TILE_PX) -> Control:
+        """Return the control points of a tile.
+
+        They lie on one lattice for all tiles of a zoom and a size, so neighbours agree along their border.
+
+        Parameters
+        ----------
+        address : TileAddress
+            Which tile.
+        size : int
+            Pixels along each edge, a multiple of 16.
+        """
+        depth = address.z + log2(size / TILE_PX)
+        step = next(step for least, step in _STEP_PX.items() if depth >= least)
+        metres = pixel_m(address.z, size)
+        offsets = np.arange(0, size + step, step)
+        x = (address.x * size + offsets) * metres - HALF_WORLD_M
+        y = HALF_WORLD_M - (address.y * size + offsets) * metres
+        nodes = np.full((2, y.size, x.size), np.nan)
+        left, bottom, right, top = self._outline_m
+        reach = step * metres
+        rows = (y >= bottom - reach) & (y <= top + reach)
+        columns = (x >= left - reach) & (x <= right + reach)
+        # Far away a projection may fold back onto the result, or tear: nothing is asked of it there.
+        near = np.ix_(rows, columns)
+        easting, northing = self._to_grid.transform(*np.meshgrid(x[columns], y[rows]))
+        nodes[1][near], nodes[0][near] = self._to_pixels(easting, northing)
+        return Control(nodes=nodes, step=step)
+
+    def level(self, zoom: int, size: int = TILE_PX) -> int:
+        """Return the level that tiles of a zoom are taken from: the same for all of them, so that they never disagree.
+
+        It is the coarsest one whose pixels are nowhere larger than the tile's; where the map shows the result largest,
+        they are more than half as large.
+        """
+        ratio = pixel_m(zoom, size) / self._pixel_m[1] * (1 + _ROUNDING)
+        return min(max(floor(log2(ratio)), 0), self.levels)
+
+    @property
+    def native_zoom(self) -> int:
+        """The lowest zoom at which a tile pixel of 256 is nowhere larger than a pixel of the result."""
+        return min(max(ceil(log2(pixel_m(0) / self._pixel_m[0] * (1 - _ROUNDING))), 0), MAX_ZOOM)
+
+    def pixel_of(self, lon: float, lat: float) -> tuple[int, int] | None:
+        """Return (row, column) of the level-0 pixel at a place in degrees, or None outside the result."""
+        x, y = self._lonlat.transform(lon, lat, direction="INVERSE")
+        column, row = self._to_pixels(x, y)
+        rows, columns = self.grid.shape
+        return (floor(row), floor(column)) if 0 <= row < rows and 0 <= column < columns else None
+
+    def bbox(self, window: Window | None = None) -> Bbox:
+        """Return the envelope in degrees of a window of the result, or of all of it; generous by a pixel."""
+        rows, columns = self.grid.shape
+        top, left, bottom, right = window or (0, 0, rows, columns)
+        lon, lat = self._lonlat.transform(*self._edges((top - 1, left - 1, bottom + 1, right + 1)))
+        west, east = _span(lon, (-180.0, 180.0))
+        south, north = _span(lat, (-90.0, 90.0))
+        # An outline across 180 degrees has no envelope that goes from west to east; everything is generous.
+        return (west, south, east, north) if east - west <= 180.0 else (-180.0, south, 180.0, north)
+
+    @cached_property
+    def _outline_m(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right and top of the result in Web Mercator, in metres."""
+        rows, columns = self.grid.shape
+        x, y = self._to_grid.transform(*self._edges((0, 0, rows, columns)), direction="INVERSE")
+        (left, right), (bottom, top) = (_span(each, (-HALF_WORLD_M, HALF_WORLD_M)) for each in (x, y))
+        if right - left > HALF_WORLD_M:
+            left, right = -HALF_WORLD_M, HALF_WORLD_M
+        return left, bottom, right, top
+
+    @cached_property
+    def _pixel_m(self) -> tuple[float, float]:
+        """Smallest and largest extent of a level-0 pixel anywhere in the result, in metres of Web Mercator."""
+        rows, columns = (np.linspace(0, length - 1, 9) for length in self.grid.shape)
+        column, row = np.meshgrid(columns, rows)
+        at, right, down = (np.stack(self._to_map(column + dx, row + dy)) for dx, dy in ((0, 0), (1, 0), (0, 1)))
+        jacobians = np.moveaxis(np.stack([right - at, down - at], axis=1), (0, 1), (-2, -1)).reshape(-1, 2, 2)
+        stretch = np.linalg.svd(jacobians[np.isfinite(jacobians).all((1, 2))], compute_uv=False)
+        return float(stretch.min()), float(stretch.max())
+
+    def _to_map(self, column: NDArray[np.float64], row: NDArray[np.float64]) -> tuple[Any, Any]:
+        x, y = self._to_grid.transform(*_apply(self.grid.transform, column, row), direction="INVERSE")
+        return x, y
+
+    def _to_pixels(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Return column and row of places in the CRS of the grid; numbers or arrays."""
+        return _apply((~Affine(*self.grid.transform))[:6], x, y)
+
+    def _edges(self, window: Window) -> tuple[Any, Any]:
+        """Return x and y, in the CRS of the grid, of points along the border of a window."""
+        top, left, bottom, right = window
+        along = np.linspace(0.0, 1.0, _EDGE_POINTS)
+        columns, rows = left + (right - left) * along, top + (bottom - top) * along
+        column = np.concatenate([columns, columns, np.full(along.size, left), np.full(along.size, right)])
+        row = np.concatenate([np.full(along.size, top), np.full(along.size, bottom), rows, rows])
+        return _apply(self.grid.transform, column, row)
+
+
+# A memo of a pure constructor: every tile of a result asks for the same one.
+@lru_cache(maxsize=256)
+def geometry_of(grid: Grid) -> ResultGeometry:
+    """Return the geometry of a result's pixel grid."""
+    return ResultGeometry(grid)
+
+
+def _apply(affine: Sequence[float], column: Any, row: Any) -> tuple[Any, Any]:
+    """Map columns and rows to x and y, or back by the inverse; numbers or arrays."""
+    a, b, c, d, e, f = affine
+    return a * column + b * row + c, d * column + e * row + f
+
+
+def _span(values: NDArray[np.float64], limits: tuple[float, float]) -> tuple[float, float]:
+    """Return the range of coordinates, a little wider, within limits; all of the limits where one has no place."""
+    if not np.isfinite(values).all():
+        return limits
+    least, greatest = float(values.min()), float(values.max())
+    slack = (greatest - least) * _SLACK
+    return max(least - slack, limits[0]), min(greatest + slack, limits[1])

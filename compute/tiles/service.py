@@ -1,0 +1,200 @@
+"""Tiles and single values of one result."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Protocol, Self
+
+import numpy as np
+import rasterio.features
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+
+from compute import kernels
+from compute.errors import InputError
+from compute.levels import LAYER_ENCODING
+from compute.plan.outlines import project_one
+from compute.region import Bbox, Region
+from compute.scenes import Grid
+from compute.stack import LAYERS, SeasonStack
+from compute.tiles.address import HALF_WORLD_M, TILE_PX, TileAddress, pixel_m
+from compute.tiles.chunks import Chunks, chunk_window
+from compute.tiles.geometry import LONLAT, WEB_MERCATOR, geometry_of
+from compute.tiles.source import PixelSource, PixelValue, View
+from compute.tiles.workers import WorkerPixels
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tile:
+    """The values of a tile.
+
+    Attributes
+    ----------
+    values : numpy.ndarray
+        (y, x) int16, northernmost row first, as `compute.levels.LAYER_ENCODING` says, or codes:
+        `kernels.NEVER_CLEAR` (no mean, or no observation), `kernels.OUTSIDE` (of the grid, or of the region's polygon
+        where there is no value), `kernels.NOT_COMPUTED`.
+    complete : bool
+        All blocks that it shows are computed: it will never change.
+    """
+
+    values: NDArray[np.int16]
+    complete: bool
+
+    def to_bytes(self) -> bytes:
+        """Return the values as little-endian int16, row by row."""
+        return self.values.astype("<i2", copy=False).tobytes()
+
+
+class Gridded(Protocol):
+    """What a plan and a stack have in common."""
+
+    @property
+    def grid(self) -> Grid:
+        """Pixel grid of the whole result."""
+
+    @property
+    def chunks(self) -> Chunks:
+        """Sizes of the spatial chunks along y and x."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Season labels."""
+
+
+def block_bbox(result: Gridded, season: int, row: int, column: int) -> Bbox:  # noqa: ARG001  # every season lies alike
+    """Return the envelope in degrees, generous by a pixel, of the tiles that change when a block finishes.
+
+    Parameters
+    ----------
+    result : NdviPlan or SeasonStack
+        The block's.
+    season, row, column : int
+        Position of the block, as in its key.
+    """
+    return geometry_of(result.grid).bbox(chunk_window(result.chunks, row, column))
+
+
+def result_info(result: Gridded) -> dict[str, Any]:
+    """Return what a client must know to ask for tiles and to read them, ready for JSON.
+
+    Returns
+    -------
+    dict
+        ``bbox`` (west, south, east, north), ``max_zoom`` (its pixels are no larger than the result's), ``labels``,
+        ``layers`` (by name ``scale``, ``offset``, ``units``, ``digits``) and ``codes``.
+    """
+    geometry = geometry_of(result.grid)
+    return {
+        "bbox": list(geometry.bbox()),
+        "max_zoom": geometry.native_zoom,
+        "labels": list(result.labels),
+        "layers": {name: asdict(encoding) for name, encoding in LAYER_ENCODING.items()},
+        "codes": {
+            "never_clear": kernels.NEVER_CLEAR,
+            "outside": kernels.OUTSIDE,
+            "not_computed": kernels.NOT_COMPUTED,
+        },
+    }
+
+
+class ResultTiles:
+    """The tiles and values of one result, finished or not.
+
+    Attributes
+    ----------
+    stack : SeasonStack
+        The result.
+    geometry : ResultGeometry
+        Its grid, seen from Web Mercator; with the zooms and the envelope.
+    """
+
+    def __init__(self, stack: SeasonStack, source: PixelSource, *, region: Region | None = None) -> None:
+        self.stack = stack
+        self.geometry = geometry_of(stack.grid)
+        self._source = source
+        self._region = region
+
+    @classmethod
+    def on_workers(cls, stack: SeasonStack, client: Any, *, region: Region | None = None) -> Self:
+        """Serve a persisted stack from the workers that hold it.
+
+        Parameters
+        ----------
+        stack : SeasonStack
+            Persisted on the cluster of `client`; whatever of it is computed is served.
+        client : distributed.Client
+            Asynchronous client.
+        region : Region, optional
+            Of the request: outside its polygon nothing is called never clear.
+        """
+        return cls(stack, WorkerPixels(stack, client), region=region)
+
+    async def tile(self, layer: str, season: int, address: TileAddress, *, size: int = TILE_PX) -> Tile | None:
+        """Return a tile as it stands now.
+
+        Parameters
+        ----------
+        layer : str
+            ``"ndvi_mean"`` or ``"clear_count"``.
+        season : int
+            Position of the season among the labels.
+        address : TileAddress
+            Which tile.
+        size : int
+            Pixels along each edge: 256, or 512 for dense screens.
+
+        Returns
+        -------
+        Tile or None
+            None where all of it lies outside the result.
+
+        Raises
+        ------
+        InputError
+            There is no such layer, season or size.
+        """
+        self._check(layer, season, size)
+        control = self.geometry.control(address, size)
+        level = self.geometry.level(address.z, size)
+        values = await self._source.pixels(View(layer=layer, season=season, level=level, control=control))
+        complete = not (values == kernels.NOT_COMPUTED).any()
+        values[self._beyond_polygon(address, size) & (values < -kernels.LARGEST)] = kernels.OUTSIDE
+        return None if (values == kernels.OUTSIDE).all() else Tile(values=values, complete=complete)
+
+    async def point(self, lon: float, lat: float) -> list[PixelValue]:
+        """Return the level-0 pixel at a place in degrees in every season, in the order of the labels."""
+        place = self.geometry.pixel_of(lon, lat)
+        if place is None:
+            return [PixelValue(label=label, state="outside") for label in self.stack.labels]
+        return await self._source.values(*place)
+
+    def _check(self, layer: str, season: int, size: int) -> None:
+        if layer not in LAYERS:
+            raise InputError("layer", f"There is no layer {layer[:20]!r}; there are {', '.join(LAYERS)}.")
+        if not 0 <= season < len(self.stack.labels):
+            raise InputError("season", f"There is no season {season}; there are {', '.join(self.stack.labels)}.")
+        if size not in (TILE_PX, 2 * TILE_PX):
+            raise InputError("size", f"Tiles have {TILE_PX} or {2 * TILE_PX} pixels along an edge, not {size}.")
+
+    def _beyond_polygon(self, address: TileAddress, size: int) -> NDArray[np.bool_]:
+        """Return which pixel centres lie outside the region's polygon; a shape that broadcasts where it is simple."""
+        if self._polygon_m is None:
+            return np.zeros((1, 1), bool)
+        metres = pixel_m(address.z, size)
+        left, top = address.x * size * metres - HALF_WORLD_M, HALF_WORLD_M - address.y * size * metres
+        square = left, top - size * metres, left + size * metres, top
+        part = shapely.intersection(self._polygon_m, shapely.box(*square))
+        if part.area in (0.0, shapely.box(*square).area):
+            return np.full((1, 1), part.area == 0.0)
+        grid = Affine(metres, 0.0, left, 0.0, -metres, top)
+        beyond: NDArray[np.bool_] = rasterio.features.geometry_mask([part], (size, size), grid)
+        return beyond
+
+    @cached_property
+    def _polygon_m(self) -> Any:
+        if self._region is None or self._region.polygon is None:
+            return None
+        return shapely.make_valid(project_one(self._region.geometry, LONLAT, WEB_MERCATOR))

@@ -1,0 +1,138 @@
+"""Where the pixels of tiles come from: a protocol, and blocks in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.blocks import Block
+from compute.patches import Control, Order, cut, read
+from compute.stack import Key, SeasonStack, block_key
+from compute.tiles.chunks import blank, borders, chunk_window, compose, touched
+
+State = Literal["clear", "too few clear", "never clear", "not computed yet", "outside"]
+"""Of a pixel of a season. ``too few clear``: it has observations, but fewer than the request wants for a mean."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PixelValue:
+    """One level-0 pixel of one season.
+
+    Attributes
+    ----------
+    label : str
+        Season label.
+    state : str
+        What is known of it.
+    ndvi_mean : float or None
+        NDVI as computed (float32), None unless the state is ``"clear"``.
+    clear_count : int or None
+        Number of observations, None where the block is not computed yet or the place is outside.
+    """
+
+    label: str
+    state: State
+    ndvi_mean: float | None = None
+    clear_count: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """What a tile shows.
+
+    Attributes
+    ----------
+    layer : str
+        ``"ndvi_mean"`` or ``"clear_count"``.
+    season : int
+        Position of the season among the labels.
+    level : int
+        Level to take values from.
+    control : Control
+        Where the tile lies; it has the tile's size.
+    """
+
+    layer: str
+    season: int
+    level: int
+    control: Control
+
+
+class PixelSource(Protocol):
+    """Gives values of a result, wherever its blocks are kept, finished or not."""
+
+    async def pixels(self, view: View) -> NDArray[np.int16]:
+        """Return the (y, x) int16 values of a tile, encoded as `compute.levels.LAYER_ENCODING` says, or codes."""
+
+    async def values(self, row: int, column: int) -> list[PixelValue]:
+        """Return one level-0 pixel in every season."""
+
+
+class LocalPixels:
+    """Pixels of blocks in this process: of a computed stack, or of those blocks of it that there are.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        Of which some or all values of `graph` are a `Block`, as after `dask.compute`.
+    """
+
+    def __init__(self, stack: SeasonStack) -> None:
+        self._stack = stack
+
+    async def pixels(self, view: View) -> NDArray[np.int16]:
+        """Return the values of a tile; see `PixelSource`."""
+        order = order_of(self._stack, view)
+        tile = blank(self._stack.grid.shape, view.control)
+        compose(tile, cut(self._held(order.windows), order).values())
+        return tile
+
+    async def values(self, row: int, column: int) -> list[PixelValue]:
+        """Return one pixel in every season; see `PixelSource`."""
+        places = places_of(self._stack, row, column)
+        found = read(self._held(places), places)
+        return pixel_values(self._stack.labels, places, found)
+
+    def _held(self, keys: Mapping[Key, object]) -> dict[Key, Block]:
+        graph = self._stack.graph
+        return {key: graph[key] for key in keys if isinstance(graph.get(key), Block)}
+
+
+def order_of(stack: SeasonStack, view: View) -> Order:
+    """Return what a view needs of which blocks."""
+    windows = {
+        block_key(stack.token, view.season, row, column): chunk_window(stack.chunks, row, column)
+        for row, column in touched(stack.chunks, view.control)
+    }
+    return Order(layer=view.layer, level=view.level, control=view.control, windows=windows)
+
+
+def places_of(stack: SeasonStack, row: int, column: int) -> dict[Key, tuple[int, int]]:
+    """Return, season by season, the key of the block that holds a pixel, and (row, column) in that block."""
+    edges = [borders(sizes) for sizes in stack.chunks]
+    chunk_row, chunk_column = (
+        int(np.searchsorted(edge, place, side="right")) - 1 for edge, place in zip(edges, (row, column), strict=True)
+    )
+    place = row - int(edges[0][chunk_row]), column - int(edges[1][chunk_column])
+    return {block_key(stack.token, n, chunk_row, chunk_column): place for n in range(len(stack.labels))}
+
+
+def pixel_values(
+    labels: Sequence[str], places: Iterable[Key], found: Mapping[Key, tuple[float, int]]
+) -> list[PixelValue]:
+    """Return what is known of a pixel in every season; blocks that were not found are not computed yet."""
+    return [_pixel_value(label, found.get(key)) for label, key in zip(labels, places, strict=True)]
+
+
+def _pixel_value(label: str, found: tuple[float, int] | None) -> PixelValue:
+    if found is None:
+        return PixelValue(label=label, state="not computed yet")
+    mean, count = found
+    if isnan(mean):
+        return PixelValue(label=label, state="too few clear" if count else "never clear", clear_count=count)
+    return PixelValue(label=label, state="clear", ndvi_mean=mean, clear_count=count)

@@ -1,0 +1,141 @@
+"""Pixels straight from the workers that hold them, past the queue of tasks.
+
+`distributed.Client.run` reaches a worker within a millisecond whatever its threads are computing; a task takes ten,
+and waits behind those that run. It is the only place that depends on how workers are asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from distributed import Future
+from numpy.typing import NDArray
+
+from compute.patches import Patch, cut_on_worker, read_on_worker
+from compute.stack import Key, SeasonStack
+from compute.tiles.chunks import blank, compose
+from compute.tiles.source import PixelValue, View, order_of, pixel_values, places_of
+
+_PATIENCE_S, _LIMIT_S = 1.0, 15.0
+"""How long an answer is awaited until the scheduler is asked whether the worker is still there, for the address of a
+dead one is tried for half a minute; and how long at the most. A busy worker is never asked twice."""
+
+_ROUNDS = 2
+"""Times that blocks are looked for: where they are remembered to be, then where the scheduler says that they are."""
+
+Question = Callable[[Collection[Key]], tuple[Callable[..., Awaitable[Any]], Any]]
+
+
+class WorkerPixels:
+    """Pixels of a persisted stack, each gathered by the worker that holds it.
+
+    A block whose worker died, or that is on its way to another, counts as not computed yet until it is back.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        Persisted, so that values of `graph` are futures; blocks that it lacks are not computed yet.
+    client : distributed.Client
+        Asynchronous client, of the event loop in which the methods are awaited.
+    """
+
+    def __init__(self, stack: SeasonStack, client: Any) -> None:
+        self._stack = stack
+        self._client = client
+        self._holders: dict[Key, str] = {}
+
+    async def pixels(self, view: View) -> NDArray[np.int16]:
+        """Return the values of a tile; see `PixelSource`. One call goes to each worker that it touches."""
+        order = order_of(self._stack, view)
+        tile = blank(self._stack.grid.shape, view.control)
+        patches: dict[Key, Patch] = await self._ask(
+            order.windows,
+            lambda keys: (cut_on_worker, replace(order, windows={key: order.windows[key] for key in keys})),
+        )
+        compose(tile, patches.values())
+        return tile
+
+    async def values(self, row: int, column: int) -> list[PixelValue]:
+        """Return one pixel in every season; see `PixelSource`."""
+        places = places_of(self._stack, row, column)
+        found: dict[Key, tuple[float, int]] = await self._ask(
+            places, lambda keys: (read_on_worker, {key: places[key] for key in keys})
+        )
+        return pixel_values(self._stack.labels, places, found)
+
+    async def _ask(
+        self, keys: Collection[Key], question: Callable[[Collection[Key]], tuple[Any, Any]]
+    ) -> dict[Key, Any]:
+        """Ask the holders of some blocks, and again elsewhere for what they turn out not to hold.
+
+        Parameters
+        ----------
+        keys : collection of Key
+            Keys of blocks, finished or not.
+        question : callable
+            Given the keys that one worker is thought to hold, the function to run there and its argument; it answers
+            with a dict of those keys that it holds indeed.
+
+        Returns
+        -------
+        dict
+            By key, the answers that were to be had.
+        """
+        answers: dict[Key, Any] = {}
+        for _ in range(_ROUNDS):
+            missing = [key for key in keys if key not in answers and self._finished(key)]
+            if not missing:
+                break
+            by_holder = await self._by_holder(missing)
+            calls = [self._call(holder, *question(held)) for holder, held in by_holder.items()]
+            for answer in await asyncio.gather(*calls):
+                answers.update(answer)
+            self._forget(key for key in missing if key not in answers)
+        return answers
+
+    def _finished(self, key: Key) -> bool:
+        """Tell whether a block is computed and was not lost since, as far as the scheduler has told the client."""
+        future = self._stack.graph.get(key)
+        if isinstance(future, Future) and future.status == "finished":
+            return True
+        self._holders.pop(key, None)
+        return False
+
+    async def _by_holder(self, keys: Collection[Key]) -> Mapping[str, list[Key]]:
+        """Return which worker is to be asked for which blocks; those that nobody holds are left out."""
+        unknown = [self._stack.graph[key] for key in keys if key not in self._holders]
+        if unknown:
+            holders = await self._client.who_has(unknown)
+            self._holders |= {key: addresses[0] for key, addresses in holders.items() if addresses}
+        by_holder: dict[str, list[Key]] = defaultdict(list)
+        for key in keys:
+            if key in self._holders:
+                by_holder[self._holders[key]].append(key)
+        return by_holder
+
+    async def _call(self, holder: str, function: Callable[..., Awaitable[Any]], argument: Any) -> Any:
+        """Run a function on a worker; one that is gone or does not answer in time holds nothing."""
+        call = asyncio.ensure_future(self._client.run(function, argument, workers=[holder], on_error="return"))
+        try:
+            async with asyncio.timeout(_LIMIT_S):
+                while not (await asyncio.wait({call}, timeout=_PATIENCE_S))[0]:
+                    if not await self._client.nthreads([holder]):
+                        return {}
+        except TimeoutError:
+            return {}
+        finally:
+            call.cancel()
+        answer = call.result()[holder]
+        if isinstance(answer, Exception) and not isinstance(answer, OSError):
+            raise answer
+        return {} if isinstance(answer, OSError) else answer
+
+    def _forget(self, keys: Iterable[Key]) -> None:
+        """Forget where blocks were, and everything about the workers that were thought to hold them."""
+        doubted = {self._holders.get(key) for key in keys}
+        self._holders = {key: holder for key, holder in self._holders.items() if holder not in doubted}

@@ -1,0 +1,108 @@
+"""``greenup serve`` and ``greenup demo``: the dashboard."""
+
+from __future__ import annotations
+
+import asyncio
+import webbrowser
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress
+
+from compute.errors import GreenupError
+from dashboard.cli.options import AsJson
+from dashboard.cli.output import print_json, to_people
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from compute.settings import Settings
+
+Port = Annotated[int, typer.Option(help="Port of the page; 0 for any free one.")]
+Host = Annotated[str, typer.Option("--address", help="Interface to listen on.")]
+Prefix = Annotated[str, typer.Option(help="Path below which everything lies, behind a proxy.")]
+Origin = Annotated[list[str] | None, typer.Option(help="Host from which browsers may connect, repeatable.")]
+Cluster = Annotated[str, typer.Option(help="local, gateway, gateway:NAME, or tcp://HOST:PORT.")]
+Workers = Annotated[int | None, typer.Option(help="Number of workers; left out, what suits the cluster.")]
+Show = Annotated[bool, typer.Option("--show/--no-show", help="Open a browser.")]
+
+
+def serve(
+    port: Port = 5006,
+    address: Host = "127.0.0.1",
+    prefix: Prefix = "",
+    origin: Origin = None,
+    cluster: Cluster = "local",
+    workers: Workers = None,
+    show: Show = False,
+) -> None:
+    """Serve the dashboard for the configured index and cluster until it is stopped."""
+    from compute.settings import load_settings
+
+    _serve(load_settings(), port, address, prefix, tuple(origin or ()), cluster, workers, show=show)
+
+
+def demo(
+    port: Port = 5006,
+    address: Host = "127.0.0.1",
+    scenes_only: Annotated[bool, typer.Option(help="Write and index the scenes, and stop there.")] = False,
+    show: Show = True,
+    as_json: AsJson = False,
+) -> None:
+    """Everything on this machine: embedded index, synthetic Landsat 8 scenes over Tasmania, cluster, dashboard."""
+    from compute.settings import load_settings
+
+    settings = load_settings()
+    count = _prepare(settings)
+    if as_json:
+        print_json({"scenes": count})
+    else:
+        typer.echo(f"{count} synthetic scenes over Tasmania are ready.")
+    if not scenes_only:
+        _serve(settings, port, address, "", (), "local", None, show=show)
+
+
+def _prepare(settings: Settings) -> int:
+    from compute.catalog import add_products, add_scenes, init_index
+    from compute.demo import product_document, write_scenes
+
+    with Progress(console=to_people(), transient=True) as progress:
+        documents = write_scenes(settings.home / "demo", progress=_shown(progress, "Writing demo scenes"))
+        init_index(settings)
+        add_products(settings, [product_document()])
+        add_scenes(settings, documents, progress=_shown(progress, "Adding them to the index"))
+    return len(documents)
+
+
+def _shown(progress: Progress, description: str) -> Callable[[int, int | None], None]:
+    task = progress.add_task(description, total=None)
+    return lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _serve(
+    settings: Settings,
+    port: int,
+    host: str,
+    prefix: str,
+    origins: tuple[str, ...],
+    cluster: str,
+    workers: int | None,
+    *,
+    show: bool,
+) -> None:
+    from compute.cluster import parse_cluster
+    from compute.products import load_profiles
+    from dashboard.app import Address, serve_until_stopped
+
+    spec = parse_cluster(cluster, workers=workers)
+    where = Address(host=host, port=port, prefix=prefix.rstrip("/"), origins=origins)
+
+    def announce(url: str) -> None:
+        typer.echo(f"Greenup is at {url}  (Ctrl-C stops it)", err=True)
+        if show:
+            webbrowser.open(url)
+
+    try:
+        asyncio.run(serve_until_stopped(settings, load_profiles(None), spec, where, announce))
+    except OSError:
+        raise GreenupError(f"Port {port} cannot be used; give --port another, or 0 for any free one.") from None

@@ -1,0 +1,227 @@
+"""HTTP routes beside the page: tiles, values, results, health. One table from error to status."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import unquote
+
+from tornado.web import RequestHandler
+
+from compute.errors import CatalogError, ClusterError, GreenupError, InputError, NoScenesError, TooLargeError
+from compute.jobs import ANONYMOUS, JobRecord, Principal
+from compute.stack import LAYERS
+from compute.tiles import ResultTiles, Tile, TileAddress, parse_tile, result_info
+from compute.tiles.colours import Style, png
+from dashboard.services import Services
+
+STATUS: tuple[tuple[type[GreenupError], int], ...] = (
+    (NoScenesError, 404),
+    (TooLargeError, 413),
+    (InputError, 400),
+    (CatalogError, 503),
+    (ClusterError, 503),
+    (GreenupError, 500),
+)
+"""The first class that an error is an instance of gives its status."""
+
+IMMUTABLE = "private, max-age=31536000, immutable"
+"""A tile whose blocks are all done never changes: new scenes make a new token."""
+
+_RETRY_AFTER_S = "1"
+
+
+class _Handler(RequestHandler):
+    """What all routes share: services, principal, errors as one sentence of JSON."""
+
+    def initialize(self, services: Services) -> None:
+        """Receive what the composition root built."""
+        self.services = services
+
+    def set_default_headers(self) -> None:
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "same-origin")
+        self.set_header("Cache-Control", "no-store")
+
+    def principal(self) -> Principal:
+        """Return who asks: the login's user, or the one anonymous principal where there is no login."""
+        provider = getattr(self.application, "auth_provider", None)
+        get_user = getattr(provider, "get_user", None)
+        if get_user is None:
+            return ANONYMOUS
+        user = get_user(self)
+        if user is None:
+            raise _ForbiddenError
+        name = user.decode() if isinstance(user, bytes) else str(user)
+        return Principal(name=name, scope=name)
+
+    def record(self, token: str) -> JobRecord:
+        """Return the job of a token; 404 where there is none of this principal's."""
+        try:
+            return self.services.jobs.get(token, self.principal())
+        except InputError as error:
+            raise NoScenesError(error.field, str(error)) from None
+
+    def write_json(self, document: Any, status: int = 200) -> None:
+        """Finish with a JSON document."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps(document, allow_nan=False))
+
+    def _handle_request_exception(self, error: BaseException) -> None:
+        if isinstance(error, _ForbiddenError):
+            self.write_json({"error": "Log in first."}, 403)
+        elif isinstance(error, GreenupError):
+            status = next(code for kind, code in STATUS if isinstance(error, kind))
+            if status == 503:
+                self.set_header("Retry-After", _RETRY_AFTER_S)
+            self.write_json({"error": str(error)}, status)
+        else:
+            super()._handle_request_exception(error)
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        """Say no more than the status: details are in the log."""
+        self.write_json({"error": f"The request could not be answered ({status_code})."}, status_code)
+
+
+class _ForbiddenError(Exception):
+    """Nobody is logged in where a login is demanded."""
+
+
+class TileHandler(_Handler):
+    """``/tiles/{token}/{layer}/{label}/{z}/{x}/{y}.i16`` and ``.png``."""
+
+    async def get(self, token: str, layer: str, label: str, z: str, x: str, y: str, kind: str) -> None:
+        """Answer one tile: values for our map, a picture for any other; 204 where it lies outside the result."""
+        address = parse_tile(z, x, y)
+        record = self.record(token)
+        tile = await self._values(record, layer, unquote(label), address)
+        if tile is None:
+            self.set_status(204)
+            return
+        if kind == "i16":
+            self._send(tile.to_bytes(), "application/octet-stream", complete=tile.complete, squeeze=True)
+        else:
+            self._send(png(tile.values, self._style(layer)), "image/png", complete=tile.complete, squeeze=False)
+
+    async def _values(self, record: JobRecord, layer: str, label: str, address: TileAddress) -> Tile | None:
+        if layer not in LAYERS:
+            raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")
+        if label not in record.plan.labels:
+            raise NoScenesError("label", f"The result has no season {label[:40]!r}.")
+        return await _tiles(record).tile(layer, record.plan.labels.index(label), address)
+
+    def _style(self, layer: str) -> Style:
+        return Style.from_query({name: self.get_query_argument(name) for name in self.request.query_arguments}, layer)
+
+    def _send(self, body: bytes, content_type: str, *, complete: bool, squeeze: bool) -> None:
+        self.set_header("Content-Type", content_type)
+        if complete:
+            self.set_header("Cache-Control", IMMUTABLE)
+            self.set_header("Etag", f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+            if self.check_etag_header():
+                self.set_status(304)
+                self.finish()
+                return
+        if squeeze and "gzip" in self.request.headers.get("Accept-Encoding", ""):
+            self.set_header("Content-Encoding", "gzip")
+            body = _gzip(body)
+        self.finish(body)
+
+    def compute_etag(self) -> str | None:
+        """Leave the ETag to `_send`: unfinished tiles have none."""
+        return None
+
+
+def _tiles(record: JobRecord) -> ResultTiles:
+    """Return the tiles of a job that has started; 503 before, with the reason."""
+    if record.tiles is None:
+        raise ClusterError(record.message or "The computation has not started yet.")
+    return record.tiles
+
+
+def _gzip(body: bytes) -> bytes:
+    squeezer = zlib.compressobj(level=1, wbits=31)
+    return squeezer.compress(body) + squeezer.flush()
+
+
+class ResultsHandler(_Handler):
+    """``/api/results``: the principal's results."""
+
+    def get(self) -> None:
+        """Answer tokens and states."""
+        records = self.services.jobs.list(self.principal())
+        self.write_json({"results": [{"token": each.token, "state": each.state} for each in records]})
+
+
+class ResultHandler(_Handler):
+    """``/api/results/{token}``: what a client must know to draw and to name it."""
+
+    def get(self, token: str) -> None:
+        """Answer extent, zooms, layers, seasons, state and progress."""
+        record = self.record(token)
+        progress = {"done": len(record.finished), "total": record.total}
+        described = result_info(record.plan)
+        self.write_json({"token": token, "state": record.state, "message": record.message, **progress, **described})
+
+
+class ValueHandler(_Handler):
+    """``/api/results/{token}/value?lon=..&lat=..``: mean and clear count of one pixel in every season."""
+
+    async def get(self, token: str) -> None:
+        """Answer every season's value of the pixel at a place."""
+        record = self.record(token)
+        place = [self._degrees(name, limit) for name, limit in (("lon", 180.0), ("lat", 90.0))]
+        values = await _tiles(record).point(place[0], place[1])
+        seasons = [{"label": label, **asdict(value)} for label, value in zip(record.plan.labels, values, strict=True)]
+        self.write_json({"lon": place[0], "lat": place[1], "seasons": seasons})
+
+    def _degrees(self, name: str, limit: float) -> float:
+        text = self.get_query_argument(name, "")
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not abs(value) <= limit:
+            raise InputError(name, f"The {name} {text[:40]!r} is not within -{limit:g} to {limit:g} degrees.")
+        return value
+
+
+class HealthHandler(_Handler):
+    """``/healthz``: this process answers."""
+
+    def get(self) -> None:
+        """Answer that it does."""
+        self.write_json({"status": "ok"})
+
+
+class ReadyHandler(_Handler):
+    """``/readyz``: the default cluster is ready for work."""
+
+    def get(self) -> None:
+        """Answer 200 once it is, 503 before."""
+        ready = any(pooled.connection is not None for pooled in self.services.clusters.clusters())
+        self.write_json({"ready": ready}, 200 if ready else 503)
+
+
+def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Services]]]:
+    """Return the routes, relative to whatever prefix the page has.
+
+    Parameters
+    ----------
+    services : Services
+        Shared by all routes.
+    """
+    shared = {"services": services}
+    token, number = r"([0-9a-f]{32})", r"([^/]{1,20})"
+    return [
+        (rf"/tiles/{token}/([^/]+)/([^/]+)/{number}/{number}/{number}\.(i16|png)", TileHandler, shared),
+        (r"/api/results/?", ResultsHandler, shared),
+        (rf"/api/results/{token}", ResultHandler, shared),
+        (rf"/api/results/{token}/(?:value|series)", ValueHandler, shared),
+        (r"/healthz", HealthHandler, shared),
+        (r"/readyz", ReadyHandler, shared),
+    ]

