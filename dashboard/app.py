@@ -75,8 +75,10 @@ async def running_server(
     try:
         await services.start()
         server = _listen(services, address)
-        yield f"http://{address.host}:{server.port}{server.prefix}/"
-        server.stop()
+        try:
+            yield f"http://{address.host}:{server.port}{server.prefix}/"
+        finally:
+            server.stop()
     finally:
         await services.close()
 

@@ -21,6 +21,11 @@ from compute.settings import Settings
 
 Answer = TypeVar("Answer")
 
+OWN_CLUSTER = "own"
+"""The choice that stands for the cluster that the server was started with."""
+
+_OWN_NAME = {"local": "This machine", "gateway": "The server's Gateway cluster", "tcp": "The server's cluster"}
+
 
 class Services:
     """Catalogue, clusters and jobs of one server process.
@@ -79,7 +84,7 @@ class Services:
 
     async def cluster_choices(self) -> dict[str, str]:
         """Return the clusters that a visitor may choose, by name for people."""
-        choices = {"This machine": "local"}
+        choices = {_OWN_NAME[self.cluster.kind]: OWN_CLUSTER}
         if not self.settings.gateway_address:
             return choices
         choices["New Gateway cluster"] = "gateway"

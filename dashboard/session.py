@@ -18,7 +18,7 @@ from compute.plan import NdviPlan
 from compute.region import Region, region_from_bbox
 from compute.request import NdviRequest, parse_region
 from compute.tiles import block_bbox, result_info
-from dashboard.services import Services
+from dashboard.services import OWN_CLUSTER, Services
 from dashboard.state import VisitState
 
 ESTIMATE_DELAY_S = 0.35
@@ -143,8 +143,8 @@ class Session:
         self.state.show(token=record.token)
 
     def _cluster(self) -> ClusterSpec:
-        if self.state.cluster == "local":
-            return self._services.cluster if self._services.cluster.kind == "local" else parse_cluster("local")
+        if self.state.cluster == OWN_CLUSTER:
+            return self._services.cluster
         return parse_cluster(self.state.cluster, workers=self.state.workers)
 
     async def _cancel(self) -> None:
@@ -185,7 +185,7 @@ class Session:
     def _show_cluster(self) -> None:
         wanted = self._cluster()
         for pooled in self._services.clusters.clusters():
-            if (pooled.spec.kind, pooled.spec.name) == (wanted.kind, wanted.name):
+            if _identity(pooled.spec) == _identity(wanted):
                 stage = pooled.error or (pooled.stage.detail if pooled.stage else "")
                 ready = pooled.connection is not None
                 self.state.show(cluster_ready=ready, cluster_stage=_ready_text(pooled.connection) if ready else stage)
@@ -232,6 +232,10 @@ def _region(geometry: dict[str, Any]) -> Region:
     region = parse_region(json.dumps(geometry))
     envelope = region_from_bbox(*region.bbox)
     return envelope if region.geometry.equals(envelope.geometry) else region
+
+
+def _identity(spec: ClusterSpec) -> tuple[str, str | None, str | None]:
+    return spec.kind, spec.name, spec.address
 
 
 def _ready_text(connection: Connection | None) -> str:

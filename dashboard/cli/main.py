@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(str(error), FAILED)
     except typer.TyperException as error:
         return _say(error.format_message(), REFUSED)
-    except (typer.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt, asyncio.CancelledError):
         return _say("Interrupted.", INTERRUPTED)
     except Exception as error:  # a bug: people get a sentence, its traceback is a setting away
         from compute.settings import load_settings

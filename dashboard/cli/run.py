@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,11 +51,19 @@ def run(
     spec = parse_cluster(cluster, workers=workers, options=cluster_option or ())
     target = _Target.check(out, format_, overwrite=overwrite)
     planned = make_plan(options, settings)
-    report = asyncio.run(_compute(planned, spec, settings, target))
+    report = asyncio.run(_until_told(_compute(planned, spec, settings, target)))
     if as_json:
         print_json(report)
     else:
         _print_report(report)
+
+
+async def _until_told(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Do the work, and clean up after it as for Ctrl-C when a batch system or a closing terminal ends it."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
 
 
 class _Target:

@@ -124,7 +124,7 @@ def _cluster(state: VisitState) -> pmui.Column:
         sizing_mode="stretch_width",
         margin=(4, 2),
     )
-    remote = pn.bind(lambda cluster: cluster != "local", state.param.cluster)
+    remote = pn.bind(lambda cluster: cluster != "own", state.param.cluster)
     workers = pmui.IntInput.from_param(
         state.param.workers,
         label="Workers",

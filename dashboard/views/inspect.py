@@ -62,15 +62,16 @@ def chart(table: pd.DataFrame, dark: bool) -> hv.Overlay:
     """Return the chart of a pixel: mean NDVI by season, the clear count in the hover."""
     ink = "#dfe7e2" if dark else "#1d2a24"
     table = table.astype({"NDVI": float, "clear": float})
-    line = table.hvplot.line(x="season", y="NDVI", color="#3f8f4f", line_width=2, hover=False)
-    dots = table.hvplot.scatter(x="season", y="NDVI", color="#3f8f4f", size=60, hover_cols=["clear"])
+    frame = {"x": "season", "y": "NDVI", "color": "#3f8f4f", "responsive": True, "height": _CHART_PX}
+    line = table.hvplot.line(**frame, line_width=2, hover=False)
+    dots = table.hvplot.scatter(**frame, size=60, hover_cols=["clear"])
     return (line * dots).opts(
-        responsive=True,
-        height=_CHART_PX,
         toolbar=None,
         xlabel="",
         ylabel="mean NDVI",
         backend_opts={
+            # A handful of points need no GPU, and software GL complains of itself in the console.
+            "plot.output_backend": "canvas",
             "plot.background_fill_alpha": 0,
             "plot.border_fill_alpha": 0,
             "plot.outline_line_alpha": 0,
