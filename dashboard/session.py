@@ -55,6 +55,7 @@ class Session:
         request = ["region", "start", "end", "product", "by"]
         state.param.watch(self._request_changed, request)
         state.param.watch(self._text_changed, "region_text")
+        state.param.watch(lambda _: self._start_task(self._introduce()), "product")
         state.param.watch(lambda _: self._start_task(self._submit()), "compute")
         state.param.watch(lambda _: self._start_task(self._cancel()), "cancel")
         state.param.watch(lambda _: state.show(region=None, region_text="", refusal=None), "clear")
@@ -64,9 +65,8 @@ class Session:
     async def begin(self) -> None:
         """Fill in what the visitor can choose from, and what is going on."""
         products = await self._services.products()
-        if products:
-            await self._choose(products[0])
-        self.state.show(products=products, clusters=await self._services.cluster_choices())
+        self.state.show(product=products[0] if products else None, products=products)
+        self.state.show(clusters=await self._services.cluster_choices())
         self.poll()
 
     def end(self) -> None:
@@ -84,13 +84,15 @@ class Session:
 
     # The request and its estimate
 
-    async def _choose(self, product: str) -> None:
+    async def _introduce(self) -> None:
+        """Show where and when the product has scenes, unless a region is drawn or a result is looked at already."""
+        product = self.state.product
+        if product is None or self.state.region is not None or self.state.token:
+            return
         extent = await self._services.extent(product)
-        if extent is not None:
+        if extent is not None and product == self.state.product:
             first, last = extent.time
-            end = min(last, first + timedelta(days=364))
-            self.state.show(start=first, end=end, home=None if self.state.token else extent.bbox)
-        self.state.show(product=product)
+            self.state.show(start=first, end=min(last, first + timedelta(days=364)), home=extent.bbox)
 
     def _text_changed(self, *_: Any) -> None:
         text = self.state.region_text.strip()

@@ -35,7 +35,8 @@ def choose_product(page: Page) -> None:
     chosen.wait_for()
     if chosen.inner_text() != PRODUCT:
         chosen.click()
-        page.get_by_role("option", name=PRODUCT).click()
+        page.get_by_text(PRODUCT, exact=True).last.click()
+    page.wait_for_timeout(2000)  # the map moves to the product's scenes
 
 
 def type_region(page: Page, text: str) -> None:
