@@ -49,6 +49,16 @@ async def computed(plan: NdviPlan, client: Client) -> xr.Dataset:
     return await client.compute(stack.dataset())
 
 
+async def computed_despite_a_kill(plan: NdviPlan, client: Client) -> xr.Dataset:
+    """Compute a plan while one of its workers dies in the middle."""
+    job = await Job.submit(plan, client)
+    pids = await client.run(os.getpid)
+    async for done in job.progress():
+        if done == 3:
+            os.kill(next(iter(pids.values())), signal.SIGKILL)
+    return await client.compute(job.stack.dataset())
+
+
 @pytest.fixture(scope="module")
 def many_blocks(observed: OdcCatalog) -> NdviPlan:
     """Sixteen blocks of four seasons, half a second each."""
@@ -78,16 +88,9 @@ def test_progress_counts_every_block(many_blocks: NdviPlan) -> None:
 
 
 def test_a_worker_killed_in_the_middle_changes_no_bit(many_blocks: NdviPlan, expected: xr.Dataset) -> None:
-    async def kill_one(connection: Connection) -> xr.Dataset:
-        client = connection.client
-        job = await Job.submit(many_blocks, client)
-        pids = await client.run(os.getpid)
-        async for done in job.progress():
-            if done == 3:
-                os.kill(next(iter(pids.values())), signal.SIGKILL)
-        return await client.compute(job.stack.dataset())
-
-    xr.testing.assert_identical(on_cluster(kill_one, Settings()), expected)
+    xr.testing.assert_identical(
+        on_cluster(lambda c: computed_despite_a_kill(many_blocks, c.client), Settings()), expected
+    )
 
 
 def test_cancel_frees_the_workers_within_two_seconds(many_blocks: NdviPlan) -> None:
@@ -152,16 +155,8 @@ def test_statistics_are_those_of_the_arrays(many_blocks: NdviPlan, expected: xr.
 def test_a_gateway_gives_the_same_bits_and_survives_a_killed_worker(
     many_blocks: NdviPlan, expected: xr.Dataset, gateway_settings: Settings
 ) -> None:
-    async def kill_one(connection: Connection) -> xr.Dataset:
-        client = connection.client
-        job = await Job.submit(many_blocks, client)
-        pids = await client.run(os.getpid)
-        async for done in job.progress():
-            if done == 3:
-                os.kill(next(iter(pids.values())), signal.SIGKILL)
-        return await client.compute(job.stack.dataset())
-
-    xr.testing.assert_identical(on_cluster(kill_one, gateway_settings, "gateway"), expected)
+    result = on_cluster(lambda c: computed_despite_a_kill(many_blocks, c.client), gateway_settings, "gateway")
+    xr.testing.assert_identical(result, expected)
 
 
 # Before any cost
