@@ -8,17 +8,19 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from threading import Thread
+from urllib.parse import urlsplit
 
 import dask
 import pytest
 
 from compute.cluster import (
     ClusterOption,
+    ClusterPool,
     RunningCluster,
     Stage,
     gateway_options,
@@ -80,6 +82,9 @@ def test_a_new_cluster_has_the_options_and_workers_asked_for_and_ends_with_its_c
     steps = ["connecting", "starting scheduler", "starting workers", "checking versions", "ready"]
     assert list(dict.fromkeys(stage.name for stage in stages)) == steps
     assert stages[-1].total == 2
+    assert stages[0].cluster == ""
+    assert names[0].startswith(stages[-1].cluster)
+    assert len(stages[-1].cluster) == 8
     assert all(earlier.seconds <= later.seconds for earlier, later in pairwise(stages))
 
 
@@ -90,6 +95,21 @@ def test_more_workers_than_the_gateway_allows_are_cut_to_what_it_allows(gateway_
             await cluster.wait_for_workers(MAX_WORKERS, timeout_s=60)
             assert cluster.workers == MAX_WORKERS
             assert await cluster.scale(1) == 1
+
+    asyncio.run(scenario())
+
+
+def test_results_move_to_the_workers_that_stay(gateway_settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_cluster(parse_cluster("gateway", workers=2), gateway_settings) as cluster:
+            random = cluster.client.map(os.urandom, [8] * 20, pure=False)
+            before = await cluster.client.gather(random)
+            assert len(set((await cluster.client.who_has(random)).values())) == 2
+            await cluster.scale(1)
+            async with asyncio.timeout(30):
+                while cluster.workers > 1:  # noqa: ASYNC110  # workers send no event
+                    await asyncio.sleep(0.05)
+            assert await cluster.client.gather(random) == before, "moved, not computed again"
 
     asyncio.run(scenario())
 
@@ -212,6 +232,67 @@ def test_being_cancelled_anywhere_in_the_start_leaves_nothing(
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(scenario())
     assert nothing_is_left(gateway, gateway_settings)
+
+
+@asynccontextmanager
+async def forwarder(address: str) -> AsyncIterator[tuple[str, Callable[[], Awaitable[None]]]]:
+    """Another address of the Gateway's own, and a call that takes it away."""
+    target = urlsplit(address)
+    writers: list[asyncio.StreamWriter] = []
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(2**16):
+                writer.write(data)
+        writer.close()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(target.hostname, target.port)
+        writers.extend((writer, back))
+        await asyncio.gather(copy(reader, back), copy(there, writer))
+
+    server = await asyncio.start_server(forward, "127.0.0.1")
+
+    async def leave() -> None:
+        server.close()
+        for writer in writers:
+            writer.close()
+        await server.wait_closed()
+
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", leave
+    await leave()
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_cluster_that_cannot_be_stopped_is_said_and_by_its_short_name(
+    gateway_settings: Settings, opened: bool
+) -> None:
+    """Also where it has only begun to start: the Gateway has it by then."""
+    at = "ready" if opened else "starting workers"
+
+    async def scenario() -> None:
+        async with forwarder(str(gateway_settings.gateway_address)) as (address, leave):
+            settings = gateway_settings.model_copy(update={"gateway_address": address})
+            pool = ClusterPool(settings)
+            spec = parse_cluster("gateway", workers=1)
+            pooled = pool.open(spec)
+            async with asyncio.timeout(60):
+                while not (pooled.stage and pooled.stage.name == at and (pooled.connection or not opened)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+            await leave()
+            with pytest.raises(ClusterError) as failure:
+                await pool.stop(spec)
+        (left,) = await list_gateway_clusters(gateway_settings)
+        says = f"Gateway cluster {left.short_name} was not stopped and may still cost money: The Dask Gateway cannot be"
+        assert str(failure.value).startswith(says)
+        assert left.name not in str(failure.value)
+        assert pool.owners == {left.short_name: None}
+        await stop_gateway_cluster(gateway_settings, left.short_name)
+
+    with dask.config.set(
+        {"gateway.proxy-address": f"gateway://{urlsplit(str(gateway_settings.gateway_address)).netloc}"}
+    ):
+        asyncio.run(scenario())
 
 
 def test_a_killed_worker_comes_back_and_its_work_is_done_again(gateway_settings: Settings) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -219,6 +221,79 @@ def test_a_cluster_that_is_lost_says_so_and_is_opened_again() -> None:
         await pool.close()
 
     watched(lose)
+
+
+# More and fewer workers
+
+
+def test_asked_for_again_with_more_workers_it_grows_and_with_fewer_it_stays() -> None:
+    async def grow() -> None:
+        pool = ClusterPool(Settings(max_workers=3))
+        connection = await pool.get(parse_cluster("local", workers=1))
+        pooled = pool.open(parse_cluster("local", workers=2))
+        await until(lambda: connection.workers == 2)
+        assert pooled.spec.workers == 2
+        assert pooled.connection is connection
+        pool.open(parse_cluster("local", workers=1))
+        pool.open(parse_cluster("local", workers=4))
+        await until(lambda: bool(pooled.notice))
+        assert pooled.notice == "The number of workers must be from 1 to 3, not 4."
+        assert (connection.workers, pooled.spec.workers, pooled.error) == (2, 2, "")
+        assert await pool.scale(pooled.spec, 3) == 3
+        assert pooled.notice == ""
+        await pool.close()
+
+    watched(grow)
+
+
+def test_results_move_to_the_workers_that_stay() -> None:
+    async def shrink() -> None:
+        pool = ClusterPool(Settings())
+        spec = parse_cluster("local", workers=2)
+        connection = await pool.get(spec)
+        random = connection.client.map(os.urandom, [8] * 20, pure=False)
+        before = await connection.client.gather(random)
+        assert len(set((await connection.client.who_has(random)).values())) == 2
+        assert await pool.scale(spec, 1) == 1
+        await until(lambda: connection.workers == 1, 20.0)
+        assert await connection.client.gather(random) == before, "moved, not computed again"
+        await pool.close()
+
+    watched(shrink)
+
+
+def test_only_an_open_cluster_can_be_scaled_and_only_one_without_a_size_of_its_own() -> None:
+    async def scale() -> None:
+        async with scheduler() as cluster:
+            pool = ClusterPool(Settings())
+            spec = parse_cluster(cluster.scheduler_address)
+            with pytest.raises(ClusterError, match="scale it once it is"):
+                await pool.scale(spec, 2)
+            await pool.get(spec)
+            with pytest.raises(InputError, match="has a size of its own"):
+                await pool.scale(spec, 2)
+            pooled = pool.open(parse_cluster(cluster.scheduler_address, workers=5))
+            await asyncio.sleep(1.5)
+            assert pooled.notice == ""
+            await pool.close()
+
+    watched(scale)
+
+
+def test_owners_of_the_same_cluster_are_apart() -> None:
+    async def part() -> None:
+        async with scheduler() as cluster:
+            pool = ClusterPool(Settings())
+            everybody = parse_cluster(cluster.scheduler_address)
+            anns, bobs = (replace(everybody, owner=name) for name in ("ann", "bob"))
+            connections = [await pool.get(spec) for spec in (everybody, anns, bobs)]
+            assert len(set(map(id, connections))) == 3
+            await pool.stop(bobs)
+            assert [each.client.status for each in connections] == ["running", "running", "closed"]
+            assert [each.spec for each in pool.clusters()] == [everybody, anns]
+            await pool.close()
+
+    watched(part)
 
 
 def test_closing_leaves_no_process() -> None:

@@ -6,7 +6,14 @@ fails or is cancelled.
 """
 
 from compute.cluster.connection import Connection, WarmUp
-from compute.cluster.gateway import RunningCluster, gateway_options, list_gateway_clusters, stop_gateway_cluster
+from compute.cluster.gateway import (
+    RunningCluster,
+    gateway_options,
+    has_gateway,
+    list_gateway_clusters,
+    short_name,
+    stop_gateway_cluster,
+)
 from compute.cluster.opening import open_cluster
 from compute.cluster.options import ClusterOption
 from compute.cluster.pool import ClusterPool, PooledCluster
@@ -24,8 +31,10 @@ __all__ = [
     "Stage",
     "WarmUp",
     "gateway_options",
+    "has_gateway",
     "list_gateway_clusters",
     "open_cluster",
     "parse_cluster",
+    "short_name",
     "stop_gateway_cluster",
 ]

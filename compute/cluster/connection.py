@@ -89,6 +89,11 @@ class Connection:
         return self._total("total_threads")
 
     @property
+    def resizable(self) -> bool:
+        """Whether `scale` may be asked; a scheduler that ran before has a size of its own."""
+        return self._scale is not None
+
+    @property
     def memory_bytes(self) -> int:
         """Sum of the workers' memory limits, in bytes; 0 when they have none."""
         return self._total("total_memory")

@@ -64,6 +64,17 @@ class RunningCluster:
     started: datetime
 
 
+def has_gateway(settings: Settings) -> bool:
+    """Return whether a Gateway is configured, here or in Dask's own configuration; it is not asked."""
+    return bool(settings.gateway_address or dask.config.get("gateway.address", None))
+
+
+def short_name(name: str) -> str:
+    """Return what people are shown of a cluster's full name, which would open its dashboards to them."""
+    # Kubernetes Gateways put their namespace before a dot; the random part says which cluster it is.
+    return name.rpartition(".")[2][:8]
+
+
 async def list_gateway_clusters(settings: Settings) -> list[RunningCluster]:
     """List this user's clusters that start or run.
 
@@ -77,7 +88,7 @@ async def list_gateway_clusters(settings: Settings) -> list[RunningCluster]:
     return [
         RunningCluster(
             name=report.name,
-            short_name=_short_name(report.name),
+            short_name=short_name(report.name),
             status=report.status.name.lower(),
             started=report.start_time.astimezone(UTC),
         )
@@ -139,23 +150,25 @@ async def gateway_scheduler(spec: ClusterSpec, settings: Settings, stages: Stage
     InputError
         A cluster option is unknown or has a value that the Gateway does not take; nothing was started.
     ClusterError
-        The Gateway cannot be reached, or the scheduler did not start.
+        The Gateway cannot be reached, or the scheduler did not start; at the end, it was not stopped.
     """
     async with _gateway(settings) as gateway:
         if spec.name:
             name = await _find(gateway, spec.name)
+            stages.cluster = short_name(name)
             yield await _running(gateway, name, settings, stages)
             return
         options = choose(await _options(gateway), spec.options)
         stages.report("starting scheduler", "The Gateway is asked for a cluster.")
         async with _started(gateway, options) as name:
+            stages.cluster = short_name(name)
+            stages.report("starting scheduler", "The Gateway is starting the scheduler.")
             yield await _running(gateway, name, settings, stages)
 
 
 @asynccontextmanager
 async def _gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    address = settings.gateway_address or dask.config.get("gateway.address", None)
-    if not address:
+    if not has_gateway(settings):
         raise InputError("cluster", "No Dask Gateway is configured; set GREENUP_GATEWAY_ADDRESS to its URL.")
     try:
         gateway = Gateway(address=settings.gateway_address, asynchronous=True)
@@ -194,34 +207,38 @@ async def _options(gateway: Gateway) -> Any:
 
 async def _find(gateway: Gateway, wanted: str) -> str:
     names = [report.name for report in await _ask(gateway.list_clusters())]
-    matches = [name for name in names if wanted in (name, _short_name(name))]
+    matches = [name for name in names if wanted in (name, short_name(name))]
     if len(matches) == 1:
         return str(matches[0])
-    running = ", ".join(map(_short_name, names)) or "none"
+    running = ", ".join(map(short_name, names)) or "none"
     raise ClusterError(f"No cluster of that name runs at the Gateway; running: {running}.")
-
-
-def _short_name(name: str) -> str:
-    # Kubernetes Gateways put their namespace before a dot; the random part says which cluster it is.
-    return name.rpartition(".")[2][:8]
 
 
 @asynccontextmanager
 async def _started(gateway: Gateway, options: Any) -> AsyncIterator[str]:
     submission = asyncio.ensure_future(_ask(gateway.submit(options), "The Dask Gateway did not start a cluster: {}."))
+    failed = False
     try:
         yield await to_the_end(submission)
+    except Exception:
+        failed = True
+        raise
     finally:
         # Also when cancelled before the name came back: the Gateway may have started a cluster by then.
         if submission.done() and not submission.cancelled() and submission.exception() is None:
-            await to_the_end(_stop(gateway, submission.result()))
+            await to_the_end(_stop(gateway, submission.result(), quietly=failed))
 
 
-async def _stop(gateway: Gateway, name: str) -> None:
+async def _stop(gateway: Gateway, name: str, *, quietly: bool) -> None:
+    """Stop a cluster; say that it was not stopped, `quietly` in the log alone, where another sentence is on its way."""
     try:
         await _ask(gateway.stop_cluster(name), _GONE)
     except ClusterError as error:
-        _log.warning("Cluster %s could not be stopped and may still cost money: %s", _short_name(name), error)
+        reason = str(error)
+        message = f"Gateway cluster {short_name(name)} was not stopped and may still cost money: {reason}"
+        _log.warning(message)
+        if not quietly:
+            raise ClusterError(message) from None
 
 
 async def _running(gateway: Gateway, name: str, settings: Settings, stages: Stages) -> Endpoint:
@@ -240,7 +257,7 @@ async def _running(gateway: Gateway, name: str, settings: Settings, stages: Stag
         raise ClusterError("The Gateway could not start the scheduler; its administrator finds the reason in its log.")
     return Endpoint(
         address=report.scheduler_address,
-        name=f"Gateway cluster {_short_name(name)}",
+        name=f"Gateway cluster {short_name(name)}",
         security=report.security,
         scale=partial(_scale, gateway, name),
         workers=settings.workers,

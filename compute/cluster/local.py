@@ -19,11 +19,14 @@ from distributed.system import MEMORY_LIMIT
 
 from compute.cluster.connection import Endpoint
 from compute.cluster.spec import ClusterSpec
-from compute.cluster.waiting import to_the_end
+from compute.cluster.waiting import bounded, to_the_end
 from compute.errors import ClusterError
 
 # A worker runs one task in each of its threads; libraries that thread inside a task would only get in each other's way.
 _ONE_THREAD_EACH = {"NUMBA_NUM_THREADS": "1", "GDAL_NUM_THREADS": "1"}
+
+# Moving gigabytes between processes of one machine takes seconds.
+_HAND_OVER_S = 60.0
 
 # A terminal interrupts the whole group of processes; workers are stopped in order by this one, not by the keyboard.
 # What fails in a task comes back as its exception, so the workers need not show its traceback on the terminal as well.
@@ -72,8 +75,7 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
     )
 
     async def scale(n: int) -> int:
-        cluster.scale(n)
-        return n
+        return await _scale(cluster, n)
 
     try:
         await _start(cluster)
@@ -83,6 +85,29 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
         )
     finally:
         await to_the_end(_stop(cluster, scratch))
+
+
+async def _scale(cluster: Any, n: int) -> int:
+    """Add workers, or let the newest go; return how many there will be."""
+    leaving = list(cluster.worker_spec)[n:]
+    async with bounded(_HAND_OVER_S, "workers handed over what they hold"):
+        stuck = await _hand_over(cluster.scheduler, leaving)
+    for name in leaving:
+        if name not in stuck:
+            cluster.worker_spec.pop(name, None)
+    allowed = max(n, len(cluster.worker_spec))
+    cluster.scale(allowed)
+    return allowed
+
+
+async def _hand_over(scheduler: Any, leaving: list[object]) -> set[object]:
+    """Move what workers hold to those that stay, and return the workers that could not part with it.
+
+    `LocalCluster.scale` means to, but names workers where addresses are looked up, and closes them as they are.
+    """
+    there = {worker.name for worker in scheduler.workers.values()}
+    free = {worker["name"] for worker in (await scheduler.retire_workers(names=leaving)).values()}
+    return there.intersection(leaving) - free
 
 
 async def _start(cluster: Any) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal
+from typing import Any, Literal
 
 import dask
 from dask_gateway.options import Options
@@ -52,6 +52,42 @@ class ClusterOption:
         bounds = [f"at least {self.minimum:g}"] if self.minimum is not None else []
         bounds += [f"at most {self.maximum:g}"] if self.maximum is not None else []
         return " ".join([words.get(self.kind, "a JSON object"), " and ".join(bounds)]).strip()
+
+    def read(self, text: str) -> object:
+        """Return the value that a text stands for.
+
+        Raises
+        ------
+        InputError
+            It is none that the Gateway takes; the sentence says which it does.
+        """
+        try:
+            value = _CONVERTERS[self.kind](text)
+        except (ValueError, KeyError, RecursionError):
+            raise self._refusal(text) from None
+        if not self._allows(value):
+            raise self._refusal(text)
+        return value
+
+    def takes(self, text: str) -> bool:
+        """Return whether a text stands for a value of it."""
+        try:
+            self.read(text)
+        except InputError:
+            return False
+        return True
+
+    def _allows(self, value: Any) -> bool:
+        if self.choices:
+            return value in self.choices
+        if self.kind == "dict":
+            return isinstance(value, dict)
+        return (self.minimum is None or value >= self.minimum) and (self.maximum is None or value <= self.maximum)
+
+    def _refusal(self, text: str) -> InputError:
+        return InputError(
+            "cluster-option", f"The cluster option {self.name} cannot be {text[:80]!r}; it is {self.accepts}."
+        )
 
 
 def describe(options: Options) -> list[ClusterOption]:
@@ -136,13 +172,7 @@ def choose(options: Options, chosen: Mapping[str, str]) -> Options:
         if name not in options:
             known = ", ".join(options) or "none"
             raise InputError("cluster-option", f"The Gateway has no cluster option {name[:80]!r}; it has: {known}.")
-        option = _describe(options, name)
-        try:
-            options[name] = _CONVERTERS[option.kind](text)
-        except (ValueError, TypeError, KeyError):
-            raise InputError(
-                "cluster-option", f"The cluster option {name} cannot be {text[:80]!r}; it is {option.accepts}."
-            ) from None
+        options[name] = _describe(options, name).read(text)
     return options
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
+import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from compute.cluster.connection import Connection, WarmUp
+from compute.cluster.gateway import short_name
 from compute.cluster.opening import open_cluster
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.stages import Stage
@@ -27,13 +31,21 @@ class PooledCluster:
     Attributes
     ----------
     spec : ClusterSpec
-        What was asked for.
+        What was asked for; its number of workers is the one asked for last.
+    id : str
+        Names it in lists; it opens nothing.
     stage : Stage or None
         The latest stage of its start.
     connection : Connection or None
         Once it is ready, and as long as it is.
     error : str
-        One sentence, where it could not be opened or was lost; the next who asks has it opened again.
+        One sentence, where it could not be opened, was lost or not stopped; the next who asks has it opened again.
+    notice : str
+        One sentence, where more workers were asked for than it can have; it goes on with those that it has.
+    wanted : int
+        Most workers that were asked for by opening it again, until it is scaled to them.
+    began : float
+        When opening began, in seconds of `time.monotonic`.
     ready : asyncio.Future of Connection
         Settled when opening ends, whichever way.
     stopping : asyncio.Event
@@ -41,19 +53,21 @@ class PooledCluster:
     """
 
     spec: ClusterSpec
+    id: str = field(default_factory=lambda: secrets.token_hex(4))
     stage: Stage | None = None
     connection: Connection | None = None
     error: str = ""
+    notice: str = ""
+    wanted: int = 0
+    began: float = field(default_factory=time.monotonic)
     ready: asyncio.Future[Connection] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
-
-_Key = tuple[str, str | None, str | None, frozenset[tuple[str, str]]]
-
-
-def _key(spec: ClusterSpec) -> _Key:
-    """Return what makes two specifications the same cluster; its number of workers may change."""
-    return spec.kind, spec.name, spec.address, frozenset(spec.options.items())
+    @property
+    def short_name(self) -> str:
+        """Short name of a Gateway cluster, once it has one; empty for other kinds."""
+        started = self.stage.cluster if self.stage else ""
+        return started or short_name(self.spec.name or "")
 
 
 class ClusterPool:
@@ -70,7 +84,8 @@ class ClusterPool:
     def __init__(self, settings: Settings, warm_up: WarmUp | None = None) -> None:
         self._settings = settings
         self._warm_up = warm_up
-        self._clusters: dict[_Key, PooledCluster] = {}
+        self._clusters: dict[tuple[object, ...], PooledCluster] = {}
+        self._owners: dict[str, str | None] = {}
         # Apart from the clusters, since one that is being closed may have a successor already.
         self._tasks: dict[PooledCluster, asyncio.Task[None]] = {}
 
@@ -78,13 +93,21 @@ class ClusterPool:
         """Return the clusters that are open or being opened, and those that failed and were not asked for since."""
         return list(self._clusters.values())
 
+    @property
+    def owners(self) -> Mapping[str, str | None]:
+        """Whose each Gateway cluster is that this pool has ever started, stopped or not, by its short name."""
+        return self._owners
+
     def open(self, spec: ClusterSpec) -> PooledCluster:
-        """Start opening a cluster without waiting for it; one that is open already is returned."""
-        key = _key(spec)
-        pooled = self._clusters.get(key)
+        """Start opening a cluster without waiting for it.
+
+        One that is open already is returned, and grows where more workers are asked for than it has.
+        """
+        pooled = self._clusters.get(spec.identity)
         if pooled is None or pooled.error:
-            pooled = self._clusters[key] = PooledCluster(spec=spec)
+            pooled = self._clusters[spec.identity] = PooledCluster(spec=spec)
             self._start(pooled)
+        pooled.wanted = max(pooled.wanted, spec.workers or 0)
         return pooled
 
     async def get(self, spec: ClusterSpec) -> Connection:
@@ -98,11 +121,48 @@ class ClusterPool:
         # Shielded, because others may wait for it too when one of them is cancelled.
         return await asyncio.shield(self.open(spec).ready)
 
+    async def scale(self, spec: ClusterSpec, n: int) -> int:
+        """Change the number of workers of an open cluster; results move to those that stay.
+
+        Parameters
+        ----------
+        spec : ClusterSpec
+            The cluster; its own number of workers does not matter.
+        n : int
+            Workers to have, at least 1.
+
+        Returns
+        -------
+        int
+            Workers that the cluster will have: fewer than `n` where the Gateway allows no more.
+
+        Raises
+        ------
+        InputError
+            `n` is out of bounds, or the cluster has a size of its own.
+        ClusterError
+            The cluster is not open, or cannot be reached.
+        """
+        pooled = self._clusters.get(spec.identity)
+        if pooled is None or pooled.connection is None:
+            raise ClusterError("The cluster is not ready; scale it once it is.")
+        pooled.wanted = 0
+        return await _resize(pooled, pooled.connection, n)
+
     async def stop(self, spec: ClusterSpec) -> None:
-        """Close a cluster; one that this pool started is shut down. Its results are lost."""
-        pooled = self._clusters.pop(_key(spec), None)
-        if pooled is not None:
-            await self._end(pooled)
+        """Close a cluster; one that this pool started is shut down. Its results are lost.
+
+        Raises
+        ------
+        ClusterError
+            It is closed here, but the Gateway did not shut it down.
+        """
+        pooled = self._clusters.pop(spec.identity, None)
+        if pooled is None or pooled.error:
+            return
+        await self._end(pooled)
+        if pooled.error:
+            raise ClusterError(pooled.error)
 
     async def close(self) -> None:
         """Close every cluster."""
@@ -131,13 +191,15 @@ class ClusterPool:
     async def _hold(self, pooled: PooledCluster) -> None:
         def note(stage: Stage) -> None:
             pooled.stage = stage
+            if stage.cluster and not pooled.spec.name:
+                self._owners[stage.cluster] = pooled.spec.owner
 
         try:
             async with open_cluster(
                 pooled.spec, self._settings, on_stage=note, warm_up=self._warm_up
             ) as pooled.connection:
                 pooled.ready.set_result(pooled.connection)
-                await _until_stopped(pooled, pooled.connection)
+                await _keep(pooled, pooled.connection)
         except GreenupError as error:
             pooled.error = str(error)
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
@@ -147,14 +209,34 @@ class ClusterPool:
             pooled.connection = None
 
 
-async def _until_stopped(pooled: PooledCluster, connection: Connection) -> None:
-    """Wait until a cluster is to be closed; raise a `ClusterError` when its scheduler is gone before."""
+async def _keep(pooled: PooledCluster, connection: Connection) -> None:
+    """Let a cluster grow until it is to be closed; raise a `ClusterError` when its scheduler is gone before."""
     while connection.client.status not in ("closing", "closed"):
+        await _grow(pooled, connection)
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_S):
                 await pooled.stopping.wait()
                 return
     raise ClusterError(f"The {connection.name} was lost and its results with it; compute again to open another.")
+
+
+async def _grow(pooled: PooledCluster, connection: Connection) -> None:
+    """Ask for the workers that came to be wanted since it opened; never for fewer than there are."""
+    wanted, pooled.wanted = pooled.wanted, 0
+    if not connection.resizable or wanted <= max(connection.workers, pooled.spec.workers or 0):
+        return
+    try:
+        allowed = await _resize(pooled, connection, wanted)
+    except GreenupError as error:
+        pooled.notice = str(error)
+    else:
+        pooled.notice = "" if allowed == wanted else f"The Gateway allows {allowed} of {wanted} workers."
+
+
+async def _resize(pooled: PooledCluster, connection: Connection, n: int) -> int:
+    allowed = await connection.scale(n)
+    pooled.spec, pooled.notice = replace(pooled.spec, workers=allowed), ""
+    return allowed
 
 
 def _give_up(pooled: PooledCluster) -> None:

@@ -32,6 +32,8 @@ class ClusterSpec:
         to the machine, to the settings, or to whoever runs the scheduler.
     options : mapping of str to str
         Cluster options of a new Gateway cluster, as they were written.
+    owner : str or None
+        Scope of those who may use, scale and stop it; None for a cluster of the caller's own that all may use.
     """
 
     kind: Literal["local", "gateway", "tcp"]
@@ -39,6 +41,12 @@ class ClusterSpec:
     address: str | None = None
     workers: int | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    owner: str | None = None
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two specifications the same cluster; its number of workers may change."""
+        return self.kind, self.name, self.address, self.owner, frozenset(self.options.items())
 
 
 def parse_cluster(text: str, *, workers: int | None = None, options: Sequence[str] = ()) -> ClusterSpec:

@@ -22,6 +22,8 @@ class Stage:
         The step's progress, in workers; None where it has none.
     seconds : float
         Time since opening began, in seconds.
+    cluster : str
+        Short name of the Gateway cluster, from when the Gateway has named it; empty for other kinds.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Stage:
     done: int | None = None
     total: int | None = None
     seconds: float
+    cluster: str = ""
 
 
 OnStage = Callable[[Stage], None]
@@ -41,9 +44,15 @@ class Stages:
     ----------
     on_stage : callable or None
         Called on the event loop with each new `Stage`; it must not block.
+
+    Attributes
+    ----------
+    cluster : str
+        As in `Stage`.
     """
 
     def __init__(self, on_stage: OnStage | None) -> None:
+        self.cluster = ""
         self._on_stage = on_stage
         self._began = time.monotonic()
         self._last: tuple[str, str] | None = None
@@ -53,7 +62,8 @@ class Stages:
         if self._on_stage is None or self._last == (name, detail):
             return
         self._last = (name, detail)
-        self._on_stage(Stage(name=name, detail=detail, done=done, total=total, seconds=self.seconds))
+        stage = Stage(name=name, detail=detail, done=done, total=total, seconds=self.seconds, cluster=self.cluster)
+        self._on_stage(stage)
 
     @property
     def seconds(self) -> float:
