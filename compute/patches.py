@@ -18,10 +18,7 @@ from compute import kernels
 from compute.blocks import Block
 from compute.blocks import warm_up as warm_up_blocks
 from compute.levels import LAYER_ENCODING
-from compute.stack import Key
-
-Window = tuple[int, int, int, int]
-"""First row, first column, and row and column after the last, in level-0 pixels of the result."""
+from compute.stack import Key, Window
 
 
 @dataclass(frozen=True, kw_only=True)

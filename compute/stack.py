@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ import xarray as xr
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.task_spec import List, Task, TaskRef
 from dask.threaded import get as threaded_get
+from numpy.typing import NDArray
 from odc.geo.xr import xr_coords
 
 from compute import blocks
@@ -22,6 +23,12 @@ LAYERS: Mapping[str, np.dtype[Any]] = {"ndvi_mean": np.dtype("float32"), "clear_
 """The arrays of a result: NDVI mean (unitless, NaN where never clear) and number of clear observations."""
 
 Key = tuple[str | int, ...]
+
+Chunks = tuple[tuple[int, ...], tuple[int, ...]]
+"""Sizes of the spatial chunks along y and x."""
+
+Window = tuple[int, int, int, int]
+"""First row, first column, and row and column after the last, in level-0 pixels of the result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +46,7 @@ class SeasonStack:
         Season labels.
     grid : Grid
         Pixel grid of the whole result.
-    chunks : (tuple of int, tuple of int)
+    chunks : Chunks
         Sizes of the spatial chunks along y and x.
     graph : mapping
         Task or future of every block, by key (name, season, row, column), and of the parts of large blocks.
@@ -48,7 +55,7 @@ class SeasonStack:
     token: str
     labels: tuple[str, ...]
     grid: Grid
-    chunks: tuple[tuple[int, ...], tuple[int, ...]]
+    chunks: Chunks
     graph: Mapping[Any, Any]
 
     @property
@@ -139,6 +146,17 @@ _ATTRS: Mapping[str, Mapping[str, Any]] = {
 def block_key(token: str, season: int, row: int, column: int) -> Key:
     """Return the Dask key of a block."""
     return f"greenup-block-{token}", season, row, column
+
+
+def borders(sizes: Iterable[int]) -> NDArray[np.int64]:
+    """Return where chunks begin along an edge, and where the last one ends, in level-0 pixels."""
+    return np.concatenate([[0], np.cumsum(list(sizes))])
+
+
+def chunk_window(chunks: Chunks, row: int, column: int) -> Window:
+    """Return the window of a spatial chunk."""
+    rows, columns = (borders(sizes) for sizes in chunks)
+    return int(rows[row]), int(columns[column]), int(rows[row + 1]), int(columns[column + 1])
 
 
 def build_stack(plan: NdviPlan, token: str) -> SeasonStack:

@@ -27,21 +27,17 @@ from compute.scenes import Grid
 from compute.stack import SeasonStack
 from compute.tiles import (
     MAX_ZOOM,
-    PALETTES,
     LocalPixels,
     ResultTiles,
-    Style,
     Tile,
     TileAddress,
     block_bbox,
     geometry_of,
-    hex_colours,
     parse_tile,
-    png,
     result_info,
 )
 from compute.tiles.address import HALF_WORLD_M, pixel_m
-from compute.tiles.colours import colour_index, lookup_table
+from compute.tiles.colours import PALETTES, Style, colour_index, hex_colours, lookup_table, png
 from tests.fixtures.stacks import PLACES, assembled, empty_stack, grid_at, noise, stack_of
 from tests.strategies import accepted
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dask
@@ -202,3 +207,44 @@ def test_a_block_that_nobody_has_submitted_is_not_computed() -> None:
     assert isinstance(found, Tile)
     assert not found.complete
     assert set(np.unique(found.values)) == {NOT_COMPUTED}
+
+
+def test_what_is_asked_while_the_cluster_goes_is_not_computed() -> None:
+    """The error of a broken connection would name the cluster in full, and a Gateway's name opens every door."""
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    address = f"tcp://127.0.0.1:{port}"
+
+    async def go(scheduler: subprocess.Popen[bytes], worker: subprocess.Popen[bytes]) -> set[str]:
+        async with Client(address, asynchronous=True, set_as_default=False) as client:
+            stack = client.persist(lazy_stack(GRID, seasons=SEASONS, chunk_px=256, seconds=0.0))
+            async for _ in as_completed(stack.graph.values(), loop=client.loop):
+                pass
+            tiles = ResultTiles.on_workers(stack, client)
+            worker.send_signal(signal.SIGSTOP)
+            asked = asyncio.create_task(tiles.point(*centre_of(GRID, 700, 900)))
+            await asyncio.sleep(0.3)
+            assert not asked.done()
+            scheduler.kill()
+            async with asyncio.timeout(10):
+                return {value.state for value in await asked}
+
+    with (
+        dask_process(
+            "scheduler", "--host", "127.0.0.1", "--port", port, "--dashboard-address", "127.0.0.1:0"
+        ) as scheduler,
+        dask_process("worker", address, "--no-nanny", "--no-dashboard") as worker,
+    ):
+        assert asyncio.run(go(scheduler, worker)) == {"not computed yet"}
+
+
+@contextmanager
+def dask_process(kind: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A scheduler or a worker in a process of its own, killed at the end."""
+    command = (sys.executable, "-m", f"distributed.cli.dask_{kind}", *options)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

@@ -6,9 +6,9 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from math import prod
 from typing import Any, Self
 
-import dask.array as da
 from distributed import Client, Future, KilledWorker, as_completed
 
 from compute import __version__
@@ -17,6 +17,7 @@ from compute.cluster.waiting import bounded
 from compute.errors import ClusterError, JobCancelledError, JobError
 from compute.jobs.identity import job_token
 from compute.plan import NdviPlan
+from compute.reductions import tally_seasons
 from compute.stack import SeasonStack, build_stack
 
 RETRIES = 3
@@ -142,21 +143,15 @@ class Job:
             For each season ``label``, ``ndvi_mean`` (mean of the pixel means, each weighing 1; None where nothing was
             clear), ``clear_share`` (share of the output grid with a mean), ``clear_count_max``.
         """
-        dataset = self.stack.dataset()
-        mean, count = (dataset[name].data for name in ("ndvi_mean", "clear_count"))
-        seen = ~da.isnan(mean)
-        axes = (1, 2)
-        lazy = [da.where(seen, mean, 0).sum(axes, dtype="f8"), seen.sum(axes), count.max(axes)]
-        sums, pixels, most = await self._client.gather(self._client.compute(lazy))
-        size = mean[0].size
+        tallies = await tally_seasons(self.stack, self._client)
         return [
             {
                 "label": label,
-                "ndvi_mean": float(sums[n] / pixels[n]) if pixels[n] else None,
-                "clear_share": float(pixels[n] / size),
-                "clear_count_max": int(most[n]),
+                "ndvi_mean": tally.total / tally.clear if tally.clear else None,
+                "clear_share": tally.clear / prod(self.plan.grid.shape),
+                "clear_count_max": tally.most,
             }
-            for n, label in enumerate(self.stack.labels)
+            for label, tally in zip(self.stack.labels, tallies, strict=True)
         ]
 
     def provenance(self) -> dict[str, Any]:

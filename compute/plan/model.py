@@ -99,6 +99,8 @@ class NdviPlan:
         Most groups that one task reads.
     notes : tuple of str
         Sentences a person should know before starting.
+    synthetic : bool
+        Whether any of the scenes was made rather than observed.
     """
 
     request: NdviRequest
@@ -111,6 +113,7 @@ class NdviPlan:
     bytes_to_read: int
     max_groups_per_task: int
     notes: tuple[str, ...] = ()
+    synthetic: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:

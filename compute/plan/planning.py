@@ -89,6 +89,7 @@ def make_plan(
         bytes_to_read=_bytes_to_read(scenes, footprints, grid, roles),
         max_groups_per_task=settings.max_groups_per_task,
         notes=tuple(_notes(request, scenes, grid, roles)),
+        synthetic=any(scene.synthetic for scene in scenes),
     )
 
 

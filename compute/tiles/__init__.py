@@ -1,12 +1,12 @@
 """Tiles and values of a result, finished or not, from the workers that hold its blocks.
 
-Values are int16 (`LAYER_ENCODING`) with codes (`compute.kernels.NEVER_CLEAR` and its like).
+Values are int16 (`LAYER_ENCODING`) with codes (`compute.kernels.NEVER_CLEAR` and its like). What colours them is in
+`compute.tiles.colours`, to be imported from there: it brings Datashader, which most who ask for values never need.
 """
 
 from compute.levels import LAYER_ENCODING
 from compute.patches import Control, warm_up
 from compute.tiles.address import MAX_ZOOM, TILE_PX, TileAddress, parse_tile
-from compute.tiles.colours import PALETTES, Style, hex_colours, png
 from compute.tiles.geometry import ResultGeometry, geometry_of
 from compute.tiles.service import ResultTiles, Tile, block_bbox, result_info
 from compute.tiles.source import LocalPixels, PixelSource, PixelValue, View
@@ -15,7 +15,6 @@ from compute.tiles.workers import WorkerPixels
 __all__ = [
     "LAYER_ENCODING",
     "MAX_ZOOM",
-    "PALETTES",
     "TILE_PX",
     "Control",
     "LocalPixels",
@@ -23,16 +22,13 @@ __all__ = [
     "PixelValue",
     "ResultGeometry",
     "ResultTiles",
-    "Style",
     "Tile",
     "TileAddress",
     "View",
     "WorkerPixels",
     "block_bbox",
     "geometry_of",
-    "hex_colours",
     "parse_tile",
-    "png",
     "result_info",
     "warm_up",
 ]

@@ -9,21 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute import kernels
-from compute.patches import Control, Patch, Window
-
-Chunks = tuple[tuple[int, ...], tuple[int, ...]]
-"""Sizes of the spatial chunks along y and x."""
-
-
-def borders(sizes: Iterable[int]) -> NDArray[np.int64]:
-    """Return where chunks begin along an edge, and where the last one ends, in level-0 pixels."""
-    return np.concatenate([[0], np.cumsum(list(sizes))])
-
-
-def chunk_window(chunks: Chunks, row: int, column: int) -> Window:
-    """Return the window of a spatial chunk."""
-    rows, columns = (borders(sizes) for sizes in chunks)
-    return int(rows[row]), int(columns[column]), int(rows[row + 1]), int(columns[column + 1])
+from compute.patches import Control, Patch
+from compute.stack import Chunks, borders
 
 
 def touched(chunks: Chunks, control: Control) -> Iterator[tuple[int, int]]:

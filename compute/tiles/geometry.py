@@ -12,10 +12,11 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from compute.patches import Control, Window
+from compute.patches import Control
 from compute.plan import level_count
 from compute.region import Bbox
 from compute.scenes import Grid
+from compute.stack import Window
 from compute.tiles.address import HALF_WORLD_M, MAX_ZOOM, TILE_PX, TileAddress, pixel_m
 
 WEB_MERCATOR, LONLAT = "EPSG:3857", "EPSG:4326"

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from compute.blocks import Block
 from compute.patches import Control, Order, cut, read
-from compute.stack import Key, SeasonStack, block_key
-from compute.tiles.chunks import blank, borders, chunk_window, compose, touched
+from compute.stack import Key, SeasonStack, block_key, borders, chunk_window
+from compute.tiles.chunks import blank, compose, touched
 
 State = Literal["clear", "too few clear", "never clear", "not computed yet", "outside"]
 """Of a pixel of a season. ``too few clear``: it has observations, but fewer than the request wants for a mean."""

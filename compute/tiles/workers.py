@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -110,7 +111,9 @@ class WorkerPixels:
         """Return which worker is to be asked for which blocks; those that nobody holds are left out."""
         unknown = [self._stack.graph[key] for key in keys if key not in self._holders]
         if unknown:
-            holders = await self._client.who_has(unknown)
+            holders: Mapping[Key, Any] = {}
+            with suppress(OSError):  # the scheduler is gone, and all blocks with it
+                holders = await self._client.who_has(unknown)
             self._holders |= {key: addresses[0] for key, addresses in holders.items() if addresses}
         by_holder: dict[str, list[Key]] = defaultdict(list)
         for key in keys:
@@ -126,11 +129,12 @@ class WorkerPixels:
                 while not (await asyncio.wait({call}, timeout=_PATIENCE_S))[0]:
                     if not await self._client.nthreads([holder]):
                         return {}
-        except TimeoutError:
+        except OSError:  # also TimeoutError
             return {}
         finally:
             call.cancel()
-        answer = call.result()[holder]
+        # The call itself fails where the scheduler is gone, and its error would name a Gateway's cluster in full.
+        answer = call.exception() or call.result()[holder]
         if isinstance(answer, Exception) and not isinstance(answer, OSError):
             raise answer
         return {} if isinstance(answer, OSError) else answer

@@ -1,0 +1,134 @@
+"""How a season looks from afar: every block draws its part of the picture from its own level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import floor, log2
+
+import numpy as np
+from distributed import Client
+from numpy.typing import NDArray
+
+from compute import kernels
+from compute.blocks import Block
+from compute.levels import LAYER_ENCODING
+from compute.reductions.seasons import reduce_seasons
+from compute.stack import SeasonStack, Window
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Raster:
+    """The pixels of a picture of a whole result, all of one size.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and columns of the picture.
+    cell : (float, float)
+        Height and width of one of its pixels, in level-0 pixels of the result, at least 1.
+    level : int
+        Level that it is drawn from: the coarsest whose pixels are no larger than the picture's.
+    """
+
+    shape: tuple[int, int]
+    cell: tuple[float, float]
+    level: int
+
+
+def raster_of(stack: SeasonStack, longest: int) -> Raster:
+    """Return the pixels of a picture whose longer edge has `longest` of them, or as many as the result."""
+    rows, columns = stack.grid.shape
+    scale = min(1.0, longest / max(rows, columns))
+    shape = max(1, round(rows * scale)), max(1, round(columns * scale))
+    cell = rows / shape[0], columns / shape[1]
+    return Raster(shape=shape, cell=cell, level=min(floor(log2(max(min(cell), 1.0))), stack.levels))
+
+
+async def draw_seasons(stack: SeasonStack, client: Client, raster: Raster) -> list[NDArray[np.float64]]:
+    """Draw every season of a persisted stack; its workers send the pixels of the pictures and no others.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        Persisted on the cluster of `client`.
+    client : distributed.Client
+        Asynchronous client.
+    raster : Raster
+        Of `raster_of`.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        For each season (y, x) float64 mean NDVI of the level's pixels whose centres lie in a pixel of the picture,
+        each weighing as much of it as was clear; NaN where nothing was. First row as in the result's grid.
+    """
+    sheets = await reduce_seasons(stack, client, partial(_draw, raster=raster), _lay)
+    scale = LAYER_ENCODING["ndvi_mean"].scale
+    return [np.where(each.weight > 0, each.total * scale / np.maximum(each.weight, 1), np.nan) for each in sheets]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sheet:
+    """A part of a picture.
+
+    Attributes
+    ----------
+    row, column : int
+        First pixel of the part in the picture.
+    total : numpy.ndarray
+        (y, x) int64 sums of weighted level values: whole numbers, so that the order of blocks is irrelevant.
+    weight : numpy.ndarray
+        (y, x) int64 sums of their weights.
+    """
+
+    row: int
+    column: int
+    total: NDArray[np.int64]
+    weight: NDArray[np.int64]
+
+
+def _draw(block: Block, window: Window, raster: Raster) -> _Sheet:
+    values, weight = _level_of(block, raster.level)
+    rows, columns = (
+        _cells(window[axis], values.shape[axis], raster.level, raster.cell[axis], raster.shape[axis]) for axis in (0, 1)
+    )
+    total, weight = (_add_up(each, rows, columns) for each in (values * weight, weight))
+    return _Sheet(row=int(rows[0]), column=int(columns[0]), total=total, weight=weight)
+
+
+def _level_of(block: Block, level: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return values of a level and how much each weighs, 0 where there is none."""
+    if level:
+        held = block.levels[level - 1]
+        return held.ndvi_mean.astype(np.int64), held.clear_share.astype(np.int64)
+    values = kernels.encode(block.ndvi_mean.ravel(), 1.0 / LAYER_ENCODING["ndvi_mean"].scale)
+    values = values.reshape(block.ndvi_mean.shape)
+    return values.astype(np.int64), (values != kernels.NEVER_CLEAR).astype(np.int64)
+
+
+def _cells(first: int, count: int, level: int, cell: float, cells: int) -> NDArray[np.int64]:
+    """Return in which pixel of the picture the centre of each level pixel of a block lies, along one edge."""
+    centres = first + (np.arange(count) + 0.5) * 2.0**level
+    return np.minimum((centres / cell).astype(np.int64), cells - 1)
+
+
+def _add_up(values: NDArray[np.int64], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Add up what lies in the same pixel of the picture. None is left out, as level pixels are no larger."""
+    starts = (np.flatnonzero(np.diff(cells, prepend=-1)) for cells in (rows, columns))
+    added: NDArray[np.int64] = np.add.reduceat(np.add.reduceat(values, next(starts), axis=0), next(starts), axis=1)
+    return added
+
+
+def _lay(sheets: list[_Sheet]) -> _Sheet:
+    """Lay parts of a picture over one another: pixels across a chunk border are drawn by the blocks on both sides."""
+    top, left = min(each.row for each in sheets), min(each.column for each in sheets)
+    bottom = max(each.row + each.total.shape[0] for each in sheets)
+    right = max(each.column + each.total.shape[1] for each in sheets)
+    total, weight = np.zeros((2, bottom - top, right - left), np.int64)
+    for each in sheets:
+        rows, columns = each.total.shape
+        part = np.s_[each.row - top : each.row - top + rows, each.column - left : each.column - left + columns]
+        total[part] += each.total
+        weight[part] += each.weight
+    return _Sheet(row=top, column=left, total=total, weight=weight)

@@ -1,0 +1,70 @@
+"""One task a block, where the block is, and one for each group of them: seconds for thousands of blocks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import product
+from typing import TypeVar
+
+from distributed import Client, Future
+
+from compute.blocks import Block
+from compute.stack import SeasonStack, Window, block_key, chunk_window
+
+Part = TypeVar("Part")
+
+BATCH_BLOCKS = 128
+"""Blocks whose tasks are handed to the scheduler at once, and whose parts one task joins. The event loop, which may be
+a server's, is held by this for some 20 ms; by the thousands of tasks of a large result at once, for seconds."""
+
+RETRIES = 3
+"""Times that a task is tried again when its worker dies."""
+
+
+async def reduce_seasons(
+    stack: SeasonStack,
+    client: Client,
+    of_block: Callable[[Block, Window], Part],
+    join: Callable[[list[Part]], Part],
+) -> list[Part]:
+    """Reduce every season to something small, on the workers; nothing else leaves them.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        Persisted on the cluster of `client`.
+    client : distributed.Client
+        Asynchronous client, of this event loop.
+    of_block : callable
+        Makes the part of one block, given the block and its window in the result.
+    join : callable
+        Makes one part of several, in whatever groups they come.
+
+    Returns
+    -------
+    list
+        One part for each season, in the order of the labels.
+    """
+    seasons = [await _submit_season(stack, season, client, of_block, join) for season in range(len(stack.labels))]
+    reduced: list[Part] = await client.gather(seasons)
+    return reduced
+
+
+async def _submit_season(
+    stack: SeasonStack,
+    season: int,
+    client: Client,
+    of_block: Callable[[Block, Window], Part],
+    join: Callable[[list[Part]], Part],
+) -> Future[Part]:
+    places = list(product(*(range(len(sizes)) for sizes in stack.chunks)))
+    joined = []
+    for start in range(0, len(places), BATCH_BLOCKS):
+        batch = places[start : start + BATCH_BLOCKS]
+        blocks = [stack.graph[block_key(stack.token, season, *place)] for place in batch]
+        windows = [chunk_window(stack.chunks, *place) for place in batch]
+        parts = client.map(of_block, blocks, windows, pure=False, retries=RETRIES)
+        joined.append(client.submit(join, parts, pure=False, retries=RETRIES))
+        await asyncio.sleep(0)
+    return client.submit(join, joined, pure=False, retries=RETRIES)
