@@ -195,6 +195,28 @@ def test_jobs_are_listed_newest_first(house: House, quick: NdviPlan, slow: NdviP
     house.run(ask)
 
 
+def test_the_cluster_of_somebody_else_is_refused(house: House, quick: NdviPlan) -> None:
+    async def borrow(jobs: JobRegistry) -> None:
+        with pytest.raises(InputError, match="There is no such cluster here; choose another"):
+            jobs.submit(quick, replace(house.spec, owner=OTHER.scope), ANONYMOUS, "a")
+        assert jobs.list(ANONYMOUS) == []
+
+    house.run(borrow)
+
+
+def test_what_a_cluster_holds_is_known_before_it_is_stopped(house: House, quick: NdviPlan, slow: NdviPlan) -> None:
+    async def count(jobs: JobRegistry) -> None:
+        done, running = (jobs.submit(plan, house.spec, ANONYMOUS, "a") for plan in (quick, slow))
+        theirs = jobs.submit(quick, house.spec, OTHER, "b")
+        assert jobs.held_by(replace(house.spec, workers=7)) == [done, running, theirs]
+        assert jobs.held_by(NOWHERE) == []
+        await reaches(done, "done")
+        await jobs.cancel(running.token, ANONYMOUS)
+        assert jobs.held_by(house.spec) == [done, theirs]
+
+    house.run(count)
+
+
 # Withdraw, cancel, delete
 
 
@@ -203,8 +225,11 @@ def test_the_work_goes_on_until_the_last_participant_withdraws(house: House, slo
         record = jobs.submit(slow, house.spec, ANONYMOUS, "a")
         assert jobs.submit(slow, house.spec, ANONYMOUS, "b") is record
         await reaches(record, "running", blocks=1)
+        assert (record.is_asked_by("a"), record.others("a")) == (True, 1)
         await jobs.withdraw(record.token, ANONYMOUS, "a")
         await jobs.withdraw(record.token, ANONYMOUS, "somebody who only looked")
+        assert (record.is_asked_by("a"), record.others("a")) == (False, 1)
+        assert (record.is_asked_by("b"), record.others("b")) == (True, 0)
         assert record.seconds_left is not None
         assert record.seconds_left > 0
         seen = len(record.finished)
@@ -269,6 +294,22 @@ def test_asked_for_again_while_it_is_being_cancelled_it_runs_anew(house: House, 
         await house.is_free()
 
     house.run(again)
+
+
+def test_whoever_withdraws_from_what_has_ended_changes_nothing_and_may_ask_again(house: House, slow: NdviPlan) -> None:
+    async def end(jobs: JobRegistry) -> None:
+        first = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        await jobs.cancel(first.token, ANONYMOUS)
+        ended = first.ended
+        await jobs.withdraw(first.token, ANONYMOUS, "a")
+        assert (first.state, first.ended, first.others("b")) == ("cancelled", ended, 0)
+        second = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        assert second is not first
+        assert (second.state, second.is_asked_by("a"), first.is_asked_by("a")) == ("connecting", True, False)
+        await jobs.withdraw(second.token, ANONYMOUS, "a")
+        assert second.state == "cancelled"
+
+    house.run(end)
 
 
 def test_whoever_cancels_may_go_away_meanwhile(house: House, slow: NdviPlan) -> None:

@@ -79,6 +79,14 @@ class JobRecord:
         """Number of blocks."""
         return len(self.plan.blocks)
 
+    def is_asked_by(self, participant: str) -> bool:
+        """Return whether a visit asked for it and has not withdrawn."""
+        return participant in self.participants
+
+    def others(self, participant: str) -> int:
+        """Return how many others asked for it: while there are some, it goes on without this visit."""
+        return len(self.participants - {participant})
+
     @property
     def seconds_left(self) -> float | None:
         """Time left at the pace so far, in seconds; None before the first block and after the end."""
@@ -124,8 +132,15 @@ class JobRegistry:
         -------
         JobRecord
             Running, or ended well.
+
+        Raises
+        ------
+        InputError
+            The cluster is somebody else's.
         """
-        token = job_token(plan, principal.scope, self._secret)
+        if cluster.owner not in (None, principal.scope):
+            raise InputError("cluster", "There is no such cluster here; choose another.")
+        token = self.token(plan, principal)
         record = self._records.get(token)
         if record is None or record.state in ("failed", "cancelled"):
             record = JobRecord(token=token, scope=principal.scope, plan=plan, cluster=cluster)
@@ -133,6 +148,10 @@ class JobRegistry:
             self._begin(record)
         record.participants.add(participant)
         return record
+
+    def token(self, plan: NdviPlan, principal: Principal) -> str:
+        """Return the token that a computation has or would have."""
+        return job_token(plan, principal.scope, self._secret)
 
     def get(self, token: str, principal: Principal) -> JobRecord:
         """Return a job by its token.
@@ -146,6 +165,14 @@ class JobRegistry:
         if record is None or record.scope != principal.scope:
             raise InputError("token", "There is no such result here; it may have expired, so compute it again.")
         return record
+
+    def held_by(self, cluster: ClusterSpec) -> list[JobRecord]:
+        """Return the jobs that are lost when a cluster stops: those that wait for it, run there, or are kept there."""
+        return [
+            record
+            for record in self._records.values()
+            if record.cluster.identity == cluster.identity and record.state not in ("failed", "cancelled")
+        ]
 
     def list(self, principal: Principal) -> list[JobRecord]:
         """Return the principal's jobs, newest first."""
