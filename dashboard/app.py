@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import panel as pn
 from bokeh.server.server import Server
 from panel.io.server import get_server
 from tornado.ioloop import IOLoop
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError
 
 from compute.cluster import ClusterSpec
 from compute.jobs import ANONYMOUS, Principal
 from compute.products import ProductProfile
 from compute.settings import Settings
-from compute.tiles.colours import hex_colours
-from dashboard.map import NdviMap
-from dashboard.server import routes
+from dashboard.server import content_policy, routes, take_over
 from dashboard.services import Services
 from dashboard.session import Session
 from dashboard.state import VisitState
-from dashboard.views import build_page
-from dashboard.views.legend import style_of
+from dashboard.views import build_page, result_map
 
 POLL_MS = 400
 """How often a page looks at its job: often enough to feel alive, rare enough to cost nothing."""
+
+_FRAMES_HERE = ("http://localhost:*", "http://127.0.0.1:*", "vscode-webview:", "vscode-file:")
+"""A notebook on this machine shows the page in a frame from another port, or from within an editor."""
+
+_PARENT_S = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,97 +93,116 @@ async def running_server(
         await services.close()
 
 
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody waited for, but not that a browser went away while it was being told something."""
+    if not isinstance(context.get("exception"), WebSocketClosedError | StreamClosedError):
+        loop.default_exception_handler(context)
+
+
 async def serve_until_stopped(
     settings: Settings,
     profiles: dict[str, ProductProfile],
     cluster: ClusterSpec,
     address: Address,
     announce: Callable[[str], None],
+    parent: int | None = None,
 ) -> None:
-    """Run the dashboard until SIGINT or SIGTERM; `announce` is told its URL."""
-    async with running_server(settings, profiles, cluster, address) as url:
-        stopped = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        announce(url)
-        await stopped.wait()
+    """Run the dashboard until SIGINT or SIGTERM, or until its parent ends; `announce` is told its URL.
+
+    Parameters
+    ----------
+    settings, profiles, cluster, address
+        As `running_server` takes them.
+    announce : callable
+        Called once with the URL of the page.
+    parent : int, optional
+        Process that has started this one.
+
+    Raises
+    ------
+    CatalogError, OSError
+        As `running_server` does.
+    """
+    asyncio.get_running_loop().set_exception_handler(_report)
+    # All of it before the start: who gives up waiting for the page must not leave index and workers behind.
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    following = asyncio.ensure_future(_follow(parent, stopped))
+    try:
+        async with running_server(settings, profiles, cluster, address) as url:
+            announce(url)
+            await stopped.wait()
+    finally:
+        following.cancel()
+
+
+async def _follow(parent: int | None, stopped: asyncio.Event) -> None:
+    """Stop when the parent is gone, however it went: one that was killed could not tell."""
+    while parent in (None, os.getppid()):  # noqa: ASYNC110  # no event tells it
+        await asyncio.sleep(_PARENT_S)
+    stopped.set()
 
 
 def _listen(services: Services, address: Address) -> Server:
-    server: Server = get_server(
-        lambda: visit(services),
-        port=address.port,
-        address=address.host,
-        websocket_origin=list(address.origins) or None,
-        prefix=address.prefix,
-        extra_patterns=routes(services),
-        loop=IOLoop.current(),
-        title="Greenup",
-        keep_alive_milliseconds=20_000,
-        websocket_max_message_size=4 * 2**20,
-    )
+    with _kept_interrupts():
+        server: Server = get_server(
+            lambda: _visit_or_nothing(services),  # type: ignore[arg-type]  # nothing is an answer, too
+            port=address.port,
+            address=address.host,
+            websocket_origin=list(address.origins) or None,
+            prefix=address.prefix,
+            extra_patterns=routes(services),
+            content_policy=content_policy(frames=() if address.origins else _FRAMES_HERE),
+            loop=IOLoop.current(),
+            title="Greenup",
+            keep_alive_milliseconds=20_000,
+            websocket_max_message_size=4 * 2**20,
+        )
+    take_over(server)
     server.start()
     return server
+
+
+@contextmanager
+def _kept_interrupts() -> Iterator[None]:
+    """Leave Ctrl-C to whoever had it: Panel would stop the event loop, which in a notebook is the kernel's own."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
+def _visit_or_nothing(services: Services) -> pn.viewable.Viewable | None:
+    """Return the page of one visit, or nothing, which is answered with a sentence: Panel would show the traceback."""
+    try:
+        return visit(services)
+    except Exception:  # noqa: BLE001  # a bug of any kind
+        _log.exception("The page of a visit could not be built.")
+        return None
 
 
 def visit(services: Services) -> pn.viewable.Viewable:
     """Return the page of one visit, with its own state and session."""
     state = VisitState()
-    map_ = NdviMap(sizing_mode="stretch_both")
+    map_ = result_map(state)
     session = Session(state, services, _principal(), map_.refresh)
-    _link(state, map_)
     page = build_page(state, map_)
-    if pn.state.location is not None:
-        pn.state.location.sync(state, {"token": "result", "season": "season"})
-    pn.state.onload(session.begin)
-    pn.state.add_periodic_callback(session.poll, POLL_MS)
+    pn.state.onload(partial(_begin, session))
     pn.state.on_session_destroyed(lambda _: session.end())
     return page
+
+
+async def _begin(session: Session) -> None:
+    """Let a visit begin once its page stands: what changes earlier may never reach the browser."""
+    await session.begin()
+    if pn.state.location is not None:
+        pn.state.location.sync(session.state, {"token": "result", "season": "season"})
+    pn.state.add_periodic_callback(session.poll, POLL_MS)
 
 
 def _principal() -> Principal:
     user = pn.state.user
     return ANONYMOUS if user in (None, "guest") else Principal(name=user, scope=user)
-
-
-def _link(state: VisitState, map_: NdviMap) -> None:
-    """Let the map follow the state, and the state what is done on the map."""
-
-    def show_layer(*_: Any) -> None:
-        map_.layer = layer_of(state)
-
-    def colour(*_: Any) -> None:
-        style = style_of(state.layer, state.palette, state.span)
-        map_.param.update(colours=hex_colours(style), span=style.span)
-
-    state.param.watch(show_layer, ["token", "season", "layer", "result", "job_state"])
-    state.param.watch(lambda event: map_.fit(event.new["bbox"]) if event.new else None, "result")
-    state.param.watch(lambda event: map_.fit(event.new) if event.new else None, "home")
-    state.param.watch(colour, ["layer", "palette", "span"])
-    colour()
-    state.param.watch(lambda event: map_.param.update(region=event.new), "region")
-    map_.param.watch(lambda event: state.show(region=event.new), "region")
-    map_.param.watch(lambda event: state.show(place=_place(event.new)), "clicked")
-    state.param.watch(lambda event: map_.param.update(pin=event.new), "place")
-    state.param.watch(lambda event: map_.param.update(dark=event.new), "dark")
-
-
-def _place(clicked: dict[str, Any] | None) -> tuple[float, float] | None:
-    return None if clicked is None else (clicked["lon"], clicked["lat"])
-
-
-def layer_of(state: VisitState) -> dict[str, Any] | None:
-    """Return what the map must know of the layer that is shown; None while there is none."""
-    if not (state.token and state.season and state.result):
-        return None
-    result = state.result
-    encoding = result["layers"][state.layer]
-    return {
-        "tiles": f"tiles/{state.token}/{state.layer}/{{label}}/{{z}}/{{x}}/{{y}}.i16",
-        "label": state.season,
-        "extent": result["bbox"],
-        "min_zoom": 0,
-        "max_zoom": result["max_zoom"],
-        **encoding,
-        "complete": state.job_state == "done",
-    }

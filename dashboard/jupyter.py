@@ -5,6 +5,7 @@ It is loaded into the Jupyter server, so it imports nothing of the dashboard.
 
 from __future__ import annotations
 
+import os
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ def setup_greenup() -> dict[str, Any]:
             "--origin",
             "*",
             "--no-show",
+            # A Jupyter that is killed takes nothing down by itself.
+            "--parent",
+            str(os.getpid()),
         ],
         "absolute_url": True,
         "timeout": START_TIMEOUT_S,

@@ -10,9 +10,20 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 from compute.catalog import Catalog, Extent, open_catalog
-from compute.cluster import ClusterPool, ClusterSpec, list_gateway_clusters
-from compute.errors import GreenupError
-from compute.jobs import JobRegistry, plan_request
+from compute.cluster import (
+    ClusterOption,
+    ClusterPool,
+    ClusterSpec,
+    PooledCluster,
+    RunningCluster,
+    gateway_options,
+    has_gateway,
+    list_gateway_clusters,
+    short_name,
+    stop_gateway_cluster,
+)
+from compute.errors import InputError
+from compute.jobs import ANONYMOUS, JobRegistry, Principal, plan_request
 from compute.patches import warm_up
 from compute.plan import NdviPlan
 from compute.products import ProductProfile
@@ -20,9 +31,6 @@ from compute.request import NdviRequest
 from compute.settings import Settings
 
 Answer = TypeVar("Answer")
-
-OWN_CLUSTER = "own"
-"""The choice that stands for the cluster that the server was started with."""
 
 _OWN_NAME = {"local": "This machine", "gateway": "The server's Gateway cluster", "tcp": "The server's cluster"}
 
@@ -82,17 +90,59 @@ class Services:
         """Plan a request; see `compute.jobs.plan_request`."""
         return await self._ask(lambda catalog: plan_request(request, catalog, self.profiles, self.settings))
 
-    async def cluster_choices(self) -> dict[str, str]:
-        """Return the clusters that a visitor may choose, by name for people."""
-        choices = {_OWN_NAME[self.cluster.kind]: OWN_CLUSTER}
-        if not self.settings.gateway_address:
-            return choices
-        choices["New Gateway cluster"] = "gateway"
-        try:
-            running = await list_gateway_clusters(self.settings)
-        except GreenupError:
-            return choices
-        return choices | {f"Gateway cluster {each.short_name}": f"gateway:{each.short_name}" for each in running}
+    @property
+    def has_gateway(self) -> bool:
+        """Whether there is a Gateway to ask for clusters."""
+        return has_gateway(self.settings)
+
+    @property
+    def cluster_name(self) -> str:
+        """Name for people of the cluster that the server was started with."""
+        return _OWN_NAME[self.cluster.kind]
+
+    def held_clusters(self, principal: Principal) -> list[PooledCluster]:
+        """Return the clusters that the principal's visits have started or connected to, and that have not failed."""
+        return [each for each in self.clusters.clusters() if each.spec.owner == principal.scope and not each.error]
+
+    async def running_clusters(self, principal: Principal) -> list[RunningCluster]:
+        """Return the Gateway's other clusters that the principal may connect to.
+
+        They run under this server's name at the Gateway: what it started for one scope is kept from the others, and
+        what was started elsewhere is offered to those who need no login, as they share that name.
+
+        Raises
+        ------
+        InputError
+            No Gateway is configured.
+        ClusterError
+            It cannot be reached, or refuses the login.
+        """
+        running = await list_gateway_clusters(self.settings)
+        held = {each.short_name for each in self.clusters.clusters() if each.spec.owner is None or not each.error}
+        return [each for each in running if each.short_name not in held and self._is_of(each.name, principal)]
+
+    async def cluster_options(self) -> list[ClusterOption]:
+        """Return what a new Gateway cluster can be given; raises as `running_clusters` does."""
+        return await gateway_options(self.settings)
+
+    async def stop_cluster(self, cluster: ClusterSpec, principal: Principal) -> None:
+        """Shut a cluster of the principal's down, started here or elsewhere.
+
+        Raises
+        ------
+        InputError
+            It is not the principal's.
+        ClusterError
+            The Gateway did not shut it down.
+        """
+        if cluster.owner != principal.scope or (cluster.name and not self._is_of(cluster.name, principal)):
+            raise InputError("cluster", "Only those who started a cluster can stop it; choose one of yours.")
+        if cluster.name:
+            await stop_gateway_cluster(self.settings, cluster.name)
+        await self.clusters.stop(cluster)
+
+    def _is_of(self, name: str, principal: Principal) -> bool:
+        return self.clusters.owners.get(short_name(name), ANONYMOUS.scope) == principal.scope
 
     async def _ask(self, question: Callable[[Catalog], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)

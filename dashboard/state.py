@@ -7,8 +7,16 @@ from typing import Any
 
 import param
 
+from compute.cluster import ClusterOption
+
 LAYERS = {"NDVI": "ndvi_mean", "Clear count": "clear_count"}
 """Names of the layers for people."""
+
+OWN_CLUSTER = "own"
+"""The choice that stands for the cluster that the server was started with."""
+
+NEW_CLUSTER = "gateway"
+"""The choice that stands for a new cluster of the Gateway."""
 
 
 class VisitState(param.Parameterized):
@@ -16,6 +24,9 @@ class VisitState(param.Parameterized):
 
     Views bind to it and the session watches it; whatever a visitor can do is a change of one of these.
     """
+
+    visitor = param.String(doc="Name of the browser, the same at its next visit.")
+    notice = param.String(doc="One sentence that stands for no field; empty for none.")
 
     # The request
     region = param.Dict(default=None, allow_None=True, doc="GeoJSON geometry in longitude and latitude.")
@@ -30,14 +41,35 @@ class VisitState(param.Parameterized):
     )
 
     # Where
-    cluster = param.String(default="own", doc="own (the server's), gateway, or gateway:NAME.")
-    clusters = param.Dict(default={"This machine": "own"}, doc="Clusters to choose from, by name for people.")
-    workers = param.Integer(default=2, bounds=(1, None), doc="Workers of a Gateway cluster.")
-    cluster_stage = param.String(doc="One sentence about the cluster.")
-    cluster_ready = param.Boolean(default=False)
+    cluster = param.String(
+        default=OWN_CLUSTER, doc="own (the server's), gateway (a new one), gateway:NAME, or the id of one held here."
+    )
+    clusters = param.Dict(default={"This machine": OWN_CLUSTER}, doc="Clusters to choose from, by name for people.")
+    cluster_offered = param.Boolean(default=False, doc="Whether a Gateway is configured, so that there is a choice.")
+    cluster_options = param.List(default=[], item_type=ClusterOption, doc="What a new cluster can be given.")
+    cluster_values = param.Dict(default={}, doc="Values of cluster options as texts, by name; the rest has defaults.")
+    cluster_refusals = param.Dict(default={}, doc="Sentence by name of the option, or workers, that is not accepted.")
+    workers = param.Integer(default=4, allow_None=True, doc="Workers to start a cluster with, or to scale it to.")
+    workers_limit = param.Integer(default=64, doc="Most workers of one cluster.")
+    cluster_acts = param.List(default=[], item_type=str, doc="What can be done: start, connect, scale, leave, stop.")
+    cluster_busy = param.String(doc="What is being done, such as Stopping; empty for nothing.")
+    cluster_asking = param.Boolean(default=False, doc="Whether the Gateway is being asked what there is.")
+    cluster_question = param.String(doc="What Stop would lose, until the visitor confirms; empty for nothing.")
+    cluster_notice = param.Dict(default=None, allow_None=True, doc="kind (error or info) and text of a sentence.")
+    cluster_stage = param.String(doc="A few words about the cluster that is chosen.")
+    cluster_state: param.Selector[str] = param.Selector(
+        default="none", objects=["none", "starting", "idle", "working", "failed"], doc="The same for a machine."
+    )
+    cluster_start = param.Event(doc="Start, or connect to, the cluster that is chosen.")
+    cluster_scale = param.Event(doc="Give it so many workers.")
+    cluster_leave = param.Event(doc="Disconnect from it and let it run.")
+    cluster_stop = param.Event(doc="Shut it down; asked a second time where that would lose something.")
+    cluster_keep = param.Event(doc="Think better of stopping it.")
+    cluster_refresh = param.Event(doc="Ask the Gateway what runs and what it offers.")
 
     # The estimate
     estimate = param.Dict(default=None, allow_None=True, doc="Figures of the plan; None before there is one.")
+    estimate_token = param.String(doc="Token of the job that Compute would start, or join; empty without an estimate.")
     refusal = param.Dict(default=None, allow_None=True, doc="field and message of what cannot be accepted.")
     estimating = param.Boolean(default=False)
 
@@ -50,8 +82,10 @@ class VisitState(param.Parameterized):
     seconds_left = param.Number(default=None, allow_None=True)
     result = param.Dict(default=None, allow_None=True, doc="Extent, zooms and layers of the result.")
     seasons = param.List(default=[], item_type=str, doc="Season labels of the result.")
+    synthetic = param.Boolean(default=False, doc="Whether the result shown was made of synthetic scenes.")
     incomplete = param.Dict(default={}, doc="Missing months by season label.")
     jobs = param.List(default=[], item_type=dict, doc="The visitor's jobs, newest first.")
+    doomed = param.String(doc="Token of the result about to be deleted, until the visitor confirms.")
 
     # The look
     season = param.String(default=None, allow_None=True, doc="Season label shown; None while there is none.")
@@ -60,6 +94,8 @@ class VisitState(param.Parameterized):
     span = param.Range(default=(-0.1, 0.9), bounds=(-1.0, 1.0), doc="NDVI at the two ends of the palette.")
     opacity = param.Number(default=1.0, bounds=(0.0, 1.0))
     dark = param.Boolean(default=False)
+    prefers_dark = param.Boolean(default=False, doc="Whether the visitor's system is set to dark.")
+    narrow = param.Boolean(default=False, doc="Whether the window is as narrow as a telephone.")
 
     # A look at one pixel
     place = param.Tuple(default=None, length=2, allow_None=True, doc="Longitude and latitude clicked.")
@@ -67,22 +103,26 @@ class VisitState(param.Parameterized):
     inspecting = param.Boolean(default=False)
 
     # What a visitor does
+    draw = param.Event(doc="Draw a box on the map.")
     compute = param.Event(doc="Start the computation that is estimated.")
-    cancel = param.Event(doc="Stop the computation that is looked at.")
+    cancel = param.Event(doc="Withdraw from the computation that is looked at.")
     clear = param.Event(doc="Forget the region.")
+    leave = param.Event(doc="Look at no result any more.")
+    delete = param.Event(doc="Delete the doomed result.")
+    dismiss = param.Event(doc="Put the notice away.")
 
     @property
     def reason_not_to_compute(self) -> str:
         """One sentence saying why Compute is disabled; empty when it is not."""
-        if self.region is None:
-            return "Draw a region first."
         if self.refusal is not None:
             return "The request cannot be computed as it is; see above."
+        if self.region is None:
+            return "Draw a region first."
         if self.estimating or self.estimate is None:
             return "The estimate is being made."
-        if self.job_state in ("connecting", "running"):
-            return "A computation is running; cancel it or wait."
-        return ""
+        if self.token != self.estimate_token or self.job_state in ("failed", "cancelled"):
+            return ""
+        return "This is the result on the map." if self.job_state == "done" else "It is being computed."
 
     def show(self, **changes: Any) -> None:
         """Change several parameters at once, and only those that differ."""

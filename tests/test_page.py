@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image, ImageStat
 
+from compute.catalog import OdcCatalog
+from compute.settings import Settings
 from tests.fixtures.browser import Watch
+from tests.fixtures.pages import (
+    SMALL,
+    WIDE,
+    await_answer,
+    choose_product,
+    compute,
+    drag,
+    states,
+    token_of,
+    type_region,
+    wait_for_state,
+)
 from tests.fixtures.server import RunningDashboard
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Response
 
 pytestmark = [pytest.mark.browser, pytest.mark.index]
 
-WIDE = {"width": 1440, "height": 900}
-PRODUCT = "ga_ls8c_ard_3"
+NARROW = {"width": 390, "height": 844}
+ISLAND = "144.6,-43.6,148.4,-40.6"
 
 
 @pytest.fixture
@@ -30,35 +54,14 @@ def opened(page: Page, dashboard: RunningDashboard) -> Page:
     return page
 
 
-def choose_product(page: Page) -> None:
-    chosen = page.get_by_text(re.compile(r"^ga_ls\dt?e?c?_ard_3$")).first
-    chosen.wait_for()
-    if chosen.inner_text() != PRODUCT:
-        chosen.click()
-        page.get_by_text(PRODUCT, exact=True).last.click()
-    page.wait_for_timeout(2000)  # the map moves to the product's scenes
-
-
-def type_region(page: Page, text: str) -> None:
-    field = page.get_by_label("Or W,S,E,N")
-    field.fill(text)
-    field.press("Enter")
-
-
-def compute(page: Page) -> None:
-    button = page.get_by_role("button", name="Compute")
-    page.wait_for_function("b => !b.disabled", arg=button.element_handle())
-    button.click()
-
-
-def wait_for_state(page: Page, dashboard: RunningDashboard, state: str) -> str:
-    """Wait until the newest job is in a state, and return its token."""
-    for _ in range(400):
-        results = dashboard.get("api/results")["results"]
-        if results and results[0]["state"] == state:
-            return str(results[0]["token"])
-        page.wait_for_timeout(250)
-    raise AssertionError(f"no job came to be {state}: {results}")
+def forget(dashboard: RunningDashboard, page: Page) -> None:
+    """Delete the result that the page shows, so that the next test computes it anew."""
+    if page.get_by_role("button", name="Open contextbar").is_visible():
+        page.get_by_role("button", name="Open contextbar").click()
+    page.get_by_role("button", name="Delete").first.click()
+    page.get_by_text("Delete it for everybody").wait_for()
+    page.get_by_role("button", name="Delete", exact=True).first.click()
+    page.get_by_text("Delete it for everybody").wait_for(state="detached")
 
 
 def brightness(page: Page) -> float:
@@ -67,69 +70,214 @@ def brightness(page: Page) -> float:
         return ImageStat.Stat(picture.convert("L")).mean[0]
 
 
-def test_an_empty_page_says_what_to_do(opened: Page) -> None:
-    opened.get_by_text("Draw a region first.").wait_for()
-    assert opened.get_by_role("button", name="Compute").is_disabled()
+def test_an_empty_page_says_what_to_do_and_does_it(opened: Page) -> None:
+    assert opened.get_by_role("button", name="Compute", exact=True).first.is_disabled()
+    opened.get_by_role("button", name="Draw a box").last.click()
+    opened.locator('.gm[data-tool="box"]').wait_for()
+    drag(opened, (800, 350), (900, 450))
+    opened.get_by_text("Dates in each season").wait_for()
 
 
 def test_a_box_drawn_by_mouse_is_estimated(opened: Page) -> None:
-    opened.get_by_role("button", name="Draw a box").click()
-    opened.mouse.move(800, 350)
-    opened.mouse.down()
-    opened.mouse.move(900, 450, steps=5)
-    opened.mouse.up()
-    opened.get_by_text("Dates a season").wait_for()
-    opened.get_by_text(re.compile(r"^DJF")).first.wait_for()
+    opened.get_by_role("button", name="Draw a box").first.click()
+    drag(opened, (800, 350), (900, 450))
+    opened.get_by_text("Dates in each season").wait_for()
+    opened.get_by_text("DJF", exact=True).first.wait_for()
+    assert opened.get_by_role("button", name="Compute", exact=True).first.is_enabled()
 
 
-def test_bad_input_is_refused_at_its_field(opened: Page) -> None:
-    type_region(opened, "148,-42,146,-41")
-    opened.get_by_text("west 148 east of east 146").first.wait_for()
-    assert opened.get_by_role("button", name="Compute").is_disabled()
+def test_a_box_is_drawn_with_the_keyboard_alone(opened: Page) -> None:
+    opened.locator(".gm-map").focus()
+    for key in ("b", "Enter", *["ArrowRight"] * 2, *["ArrowDown"] * 2, "Enter"):
+        opened.keyboard.press(key)
+        opened.wait_for_timeout(100)
+    opened.get_by_text("Dates in each season").wait_for()
+
+
+def test_geojson_is_pasted_and_uploaded(opened: Page) -> None:
+    ring = [[146.6, -42.0], [147.2, -42.0], [146.9, -41.6], [146.6, -42.0]]
+    polygon = json.dumps({"type": "Polygon", "coordinates": [ring]})
+    type_region(opened, polygon)
+    opened.get_by_text("146.60° to 147.20° E, 41.60° to 42.00° S").wait_for()
+
+    opened.get_by_role("button", name="Clear", exact=True).first.click()
+    opened.get_by_text("Draw it on the map").wait_for()
+    opened.locator("input[type=file]").set_input_files(
+        {"name": "field.geojson", "mimeType": "application/geo+json", "buffer": polygon.encode()}
+    )
+    opened.get_by_text("146.60° to 147.20° E, 41.60° to 42.00° S").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("148,-42,146,-41", "west 148 east of east 146"),
+        ("<script>alert(1)</script>", "is not four numbers"),
+        ("100,-42,101,-41", "No scene of ga_ls8c_ard_3 meets the region"),
+    ],
+)
+def test_bad_input_is_refused_at_its_field(opened: Page, text: str, sentence: str) -> None:
+    type_region(opened, text)
+    opened.get_by_text(sentence).first.wait_for()
+    assert opened.get_by_role("button", name="Compute", exact=True).first.is_disabled()
 
 
 def test_compute_look_click_and_reopen(
     opened: Page, dashboard: RunningDashboard, browser: Browser, watch: Watch
 ) -> None:
-    tiles: list[int] = []
-    opened.on("response", lambda answer: tiles.append(answer.status) if "/tiles/" in answer.url else None)
-    type_region(opened, "146.5,-42.3,147.6,-41.4")
+    type_region(opened, SMALL)
     compute(opened)
-    token = wait_for_state(opened, dashboard, "done")
-    opened.get_by_role("button", name="MAM").wait_for()
-    assert 200 in tiles
+    token = token_of(opened)
+    wait_for_state(opened, dashboard, "done")
 
     with opened.expect_response(lambda answer: "/MAM/" in answer.url and answer.status == 200):
-        opened.get_by_role("button", name="MAM").click()
+        opened.get_by_role("button", name="MAM", exact=True).click()
 
     opened.mouse.click(800, 480)
-    opened.get_by_text("state").first.wait_for()
-    place = opened.get_by_text(re.compile(r"° S, .*° E")).first.inner_text()
-    lat, lon = (float(part.split("°")[0]) for part in place.split(", "))
+    place = opened.get_by_text(re.compile(r"° S, .*° E$")).last
+    place.wait_for()
+    lat, lon = (float(part.split("°")[0]) for part in place.inner_text().split(", "))
     values = dashboard.get(f"api/results/{token}/value?lon={lon}&lat={-lat}")["seasons"]
-    shown = f"{values[1]['ndvi_mean']:.3f}"
-    opened.get_by_text(shown).first.wait_for()
+    for season in values:
+        opened.get_by_role(
+            "row", name=f"{season['label']} {season['ndvi_mean']:.3f} {season['clear_count']}"
+        ).wait_for()
+    assert opened.get_by_text("Synthetic demo data").is_visible()
 
     other = browser.new_context(viewport=WIDE).new_page()
     watch.follow(other)
     other.goto(f"{dashboard.url}?result={token}")
-    other.get_by_role("button", name="SON").wait_for()
+    other.get_by_role("button", name="MAM", exact=True).wait_for()
+    # The form shows what was asked for, and Compute would only repeat it.
+    other.get_by_text("146.50° to 147.60° E").first.wait_for()
+    other.get_by_text("This is the result on the map.").wait_for()
     other.context.close()
+    forget(dashboard, opened)
+
+
+def test_tiles_appear_while_the_rest_is_running(opened: Page, dashboard: RunningDashboard) -> None:
+    early: list[str] = []
+
+    def note(answer: Response) -> None:
+        if "/tiles/" in answer.url and answer.status == 200 and "running" in states(dashboard).values():
+            early.append(answer.url)
+
+    opened.on("response", note)
+    type_region(opened, ISLAND)
+    compute(opened)
+    token_of(opened)
+    opened.get_by_text(re.compile(r"^[1-9]\d* of \d+ blocks are done")).wait_for()
+    for _ in range(40):
+        if early:
+            break
+        opened.wait_for_timeout(250)
+    assert early
+    wait_for_state(opened, dashboard, "done")
+    forget(dashboard, opened)
+
+
+def test_a_killed_tab_changes_nothing_for_another(
+    opened: Page, dashboard: RunningDashboard, browser: Browser, watch: Watch
+) -> None:
+    other = browser.new_context(viewport=WIDE).new_page()
+    watch.follow(other)
+    other.goto(dashboard.url)
+    choose_product(other)
+    type_region(other, ISLAND)
+    compute(other)
+    token = token_of(other)
+
+    opened.goto(f"{dashboard.url}?result={token}")
+    opened.get_by_text(re.compile(r"^[1-9]\d* of \d+ blocks are done")).wait_for()
+    other.context.close()
+    wait_for_state(opened, dashboard, "done")
+    with opened.expect_response(lambda answer: "/MAM/" in answer.url and answer.status == 200):
+        opened.get_by_role("button", name="MAM", exact=True).click()
+    forget(dashboard, opened)
 
 
 def test_cancel_ends_the_job(opened: Page, dashboard: RunningDashboard) -> None:
-    type_region(opened, "144.6,-43.6,148.4,-40.6")
+    type_region(opened, ISLAND)
     compute(opened)
-    opened.get_by_role("button", name="Cancel").click()
-    opened.get_by_text("Cancelled.").wait_for()
+    opened.get_by_role("button", name="Cancel").last.click()
+    opened.get_by_text("The computation was cancelled.").wait_for()
     wait_for_state(opened, dashboard, "cancelled")
+    opened.get_by_role("button", name="Compute again").wait_for()
+    forget(dashboard, opened)
+
+
+def test_an_unknown_result_is_said_and_left(opened: Page, dashboard: RunningDashboard) -> None:
+    opened.goto(f"{dashboard.url}?result={'ab' * 16}")
+    opened.get_by_text("There is no such result here").wait_for()
+    opened.get_by_role("button", name="Start anew").click()
+    opened.get_by_text("Where? Draw a box on the map.").wait_for()
 
 
 def test_the_theme_turns_dark(opened: Page) -> None:
     light = brightness(opened)
     opened.get_by_role("button", name="Toggle theme").click()
-    for _ in range(40):
-        if brightness(opened) < 0.4 * light:
-            return
-        opened.wait_for_timeout(250)
-    raise AssertionError("form and map stayed light")
+    assert becomes(lambda: brightness(opened) < 0.4 * light)
+
+
+def test_who_prefers_dark_begins_with_it(
+    browser: Browser, opened: Page, dashboard: RunningDashboard, watch: Watch
+) -> None:
+    other = browser.new_context(viewport=WIDE, color_scheme="dark").new_page()
+    watch.follow(other)
+    other.goto(dashboard.url)
+    assert becomes(lambda: brightness(other) < 0.4 * brightness(opened))
+    other.context.close()
+
+
+def becomes(true: Callable[[], bool]) -> bool:
+    """Wait until the page looks as it should."""
+    return any(true() or time.sleep(0.25) for _ in range(40))
+
+
+def test_a_telephone_sees_the_map_first_and_computes_from_it(page: Page, dashboard: RunningDashboard) -> None:
+    page.set_viewport_size(NARROW)
+    page.goto(dashboard.url)
+    page.get_by_role("button", name="Draw a box").last.wait_for()
+    assert not page.get_by_label("Region", exact=True).is_visible()
+    page.get_by_role("button", name="Open drawer").click()
+    choose_product(page)
+    type_region(page, SMALL)
+    page.get_by_text("Dates in each season").wait_for()
+    page.get_by_role("button", name="Compute", exact=True).last.click()
+    token_of(page)
+    page.get_by_label("Region", exact=True).wait_for(state="hidden")
+    wait_for_state(page, dashboard, "done")
+    page.get_by_role("button", name="MAM", exact=True).wait_for()
+    forget(dashboard, page)
+
+
+@contextmanager
+def own_process(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Serve the page from a process that a test may kill."""
+    greenup = Path(sys.executable).with_name("greenup")
+    environment = os.environ | {"GREENUP_HOME": str(settings.home)}
+    command = [str(greenup), "serve", "--port", str(port), "--workers", "1"]
+    server = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        await_answer(f"http://127.0.0.1:{port}/healthz")
+        yield server
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def test_a_lost_server_is_said_in_words_and_found_again(
+    page: Page, synthetic: OdcCatalog, index_settings: Settings, watch: Watch
+) -> None:
+    watch.allowed += ["WebSocket", "ERR_CONNECTION_REFUSED", "Lost websocket", "Failed to load resource"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    lost = page.get_by_text("The connection to Greenup was lost.")
+    with own_process(index_settings, port):
+        page.goto(f"http://127.0.0.1:{port}/")
+        choose_product(page)
+    lost.wait_for()
+    with own_process(index_settings, port):
+        lost.wait_for(state="hidden")
+        choose_product(page)

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from compute.errors import GreenupError
 from dashboard.cli.options import AsJson
-from dashboard.cli.output import print_json, print_pairs, size_text
+from dashboard.cli.output import print_json, print_pairs
+from dashboard.units import size_text
 
 if TYPE_CHECKING:
     from compute.settings import Settings

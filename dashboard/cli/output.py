@@ -28,12 +28,3 @@ def print_pairs(title: str, rows: Sequence[tuple[str, str | Text]]) -> None:
     for name, value in rows:
         table.add_row(Text(name, style="dim"), value if isinstance(value, Text) else Text(value))
     Console(highlight=False).print(table)
-
-
-def size_text(count: float) -> str:
-    """Return a number of bytes in the largest binary unit that keeps it at least 1."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"

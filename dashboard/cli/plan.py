@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dashboard.cli.options import AsJson, RequestOptions, with_request_options
-from dashboard.cli.output import print_json, print_pairs, size_text
+from dashboard.cli.output import print_json, print_pairs
+from dashboard.units import size_text
 
 if TYPE_CHECKING:
     from compute.plan import NdviPlan, SeasonPlan

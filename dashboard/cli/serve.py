@@ -24,6 +24,7 @@ Prefix = Annotated[str, typer.Option(help="Path below which everything lies, beh
 Origin = Annotated[list[str] | None, typer.Option(help="Host from which browsers may connect, repeatable.")]
 Cluster = Annotated[str, typer.Option(help="local, gateway, gateway:NAME, or tcp://HOST:PORT.")]
 Workers = Annotated[int | None, typer.Option(help="Number of workers; left out, what suits the cluster.")]
+Parent = Annotated[int | None, typer.Option(metavar="PID", help="Process that starts it: stop when that one ends.")]
 Show = Annotated[bool, typer.Option("--show/--no-show", help="Open a browser.")]
 
 
@@ -34,12 +35,13 @@ def serve(
     origin: Origin = None,
     cluster: Cluster = "local",
     workers: Workers = None,
+    parent: Parent = None,
     show: Show = False,
 ) -> None:
     """Serve the dashboard for the configured index and cluster until it is stopped."""
     from compute.settings import load_settings
 
-    _serve(load_settings(), port, address, prefix, tuple(origin or ()), cluster, workers, show=show)
+    _serve(load_settings(), port, address, prefix, tuple(origin or ()), cluster, workers, parent, show=show)
 
 
 def demo(
@@ -59,7 +61,7 @@ def demo(
     else:
         typer.echo(f"{count} synthetic scenes over Tasmania are ready.")
     if not scenes_only:
-        _serve(settings, port, address, "", (), "local", None, show=show)
+        _serve(settings, port, address, "", (), "local", None, None, show=show)
 
 
 def _prepare(settings: Settings) -> int:
@@ -87,6 +89,7 @@ def _serve(
     origins: tuple[str, ...],
     cluster: str,
     workers: int | None,
+    parent: int | None,
     *,
     show: bool,
 ) -> None:
@@ -103,6 +106,6 @@ def _serve(
             webbrowser.open(url)
 
     try:
-        asyncio.run(serve_until_stopped(settings, load_profiles(None), spec, where, announce))
+        asyncio.run(serve_until_stopped(settings, load_profiles(None), spec, where, announce, parent))
     except OSError:
         raise GreenupError(f"Port {port} cannot be used; give --port another, or 0 for any free one.") from None

@@ -45,7 +45,7 @@ class NdviMap(JSComponent):
         (decimals in the read-out), "complete". With another label alone the old season stays until each new tile is
         there; once "complete" turns true, tiles with pixels not computed yet are asked for again.""",
     )
-    colours = param.List(default=_GREYS, item_type=str, doc="256 colours #rrggbb, from low to high.")
+    colours = param.List(default=_GREYS, item_type=str, doc="Colours #rrggbb, from low to high; 256 at the most.")
     span = param.Range(default=(0.0, 1.0), doc="Values of the first and the last colour.")
     opacity = param.Number(default=1.0, bounds=(0, 1), doc="Opacity of the result.")
     dark = param.Boolean(default=False, doc="Dark theme of basemap and controls.")
@@ -75,6 +75,11 @@ class NdviMap(JSComponent):
     fitting = param.List(
         default=None, allow_None=True, doc="The box that `fit` asks for, until the browser has moved there."
     )
+
+    visitor = param.String(doc="Name that the browser keeps from visit to visit; empty where it may store nothing.")
+    narrow = param.Boolean(default=False, doc="Whether the window was as narrow as a telephone when the page opened.")
+
+    prefers_dark = param.Boolean(default=False, doc="Whether the system asked for dark when the page opened.")
 
     _bundle = "map.bundle.js"
     _constants: ClassVar[dict[str, Any]] = {"never_clear": NEVER_CLEAR, "hatch": HATCH}

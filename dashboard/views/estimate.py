@@ -9,21 +9,19 @@ import panel as pn
 import panel_material_ui as pmui
 
 from dashboard.state import VisitState
+from dashboard.units import size_text
+from dashboard.views.form import FIELDS
+from dashboard.views.theme import HTML_STYLE
 
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_MOST_BARS = 8
+"""More seasons than this are summed up in one line."""
 
 
 def estimate_card(state: VisitState) -> pmui.Paper:
     """Return the card with the figures of the plan and Compute, disabled with its reason until it is possible."""
     figures = pn.bind(_figures, state.param.estimate, state.param.refusal, state.param.estimating, state.param.region)
-    reason = pn.bind(
-        lambda *_: state.reason_not_to_compute,
-        state.param.region,
-        state.param.refusal,
-        state.param.estimating,
-        state.param.estimate,
-        state.param.job_state,
-    )
+    asked = ["region", "refusal", "estimating", "estimate", "estimate_token", "token", "job_state"]
+    reason = pn.bind(lambda *_: state.reason_not_to_compute, *(state.param[name] for name in asked))
     compute = pmui.Button(
         label="Compute",
         icon="play_arrow",
@@ -31,79 +29,92 @@ def estimate_card(state: VisitState) -> pmui.Paper:
         color="primary",
         disabled=pn.bind(bool, reason),
         sizing_mode="stretch_width",
-        margin=(8, 2, 2, 2),
+        margin=(8, 0, 0, 0),
+        sx={"textTransform": "none", "fontWeight": 600},
     )
     compute.on_click(lambda _: state.param.trigger("compute"))
     return pmui.Paper(
-        pmui.Typography("Estimate", variant="overline", margin=0),
-        pn.pane.HTML(figures, sizing_mode="stretch_width", margin=0, stylesheets=[_STYLE]),
+        pn.pane.HTML(figures, sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, _STYLE]),
         compute,
-        pmui.Typography(reason, variant="caption", color="textSecondary", margin=(0, 2)),
+        pmui.Typography(reason, variant="caption", color="textSecondary", margin=(4, 0, 0, 0)),
         elevation=0,
-        variant="outlined",
+        square=True,
         sizing_mode="stretch_width",
-        margin=(12, 12),
-        sx={"padding": "12px"},
+        margin=0,
+        # Always in sight, however long the form above it becomes.
+        styles={"position": "sticky", "bottom": "0", "margin-top": "auto", "z-index": "2"},
+        sx={"padding": "12px 16px 14px", "borderTop": "1px solid", "borderColor": "divider"},
     )
 
 
 def _figures(
     estimate: dict[str, Any] | None, refusal: dict[str, str] | None, estimating: bool, region: dict[str, Any] | None
 ) -> str:
-    if region is None and refusal is None:
-        return "<p>Draw a box or a polygon on the map, and see here what it would take.</p>"
     if refusal is not None:
-        return f'<p class="refusal" role="alert">{escape(refusal["message"])}</p>'
+        # A sentence that has a field of its own stands there.
+        words = "" if refusal["field"] in FIELDS else refusal["message"]
+        return f'<p class="refusal" role="alert">{escape(words)}</p>' if words else ""
+    if region is None:
+        return '<p class="quiet">What a region would cost stands here before anything is spent.</p>'
     if estimating or estimate is None:
-        return '<p class="waiting">Asking the index …</p>'
-    return _table(estimate) + _seasons(estimate)
+        return '<p class="quiet">Asking the index …</p>'
+    return _headline(estimate) + _seasons(estimate["seasons"]) + _details(estimate) + _notes(estimate["notes"])
 
 
-def _table(estimate: dict[str, Any]) -> str:
+def _headline(estimate: dict[str, Any]) -> str:
+    figures = {
+        "scenes": f"{estimate['scenes']:,}",
+        "to read": size_text(estimate["bytes_to_read"]),
+        "result": size_text(estimate["result_bytes"]),
+    }
+    return "<dl>" + "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for name, value in figures.items()) + "</dl>"
+
+
+def _seasons(seasons: list[dict[str, Any]]) -> str:
+    """Return a bar for each season, as long as it has dates."""
+    dates = [season["dates"] for season in seasons]
+    if len(seasons) > _MOST_BARS:
+        partial = sum(bool(season["missing_months"]) for season in seasons)
+        rest = f", {partial} of them incomplete" if partial else ""
+        return f'<p class="caption">{len(seasons)} seasons with {min(dates)} to {max(dates)} dates each{rest}</p>'
+    rows = "".join(_season(season, max(1, *dates)) for season in seasons)
+    return f'<p class="caption">Dates in each season</p><ul>{rows}</ul>'
+
+
+def _season(season: dict[str, Any], most: int) -> str:
+    missing = ", ".join(season["missing_months"])
+    note = f'<small title="incomplete">without {escape(missing)}</small>' if missing else ""
+    bar = f'<i class="{"partial" if missing else ""}" style="width:{100 * season["dates"] / most:.0f}%"></i>'
+    return f"<li><span>{escape(season['label'])}</span><div>{bar}{note}</div><b>{season['dates']}</b></li>"
+
+
+def _details(estimate: dict[str, Any]) -> str:
     rows, columns = estimate["grid"]["shape"]
     pixel = estimate["grid"]["resolution"][1]
-    figures = {
-        "Scenes": f"{estimate['scenes']:,}",
-        "To read": size_text(estimate["bytes_to_read"]),
-        "Grid": f"{columns:,} by {rows:,} px of {pixel:g}",
-        "Result": size_text(estimate["result_bytes"]),
-        "Blocks": f"{estimate['blocks']:,}",
-        "Memory": f"{size_text(estimate['task_bytes'])} a thread",
-    }
-    cells = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in figures.items())
-    return f"<dl>{cells}</dl>"
-
-
-def _seasons(estimate: dict[str, Any]) -> str:
-    chips = "".join(
-        f'<li class="{"partial" if season["missing_months"] else ""}" title="{_season_title(season)}">'
-        f"{escape(season['label'])} <b>{season['dates']}</b></li>"
-        for season in estimate["seasons"]
+    unit = "m" if pixel > 0.5 else "°"
+    words = (
+        f"{columns:,} by {rows:,} pixels of {pixel:g} {unit}, {estimate['grid']['crs']}",
+        f"{estimate['blocks']:,} blocks, {size_text(estimate['task_bytes'])} of memory a thread",
     )
-    return f'<p class="caption">Dates a season</p><ul>{chips}</ul>'
+    return "".join(f'<p class="detail">{escape(line)}</p>' for line in words)
 
 
-def _season_title(season: dict[str, Any]) -> str:
-    missing = ", ".join(season["missing_months"])
-    return f"incomplete, without {missing}" if missing else "complete"
-
-
-def size_text(count: float) -> str:
-    """Return a number of bytes in the largest binary unit that keeps it at least 1."""
-    unit = 0
-    while count >= 1024 and unit < len(_UNITS) - 1:
-        count, unit = count / 1024, unit + 1
-    return f"{count:.0f} {_UNITS[unit]}" if unit == 0 else f"{count:.1f} {_UNITS[unit]}"
+def _notes(notes: list[str]) -> str:
+    return "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
 
 
 _STYLE = """
-:host { color: inherit; font-family: inherit; }
-p { margin: 4px 0; line-height: 1.4; font-size: 13px; opacity: .85; }
-p.refusal { color: #c0392b; opacity: 1; }
-p.caption { font-size: 11px; opacity: .65; margin-top: 8px; }
-dl { display: grid; grid-template-columns: auto 1fr; gap: 3px 14px; margin: 4px 0; font-size: 13px; }
-dt { opacity: .65; } dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
-ul { list-style: none; display: flex; flex-wrap: wrap; gap: 4px; margin: 2px 0 0; padding: 0; }
-li { font-size: 11px; padding: 2px 8px; border-radius: 10px; border: 1px solid rgba(128,128,128,.35); }
-li.partial { border-style: dashed; opacity: .8; }
+dl { display: grid; grid-template-columns: repeat(3, auto); justify-content: space-between; margin: 0 0 6px; }
+dd { margin: 0; font-size: 18px; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }
+dt { font-size: 11px; opacity: .72; }
+p.caption { font-size: 11px; opacity: .72; margin: 6px 0 2px; }
+p.detail { font-size: 11px; opacity: .72; margin: 1px 0; }
+ul { list-style: none; margin: 0 0 6px; padding: 0; font-size: 12px; }
+li { display: grid; grid-template-columns: 66px 1fr 28px; align-items: center; line-height: 19px; }
+li div { position: relative; }
+li i { display: block; height: 8px; border-radius: 4px; background: #53903d; }
+li i.partial { background: repeating-linear-gradient(45deg, #53903d 0 3px, #53903d66 3px 6px); }
+li small { font-size: 10px; opacity: .8; }
+li b { text-align: right; font-weight: 600; font-variant-numeric: tabular-nums; }
+p.note { font-size: 11px; margin: 6px 0 0; padding: 3px 8px; border-radius: 6px; background: #e9a23b26; }
 """

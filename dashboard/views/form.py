@@ -2,63 +2,69 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import panel as pn
 import panel_material_ui as pmui
 
-from dashboard.map import NdviMap
 from dashboard.state import VisitState
+from dashboard.units import bbox_text
+from dashboard.views.cluster import cluster_choice
 
 MAX_UPLOAD_BYTES = 2_000_000
 """Largest GeoJSON file, as `compute.region.MAX_GEOJSON_BYTES`."""
 
+FIELDS = ("bbox", "region", "time")
+"""What a refusal may name that the form has a place for."""
 
-def request_form(state: VisitState, map_: NdviMap) -> pmui.Column:
+_FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}
+
+
+def request_form(state: VisitState) -> pmui.Column:
     """Return the form; refusals stand at the field that they name."""
     return pmui.Column(
-        _heading("1", "Region"),
-        _region_tools(state, map_),
         _region_text(state),
-        _upload(state),
-        _heading("2", "Dates"),
+        _region_tools(state),
         _dates(state),
-        _heading("3", "Scenes"),
         _product(state),
         _mode(state),
-        _heading("4", "Cluster"),
-        _cluster(state),
+        cluster_choice(state),
         sizing_mode="stretch_width",
-        margin=(4, 12),
+        margin=(16, 16, 4, 16),
     )
-
-
-def _heading(number: str, text: str) -> pmui.Typography:
-    return pmui.Typography(f"{number}  {text}", variant="overline", margin=(10, 0, 0, 0))
-
-
-def _region_tools(state: VisitState, map_: NdviMap) -> pmui.Row:
-    box = pmui.Button(label="Box", icon="crop_square", variant="outlined", size="small", margin=2)
-    polygon = pmui.Button(label="Polygon", icon="polyline", variant="outlined", size="small", margin=2)
-    empty = pn.bind(lambda region: region is None, state.param.region)
-    clear = pmui.Button(label="Clear", icon="close", variant="text", size="small", margin=2, disabled=empty)
-    box.on_click(lambda _: setattr(map_, "tool", "box"))
-    polygon.on_click(lambda _: setattr(map_, "tool", "polygon"))
-    clear.on_click(lambda _: state.param.trigger("clear"))
-    return pmui.Row(box, polygon, clear, margin=0)
 
 
 def _region_text(state: VisitState) -> pmui.TextInput:
     refused = pn.bind(lambda refusal: _at(refusal, "bbox", "region"), state.param.refusal)
     return pmui.TextInput.from_param(
         state.param.region_text,
-        label="Or W,S,E,N in degrees, or GeoJSON",
-        placeholder="146.6,-42.1,148.4,-40.7",
-        size="small",
+        label="Region",
+        placeholder="W,S,E,N in degrees, or GeoJSON",
         error_state=pn.bind(bool, refused),
-        helper_text=refused,
-        description="",
-        sizing_mode="stretch_width",
-        margin=(6, 2),
+        helper_text=pn.bind(_region_help, refused, state.param.region),
+        margin=(4, 0, 0, 0),
+        **_FIELD,
     )
+
+
+def _region_help(refused: str, region: dict[str, Any] | None) -> str:
+    if refused:
+        return refused
+    return "Draw it on the map, type it, or upload it." if region is None else region_words(region)
+
+
+def region_words(region: dict[str, Any]) -> str:
+    """Return in words where a GeoJSON geometry lies."""
+    parts = region["coordinates"] if region["type"] == "MultiPolygon" else [region["coordinates"]]
+    x, y = zip(*((place[0], place[1]) for part in parts for ring in part for place in ring), strict=True)
+    return bbox_text((min(x), min(y), max(x), max(y)))
+
+
+def _region_tools(state: VisitState) -> pmui.Row:
+    empty = pn.bind(lambda region: region is None, state.param.region)
+    clear = pmui.Button(label="Clear", icon="close", variant="text", size="small", margin=0, disabled=empty)
+    clear.on_click(lambda _: state.param.trigger("clear"))
+    return pmui.Row(_upload(state), clear, margin=(2, 0, 10, 0), sizing_mode="stretch_width")
 
 
 def _upload(state: VisitState) -> pmui.FileInput:
@@ -68,7 +74,8 @@ def _upload(state: VisitState) -> pmui.FileInput:
         max_file_size=MAX_UPLOAD_BYTES,
         variant="text",
         size="small",
-        margin=(0, 2),
+        margin=0,
+        sx={"padding": "4px 8px", "fontSize": "0.8125rem"},
     )
 
     def take(content: bytes | None) -> None:
@@ -81,64 +88,36 @@ def _upload(state: VisitState) -> pmui.FileInput:
 
 def _dates(state: VisitState) -> pmui.Column:
     refused = pn.bind(lambda refusal: _at(refusal, "time"), state.param.refusal)
-    pickers = [
-        pmui.DatePicker.from_param(
-            parameter, label=label, size="small", description="", sizing_mode="stretch_width", margin=(4, 2)
+    first, last = (
+        pmui.DatePicker.from_param(parameter, label=label, margin=margin, **_FIELD)
+        for parameter, label, margin in (
+            (state.param.start, "First day", (0, 8, 0, 0)),
+            (state.param.end, "Last day", 0),
         )
-        for parameter, label in ((state.param.start, "First day"), (state.param.end, "Last day"))
-    ]
-    return pmui.Column(pmui.Row(*pickers, sizing_mode="stretch_width", margin=0), _complaint(refused), margin=0)
+    )
+    return pmui.Column(
+        pmui.Row(first, last, sizing_mode="stretch_width", margin=0),
+        pmui.Typography(refused, color="error", variant="caption", margin=0, visible=pn.bind(bool, refused)),
+        sizing_mode="stretch_width",
+        margin=(0, 0, 14, 0),
+    )
 
 
 def _product(state: VisitState) -> pmui.Select:
     return pmui.Select.from_param(
-        state.param.product,
-        options=state.param.products,
-        label="Product",
-        size="small",
-        description="",
-        sizing_mode="stretch_width",
-        margin=(4, 2),
+        state.param.product, options=state.param.products, label="Product", margin=(0, 0, 12, 0), **_FIELD
     )
 
 
 def _mode(state: VisitState) -> pmui.RadioButtonGroup:
     return pmui.RadioButtonGroup.from_param(
         state.param.by,
-        options={"Merge the years": "season", "Keep years apart": "season-year"},
-        label="Seasons",
-        size="small",
-        description="",
-        sizing_mode="stretch_width",
-        margin=(4, 2),
+        options={"Seasons over all years": "season", "Every year apart": "season-year"},
+        label="",
+        margin=(0, 0, 14, 0),
+        sx={"textTransform": "none", "& .MuiToggleButton-root": {"textTransform": "none", "flex": 1}},
+        **_FIELD,
     )
-
-
-def _cluster(state: VisitState) -> pmui.Column:
-    where = pmui.Select.from_param(
-        state.param.cluster,
-        options=state.param.clusters,
-        label="Compute on",
-        size="small",
-        description="",
-        sizing_mode="stretch_width",
-        margin=(4, 2),
-    )
-    remote = pn.bind(lambda cluster: cluster != "own", state.param.cluster)
-    workers = pmui.IntInput.from_param(
-        state.param.workers,
-        label="Workers",
-        size="small",
-        description="",
-        visible=remote,
-        sizing_mode="stretch_width",
-        margin=(4, 2),
-    )
-    return pmui.Column(where, workers, sizing_mode="stretch_width", margin=0)
-
-
-def _complaint(text: object) -> pmui.Typography:
-    return pmui.Typography(text, color="error", variant="caption", margin=(0, 2))
 
 
 def _at(refusal: dict[str, str] | None, *fields: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import holoviews as hv
@@ -11,74 +12,95 @@ import panel as pn
 import panel_material_ui as pmui
 
 from dashboard.state import VisitState
+from dashboard.units import place_text
+from dashboard.views.theme import HTML_STYLE
 
-_CHART_PX = 220
+_CHART_PX = 200
+_WORDS = {"never clear": "never clear", "pending": "not yet", "outside": "outside"}
 
 
 def inspect_panel(state: VisitState) -> pmui.Column:
     """Return the panel for the pixel that was clicked."""
     return pmui.Column(
         pmui.Typography("Pixel", variant="overline", margin=0),
-        pn.bind(_content, state.param.pixel, state.param.dark),
+        pn.bind(_content, state.param.pixel, state.param.result, state.param.dark),
         sizing_mode="stretch_width",
-        margin=(8, 12),
+        margin=(12, 16, 0, 16),
     )
 
 
-def _content(pixel: dict[str, Any] | None, dark: bool) -> pmui.Column | pmui.Typography:
+def _content(pixel: dict[str, Any] | None, result: dict[str, Any] | None, dark: bool) -> pmui.Column | pmui.Typography:
     if pixel is None:
-        return pmui.Typography("Click the map to see one pixel through the seasons.", variant="body2")
-    table = pixel_table(pixel)
+        words = "Click the map to see one pixel through the seasons." if result else "Compute a region, then click it."
+        return pmui.Typography(words, variant="body2", color="textSecondary", margin=0)
     lon, lat = pixel["place"]
-    shown = table.astype(object).where(table.notna(), "").assign(NDVI=[_ndvi_text(value) for value in table["NDVI"]])
     return pmui.Column(
         pmui.Typography(place_text(lon, lat), variant="body2", margin=0),
-        pn.pane.HoloViews(chart(table, dark), sizing_mode="stretch_width", height=_CHART_PX, margin=(4, 0)),
-        pn.pane.DataFrame(shown.set_index("season"), sizing_mode="stretch_width", margin=0),
+        pn.pane.HoloViews(
+            chart(pixel_table(pixel), dark), sizing_mode="stretch_width", height=_CHART_PX, margin=(8, 0)
+        ),
+        pn.pane.HTML(table_html(pixel), sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, _STYLE]),
         sizing_mode="stretch_width",
         margin=0,
     )
 
 
-def _ndvi_text(value: Any) -> str:
-    return "" if pd.isna(value) else f"{value:.3f}"
+def table_html(pixel: dict[str, Any]) -> str:
+    """Return season, mean NDVI and clear count of a pixel as a table."""
+    rows = "".join(_row(season) for season in pixel["seasons"])
+    return f"<table><tr><th>Season</th><th>Mean NDVI</th><th>Clear</th></tr>{rows}</table>"
 
 
-def place_text(lon: float, lat: float) -> str:
-    """Return a place in degrees as people write it."""
-    return f"{abs(lat):.5f}° {'N' if lat >= 0 else 'S'}, {abs(lon):.5f}° {'E' if lon >= 0 else 'W'}"
+def _row(season: dict[str, Any]) -> str:
+    mean, count = season["ndvi_mean"], season["clear_count"]
+    value = _WORDS.get(season["state"], season["state"]) if mean is None else f"{mean:.3f}"
+    return (
+        f"<tr><td>{escape(season['label'])}</td><td>{escape(value)}</td><td>{'' if count is None else count}</td></tr>"
+    )
 
 
 def pixel_table(pixel: dict[str, Any]) -> pd.DataFrame:
     """Return season, mean NDVI and clear count of a pixel, one row a season."""
     rows = [
-        {"season": each["label"], "NDVI": each["ndvi_mean"], "clear": each["clear_count"], "state": each["state"]}
-        for each in pixel["seasons"]
+        {"season": each["label"], "NDVI": each["ndvi_mean"], "clear": each["clear_count"]} for each in pixel["seasons"]
     ]
-    return pd.DataFrame(rows).astype({"NDVI": "Float64", "clear": "Int64"})
+    return pd.DataFrame(rows).astype({"NDVI": float, "clear": float})
 
 
 def chart(table: pd.DataFrame, dark: bool) -> hv.Overlay:
     """Return the chart of a pixel: mean NDVI by season, the clear count in the hover."""
-    ink = "#dfe7e2" if dark else "#1d2a24"
-    table = table.astype({"NDVI": float, "clear": float})
-    frame = {"x": "season", "y": "NDVI", "color": "#3f8f4f", "responsive": True, "height": _CHART_PX}
+    frame = {"x": "season", "y": "NDVI", "color": "#53903d", "responsive": True, "height": _CHART_PX}
     line = table.hvplot.line(**frame, line_width=2, hover=False)
-    dots = table.hvplot.scatter(**frame, size=60, hover_cols=["clear"])
+    dots = table.hvplot.scatter(**frame, size=64, hover_cols=["clear"])
+    low, high = table["NDVI"].min(), table["NDVI"].max()
     return (line * dots).opts(
         toolbar=None,
         xlabel="",
         ylabel="mean NDVI",
-        backend_opts={
-            # A handful of points need no GPU, and software GL complains of itself in the console.
-            "plot.output_backend": "canvas",
-            "plot.background_fill_alpha": 0,
-            "plot.border_fill_alpha": 0,
-            "plot.outline_line_alpha": 0,
-            "plot.xaxis.major_label_text_color": ink,
-            "plot.yaxis.major_label_text_color": ink,
-            "plot.yaxis.axis_label_text_color": ink,
-            "plot.xgrid.grid_line_alpha": 0.15,
-            "plot.ygrid.grid_line_alpha": 0.15,
-        },
+        # The range of vegetation, so that two pixels compare at a glance; wider only where a value asks for it.
+        ylim=(min(-0.1, low - 0.05), max(1.0, high + 0.05)) if pd.notna(low) else (-0.1, 1.0),
+        backend_opts=_look("#dfe7e2" if dark else "#1d2a24"),
     )
+
+
+def _look(ink: str) -> dict[str, Any]:
+    axes = {f"plot.{axis}axis.major_label_text_color": ink for axis in "xy"}
+    grids = {f"plot.{axis}grid.grid_line_alpha": 0.15 for axis in "xy"}
+    return {
+        # A handful of points need no GPU, and software GL complains of itself in the console.
+        "plot.output_backend": "canvas",
+        "plot.background_fill_alpha": 0,
+        "plot.border_fill_alpha": 0,
+        "plot.outline_line_color": None,
+        "plot.yaxis.axis_label_text_color": ink,
+        **axes,
+        **grids,
+    }
+
+
+_STYLE = """
+table { width: 100%; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
+th { font-size: 11px; font-weight: 500; opacity: .72; }
+th, td { text-align: right; padding: 4px 2px; border-bottom: 1px solid rgba(128, 128, 128, .22); }
+th:first-child, td:first-child { text-align: left; }
+"""

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import panel as pn
+from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
 from dashboard.map import NdviMap
 from dashboard.state import VisitState
+from dashboard.views.cluster import cluster_chip
+from dashboard.views.dock import dock
 from dashboard.views.estimate import estimate_card
 from dashboard.views.form import request_form
 from dashboard.views.inspect import inspect_panel
 from dashboard.views.jobs import jobs_list
 from dashboard.views.legend import legend_card
-from dashboard.views.progress import cluster_chip, progress_strip
+from dashboard.views.theme import NARROW, PAGE, THEME
 
-_BAR = {"MuiAppBar": {"styleOverrides": {"root": {"backgroundColor": "#1d4a2a", "color": "#ffffff"}}}}
-_THEME = {
-    "light": {
-        "palette": {"primary": {"main": "#256a33"}, "background": {"default": "#f6f5f0", "paper": "#ffffff"}},
-        "components": _BAR,
-    },
-    "dark": {
-        "palette": {"primary": {"main": "#7cc08a"}, "background": {"default": "#12181a", "paper": "#1a2225"}},
-        "components": _BAR,
-    },
-}
+_LOGO = Path(__file__).parent.parent / "icon.svg"
 
 
 def build_page(state: VisitState, map_: NdviMap) -> Page:
@@ -39,36 +34,63 @@ def build_page(state: VisitState, map_: NdviMap) -> Page:
     """
     page = Page(
         title="Greenup",
-        header=[pn.layout.HSpacer(), cluster_chip(state)],
-        sidebar=[request_form(state, map_), estimate_card(state)],
-        sidebar_width=360,
+        logo=str(_LOGO),
+        favicon=str(_LOGO),
+        header=[pn.layout.HSpacer(), _wide_only(state, cluster_chip(state))],
+        sidebar=[request_form(state), estimate_card(state)],
+        sidebar_width=340,
+        sidebar_resizable=False,
         main=[_stage(state, map_)],
         contextbar=[inspect_panel(state), jobs_list(state)],
         contextbar_open=False,
-        contextbar_width=340,
-        contextbar_variant="persistent",
-        theme_config=_THEME,
+        contextbar_width=320,
+        contextbar_variant="auto",
+        site_url="./",
+        theme_config=THEME,
+        sx=PAGE,
+        busy_indicator=None,
         meta_description="Seasonal NDVI larger than your machine",
     )
+    # Left alone it follows Panel's own count of what is busy, which lives as long as the server, and so would the page.
+    with edit_readonly(page):
+        page.busy = state.param.estimating
     page.param.watch(lambda event: state.show(dark=bool(event.new)), "dark_theme")
     state.show(dark=bool(page.dark_theme))
+    state.param.watch(lambda event: page.param.update(dark_theme=event.new), "prefers_dark")
     state.param.watch(lambda event: page.param.update(contextbar_open=event.new is not None), "pixel")
+    # On a telephone the form hides the map.
+    state.param.watch(lambda event: page.param.update(sidebar_open=not event.new), "narrow")
+    state.param.watch(lambda _: page.param.update(sidebar_open=page.sidebar_open and not state.narrow), "compute")
     return page
 
 
 def _stage(state: VisitState, map_: NdviMap) -> pn.Column:
     """Return the map with what floats above it."""
-    strip = pn.Column(progress_strip(state), css_classes=["over-bottom"], sizing_mode="stretch_width", margin=0)
-    legend = pn.Column(legend_card(state), css_classes=["over-right"], width=300, margin=0)
+    foot = pn.Column(dock(state), css_classes=["over-foot"], sizing_mode="stretch_width", margin=0)
+    legend = pn.Column(legend_card(state), css_classes=["over-right"], margin=0)
     return pn.Column(
-        map_, strip, legend, css_classes=["stage"], sizing_mode="stretch_both", margin=0, stylesheets=[_OVER]
+        map_, foot, legend, css_classes=["stage"], sizing_mode="stretch_both", margin=0, stylesheets=[_OVER]
     )
 
 
-_OVER = """
-:host(.stage) { position: relative; height: calc(100vh - 64px); }
-.over-bottom { position: absolute; left: 16px; right: 16px; bottom: 28px; z-index: 3; }
-.over-bottom { max-width: 560px; margin: 0 auto; }
-.over-right { position: absolute; right: 16px; top: 16px; z-index: 3; }
-@media (max-width: 700px) { .over-right { right: 8px; left: 8px; top: auto; bottom: 96px; width: auto; } }
+def _wide_only(state: VisitState, view: pn.viewable.Viewable) -> pn.Row:
+    """Return a view that gives way on a telephone."""
+    return pn.Row(view, visible=pn.bind(_not, state.param.narrow), margin=0)
+
+
+def _not(value: bool) -> bool:
+    return not value
+
+
+_OVER = f"""
+:host(.stage) {{ position: relative; height: calc(100vh - 64px); height: calc(100dvh - 64px); }}
+.over-foot {{ position: absolute; left: 16px; right: 16px; bottom: 28px; z-index: 3; pointer-events: none; }}
+.over-foot {{ max-width: 520px; margin: 0 auto; }}
+.over-foot > * {{ pointer-events: auto; }}
+.over-right {{ position: absolute; right: 16px; top: 16px; width: 284px; z-index: 3; }}
+@media {NARROW} {{
+  :host(.stage) {{ height: calc(100vh - 56px); height: calc(100dvh - 56px); }}
+  .over-right {{ right: 8px; left: 64px; top: 8px; width: auto; }}
+  .over-foot {{ left: 8px; right: 8px; bottom: 40px; }}
+}}
 """

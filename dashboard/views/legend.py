@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 
 from compute.tiles.colours import PALETTES, Style, hex_colours
+from dashboard.map.component import HATCH, NEVER_CLEAR
 from dashboard.state import LAYERS, VisitState
+from dashboard.views.theme import FLOATING, HTML_STYLE
 
 _MOST_BUTTONS = 5
+_FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}
+_UNITS = {"ndvi_mean": "mean NDVI", "clear_count": "clear observations"}
 
 
 def legend_card(state: VisitState) -> pmui.Paper:
-    """Return the card with season, layer, palette, stretch and legend; shown once there is a result."""
+    """Return the card with season and legend, and behind a button the style; shown once there is a result."""
+    shown = (state.param[name] for name in ("layer", "palette", "span", "incomplete", "synthetic"))
+    bar = pn.bind(legend_html, *shown)
+    tune = pmui.ToggleIcon(icon="tune", value=False, size="small", margin=(0, 0, 0, 6), description="Layer and colours")
     return pmui.Paper(
-        pn.bind(_season_choice, state.param.seasons, state.param.incomplete, state=state),
         pmui.Row(
-            pmui.Select.from_param(
-                state.param.layer,
-                options=LAYERS,
-                label="Layer",
-                size="small",
-                description="",
-                width=130,
-                margin=(6, 8, 4, 0),
-            ),
-            pmui.Select.from_param(
-                state.param.palette,
-                options=list(PALETTES),
-                label="Colours",
-                size="small",
-                description="",
-                width=124,
-                margin=(6, 0, 4, 0),
-            ),
+            pn.bind(_season_choice, state.param.seasons, state.param.incomplete, state=state),
+            tune,
+            sizing_mode="stretch_width",
+            margin=0,
+            sx={"alignItems": "center", "flexWrap": "nowrap"},
+        ),
+        pn.pane.HTML(bar, sizing_mode="stretch_width", margin=(8, 0, 0, 0), stylesheets=[HTML_STYLE, _STYLE]),
+        _style_controls(state, tune),
+        elevation=4,
+        visible=pn.bind(bool, state.param.result),
+        margin=0,
+        sx=FLOATING,
+    )
+
+
+def _style_controls(state: VisitState, tune: pmui.ToggleIcon) -> pmui.Column:
+    return pmui.Column(
+        pmui.Row(
+            pmui.Select.from_param(state.param.layer, options=LAYERS, label="Layer", margin=(0, 8, 0, 0), **_FIELD),
+            pmui.Select.from_param(state.param.palette, options=list(PALETTES), label="Colours", margin=0, **_FIELD),
             margin=0,
             sizing_mode="stretch_width",
         ),
@@ -43,23 +53,13 @@ def legend_card(state: VisitState) -> pmui.Paper:
             state.param.span,
             label="NDVI at the ends",
             step=0.05,
-            size="small",
-            description="",
             visible=pn.bind(_has_span, state.param.layer),
-            sizing_mode="stretch_width",
-            margin=(0, 6),
+            margin=(10, 10, 0, 10),
+            **_FIELD,
         ),
-        pn.pane.HTML(
-            pn.bind(legend_html, state.param.layer, state.param.palette, state.param.span),
-            sizing_mode="stretch_width",
-            margin=0,
-            stylesheets=[_STYLE],
-        ),
-        elevation=3,
-        visible=pn.bind(bool, state.param.seasons),
-        margin=0,
-        sx={"padding": "10px 14px", "borderRadius": "10px"},
-        css_classes=["legend-card"],
+        visible=tune.param.value,
+        sizing_mode="stretch_width",
+        margin=(12, 0, 0, 0),
     )
 
 
@@ -73,11 +73,10 @@ def _season_choice(
     return kind.from_param(
         state.param.season,
         options=options,
-        label="Season",
-        size="small",
-        description="",
-        sizing_mode="stretch_width",
-        margin=(2, 0),
+        label="",
+        margin=0,
+        sx={"& .MuiToggleButton-root": {"flex": 1, "paddingTop": "4px", "paddingBottom": "4px"}},
+        **_FIELD,
     )
 
 
@@ -90,26 +89,59 @@ def style_of(layer: str, palette: str, span: tuple[float, float]) -> Style:
     return Style(layer=layer, palette=palette, span=span) if layer == "ndvi_mean" else Style.for_layer(layer)
 
 
-def legend_html(layer: str, palette: str, span: tuple[float, float]) -> str:
-    """Return the colour bar with its units, and what the three other looks mean."""
+def legend_html(
+    layer: str,
+    palette: str,
+    span: tuple[float, float],
+    incomplete: Mapping[str, Sequence[str]] | None = None,
+    synthetic: bool = False,
+) -> str:
+    """Return the colour bar with its units, and what the other looks mean.
+
+    Parameters
+    ----------
+    layer, palette : str
+        What is shown, and how.
+    span : tuple of float
+        Values at the two ends of the bar, for NDVI.
+    incomplete : mapping of str to sequence of str, optional
+        Missing months by the season that lacks them.
+    synthetic : bool
+        Whether nobody observed what is shown.
+    """
     style = style_of(layer, palette, span)
-    stops = ", ".join(hex_colours(style)[::16])
     low, high = style.span
-    unit = "NDVI, unitless" if layer == "ndvi_mean" else "clear observations"
+    missing = "".join(
+        f"<p>* {escape(season)} is incomplete: without {escape(', '.join(months))}</p>"
+        for season, months in (incomplete or {}).items()
+    )
+    label = '<p class="synthetic">Synthetic demo data</p>' if synthetic else ""
     return (
-        f'<div class="bar" style="background:linear-gradient(90deg, {stops})"></div>'
-        f'<div class="ends"><span>{low:g}</span><span>{unit}</span><span>{high:g}</span></div>'
-        '<div class="keys"><span><i class="never"></i>never clear</span>'
-        '<span><i class="pending"></i>not computed yet</span></div>'
+        f'<div class="bar" style="background:linear-gradient(90deg, {", ".join(hex_colours(style)[::16])})"></div>'
+        f'<div class="ends"><span>{low:g}</span><span>{_UNITS[layer]}</span><span>{high:g}</span></div>'
+        f'<div class="keys"><span><i style="background:{_rgba(NEVER_CLEAR)}"></i>never clear</span>'
+        f'<span><i style="background:{_hatch()}"></i>not computed yet</span></div>'
+        f'<div class="missing">{missing}</div>{label}'
     )
 
 
+def _rgba(colour: Sequence[int]) -> str:
+    red, green, blue, opacity = colour
+    return f"rgba({red}, {green}, {blue}, {opacity / 255:.2f})"
+
+
+def _hatch() -> str:
+    return f"repeating-linear-gradient(135deg, transparent 0 4px, {_rgba(HATCH)} 4px 6px)"
+
+
 _STYLE = """
-:host { color: inherit; font-family: inherit; font-size: 11px; }
-.bar { height: 12px; border-radius: 3px; margin-top: 4px; }
-.ends { display: flex; justify-content: space-between; opacity: .75; margin-top: 2px; }
-.keys { display: flex; gap: 14px; margin-top: 4px; opacity: .75; }
-.keys i { display: inline-block; width: 14px; height: 10px; margin-right: 5px; border-radius: 2px; }
-.never { background: #c9ced0; }
-.pending { background: repeating-linear-gradient(45deg, #8a949933, #8a949933 2px, #8a949988 2px, #8a949988 4px); }
+:host { font-size: 11px; }
+.bar { height: 10px; border-radius: 5px; }
+.ends { display: flex; justify-content: space-between; opacity: .85; margin-top: 3px; }
+.keys { display: flex; gap: 16px; margin-top: 5px; opacity: .85; }
+.keys i { display: inline-block; width: 18px; height: 10px; margin-right: 5px; border-radius: 2px; }
+.keys i { box-shadow: inset 0 0 0 1px rgba(128, 128, 128, .4); vertical-align: -1px; }
+p.synthetic { font-size: 11px; margin: 8px 0 0; padding: 2px 8px; border-radius: 6px; background: #e9a23b33; }
+.missing { max-height: 64px; overflow-y: auto; }
+.missing p { font-size: 11px; margin: 4px 0 0; opacity: .85; }
 """

@@ -15,6 +15,7 @@ import { Region } from "./region.js";
 import { ValueLayer, mercator } from "./tiles.js";
 import themes from "./themes.json";
 import { lookupTable } from "./values.js";
+import { visitorName, watchConnection, whenReady } from "./visit.js";
 
 const THEMES = JSON.parse(themes);
 const VIEW_SETTLES_MS = 200;
@@ -31,6 +32,8 @@ export function render({ model, view }) {
   shown.get(view)?.dispose();
   const map = new NdviMap(model);
   shown.set(view, map);
+  whenReady(view.model.document, () => map.introduce());
+  watchConnection(view.model.document, () => map.overlay.setLost());
   model.on("remove", () => map.dispose());
   return map.overlay.root;
 }
@@ -49,6 +52,7 @@ class NdviMap {
       finish: () => this.region.finishSketch(),
       cancel: () => this.setTool("pan"),
       retry: () => this.values?.retry(),
+      reload: () => location.reload(),
     });
     this.map = this.createMap();
     this.basemap = new Basemap(this.map);
@@ -61,6 +65,13 @@ class NdviMap {
     this.map.addLayer(new VectorLayer({ source, style: PIN, zIndex: 40 }));
     this.follow();
     this.listen();
+  }
+
+  /** Tell what browser this is. */
+  introduce() {
+    this.publish("visitor", visitorName());
+    this.publish("narrow", matchMedia("(max-width: 600px)").matches);
+    this.publish("prefers_dark", matchMedia("(prefers-color-scheme: dark)").matches);
   }
 
   createMap() {

@@ -39,6 +39,10 @@ export class Overlay {
     this.part.troubleText.textContent = `${count} ${count === 1 ? "tile" : "tiles"} could not be loaded.`;
   }
 
+  setLost() {
+    this.part.lost.hidden = false;
+  }
+
   setReadout(text) {
     this.part.readout.hidden = !text;
     this.part.readout.textContent = text;

@@ -16,6 +16,7 @@ from compute.jobs import ANONYMOUS, JobRecord, Principal
 from compute.stack import LAYERS
 from compute.tiles import ResultTiles, Tile, TileAddress, parse_tile, result_info
 from compute.tiles.colours import Style, png
+from dashboard.server.page import PRIVATE, IconHandler
 from dashboard.services import Services
 
 STATUS: tuple[tuple[type[GreenupError], int], ...] = (
@@ -42,9 +43,8 @@ class _Handler(RequestHandler):
         self.services = services
 
     def set_default_headers(self) -> None:
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Referrer-Policy", "same-origin")
-        self.set_header("Cache-Control", "no-store")
+        for name, value in PRIVATE.items():
+            self.set_header(name, value)
 
     def principal(self) -> Principal:
         """Return who asks: the login's user, or the one anonymous principal where there is no login."""
@@ -207,7 +207,7 @@ class ReadyHandler(_Handler):
         self.write_json({"ready": ready}, 200 if ready else 503)
 
 
-def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Services]]]:
+def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
     """Return the routes, relative to whatever prefix the page has.
 
     Parameters
@@ -222,6 +222,7 @@ def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str
         (r"/api/results/?", ResultsHandler, shared),
         (rf"/api/results/{token}", ResultHandler, shared),
         (rf"/api/results/{token}/(?:value|series)", ValueHandler, shared),
+        (r"/favicon\.ico", IconHandler, {}),
         (r"/healthz", HealthHandler, shared),
         (r"/readyz", ReadyHandler, shared),
     ]

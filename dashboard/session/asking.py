@@ -1,0 +1,112 @@
+"""From what a visitor asks to what it would cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+from compute.errors import InputError
+from compute.jobs import Principal
+from compute.plan import NdviPlan
+from compute.region import Region, region_from_bbox
+from compute.request import NdviRequest, parse_region
+from dashboard.services import Services
+from dashboard.session.tasks import Tasks
+from dashboard.state import VisitState
+
+ESTIMATE_DELAY_S = 0.35
+"""Wait for a drawing or a date to settle before the index is asked."""
+
+
+class Asking:
+    """Keeps the estimate in step with the request.
+
+    Attributes
+    ----------
+    plan : NdviPlan or None
+        What Compute would start; None while there is no valid request.
+    """
+
+    def __init__(self, state: VisitState, services: Services, tasks: Tasks, principal: Principal) -> None:
+        self.plan: NdviPlan | None = None
+        self._state = state
+        self._services = services
+        self._principal = principal
+        self._tasks = tasks
+        self._estimate: asyncio.Task[None] | None = None
+        self._typed: dict[str, Any] | None = None
+        state.param.watch(self._region_changed, "region")
+        state.param.watch(self._request_changed, ["region", "start", "end", "product", "by"])
+        state.param.watch(self._text_changed, "region_text")
+        state.param.watch(lambda _: tasks.start(self._introduce), "product")
+        state.param.watch(lambda _: state.show(region=None, region_text="", refusal=None), "clear")
+
+    async def begin(self) -> None:
+        """Fill in the products to choose from."""
+        products = await self._services.products()
+        self._state.show(product=products[0] if products else None, products=products)
+
+    async def _introduce(self) -> None:
+        """Show where and when the product has scenes, unless a region is drawn or a result is looked at already."""
+        state, product = self._state, self._state.product
+        if product is None or state.region is not None or state.seasons:
+            return
+        extent = await self._services.extent(product)
+        if extent is not None and product == state.product:
+            first, last = extent.time
+            state.show(start=first, end=min(last, first + timedelta(days=364)), home=extent.bbox)
+
+    def _text_changed(self, *_: Any) -> None:
+        text = self._state.region_text.strip()
+        if not text:
+            return
+        try:
+            region = parse_region(text)
+        except InputError as error:
+            self._state.show(refusal={"field": "region", "message": str(error)}, estimate=None)
+            return
+        self._typed = region.geojson
+        self._state.show(region=self._typed)
+
+    def _region_changed(self, *_: Any) -> None:
+        """Keep no typed text beside a region that was drawn since."""
+        if self._state.region != self._typed:
+            self._state.show(region_text="")
+
+    def _request_changed(self, *_: Any) -> None:
+        if self._estimate is not None:
+            self._estimate.cancel()
+        self.plan = None
+        self._state.show(estimate_token="")
+        if self._state.region is None or not self._state.product:
+            self._state.show(estimate=None, estimating=False, refusal=None)
+            return
+        self._state.show(estimating=True, refusal=None)
+        self._estimate = self._tasks.start(self._make_estimate)
+
+    async def _make_estimate(self) -> None:
+        await asyncio.sleep(ESTIMATE_DELAY_S)
+        try:
+            self.plan = await self._services.plan(self._request())
+            token = self._services.jobs.token(self.plan, self._principal)
+            self._state.show(estimate=self.plan.summary(), estimate_token=token, estimating=False)
+        except InputError as error:
+            refusal = {"field": error.field, "message": str(error)}
+            self._state.show(refusal=refusal, estimate=None, estimating=False)
+
+    def _request(self) -> NdviRequest:
+        state = self._state
+        assert state.product is not None, "a plan is made once there is a product"
+        assert state.region is not None, "and a region"
+        return NdviRequest(
+            products=(state.product,), region=_region(state.region), start=state.start, end=state.end, by=state.by
+        )
+
+
+def _region(geometry: dict[str, Any]) -> Region:
+    """Return the region of a drawing; a rectangle along the axes is a box, which masks nothing."""
+    region = parse_region(json.dumps(geometry))
+    envelope = region_from_bbox(*region.bbox)
+    return envelope if region.geometry.equals(envelope.geometry) else region

@@ -1,0 +1,103 @@
+"""What people read of a cluster, and what they may do to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from compute.cluster import Connection, PooledCluster
+from compute.jobs import JobRecord
+from dashboard.units import duration_text
+
+
+def held_name(pooled: PooledCluster) -> str:
+    """Return the name of a Gateway cluster, as short as the Gateway's secret demands."""
+    return f"Gateway cluster {pooled.short_name}" if pooled.short_name else "Gateway cluster, starting"
+
+
+def acts(pooled: PooledCluster | None, *, running: bool) -> list[str]:
+    """Return what can be done to a cluster.
+
+    Parameters
+    ----------
+    pooled : PooledCluster or None
+        The cluster, where it is held here.
+    running : bool
+        Whether it runs at the Gateway, held here or not.
+
+    Returns
+    -------
+    list of str
+        Of ``"start"``, ``"connect"``, ``"scale"``, ``"leave"`` and ``"stop"``.
+    """
+    if pooled is None:
+        return ["connect", "stop"] if running else ["start"]
+    ready = ["scale"] if pooled.connection is not None else []
+    return [*ready, "leave", "stop"] if pooled.spec.name else [*ready, "stop"]
+
+
+def doing(pooled: PooledCluster | None, *, working: bool) -> str:
+    """Return what a cluster does: ``none``, ``starting``, ``idle``, ``working`` or ``failed``."""
+    if pooled is None:
+        return "none"
+    if pooled.error:
+        return "failed"
+    if pooled.connection is None or pooled.stopping.is_set():
+        return "starting"
+    return "working" if working else "idle"
+
+
+def stage_text(pooled: PooledCluster | None, name: str) -> str:
+    """Return in a few words which cluster is there, or how far it is.
+
+    Parameters
+    ----------
+    pooled : PooledCluster or None
+        The cluster, if there is one.
+    name : str
+        What it is called; empty where it has no name yet.
+    """
+    if pooled is None:
+        return f"{name} · not connected" if name else "No cluster yet"
+    if pooled.error:
+        return "No cluster: it failed"
+    if pooled.stopping.is_set():
+        return f"{name} is stopping"
+    if pooled.connection is None:
+        step = pooled.stage.detail.rstrip(".") if pooled.stage else "A cluster is asked for"
+        return f"{step} · {duration_text(time.monotonic() - pooled.began)}"
+    return f"{name} · {size_text(pooled.connection, pooled.spec.workers or 0)}"
+
+
+def size_text(connection: Connection, asked: int) -> str:
+    """Return workers, threads and memory; `asked` is the number of workers that it is to have."""
+    there, threads, memory = connection.workers, connection.threads, connection.memory_bytes
+    parts = [
+        f"{there} of {asked} workers" if asked > there else _counted(there, "worker"),
+        _counted(threads, "thread"),
+        f"{memory / 2**30:.3g} GiB" if memory else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def losses(records: Sequence[JobRecord], *, elsewhere: bool) -> str:
+    """Return what is lost when a cluster stops, as a sentence or two; empty where nothing is.
+
+    Parameters
+    ----------
+    records : sequence of JobRecord
+        The jobs that it holds, waits for or works on.
+    elsewhere : bool
+        Whether it was started elsewhere, so that others may use it.
+    """
+    done = sum(record.state == "done" for record in records)
+    going = len(records) - done
+    parts = [_counted(done, "result")] if done else []
+    parts += [_counted(going, "computation") + " under way"] if going else []
+    lost = [f"Stopping it loses {' and '.join(parts)}."] if parts else []
+    others = ["It was started elsewhere: whoever else uses it loses it."] if elsewhere else []
+    return " ".join(lost + others)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

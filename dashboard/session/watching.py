@@ -1,0 +1,147 @@
+"""The job that a visitor looks at, and one pixel of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from compute.cluster import ClusterSpec
+from compute.errors import InputError
+from compute.jobs import JobRecord, Principal
+from compute.plan import NdviPlan
+from compute.tiles import block_bbox, result_info
+from dashboard.services import Services
+from dashboard.session.tasks import Tasks
+from dashboard.state import VisitState
+
+Refresh = Callable[[list[tuple[float, float, float, float]]], None]
+"""Told the boxes (west, south, east, north in degrees) whose pixels have changed."""
+
+
+class Watching:
+    """Keeps what is shown of a job in step with the registry."""
+
+    def __init__(
+        self, state: VisitState, services: Services, tasks: Tasks, principal: Principal, refresh: Refresh
+    ) -> None:
+        self._state = state
+        self._services = services
+        self._principal = principal
+        self._refresh = refresh
+        self._seen_blocks = 0
+        state.param.watch(lambda _: tasks.start(self._cancel), "cancel")
+        state.param.watch(lambda _: tasks.start(self._inspect), "place")
+        state.param.watch(lambda _: self._token_changed(), "token")
+        state.param.watch(lambda _: state.show(token=""), "leave")
+        state.param.watch(lambda _: tasks.start(self._delete), "delete")
+
+    def submit(self, plan: NdviPlan, cluster: ClusterSpec) -> None:
+        """Start a computation, or join one, and look at it."""
+        record = self._services.jobs.submit(plan, cluster, self._principal, self._state.visitor)
+        self._state.show(token=record.token)
+
+    def poll(self) -> None:
+        """Show how the visitor's jobs do, and what is new of the one that is looked at."""
+        self._state.show(jobs=[_summary(record) for record in self._services.jobs.list(self._principal)])
+        if self._state.token:
+            with suppress(InputError):
+                self._show(self._services.jobs.get(self._state.token, self._principal))
+
+    async def _cancel(self) -> None:
+        with suppress(InputError):
+            await self._services.jobs.cancel(self._state.token, self._principal)
+        self.poll()
+
+    async def _delete(self) -> None:
+        state, token = self._state, self._state.doomed
+        state.show(doomed="")
+        with suppress(InputError):
+            await self._services.jobs.delete(token, self._principal)
+        if state.token == token:
+            state.show(token="")
+        self.poll()
+
+    def _token_changed(self) -> None:
+        state = self._state
+        self._seen_blocks = 0
+        state.show(place=None, pixel=None, result=None, seasons=[], job_state="", job_message="")
+        if not state.token:
+            return
+        try:
+            record = self._services.jobs.get(state.token, self._principal)
+        except InputError as error:
+            state.show(job_state="failed", job_message=str(error))
+            return
+        if state.token != state.estimate_token:
+            self._take_over(record)
+        self._show(record)
+
+    def _take_over(self, record: JobRecord) -> None:
+        """Let the form show what was asked for."""
+        request = record.plan.request
+        self._state.show(
+            region=request.region.geojson,
+            region_text="",
+            start=request.start,
+            end=request.end,
+            product=request.products[0],
+            by=request.by,
+        )
+
+    def _show(self, record: JobRecord) -> None:
+        state, labels = self._state, list(record.plan.labels)
+        state.show(
+            result=None if record.tiles is None else result_info(record.plan),
+            seasons=labels,
+            incomplete={season.label: list(season.missing) for season in record.plan.seasons if season.missing},
+            season=state.season if state.season in labels else labels[0],
+            synthetic=record.plan.synthetic,
+            job_state=record.state,
+            job_message=record.message,
+            blocks_done=len(record.finished),
+            blocks_total=record.total,
+            seconds_left=record.seconds_left,
+        )
+        fresh, self._seen_blocks = record.finished[self._seen_blocks :], len(record.finished)
+        shown = labels.index(state.season or labels[0])
+        boxes = [block_bbox(record.plan, *block) for block in fresh if block[0] == shown]
+        if boxes:
+            self._refresh(boxes)
+
+    async def _inspect(self) -> None:
+        state, place = self._state, self._state.place
+        if place is None:
+            state.show(pixel=None)
+            return
+        record = self._services.jobs.get(state.token, self._principal)
+        if record.tiles is None:
+            return
+        state.show(inspecting=True)
+        try:
+            values = await record.tiles.point(*place)
+            seasons = [
+                {"label": label, **asdict(value)} for label, value in zip(record.plan.labels, values, strict=True)
+            ]
+            if place == state.place:
+                state.show(pixel={"place": place, "seasons": seasons})
+        finally:
+            state.show(inspecting=False)
+
+
+def _summary(record: JobRecord) -> dict[str, Any]:
+    request = record.plan.request
+    west, south, east, north = request.region.bbox
+    return {
+        "token": record.token,
+        "state": record.state,
+        "start": request.start.isoformat(),
+        "end": request.end.isoformat(),
+        "products": list(request.products),
+        "bbox": [west, south, east, north],
+        "grid": list(record.plan.grid.shape),
+        "created": record.created.isoformat(timespec="seconds"),
+        "done": len(record.finished),
+        "total": record.total,
+    }
