@@ -1,0 +1,29 @@
+"""From the pixels of a scene to the pixels of a block: which are clear, and what a look at the ground adds to the sums.
+
+A scene on the block's own pixel grid is read through a window. Any other is warped along a lattice of points that PROJ
+has placed, by the nearest pixel, between four pixels, or by the exact area of every pixel.
+"""
+
+from compute.kernels.resample.average import accumulate_average, average
+from compute.kernels.resample.clear import NearestIndex, clear_of_index, clear_of_window, nearest_index, shows_ground, take
+from compute.kernels.resample.lattice import LATTICE_PX, Lattice
+from compute.kernels.resample.looks import accumulate_bilinear, accumulate_nearest, accumulate_window
+from compute.kernels.resample.weights import AverageTable, average_weights
+
+__all__ = [
+    "LATTICE_PX",
+    "AverageTable",
+    "Lattice",
+    "NearestIndex",
+    "accumulate_average",
+    "accumulate_bilinear",
+    "accumulate_nearest",
+    "accumulate_window",
+    "average",
+    "average_weights",
+    "clear_of_index",
+    "clear_of_window",
+    "nearest_index",
+    "shows_ground",
+    "take",
+]

@@ -1,0 +1,150 @@
+"""Places between the points of a lattice."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+LATTICE_PX = 32
+"""Output pixels along a cell of a lattice. A power of two: what weighs its nodes is exact."""
+
+SLIVER_PX = 2.0**-20
+"""What a place may be off by rounding, in pixels. Where it meets the border of two pixels that closely, the one behind
+the border is taken, whatever the last bits say."""
+
+LARGEST_SPAN = 65530.0
+"""Source pixels along a block that 16 bits can count, and some to spare."""
+
+
+class Lattice(Protocol):
+    """Where the pixels of a block lie among source pixels.
+
+    A cell has nine nodes: its corners, the middles of its edges, and its centre. Between them places are polynomials of
+    the second degree in either direction, which follow a map projection some hundred times closer than straight lines.
+
+    Attributes
+    ----------
+    nodes : numpy.ndarray
+        (2, 2 m + 1, 2 n + 1) float64 row and column, in absolute source pixels, of points half a cell apart.
+    lies : numpy.ndarray
+        (m, n) bool: which cells lie anywhere.
+    first : tuple of int
+        Row and column of the block's first pixel within the first cell, in output pixels.
+    shape : tuple of int
+        (rows, columns) of the block.
+    """
+
+    @property
+    def nodes(self) -> NDArray[np.float64]: ...  # noqa: D102  # above
+    @property
+    def lies(self) -> NDArray[np.bool_]: ...  # noqa: D102  # above
+    @property
+    def first(self) -> tuple[int, int]: ...  # noqa: D102  # above
+    @property
+    def shape(self) -> tuple[int, int]: ...  # noqa: D102  # above
+
+
+def cells_of(nodes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the nodes of every cell: (3, 3, 2, m, n), the first two axes down and along the cell."""
+    rows, columns = nodes.shape[1:]
+    return np.array([[nodes[:, a : rows - 2 + a : 2, b : columns - 2 + b : 2] for b in range(3)] for a in range(3)])
+
+
+def span_of(lattice: Lattice) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return the least and the greatest place of a block, generous by a fraction of a pixel.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        Where the block lies.
+
+    Returns
+    -------
+    least, greatest : numpy.ndarray
+        (2,) row and column, in absolute source pixels. None in place of both where the block lies nowhere.
+    """
+    if not lattice.lies.any():
+        return None
+    whole, cells = (cells_of(nodes)[..., lattice.lies] for nodes in (lattice.nodes, _trimmed(lattice)))
+    # Between three points a parabola leaves their range by an eighth of its second difference at most.
+    bend = (abs(np.diff(whole, 2, axis=0)).max((0, 1, 3)) + abs(np.diff(whole, 2, axis=1)).max((0, 1, 3))) / 4.0
+    return cells.min((0, 1, 3)) - bend, cells.max((0, 1, 3)) + bend
+
+
+def _trimmed(lattice: Lattice) -> NDArray[np.float64]:
+    """Return nodes of which the outer ones are moved to the border of the block."""
+    nodes = lattice.nodes
+    for axis in (1, 2):
+        first, length, last = lattice.first[axis - 1], lattice.shape[axis - 1], nodes.shape[axis] // 2 - 1
+        places = np.clip(np.arange(nodes.shape[axis]) * (LATTICE_PX // 2), first, first + length)
+        cell = np.minimum(places // LATTICE_PX, last)
+        weights = (np.expand_dims(each, 2 - axis) for each in _weights((places - cell * LATTICE_PX) / LATTICE_PX))
+        # A node that lies nowhere takes no other with it.
+        terms = [np.where(w == 0.0, 0.0, w * nodes.take(2 * cell + n, axis)) for n, w in enumerate(weights)]
+        nodes = terms[0] + terms[1] + terms[2]
+    return nodes
+
+
+def arrays_of(lattice: Lattice) -> tuple[NDArray[np.float64], NDArray[np.bool_], tuple[int, int]]:
+    """Return nodes, cells and first pixel as kernels take them."""
+    return held(lattice.nodes), held(lattice.lies), lattice.first
+
+
+def held(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only view: what was read is read-only or not, and shares one compiled form so."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
+@njit(nogil=True, cache=True)
+def _weights(v):  # type: ignore[no-untyped-def]  # numbers or arrays
+    """Return what the three nodes along a cell weigh at a place from 0 to 1."""
+    return (1.0 - v) * (1.0 - 2.0 * v), 4.0 * v * (1.0 - v), v * (2.0 * v - 1.0)
+
+
+@njit(nogil=True, cache=True)
+def line_of(lattice, y, down, along, line):  # type: ignore[no-untyped-def]  # numba types it
+    """Write source rows and columns of a line of points of a block: of pixel corners or of pixel centres.
+
+    A pixel is placed by the nodes of its own cell only, so that every block places it alike to the last bit.
+
+    Parameters
+    ----------
+    lattice
+        As `arrays_of` returns it.
+    y : int
+        Row of the block.
+    down, along : float
+        Pixels from the upper left corner of a pixel to its point: 0, 0.5 or 1, and 0 or 0.5.
+    line : numpy.ndarray
+        (2, columns + 1) float64 for corners, (2, columns) for centres; NaN in cells that lie nowhere. Of a pixel in
+        such a cell one corner at least is within it.
+    """
+    nodes, lies, first = lattice
+    i, k = divmod(first[0] + y, LATTICE_PX)
+    above, middle, below = _weights((k + down) / LATTICE_PX)
+    reach = LATTICE_PX + (1 if along == 0.0 else 0)
+    line[:] = np.nan
+    for j in range(lies.shape[1]):
+        if not lies[i, j]:
+            continue
+        left = j * LATTICE_PX - first[1]
+        for z in range(2):
+            cell = nodes[z, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
+            start = above * cell[0, 0] + middle * cell[1, 0] + below * cell[2, 0]
+            half = above * cell[0, 1] + middle * cell[1, 1] + below * cell[2, 1]
+            stop = above * cell[0, 2] + middle * cell[1, 2] + below * cell[2, 2]
+            slope, bend = 4.0 * half - 3.0 * start - stop, 2.0 * (start - 2.0 * half + stop)
+            for x in range(max(left, 0), min(left + reach, line.shape[1])):
+                u = (x - left + along) / LATTICE_PX
+                line[z, x] = start + u * (slope + u * bend)
+
+
+@njit(nogil=True, cache=True)
+def is_missing(value, nodata):  # type: ignore[no-untyped-def]  # numba types it
+    """Tell whether a stored value takes no part in a mean."""
+    return value == nodata or not abs(value) < np.inf

@@ -1,0 +1,474 @@
+"""The warp against PROJ at every pixel, shapely's areas, and plain NumPy; and that chunking changes no bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from pyproj import Transformer
+
+from compute import kernels
+from compute.kernels import resample
+from compute.kernels.resample import lattice, looks
+from compute.scenes import Grid
+from compute.warp import (
+    WarpGeometry,
+    alignment_of,
+    first_pixel,
+    geometry_of,
+    window_in,
+)
+from tests.strategies import STORED
+
+Pixels = np.ndarray[Any, Any]
+
+CRS = ("EPSG:3577", "EPSG:32655", "EPSG:32656", "EPSG:3857", "EPSG:4326")
+DEGREES = 0.00027
+NODATA = {"int16": -999, "uint16": 0, "float32": -999.0}
+BANDS = np.array([[-999.0, 1.0, 10000.0, 1e-4, 0.0], [-999.0, 1.0, 10000.0, 1e-4, 0.0]])
+
+# Asking PROJ for a way takes longer than a test.
+way_of = lru_cache(partial(Transformer.from_crs, always_xy=True))
+
+
+def grid_at(crs: str, place: tuple[float, float], shape: tuple[int, int], pixel: float = 30.0, **how: Any) -> Grid:
+    """A grid whose first pixel is at (lon, lat), `part` of a pixel off multiples; rows go down unless mirrored."""
+    x, y = way_of("EPSG:4326", crs).transform(*place)
+    size = pixel / 30.0 * (DEGREES if crs == "EPSG:4326" else 30.0)
+    part, (right, up) = how.get("part", 0.0), how.get("signs", (1.0, -1.0))
+    column, row = round(x / size / right), round(y / size / up)
+    transform = (right * size, 0.0, right * size * (column + part), 0.0, up * size, up * size * (row + part))
+    return Grid(crs=crs, shape=shape, transform=transform)
+
+
+def cut(grid: Grid, top: int, left: int, shape: tuple[int, int]) -> Grid:
+    """A part of a grid, its origin rounded as it may be."""
+    a, _, c, _, e, f = grid.transform
+    return Grid(crs=grid.crs, shape=shape, transform=(a, 0.0, c + left * a, 0.0, e, f + top * e))
+
+
+def exact_places(block: Grid, source: Grid, offset: float = 0.0) -> Pixels:
+    """Row and column in the file of every pixel corner of a block, or of every centre, through PROJ: (2, y, x)."""
+    more = 1 if offset == 0.0 else 0
+    column, row = np.meshgrid(*(np.arange(n + more) + offset for n in block.shape[::-1]))
+    a, b, c, d, e, f = block.transform
+    x, y = way_of(block.crs, source.crs).transform(a * column + b * row + c, d * column + e * row + f)
+    a, b, c, d, e, f = (~Affine(*source.transform))[:6]
+    return np.array([d * x + e * y + f, a * x + b * y + c])
+
+
+def corners_of(geometry: WarpGeometry, source: Grid) -> Pixels:
+    """Row and column in the file of every pixel corner of a block, as interpolated: (2, y, x)."""
+    rows, columns = geometry.shape
+    lines: Pixels = np.empty((rows + 1, 2, columns + 1))
+    for y in range(rows + 1):
+        at, down = (y, 0.0) if y < rows else (y - 1, 1.0)
+        lattice.line_of(lattice.arrays_of(geometry), at, down, 0.0, lines[y])
+    return np.array(np.moveaxis(lines, 0, 1) - np.reshape(first_pixel(source), (2, 1, 1)))
+
+
+places = st.tuples(st.floats(145.5, 150.5), st.floats(-43.0, -12.0))
+parts = st.sampled_from([0.0, 0.5, 0.25, 1 / 3])
+signs = st.sampled_from([(1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, -1.0), (-1.0, 1.0)])
+
+
+@st.composite
+def grid_pairs(draw: st.DrawFn, *, most: int = 80, ratios: tuple[float, ...] = (1.0,)) -> tuple[Grid, Grid]:
+    """A block, and a file that lies about there: on it, over its border, or around it."""
+    place, shape = draw(places), (draw(st.integers(1, most)), draw(st.integers(1, most)))
+    block = grid_at(draw(st.sampled_from(CRS)), place, shape, part=draw(parts), signs=draw(signs))
+    pixel = 30.0 / draw(st.sampled_from(ratios))
+    source = grid_at(draw(st.sampled_from(CRS)), place, (1, 1), pixel, part=draw(parts), signs=draw(signs))
+    top, left, bottom, right = geometry_of(block, source).source_window() or (0, 0, 1, 1)
+    row, column = first_pixel(source)
+    rows, columns = bottom - top, right - left
+    file = cut(
+        source,
+        top - row + draw(st.integers(-5, rows // 2)),
+        left - column + draw(st.integers(-5, columns // 2)),
+        (draw(st.integers(rows // 2 + 1, rows + 9)), draw(st.integers(columns // 2 + 1, columns + 9))),
+    )
+    return block, file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One date of one scene."""
+
+    red: Pixels
+    nir: Pixels
+    mask: Pixels
+    bands: Pixels
+
+
+def look_at(file: Grid, dtype: str = "int16", seed: int = 0, missing: float = 0.1) -> Look:
+    """Noise with holes, those of red and nir in different places."""
+    random, nodata = np.random.default_rng(seed), NODATA[dtype]
+    red, nir = (random.integers(1, 10000, file.shape).astype(dtype) for _ in range(2))
+    for values in (red, nir):
+        values[random.random(file.shape) < missing] = nodata
+        if dtype == "float32":
+            values[random.random(file.shape) < missing / 2] = np.nan
+    bands = BANDS.copy()
+    bands[:, 0] = nodata
+    return Look(red=red, nir=nir, mask=random.integers(0, 4, file.shape).astype(np.uint8), bands=bands)
+
+
+kinds = st.tuples(st.sampled_from(sorted(STORED)), st.integers(0, 999), st.sampled_from([0.0, 0.1, 0.6]))
+
+CLEAR = np.isin(np.arange(256), [1, 2])
+
+
+def nothing(shape: tuple[int, int]) -> tuple[Pixels, Pixels, Pixels]:
+    return np.zeros(shape, np.int64), np.zeros(shape, np.uint16), np.zeros(shape, bool)
+
+
+def observed(block: Grid, file: Grid, look: Look, resampling: str, most_bytes: int = 10**8) -> tuple[Pixels, ...]:
+    """Sums of one look over a block, read through the smallest window."""
+    geometry, sums = geometry_of(block, file), nothing(block.shape)
+    window = window_in(geometry.source_window(), file)
+    if window is None:
+        return sums
+    top, left, bottom, right = window
+    read = np.s_[top:bottom, left:right]
+    row, column = first_pixel(file)
+    at, index = (row + top, column + left), resample.nearest_index(geometry)
+    clear, _ = resample.clear_of_index(look.mask[read], at, index, CLEAR, sums[2])
+    red, nir = look.red[read], look.nir[read]
+    if resampling == "average":
+        table = resample.average_weights(geometry, most_bytes=most_bytes)
+        resample.accumulate_average(red, nir, at, table, clear, look.bands, *sums)
+    elif resampling == "bilinear":
+        resample.accumulate_bilinear(red, nir, at, geometry, clear, look.bands, *sums)
+    else:
+        resample.accumulate_nearest(red, nir, at, index, clear, look.bands, *sums)
+    return sums
+
+
+def within(shape: tuple[int, int], row: Pixels, column: Pixels) -> tuple[Pixels, Pixels, Pixels]:
+    """Where places lie in a file, and the places, at 0 where they do not."""
+    inside = (row >= 0) & (row < shape[0]) & (column >= 0) & (column < shape[1])
+    return inside, np.where(inside, row, 0), np.where(inside, column, 0)
+
+
+# Geometry
+
+
+@settings(max_examples=60)
+@given(grid_pairs())
+def test_every_corner_lies_where_proj_has_it(pair: tuple[Grid, Grid]) -> None:
+    block, file = pair
+    geometry = geometry_of(block, file)
+    assert geometry.lies.all()
+    np.testing.assert_allclose(corners_of(geometry, file), exact_places(block, file), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("crs", CRS)
+def test_a_coarse_result_is_still_placed_to_a_fraction_of_its_pixels(crs: str) -> None:
+    block = grid_at(crs, (147.0, -42.0), (64, 64), pixel=1000.0)
+    file = grid_at("EPSG:32655", (147.0, -42.0), (1, 1))
+    np.testing.assert_allclose(corners_of(geometry_of(block, file), file), exact_places(block, file), rtol=0, atol=0.05)
+
+
+@settings(max_examples=60)
+@given(grid_pairs(ratios=(0.3, 1.0, 3.0)))
+def test_the_source_window_holds_every_corner_and_little_else(pair: tuple[Grid, Grid]) -> None:
+    block, file = pair
+    window = geometry_of(block, file).source_window()
+    assert window is not None
+    corners = exact_places(block, file) + np.reshape(first_pixel(file), (2, 1, 1))
+    first, last = corners.min((1, 2)), corners.max((1, 2))
+    assert (np.array(window[:2]) <= first - 0.9).all()
+    assert (np.array(window[:2]) >= first - 2.1).all()
+    assert (np.array(window[2:]) >= last + 0.9).all()
+    assert (np.array(window[2:]) <= last + 2.1).all()
+
+
+@given(parts, st.sampled_from([30.0, 10.0, 25.0, 1 / 3]), signs, *[st.integers(-(10**6), 10**6)] * 2)
+def test_grids_that_differ_by_whole_pixels_share_an_alignment(
+    part: float, pixel: float, signs: tuple[float, float], row: int, column: int
+) -> None:
+    grid = grid_at("EPSG:32655", (147.0, -42.0), (3, 3), pixel, part=part, signs=signs)
+    moved = cut(grid, row, column, (5, 7))
+    assert alignment_of(moved) == alignment_of(grid)
+    assert np.subtract(first_pixel(moved), first_pixel(grid)).tolist() == [row, column]
+
+
+@pytest.mark.parametrize("crs", CRS)
+@pytest.mark.parametrize("part", [0.0, 0.5, 1 / 3])
+def test_on_its_own_grid_every_pixel_lies_on_itself(crs: str, part: float) -> None:
+    block = grid_at(crs, (147.0, -42.0), (50, 40), part=part)
+    geometry, (row, column) = geometry_of(block, block), first_pixel(block)
+    values = look_at(block, missing=0.0).red
+    everywhere = np.ones(block.shape, bool)
+    np.testing.assert_allclose(corners_of(geometry, block)[0, :, 0], np.arange(51.0), rtol=0, atol=1e-7)
+    np.testing.assert_array_equal(resample.take(values, (row, column), resample.nearest_index(geometry), 0), values)
+    table = resample.average_weights(geometry)
+    assert table.extent == (1, 1)
+    np.testing.assert_array_equal(resample.average(values, (row, column), table, everywhere, -999), values)
+    anew = resample.average_weights(geometry, most_bytes=0)
+    np.testing.assert_array_equal(resample.average(values, (row, column), anew, everywhere, -999), values)
+
+
+@pytest.mark.parametrize("crs", CRS)
+@pytest.mark.parametrize("ratio", [2, 3, 7])
+def test_pixels_that_divide_an_output_pixel_weigh_alike_and_no_others_do(crs: str, ratio: int) -> None:
+    file = grid_at(crs, (147.0, -42.0), (40 * ratio, 50 * ratio), 30.0 / ratio, part=1 / 3)
+    a, b, c, d, e, f = file.transform
+    block = Grid(crs=crs, shape=(40, 50), transform=(ratio * a, b, c, d, ratio * e, f))
+    values, table = look_at(file, missing=0.0).red, resample.average_weights(geometry_of(block, file))
+    assert table.extent == (ratio, ratio)
+    means = resample.average(values, first_pixel(file), table, np.ones(block.shape, bool), -999)
+    np.testing.assert_allclose(means, values.reshape(40, ratio, 50, ratio).mean((1, 3)), rtol=0, atol=0.05)
+
+
+def test_a_rotated_source_is_placed_as_well() -> None:
+    block = grid_at("EPSG:3577", (147.0, -42.0), (40, 40))
+    straight = grid_at("EPSG:32655", (147.0, -42.0), (1, 1))
+    turned = Affine(*straight.transform) @ Affine.rotation(30.0)
+    file = replace(straight, transform=tuple(turned[:6]))
+    np.testing.assert_allclose(corners_of(geometry_of(block, file), file), exact_places(block, file), rtol=0, atol=1e-5)
+
+
+def test_a_cell_torn_by_the_antimeridian_lies_nowhere_and_the_others_do() -> None:
+    block = grid_at("EPSG:3832", (179.98, -17.0), (64, 256))
+    file = grid_at("EPSG:4326", (179.98, -17.0), (64, 128))
+    lies = geometry_of(block, file).lies
+    assert lies.any(1).all()
+    assert (~lies).sum(1).max() == 1
+    assert (~lies).any()
+
+
+def test_a_block_outside_of_what_proj_knows_lies_nowhere() -> None:
+    block = Grid(crs="EPSG:4326", shape=(40, 40), transform=(0.001, 0.0, 147.0, 0.0, -0.001, 95.0))
+    file = grid_at("EPSG:32655", (147.0, -42.0), (9, 9))
+    geometry, look = geometry_of(block, file), look_at(file)
+    assert geometry.source_window() is None
+    assert window_in(None, file) is None
+    index, table = resample.nearest_index(geometry), resample.average_weights(geometry)
+    everywhere = np.ones(block.shape, bool)
+    assert not resample.clear_of_index(look.mask, first_pixel(file), index, ~CLEAR | CLEAR, ~everywhere)[1]
+    assert np.isnan(resample.average(look.red, first_pixel(file), table, everywhere, np.inf)).all()
+    sums = nothing(block.shape)
+    resample.accumulate_bilinear(look.red, look.nir, first_pixel(file), geometry, everywhere, look.bands, *sums)
+    assert not sums[1].any()
+
+
+# Chunks
+
+
+@settings(max_examples=120)
+@given(
+    grid_pairs(ratios=(0.4, 1.0, 2.3, 7.0)),
+    kinds,
+    st.sampled_from(["nearest", "bilinear", "average"]),
+    st.lists(st.integers(1, 79), max_size=2),
+    st.lists(st.integers(1, 79), max_size=2),
+    st.booleans(),
+)
+def test_neither_chunks_nor_windows_nor_tables_change_a_bit(
+    pair: tuple[Grid, Grid],
+    kind: tuple[str, int, float],
+    resampling: str,
+    down: list[int],
+    along: list[int],
+    kept: bool,
+) -> None:
+    block, file = pair
+    look = look_at(file, *kind)
+    whole = observed(block, file, look, resampling)
+    rows, columns = (
+        [0, *sorted({c for c in cuts if c < n}), n] for cuts, n in zip((down, along), block.shape, strict=True)
+    )
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
+            part = cut(block, top, left, (bottom - top, right - left))
+            for found, expected in zip(
+                observed(part, file, look, resampling, 10**8 if kept else 0), whole, strict=True
+            ):
+                np.testing.assert_array_equal(found, expected[top:bottom, left:right])
+
+
+# What is resampled
+
+
+def exact_means(block: Grid, file: Grid, values: Pixels, known: Pixels) -> tuple[Pixels, Pixels]:
+    """Means over the exact footprints, and the share of each footprint that is known."""
+    down, along = exact_places(block, file)
+    rings = np.stack([along, down], -1)
+    quads: Any = shapely.polygons(np.stack([rings[:-1, :-1], rings[:-1, 1:], rings[1:, 1:], rings[1:, :-1]], 2))
+    means, shares = np.full(block.shape, np.nan), np.zeros(block.shape)
+    for place in np.ndindex(*block.shape):
+        left, top, right, bottom = quads[place].bounds
+        rows = np.arange(max(int(np.floor(top)), 0), min(int(np.ceil(bottom)), file.shape[0]))
+        columns = np.arange(max(int(np.floor(left)), 0), min(int(np.ceil(right)), file.shape[1]))
+        row, column = np.meshgrid(rows, columns, indexing="ij")
+        areas = shapely.area(shapely.intersection(quads[place], shapely.box(column, row, column + 1, row + 1)))
+        areas = areas * known[row, column]
+        shares[place] = areas.sum() / quads[place].area
+        if areas.any():
+            means[place] = (areas * np.where(known[row, column], values[row, column], 0.0)).sum() / areas.sum()
+    return means, shares
+
+
+@settings(max_examples=40)
+@given(grid_pairs(most=12, ratios=(0.4, 1.0, 1.7, 4.0)), kinds)
+def test_averages_are_those_of_exact_areas(pair: tuple[Grid, Grid], kind: tuple[str, int, float]) -> None:
+    block, file = pair
+    values, nodata = look_at(file, *kind).red, NODATA[kind[0]]
+    known = np.isfinite(values) & (values != nodata)
+    exact, shares = exact_means(block, file, values, known)
+    table = resample.average_weights(geometry_of(block, file))
+    means = resample.average(values, first_pixel(file), table, np.ones(block.shape, bool), nodata)
+    assert np.isnan(means[shares == 0.0]).all()
+    assert np.isfinite(means[shares > 1e-4]).all()
+    # What little is known of a footprint is weighed in the same steps.
+    seen = shares > 1e-4
+    np.testing.assert_array_less((np.abs(means - exact) * shares)[seen], 0.2)
+
+
+@settings(max_examples=40)
+@given(grid_pairs(ratios=(0.5, 1.0, 2.5)), kinds, st.booleans())
+def test_observations_of_averages_are_those_of_the_means(
+    pair: tuple[Grid, Grid], kind: tuple[str, int, float], kept: bool
+) -> None:
+    block, file = pair
+    look, at, table = look_at(file, *kind), first_pixel(file), resample.average_weights(geometry_of(block, file))
+    random = np.random.default_rng(kind[1])
+    clear, taken = random.random(block.shape) < 0.5, random.random(block.shape) < 0.2
+    total, count, done = *nothing(block.shape)[:2], taken.copy()
+    table = table if kept else resample.average_weights(geometry_of(block, file), most_bytes=0)
+    resample.accumulate_average(look.red, look.nir, at, table, clear, look.bands, total, count, done)
+    red, nir = (
+        resample.average(values, at, table, clear & ~taken, look.bands[0, 0]) for values in (look.red, look.nir)
+    )
+    means = look.bands.copy()
+    means[:, 0] = np.inf
+    expected = nothing(block.shape)
+    kernels.accumulate(red, nir, clear & ~taken, means, *expected[:2])
+    np.testing.assert_array_equal(total, expected[0])
+    np.testing.assert_array_equal(count, expected[1])
+    np.testing.assert_array_equal(done, taken | (count > 0))
+
+
+def test_a_table_of_pixels_of_one_size_takes_22_bytes_for_each_or_is_not_kept() -> None:
+    block, place = grid_at("EPSG:3577", (147.0, -42.0), (70, 70)), (147.0, -42.0)
+    geometry = geometry_of(block, grid_at("EPSG:32655", place, (1, 1)))
+    table = resample.average_weights(geometry, most_bytes=22 * 70 * 70)
+    assert table.is_kept
+    assert table.base.nbytes + table.weights.nbytes == 22 * 70 * 70
+    assert not resample.average_weights(geometry, most_bytes=22 * 70 * 70 - 1).is_kept
+
+
+def test_more_source_pixels_than_16_bits_count_are_found_as_well() -> None:
+    block = grid_at("EPSG:3577", (147.0, -42.0), (2, 700), 3000.0)
+    file = grid_at("EPSG:32655", (147.0, -42.0), (300, 300))
+    geometry, at = geometry_of(block, file), first_pixel(file)
+    index, table = resample.nearest_index(geometry), resample.average_weights(geometry)
+    assert index.places.dtype == np.uint32
+    places = index.places.astype(int) + np.reshape(np.subtract(index.origin, at), (2, 1, 1))
+    near = np.s_[:, :, :32]
+    np.testing.assert_allclose(places[near] + 0.5, exact_places(block, file, 0.5)[near], rtol=0, atol=0.6)
+    means = resample.average(np.full((300, 300), 7, np.int16), at, table, np.ones(block.shape, bool), np.inf)
+    assert set(means[np.isfinite(means)]) == {7.0}
+
+
+def test_read_only_arrays_share_a_compiled_form_with_others() -> None:
+    file = Grid(crs="EPSG:32655", shape=(4, 4), transform=(30.0, 0.0, 0.0, 0.0, -30.0, 0.0))
+    look, sums = look_at(file), nothing((4, 4))
+    for writeable in (True, False):
+        for values in (look.red, look.nir, look.bands):
+            values.flags.writeable = writeable
+        resample.accumulate_window(look.red, look.nir, (0, 0), sums[1] == 0, look.bands, *sums)
+        forms = len(looks._accumulate_window.signatures)
+    resample.accumulate_window(look.red.copy(), look.nir, (0, 0), sums[1] == 0, look.bands, *sums)
+    assert len(looks._accumulate_window.signatures) == forms
+
+
+@settings(max_examples=40)
+@given(grid_pairs(ratios=(0.5, 1.0, 2.5)), kinds)
+def test_the_nearest_pixel_is_the_one_that_a_centre_lies_in(
+    pair: tuple[Grid, Grid], kind: tuple[str, int, float]
+) -> None:
+    block, file = pair
+    look, index = look_at(file, *kind), resample.nearest_index(geometry_of(block, file))
+    centres = exact_places(block, file, 0.5)
+    assume((np.abs(centres - np.rint(centres)) > 1e-5).all())
+    row, column = np.floor(centres).astype(int)
+    inside, row, column = within(file.shape, row, column)
+    mask, red, nir = (np.where(inside, values[row, column], 0) for values in (look.mask, look.red, look.nir))
+    np.testing.assert_array_equal(resample.take(look.mask, first_pixel(file), index, 0), mask)
+    taken = np.random.default_rng(kind[1]).random(block.shape) < 0.2
+    clear, pixels = resample.clear_of_index(look.mask, first_pixel(file), index, CLEAR, taken)
+    np.testing.assert_array_equal(clear, inside & CLEAR[mask] & ~taken)
+    assert pixels == clear.sum()
+    sums, expected = nothing(block.shape), nothing(block.shape)
+    resample.accumulate_nearest(look.red, look.nir, first_pixel(file), index, clear, look.bands, *sums)
+    kernels.accumulate(red.astype(kind[0]), nir.astype(kind[0]), clear, look.bands, *expected[:2])
+    np.testing.assert_array_equal(sums[0], expected[0])
+    np.testing.assert_array_equal(sums[1], expected[1])
+
+
+def between_four(file: Grid, values: Pixels, known: Pixels, centres: Pixels) -> Pixels:
+    """Bilinear means over what is known."""
+    corner = np.floor(centres - 0.5).astype(int)
+    down, along = centres - 0.5 - corner
+    value, weight = np.zeros(down.shape), np.zeros(down.shape)
+    for a, b in np.ndindex(2, 2):
+        row, column = corner[0] + a, corner[1] + b
+        inside, row, column = within(file.shape, row, column)
+        share = (down if a else 1 - down) * (along if b else 1 - along) * (inside & known[row, column])
+        value += share * np.where(share > 0, values[row, column], 0)
+        weight += share
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(weight > 1e-6, value / weight, np.nan)
+
+
+@settings(max_examples=40)
+@given(grid_pairs(ratios=(0.5, 1.0, 2.5)), kinds)
+def test_bilinear_weighs_the_known_ones_of_four_pixels(pair: tuple[Grid, Grid], kind: tuple[str, int, float]) -> None:
+    block, file = pair
+    look, sums = look_at(file, *kind), nothing(block.shape)
+    everywhere, geometry = np.ones(block.shape, bool), geometry_of(block, file)
+    resample.accumulate_bilinear(look.red, look.nir, first_pixel(file), geometry, everywhere, look.bands, *sums)
+    centres, nodata = exact_places(block, file, 0.5), look.bands[0, 0]
+    known = [np.isfinite(values) & (values != nodata) for values in (look.red, look.nir)]
+    red = between_four(file, look.red, known[0], centres)
+    nir = between_four(file, look.nir, known[1], centres)
+    seen = np.isfinite(red) & np.isfinite(nir)
+    np.testing.assert_array_equal(sums[1] > 0, seen)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(sums[0][seen] / 2**32, ((nir - red) / (nir + red))[seen], rtol=0, atol=1e-4)
+
+
+# The block's own pixel grid
+
+
+@settings(max_examples=60)
+@given(kinds, st.tuples(*[st.integers(1, 20)] * 4), st.tuples(*[st.integers(-22, 22)] * 2))
+def test_a_window_of_the_same_grid_adds_what_the_plain_kernel_adds(
+    kind: tuple[str, int, float], sizes: tuple[int, int, int, int], offset: tuple[int, int]
+) -> None:
+    file = Grid(crs="EPSG:32655", shape=sizes[:2], transform=(30.0, 0.0, 0.0, 0.0, -30.0, 0.0))
+    look, shape = look_at(file, *kind), sizes[2:]
+    row, column = np.ix_(np.arange(shape[0]) + offset[0], np.arange(shape[1]) + offset[1])
+    inside, row, column = within(sizes[:2], row, column)
+    taken = np.random.default_rng(kind[1]).random(shape) < 0.2
+    clear, pixels = resample.clear_of_window(look.mask, offset, CLEAR, taken)
+    np.testing.assert_array_equal(clear, inside & CLEAR[look.mask[row, column]] & ~taken)
+    assert pixels == clear.sum()
+    total, count, done = *nothing(shape)[:2], taken.copy()
+    resample.accumulate_window(look.red, look.nir, offset, clear | taken, look.bands, total, count, done)
+    expected = nothing(shape)
+    kernels.accumulate(look.red[row, column], look.nir[row, column], clear, look.bands, *expected[:2])
+    np.testing.assert_array_equal(total, expected[0])
+    np.testing.assert_array_equal(count, expected[1])
+    np.testing.assert_array_equal(done, taken | (count > 0))
