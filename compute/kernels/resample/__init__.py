@@ -5,7 +5,14 @@ has placed, by the nearest pixel, between four pixels, or by the exact area of e
 """
 
 from compute.kernels.resample.average import accumulate_average, average
-from compute.kernels.resample.clear import NearestIndex, clear_of_index, clear_of_window, nearest_index, shows_ground, take
+from compute.kernels.resample.clear import (
+    NearestIndex,
+    clear_of_index,
+    clear_of_window,
+    nearest_index,
+    shows_ground,
+    take,
+)
 from compute.kernels.resample.lattice import LATTICE_PX, Lattice
 from compute.kernels.resample.looks import accumulate_bilinear, accumulate_nearest, accumulate_window
 from compute.kernels.resample.weights import AverageTable, average_weights
