@@ -100,6 +100,8 @@ class Scene:
         ``dea:dataset_maturity`` (``"final"``, ``"interim"``, ``"nrt"``), empty where the document has none.
     synthetic : bool
         Whether the document says (``greenup:synthetic``) that nobody observed this.
+    region_code : str
+        ``odc:region_code`` of the document (path and row, or tile), empty where it has none.
     """
 
     source: Source
@@ -110,6 +112,7 @@ class Scene:
     crs: str
     maturity: str = ""
     synthetic: bool = False
+    region_code: str = ""
 
     @property
     def id(self) -> str:

@@ -156,6 +156,7 @@ def test_scenes_equal_what_datacube_says_of_the_same_datasets(sample: OdcCatalog
         assert dataset.extent == Geometry(scene.footprint, scene.crs)
         assert scene.platform == "landsat-8"
         assert scene.maturity == dataset.metadata_doc["properties"]["dea:dataset_maturity"]
+        assert scene.region_code == dataset.metadata.region_code
         assert list(scene.source.bands) == names
         for name, band in scene.source.bands.items():
             info = BandInfo(dataset, name)

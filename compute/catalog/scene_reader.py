@@ -81,6 +81,7 @@ class SceneReader:
             crs=crs,
             maturity=str(properties.get("dea:dataset_maturity", "")),
             synthetic=properties.get("greenup:synthetic") is True,
+            region_code=str(properties.get("odc:region_code") or ""),
         )
 
     def _centre(self, document: Document) -> datetime:

@@ -6,6 +6,8 @@ A *definition* is what the index says of a product (measurements, types, nodata,
 """
 
 from compute.products.definition import Measurement, ProductDefinition
+from compute.products.filters import MaskFilter
+from compute.products.harmonising import CITATION, HARMONISED, Harmonise, Sensor
 from compute.products.profile import (
     BandProfile,
     BitsProfile,
@@ -18,15 +20,20 @@ from compute.products.resolving import ValidRange, resolve
 from compute.products.roles import BandRole, MaskRole, Roles
 
 __all__ = [
+    "CITATION",
+    "HARMONISED",
     "BandProfile",
     "BandRole",
     "BitsProfile",
     "ClearClass",
+    "Harmonise",
+    "MaskFilter",
     "MaskRole",
     "Measurement",
     "ProductDefinition",
     "ProductProfile",
     "Roles",
+    "Sensor",
     "ValidRange",
     "load_profiles",
     "resolve",

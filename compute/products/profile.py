@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from compute.errors import InputError
+from compute.products.harmonising import Sensor
 
 
 class _Strict(BaseModel):
@@ -79,7 +80,8 @@ class ProductProfile(_Strict):
     """One ``[products.NAME]`` table.
 
     `clear` is a list of class names or integers, of which a clear pixel has any one, or one or several
-    ``{ bits = ..., value = ... }`` conditions, all of which a clear pixel meets.
+    ``{ bits = ..., value = ... }`` conditions, all of which a clear pixel meets. `sensor` is only needed to harmonise
+    several sensors, and to be warned where that is not done.
     """
 
     red: Annotated[BandProfile, BeforeValidator(_as_band)]
@@ -92,6 +94,7 @@ class ProductProfile(_Strict):
         BeforeValidator(_as_tuple),
         Field(min_length=1),
     ]
+    sensor: Sensor | None = None
 
 
 class _ProductsFile(_Strict):

@@ -13,6 +13,8 @@ import numpy as np
 
 from compute.errors import InputError
 from compute.products.definition import Measurement, ProductDefinition
+from compute.products.filters import MaskFilter
+from compute.products.harmonising import Harmonise, harmonised
 from compute.products.profile import BandProfile, BitsProfile, ClearClass, ProductProfile
 from compute.products.roles import MASK_BITS, BandRole, MaskRole, Roles
 
@@ -25,6 +27,8 @@ def resolve(
     *,
     clear: Sequence[ClearClass] | None = None,
     valid_range: ValidRange = None,
+    harmonise: Harmonise = "none",
+    mask_filters: Sequence[MaskFilter] = (),
 ) -> Roles:
     """Join what the index and ``products.toml`` say of a product.
 
@@ -38,6 +42,10 @@ def resolve(
         Classes to take as clear in place of the profile's.
     valid_range : (float, float) or "none", optional
         Range of stored values in place of the profile's, for both bands; ``"none"`` turns it off.
+    harmonise : {"none", "roy2016"}
+        Whose coefficients bring the reflectance of TM and ETM+ to that of OLI; see `harmonised`.
+    mask_filters : sequence of MaskFilter
+        Classes to open and widen before the mask is believed.
 
     Returns
     -------
@@ -47,7 +55,8 @@ def resolve(
     Raises
     ------
     InputError
-        A measurement or class does not exist, or the mask is not an 8- or 16-bit integer.
+        A measurement or class does not exist, the mask is not an 8- or 16-bit integer, or the product cannot be
+        harmonised.
     """
     if clear is not None and not clear:
         raise InputError("clear", "The list of clear classes is empty; name at least one, or leave it out.")
@@ -59,12 +68,18 @@ def resolve(
                 "nir": profile.nir.model_copy(update={"valid": valid}),
             }
         )
-    return Roles(
+    roles = Roles(
         product=definition.name,
         red=_band_role(definition, profile.red),
         nir=_band_role(definition, profile.nir),
-        mask=_mask_role(definition, profile.mask, profile.clear if clear is None else tuple(clear)),
+        mask=_filtered(
+            definition,
+            _mask_role(definition, profile.mask, profile.clear if clear is None else tuple(clear)),
+            mask_filters,
+        ),
+        sensor=profile.sensor or "",
     )
+    return harmonised(roles, harmonise)
 
 
 def _band_role(definition: ProductDefinition, band: BandProfile) -> BandRole:
@@ -100,6 +115,15 @@ def _mask_role(definition: ProductDefinition, name: str, clear: tuple[ClearClass
     return replace(role, any_of=tuple(dict.fromkeys(pairs)))
 
 
+def _filtered(definition: ProductDefinition, role: MaskRole, filters: Sequence[MaskFilter]) -> MaskRole:
+    measurement = definition.measurement(role.measurement)
+    named = _classes(measurement)
+    pairs = (_class_pair(each.mask_class, named, measurement, field="mask-filter") for each in filters)
+    return replace(
+        role, filters=tuple((*pair, each.opening, each.dilation) for pair, each in zip(pairs, filters, strict=True))
+    )
+
+
 def _number(nodata: float | None) -> float | None:
     """Return nodata, or None for NaN, which is never an observation anyway."""
     return None if nodata is None or isnan(nodata) else nodata
@@ -115,20 +139,22 @@ def _refuse_bits_beyond(
         raise InputError("products", sentence)
 
 
-def _class_pair(wanted: ClearClass, named: Mapping[str, tuple[int, int]], measurement: Measurement) -> tuple[int, int]:
+def _class_pair(
+    wanted: ClearClass, named: Mapping[str, tuple[int, int]], measurement: Measurement, *, field: str = "clear"
+) -> tuple[int, int]:
     if wanted in named:
         return named[str(wanted)]
     if re.fullmatch(r"-?[0-9]+", str(wanted)):
-        return _code_pair(int(wanted), measurement)
+        return _code_pair(int(wanted), measurement, field)
     known = ", ".join(named) or "none by name, so give integers"
-    raise InputError("clear", f"The mask {measurement.name} has no class {wanted!r}; it has {known}.")
+    raise InputError(field, f"The mask {measurement.name} has no class {wanted!r}; it has {known}.")
 
 
-def _code_pair(code: int, measurement: Measurement) -> tuple[int, int]:
+def _code_pair(code: int, measurement: Measurement, field: str) -> tuple[int, int]:
     limits = np.iinfo(measurement.dtype)
     if not limits.min <= code <= limits.max:
         sentence = f"The mask {measurement.name} is {measurement.dtype} and has classes {limits.min} to {limits.max}"
-        raise InputError("clear", f"{sentence}, not {code}.")
+        raise InputError(field, f"{sentence}, not {code}.")
     size = 2 ** MASK_BITS[measurement.dtype]
     return size - 1, code % size
 

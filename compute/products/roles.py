@@ -54,6 +54,9 @@ class MaskRole:
         (bits, value) pairs of which a clear pixel meets one: ``stored & bits == value``. Empty: no such test.
     all_of : tuple of (tuple of int, tuple of int)
         (bit positions, numbers) pairs that a clear pixel meets all.
+    filters : tuple of (int, int, int, int)
+        For each class that is opened and widened first its (bits, value), and the radii of opening and dilation in
+        pixels of the mask.
     """
 
     measurement: str
@@ -61,9 +64,21 @@ class MaskRole:
     nodata: float | None
     any_of: tuple[tuple[int, int], ...] = ()
     all_of: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = ()
+    filters: tuple[tuple[int, int, int, int], ...] = ()
 
-    def table(self) -> NDArray[np.bool_]:
+    @property
+    def halo(self) -> int:
+        """Pixels around a place that decide whether it is clear: none without filters."""
+        return max((2 * opening + dilation for _, _, opening, dilation in self.filters), default=0)
+
+    def table(self, forgiven: int = 0) -> NDArray[np.bool_]:
         """Return the look-up table of clear codes.
+
+        Parameters
+        ----------
+        forgiven : int
+            Bits that do not speak against a pixel any more, because a class that they make was taken from it: tests
+            of any of them are met.
 
         Returns
         -------
@@ -73,22 +88,50 @@ class MaskRole:
         codes = np.arange(2 ** MASK_BITS[self.dtype])
         clear = np.zeros(codes.shape, bool) if self.any_of else np.ones(codes.shape, bool)
         for bits, value in self.any_of:
-            clear |= (codes & bits) == value
+            clear |= ((codes & bits) == value) | bool(bits & forgiven)
         for positions, numbers in self.all_of:
+            if any(forgiven >> position & 1 for position in positions):
+                continue
             number = sum(((codes >> position) & 1) << n for n, position in enumerate(positions))
             clear &= np.isin(number, numbers)
         stored = codes.astype(f"u{np.dtype(self.dtype).itemsize}").view(self.dtype)
         return clear if self.nodata is None else clear & (stored != self.nodata)
 
+    def filter_tables(self) -> NDArray[np.bool_]:
+        """Return the tables of clear codes when some filtered classes are taken away.
+
+        Returns
+        -------
+        numpy.ndarray
+            (2**filters, 256 or 65536) bool: bit k of the first index says that filter k's class is taken away.
+        """
+        forgiven = [0]
+        for bits, *_ in self.filters:
+            forgiven += [each | bits for each in forgiven]
+        return np.stack([self.table(each) for each in forgiven])
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Roles:
-    """What a task needs to know of a product to compute NDVI from it."""
+    """What a task needs to know of a product to compute NDVI from it.
+
+    Attributes
+    ----------
+    product : str
+        ODC product name.
+    red, nir : BandRole
+        The bands.
+    mask : MaskRole
+        What is clear.
+    sensor : str
+        ``"tm"``, ``"etm+"``, ``"oli"`` or ``"msi"``; empty where the profile does not say.
+    """
 
     product: str
     red: BandRole
     nir: BandRole
     mask: MaskRole
+    sensor: str = ""
 
     @property
     def measurements(self) -> tuple[str, str, str]:
