@@ -11,13 +11,14 @@ import numpy as np
 import shapely
 from hypothesis import settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
 from compute.errors import InputError
-from compute.products import BandRole, MaskRole, Roles, ValidRange
+from compute.products import BandRole, Harmonise, MaskFilter, MaskRole, Roles, ValidRange
 from compute.region import Region, parse_bbox, parse_geojson
-from compute.request import NdviRequest, Resampling
+from compute.request import EXACT_RESAMPLINGS, Landsat7, NdviRequest, Reader, Resampling, Weight
 from compute.scenes import Band, Grid, Scene, Source
 from compute.seasons import Season
 
@@ -60,6 +61,19 @@ def accepted(make: Callable[[], T]) -> T | None:
     assert len(sentence) < 400
     sentence.encode()
     return None
+
+
+@st.composite
+def pixel_sets(draw: st.DrawFn) -> NDArray[np.bool_]:
+    """Sets of pixels: a mess, or rectangles some of which hold a disk of a few pixels."""
+    shape = draw(st.tuples(st.integers(1, 60), st.integers(1, 60)))
+    values = np.zeros(shape, bool)
+    if draw(st.booleans()):
+        return np.random.default_rng(draw(st.integers(0, 99))).random(shape) < draw(st.floats(0, 1))
+    for _ in range(draw(st.integers(0, 6))):
+        top, left = draw(st.integers(0, 60)), draw(st.integers(0, 60))
+        values[top : top + draw(st.integers(1, 30)), left : left + draw(st.integers(1, 30))] ^= True
+    return values
 
 
 # Seasons and dates
@@ -106,9 +120,18 @@ def polygons(draw: st.DrawFn) -> Region:
     return parse_geojson(shapely.to_geojson(shape))
 
 
+def mask_filters() -> st.SearchStrategy[tuple[MaskFilter, ...]]:
+    radii = st.tuples(st.integers(0, 50), st.integers(0, 50)).filter(any)
+    classes = st.dictionaries(WORDS | st.integers(0, 255), radii, max_size=4)
+    return classes.map(
+        lambda each: tuple(MaskFilter(mask_class=name, opening=o, dilation=d) for name, (o, d) in each.items())
+    )
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> NdviRequest:
     start, end = draw(date_ranges())
+    reader = draw(st.sampled_from(get_args(Reader)))
     bound = st.floats(-1e4, 2e4)
     ranges: st.SearchStrategy[ValidRange] = st.tuples(bound, bound).map(lambda pair: (min(pair), max(pair)))
     return NdviRequest(
@@ -120,10 +143,17 @@ def requests(draw: st.DrawFn) -> NdviRequest:
         seasons=draw(season_sets()),
         crs=draw(st.sampled_from(["native", "EPSG:3577", "epsg:32655", "EPSG:4326", "EPSG:3857"])),
         resolution=draw(st.none() | st.integers(1, 1000) | st.floats(1e-5, 1e5)),
-        resampling=draw(st.sampled_from(get_args(Resampling))),
+        resampling=draw(st.sampled_from(EXACT_RESAMPLINGS if reader == "exact" else get_args(Resampling))),
+        reader=reader,
         clear=draw(st.none() | st.lists(WORDS | st.integers(0, 255), min_size=1, max_size=4).map(tuple)),
         valid_range=draw(ranges | st.sampled_from(RANGE_WORDS)),
         min_clear=draw(st.integers(1, 65535)),
+        weight=draw(st.sampled_from(get_args(Weight))),
+        months=draw(st.booleans()),
+        std=draw(st.booleans()),
+        mask_filters=draw(mask_filters()) if reader == "exact" else (),
+        landsat7=draw(st.sampled_from(get_args(Landsat7))),
+        harmonise=draw(st.sampled_from(get_args(Harmonise))),
     )
 
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.errors import InputError
+from compute.products import MaskFilter
 from compute.region import parse_geojson
-from compute.request import NdviRequest, parse_clear, parse_time, parse_valid_range
+from compute.request import NdviRequest, parse_clear, parse_mask_filters, parse_time, parse_valid_range
 from compute.seasons import parse_seasons
 from tests.strategies import JSON, accepted, request_of, requests
 
@@ -57,6 +58,9 @@ def refusal(make: Callable[[], object]) -> InputError:
         ({"seasons": "DJF=12-2"}, {"seasons": "DJF"}),
         ({"region": " 146.8,-42.2, 147.20000000001,-41.8"}, {}),
         ({"min_clear": 1.0, "by": "season"}, {}),
+        ({"mask_filters": {"shadow": [0, 3], "cloud": [2, 6]}}, {"mask_filters": {"cloud": [2, 6], "shadow": [0, 3]}}),
+        ({"mask_filters": {"02": [2, 6]}}, {"mask_filters": {"2": [2, 6]}}),
+        ({"mask_filters": {}}, {}),
         ({"resolution": None, "clear": None, "by": None, "seasons": None, "min_clear": None}, {}),
     ],
 )
@@ -70,9 +74,10 @@ def test_the_same_request_written_differently_has_one_text(one: dict[str, Any], 
 
 def test_the_canonical_json_holds_every_field_in_order_and_no_spaces() -> None:
     assert from_fields().to_json() == (
-        '{"by":"season","clear":null,"crs":"EPSG:3577","min_clear":1,"products":["landsat"],"reader":"odc",'
+        '{"by":"season","clear":null,"crs":"EPSG:3577","harmonise":"none","landsat7":"all","mask_filters":null,'
+        '"min_clear":1,"months":false,"products":["landsat"],"reader":"exact",'
         '"region":"146.8,-42.2,147.2,-41.8","resampling":"average","resolution":null,"seasons":"DJF,MAM,JJA,SON",'
-        '"time":"2019-12-01/2020-11-30","valid_range":null}'
+        '"std":false,"time":"2019-12-01/2020-11-30","valid_range":null,"weight":"observation"}'
     )
 
 
@@ -164,7 +169,12 @@ def test_what_is_no_json_object_is_refused(text: str) -> None:
         ({"resolution": 1e300}, "resolution"),
         ({"resolution": 10**400}, "resolution"),
         ({"resampling": "lanczos9"}, "resampling"),
-        ({"reader": "exact"}, "reader"),
+        ({"resampling": "cubic"}, "resampling"),
+        ({"reader": "gdal"}, "reader"),
+        ({"landsat7": "some"}, "landsat7"),
+        ({"landsat7": 7}, "landsat7"),
+        ({"harmonise": "roy2015"}, "harmonise"),
+        ({"harmonise": []}, "harmonise"),
         ({"clear": []}, "clear"),
         ({"clear": "valid"}, "clear"),
         ({"clear": [""]}, "clear"),
@@ -183,6 +193,25 @@ def test_what_is_no_json_object_is_refused(text: str) -> None:
         ({"min_clear": 65536}, "min-clear"),
         ({"min_clear": 1.5}, "min-clear"),
         ({"min_clear": "many"}, "min-clear"),
+        ({"weight": "scene"}, "weight"),
+        ({"weight": 5}, "weight"),
+        ({"months": "yes"}, "months"),
+        ({"months": 1}, "months"),
+        ({"std": []}, "std"),
+        ({"mask_filters": "cloud"}, "mask-filter"),
+        ({"mask_filters": ["cloud"]}, "mask-filter"),
+        ({"mask_filters": {"cloud": 3}}, "mask-filter"),
+        ({"mask_filters": {"cloud": [3]}}, "mask-filter"),
+        ({"mask_filters": {"cloud": [1.5, 2]}}, "mask-filter"),
+        ({"mask_filters": {"cloud": [True, 2]}}, "mask-filter"),
+        ({"mask_filters": {"cloud": [0, 0]}}, "mask-filter"),
+        ({"mask_filters": {"cloud": [0, -1]}}, "mask-filter"),
+        ({"mask_filters": {"cloud": [0, 51]}}, "mask-filter"),
+        ({"mask_filters": {"": [0, 3]}}, "mask-filter"),
+        ({"mask_filters": {"a;b": [0, 3]}}, "mask-filter"),
+        ({"mask_filters": {"2": [0, 3], "02": [1, 3]}}, "mask-filter"),
+        ({"mask_filters": {str(n): [0, 3] for n in range(7)}}, "mask-filter"),
+        ({"mask_filters": {"cloud": [0, 3]}, "reader": "odc"}, "mask-filter"),
     ],
 )
 def test_an_unusable_field_is_refused_by_name(changes: dict[str, Any], field: str) -> None:
@@ -204,6 +233,11 @@ def test_an_unusable_field_is_refused_by_name(changes: dict[str, Any], field: st
         ({"min_clear": "1e3"}, "min-clear"),
         ({"min_clear": "9" * 5000}, "min-clear"),
         ({"seasons": "wet=1-13"}, "seasons"),
+        ({"months": "1"}, "months"),
+        ({"std": "True"}, "std"),
+        ({"mask_filters": ""}, "mask-filter"),
+        ({"mask_filters": "cloud:dilation=3;"}, "mask-filter"),
+        ({"mask_filters": "cloud:dilation=3,dilation=4"}, "mask-filter"),
     ],
 )
 def test_an_unusable_field_of_a_query_is_refused_by_name(changes: dict[str, str], field: str) -> None:
@@ -263,6 +297,16 @@ def test_a_range_is_two_days_both_included() -> None:
 )
 def test_clear_classes_are_names_or_integers(text: str, clear: tuple[Any, ...]) -> None:
     assert parse_clear(text) == clear
+
+
+def test_mask_filters_are_classes_with_radii() -> None:
+    cloud, shadow = (MaskFilter(mask_class=2, opening=2, dilation=6), MaskFilter(mask_class="shadow", dilation=3))
+    assert parse_mask_filters(["shadow:dilation=3", " 2:dilation=6,opening=2 "]) == (cloud, shadow)
+
+
+@pytest.mark.parametrize("text", ["", "cloud", "cloud:", ":dilation=3", "cloud:closing=3", "cloud:dilation=x"])
+def test_a_mask_filter_that_is_not_understood_is_refused(text: str) -> None:
+    assert refusal(lambda: parse_mask_filters([text])).field == "mask-filter"
 
 
 def test_a_valid_range_is_two_numbers_or_none() -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from itertools import accumulate
-from math import ceil
 from typing import Any
 
+from compute.plan.strata import has_strata, stratum_of
 from compute.products import Roles
-from compute.request import NdviRequest
+from compute.request import NATIVE, NdviRequest
 from compute.scenes import Grid, Source
 
 MEAN_BYTES = 4
@@ -23,6 +24,26 @@ COUNT_BYTES = 2
 TASK_BYTES_PER_PX = 26
 """Memory of a running task per block pixel: sum 8, count 2, mask 1, red 2, nir 2, one scene's window as read and
 as warped 4 and a half, mean 4, and the allocator's rest."""
+
+WARP_BYTES_PER_PX = 26
+"""Memory of a running task more per block pixel where scenes are warped: the weights of nine source pixels and where
+they begin 22, the nearest pixel 4."""
+
+FILTER_BYTES_PER_PX = 14
+"""Memory of a running task more per block pixel where masks are filtered: two masks at once, with what each takes."""
+
+STRATA_BYTES_PER_PX = 20
+"""Memory of a running task more per block pixel where strata weigh alike: a stratum's sum and count 10, the sum and
+number of their means 10."""
+
+LOOK_BYTES_PER_PX = 10
+"""Memory of a running task more per block pixel where looks are seen one by one, for months or squares."""
+
+MONTHS_BYTES = 1
+"""Bytes of a result pixel's number of months (uint8); a running task needs 2 more, a bit for each month."""
+
+STD_BYTES = 4
+"""Bytes of a result pixel's standard deviation (float32); a running task needs 8 more, for squares."""
 
 TASK_BYTES = 64 * 2**20
 """Memory of a running task whatever its block: GDAL's cache and open files."""
@@ -42,12 +63,20 @@ class SeasonPlan:
         Number of scenes.
     missing : tuple of str
         Months (YYYY-MM) of its season-years that the request's dates do not cover whole; empty when complete.
+    months : int
+        Number of all months of its season-years.
     """
 
     label: str
     dates: int
     scenes: int
     missing: tuple[str, ...]
+    months: int = 0
+
+    @property
+    def coverage(self) -> str:
+        """How much of it the request's dates cover, such as ``covers 1 of 3 months``."""
+        return f"covers {self.months - len(self.missing)} of {self.months} months"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +130,8 @@ class NdviPlan:
         Sentences a person should know before starting.
     synthetic : bool
         Whether any of the scenes was made rather than observed.
+    months : tuple of int
+        For each of `sources` the month of its group, as 12 times the year plus the month from 0 to 11.
     """
 
     request: NdviRequest
@@ -114,6 +145,7 @@ class NdviPlan:
     max_groups_per_task: int
     notes: tuple[str, ...] = ()
     synthetic: bool = False
+    months: tuple[int, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -122,21 +154,53 @@ class NdviPlan:
 
     @property
     def result_bytes(self) -> int:
-        """Bytes of mean and clear count of all seasons."""
+        """Bytes of all layers of all seasons."""
         rows, columns = self.grid.shape
-        return len(self.seasons) * rows * columns * (MEAN_BYTES + COUNT_BYTES)
+        return len(self.seasons) * rows * columns * pixel_bytes(self.request)
 
     @property
     def task_bytes(self) -> int:
         """Memory of one running task, in bytes."""
         rows, columns = self.chunks
-        return TASK_BYTES + TASK_BYTES_PER_PX * max(rows) * max(columns)
+        halo = 2 * max((role.mask.halo for role in self.roles.values()), default=0)
+        filtering = FILTER_BYTES_PER_PX * (max(rows) + halo) * (max(columns) + halo) if halo else 0
+        return TASK_BYTES + self._task_bytes_per_px * max(rows) * max(columns) + filtering
+
+    @property
+    def _task_bytes_per_px(self) -> int:
+        request = self.request
+        looks = LOOK_BYTES_PER_PX * (request.months or request.std)
+        warp = WARP_BYTES_PER_PX * (request.reader == "exact" and request.crs != NATIVE)
+        layers = (MONTHS_BYTES + 2) * request.months + (STD_BYTES + 8) * request.std
+        return TASK_BYTES_PER_PX + STRATA_BYTES_PER_PX * has_strata(request) + warp + looks + layers
+
+    def parts(self, block: BlockPlan) -> list[tuple[tuple[int, ...], ...]]:
+        """Split the groups of a block into those of single tasks; strata stay whole, and may make a task larger."""
+        if not has_strata(self.request):
+            size = self.max_groups_per_task
+            return [block.groups[start : start + size] for start in range(0, len(block.groups), size)]
+        strata: dict[int, list[tuple[int, ...]]] = defaultdict(list)
+        for group in block.groups:
+            strata[self.stratum_of(group)].append(group)
+        parts: list[tuple[tuple[int, ...], ...]] = []
+        for _, groups in sorted(strata.items()):
+            fits = bool(parts) and len(parts[-1]) + len(groups) <= self.max_groups_per_task
+            parts[-1:] = [(*parts[-1], *groups)] if fits else [*parts[-1:], tuple(groups)]
+        return parts
+
+    def stratum_of(self, group: tuple[int, ...]) -> int:
+        """Return the number of the month or the season-year that a group belongs to; they rise with time."""
+        return stratum_of(self.request, self.months[group[0]])
+
+    def month_of(self, group: tuple[int, ...]) -> int:
+        """Return the calendar month of a group, 1 to 12."""
+        return self.months[group[0]] % 12 + 1
 
     @cached_property
     def task_count(self) -> int:
-        """Number of tasks in the graph: one for each part of a block, and one to join several parts."""
-        parts = (max(1, ceil(len(block.groups) / self.max_groups_per_task)) for block in self.blocks)
-        return sum(n if n == 1 else n + 1 for n in parts)
+        """Number of tasks of the graph: one for a part of a block, one to join several, one for a season's scenes."""
+        parts = (max(1, len(self.parts(block))) for block in self.blocks)
+        return sum(n if n == 1 else n + 1 for n in parts) + len(self.labels)
 
     def block_grid(self, block: BlockPlan) -> Grid:
         """Return the pixel grid of a block."""
@@ -167,7 +231,13 @@ class NdviPlan:
             "bbox": list(self.request.region.bbox),
             "scenes": len(self.sources),
             "seasons": [
-                {"label": s.label, "dates": s.dates, "scenes": s.scenes, "missing_months": list(s.missing)}
+                {
+                    "label": s.label,
+                    "dates": s.dates,
+                    "scenes": s.scenes,
+                    "months": s.months,
+                    "missing_months": list(s.missing),
+                }
                 for s in self.seasons
             ],
             "grid": {
@@ -184,6 +254,11 @@ class NdviPlan:
             "task_bytes": self.task_bytes,
             "notes": list(self.notes),
         }
+
+
+def pixel_bytes(request: NdviRequest) -> int:
+    """Return the bytes of a result pixel in all of its layers."""
+    return MEAN_BYTES + COUNT_BYTES + MONTHS_BYTES * request.months + STD_BYTES * request.std
 
 
 def month_text(month: date) -> str:

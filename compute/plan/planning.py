@@ -12,11 +12,12 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from compute.errors import NoScenesError, TooLargeError
+from compute.errors import InputError, NoScenesError, TooLargeError
 from compute.plan.chunks import polygons_by_chunk, scenes_by_chunk, spatial_chunks
 from compute.plan.grid import output_grid
-from compute.plan.model import COUNT_BYTES, MEAN_BYTES, BlockPlan, NdviPlan, SeasonPlan, month_text
+from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan, month_text, pixel_bytes
 from compute.plan.outlines import project_footprints, window, with_valid_outline
+from compute.plan.sensors import choose_scenes, sensor_notes
 from compute.products import Roles
 from compute.request import NATIVE, NdviRequest
 from compute.scenes import Grid, Scene
@@ -66,6 +67,7 @@ def make_plan(
         The region does not fit the CRS.
     """
     scenes = sorted(map(with_valid_outline, scenes), key=lambda s: (s.time, s.id))
+    scenes, left_out = choose_scenes(request, scenes)
     _refuse_none(scenes)
     reds = {product: each.red.measurement for product, each in roles.items()}
     grid = output_grid(request, scenes, reds, max_edge_px=settings.max_edge_px)
@@ -73,8 +75,9 @@ def make_plan(
     scenes, footprints = _keep(scenes, footprints, _in_season(request, scenes))
     _refuse_none(scenes)
     _refuse_scenes(len(scenes), settings)
+    _refuse_split_grids(request, scenes, roles)
     groups = _by_label(request, _group(request, scenes))
-    _refuse_size(grid, groups, settings)
+    _refuse_size(request, grid, groups, settings)
     chunks = spatial_chunks(grid, settings.chunk_px)
     touching = scenes_by_chunk(scenes, footprints, grid, chunks)
     polygons = polygons_by_chunk(request, grid, chunks)
@@ -88,8 +91,9 @@ def make_plan(
         roles=dict(roles),
         bytes_to_read=_bytes_to_read(scenes, footprints, grid, roles),
         max_groups_per_task=settings.max_groups_per_task,
-        notes=tuple(_notes(request, scenes, grid, roles)),
+        notes=(*left_out, *_notes(request, scenes, grid, roles)),
         synthetic=any(scene.synthetic for scene in scenes),
+        months=_months(scenes),
     )
 
 
@@ -106,8 +110,21 @@ def _refuse_scenes(count: int, settings: Settings) -> None:
         )
 
 
-def _refuse_size(grid: Grid, groups: Mapping[str, list[_Group]], settings: Settings) -> None:
-    size = len(groups) * grid.shape[0] * grid.shape[1] * (MEAN_BYTES + COUNT_BYTES) / GIB
+def _refuse_split_grids(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:
+    if request.reader != "exact":
+        return
+    for scene in scenes:
+        role = roles[scene.product]
+        red, nir = (scene.source.bands[each.measurement].grid for each in (role.red, role.nir))
+        if red != nir:
+            raise InputError(
+                "reader",
+                f"Red and nir of {scene.product} lie on grids of their own; give --reader odc, which warps each.",
+            )
+
+
+def _refuse_size(request: NdviRequest, grid: Grid, groups: Mapping[str, list[_Group]], settings: Settings) -> None:
+    size = len(groups) * grid.shape[0] * grid.shape[1] * pixel_bytes(request) / GIB
     if size > settings.max_result_gib:
         raise TooLargeError(
             "bbox",
@@ -158,6 +175,16 @@ def _group(request: NdviRequest, scenes: Sequence[Scene]) -> list[_Group]:
     return groups
 
 
+def _months(scenes: Sequence[Scene]) -> tuple[int, ...]:
+    """Return for each scene the month of its group, which is that of its first scene, as for the season."""
+    months = [0] * len(scenes)
+    for indices in _looks(scenes).values():
+        first = scenes[indices[0]].time
+        for index in indices:
+            months[index] = first.year * 12 + first.month - 1
+    return tuple(months)
+
+
 def _by_label(request: NdviRequest, groups: Iterable[_Group]) -> dict[str, list[_Group]]:
     labelled: dict[str, list[_Group]] = defaultdict(list)
     for group in groups:
@@ -188,6 +215,7 @@ def _season_plan(request: NdviRequest, label: str, groups: Sequence[_Group]) -> 
         dates=len(groups),
         scenes=sum(len(group.scenes) for group in groups),
         missing=tuple(month_text(month) for month in missing),
+        months=sum(len(each.months) for each in years),
     )
 
 
@@ -239,6 +267,7 @@ def _scene_bytes(scene: Scene, roles: Mapping[str, Roles]) -> float:
 def _notes(request: NdviRequest, scenes: Sequence[Scene], grid: Grid, roles: Mapping[str, Roles]) -> Iterable[str]:
     if any(scene.synthetic for scene in scenes):
         yield "The scenes are synthetic: made to try Greenup with, observed by nobody."
+    yield from sensor_notes(request, scenes, roles)
     reds = (scene.source.bands[roles[scene.product].red.measurement] for scene in scenes)
     elsewhere = sum(red.grid.crs != grid.crs for red in reds)
     if request.crs == NATIVE and elsewhere:

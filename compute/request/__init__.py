@@ -1,15 +1,20 @@
 """What is asked for: one frozen, validated record with a canonical JSON form and a query-string form."""
 
+from compute.request.filters import parse_mask_filters
 from compute.request.record import NdviRequest
 from compute.request.text import parse_clear, parse_region, parse_time, parse_valid_range
-from compute.request.values import NATIVE, Reader, Resampling
+from compute.request.values import EXACT_RESAMPLINGS, NATIVE, Landsat7, Reader, Resampling, Weight
 
 __all__ = [
+    "EXACT_RESAMPLINGS",
     "NATIVE",
+    "Landsat7",
     "NdviRequest",
     "Reader",
     "Resampling",
+    "Weight",
     "parse_clear",
+    "parse_mask_filters",
     "parse_region",
     "parse_time",
     "parse_valid_range",

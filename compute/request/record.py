@@ -10,18 +10,22 @@ from typing import Any, Self, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from compute.errors import InputError
-from compute.products import ClearClass, ValidRange
+from compute.products import ClearClass, Harmonise, MaskFilter, ValidRange
 from compute.region import Region
+from compute.request.filters import canonical_filters, filters_document
 from compute.request.text import FROM_JSON, FROM_TEXT, as_text, parse_region, parse_time
 from compute.request.values import (
     NATIVE,
+    Landsat7,
     Reader,
     Resampling,
+    Weight,
     canonical_clear,
     check_choice,
     check_crs,
     check_numbers,
     check_products,
+    check_reader,
     check_time,
 )
 from compute.seasons import STANDARD, By, Season, format_seasons, parse_seasons
@@ -52,7 +56,7 @@ class NdviRequest:
         Pixel size in units of the CRS; None for the scenes' own.
     resampling : str
         How red and nir are warped.
-    reader : {"odc"}
+    reader : {"exact", "odc"}
         Who reads and warps.
     clear : tuple of str or int, or None
         Mask classes that are clear, sorted; None for each product's own.
@@ -60,6 +64,18 @@ class NdviRequest:
         Range of stored values that are observations; ``"none"`` turns it off, None for each product's own.
     min_clear : int
         Fewest observations that make a mean.
+    mask_filters : tuple of MaskFilter
+        Mask classes that are opened and widened first, sorted by class; the exact reader alone does so.
+    weight : {"observation", "month", "year"}
+        What weighs alike in a mean: observations, the means of months (of a year each), or the means of season-years.
+    months : bool
+        Whether the number of different calendar months with a clear look is kept beside each count.
+    std : bool
+        Whether the standard deviation of the observations is kept.
+    landsat7 : {"all", "slc-on", "nominal"}
+        What is used of Landsat 7: all, until its scan-line corrector failed, or until it left its nominal orbit.
+    harmonise : {"none", "roy2016"}
+        Whose coefficients bring the reflectance of TM and ETM+ to that of OLI.
     """
 
     products: tuple[str, ...]
@@ -71,10 +87,16 @@ class NdviRequest:
     crs: str = "EPSG:3577"
     resolution: float | None = None
     resampling: Resampling = "average"
-    reader: Reader = "odc"
+    reader: Reader = "exact"
     clear: tuple[ClearClass, ...] | None = None
     valid_range: ValidRange = None
     min_clear: int = 1
+    mask_filters: tuple[MaskFilter, ...] = ()
+    weight: Weight = "observation"
+    months: bool = False
+    std: bool = False
+    landsat7: Landsat7 = "all"
+    harmonise: Harmonise = "none"
 
     def __post_init__(self) -> None:
         check_products(self.products)
@@ -84,6 +106,10 @@ class NdviRequest:
         check_choice("by", self.by, get_args(By))
         check_choice("resampling", self.resampling, get_args(Resampling))
         check_choice("reader", self.reader, get_args(Reader))
+        check_reader(self.reader, self.resampling, filtered=bool(self.mask_filters))
+        check_choice("weight", self.weight, get_args(Weight))
+        check_choice("landsat7", self.landsat7, get_args(Landsat7))
+        check_choice("harmonise", self.harmonise, get_args(Harmonise))
         check_numbers(self.resolution, self.min_clear, self.valid_range)
         if self.resolution is not None:
             object.__setattr__(self, "resolution", float(self.resolution))
@@ -92,6 +118,7 @@ class NdviRequest:
         object.__setattr__(self, "products", tuple(sorted(set(self.products))))
         if self.clear is not None:
             object.__setattr__(self, "clear", canonical_clear(self.clear))
+        object.__setattr__(self, "mask_filters", canonical_filters(self.mask_filters))
         object.__setattr__(self, "crs", self.crs if self.crs == NATIVE else f"EPSG:{int(self.crs[5:])}")
 
     def to_json(self) -> str:
@@ -152,6 +179,12 @@ class NdviRequest:
             "clear": None if self.clear is None else list(self.clear),
             "valid_range": list(self.valid_range) if isinstance(self.valid_range, tuple) else self.valid_range,
             "min_clear": self.min_clear,
+            "weight": self.weight,
+            "months": self.months,
+            "std": self.std,
+            "mask_filters": filters_document(self.mask_filters),
+            "landsat7": self.landsat7,
+            "harmonise": self.harmonise,
         }
 
     @classmethod

@@ -10,6 +10,7 @@ from typing import Any
 from compute.errors import InputError
 from compute.products import ClearClass, ValidRange
 from compute.region import Region, parse_bbox, parse_geojson
+from compute.request.filters import filters_document, filters_of_document, filters_text, parse_mask_filters
 from compute.request.values import canonical_clear, check_time
 from compute.seasons import parse_seasons
 
@@ -70,6 +71,10 @@ def _valid_range(values: tuple[Any, ...]) -> tuple[float, float]:
 
 def as_text(value: Any) -> str:
     """Write a field of the canonical document as a query string holds it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return filters_text(value)
     return ",".join(str(part) for part in value) if isinstance(value, list) else str(value)
 
 
@@ -90,6 +95,15 @@ def _number(name: str, convert: type[int] | type[float]) -> Callable[[Any], floa
 def _shown(value: Any) -> str:
     """Return a value as an error sentence quotes it."""
     return repr(str(value)[:40])
+
+
+def _flag(name: str) -> Callable[[Any], bool]:
+    def parse(value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        raise InputError(name, f"The {name} {_shown(value)} is neither true nor false; give one of them.")
+
+    return parse
 
 
 def _text(name: str) -> Callable[[Any], str]:
@@ -113,6 +127,9 @@ def _listed(name: str, what: str, *kinds: type) -> Callable[[Any], tuple[Any, ..
 FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
     "products": lambda text: text.split(","),
     "clear": lambda text: list(parse_clear(text)),
+    "months": lambda text: {"true": True, "false": False}.get(text, text),
+    "std": lambda text: {"true": True, "false": False}.get(text, text),
+    "mask_filters": lambda text: filters_document(parse_mask_filters(text.split(";"))),
     "valid_range": lambda text: text if text == "none" else list(parse_valid_range(text) or ()),
 }
 """How a field of a query string becomes what JSON has; all others are text in both."""
@@ -123,6 +140,9 @@ FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "seasons": lambda value: parse_seasons(_text("seasons")(value)),
     "crs": _text("crs"),
     "clear": _listed("clear", "names or integers", str, int),
+    "mask_filters": filters_of_document,
+    "months": _flag("months"),
+    "std": _flag("std"),
     "valid_range": lambda value: value if value == "none" else _valid_range(_RANGE(value)),
     "resolution": _number("resolution", float),
     "min_clear": _number("min-clear", int),

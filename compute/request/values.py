@@ -17,8 +17,18 @@ from compute.products import ClearClass, ValidRange
 Resampling = Literal["nearest", "average", "bilinear", "cubic", "mode", "min", "max", "med", "q1", "q3"]
 """How red and nir are warped to the output grid; the mask is always taken from the nearest pixel."""
 
-Reader = Literal["odc"]
-"""Who reads and warps: ``odc`` is datacube's own reading."""
+EXACT_RESAMPLINGS = ("average", "nearest", "bilinear")
+"""What the exact reader knows; datacube's own knows all of GDAL's."""
+
+Reader = Literal["exact", "odc"]
+"""Who reads and warps: ``exact`` is Greenup's own, ``odc`` datacube's, which warps by GDAL and may mix scenes."""
+
+Landsat7 = Literal["all", "slc-on", "nominal"]
+"""What is used of Landsat 7: everything, what is whole, or what it took from its nominal orbit; see
+`compute.plan.sensors.LANDSAT_7_LAST`."""
+
+Weight = Literal["observation", "month", "year"]
+"""What weighs alike in a season's mean: observations, the means of months, or the means of season-years."""
 
 NATIVE = "native"
 """The output grid is the scenes' own, its alignment included."""
@@ -84,6 +94,15 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Refuse a word that is not among the choices."""
     if value not in choices:
         raise InputError(name, f"The {name} {str(value)[:40]!r} is not known; give one of {', '.join(choices)}.")
+
+
+def check_reader(reader: str, resampling: str, *, filtered: bool = False) -> None:
+    """Refuse a resampling that the reader does not know, and mask filters where it has none."""
+    if reader != "exact" and filtered:
+        raise InputError("mask-filter", f"The reader {reader} has no mask filters; give --reader exact for them.")
+    if reader == "exact" and resampling not in EXACT_RESAMPLINGS:
+        known = ", ".join(EXACT_RESAMPLINGS)
+        raise InputError("resampling", f"The exact reader has no {resampling}; give one of {known}, or --reader odc.")
 
 
 def check_numbers(resolution: float | None, min_clear: int, valid_range: ValidRange) -> None:

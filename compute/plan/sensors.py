@@ -1,0 +1,153 @@
+"""Several sensors and several processings as one series: which scenes are used, and what is to be said of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+
+import shapely
+
+from compute.errors import NoScenesError
+from compute.products import CITATION, HARMONISED, Roles
+from compute.request import Landsat7, NdviRequest
+from compute.scenes import Scene
+
+MATURITIES = ("nrt", "interim", "final")
+"""``dea:dataset_maturity`` from near real time, with what was known of the atmosphere then, to what stays."""
+
+LANDSAT_7 = "landsat-7"
+"""``eo:platform`` of Landsat 7."""
+
+LANDSAT_7_LAST: Mapping[Landsat7, date] = {"slc-on": date(2003, 5, 30), "nominal": date(2022, 4, 6)}
+"""Last day, UTC, of Landsat 7 as it was meant to be, after NASA and the USGS.
+
+The scan-line corrector failed on 31 May 2003, and about a quarter of each scene has been missing since, in stripes
+(https://landsat.gsfc.nasa.gov/landsat-7-science-data-users-handbook); that day is left out whole. On 6 April 2022
+imaging stopped and the orbit was lowered by 8 km, out of the system of paths and rows
+(https://www.usgs.gov/centers/eros/news/landsat-7-lowered-standard-landsat-orbit). It went on from there on 5 May 2022,
+drifting on (https://www.usgs.gov/landsat-missions/landsat-7-extended-science-mission). ``nominal`` keeps the years from
+2017 in which the overpass moved to earlier hours (https://www.sciencedirect.com/science/article/pii/S2666017221000134).
+"""
+
+_SINCE: Mapping[Landsat7, str] = {
+    "slc-on": "since its scan-line corrector failed on 2003-05-31",
+    "nominal": "since it left its nominal orbit on 2022-04-06",
+}
+
+_ONE_PASS = timedelta(minutes=1)
+"""Most that the times of two processings of one look differ by: the next orbit comes 99 minutes later."""
+
+_FAMILIES = {"tm": "TM/ETM+", "etm+": "TM/ETM+", "oli": "OLI", "msi": "MSI"}
+"""By sensor, those whose bands count as the same."""
+
+
+def choose_scenes(request: NdviRequest, scenes: Sequence[Scene]) -> tuple[list[Scene], tuple[str, ...]]:
+    """Leave out what the request does not want of Landsat 7, and what a more mature processing replaces.
+
+    Parameters
+    ----------
+    request : NdviRequest
+        As asked.
+    scenes : sequence of Scene
+        What the index holds for it.
+
+    Returns
+    -------
+    (list of Scene, tuple of str)
+        The scenes that stay, in their order, and a sentence for each reason why others do not.
+
+    Raises
+    ------
+    NoScenesError
+        Landsat 7 is all there is, and none of it is wanted.
+    """
+    wanted = [scene for scene in scenes if _is_wanted(scene, request.landsat7)]
+    if scenes and not wanted:
+        raise NoScenesError(
+            "landsat7",
+            f"Every scene found was taken by Landsat 7 {_SINCE[request.landsat7]}; give --landsat7 all, or other "
+            "products or dates.",
+        )
+    kept = most_mature(wanted)
+    late, replaced, found = len(scenes) - len(wanted), len(wanted) - len(kept), f"of {len(scenes)} scenes found"
+    notes = []
+    if late:
+        notes.append(f"Left out: {late} {found}, taken by Landsat 7 {_SINCE[request.landsat7]}.")
+    if replaced:
+        notes.append(f"Left out: {replaced} {found}, of which another processing is used.")
+    return kept, tuple(notes)
+
+
+def _is_wanted(scene: Scene, landsat7: Landsat7) -> bool:
+    last = LANDSAT_7_LAST.get(landsat7)
+    return last is None or scene.platform != LANDSAT_7 or scene.time.date() <= last
+
+
+def most_mature(scenes: Sequence[Scene]) -> list[Scene]:
+    """Keep one scene of each acquisition: the most mature and, of several alike, that with the greatest id.
+
+    Scenes are one acquisition when product, platform, region code and solar day are the same, their times lie within
+    a minute, and they show mostly the same ground: a tile that two passes or two halves of one share stays whole.
+    Scenes without a region code, or of another maturity than `MATURITIES`, are left alone.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        With valid footprints.
+
+    Returns
+    -------
+    list of Scene
+        In the order given; which ones does not depend on it.
+    """
+    looks: dict[tuple[str, str, str, date], list[Scene]] = defaultdict(list)
+    for scene in scenes:
+        if scene.region_code and scene.maturity in MATURITIES:
+            looks[scene.product, scene.platform, scene.region_code, scene.solar_day].append(scene)
+    replaced = {scene.id for versions in looks.values() for scene in _replaced(versions)}
+    return [scene for scene in scenes if scene.id not in replaced]
+
+
+def _replaced(versions: Iterable[Scene]) -> Iterator[Scene]:
+    kept: list[Scene] = []
+    for scene in sorted(versions, key=lambda each: (MATURITIES.index(each.maturity), each.id), reverse=True):
+        if any(_same_look(scene, other) for other in kept):
+            yield scene
+        else:
+            kept.append(scene)
+
+
+def _same_look(one: Scene, other: Scene) -> bool:
+    if abs(one.time - other.time) > _ONE_PASS:
+        return False
+    if one.crs != other.crs:
+        return True  # one processing may take the next zone; the ground is that of the region code
+    shared = shapely.area(shapely.intersection(one.footprint, other.footprint))
+    return bool(shared >= min(one.footprint.area, other.footprint.area) / 2)
+
+
+def sensor_notes(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> Iterator[str]:
+    """Say that sensors are harmonised, or that they differ and are not.
+
+    Parameters
+    ----------
+    request : NdviRequest
+        As asked.
+    scenes : sequence of Scene
+        Those that are used.
+    roles : mapping of str to Roles
+        By product.
+    """
+    sensors = {roles[product].sensor for product in {scene.product for scene in scenes}} - {""}
+    older = sensors & set(HARMONISED)
+    if older and request.harmonise != "none":
+        yield f"Reflectance of TM and ETM+ is harmonised to that of OLI ({CITATION})."
+        sensors = (sensors - older) | {"oli"}
+    families = sorted({_FAMILIES[sensor] for sensor in sensors}, reverse=True)
+    if len(families) > 1:
+        remedy = "; --harmonise roy2016 brings TM and ETM+ to OLI" if older & sensors and "oli" in sensors else ""
+        yield (
+            f"Warning: scenes of {' and '.join(families)} are mixed, whose bands differ: a change of sensor may look "
+            f"like one of the land{remedy}."
+        )

@@ -1,0 +1,35 @@
+"""What weighs alike in a season: observations, or strata of them, months or season-years."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from compute.request import NdviRequest
+from compute.seasons import season_year
+
+
+def has_strata(request: NdviRequest) -> bool:
+    """Return whether the mean is one of means: kept apart, a season-year has only itself."""
+    return request.weight == "month" or (request.weight == "year" and request.by == "season")
+
+
+def stratum_of(request: NdviRequest, month: int) -> int:
+    """Return the number of the stratum of a look.
+
+    Parameters
+    ----------
+    request : NdviRequest
+        Says what weighs alike.
+    month : int
+        Month of the look, as 12 times the year plus the month from 0 to 11; it lies in a season.
+
+    Returns
+    -------
+    int
+        The month itself, or the year of the season-year.
+    """
+    if request.weight == "month":
+        return month
+    season = season_year(request.seasons, date(month // 12, month % 12 + 1, 1))
+    assert season is not None, "scenes outside every season are left out before"
+    return season.year

@@ -1,0 +1,93 @@
+"""Mask filters as people write them, as JSON holds them, and in their canonical order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from compute.errors import InputError
+from compute.products import ClearClass, MaskFilter
+
+MOST_FILTERS = 6
+"""Classes that may be filtered: each doubles the tables of what is clear."""
+
+MOST_RADIUS_PX = 50
+"""Largest radius: 1.5 km on Landsat's pixels, far beyond anybody's practice."""
+
+_NAME = re.compile(r"[^\s:;,=]{1,80}")
+_INTEGER = re.compile(r"-?[0-9]{1,9}")
+_WORDS = re.compile(r"(?P<name>[^:]*):(?P<radii>[a-z]+=[0-9]{1,3}(,[a-z]+=[0-9]{1,3})?)")
+
+
+def canonical_filters(filters: Iterable[MaskFilter]) -> tuple[MaskFilter, ...]:
+    """Sort filters by class, numbers first, after refusing what cannot be done."""
+    filters = tuple(filters)
+    for each in filters:
+        if not 0 <= each.opening <= MOST_RADIUS_PX or not 0 <= each.dilation <= MOST_RADIUS_PX:
+            raise _refusal(f"reaches beyond {MOST_RADIUS_PX} pixels", str(each.mask_class), "give smaller radii")
+        if not each.reach:
+            raise _refusal("does nothing", str(each.mask_class), "give opening, dilation or both, in pixels")
+    if len({each.mask_class for each in filters}) < len(filters) or len(filters) > MOST_FILTERS:
+        names = ", ".join(str(each.mask_class) for each in filters)
+        raise _refusal("is one too many", names, f"give each class once, at most {MOST_FILTERS}")
+    return tuple(sorted(filters, key=lambda each: (isinstance(each.mask_class, str), each.mask_class)))
+
+
+def parse_mask_filters(texts: Iterable[str]) -> tuple[MaskFilter, ...]:
+    """Read filters such as ``cloud:opening=2,dilation=6`` and ``shadow:dilation=3``.
+
+    Raises
+    ------
+    InputError
+        One is not understood, does nothing, or a class stands twice.
+    """
+    return canonical_filters(_parse(text.strip()) for text in texts)
+
+
+def _parse(text: str) -> MaskFilter:
+    words = _WORDS.fullmatch(text)
+    pairs = [pair.split("=") for pair in words["radii"].split(",")] if words else []
+    radii = {name: int(radius) for name, radius in pairs}
+    if not words or len(radii) < len(pairs) or not radii.keys() <= {"opening", "dilation"}:
+        raise _refusal("is not understood", text, "give CLASS:opening=PX,dilation=PX")
+    return MaskFilter(mask_class=_class(words["name"]), **radii)
+
+
+def filters_text(document: Mapping[str, tuple[int, int]]) -> str:
+    """Write the canonical JSON form so that `parse_mask_filters` reads it when split at semicolons."""
+    return ";".join(f"{name}:opening={opening},dilation={dilation}" for name, (opening, dilation) in document.items())
+
+
+def filters_document(filters: Iterable[MaskFilter]) -> dict[str, list[int]] | None:
+    """Return the canonical JSON form, class to opening and dilation; None where there are no filters."""
+    return {str(each.mask_class): [each.opening, each.dilation] for each in filters} or None
+
+
+def filters_of_document(document: Any) -> tuple[MaskFilter, ...]:
+    """Read `filters_document`'s form again.
+
+    Raises
+    ------
+    InputError
+        It has another form, or a filter is not usable.
+    """
+    if not isinstance(document, dict):
+        raise _refusal("is not understood", str(document), "give an object of CLASS: [opening, dilation]")
+    return canonical_filters(_of_pair(name, radii) for name, radii in document.items())
+
+
+def _of_pair(name: str, radii: Any) -> MaskFilter:
+    if not isinstance(radii, list) or len(radii) != 2 or any(type(radius) is not int for radius in radii):
+        raise _refusal("is not understood", name, "give [opening, dilation], two whole numbers of pixels")
+    return MaskFilter(mask_class=_class(name), opening=radii[0], dilation=radii[1])
+
+
+def _class(name: str) -> ClearClass:
+    if not _NAME.fullmatch(name):
+        raise _refusal("names no class", name, "give the name or the code of one")
+    return int(name) if _INTEGER.fullmatch(name) else name
+
+
+def _refusal(what: str, shown: str, remedy: str) -> InputError:
+    return InputError("mask-filter", f"The mask filter {shown[:60]!r} {what}; {remedy}.")
