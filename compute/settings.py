@@ -78,6 +78,10 @@ class Settings(BaseSettings):
     max_result_gib: Annotated[float, Field(gt=0)] = 64.0
     """Largest result (all seasons, mean and count), in GiB, that a request may ask for."""
 
+    max_failed_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Largest share of a request's scenes that may be left out because they cannot be read: beyond it, the mean is
+    another one than was asked for."""
+
     max_scenes: Annotated[int, Field(ge=1)] = 50_000
     """Most scenes of one request: two decades of four satellites over all of Tasmania are about 20,000."""
 

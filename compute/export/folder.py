@@ -14,7 +14,11 @@ from distributed import Client
 
 from compute.errors import GreenupError, InputError, JobError
 
-RESULTS = ("seasonal_ndvi.zarr", "ndvi_mean_*.tif", "clear_count_*.tif", "quicklook.png")
+RESULTS = (
+    "seasonal_ndvi.zarr",
+    *(f"{layer}_*.tif" for layer in ("ndvi_mean", "clear_count", "clear_months", "ndvi_std")),
+    "quicklook.png",
+)
 """What a result consists of, as patterns of names."""
 
 

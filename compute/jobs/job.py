@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from math import prod
 from typing import Any, Self
@@ -15,6 +15,7 @@ from compute import __version__
 from compute.blocks import Block, CancelFlags, cancel_on_worker, running_on_worker
 from compute.cluster.waiting import bounded
 from compute.errors import ClusterError, JobCancelledError, JobError
+from compute.jobs.failures import failed_sentence
 from compute.jobs.identity import job_token
 from compute.plan import NdviPlan
 from compute.reductions import tally_seasons
@@ -141,7 +142,8 @@ class Job:
         -------
         list of dict
             For each season ``label``, ``ndvi_mean`` (mean of the pixel means, each weighing 1; None where nothing was
-            clear), ``clear_share`` (share of the output grid with a mean), ``clear_count_max``.
+            clear), ``clear_share`` (share of the output grid with a mean), ``clear_count_max``, ``scenes_failed`` (ids
+            of the scenes that could not be read and are left out).
         """
         tallies = await tally_seasons(self.stack, self._client)
         return [
@@ -150,23 +152,33 @@ class Job:
                 "ndvi_mean": tally.total / tally.clear if tally.clear else None,
                 "clear_share": tally.clear / prod(self.plan.grid.shape),
                 "clear_count_max": tally.most,
+                "scenes_failed": sorted(tally.failed),
             }
             for label, tally in zip(self.stack.labels, tallies, strict=True)
         ]
 
-    def provenance(self) -> dict[str, Any]:
-        """Return what a reader of the result must know to make it again, ready for JSON."""
+    def provenance(self, failed: Sequence[str] = ()) -> dict[str, Any]:
+        """Return what a reader of the result must know to make it again, ready for JSON.
+
+        Parameters
+        ----------
+        failed : sequence of str
+            Ids of the scenes that could not be read.
+        """
         return {
             "title": "Seasonal mean NDVI",
             "source": f"greenup {__version__}",
             "greenup_token": self.token,
             "greenup_request": self.plan.request.to_json(),
-            "greenup_scenes": [source.id for source in self.plan.sources],
+            "greenup_harmonise": self.plan.request.harmonise,
+            "greenup_notes": list(self.plan.notes),
+            "greenup_scenes": [source.id for source in self.plan.sources if source.id not in failed],
+            "greenup_scenes_failed": list(failed),
             "greenup_incomplete": {s.label: list(s.missing) for s in self.plan.seasons if s.missing},
         }
 
-    def caption(self) -> tuple[str, list[str]]:
-        """Return the title of a picture of the result, and the notes below it."""
+    def caption(self, failed: Sequence[str] = ()) -> tuple[str, list[str]]:
+        """Return the title of a picture of the result, and the notes below it; `failed` as for `provenance`."""
         request, (dy, _) = self.plan.request, self.plan.grid.resolution
         title = f"Seasonal mean NDVI, {request.start} to {request.end}"
         notes = [f"{', '.join(request.products)}, {len(self.plan.sources)} scenes, {dy:g} m in {self.plan.grid.crs}"]
@@ -175,6 +187,8 @@ class Job:
             for season in self.plan.seasons
             if season.missing
         ]
+        if failed:
+            notes.append(failed_sentence(failed, self.plan))
         return title, notes + list(self.plan.notes)
 
     async def cancel(self) -> None:

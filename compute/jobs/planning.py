@@ -63,7 +63,14 @@ def _roles(product: str, request: NdviRequest, catalog: Catalog, profiles: Mappi
             f"Product {product} is indexed but not described; name its red, nir and mask in a products file "
             "and give it by --products.",
         )
-    return resolve(definition, profiles[product], clear=request.clear, valid_range=request.valid_range)
+    return resolve(
+        definition,
+        profiles[product],
+        clear=request.clear,
+        valid_range=request.valid_range,
+        harmonise=request.harmonise,
+        mask_filters=request.mask_filters,
+    )
 
 
 def _nothing_found(request: NdviRequest, catalog: Catalog) -> NoScenesError:

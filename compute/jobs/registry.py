@@ -10,6 +10,7 @@ from typing import Literal
 
 from compute.cluster import ClusterPool, ClusterSpec, Connection
 from compute.errors import GreenupError, InputError, JobError
+from compute.jobs.failures import failed_sentence, left_out
 from compute.jobs.identity import Principal, job_token
 from compute.jobs.job import LOST, Job
 from compute.plan import NdviPlan
@@ -44,9 +45,11 @@ class JobRecord:
         ``connecting``, ``running``, ``done``, ``failed`` or ``cancelled``; a result that is lost with its cluster
         becomes ``failed``, and one that is deleted ``cancelled``.
     message : str
-        One sentence for people: why it failed, or what it waits for.
+        One sentence for people: why it failed, what it waits for, or what a result lacks.
     created, started, ended : datetime.datetime
         UTC; `started`, when its cluster was ready, and `ended` are None until it has.
+    failed_scenes : list of str
+        Ids of the scenes that could not be read, once all blocks are done.
     finished : list of (int, int, int)
         (season, row, column) of the finished blocks, in the order in which they finished.
     participants : set of str
@@ -68,6 +71,7 @@ class JobRecord:
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     started: datetime | None = None
     ended: datetime | None = None
+    failed_scenes: list[str] = field(default_factory=list)
     finished: list[tuple[int, int, int]] = field(default_factory=list)
     participants: set[str] = field(default_factory=set)
     connection: Connection | None = None
@@ -105,9 +109,12 @@ class JobRegistry:
         Where jobs run; clusters outlive jobs.
     secret : bytes
         Secret of the server, from which tokens are made.
+    max_failed_share : float
+        Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
     """
 
-    def __init__(self, clusters: ClusterPool, secret: bytes) -> None:
+    def __init__(self, clusters: ClusterPool, secret: bytes, max_failed_share: float = 0.0) -> None:
+        self._max_failed_share = max_failed_share
         self._clusters = clusters
         self._secret = secret
         self._records: dict[str, JobRecord] = {}
@@ -230,7 +237,7 @@ class JobRegistry:
         job: Job | None = None
         try:
             job = await self._start(record)
-            await _follow(job, record)
+            await _follow(job, record, self._max_failed_share)
         except GreenupError as error:
             _end(record, "failed", str(error))
         except Exception as error:  # noqa: BLE001  # whatever it is, a job must not end unseen
@@ -253,11 +260,12 @@ class JobRegistry:
         return job
 
 
-async def _follow(job: Job, record: JobRecord) -> None:
-    """Note every block that finishes, and then whether the cluster keeps them."""
+async def _follow(job: Job, record: JobRecord, max_failed_share: float) -> None:
+    """Note every block that finishes, then which scenes the result lacks, and then whether the cluster keeps it."""
     async for block in job.finished_blocks():
         record.finished.append(block)
-    _end(record, "done")
+    record.failed_scenes = left_out(await job.statistics(), record.plan, max_failed_share)
+    _end(record, "done", failed_sentence(record.failed_scenes, record.plan))
     while not job.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
         await asyncio.sleep(_LOOK_S)
     raise JobError(LOST)

@@ -24,11 +24,14 @@ class Tally:
         Number of pixels that have one.
     most : int
         Largest number of clear observations of a pixel.
+    failed : frozenset of str
+        Ids of the scenes that could not be read and are not in the season.
     """
 
     total: float
     clear: int
     most: int
+    failed: frozenset[str]
 
 
 async def tally_seasons(stack: SeasonStack, client: Client) -> list[Tally]:
@@ -39,7 +42,8 @@ async def tally_seasons(stack: SeasonStack, client: Client) -> list[Tally]:
 def _tally(block: Block, window: Window) -> Tally:  # noqa: ARG001  # all blocks count alike, wherever they lie
     seen = ~np.isnan(block.ndvi_mean)
     total = block.ndvi_mean.sum(where=seen, dtype=np.float64)
-    return Tally(total=float(total), clear=int(np.count_nonzero(seen)), most=int(block.clear_count.max()))
+    clear, most = int(np.count_nonzero(seen)), int(block.clear_count.max())
+    return Tally(total=float(total), clear=clear, most=most, failed=block.failed)
 
 
 def _add_up(tallies: list[Tally]) -> Tally:
@@ -47,4 +51,5 @@ def _add_up(tallies: list[Tally]) -> Tally:
         total=sum(each.total for each in tallies),
         clear=sum(each.clear for each in tallies),
         most=max(each.most for each in tallies),
+        failed=frozenset[str]().union(*(each.failed for each in tallies)),
     )

@@ -46,12 +46,29 @@ class RequestOptions:
     clear: Annotated[
         str | None, typer.Option(help="Mask classes that are clear: names or integers, comma-separated.")
     ] = None
+    mask_filter: Annotated[
+        list[str] | None,
+        typer.Option(help="Class to clean and widen, in pixels, repeatable, such as cloud:opening=2,dilation=6."),
+    ] = None
     resampling: Annotated[str, typer.Option(help="average, nearest, bilinear, ... for red and nir.")] = "average"
-    reader: Annotated[str, typer.Option(help="odc: datacube's own reading.")] = "odc"
+    reader: Annotated[str, typer.Option(help="exact, or odc: datacube's own reading, which warps by GDAL.")] = "exact"
     min_clear: Annotated[int, typer.Option(help="Fewest clear observations that make a mean.")] = 1
+    weight: Annotated[
+        str, typer.Option(help="What weighs alike in a mean: observation, month (means of months) or year.")
+    ] = "observation"
+    months: Annotated[
+        bool, typer.Option("--months", help="Keep in how many different calendar months a pixel was clear.")
+    ] = False
+    std: Annotated[bool, typer.Option("--std", help="Keep the standard deviation of the observations.")] = False
     valid_range: Annotated[
         str | None, typer.Option(help="LEAST,GREATEST stored value, or none; left out, each product's own.")
     ] = None
+    landsat7: Annotated[
+        str, typer.Option(help="all, slc-on (to May 2003, without gaps) or nominal (to April 2022, in its own orbit).")
+    ] = "all"
+    harmonise: Annotated[
+        str, typer.Option(help="none, or roy2016: reflectance of Landsat 5 and 7 as Landsat 8 and 9 would see it.")
+    ] = "none"
     seasons: Annotated[str, typer.Option(help="Season definition, such as DJF,MAM,JJA,SON or wet=11-4,dry=5-10.")] = (
         "DJF,MAM,JJA,SON"
     )
@@ -64,7 +81,7 @@ class RequestOptions:
         InputError
             A word is not usable; the sentence names it.
         """
-        from compute.request import NdviRequest, parse_clear, parse_valid_range
+        from compute.request import NdviRequest, parse_clear, parse_mask_filters, parse_valid_range
         from compute.seasons import parse_seasons
 
         region, time = self._region(), self._time()
@@ -85,6 +102,12 @@ class RequestOptions:
             clear=None if self.clear is None else parse_clear(self.clear),
             valid_range=None if self.valid_range is None else parse_valid_range(self.valid_range),
             min_clear=self.min_clear,
+            weight=self.weight,  # type: ignore[arg-type]  # likewise
+            months=self.months,
+            std=self.std,
+            mask_filters=parse_mask_filters(self.mask_filter or ()),
+            landsat7=self.landsat7,  # type: ignore[arg-type]  # likewise
+            harmonise=self.harmonise,  # type: ignore[arg-type]  # likewise
         )
 
     def _region(self) -> Region | None:

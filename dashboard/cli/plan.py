@@ -62,4 +62,6 @@ def print_plan(planned: NdviPlan) -> None:
 
 def _season_text(season: SeasonPlan) -> str:
     text = f"{season.dates} dates, {season.scenes} scenes"
-    return f"{text}; incomplete, without {', '.join(season.missing)}" if season.missing else text
+    if not season.missing:
+        return text
+    return f"{text}; incomplete, {season.coverage}, without {', '.join(season.missing)}"

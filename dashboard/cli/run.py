@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,7 +94,7 @@ class _Target:
 async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target: _Target) -> dict[str, Any]:
     from compute.cluster import open_cluster
     from compute.export import check_shared
-    from compute.jobs import Job
+    from compute.jobs import Job, left_out
     from compute.patches import warm_up
 
     started = time.perf_counter()
@@ -109,12 +109,14 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
             await _watch(job, progress)
             computed = time.perf_counter()
             statistics = await job.statistics()
-            outputs = await _write(job, cluster, target)
+            failed = left_out(statistics, plan, settings.max_failed_share)
+            outputs = await _write(job, cluster, target, failed)
             return {
                 "token": job.token,
                 "plan": plan.summary(),
                 "cluster": {"kind": spec.kind, "workers": cluster.workers, "notes": list(cluster.version_notes)},
                 "seasons": statistics,
+                "scenes_failed": failed,
                 "outputs": outputs,
                 "seconds": {
                     "cluster": round(ready - started, 3),
@@ -150,19 +152,19 @@ async def _watch(job: Job, progress: Progress) -> None:
         raise
 
 
-async def _write(job: Job, cluster: Connection, target: _Target) -> Mapping[str, Any]:
+async def _write(job: Job, cluster: Connection, target: _Target, failed: Sequence[str]) -> Mapping[str, Any]:
     if target.folder is None:
         return {}
     from compute import export
 
     client, written = cluster.client, dict[str, Path | list[Path]]()
-    title, notes = job.caption()
+    (title, notes), provenance = job.caption(failed), job.provenance(failed)
     async with export.staged(target.folder) as scratch:
         if target.format == "zarr":
             path = scratch / ZARR_NAME
-            written["zarr"] = await export.write_zarr(job.stack, path, client, job.provenance())
+            written["zarr"] = await export.write_zarr(job.stack, path, client, provenance)
         else:
-            written["cog"] = await export.write_cogs(job.stack, scratch, client, job.provenance())
+            written["cog"] = await export.write_cogs(job.stack, scratch, client, provenance)
         picture = scratch / PICTURE_NAME
         written["picture"] = await export.write_quicklook(job.stack, picture, client, title=title, notes=notes)
     return {name: _moved(paths, target.folder) for name, paths in written.items()}
@@ -183,6 +185,7 @@ def _print_report(report: Mapping[str, Any]) -> None:
         "Result",
         [
             *((f"season {each['label']}", _season_text(each)) for each in report["seasons"]),
+            *(("left out, as it cannot be read", scene) for scene in report["scenes_failed"]),
             ("took", f"{seconds['compute']:.1f} s computing, {seconds['write']:.1f} s writing"),
             *(("written", path) for path in files),
             *([] if files else [("written", "nothing; give --out to keep a result")]),

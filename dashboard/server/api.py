@@ -163,9 +163,15 @@ class ResultHandler(_Handler):
     def get(self, token: str) -> None:
         """Answer extent, zooms, layers, seasons, state and progress."""
         record = self.record(token)
-        progress = {"done": len(record.finished), "total": record.total}
-        described = result_info(record.plan)
-        self.write_json({"token": token, "state": record.state, "message": record.message, **progress, **described})
+        document = {
+            "token": token,
+            "state": record.state,
+            "message": record.message,
+            "scenes_failed": record.failed_scenes,
+            "done": len(record.finished),
+            "total": record.total,
+        }
+        self.write_json(document | result_info(record.plan))
 
 
 class ValueHandler(_Handler):

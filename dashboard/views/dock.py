@@ -172,9 +172,9 @@ def _connecting(state: VisitState) -> str:
 
 
 def _ended(state: VisitState) -> Word:
-    text = {"failed": state.job_message, "cancelled": "The computation was cancelled."}.get(state.job_state, "")
-    if not text:
-        return Word()
+    text = "The computation was cancelled." if state.job_state == "cancelled" else state.job_message
+    if not text or state.job_state == "done":
+        return Word(text=text)
     again = not state.reason_not_to_compute
     action, event = ("Compute again", "compute") if again else ("Start anew", "leave")
     return Word(text=text, action=action, event=event, failed=state.job_state == "failed")

@@ -1,0 +1,70 @@
+"""Where a reader adds the looks of a task, and what becomes of them at the end of a look and of a stratum."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.blocks.records import BlockTask, Sums
+from compute.kernels import strata as kernels
+
+
+class Adder:
+    """Takes one look after another. Unless more is asked for than means and counts, looks go right to the sums.
+
+    Parameters
+    ----------
+    task : BlockTask
+        What is asked for.
+    sums : Sums
+        Of the task, with the arrays that it asks for; changed in place.
+    """
+
+    def __init__(self, task: BlockTask, sums: Sums) -> None:
+        self._task = task
+        self._sums = sums
+        self._stratum = _room_for(sums) if task.strata else (sums.total, sums.count)
+        self._look = _room_for(sums) if task.months or task.std else self._stratum
+        self._current: int | None = None
+
+    @property
+    def total(self) -> NDArray[np.int64]:
+        """(y, x) int64 in units of 2**-32 NDVI: where observations of the current look are added."""
+        return self._look[0]
+
+    @property
+    def count(self) -> NDArray[np.uint16]:
+        """(y, x) uint16: where observations of the current look are counted."""
+        return self._look[1]
+
+    def order(self, group: int) -> int:
+        """Return what groups have to be sorted by: those of a stratum come one after another."""
+        return self._task.strata[group] if self._task.strata else 0
+
+    def begin(self, group: int | None) -> None:
+        """Begin the look of a group; None after the last. Every group begins once."""
+        ended, self._current = self._current, group
+        if ended is None:
+            return
+        if self._look is not self._stratum:
+            self._end_look(ended)
+        if self._task.strata and (group is None or self.order(group) != self.order(ended)):
+            self._end_stratum()
+
+    def _end_look(self, group: int) -> None:
+        total, count = self._look
+        if self._sums.months is not None:
+            kernels.add_month(count, self._task.months[group], self._sums.months)
+        if self._sums.squares is not None:
+            kernels.add_squares(total, count, self._sums.squares)
+        kernels.move(total, count, *self._stratum)
+
+    def _end_stratum(self) -> None:
+        assert self._sums.means is not None
+        assert self._sums.strata is not None
+        kernels.add_mean(*self._stratum, self._sums.means, self._sums.strata)
+        kernels.move(*self._stratum, self._sums.total, self._sums.count)
+
+
+def _room_for(sums: Sums) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    return np.zeros_like(sums.total), np.zeros_like(sums.count)

@@ -1,0 +1,224 @@
+"""The exact reader: the mask first, windows only, one scene a pixel, and a warp whose geometry is worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from compute.blocks.adding import Adder
+from compute.blocks.ahead import in_order
+from compute.blocks.cancelling import CancelWatch
+from compute.blocks.files import GDAL_OPTIONS, ReadError, read_window
+from compute.blocks.masks import FILTERING_BYTES_PER_PX, MaskReading
+from compute.blocks.placing import Placement, Placements
+from compute.blocks.records import BlockTask
+from compute.kernels.resample import shows_ground
+from compute.products import BandRole, MaskRole, Roles
+from compute.scenes import Source
+from compute.warp import Window, alignment_of, first_pixel, widened, window_in
+
+MOST_AHEAD = 8
+"""Scenes that a task reads at once: what a slow store needs to be kept busy."""
+
+AHEAD_BYTES = 64 * 2**20
+"""Windows read ahead may take so much of a worker's memory, though one always is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """The window of one band that a block needs.
+
+    Attributes
+    ----------
+    role : BandRole or MaskRole
+        What the band is.
+    window : tuple of int
+        In the file's own pixels.
+    halo : tuple of int
+        The window and what around it decides what a mask says there.
+    at : (int, int)
+        Row and column of its first pixel, in absolute source pixels.
+    placement : Placement
+        How the block lies in it.
+    """
+
+    role: BandRole | MaskRole
+    window: Window
+    halo: Window
+    at: tuple[int, int]
+    placement: Placement
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that are read."""
+        top, left, bottom, right = self.halo
+        return (bottom - top) * (right - left)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the window as it is read."""
+        return self.pixels * np.dtype(self.role.dtype).itemsize
+
+    @property
+    def inner(self) -> Window:
+        """The window in pixels of its halo."""
+        (top, left, bottom, right), (row, column, *_) = self.window, self.halo
+        return top - row, left - column, bottom - row, right - column
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Errand:
+    """One scene to be looked at.
+
+    Attributes
+    ----------
+    group : int
+        Number of its group.
+    scene : Source
+        The scene.
+    roles : Roles
+        Of its product.
+    mask, red, nir : _Part
+        What is read of it.
+    """
+
+    group: int
+    scene: Source
+    roles: Roles
+    mask: _Part
+    red: _Part
+    nir: _Part
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its windows, and of what filtering its mask takes."""
+        filtering = FILTERING_BYTES_PER_PX * self.mask.pixels if self.roles.mask.filters else 0
+        return filtering + self.mask.nbytes + self.red.nbytes + self.nir.nbytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Look:
+    """What was read of one scene.
+
+    Attributes
+    ----------
+    mask, red, nir : numpy.ndarray
+        Stored values of the windows.
+    """
+
+    mask: NDArray[np.generic]
+    red: NDArray[np.generic]
+    nir: NDArray[np.generic]
+
+
+class ExactReader:
+    """Adds the looks of one task after another.
+
+    Parameters
+    ----------
+    task : BlockTask
+        Grid, roles and resampling.
+    inside : numpy.ndarray
+        (y, x) bool: pixels that may be observed.
+    watch : CancelWatch
+        Asked before every read.
+    """
+
+    def __init__(self, task: BlockTask, inside: NDArray[np.bool_], watch: CancelWatch) -> None:
+        self._task = task
+        self._outside = np.broadcast_to(~inside, task.grid.shape)
+        self._watch = watch
+        self._placements = Placements(task.grid, task.resampling)
+        self._masks = {product: MaskReading(roles.mask) for product, roles in task.roles.items()}
+
+    def add(self, groups: Sequence[Sequence[Source]], sums: Adder) -> frozenset[str]:
+        """Add up the looks of groups of scenes. In each, the first scene that shows the ground wins a pixel.
+
+        Returns
+        -------
+        frozenset of str
+            Ids of the scenes that could not be read and are left out.
+
+        Raises
+        ------
+        JobCancelledError
+            The run was cancelled meanwhile.
+        """
+        failed, current, taken = set(), -1, np.empty(0, bool)
+        errands = list(self._errands(groups, sums.order))
+        with ThreadPoolExecutor(MOST_AHEAD, thread_name_prefix="reading") as pool:
+            for errand, look in in_order(pool, self._read, errands, _ahead(errands)):
+                if errand.group != current:
+                    current, taken = errand.group, self._outside.copy()
+                    sums.begin(current)
+                if isinstance(look, _Look):
+                    self._add(errand, look, taken, sums)
+                elif look is not None:
+                    failed.add(errand.scene.id)
+        sums.begin(None)
+        return frozenset(failed)
+
+    def _add(self, errand: _Errand, look: _Look, taken: NDArray[np.bool_], sums: Adder) -> None:
+        mask, red = errand.mask, errand.red
+        clear, pixels = mask.placement.clear(look.mask, mask.at, self._masks[errand.scene.product].table, taken)
+        if pixels:
+            bands, numbers = (look.red, look.nir), errand.roles.bands
+            red.placement.add(bands, red.at, clear, numbers, (sums.total, sums.count, taken))
+
+    # What is to be read
+
+    def _errands(self, groups: Sequence[Sequence[Source]], order: Callable[[int], int]) -> Iterator[_Errand]:
+        """Return the scenes that meet the block, those of one alignment together as far as their order allows."""
+        for number in sorted(range(len(groups)), key=lambda number: (order(number), self._home(groups[number]))):
+            group = groups[number]
+            for scene in group:
+                roles = self._task.roles[scene.product]
+                mask = self._part(scene, roles.mask, self._masks[scene.product].halo)
+                red, nir = (self._part(scene, role) for role in (roles.red, roles.nir))
+                if mask and red and nir:
+                    yield _Errand(group=number, scene=scene, roles=roles, mask=mask, red=red, nir=nir)
+
+    def _home(self, group: Sequence[Source]) -> str:
+        red = self._task.roles[group[0].product].red
+        return str(alignment_of(group[0].bands[red.measurement].grid))
+
+    def _part(self, scene: Source, role: BandRole | MaskRole, halo: int = 0) -> _Part | None:
+        grid = scene.bands[role.measurement].grid
+        placement = self._placements.of(grid)
+        window = window_in(placement.window, grid)
+        around = window_in(widened(placement.window, halo), grid)
+        if window is None or around is None:
+            return None
+        row, column = first_pixel(grid)
+        at = row + window[0], column + window[1]
+        return _Part(role=role, window=window, halo=around, at=at, placement=placement)
+
+    # Reading, in threads of its own
+
+    def _read(self, errand: _Errand) -> _Look | ReadError | None:
+        """Read the mask first: where nothing is clear, the bands need not be read."""
+        try:
+            with rasterio.Env(**GDAL_OPTIONS):
+                masks = self._masks[errand.scene.product]
+                mask = masks.believed(self._band(errand.scene, errand.mask), errand.mask.inner)
+                if not shows_ground(mask, masks.table):
+                    return None
+                red, nir = (self._band(errand.scene, part) for part in (errand.red, errand.nir))
+        except ReadError as error:
+            return error
+        return _Look(mask=mask, red=red, nir=nir)
+
+    def _band(self, scene: Source, part: _Part) -> NDArray[np.generic]:
+        self._watch.raise_if_cancelled()
+        return read_window(scene.bands[part.role.measurement], part.halo, part.role.dtype)
+
+
+def _ahead(errands: Sequence[_Errand]) -> int:
+    """Return how many scenes may be read ahead without taking more memory than they should."""
+    largest = max((errand.nbytes for errand in errands), default=1)
+    return min(MOST_AHEAD, max(1, AHEAD_BYTES // largest))

@@ -1,0 +1,90 @@
+"""Windows of the files that scenes are stored in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from compute.scenes import Band
+from compute.warp import Window
+
+GDAL_OPTIONS: Mapping[str, Any] = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_CACHEMAX": 64,
+    "VSI_CACHE": True,
+    "VSI_CACHE_SIZE": 1_000_000,
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.TIF,.TIFF",
+    "GDAL_HTTP_CONNECTTIMEOUT": 5,
+    "GDAL_HTTP_TIMEOUT": 20,
+    "GDAL_HTTP_MAX_RETRY": 2,
+    "GDAL_HTTP_RETRY_DELAY": 0.5,
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": True,
+    "GDAL_INGESTED_BYTES_AT_OPEN": 32_768,
+}
+"""Look for no side-car files; keep GDAL's cache at 64 MB a worker and 1 MB of each file that is read by HTTP; ask for
+nothing but GeoTIFFs; hold a thread for a minute at the most, connecting, waiting and trying again taken together; get
+the header of a file in one request and neighbouring tiles in another."""
+
+_TRIES = 3
+_WAIT_S = 0.2
+
+_FAILURES = (rasterio.errors.RasterioError, OSError, ValueError, RuntimeError)
+"""What opening and reading raise for files that are missing, cut short or garbled."""
+
+
+class ReadError(Exception):
+    """A file cannot be read; names no file, as this travels to people."""
+
+
+def gdal_name(uri: str) -> str:
+    """Return what GDAL opens: the path of a ``file://`` address, any other address as it is."""
+    parts = urlparse(uri)
+    return url2pathname(parts.path) if parts.scheme == "file" else uri
+
+
+def read_window(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
+    """Read a window of one band, trying again where that fails: networks do.
+
+    Parameters
+    ----------
+    band : Band
+        Where it is stored.
+    window : Window
+        In the file's own pixels, within its grid.
+    dtype : str
+        NumPy type that the product says is stored.
+
+    Returns
+    -------
+    numpy.ndarray
+        (y, x) stored values.
+
+    Raises
+    ------
+    ReadError
+        It cannot be read, or is not the raster that the document describes.
+    """
+    for attempt in range(_TRIES):
+        try:
+            return _read(band, window, dtype)
+        except _FAILURES as error:
+            reason = type(error).__name__
+            time.sleep(_WAIT_S * 2**attempt if attempt + 1 < _TRIES else 0.0)
+    # Raised here, not there: GDAL's errors name files, and not every one can travel to the client as a cause.
+    raise ReadError(reason)
+
+
+def _read(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
+    top, left, bottom, right = window
+    with rasterio.open(gdal_name(band.uri), sharing=False) as file:
+        if file.shape != band.grid.shape:
+            raise ReadError("another size than its document says")
+        values: NDArray[np.generic] = file.read(band.index, window=((top, bottom), (left, right)))
+    return values if values.dtype == dtype else values.astype(dtype)

@@ -1,0 +1,144 @@
+"""How the pixels of a block lie among those of a scene, and what that makes of a look at the ground."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.kernels import resample
+from compute.kernels.resample import AverageTable, NearestIndex
+from compute.scenes import Grid
+from compute.warp import Alignment, WarpGeometry, Window, alignment_of, first_pixel, geometry_of
+
+MOST_KEPT = 3
+"""Alignments that a task remembers, each for up to 100 MB of weights: a block rarely lies in more than two zones, and a
+Sentinel-2 mask has an alignment of its own."""
+
+Array = NDArray[np.generic]
+Mask = NDArray[np.bool_]
+
+Adding = tuple[NDArray[np.int64], NDArray[np.uint16], Mask]
+"""Total, count and taken, (y, x) each, changed in place."""
+
+
+class Placement(Protocol):
+    """How a block lies in all scenes of one alignment. Windows are in absolute source pixels."""
+
+    @property
+    def window(self) -> Window | None:
+        """The source pixels that the block needs; None where it needs none."""
+
+    def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> tuple[Mask, int]:
+        """Return which pixels of the block are clear and not taken, and how many; `at` is where `mask` begins."""
+
+    def add(
+        self,
+        bands: tuple[Array, Array],
+        at: tuple[int, int],
+        clear: Mask,
+        numbers: NDArray[np.float64],
+        sums: Adding,
+    ) -> None:
+        """Add a look of red and nir, which begin at `at`, to total, count and taken."""
+
+
+class Aligned:
+    """A block whose pixels are the scenes' own: nothing is warped."""
+
+    def __init__(self, block: Grid) -> None:
+        self._first = first_pixel(block)
+        self.window: Window | None = (*self._first, self._first[0] + block.shape[0], self._first[1] + block.shape[1])
+
+    def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> tuple[Mask, int]:
+        """See `Placement`."""
+        return resample.clear_of_window(mask, self._offset(at), table, taken)
+
+    def add(
+        self,
+        bands: tuple[Array, Array],
+        at: tuple[int, int],
+        clear: Mask,
+        numbers: NDArray[np.float64],
+        sums: Adding,
+    ) -> None:
+        """See `Placement`."""
+        (red, nir), (total, count, taken) = bands, sums
+        resample.accumulate_window(red, nir, self._offset(at), clear, numbers, total, count, taken)
+
+    def _offset(self, at: tuple[int, int]) -> tuple[int, int]:
+        return self._first[0] - at[0], self._first[1] - at[1]
+
+
+class Warped:
+    """A block on another grid than the scenes: what the warp needs is worked out once, for every date and band."""
+
+    def __init__(self, geometry: WarpGeometry, resampling: str) -> None:
+        self._geometry = geometry
+        self._resampling = resampling
+        self.window = geometry.source_window()
+
+    @cached_property
+    def _index(self) -> NearestIndex:
+        return resample.nearest_index(self._geometry)
+
+    @cached_property
+    def _table(self) -> AverageTable:
+        return resample.average_weights(self._geometry)
+
+    def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> tuple[Mask, int]:
+        """See `Placement`."""
+        return resample.clear_of_index(mask, at, self._index, table, taken)
+
+    def add(
+        self,
+        bands: tuple[Array, Array],
+        at: tuple[int, int],
+        clear: Mask,
+        numbers: NDArray[np.float64],
+        sums: Adding,
+    ) -> None:
+        """See `Placement`."""
+        (red, nir), (total, count, taken) = bands, sums
+        match self._resampling:
+            case "average":
+                resample.accumulate_average(red, nir, at, self._table, clear, numbers, total, count, taken)
+            case "bilinear":
+                resample.accumulate_bilinear(red, nir, at, self._geometry, clear, numbers, total, count, taken)
+            case _:
+                resample.accumulate_nearest(red, nir, at, self._index, clear, numbers, total, count, taken)
+
+
+class Placements:
+    """How a block lies in the scenes that its task reads; in the thread of the task alone, as PROJ wants it.
+
+    Parameters
+    ----------
+    block : Grid
+        Pixel grid of the block.
+    resampling : str
+        ``average``, ``bilinear`` or ``nearest``.
+    """
+
+    def __init__(self, block: Grid, resampling: str) -> None:
+        self._block = block
+        self._own = alignment_of(block)
+        self._resampling = resampling
+        self._known: OrderedDict[Alignment, Placement] = OrderedDict()
+
+    def of(self, source: Grid) -> Placement:
+        """Return how the block lies in a file and in all others of its alignment."""
+        alignment = alignment_of(source)
+        placement = self._known.pop(alignment, None) or self._place(alignment, source)
+        self._known[alignment] = placement
+        if len(self._known) > MOST_KEPT:
+            self._known.popitem(last=False)
+        return placement
+
+    def _place(self, alignment: Alignment, source: Grid) -> Placement:
+        if alignment == self._own:
+            return Aligned(self._block)
+        return Warped(geometry_of(self._block, source), self._resampling)

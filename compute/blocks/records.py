@@ -1,0 +1,142 @@
+"""What a task is given, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.levels import Level
+from compute.products import Roles
+from compute.scenes import Grid
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlockTask:
+    """Everything that the task of one block, or of a part of its dates, needs but the scenes themselves.
+
+    Attributes
+    ----------
+    run : str
+        Name under which the work can be cancelled.
+    grid : Grid
+        Pixel grid of the block.
+    groups : tuple of tuple of int
+        For each (product, platform, solar day) group the positions of its scenes in the sources that the task is
+        given, in the order in which they win a pixel.
+    roles : mapping of str to Roles
+        By product.
+    reader : str
+        Who reads and warps: ``exact`` or ``odc``.
+    resampling : str
+        How red and nir are warped; the mask is always taken from the nearest pixel.
+    polygon : bytes or None
+        WKB in the grid's CRS: pixels whose centre lies outside are never observed.
+    strata : tuple of int
+        For each group the stratum that it belongs to, each of which weighs 1 and is whole in the task; empty where
+        each observation does.
+    months : tuple of int
+        For each group its calendar month, 1 to 12; empty where months are not counted.
+    std : bool
+        Whether squares are added up.
+    """
+
+    run: str
+    grid: Grid
+    groups: tuple[tuple[int, ...], ...]
+    roles: Mapping[str, Roles]
+    reader: str
+    resampling: str
+    polygon: bytes | None = None
+    strata: tuple[int, ...] = ()
+    months: tuple[int, ...] = ()
+    std: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sums:
+    """Sum and count of a block, and what else is asked for.
+
+    Attributes
+    ----------
+    total : numpy.ndarray
+        (y, x) int64, in units of 2**-32 NDVI.
+    count : numpy.ndarray
+        (y, x) uint16 numbers of observations.
+    means, strata : numpy.ndarray or None
+        (y, x) int64 sums of the strata's means, in units of 2**-32 NDVI, and uint16 numbers of strata.
+    months : numpy.ndarray or None
+        (y, x) uint16, a bit for each calendar month with an observation.
+    squares : numpy.ndarray or None
+        (y, x) int64 sums of squares in units of 2**-40.
+    failed : frozenset of str
+        Ids of the scenes that could not be read and are not in the sums.
+    """
+
+    total: NDArray[np.int64]
+    count: NDArray[np.uint16]
+    means: NDArray[np.int64] | None = None
+    strata: NDArray[np.uint16] | None = None
+    months: NDArray[np.uint16] | None = None
+    squares: NDArray[np.int64] | None = None
+    failed: frozenset[str] = frozenset()
+
+    @classmethod
+    def of_nothing(cls, shape: tuple[int, int]) -> Sums:
+        """Return the sums of no look at the ground."""
+        return cls(total=np.zeros(shape, np.int64), count=np.zeros(shape, np.uint16))
+
+    @classmethod
+    def of_task(cls, task: BlockTask) -> Sums:
+        """Return the sums of no look at the ground, with the arrays that a task asks for."""
+        shape = task.grid.shape
+        return replace(
+            cls.of_nothing(shape),
+            means=np.zeros(shape, np.int64) if task.strata else None,
+            strata=np.zeros(shape, np.uint16) if task.strata else None,
+            months=np.zeros(shape, np.uint16) if task.months else None,
+            squares=np.zeros(shape, np.int64) if task.std else None,
+        )
+
+    def __sizeof__(self) -> int:
+        """Bytes of the arrays, by which Dask weighs what it spills and moves."""
+        return _bytes(self.total, self.count, self.means, self.strata, self.months, self.squares)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """One finished season of one spatial chunk.
+
+    Attributes
+    ----------
+    ndvi_mean : numpy.ndarray
+        (y, x) float32 NDVI, NaN where never clear.
+    clear_count : numpy.ndarray
+        (y, x) uint16 numbers of observations.
+    levels : tuple of Level
+        Overviews: level k at index k - 1.
+    clear_months : numpy.ndarray or None
+        (y, x) uint8 numbers of different calendar months with an observation, where asked for.
+    ndvi_std : numpy.ndarray or None
+        (y, x) float32 standard deviation of the observations, NaN where there is no mean, where asked for.
+    failed : frozenset of str
+        Ids of the scenes that could not be read and are not in it.
+    """
+
+    ndvi_mean: NDArray[np.float32]
+    clear_count: NDArray[np.uint16]
+    levels: tuple[Level, ...]
+    clear_months: NDArray[np.uint8] | None = None
+    ndvi_std: NDArray[np.float32] | None = None
+    failed: frozenset[str] = frozenset()
+
+    def __sizeof__(self) -> int:
+        """Bytes of the arrays, by which Dask weighs what it spills and moves."""
+        arrays = _bytes(self.ndvi_mean, self.clear_count, self.clear_months, self.ndvi_std)
+        return arrays + sum(level.nbytes for level in self.levels)
+
+
+def _bytes(*arrays: NDArray[np.generic] | None) -> int:
+    return sum(each.nbytes for each in arrays if each is not None)

@@ -1,0 +1,170 @@
+"""What one task does: look at the scenes of one season of one spatial chunk, and return sum and count.
+
+A task never holds a time stack: its memory is the block's sum and count and the windows of a few scenes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import rasterio.features
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+
+from compute import kernels
+from compute.blocks.adding import Adder
+from compute.blocks.cancelling import CancelWatch
+from compute.blocks.exact import ExactReader
+from compute.blocks.odc import OdcReader
+from compute.blocks.placing import Placement, Placements
+from compute.blocks.records import Block, BlockTask, Sums
+from compute.kernels import strata
+from compute.levels import build_levels
+from compute.request import EXACT_RESAMPLINGS
+from compute.scenes import Grid, Source
+
+_READERS: Mapping[str, type[ExactReader] | type[OdcReader]] = {"exact": ExactReader, "odc": OdcReader}
+
+
+def compute_block(task: BlockTask, sources: Sequence[Source], min_clear: int, levels: int) -> Block:
+    """Compute a block whose dates are few enough for one task; see `sum_part` and `finish`."""
+    return finish(sum_part(task, sources), min_clear, levels)
+
+
+def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
+    """Look at the groups of a task one after another and add up their observations.
+
+    Parameters
+    ----------
+    task : BlockTask
+        Grid, groups and roles.
+    sources : sequence of Source
+        What the task's groups count by.
+
+    Returns
+    -------
+    Sums
+        Over the block's grid.
+
+    Raises
+    ------
+    JobCancelledError
+        The run was cancelled meanwhile; looked at before every read.
+    JobError
+        A scene cannot be read, and the reader leaves none out.
+    """
+    sums = Sums.of_task(task)
+    reader = _READERS[task.reader](task, _inside(task.polygon, task.grid), CancelWatch(task.run))
+    failed = reader.add([[sources[index] for index in group] for group in task.groups], Adder(task, sums))
+    return replace(sums, failed=failed)
+
+
+def join_parts(parts: Sequence[Sums], min_clear: int, levels: int) -> Block:
+    """Add the parts of a block and finish it. Integer sums make the order of parts irrelevant.
+
+    Parameters
+    ----------
+    parts : sequence of Sums
+        At least one, all of one shape.
+    min_clear : int
+        Fewest observations that make a mean.
+    levels : int
+        How many levels the result has.
+    """
+    failed = frozenset[str]().union(*(part.failed for part in parts))
+    joined: dict[str, Any] = {
+        name: _joined([getattr(part, name) for part in parts], how) for name, how in _JOINED.items()
+    }
+    return finish(Sums(**joined, failed=failed), min_clear, levels)
+
+
+_JOINED: Mapping[str, np.ufunc] = {
+    **dict.fromkeys(("total", "count", "means", "strata", "squares"), np.add),
+    "months": np.bitwise_or,
+}
+"""How the arrays of the parts of a block become those of the block."""
+
+
+def _joined(arrays: Sequence[NDArray[Any] | None], how: np.ufunc) -> NDArray[Any] | None:
+    kept = [each for each in arrays if each is not None]
+    if not kept:
+        return None
+    joined = kept[0].copy()
+    for each in kept[1:]:
+        how(joined, each, out=joined)
+    return joined
+
+
+def finish(sums: Sums, min_clear: int, levels: int) -> Block:
+    """Divide the sums of a block by its counts, and build its levels: here, since a task of their own would only wait.
+
+    Parameters
+    ----------
+    sums : Sums
+        Of all dates of the block.
+    min_clear : int
+        Fewest observations that make a mean.
+    levels : int
+        How many levels the result has.
+    """
+    ndvi_mean = _mean(sums, min_clear)
+    return Block(
+        ndvi_mean=ndvi_mean,
+        clear_count=sums.count,
+        levels=build_levels(ndvi_mean, sums.count, levels),
+        clear_months=None if sums.months is None else strata.month_count(sums.months),
+        ndvi_std=None
+        if sums.squares is None
+        else strata.deviation(sums.total, sums.count, sums.squares, min_clear=min_clear),
+        failed=sums.failed,
+    )
+
+
+def _mean(sums: Sums, min_clear: int) -> NDArray[np.float32]:
+    """Divide by observations, or by strata; what a mean needs are observations."""
+    if sums.means is None or sums.strata is None:
+        return kernels.mean(sums.total, sums.count, min_clear=min_clear)
+    mean = kernels.mean(sums.means, sums.strata)
+    mean[sums.count < min_clear] = np.nan
+    return mean
+
+
+def _inside(polygon: bytes | None, grid: Grid) -> NDArray[np.bool_]:
+    """Return which pixel centres lie inside the polygon; a shape that broadcasts where there is none."""
+    if polygon is None:
+        return np.ones((1, 1), bool)
+    geometry = shapely.from_wkb(polygon)
+    if geometry.is_empty:
+        return np.zeros((1, 1), bool)
+    inside: NDArray[np.bool_] = rasterio.features.geometry_mask(
+        [geometry], grid.shape, Affine(*grid.transform), invert=True
+    )
+    return inside
+
+
+def warm_up() -> None:
+    """Load and compile what the first block would otherwise wait for; run once on each worker."""
+    block, elsewhere = _grid("EPSG:3577", 1_200_000.0, -4_500_000.0), _grid("EPSG:32655", 450_000.0, -4_600_000.0)
+    for source in (block, elsewhere):
+        for resampling in EXACT_RESAMPLINGS:
+            _look_once(Placements(block, resampling).of(source), block.shape)
+    count = np.zeros(block.shape, np.uint16)
+    build_levels(kernels.mean(np.zeros(block.shape, np.int64), count), count, 2)
+
+
+def _grid(crs: str, left: float, top: float) -> Grid:
+    return Grid(crs=crs, shape=(2, 2), transform=(30.0, 0.0, left, 0.0, -30.0, top))
+
+
+def _look_once(placement: Placement, shape: tuple[int, int]) -> None:
+    """Do what a task does to a Landsat scene, on a few pixels."""
+    top, left, bottom, right = placement.window or (0, 0, 1, 1)
+    mask, band = (np.ones((bottom - top, right - left), kind) for kind in (np.uint8, np.int16))
+    sums, taken = Sums.of_nothing(shape), np.zeros(shape, bool)
+    clear, _ = placement.clear(mask, (top, left), np.ones(256, bool), taken)
+    numbers = np.array([[-999.0, 1.0, 10_000.0, 1e-4, 0.0]] * 2)
+    placement.add((band, band), (top, left), clear, numbers, (sums.total, sums.count, taken))
