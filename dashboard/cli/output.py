@@ -28,3 +28,13 @@ def print_pairs(title: str, rows: Sequence[tuple[str, str | Text]]) -> None:
     for name, value in rows:
         table.add_row(Text(name, style="dim"), value if isinstance(value, Text) else Text(value))
     Console(highlight=False).print(table)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a title and lines of figures below the names of their columns on standard output."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2))
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="right" if number else "left", style="" if number else "dim")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(highlight=False).print(table)

@@ -1,0 +1,217 @@
+"""`greenup bench compute`: every contender on the same two workers, one after another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import dask
+
+from compute.bench.agreement import Agreement
+from compute.bench.contenders import Contender, contenders
+from compute.bench.floor import Floor
+from compute.bench.input import InputSpec
+from compute.bench.machine import describe_machine
+from compute.bench.measuring import Figures, measure, released, spread, typical, watch
+from compute.bench.places import Bench, open_bench, temporary_index
+from compute.bench.remote import CONNECTIONS, PlainFetch, RemoteGreenup, open_store
+from compute.bench.writing import describe_input, write_input
+from compute.cluster import ClusterSpec, open_cluster
+from compute.errors import InputError
+from compute.patches import warm_up
+from compute.settings import Settings
+
+WORKERS = 2
+
+AS_WRITTEN = ("recipe_untuned", "recipe_tuned")
+"""The recipe as the notebook writes it, on EPSG:3577."""
+
+OTHERS_NATIVE = ("recipe_like", "odc_stac")
+"""The others on the scenes' own grid."""
+
+Say = Callable[[str], None]
+Runs = dict[str, list[Figures]]
+
+
+def bench_compute(
+    spec: InputSpec, *, repeat: int = 1, latency_ms: float | None = None, keep: Path | None = None, say: Say
+) -> dict[str, Any]:
+    """Make the input, run every contender on it, and compare.
+
+    Parameters
+    ----------
+    spec : InputSpec
+        Of the input.
+    repeat : int
+        Times that each contender runs; figures are medians.
+    latency_ms : float, optional
+        Run natively once more over HTTP, where every response comes so many milliseconds late.
+    keep : pathlib.Path, optional
+        Folder for the scenes, which are used again when they are there; left out, they are deleted at the end.
+    say : callable
+        Told in a few words what is done.
+
+    Returns
+    -------
+    dict
+        ``machine``, ``input``, ``runs`` (by contender, see `compute.bench.measuring.Figures`), ``ratios`` and
+        ``agreement``, ready for JSON.
+
+    Raises
+    ------
+    InputError
+        A number is out of bounds, or there is too little room.
+    GreenupError
+        The index, the cluster or a contender failed.
+    """
+    if not 1 <= repeat <= 100:
+        raise InputError("repeat", f"The number of runs must be from 1 to 100, not {repeat}.")
+    if latency_ms is not None and not 0 <= latency_ms <= 10_000:
+        raise InputError("latency-ms", f"The latency must be from 0 to 10000 ms, not {latency_ms:g}.")
+    with _opened(spec, keep, say) as (bench, settings, root):
+        described = _describe(bench, spec)
+        session = _Session(bench, repeat, say)
+        with ExitStack() as stack:
+            remote = None if latency_ms is None else _Remote.open(root, latency_ms, stack)
+            outcome = asyncio.run(session.run(settings, remote))
+    return {"input": described, "latency_ms": latency_ms, "repeat": repeat, **outcome}
+
+
+@contextmanager
+def _opened(spec: InputSpec, keep: Path | None, say: Say) -> Iterator[tuple[Bench, Settings, Path]]:
+    """Write and index the input; all but what is kept is gone at the end."""
+    with (
+        TemporaryDirectory(prefix="greenup-bench-") as home,
+        # Dask leaves a folder of its own where it is not told of one.
+        dask.config.set({"temporary-directory": home}),
+    ):
+        root = (keep or Path(home)).resolve() / f"scenes-{spec.digest}"
+        say("Scenes are written")
+        scenes = write_input(root, spec, lambda done, total: say(f"Scenes of {done} of {total} dates are written"))
+        say("Scenes are indexed")
+        with temporary_index(Path(home)) as settings, open_bench(settings, spec, scenes) as bench:
+            yield bench, settings, root
+
+
+def _describe(bench: Bench, spec: InputSpec) -> dict[str, Any]:
+    plans = {"native_px": bench.whole.native, "albers_px": bench.whole.albers}
+    grids = {name: list(plan.grid.shape) for name, plan in plans.items()}
+    return describe_input(bench.scenes, spec) | grids
+
+
+class _Remote:
+    """The two contenders of the remote run."""
+
+    def __init__(self, greenup: RemoteGreenup, fetch: PlainFetch) -> None:
+        self.greenup = greenup
+        self.fetch = fetch
+
+    @classmethod
+    def open(cls, root: Path, latency_ms: float, stack: ExitStack) -> _Remote:
+        store = stack.enter_context(open_store(root, latency_ms))
+        return cls(RemoteGreenup(store), PlainFetch(store))
+
+
+class _Session:
+    """One run of the benchmark on one cluster."""
+
+    def __init__(self, bench: Bench, repeat: int, say: Say) -> None:
+        self._bench = bench
+        self._repeat = repeat
+        self._say = say
+        self._runs: Runs = {}
+        self._agreement = Agreement(bench)
+
+    async def run(self, settings: Settings, remote: _Remote | None) -> dict[str, Any]:
+        """Open the cluster and let everybody run, in turn."""
+        self._say("Two workers are started")
+        spec = ClusterSpec(kind="local", workers=WORKERS)
+        async with open_cluster(spec, settings, warm_up=warm_up) as cluster:
+            machine = describe_machine(cluster.workers, cluster.threads, cluster.memory_bytes)
+            await watch(cluster.client)
+            for number in range(self._repeat):
+                await self._round(cluster.client, remote, first=number == 0)
+            self._say("Results are compared")
+            agreement = await self._agreement.report(cluster.client)
+        return {
+            "machine": machine,
+            "runs": self._figures(remote),
+            "ratios": ratios({name: typical(runs) for name, runs in self._runs.items()}),
+            "agreement": agreement,
+        }
+
+    async def _round(self, client: Any, remote: _Remote | None, *, first: bool) -> None:
+        for contender in (*contenders(), Floor()):
+            await self._one(contender, client, first=first)
+        if remote is not None:
+            await self._one(remote.greenup, client, first=first)
+            remote.fetch.ranges = sorted(set(remote.greenup.served()))
+            await self._one(remote.fetch, client, first=False)
+
+    async def _one(self, contender: Contender, client: Any, *, first: bool) -> None:
+        if first:
+            self._say(f"{contender.name} warms up")
+            await contender.run(contender.prepare(self._bench, self._bench.corner), client)
+            await released(client)
+        self._say(f"{contender.name} runs")
+        await self._measure(contender, client)
+        await released(client)
+
+    async def _measure(self, contender: Contender, client: Any) -> None:
+        lazy = contender.prepare(self._bench, self._bench.whole)
+        figures, result = await measure(client, partial(contender.run, lazy, client))
+        self._runs.setdefault(contender.name, []).append(figures)
+        await self._agreement.collect(contender, result, client)
+
+    def _figures(self, remote: _Remote | None) -> dict[str, dict[str, Any]]:
+        figures: dict[str, dict[str, Any]] = {}
+        for name, runs in self._runs.items():
+            figures[name] = {**typical(runs), "walls_s": spread(runs)}
+        for name, mean in self._agreement.area_means.items():
+            figures[name]["ndvi_mean"] = mean
+        if remote is not None:
+            served = remote.greenup.served()
+            figures["remote"] |= {"requests": len(served), "bytes": _bytes(served)}
+            fetched = remote.fetch.ranges
+            figures["plain_fetch"] |= {"requests": len(fetched), "bytes": _bytes(fetched), "connections": CONNECTIONS}
+        return figures
+
+
+def _bytes(ranges: Sequence[tuple[str, int, int]]) -> int:
+    return sum(last - first for _, first, last in ranges)
+
+
+def ratios(runs: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return how Greenup stands beside the others, by the figures of one run of the benchmark.
+
+    Parameters
+    ----------
+    runs : mapping of str to mapping of str to float
+        Figures by contender.
+
+    Returns
+    -------
+    dict of str to float
+        Speeds are how many times as fast Greenup is as the best of the others; `native_over_floor` is how many times as
+        long it takes as reading alone; memory and tasks are Greenup's share of the leaner recipe's. `remote_throughput`
+        is Greenup's share of that of the plain fetch, and only there after a remote run.
+    """
+    wall = {name: figures["wall_s"] for name, figures in runs.items()}
+    recipe = min(wall[name] for name in AS_WRITTEN)
+    native = runs["greenup_native"]
+    found = {
+        "native_speed": min(wall[name] for name in OTHERS_NATIVE) / wall["greenup_native"],
+        "albers_speed": recipe / wall["greenup_albers"],
+        "notebook_to_native": recipe / wall["greenup_native"],
+        "native_over_floor": wall["greenup_native"] / wall["floor"],
+        "native_memory": native["peak_mb"] / min(runs[name]["peak_mb"] for name in AS_WRITTEN),
+        "native_tasks": native["tasks"] / min(runs[name]["tasks"] for name in AS_WRITTEN),
+    }
+    if "remote" in wall:
+        found["remote_throughput"] = wall["plain_fetch"] / wall["remote"]
+    return {name: round(value, 4) for name, value in found.items()}

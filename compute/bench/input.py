@@ -1,0 +1,169 @@
+"""The input of `greenup bench compute`: which scenes it has, and where they lie."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from hashlib import sha256
+from itertools import islice
+from math import ceil
+from pathlib import Path
+
+import shapely
+
+from compute.demo.documents import measurement_paths, scene_id
+from compute.demo.grid import Window
+from compute.demo.orbit import Acquisition, Footprint, acquisitions
+from compute.demo.spec import DemoSpec
+from compute.errors import InputError
+
+_FORMAT = 1
+"""Counts up whenever the same specification gives other pixels."""
+
+BANDS = ("nbart_red", "nbart_nir", "oa_fmask")
+"""The measurements that are written; a document names all of its product's."""
+
+PIXEL_M = 30
+_CENTRE = (500_000.0, -4_650_000.0)
+"""Easting and northing in EPSG:32655 of the middle of the scenes: Tasmania, where true north is grid north."""
+
+_PATH, _ROWS = 90, (88, 89)
+_SLANT = 0.1
+"""How far a swath runs west for each pixel south; a tenth of a date's square is outside it."""
+
+_FIRST_DAY = date(2020, 12, 1)
+_REPEAT = timedelta(days=16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """What the input consists of, reduced to the numbers that decide every pixel of it.
+
+    Attributes
+    ----------
+    dates : int
+        Number of dates, 16 days apart.
+    size : int
+        Pixels along each edge of what one date covers; two rows of scenes share it.
+    seed : int
+        Number of the whole.
+    clear_share : float
+        Share of the pixels of a date that are clear.
+    patch_px : int
+        Size of a patch of clear or cloudy pixels.
+    overlap : float
+        Share of a scene that its neighbour of the same day shows as well.
+    """
+
+    dates: int = 24
+    size: int = 4000
+    seed: int = 1
+    clear_share: float = 0.45
+    patch_px: int = 64
+    overlap: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no input can be made of."""
+        if not 1 <= self.dates <= 1000:
+            raise InputError("dates", f"The number of dates must be from 1 to 1000, not {self.dates}.")
+        if not 512 <= self.size <= 20_000:
+            raise InputError("size", f"The size must be from 512 to 20000 pixels, not {self.size}.")
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that differ wherever a pixel would."""
+        return sha256(json.dumps({"format": _FORMAT, **asdict(self)}, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def window(self) -> Window:
+        """The pixels that each date covers."""
+        column, row = (round(metres / PIXEL_M) - self.size // 2 for metres in (_CENTRE[0], -_CENTRE[1]))
+        return Window(pixel_m=PIXEL_M, row=row, column=column, shape=(self.size, self.size))
+
+    @property
+    def swath(self) -> shapely.Polygon:
+        """What the satellite sees of the window, in metres; a tenth of the window is outside."""
+        rows, columns = self.window.shape
+        corners = (_SLANT * rows, 0), (columns, 0), (columns - _SLANT * rows, rows), (0, rows)
+        return shapely.Polygon([self.window.transform @ corner for corner in corners])
+
+    @property
+    def demo(self) -> DemoSpec:
+        """The same as the demo's documents want it."""
+        last = _FIRST_DAY + self.dates * _REPEAT
+        return DemoSpec(pixel_m=PIXEL_M, seed=self.seed, start=_FIRST_DAY, end=last)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputScene:
+    """One scene of the input.
+
+    Attributes
+    ----------
+    id : str
+        UUID of its document.
+    acquisition : Acquisition
+        Where and when.
+    folder : pathlib.Path
+        Where its files and its document are.
+    """
+
+    id: str
+    acquisition: Acquisition
+    folder: Path
+
+    @property
+    def window(self) -> Window:
+        """Its pixels."""
+        return self.acquisition.footprint.window
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The files that exist, by measurement."""
+        names = measurement_paths(self.acquisition.label)
+        return {band: self.folder / names[band] for band in BANDS}
+
+    @property
+    def document(self) -> Path:
+        """Its EO3 document."""
+        return self.folder / f"{self.acquisition.label}.odc-metadata.yaml"
+
+
+def input_scenes(root: Path, spec: InputSpec) -> list[list[InputScene]]:
+    """Return the scenes of every date, whether they are written or not.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Folder of the scenes.
+    spec : InputSpec
+        What they are.
+
+    Returns
+    -------
+    list of list of InputScene
+        By date, and within it from north to south.
+    """
+    rows = [islice(acquisitions(footprint, spec.demo), spec.dates) for footprint in _footprints(spec)]
+    return [[_scene(root, each, spec) for each in date_] for date_ in zip(*rows, strict=True)]
+
+
+def _scene(root: Path, acquisition: Acquisition, spec: InputSpec) -> InputScene:
+    identity = str(scene_id(acquisition, spec.demo))
+    return InputScene(id=identity, acquisition=acquisition, folder=root / acquisition.label)
+
+
+def _footprints(spec: InputSpec) -> Iterator[Footprint]:
+    whole, swath = spec.window, spec.swath
+    height = ceil(spec.size / (2 - spec.overlap))
+    for row, first in zip(_ROWS, (0, spec.size - height), strict=True):
+        window = Window(pixel_m=PIXEL_M, row=whole.row + first, column=whole.column, shape=(height, spec.size))
+        outline = shapely.intersection(swath, _box(window))
+        yield Footprint(path=_PATH, row=row, outline=outline, window=window)
+
+
+def _box(window: Window) -> shapely.Polygon:
+    (left, top), (right, bottom) = (window.transform @ corner for corner in ((0, 0), window.shape[::-1]))
+    return shapely.box(left, bottom, right, top)

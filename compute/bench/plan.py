@@ -1,0 +1,80 @@
+"""`greenup bench plan`: what two decades of Tasmania cost before anything is computed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from compute.bench.machine import describe_machine
+from compute.bench.places import temporary_index
+from compute.bench.plan_documents import write_documents
+from compute.catalog import add_products, add_scenes
+from compute.errors import GreenupError, InputError
+from compute.settings import Settings
+
+_SEED = 1
+
+
+def bench_plan(scenes: int, *, by: str = "season", say: Callable[[str], None]) -> dict[str, Any]:
+    """Fill an index, and search, plan and build the graph in a new process; loading is not measured.
+
+    Parameters
+    ----------
+    scenes : int
+        Documents in the index, spread over 2001 to 2020, Tasmania and four satellites.
+    by : str
+        ``"season"`` or ``"season-year"``.
+    say : callable
+        Told in a few words what is done.
+
+    Returns
+    -------
+    dict
+        As `compute.bench.plan_probe.probe` returns it, with ``by`` and ``machine``.
+
+    Raises
+    ------
+    InputError
+        A number is out of bounds.
+    GreenupError
+        The index or the planning failed.
+    """
+    if not 1 <= scenes <= 20_000:
+        raise InputError("scenes", f"The number of scenes must be from 1 to 20000, not {scenes}.")
+    if by not in ("season", "season-year"):
+        raise InputError("by", f"The by {by[:40]!r} is not known; give one of season, season-year.")
+    with TemporaryDirectory(prefix="greenup-bench-") as home, temporary_index(Path(home)) as settings:
+        _fill(settings, Path(home), scenes, say)
+        say("The plan is made")
+        return {**_probe(settings, by), "by": by, "machine": describe_machine()}
+
+
+def _fill(settings: Settings, home: Path, count: int, say: Callable[[str], None]) -> None:
+    folder = home / "documents"
+    folder.mkdir()
+    say("Documents are written")
+    products, scenes = write_documents(folder, count, _SEED)
+    add_products(settings, products)
+    report = add_scenes(settings, scenes, progress=lambda done, _: say(f"{done} of {len(scenes)} scenes are indexed"))
+    if report.failed:
+        raise GreenupError(f"The benchmark's own documents were refused: {report.failed[0][1]}")
+
+
+def _probe(settings: Settings, by: str) -> dict[str, Any]:
+    """Run the probe in a new process, whose memory is its own, out of reach of a Ctrl-C on this terminal."""
+    assert settings.index_url is not None
+    environment = os.environ | {"GREENUP_INDEX_URL": settings.index_url.get_secret_value()}
+    command = [sys.executable, "-m", "compute.bench.plan_probe", by]
+    done = subprocess.run(  # noqa: S603  # our own module
+        command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True, check=False
+    )
+    if done.returncode:
+        raise GreenupError("The planning failed; see above.")
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
