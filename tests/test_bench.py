@@ -27,7 +27,7 @@ from dashboard.cli import main
 from tests.fixtures.index import require_index
 from tests.fixtures.processes import family
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.index, pytest.mark.timeout(600)]
 
 GREENUP = [str(Path(sys.executable).with_name("greenup")), "bench"]
 CONTENDERS = {
@@ -167,6 +167,7 @@ def test_the_plan_of_two_decades(scratch: Path) -> None:
     [
         (["compute", "--dates", "0"], "number of dates"),
         (["compute", "--size", "10"], "size"),
+        (["compute", "--patch-px", "1"], "patch"),
         (["compute", "--repeat", "0"], "number of runs"),
         (["compute", "--latency-ms", "-1"], "latency"),
         (["plan", "--scenes", "0"], "number of scenes"),

@@ -21,6 +21,7 @@ def compute(
     dates: Annotated[int, typer.Option(help="Number of dates.")] = 24,
     size: Annotated[int, typer.Option(help="Pixels along each edge of a date.")] = 4000,
     seed: Annotated[int, typer.Option(help="Number of the input; it decides every pixel.")] = 1,
+    patch_px: Annotated[int, typer.Option(help="Size of a patch of clear or cloudy pixels.")] = 64,
     repeat: Annotated[int, typer.Option(help="Runs of each contender; figures are medians.")] = 1,
     latency_ms: Annotated[
         float | None, typer.Option(help="Read over HTTP as well, each response so many milliseconds late.")
@@ -34,7 +35,7 @@ def compute(
     from compute.bench.compute import bench_compute
     from compute.bench.input import InputSpec
 
-    spec = InputSpec(dates=dates, size=size, seed=seed)
+    spec = InputSpec(dates=dates, size=size, seed=seed, patch_px=patch_px)
     with _shown() as say:
         report = bench_compute(spec, repeat=repeat, latency_ms=latency_ms, keep=keep, say=say)
     if as_json:
