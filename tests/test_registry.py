@@ -40,12 +40,17 @@ class House:
     spec: ClusterSpec = field(default_factory=lambda: parse_cluster("local", workers=2))
     complaints: list[dict[str, Any]] = field(default_factory=list)
 
-    def run(self, act: Callable[[JobRegistry], Awaitable[None]], pool: ClusterPool | None = None) -> None:
-        """Run a test; afterwards the workers hold nothing, and neither task nor complaint is left."""
+    def run(
+        self, act: Callable[[JobRegistry], Awaitable[None]], pool: ClusterPool | None = None, most: float = 0.0
+    ) -> None:
+        """Run a test; afterwards the workers hold nothing, and neither task nor complaint is left.
+
+        A result may lack a share `most` of its scenes.
+        """
 
         async def bounded() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: self.complaints.append(context))
-            jobs = JobRegistry(pool or self.pool, SECRET)
+            jobs = JobRegistry(pool or self.pool, SECRET, most)
             await act(jobs)
             await jobs.close()
             await asyncio.sleep(0)
@@ -352,6 +357,7 @@ def test_deleting_forgets_a_result_and_frees_its_memory(house: House, quick: Ndv
 def test_a_block_that_fails_ends_the_job_and_frees_the_workers(house: House, slow: NdviPlan) -> None:
     async def fail(jobs: JobRegistry) -> None:
         plan = unreadable(slow)
+        plan = replace(plan, request=replace(plan.request, reader="odc"))
         record = jobs.submit(plan, house.spec, ANONYMOUS, "a")
         await reaches(record, "failed")
         assert plan.sources[0].id in record.message
@@ -363,6 +369,27 @@ def test_a_block_that_fails_ends_the_job_and_frees_the_workers(house: House, slo
         assert again.state == "connecting"
 
     house.run(fail)
+
+
+def test_a_result_may_lack_a_few_scenes_and_says_so(house: House, slow: NdviPlan) -> None:
+    async def lack(jobs: JobRegistry) -> None:
+        plan = unreadable(slow)
+        record = jobs.submit(plan, house.spec, ANONYMOUS, "a")
+        await reaches(record, "done")
+        assert record.failed_scenes == [plan.sources[0].id]
+        assert record.message == f"1 of {len(plan.sources)} scenes could not be read and is left out."
+
+    house.run(lack, most=0.1)
+
+
+def test_a_result_that_lacks_too_many_scenes_is_none(house: House, slow: NdviPlan) -> None:
+    async def lack(jobs: JobRegistry) -> None:
+        record = jobs.submit(unreadable(slow), house.spec, ANONYMOUS, "a")
+        await reaches(record, "failed")
+        assert "could not be read" in record.message
+        assert record.stack is record.tiles is None
+
+    house.run(lack)
 
 
 def test_a_cluster_that_does_not_open_ends_the_job_in_a_sentence(house: House, quick: NdviPlan) -> None:
