@@ -69,8 +69,9 @@ def test_the_first_scene_of_a_solar_day_names_its_season(observed: OdcCatalog) -
     before, after, *_ = ls5_scenes(observed)
     day = date(2010, 2, 28)
     scenes = [
-        replace(before, time=datetime(2010, 2, 28, 23, 59, 0, tzinfo=UTC), solar_day=day),
-        replace(after, time=datetime(2010, 3, 1, 0, 1, 0, tzinfo=UTC), solar_day=day),
+        replace(before, time=datetime(2010, 2, 28, 23, 59, 30, tzinfo=UTC), solar_day=day),
+        # The next row: another region code, or it would be another processing of the same acquisition.
+        replace(after, time=datetime(2010, 3, 1, 0, 0, 30, tzinfo=UTC), solar_day=day, region_code="035033"),
     ]
     catalog = ListCatalog(scenes=scenes, definitions={LS5: observed.definition(LS5)})
     request = eobox_request(products=(LS5,), start=date(2010, 1, 1), end=date(2010, 12, 31))
