@@ -34,21 +34,34 @@ def add_up(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint16]) -> N
         a mean, and sum of the counts.
     """
     rows, columns = ndvi_mean.shape
-    sums = np.zeros(((rows + 1) // 2, (columns + 1) // 2, 3), np.int64)
+    sums = np.empty(((rows + 1) // 2, (columns + 1) // 2, 3), np.int64)
     _add_up(ndvi_mean, clear_count, sums)
     return sums
 
 
 @njit(nogil=True, cache=True)
 def _add_up(ndvi_mean, clear_count, sums):  # type: ignore[no-untyped-def]  # numba types it
-    for y in range(ndvi_mean.shape[0]):
-        for x in range(ndvi_mean.shape[1]):
-            cell = sums[y >> 1, x >> 1]
-            cell[2] += clear_count[y, x]
-            ndvi = ndvi_mean[y, x]
-            if not np.isnan(ndvi):
-                cell[0] += np.int64(np.rint(ndvi * LEVEL_UNITS_PER_NDVI))
-                cell[1] += 1
+    # One more than a ragged edge has, and always 0. Whole numbers this small are exact in float64, and as integers few
+    # processors make several at once.
+    lines = np.zeros((3, 2 * sums.shape[1]))
+    for y in range(sums.shape[0]):
+        lines[:] = 0.0
+        for row in range(2 * y, min(2 * y + 2, ndvi_mean.shape[0])):
+            _add_row(ndvi_mean[row], clear_count[row], lines[0], lines[1], lines[2])
+        for x in range(sums.shape[1]):
+            for n in range(3):
+                sums[y, x, n] = np.int64(lines[n, 2 * x] + lines[n, 2 * x + 1])
+
+
+@njit(nogil=True, cache=True)
+def _add_row(ndvi_mean, clear_count, means, pixels, counts):  # type: ignore[no-untyped-def]  # numba types it
+    for x in range(ndvi_mean.size):
+        ndvi = float(ndvi_mean[x])
+        has_mean = not np.isnan(ndvi)
+        means[x] += np.rint((ndvi if has_mean else 0.0) * LEVEL_UNITS_PER_NDVI)
+        pixels[x] += has_mean
+    for x in range(ndvi_mean.size):
+        counts[x] += clear_count[x]
 
 
 def halve(sums: NDArray[np.int64]) -> NDArray[np.int64]:
