@@ -16,11 +16,12 @@ from compute.plan.outlines import LONLAT, project_one, window
 from compute.request import NdviRequest
 from compute.scenes import Grid, Scene
 
-LEAST_CHUNKS = 3
-"""A result is cut in at least so many along its longer edge, so that it shows while it grows and all workers work."""
+LEAST_CHUNKS = 2
+"""A result is cut in at least so many along its longer edge, so that it shows while it grows and all workers work. Not
+in more: what scenes are stored in, 512 px a side, is read and unpacked again by every chunk that has a part of it."""
 
 LEAST_CHUNK_PX = 256
-"""But not into chunks smaller than this, the size of a tile, for the sake of it."""
+"""But into multiples of this, the size of a tile: half of what scenes are stored in, and often their borders."""
 
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 """Sizes of the chunks along y and x, in pixels."""
@@ -29,7 +30,7 @@ Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 def spatial_chunks(grid: Grid, target: int) -> Chunks:
     """Cut a grid into chunks near `target` pixels along each edge; levels of the result meet their borders."""
     factor = 2 ** level_count(grid.shape)
-    target = min(target, max(LEAST_CHUNK_PX, ceil(max(grid.shape) / LEAST_CHUNKS)))
+    target = min(target, LEAST_CHUNK_PX * ceil(max(grid.shape) / LEAST_CHUNKS / LEAST_CHUNK_PX))
     rows, columns = (fit_chunks(length, target, factor) for length in grid.shape)
     return rows, columns
 
