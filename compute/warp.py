@@ -108,6 +108,14 @@ class WarpGeometry:
         (top, left), (bottom, right) = span
         return floor(top) - margin, floor(left) - margin, ceil(bottom) + margin, ceil(right) + margin
 
+    def reach(self) -> int:
+        """Return how many source pixels around the one that its centre lies in a pixel of the block is made of.
+
+        Half of a pixel's edges taken together, or the neighbours of its centre, and one for what is bent.
+        """
+        steps = [np.nan_to_num(np.abs(np.diff(self.nodes, axis=axis))).max((1, 2)) for axis in (1, 2)]
+        return 2 + ceil(float((steps[0] + steps[1]).max()) / LATTICE_PX)
+
 
 def alignment_of(grid: Grid) -> Alignment:
     """Return what a pixel grid shares with all others that differ by whole pixels."""

@@ -17,13 +17,14 @@ from pyproj import Transformer
 
 from compute import kernels
 from compute.kernels import resample
-from compute.kernels.resample import lattice, looks
+from compute.kernels.resample import AverageTable, ClearPixels, lattice, looks
 from compute.scenes import Grid
 from compute.warp import (
     WarpGeometry,
     alignment_of,
     first_pixel,
     geometry_of,
+    widened,
     window_in,
 )
 from tests.strategies import STORED
@@ -131,6 +132,33 @@ def nothing(shape: tuple[int, int]) -> tuple[Pixels, Pixels, Pixels]:
     return np.zeros(shape, np.int64), np.zeros(shape, np.uint16), np.zeros(shape, bool)
 
 
+def listed(clear: Pixels) -> ClearPixels:
+    """The pixels where an array is true, as kernels list them."""
+    starts = np.concatenate([[0], np.cumsum(clear.sum(1))])
+    return ClearPixels(starts=starts, columns=np.nonzero(clear)[1].astype(np.uint16))
+
+
+def spread(clear: ClearPixels, shape: tuple[int, int]) -> Pixels:
+    """An array that is true at listed pixels."""
+    found = np.zeros(shape, bool)
+    found[np.repeat(np.arange(shape[0]), np.diff(clear.starts)), clear.columns] = True
+    return found
+
+
+def averaged(values: Pixels, at: tuple[int, int], table: AverageTable, nodata: float) -> Pixels:
+    """Means of a file by the weights of a table, NaN where nothing is known."""
+    (_, wide), value_sum, weight_sum = table.extent, 0.0, 0.0
+    for tap in range(table.weights.shape[1]):
+        row, column = (table.base[:, z].astype(int) + table.origin[z] - at[z] for z in range(2))
+        inside, row, column = within(values.shape, row + tap // wide, column + tap % wide)
+        known = inside & np.isfinite(values[row, column]) & (values[row, column] != nodata)
+        weight = table.weights[:, tap] * known
+        value_sum = value_sum + np.where(known, values[row, column], 0).astype(float) * weight
+        weight_sum = weight_sum + weight
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(weight_sum > 0, value_sum / weight_sum, np.nan)
+
+
 def observed(block: Grid, file: Grid, look: Look, resampling: str, most_bytes: int = 10**8) -> tuple[Pixels, ...]:
     """Sums of one look over a block, read through the smallest window."""
     geometry, sums = geometry_of(block, file), nothing(block.shape)
@@ -141,7 +169,7 @@ def observed(block: Grid, file: Grid, look: Look, resampling: str, most_bytes: i
     read = np.s_[top:bottom, left:right]
     row, column = first_pixel(file)
     at, index = (row + top, column + left), resample.nearest_index(geometry)
-    clear, _ = resample.clear_of_index(look.mask[read], at, index, CLEAR, sums[2])
+    clear = resample.clear_of_index(look.mask[read], at, index, CLEAR, sums[2])
     red, nir = look.red[read], look.nir[read]
     if resampling == "average":
         table = resample.average_weights(geometry, most_bytes=most_bytes)
@@ -208,14 +236,13 @@ def test_on_its_own_grid_every_pixel_lies_on_itself(crs: str, part: float) -> No
     block = grid_at(crs, (147.0, -42.0), (50, 40), part=part)
     geometry, (row, column) = geometry_of(block, block), first_pixel(block)
     values = look_at(block, missing=0.0).red
-    everywhere = np.ones(block.shape, bool)
     np.testing.assert_allclose(corners_of(geometry, block)[0, :, 0], np.arange(51.0), rtol=0, atol=1e-7)
-    np.testing.assert_array_equal(resample.take(values, (row, column), resample.nearest_index(geometry), 0), values)
+    index = resample.nearest_index(geometry)
+    places = np.indices(block.shape) + np.reshape((row, column), (2, 1, 1))
+    np.testing.assert_array_equal(index.places + np.reshape(index.origin, (2, 1, 1)), places)
     table = resample.average_weights(geometry)
     assert table.extent == (1, 1)
-    np.testing.assert_array_equal(resample.average(values, (row, column), table, everywhere, -999), values)
-    anew = resample.average_weights(geometry, most_bytes=0)
-    np.testing.assert_array_equal(resample.average(values, (row, column), anew, everywhere, -999), values)
+    np.testing.assert_array_equal(averaged(values, (row, column), table, -999), values)
 
 
 @pytest.mark.parametrize("crs", CRS)
@@ -226,7 +253,7 @@ def test_pixels_that_divide_an_output_pixel_weigh_alike_and_no_others_do(crs: st
     block = Grid(crs=crs, shape=(40, 50), transform=(ratio * a, b, c, d, ratio * e, f))
     values, table = look_at(file, missing=0.0).red, resample.average_weights(geometry_of(block, file))
     assert table.extent == (ratio, ratio)
-    means = resample.average(values, first_pixel(file), table, np.ones(block.shape, bool), -999)
+    means = averaged(values, first_pixel(file), table, -999)
     np.testing.assert_allclose(means, values.reshape(40, ratio, 50, ratio).mean((1, 3)), rtol=0, atol=0.05)
 
 
@@ -255,10 +282,12 @@ def test_a_block_outside_of_what_proj_knows_lies_nowhere() -> None:
     assert window_in(None, file) is None
     index, table = resample.nearest_index(geometry), resample.average_weights(geometry)
     everywhere = np.ones(block.shape, bool)
-    assert not resample.clear_of_index(look.mask, first_pixel(file), index, ~CLEAR | CLEAR, ~everywhere)[1]
-    assert np.isnan(resample.average(look.red, first_pixel(file), table, everywhere, np.inf)).all()
+    assert not resample.clear_of_index(look.mask, first_pixel(file), index, ~CLEAR | CLEAR, ~everywhere)
+    assert not table.weights.any()
     sums = nothing(block.shape)
-    resample.accumulate_bilinear(look.red, look.nir, first_pixel(file), geometry, everywhere, look.bands, *sums)
+    at = first_pixel(file)
+    resample.accumulate_average(look.red, look.nir, at, table, listed(everywhere), look.bands, *sums)
+    resample.accumulate_bilinear(look.red, look.nir, at, geometry, listed(everywhere), look.bands, *sums)
     assert not sums[1].any()
 
 
@@ -297,6 +326,42 @@ def test_neither_chunks_nor_windows_nor_tables_change_a_bit(
                 np.testing.assert_array_equal(found, expected[top:bottom, left:right])
 
 
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 999), st.sampled_from([0.0, 0.02, 0.3, 1.0]))
+def test_the_clear_part_of_a_mask_is_the_smallest_that_holds_every_clear_pixel(
+    rows: int, columns: int, seed: int, share: float
+) -> None:
+    mask = (np.random.default_rng(seed).random((rows, columns)) < share).astype(np.uint8)
+    found, (row, column) = resample.clear_part(mask, CLEAR), np.nonzero(mask)
+    expected = (row.min(), column.min(), row.max() + 1, column.max() + 1) if mask.any() else None
+    assert found == expected
+
+
+@settings(max_examples=60)
+@given(
+    grid_pairs(ratios=(0.4, 1.0, 2.3, 7.0)),
+    kinds,
+    st.sampled_from(["nearest", "bilinear", "average"]),
+    st.tuples(*[st.integers(0, 80)] * 4),
+)
+def test_what_is_clear_and_as_far_around_it_as_a_pixel_reaches_is_all_that_need_be_read(
+    pair: tuple[Grid, Grid], kind: tuple[str, int, float], resampling: str, part: tuple[int, int, int, int]
+) -> None:
+    block, file = pair
+    look = look_at(file, *kind)
+    rows, columns = (sorted(part[axis::2]) for axis in range(2))
+    mask = np.zeros_like(look.mask)
+    mask[slice(*rows), slice(*columns)] = look.mask[slice(*rows), slice(*columns)]
+    found = resample.clear_part(mask, CLEAR)
+    assume(found is not None and geometry_of(block, file).source_window() is not None)
+    top, left, bottom, right = widened(found, geometry_of(block, file).reach())
+    around = np.s_[max(top, 0) : bottom, max(left, 0) : right]
+    red, nir = (np.full_like(band, look.bands[0, 0]) for band in (look.red, look.nir))
+    red[around], nir[around] = look.red[around], look.nir[around]
+    little = observed(block, file, replace(look, mask=mask, red=red, nir=nir), resampling)
+    for less, all_of_it in zip(little, observed(block, file, replace(look, mask=mask), resampling), strict=True):
+        np.testing.assert_array_equal(less, all_of_it)
+
+
 # What is resampled
 
 
@@ -327,7 +392,7 @@ def test_averages_are_those_of_exact_areas(pair: tuple[Grid, Grid], kind: tuple[
     known = np.isfinite(values) & (values != nodata)
     exact, shares = exact_means(block, file, values, known)
     table = resample.average_weights(geometry_of(block, file))
-    means = resample.average(values, first_pixel(file), table, np.ones(block.shape, bool), nodata)
+    means = averaged(values, first_pixel(file), table, nodata)
     assert np.isnan(means[shares == 0.0]).all()
     assert np.isfinite(means[shares > 1e-4]).all()
     # What little is known of a footprint is weighed in the same steps.
@@ -345,15 +410,15 @@ def test_observations_of_averages_are_those_of_the_means(
     random = np.random.default_rng(kind[1])
     clear, taken = random.random(block.shape) < 0.5, random.random(block.shape) < 0.2
     total, count, done = *nothing(block.shape)[:2], taken.copy()
-    table = table if kept else resample.average_weights(geometry_of(block, file), most_bytes=0)
-    resample.accumulate_average(look.red, look.nir, at, table, clear, look.bands, total, count, done)
-    red, nir = (
-        resample.average(values, at, table, clear & ~taken, look.bands[0, 0]) for values in (look.red, look.nir)
+    anew = resample.average_weights(geometry_of(block, file), most_bytes=0)
+    resample.accumulate_average(
+        look.red, look.nir, at, table if kept else anew, listed(clear), look.bands, total, count, done
     )
+    red, nir = (averaged(values, at, table, look.bands[0, 0]) for values in (look.red, look.nir))
     means = look.bands.copy()
     means[:, 0] = np.inf
     expected = nothing(block.shape)
-    kernels.accumulate(red, nir, clear & ~taken, means, *expected[:2])
+    kernels.accumulate(red, nir, clear, means, *expected[:2])
     np.testing.assert_array_equal(total, expected[0])
     np.testing.assert_array_equal(count, expected[1])
     np.testing.assert_array_equal(done, taken | (count > 0))
@@ -377,8 +442,12 @@ def test_more_source_pixels_than_16_bits_count_are_found_as_well() -> None:
     places = index.places.astype(int) + np.reshape(np.subtract(index.origin, at), (2, 1, 1))
     near = np.s_[:, :, :32]
     np.testing.assert_allclose(places[near] + 0.5, exact_places(block, file, 0.5)[near], rtol=0, atol=0.6)
-    means = resample.average(np.full((300, 300), 7, np.int16), at, table, np.ones(block.shape, bool), np.inf)
-    assert set(means[np.isfinite(means)]) == {7.0}
+    assert not table.is_kept
+    sums, sevens = nothing(block.shape), np.full((300, 300), 7, np.int16)
+    everywhere = listed(np.ones(block.shape, bool))
+    resample.accumulate_average(sevens, 3 * sevens, at, table, everywhere, BANDS, *sums)
+    assert sums[1].any()
+    np.testing.assert_array_equal(sums[0], sums[1].astype(np.int64) << 31)
 
 
 def test_read_only_arrays_share_a_compiled_form_with_others() -> None:
@@ -387,9 +456,9 @@ def test_read_only_arrays_share_a_compiled_form_with_others() -> None:
     for writeable in (True, False):
         for values in (look.red, look.nir, look.bands):
             values.flags.writeable = writeable
-        resample.accumulate_window(look.red, look.nir, (0, 0), sums[1] == 0, look.bands, *sums)
+        resample.accumulate_window(look.red, look.nir, (0, 0), listed(sums[1] == 0), look.bands, *sums)
         forms = len(looks._accumulate_window.signatures)
-    resample.accumulate_window(look.red.copy(), look.nir, (0, 0), sums[1] == 0, look.bands, *sums)
+    resample.accumulate_window(look.red.copy(), look.nir, (0, 0), listed(sums[1] == 0), look.bands, *sums)
     assert len(looks._accumulate_window.signatures) == forms
 
 
@@ -405,13 +474,13 @@ def test_the_nearest_pixel_is_the_one_that_a_centre_lies_in(
     row, column = np.floor(centres).astype(int)
     inside, row, column = within(file.shape, row, column)
     mask, red, nir = (np.where(inside, values[row, column], 0) for values in (look.mask, look.red, look.nir))
-    np.testing.assert_array_equal(resample.take(look.mask, first_pixel(file), index, 0), mask)
     taken = np.random.default_rng(kind[1]).random(block.shape) < 0.2
-    clear, pixels = resample.clear_of_index(look.mask, first_pixel(file), index, CLEAR, taken)
-    np.testing.assert_array_equal(clear, inside & CLEAR[mask] & ~taken)
-    assert pixels == clear.sum()
+    found = resample.clear_of_index(look.mask, first_pixel(file), index, CLEAR, taken)
+    clear = inside & CLEAR[mask] & ~taken
+    np.testing.assert_array_equal(spread(found, block.shape), clear)
+    assert len(found) == clear.sum()
     sums, expected = nothing(block.shape), nothing(block.shape)
-    resample.accumulate_nearest(look.red, look.nir, first_pixel(file), index, clear, look.bands, *sums)
+    resample.accumulate_nearest(look.red, look.nir, first_pixel(file), index, listed(clear), look.bands, *sums)
     kernels.accumulate(red.astype(kind[0]), nir.astype(kind[0]), clear, look.bands, *expected[:2])
     np.testing.assert_array_equal(sums[0], expected[0])
     np.testing.assert_array_equal(sums[1], expected[1])
@@ -437,7 +506,7 @@ def between_four(file: Grid, values: Pixels, known: Pixels, centres: Pixels) -> 
 def test_bilinear_weighs_the_known_ones_of_four_pixels(pair: tuple[Grid, Grid], kind: tuple[str, int, float]) -> None:
     block, file = pair
     look, sums = look_at(file, *kind), nothing(block.shape)
-    everywhere, geometry = np.ones(block.shape, bool), geometry_of(block, file)
+    everywhere, geometry = listed(np.ones(block.shape, bool)), geometry_of(block, file)
     resample.accumulate_bilinear(look.red, look.nir, first_pixel(file), geometry, everywhere, look.bands, *sums)
     centres, nodata = exact_places(block, file, 0.5), look.bands[0, 0]
     known = [np.isfinite(values) & (values != nodata) for values in (look.red, look.nir)]
@@ -462,11 +531,13 @@ def test_a_window_of_the_same_grid_adds_what_the_plain_kernel_adds(
     row, column = np.ix_(np.arange(shape[0]) + offset[0], np.arange(shape[1]) + offset[1])
     inside, row, column = within(sizes[:2], row, column)
     taken = np.random.default_rng(kind[1]).random(shape) < 0.2
-    clear, pixels = resample.clear_of_window(look.mask, offset, CLEAR, taken)
-    np.testing.assert_array_equal(clear, inside & CLEAR[look.mask[row, column]] & ~taken)
-    assert pixels == clear.sum()
+    found = resample.clear_of_window(look.mask, offset, CLEAR, taken)
+    clear = inside & CLEAR[look.mask[row, column]] & ~taken
+    np.testing.assert_array_equal(spread(found, shape), clear)
+    assert len(found) == clear.sum()
     total, count, done = *nothing(shape)[:2], taken.copy()
-    resample.accumulate_window(look.red, look.nir, offset, clear | taken, look.bands, total, count, done)
+    resample.accumulate_window(look.red, look.nir, offset, listed(clear), look.bands, total, count, done)
+    resample.accumulate_window(look.red, look.nir, (10**6, 0), listed(clear), look.bands, total, count, done)
     expected = nothing(shape)
     kernels.accumulate(look.red[row, column], look.nir[row, column], clear, look.bands, *expected[:2])
     np.testing.assert_array_equal(total, expected[0])

@@ -49,6 +49,11 @@ def gdal_name(uri: str) -> str:
     return url2pathname(parts.path) if parts.scheme == "file" else uri
 
 
+def is_local(uri: str) -> bool:
+    """Tell whether an address is a path of this machine's file system."""
+    return urlparse(uri).scheme in ("", "file")
+
+
 def read_window(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
     """Read a window of one band, trying again where that fails: networks do.
 

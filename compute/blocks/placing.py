@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.kernels import resample
-from compute.kernels.resample import AverageTable, NearestIndex
+from compute.kernels.resample import AverageTable, ClearPixels, NearestIndex
 from compute.scenes import Grid
 from compute.warp import Alignment, WarpGeometry, Window, alignment_of, first_pixel, geometry_of
 
 MOST_KEPT = 3
-"""Alignments that a task remembers, each for up to 100 MB of weights: a block rarely lies in more than two zones, and a
+"""Alignments that a task remembers, each for up to 128 MB of weights: a block rarely lies in more than two zones, and a
 Sentinel-2 mask has an alignment of its own."""
 
 Array = NDArray[np.generic]
@@ -32,14 +32,18 @@ class Placement(Protocol):
     def window(self) -> Window | None:
         """The source pixels that the block needs; None where it needs none."""
 
-    def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> tuple[Mask, int]:
-        """Return which pixels of the block are clear and not taken, and how many; `at` is where `mask` begins."""
+    @property
+    def reach(self) -> int:
+        """How many source pixels around the one that its centre lies in a pixel of the block is made of."""
+
+    def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> ClearPixels:
+        """Return which pixels of the block are clear and not taken; `at` is where `mask` begins."""
 
     def add(
         self,
         bands: tuple[Array, Array],
         at: tuple[int, int],
-        clear: Mask,
+        clear: ClearPixels,
         numbers: NDArray[np.float64],
         sums: Adding,
     ) -> None:
@@ -49,11 +53,13 @@ class Placement(Protocol):
 class Aligned:
     """A block whose pixels are the scenes' own: nothing is warped."""
 
+    reach = 0
+
     def __init__(self, block: Grid) -> None:
         self._first = first_pixel(block)
         self.window: Window | None = (*self._first, self._first[0] + block.shape[0], self._first[1] + block.shape[1])
 
-    def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> tuple[Mask, int]:
+    def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> ClearPixels:
         """See `Placement`."""
         return resample.clear_of_window(mask, self._offset(at), table, taken)
 
@@ -61,7 +67,7 @@ class Aligned:
         self,
         bands: tuple[Array, Array],
         at: tuple[int, int],
-        clear: Mask,
+        clear: ClearPixels,
         numbers: NDArray[np.float64],
         sums: Adding,
     ) -> None:
@@ -80,6 +86,7 @@ class Warped:
         self._geometry = geometry
         self._resampling = resampling
         self.window = geometry.source_window()
+        self.reach = geometry.reach()
 
     @cached_property
     def _index(self) -> NearestIndex:
@@ -89,7 +96,7 @@ class Warped:
     def _table(self) -> AverageTable:
         return resample.average_weights(self._geometry)
 
-    def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> tuple[Mask, int]:
+    def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> ClearPixels:
         """See `Placement`."""
         return resample.clear_of_index(mask, at, self._index, table, taken)
 
@@ -97,7 +104,7 @@ class Warped:
         self,
         bands: tuple[Array, Array],
         at: tuple[int, int],
-        clear: Mask,
+        clear: ClearPixels,
         numbers: NDArray[np.float64],
         sums: Adding,
     ) -> None:

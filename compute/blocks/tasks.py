@@ -165,6 +165,6 @@ def _look_once(placement: Placement, shape: tuple[int, int]) -> None:
     top, left, bottom, right = placement.window or (0, 0, 1, 1)
     mask, band = (np.ones((bottom - top, right - left), kind) for kind in (np.uint8, np.int16))
     sums, taken = Sums.of_nothing(shape), np.zeros(shape, bool)
-    clear, _ = placement.clear(mask, (top, left), np.ones(256, bool), taken)
+    clear = placement.clear(mask, (top, left), np.ones(256, bool), taken)
     numbers = np.array([[-999.0, 1.0, 10_000.0, 1e-4, 0.0]] * 2)
     placement.add((band, band), (top, left), clear, numbers, (sums.total, sums.count, taken))

@@ -4,14 +4,14 @@ A scene on the block's own pixel grid is read through a window. Any other is war
 has placed, by the nearest pixel, between four pixels, or by the exact area of every pixel.
 """
 
-from compute.kernels.resample.average import accumulate_average, average
+from compute.kernels.resample.average import accumulate_average
 from compute.kernels.resample.clear import (
+    ClearPixels,
     NearestIndex,
     clear_of_index,
     clear_of_window,
+    clear_part,
     nearest_index,
-    shows_ground,
-    take,
 )
 from compute.kernels.resample.lattice import LATTICE_PX, Lattice
 from compute.kernels.resample.looks import accumulate_bilinear, accumulate_nearest, accumulate_window
@@ -20,17 +20,16 @@ from compute.kernels.resample.weights import AverageTable, average_weights
 __all__ = [
     "LATTICE_PX",
     "AverageTable",
+    "ClearPixels",
     "Lattice",
     "NearestIndex",
     "accumulate_average",
     "accumulate_bilinear",
     "accumulate_nearest",
     "accumulate_window",
-    "average",
     "average_weights",
     "clear_of_index",
     "clear_of_window",
+    "clear_part",
     "nearest_index",
-    "shows_ground",
-    "take",
 ]

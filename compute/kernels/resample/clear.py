@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 
 import numpy as np
@@ -31,6 +31,26 @@ class NearestIndex:
     def __sizeof__(self) -> int:
         """Bytes of the array."""
         return self.places.nbytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClearPixels:
+    """The pixels of a block that are clear in a look, line by line: what is done to them need not ask the others.
+
+    Attributes
+    ----------
+    starts : numpy.ndarray
+        (y + 1,) int64: where the pixels of each line begin in `columns`, and where those of the last one end.
+    columns : numpy.ndarray
+        (n,) uint16 column of every pixel, ascending in a line; uint32 in blocks too wide for that.
+    """
+
+    starts: NDArray[np.int64]
+    columns: NDArray[np.unsignedinteger]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.columns)
 
 
 def nearest_index(lattice: Lattice) -> NearestIndex:
@@ -69,43 +89,8 @@ def _nearest_index(lattice, origin, places):  # type: ignore[no-untyped-def]  # 
                 places[z, y, x] = nowhere if np.isnan(place) else int(np.floor(place)) - origin[z]
 
 
-def take(values: NDArray[np.generic], at: tuple[int, int], index: NearestIndex, fill: float) -> NDArray[np.generic]:
-    """Take for every pixel of a block the value of the source pixel that its centre lies in.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        (rows, columns) window of a file.
-    at : (int, int)
-        Row and column of the window's first pixel, in absolute source pixels.
-    index : NearestIndex
-        Of the block.
-    fill : float
-        Value where the window has no such pixel.
-
-    Returns
-    -------
-    numpy.ndarray
-        (y, x) of the type of `values`.
-    """
-    taken = np.full(index.places.shape[1:], fill, values.dtype)
-    _take(held(values), (index.origin[0] - at[0], index.origin[1] - at[1]), held(index.places), taken)
-    return taken
-
-
-@njit(nogil=True, cache=True)
-def _take(values, shift, places, taken):  # type: ignore[no-untyped-def]  # for any value type
-    nowhere = np.iinfo(places.dtype).max
-    rows, columns = values.shape
-    for y in range(taken.shape[0]):
-        for x in range(taken.shape[1]):
-            row, column = np.int64(places[0, y, x]) + shift[0], np.int64(places[1, y, x]) + shift[1]
-            if places[0, y, x] != nowhere and 0 <= row < rows and 0 <= column < columns:
-                taken[y, x] = values[row, column]
-
-
-def shows_ground(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> bool:
-    """Tell whether any pixel of a mask is clear; with clouds in patches, the first few lines tell.
+def clear_part(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Find the smallest part of a mask that holds all of its clear pixels: nothing else of the bands need be read.
 
     Parameters
     ----------
@@ -113,16 +98,41 @@ def shows_ground(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> bool:
         (rows, columns) 8- or 16-bit integers.
     table : numpy.ndarray
         (256,) or (65536,) bool: which codes, seen as unsigned integers, are clear.
+
+    Returns
+    -------
+    tuple of int or None
+        First row and column, and row and column after the last; None where no pixel is clear.
     """
-    return bool(_shows_ground(held(_unsigned(mask)), held(table)))
+    top, left, bottom, right = _clear_part(held(_unsigned(mask)), held(table))
+    return (top, left, bottom, right) if top < bottom else None
 
 
 @njit(nogil=True, cache=True)
-def _shows_ground(mask, table):  # type: ignore[no-untyped-def]  # numba types it
-    for y in range(mask.shape[0]):
-        for x in range(mask.shape[1]):
-            if table[mask[y, x]]:
-                return True
+def _clear_part(mask, table):  # type: ignore[no-untyped-def]  # numba types it
+    top, bottom = 0, mask.shape[0]
+    while top < bottom and not _shows_ground(mask[top], table):
+        top += 1
+    while top < bottom and not _shows_ground(mask[bottom - 1], table):
+        bottom -= 1
+    left, right = mask.shape[1], 0
+    for line in mask[top:bottom]:
+        # From either end, no further than something clear is known: with clouds in patches, a few pixels.
+        x = 0
+        while x < left and not table[line[x]]:
+            x += 1
+        left, x = x, line.size
+        while x > right and not table[line[x - 1]]:
+            x -= 1
+        right = x
+    return top, left, bottom, right
+
+
+@njit(nogil=True, cache=True)
+def _shows_ground(line, table):  # type: ignore[no-untyped-def]  # numba types it
+    for code in line:  # noqa: SIM110  # numba knows no `any`
+        if table[code]:
+            return True
     return False
 
 
@@ -131,8 +141,8 @@ def clear_of_window(
     offset: tuple[int, int],
     table: NDArray[np.bool_],
     taken: NDArray[np.bool_],
-) -> tuple[NDArray[np.bool_], int]:
-    """Tell which pixels of a block may be observed in a scene whose pixels are the block's own.
+) -> ClearPixels:
+    """List the pixels of a block that may be observed in a scene whose pixels are the block's own.
 
     Parameters
     ----------
@@ -147,30 +157,29 @@ def clear_of_window(
 
     Returns
     -------
-    clear : numpy.ndarray
-        (y, x) bool, False outside the window.
-    pixels : int
-        How many are clear.
+    ClearPixels
+        None of them outside the window.
     """
-    clear = np.empty(taken.shape, np.bool_)
-    return clear, _clear_of_window(held(_unsigned(mask)), offset, held(table), held(taken), clear)
+    clear = _room_for(taken.shape)
+    pixels = _clear_of_window(held(_unsigned(mask)), offset, held(table), held(taken), clear.starts, clear.columns)
+    return replace(clear, columns=clear.columns[:pixels])
 
 
 @njit(nogil=True, cache=True)
-def _clear_of_window(mask, offset, table, taken, clear):  # type: ignore[no-untyped-def]  # numba types it
-    down, along = offset
-    left = min(max(-along, 0), clear.shape[1])
-    right = max(min(clear.shape[1], mask.shape[1] - along), left)
-    pixels = 0
-    for y in range(clear.shape[0]):
-        if not 0 <= y + down < mask.shape[0]:
-            clear[y] = False
+def _clear_of_window(mask, offset, table, taken, starts, columns):  # type: ignore[no-untyped-def]  # numba types it
+    left = min(max(-offset[1], 0), taken.shape[1])
+    right = max(min(taken.shape[1], mask.shape[1] - offset[1]), left)
+    pixels = np.uint64(0)
+    for y in range(taken.shape[0]):
+        starts[y] = pixels
+        if not 0 <= y + offset[0] < mask.shape[0]:
             continue
-        clear[y, :left] = False
-        clear[y, right:] = False
-        for x in range(left, right):
-            clear[y, x] = table[mask[y + down, x + along]] & (not taken[y, x])
-            pixels += clear[y, x]
+        codes, line = mask[y + offset[0], left + offset[1] : right + offset[1]], taken[y, left:right]
+        for x in range(right - left):
+            # Written whether clear or not, as to guess wrong costs more; the next clear pixel is written over it.
+            columns[pixels] = left + x
+            pixels += np.uint64(table[codes[x]] & (not line[x]))
+    starts[taken.shape[0]] = pixels
     return pixels
 
 
@@ -180,8 +189,8 @@ def clear_of_index(
     index: NearestIndex,
     table: NDArray[np.bool_],
     taken: NDArray[np.bool_],
-) -> tuple[NDArray[np.bool_], int]:
-    """Tell which pixels of a block may be observed in a scene on another pixel grid.
+) -> ClearPixels:
+    """List the pixels of a block that may be observed in a scene on another pixel grid.
 
     Parameters
     ----------
@@ -196,33 +205,40 @@ def clear_of_index(
 
     Returns
     -------
-    clear : numpy.ndarray
-        (y, x) bool, False outside the window.
-    pixels : int
-        How many are clear.
+    ClearPixels
+        None of them outside the window.
     """
     assert index.places.shape[1:] == taken.shape
-    clear = np.empty(taken.shape, np.bool_)
-    shift = index.origin[0] - at[0], index.origin[1] - at[1]
-    return clear, _clear_of_index(held(_unsigned(mask)), shift, held(index.places), held(table), held(taken), clear)
+    clear, shift = _room_for(taken.shape), (index.origin[0] - at[0], index.origin[1] - at[1])
+    pixels = _clear_of_index(
+        held(_unsigned(mask)), shift, held(index.places), held(table), held(taken), clear.starts, clear.columns
+    )
+    return replace(clear, columns=clear.columns[:pixels])
 
 
 @njit(nogil=True, cache=True)
-def _clear_of_index(mask, shift, places, table, taken, clear):  # type: ignore[no-untyped-def]  # numba types it
+def _clear_of_index(mask, shift, places, table, taken, starts, columns):  # type: ignore[no-untyped-def]
     nowhere = np.iinfo(places.dtype).max
     # Unsigned, what lies before the window is greater than any size.
-    rows, columns = np.uint64(mask.shape[0]), np.uint64(mask.shape[1])
-    pixels = 0
-    for y in range(clear.shape[0]):
-        for x in range(clear.shape[1]):
+    rows, wide = np.uint64(mask.shape[0]), np.uint64(mask.shape[1])
+    pixels = np.uint64(0)
+    for y in range(taken.shape[0]):
+        starts[y] = pixels
+        for x in range(taken.shape[1]):
             row = np.uint64(np.int64(places[0, y, x]) + shift[0])
             column = np.uint64(np.int64(places[1, y, x]) + shift[1])
-            is_clear = False
-            if row < rows and column < columns and places[0, y, x] != nowhere:
-                is_clear = table[mask[row, column]] & (not taken[y, x])
-            clear[y, x] = is_clear
-            pixels += is_clear
+            if row < rows and column < wide and places[0, y, x] != nowhere:
+                columns[pixels] = x
+                pixels += np.uint64(table[mask[row, column]] & (not taken[y, x]))
+    starts[taken.shape[0]] = pixels
     return pixels
+
+
+def _room_for(shape: tuple[int, ...]) -> ClearPixels:
+    """Return room for as many pixels as a block has; memory that is not written to is never taken."""
+    rows, columns = shape
+    kind = np.uint16 if columns <= np.iinfo(np.uint16).max else np.uint32
+    return ClearPixels(starts=np.empty(rows + 1, np.int64), columns=np.empty(rows * columns, kind))
 
 
 def _unsigned(mask: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -1,7 +1,7 @@
 """What a line of looks adds to the sums: the arithmetic of `compute.kernels.observations`, to the last bit.
 
-A line is worked on as a whole and without branches, so that several pixels go through the processor at once. A pixel
-that is not clear costs as much as a clear one, and both a fraction of a wrong guess.
+The clear pixels of a line stand side by side and are worked on without branches, so that several go through the
+processor at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from compute.kernels.observations import NDVI_LIMIT, UNITS_PER_NDVI, ZERO_SUM
+from compute.kernels.resample.clear import ClearPixels
 from compute.kernels.resample.lattice import held
 
 _ROUNDING = 1.5 * 2.0**52
@@ -23,12 +24,13 @@ _ROUNDING_BITS = int(np.float64(_ROUNDING).view(np.int64))
 
 
 def look_of(
-    red: NDArray[Any], nir: NDArray[Any], clear: NDArray[np.bool_], *sums: NDArray[Any]
-) -> tuple[tuple[NDArray[Any], NDArray[Any]], NDArray[np.bool_], tuple[NDArray[Any], ...]]:
-    """Return a window, what is clear, and the sums, as kernels take them: these look for nothing beyond an array."""
+    red: NDArray[Any], nir: NDArray[Any], clear: ClearPixels, *sums: NDArray[Any]
+) -> tuple[tuple[NDArray[Any], NDArray[Any]], tuple[NDArray[Any], NDArray[Any]], tuple[NDArray[Any], ...]]:
+    """Return a window, the clear pixels, and the sums, as kernels take them: these look for nothing beyond an array."""
     assert red.shape == nir.shape
-    assert all(each.shape == clear.shape for each in sums)
-    return (held(red), held(nir)), held(clear), sums
+    assert all(each.shape == sums[0].shape for each in sums)
+    assert len(clear.starts) == len(sums[0]) + 1
+    return (held(red), held(nir)), (held(clear.starts), held(clear.columns)), sums
 
 
 @njit(nogil=True, cache=True)
@@ -40,31 +42,41 @@ def rules_of(bands):  # type: ignore[no-untyped-def]  # numba types it
     return red, nir, smallest
 
 
+@njit(nogil=True, cache=True)
+def line_room(columns):  # type: ignore[no-untyped-def]  # numba types it
+    """Return room for red and nir of a line, for what they add, and for which of them are observations."""
+    return np.empty(columns), np.empty(columns), np.empty(columns), np.empty(columns, np.bool_)
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
-def add_line(red, nir, rules, total, count, taken):  # type: ignore[no-untyped-def]  # numba types it
-    """Add a line of stored values to the sums, and mark the pixels that were observations as taken.
+def add_line(room, listed, rules, total, count, taken):  # type: ignore[no-untyped-def]  # numba types it
+    """Add the clear pixels of a line to the sums, and mark those that were observations as taken.
 
     Parameters
     ----------
-    red, nir : numpy.ndarray
-        (x,) float64 stored values or means of some; NaN where there is no look at the ground.
+    room
+        As `line_room` returns it, with red and nir of the listed pixels: float64 stored values or means of some, NaN
+        where there is no look at the ground.
+    listed : numpy.ndarray
+        (n,) columns of the pixels.
     rules
         As `rules_of` returns them.
     total, count, taken : numpy.ndarray
-        (x,) int64, uint16 and bool, changed in place. Whether a pixel is taken already is not asked.
+        (x,) int64, uint16 and bool, changed in place.
     """
+    red, nir, rounded, seen = room
     (red_least, red_most, red_scale, red_offset), (nir_least, nir_most, nir_scale, nir_offset), smallest = rules
-    rounded, seen = np.empty(total.size), np.empty(total.size, np.bool_)
-    for x in range(total.size):
-        r, n = red[x], nir[x]
+    for k in range(listed.size):
+        r, n = red[k], nir[k]
         valid = (red_least <= r) & (r <= red_most) & (nir_least <= n) & (n <= nir_most)
         r, n = r * red_scale + red_offset, n * nir_scale + nir_offset
         valid &= (smallest < abs(n + r)) & (abs(n + r) < np.inf)
         ndvi = min(max((n - r) / (n + r), -NDVI_LIMIT), NDVI_LIMIT)
-        rounded[x] = (ndvi * UNITS_PER_NDVI if valid else 0.0) + _ROUNDING
-        seen[x] = valid
+        rounded[k] = (ndvi * UNITS_PER_NDVI if valid else 0.0) + _ROUNDING
+        seen[k] = valid
     bits = rounded.view(np.int64)
-    for x in range(total.size):
-        total[x] += bits[x] - _ROUNDING_BITS
-        count[x] += seen[x]
-        taken[x] |= seen[x]
+    for k in range(listed.size):
+        x = np.uint64(listed[k])
+        total[x] += bits[k] - _ROUNDING_BITS
+        count[x] += seen[k]
+        taken[x] |= seen[k]

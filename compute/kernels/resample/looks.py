@@ -6,9 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.kernels.resample.clear import NearestIndex
+from compute.kernels.resample.clear import ClearPixels, NearestIndex
 from compute.kernels.resample.lattice import Lattice, arrays_of, held, is_missing, line_of
-from compute.kernels.resample.lines import add_line, look_of, rules_of
+from compute.kernels.resample.lines import add_line, line_room, look_of, rules_of
 
 LEAST_SHARE = 1e-6
 """Pixels that are not missing must weigh this much between four: where a centre falls on a missing pixel's own, what
@@ -19,7 +19,7 @@ def accumulate_window(
     red: NDArray[np.generic],
     nir: NDArray[np.generic],
     offset: tuple[int, int],
-    clear: NDArray[np.bool_],
+    clear: ClearPixels,
     bands: NDArray[np.float64],
     total: NDArray[np.int64],
     count: NDArray[np.uint16],
@@ -33,43 +33,41 @@ def accumulate_window(
         (rows, columns) stored values of a window of the scene, both of one shape.
     offset : (int, int)
         Row and column of the block's first pixel within the window; negative where the block begins before it.
-    clear : numpy.ndarray
-        (y, x) bool, where the mask shows the ground.
+    clear : ClearPixels
+        Of the block, where the mask shows the ground.
     bands : numpy.ndarray
         (2, 5) float64, as `compute.kernels.accumulate` takes them.
     total, count : numpy.ndarray
         (y, x) int64 sums in units of 2**-32 NDVI and uint16 numbers of observations, changed in place.
     taken : numpy.ndarray
-        (y, x) bool: pixels that have this date's observation already, or shall have none; set where one is added.
+        (y, x) bool: set where an observation is added. Whether a pixel is taken already is not asked.
     """
-    window, clear, sums = look_of(red, nir, clear, total, count, taken)
-    _accumulate_window(window, offset, clear, held(bands), sums)
+    window, listed, sums = look_of(red, nir, clear, total, count, taken)
+    _accumulate_window(window, offset, listed, held(bands), sums)
 
 
 @njit(nogil=True, cache=True)
 def _accumulate_window(window, offset, clear, bands, sums):  # type: ignore[no-untyped-def]  # for any value type
-    (red, nir), (total, count, taken) = window, sums
-    nodata, rules = (bands[0, 0], bands[1, 0]), rules_of(bands)
-    left = max(-offset[1], 0)
-    right = max(min(clear.shape[1], red.shape[1] - offset[1]), left)
-    r, n = np.empty(clear.shape[1]), np.empty(clear.shape[1])
-    for y in range(max(-offset[0], 0), min(clear.shape[0], red.shape[0] - offset[0])):
-        if not clear[y].any():
-            continue
-        reds = red[y + offset[0], left + offset[1] : right + offset[1]]
-        nirs = nir[y + offset[0], left + offset[1] : right + offset[1]]
-        _look(reds, nirs, nodata, clear[y, left:right], taken[y, left:right], r, n)
-        add_line(r, n, rules, total[y, left:right], count[y, left:right], taken[y, left:right])
+    (red, nir), (starts, columns), (total, count, taken) = window, clear, sums
+    nodata, rules, room = (bands[0, 0], bands[1, 0]), rules_of(bands), line_room(total.shape[1])
+    for y in range(max(-offset[0], 0), min(total.shape[0], red.shape[0] - offset[0])):
+        listed = columns[starts[y] : starts[y + 1]]
+        _take_line(red[y + offset[0]], nir[y + offset[0]], offset[1], listed, nodata, room)
+        add_line(room, listed, rules, total[y], count[y], taken[y])
 
 
 @njit(nogil=True, cache=True)
-def _look(red, nir, nodata, clear, taken, r, n):  # type: ignore[no-untyped-def]  # for any value type
-    """Write what is seen of a line, NaN where that is nothing; without branches, as `add_line`."""
-    for x in range(clear.size):
-        value, other = float(red[x]), float(nir[x])
-        seen = clear[x] & (not taken[x]) & (value != nodata[0]) & (other != nodata[1])
-        r[x] = value if seen else np.nan
-        n[x] = other
+def _take_line(red, nir, along, listed, nodata, room):  # type: ignore[no-untyped-def]  # for any value type
+    """Write what is seen of a line, NaN where that is nothing."""
+    (red_nodata, nir_nodata), (r, n, _, _), wide = nodata, room, np.uint64(red.size)
+    for k in range(listed.size):
+        # Unsigned, what lies before the window is greater than any size.
+        column = np.uint64(np.int64(listed[k]) + along)
+        is_inside = column < wide
+        column = column if is_inside else np.uint64(0)
+        value, other = float(red[column]), float(nir[column])
+        r[k] = value if is_inside & (value != red_nodata) & (other != nir_nodata) else np.nan
+        n[k] = other
 
 
 def accumulate_nearest(
@@ -77,7 +75,7 @@ def accumulate_nearest(
     nir: NDArray[np.generic],
     at: tuple[int, int],
     index: NearestIndex,
-    clear: NDArray[np.bool_],
+    clear: ClearPixels,
     bands: NDArray[np.float64],
     total: NDArray[np.int64],
     count: NDArray[np.uint16],
@@ -97,30 +95,29 @@ def accumulate_nearest(
         As `accumulate_window` takes them.
     """
     shift = index.origin[0] - at[0], index.origin[1] - at[1]
-    window, clear, sums = look_of(red, nir, clear, total, count, taken)
-    assert index.places.shape[1:] == clear.shape
-    _accumulate_nearest(window, shift, held(index.places), clear, held(bands), sums)
+    window, listed, sums = look_of(red, nir, clear, total, count, taken)
+    assert index.places.shape[1:] == total.shape
+    _accumulate_nearest(window, shift, held(index.places), listed, held(bands), sums)
 
 
 @njit(nogil=True, cache=True)
 def _accumulate_nearest(window, shift, places, clear, bands, sums):  # type: ignore[no-untyped-def]  # for any value type
-    (red, nir), (total, count, taken) = window, sums
-    nodata, rules = (bands[0, 0], bands[1, 0]), rules_of(bands)
-    nowhere = np.iinfo(places.dtype).max
-    rows, columns = np.uint64(red.shape[0]), np.uint64(red.shape[1])
-    r, n = np.empty(clear.shape[1]), np.empty(clear.shape[1])
-    for y in range(clear.shape[0]):
-        if not clear[y].any():
-            continue
-        for x in range(clear.shape[1]):
-            r[x] = n[x] = np.nan
+    (red, nir), (starts, columns), (total, count, taken) = window, clear, sums
+    (red_nodata, nir_nodata), nowhere = (bands[0, 0], bands[1, 0]), np.iinfo(places.dtype).max
+    rules, room = rules_of(bands), line_room(total.shape[1])
+    rows, wide, (r, n, _, _) = np.uint64(red.shape[0]), np.uint64(red.shape[1]), room
+    for y in range(total.shape[0]):
+        listed = columns[starts[y] : starts[y + 1]]
+        for k in range(listed.size):
+            x = np.uint64(listed[k])
             row = np.uint64(np.int64(places[0, y, x]) + shift[0])
             column = np.uint64(np.int64(places[1, y, x]) + shift[1])
-            if row < rows and column < columns and places[0, y, x] != nowhere:
-                # What is not clear is read as well: to guess wrong costs more.
-                r[x], n[x] = float(red[row, column]), float(nir[row, column])
-        _look(r, n, nodata, clear[y], taken[y], r, n)
-        add_line(r, n, rules, total[y], count[y], taken[y])
+            r[k] = np.nan
+            if row < rows and column < wide and places[0, y, x] != nowhere:
+                value, other = float(red[row, column]), float(nir[row, column])
+                r[k] = value if (value != red_nodata) & (other != nir_nodata) else np.nan
+                n[k] = other
+        add_line(room, listed, rules, total[y], count[y], taken[y])
 
 
 def accumulate_bilinear(
@@ -128,7 +125,7 @@ def accumulate_bilinear(
     nir: NDArray[np.generic],
     at: tuple[int, int],
     lattice: Lattice,
-    clear: NDArray[np.bool_],
+    clear: ClearPixels,
     bands: NDArray[np.float64],
     total: NDArray[np.int64],
     count: NDArray[np.uint16],
@@ -150,26 +147,28 @@ def accumulate_bilinear(
     clear, bands, total, count, taken : numpy.ndarray
         As `accumulate_window` takes them.
     """
-    window, clear, sums = look_of(red, nir, clear, total, count, taken)
-    assert lattice.shape == clear.shape
-    _accumulate_bilinear(window, at, arrays_of(lattice), clear, held(bands), sums)
+    window, listed, sums = look_of(red, nir, clear, total, count, taken)
+    assert lattice.shape == total.shape
+    _accumulate_bilinear(window, at, arrays_of(lattice), listed, held(bands), sums)
 
 
 @njit(nogil=True, cache=True)
 def _accumulate_bilinear(window, at, lattice, clear, bands, sums):  # type: ignore[no-untyped-def]  # for any value type
-    (red, nir), (total, count, taken) = window, sums
-    rules, centres = rules_of(bands), np.empty((2, clear.shape[1]))
-    r, n = np.empty(clear.shape[1]), np.empty(clear.shape[1])
-    for y in range(clear.shape[0]):
-        if not clear[y].any():
+    (red, nir), (starts, columns), (total, count, taken) = window, clear, sums
+    rules, room, centres = rules_of(bands), line_room(total.shape[1]), np.empty((2, total.shape[1]))
+    r, n, _, _ = room
+    for y in range(total.shape[0]):
+        listed = columns[starts[y] : starts[y + 1]]
+        if listed.size == 0:
             continue
         line_of(lattice, y, 0.5, 0.5, centres)
-        for x in range(clear.shape[1]):
-            r[x] = n[x] = np.nan
-            if clear[y, x] and not taken[y, x] and not np.isnan(centres[0, x]):
-                r[x] = _between_four(red, at, centres[0, x], centres[1, x], bands[0, 0])
-                n[x] = _between_four(nir, at, centres[0, x], centres[1, x], bands[1, 0])
-        add_line(r, n, rules, total[y], count[y], taken[y])
+        for k in range(listed.size):
+            x = listed[k]
+            r[k] = np.nan
+            if not np.isnan(centres[0, x]):
+                r[k] = _between_four(red, at, centres[0, x], centres[1, x], bands[0, 0])
+                n[k] = _between_four(nir, at, centres[0, x], centres[1, x], bands[1, 0])
+        add_line(room, listed, rules, total[y], count[y], taken[y])
 
 
 @njit(nogil=True, cache=True)
