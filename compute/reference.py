@@ -8,12 +8,14 @@ notebook also leaves nodata, invalid values and red + nir = 0 in the mean; `reci
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import and_
 
 import numpy as np
 import xarray as xr
 from datacube import Datacube
 
-from compute.products import BandRole, Roles
+from compute.products import BandRole, MaskRole, Roles
 from compute.request import NdviRequest
 from compute.scenes import Grid
 
@@ -67,16 +69,14 @@ def _load(
         time=(str(request.start), str(request.end)),
         measurements=list(roles.measurements),
         like=grid.geobox,
-        resampling={roles.mask.measurement: "nearest", "*": request.resampling},
+        resampling={role.measurement: "nearest" for role in _masks(roles)} | {"*": request.resampling},
         group_by="solar_day",
         dask_chunks={"time": 1, "y": chunk_shape[0], "x": chunk_shape[1]},
     )
 
 
 def _ndvi(scenes: xr.Dataset, roles: Roles, only_valid: bool) -> xr.DataArray:
-    mask = scenes[roles.mask.measurement]
-    table = roles.mask.table()
-    clear = xr.apply_ufunc(lambda codes: table[codes], mask, dask="parallelized", output_dtypes=[bool])
+    clear = reduce(and_, (_meets(scenes[role.measurement], role) for role in _masks(roles)))
     red, nir = scenes[roles.red.measurement], scenes[roles.nir.measurement]
     if only_valid:
         clear = clear & _valid(red, roles.red) & _valid(nir, roles.nir)
@@ -85,6 +85,16 @@ def _ndvi(scenes: xr.Dataset, roles: Roles, only_valid: bool) -> xr.DataArray:
     if only_valid:
         total = total.where(np.abs(total) > 1e-6 * max(roles.red.scale, roles.nir.scale))
     return (nir - red) / total
+
+
+def _masks(roles: Roles) -> list[MaskRole]:
+    return [role for role in (roles.mask, roles.contiguity) if role is not None]
+
+
+def _meets(codes: xr.DataArray, role: MaskRole) -> xr.DataArray:
+    table = role.table()
+    met: xr.DataArray = xr.apply_ufunc(lambda each: table[each], codes, dask="parallelized", output_dtypes=[bool])
+    return met
 
 
 def _valid(band: xr.DataArray, role: BandRole) -> xr.DataArray:

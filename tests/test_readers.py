@@ -9,20 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
-import shapely
-import shapely.ops
-from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Transformer
 
 from compute.plan import NdviPlan, make_plan
-from compute.region import region_from_bbox
 from compute.scenes import Scene
 from compute.settings import Settings
 from tests.fixtures.engine import compute_here
+from tests.fixtures.files import region_of, write_scene
 from tests.strategies import request_of, roles_of, scene_of
 
 NODATA = -999
@@ -45,28 +41,8 @@ def pixels_of(seed: int, size: int = SIZE) -> Pixels:
     return {"mask": mask, **bands}
 
 
-def written(scene: Scene, pixels: Pixels, folder: Path) -> Scene:
-    """Write the files of a scene, and return it with their addresses."""
-    bands = {}
-    for name, band in scene.source.bands.items():
-        path = folder / f"{scene.id}-{name}.tif"
-        profile = {"driver": "GTiff", "count": 1, "dtype": pixels[name].dtype, "crs": band.grid.crs}
-        rows, columns = band.grid.shape
-        with rasterio.open(
-            path, "w", height=rows, width=columns, transform=Affine(*band.grid.transform), **profile
-        ) as file:
-            file.write(pixels[name], 1)
-        bands[name] = replace(band, uri=path.as_uri())
-    return replace(scene, source=replace(scene.source, bands=bands))
-
-
 def plan_of(scenes: Sequence[Scene], *, chunk_px: int = 64, **fields: Any) -> NdviPlan:
-    outlines = [
-        shapely.ops.transform(Transformer.from_crs(scene.crs, "EPSG:4326", always_xy=True).transform, scene.footprint)
-        for scene in scenes
-    ]
-    region = region_from_bbox(*shapely.union_all(outlines).bounds)
-    request = request_of(**({"region": region, "crs": "native", "resampling": "nearest"} | fields))
+    request = request_of(**({"region": region_of(scenes), "crs": "native", "resampling": "nearest"} | fields))
     return make_plan(request, scenes, {"landsat": roles_of()}, Settings(chunk_px=chunk_px))
 
 
@@ -105,8 +81,8 @@ def same(result: Any, mean: NDArray[Any], count: NDArray[Any]) -> None:
 
 def test_of_overlapping_rows_of_one_day_one_scene_wins_a_pixel_for_all_bands(tmp_path: Path) -> None:
     upper, lower = pixels_of(3), pixels_of(5)
-    north = written(scene_of("north", "2020-01-05T00:00:00", **PLACE), upper, tmp_path)
-    south = written(scene_of("south", "2020-01-05T00:00:24", **(PLACE | {"lat": -42.012})), lower, tmp_path)
+    north = write_scene(scene_of("north", "2020-01-05T00:00:00", **PLACE), upper, tmp_path)
+    south = write_scene(scene_of("south", "2020-01-05T00:00:24", **(PLACE | {"lat": -42.012})), lower, tmp_path)
     result = compute_here(plan_of([south, north]))
     overlap = (
         expected([[(north, upper)]], result, "EPSG:32655")[1] + expected([[(south, lower)]], result, "EPSG:32655")[1]
@@ -120,7 +96,7 @@ def test_scenes_of_another_zone_are_warped_to_the_home_zone(tmp_path: Path) -> N
     pixels = [pixels_of(seed) for seed in range(3)]
     zones = ("EPSG:32655", "EPSG:32655", "EPSG:32656")
     scenes = [
-        written(scene_of(day, f"{day}T00:00:00", **(PLACE | {"crs": zone})), each, tmp_path)
+        write_scene(scene_of(day, f"{day}T00:00:00", **(PLACE | {"crs": zone})), each, tmp_path)
         for day, zone, each in zip(days, zones, pixels, strict=True)
     ]
     plan = plan_of(scenes)
@@ -135,7 +111,7 @@ def test_scenes_of_another_zone_are_warped_to_the_home_zone(tmp_path: Path) -> N
 def test_neither_the_order_nor_the_chunks_change_a_bit(tmp_path: Path, seed: int, order: Sequence[int]) -> None:
     places = [PLACE, PLACE | {"lat": -42.012}, PLACE | {"crs": "EPSG:32656"}]
     scenes = [
-        written(scene_of(f"s{n}-{seed}", f"2020-01-05T00:00:0{n}", **place), pixels_of(seed + n), tmp_path)
+        write_scene(scene_of(f"s{n}-{seed}", f"2020-01-05T00:00:0{n}", **place), pixels_of(seed + n), tmp_path)
         for n, place in enumerate(places)
     ]
     albers = {"crs": "EPSG:3577", "resampling": "average"}
@@ -148,8 +124,8 @@ def test_neither_the_order_nor_the_chunks_change_a_bit(tmp_path: Path, seed: int
 
 def test_a_file_of_another_size_than_its_document_says_is_left_out(tmp_path: Path) -> None:
     good, wrong = pixels_of(1), pixels_of(2, SIZE - 10)
-    first = written(scene_of("first", "2020-01-05T00:00:00", **PLACE), good, tmp_path)
-    small = written(scene_of("small", "2020-01-12T00:00:00", **(PLACE | {"size": SIZE - 10})), wrong, tmp_path)
+    first = write_scene(scene_of("first", "2020-01-05T00:00:00", **PLACE), good, tmp_path)
+    small = write_scene(scene_of("small", "2020-01-12T00:00:00", **(PLACE | {"size": SIZE - 10})), wrong, tmp_path)
     grids = scene_of("small", "2020-01-12T00:00:00", **PLACE).source.bands
     bands = {name: replace(band, grid=grids[name].grid) for name, band in small.source.bands.items()}
     result = compute_here(plan_of([first, replace(small, source=replace(small.source, bands=bands))]))
@@ -159,8 +135,8 @@ def test_a_file_of_another_size_than_its_document_says_is_left_out(tmp_path: Pat
 @pytest.mark.parametrize("garbage", [b"", b"<html>not found</html>", b"II*\x00" + bytes(40)])
 def test_a_file_that_is_no_image_is_left_out(tmp_path: Path, garbage: bytes) -> None:
     good, bad = pixels_of(1), pixels_of(2)
-    first = written(scene_of("first", "2020-01-05T00:00:00", **PLACE), good, tmp_path)
-    second = written(scene_of("second", "2020-01-12T00:00:00", **PLACE), bad, tmp_path)
+    first = write_scene(scene_of("first", "2020-01-05T00:00:00", **PLACE), good, tmp_path)
+    second = write_scene(scene_of("second", "2020-01-12T00:00:00", **PLACE), bad, tmp_path)
     (tmp_path / "second-nir.tif").write_bytes(garbage)
     result = compute_here(plan_of([first, second]))
     same(result, *expected([[(first, good)]], result, "EPSG:32655"))

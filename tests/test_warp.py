@@ -138,13 +138,6 @@ def listed(clear: Pixels) -> ClearPixels:
     return ClearPixels(starts=starts, columns=np.nonzero(clear)[1].astype(np.uint16))
 
 
-def spread(clear: ClearPixels, shape: tuple[int, int]) -> Pixels:
-    """An array that is true at listed pixels."""
-    found = np.zeros(shape, bool)
-    found[np.repeat(np.arange(shape[0]), np.diff(clear.starts)), clear.columns] = True
-    return found
-
-
 def averaged(values: Pixels, at: tuple[int, int], table: AverageTable, nodata: float) -> Pixels:
     """Means of a file by the weights of a table, NaN where nothing is known."""
     (_, wide), value_sum, weight_sum = table.extent, 0.0, 0.0
@@ -477,7 +470,7 @@ def test_the_nearest_pixel_is_the_one_that_a_centre_lies_in(
     taken = np.random.default_rng(kind[1]).random(block.shape) < 0.2
     found = resample.clear_of_index(look.mask, first_pixel(file), index, CLEAR, taken)
     clear = inside & CLEAR[mask] & ~taken
-    np.testing.assert_array_equal(spread(found, block.shape), clear)
+    np.testing.assert_array_equal(~found.elsewhere(block.shape), clear)
     assert len(found) == clear.sum()
     sums, expected = nothing(block.shape), nothing(block.shape)
     resample.accumulate_nearest(look.red, look.nir, first_pixel(file), index, listed(clear), look.bands, *sums)
@@ -533,7 +526,7 @@ def test_a_window_of_the_same_grid_adds_what_the_plain_kernel_adds(
     taken = np.random.default_rng(kind[1]).random(shape) < 0.2
     found = resample.clear_of_window(look.mask, offset, CLEAR, taken)
     clear = inside & CLEAR[look.mask[row, column]] & ~taken
-    np.testing.assert_array_equal(spread(found, shape), clear)
+    np.testing.assert_array_equal(~found.elsewhere(shape), clear)
     assert len(found) == clear.sum()
     total, count, done = *nothing(shape)[:2], taken.copy()
     resample.accumulate_window(look.red, look.nir, offset, listed(clear), look.bands, total, count, done)

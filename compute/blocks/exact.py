@@ -105,6 +105,8 @@ class _Errand:
         Of its product.
     mask, red, nir : _Part
         What is read of it.
+    contiguity : _Part or None
+        Likewise, where its product has one.
     """
 
     group: int
@@ -113,12 +115,14 @@ class _Errand:
     mask: _Part
     red: _Part
     nir: _Part
+    contiguity: _Part | None
 
     @property
     def nbytes(self) -> int:
         """Bytes of all its windows, and of what filtering its mask takes."""
         filtering = FILTERING_BYTES_PER_PX * self.mask.pixels if self.roles.mask.filters else 0
-        return filtering + self.mask.nbytes + self.red.nbytes + self.nir.nbytes
+        contiguity = self.contiguity.nbytes if self.contiguity else 0
+        return filtering + self.mask.nbytes + self.red.nbytes + self.nir.nbytes + contiguity
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,12 +135,15 @@ class _Look:
         Stored values of the windows.
     at : (int, int)
         Row and column of the first pixel of red and nir, in absolute source pixels.
+    contiguity : numpy.ndarray or None
+        As the mask, where the product has one.
     """
 
     mask: NDArray[np.generic]
     red: NDArray[np.generic]
     nir: NDArray[np.generic]
     at: tuple[int, int]
+    contiguity: NDArray[np.generic] | None
 
 
 class ExactReader:
@@ -158,6 +165,9 @@ class ExactReader:
         self._watch = watch
         self._placements = Placements(task.grid, task.resampling)
         self._masks = {product: MaskReading(roles.mask) for product, roles in task.roles.items()}
+        self._contiguous = {
+            product: roles.contiguity.table() for product, roles in task.roles.items() if roles.contiguity
+        }
 
     def add(self, groups: Sequence[Sequence[Source]], sums: Adder) -> frozenset[str]:
         """Add up the looks of groups of scenes. In each, the first scene that shows the ground wins a pixel.
@@ -187,8 +197,11 @@ class ExactReader:
         return frozenset(failed)
 
     def _add(self, errand: _Errand, look: _Look, taken: NDArray[np.bool_], sums: Adder) -> None:
-        mask, table = errand.mask, self._masks[errand.scene.product].table
-        clear = mask.placement.clear(look.mask, mask.at, table, taken)
+        mask, whole = errand.mask, errand.contiguity
+        clear = mask.placement.clear(look.mask, mask.at, self._masks[errand.scene.product].table, taken)
+        if whole is not None and look.contiguity is not None:
+            table, elsewhere = self._contiguous[errand.scene.product], clear.elsewhere(taken.shape)
+            clear = whole.placement.clear(look.contiguity, whole.at, table, elsewhere)
         if clear:
             bands, numbers = (look.red, look.nir), errand.roles.bands
             errand.red.placement.add(bands, look.at, clear, numbers, (sums.total, sums.count, taken))
@@ -203,8 +216,9 @@ class ExactReader:
                 roles = self._task.roles[scene.product]
                 mask = self._part(scene, roles.mask, self._masks[scene.product].halo)
                 red, nir = (self._part(scene, role) for role in (roles.red, roles.nir))
-                if mask and red and nir:
-                    yield _Errand(group=number, scene=scene, roles=roles, mask=mask, red=red, nir=nir)
+                whole = self._part(scene, roles.contiguity) if roles.contiguity else None
+                if mask and red and nir and bool(whole) == bool(roles.contiguity):
+                    yield _Errand(group=number, scene=scene, roles=roles, mask=mask, red=red, nir=nir, contiguity=whole)
 
     def _home(self, group: Sequence[Source]) -> str:
         red = self._task.roles[group[0].product].red
@@ -224,7 +238,7 @@ class ExactReader:
     # Reading, in threads of its own
 
     def _read(self, errand: _Errand) -> _Look | ReadError | None:
-        """Read the mask first: where nothing is clear, the bands need not be read, and else no more than what is."""
+        """Read the mask first, then contiguity: of the bands no more than what is clear, and nothing where none is."""
         try:
             with rasterio.Env(**GDAL_OPTIONS):
                 masks = self._masks[errand.scene.product]
@@ -232,11 +246,14 @@ class ExactReader:
                 clear = clear_part(mask, masks.table)
                 if clear is None:
                     return None
+                whole = self._band(errand.scene, errand.contiguity) if errand.contiguity else None
+                if whole is not None and not clear_part(whole, self._contiguous[errand.scene.product]):
+                    return None
                 parts = [part.narrowed(clear, errand.mask) for part in (errand.red, errand.nir)]
                 red, nir = (self._band(errand.scene, part) for part in parts)
         except ReadError as error:
             return error
-        return _Look(mask=mask, red=red, nir=nir, at=parts[0].at)
+        return _Look(mask=mask, red=red, nir=nir, at=parts[0].at, contiguity=whole)
 
     def _band(self, scene: Source, part: _Part) -> NDArray[np.generic]:
         self._watch.raise_if_cancelled()

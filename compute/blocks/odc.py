@@ -40,7 +40,6 @@ class OdcReader:
         self._task = task
         self._inside = inside
         self._watch = watch
-        self._tables = {product: roles.mask.table() for product, roles in task.roles.items()}
 
     def add(self, groups: Sequence[Sequence[Source]], sums: Adder) -> frozenset[str]:
         """Add up the looks of groups of scenes; every one must be readable.
@@ -65,15 +64,21 @@ class OdcReader:
         return frozenset()
 
     def _add_group(self, group: Sequence[Source], sums: Adder) -> None:
-        """Read the mask first: where nothing is clear, the bands need not be read."""
+        """Read the mask first, then contiguity: where nothing is clear, the bands need not be read."""
         roles = self._task.roles[group[0].product]
-        mask = self._read(group, roles.mask, "nearest")
-        clear = self._tables[group[0].product][mask.view(f"u{mask.dtype.itemsize}")] & self._inside
+        clear = self._meets(group, roles.mask) & self._inside
+        if clear.any() and roles.contiguity is not None:
+            clear &= self._meets(group, roles.contiguity)
         if not clear.any():
             return
         red = self._read(group, roles.red, self._task.resampling)
         nir = self._read(group, roles.nir, self._task.resampling)
         kernels.accumulate(red, nir, clear, roles.bands, sums.total, sums.count)
+
+    def _meets(self, group: Sequence[Source], role: MaskRole) -> NDArray[np.bool_]:
+        codes = self._read(group, role, "nearest")
+        met: NDArray[np.bool_] = role.table()[codes.view(f"u{codes.dtype.itemsize}")]
+        return met
 
     def _read(self, group: Sequence[Source], role: BandRole | MaskRole, resampling: str) -> NDArray[np.generic]:
         """Read one measurement of a group: warp every scene, then fuse by datacube's rule."""

@@ -32,6 +32,9 @@ they begin 22, the nearest pixel 4."""
 FILTER_BYTES_PER_PX = 14
 """Memory of a running task more per block pixel where masks are filtered: two masks at once, with what each takes."""
 
+CONTIGUITY_BYTES_PER_PX = 3
+"""Memory of a running task more per block pixel where contiguity is asked: its window, and what is clear twice."""
+
 STRATA_BYTES_PER_PX = 20
 """Memory of a running task more per block pixel where strata weigh alike: a stratum's sum and count 10, the sum and
 number of their means 10."""
@@ -123,7 +126,7 @@ class NdviPlan:
     roles : mapping of str to Roles
         By product.
     bytes_to_read : int
-        Decoded bytes of mask, red and nir within the region: what reading costs at least.
+        Decoded bytes of mask, red, nir and contiguity within the region: what reading costs at least.
     max_groups_per_task : int
         Most groups that one task reads.
     notes : tuple of str
@@ -172,7 +175,9 @@ class NdviPlan:
         looks = LOOK_BYTES_PER_PX * (request.months or request.std)
         warp = WARP_BYTES_PER_PX * (request.reader == "exact" and request.crs != NATIVE)
         layers = (MONTHS_BYTES + 2) * request.months + (STD_BYTES + 8) * request.std
-        return TASK_BYTES_PER_PX + STRATA_BYTES_PER_PX * has_strata(request) + warp + looks + layers
+        strata = STRATA_BYTES_PER_PX * has_strata(request)
+        contiguity = CONTIGUITY_BYTES_PER_PX * any(role.contiguity for role in self.roles.values())
+        return TASK_BYTES_PER_PX + strata + contiguity + warp + looks + layers
 
     def parts(self, block: BlockPlan) -> list[tuple[tuple[int, ...], ...]]:
         """Split the groups of a block into those of single tasks; strata stay whole, and may make a task larger."""

@@ -253,9 +253,8 @@ def _bytes_to_read(
 
 
 def _scene_bytes(scene: Scene, roles: Mapping[str, Roles]) -> float:
-    """Return the decoded bytes of the scene's valid data in mask, red and nir."""
-    role = roles[scene.product]
-    types = {each.measurement: each.dtype for each in (role.mask, role.red, role.nir)}
+    """Return the decoded bytes of the scene's valid data in what is read of it."""
+    types = {role.measurement: role.dtype for role in roles[scene.product].read}
     area = scene.footprint.area
     return sum(
         area / (band.grid.resolution[0] * band.grid.resolution[1]) * np.dtype(types[name]).itemsize

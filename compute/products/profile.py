@@ -81,7 +81,8 @@ class ProductProfile(_Strict):
 
     `clear` is a list of class names or integers, of which a clear pixel has any one, or one or several
     ``{ bits = ..., value = ... }`` conditions, all of which a clear pixel meets. `sensor` is only needed to harmonise
-    several sensors, and to be warned where that is not done.
+    several sensors, and to be warned where that is not done. `contiguity` is a measurement that is 1 where all bands
+    have data; left out, it is neither read nor asked for.
     """
 
     red: Annotated[BandProfile, BeforeValidator(_as_band)]
@@ -95,6 +96,7 @@ class ProductProfile(_Strict):
         Field(min_length=1),
     ]
     sensor: Sensor | None = None
+    contiguity: str | None = None
 
 
 class _ProductsFile(_Strict):

@@ -20,6 +20,9 @@ from compute.products.roles import MASK_BITS, BandRole, MaskRole, Roles
 
 ValidRange = tuple[float, float] | Literal["none"] | None
 
+CONTIGUOUS = 1
+"""Stored value of a contiguity measurement where all bands have data."""
+
 
 def resolve(
     definition: ProductDefinition,
@@ -55,8 +58,8 @@ def resolve(
     Raises
     ------
     InputError
-        A measurement or class does not exist, the mask is not an 8- or 16-bit integer, or the product cannot be
-        harmonised.
+        A measurement or class does not exist, mask or contiguity is not an 8- or 16-bit integer, or the product cannot
+        be harmonised.
     """
     if clear is not None and not clear:
         raise InputError("clear", "The list of clear classes is empty; name at least one, or leave it out.")
@@ -77,6 +80,7 @@ def resolve(
             _mask_role(definition, profile.mask, profile.clear if clear is None else tuple(clear)),
             mask_filters,
         ),
+        contiguity=None if profile.contiguity is None else _mask_role(definition, profile.contiguity, (CONTIGUOUS,)),
         sensor=profile.sensor or "",
     )
     return harmonised(roles, harmonise)

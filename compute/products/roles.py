@@ -123,6 +123,8 @@ class Roles:
         The bands.
     mask : MaskRole
         What is clear.
+    contiguity : MaskRole or None
+        Where all bands have data; None where that is not asked.
     sensor : str
         ``"tm"``, ``"etm+"``, ``"oli"`` or ``"msi"``; empty where the profile does not say.
     """
@@ -131,12 +133,19 @@ class Roles:
     red: BandRole
     nir: BandRole
     mask: MaskRole
+    contiguity: MaskRole | None = None
     sensor: str = ""
 
     @property
-    def measurements(self) -> tuple[str, str, str]:
-        """Canonical names of mask, red and nir: the only bands that are ever read."""
-        return self.mask.measurement, self.red.measurement, self.nir.measurement
+    def read(self) -> tuple[BandRole | MaskRole, ...]:
+        """Mask, red, nir and, where it is asked, contiguity: the only bands that are ever read."""
+        needed = self.mask, self.red, self.nir
+        return needed if self.contiguity is None else (*needed, self.contiguity)
+
+    @property
+    def measurements(self) -> tuple[str, ...]:
+        """Canonical names of what is read."""
+        return tuple(role.measurement for role in self.read)
 
     @property
     def bands(self) -> NDArray[np.float64]:

@@ -52,6 +52,12 @@ class ClearPixels:
         """How many there are."""
         return len(self.columns)
 
+    def elsewhere(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Return (y, x) bool of a block's shape, False at these pixels and True at all others."""
+        others = np.ones(shape, bool)
+        others[np.repeat(np.arange(shape[0]), np.diff(self.starts)), self.columns] = False
+        return others
+
 
 def nearest_index(lattice: Lattice) -> NearestIndex:
     """Find for every pixel of a block the source pixel that its centre lies in.
