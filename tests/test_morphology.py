@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from compute.kernels.morphology import clean, clear_of_filters, dilate
+from compute.kernels.morphology import clean, dilate, told_by_filters
 from tests.strategies import pixel_sets
 
 
@@ -44,7 +44,8 @@ def test_what_is_clear_after_filters_is_numpys(dtype: str, data: st.DataObject, 
     tables[:, 1] = True
     for subset in range(len(tables)):
         tables[subset, [2 + n for n in range(len(filters)) if subset >> n & 1]] = True
-    found = clear_of_filters(mask, [(size - 1, 2 + n, *radii) for n, radii in enumerate(filters)], tables)
+    rules, nothing = [(size - 1, 2 + n, *radii) for n, radii in enumerate(filters)], np.zeros(len(filters), np.uint8)
+    found = told_by_filters(mask, rules, tables.view(np.uint8), np.uint8(1), nothing)
     clear, covered = mask == 1, np.zeros(mask.shape, bool)
     for n, (opening, dilation) in enumerate(filters):
         opened = ndimage.binary_opening(mask == 2 + n, disk(opening))

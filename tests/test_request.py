@@ -75,7 +75,7 @@ def test_the_same_request_written_differently_has_one_text(one: dict[str, Any], 
 def test_the_canonical_json_holds_every_field_in_order_and_no_spaces() -> None:
     assert from_fields().to_json() == (
         '{"by":"season","clear":null,"crs":"EPSG:3577","harmonise":"none","landsat7":"all","mask_filters":null,'
-        '"min_clear":1,"months":false,"products":["landsat"],"reader":"exact",'
+        '"min_clear":1,"months":false,"products":["landsat"],"reader":"exact","reasons":false,'
         '"region":"146.8,-42.2,147.2,-41.8","resampling":"average","resolution":null,"seasons":"DJF,MAM,JJA,SON",'
         '"std":false,"time":"2019-12-01/2020-11-30","valid_range":null,"weight":"observation"}'
     )
@@ -198,6 +198,7 @@ def test_what_is_no_json_object_is_refused(text: str) -> None:
         ({"months": "yes"}, "months"),
         ({"months": 1}, "months"),
         ({"std": []}, "std"),
+        ({"reasons": "cloud"}, "reasons"),
         ({"mask_filters": "cloud"}, "mask-filter"),
         ({"mask_filters": ["cloud"]}, "mask-filter"),
         ({"mask_filters": {"cloud": 3}}, "mask-filter"),
@@ -235,6 +236,7 @@ def test_an_unusable_field_is_refused_by_name(changes: dict[str, Any], field: st
         ({"seasons": "wet=1-13"}, "seasons"),
         ({"months": "1"}, "months"),
         ({"std": "True"}, "std"),
+        ({"reasons": "yes"}, "reasons"),
         ({"mask_filters": ""}, "mask-filter"),
         ({"mask_filters": "cloud:dilation=3;"}, "mask-filter"),
         ({"mask_filters": "cloud:dilation=3,dilation=4"}, "mask-filter"),

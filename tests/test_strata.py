@@ -207,7 +207,7 @@ def test_a_mean_of_months_needs_the_least_number_of_observations(observed: OdcCa
 
 # What may never change a bit
 
-EVERYTHING: dict[str, object] = {"months": True, "std": True}
+EVERYTHING: dict[str, object] = {"months": True, "std": True, "reasons": True}
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +250,7 @@ def test_chunking_never_changes_a_bit(synthetic: OdcCatalog, weight: Weight, cha
         weight=weight,
         months=True,
         std=True,
+        reasons=True,
         **changes,
     )
     whole, cut = (compute_here(plan_of(request, synthetic, chunk_px=size)) for size in (2048, 64))
@@ -288,7 +289,7 @@ def _largest(plan: NdviPlan, weight: Weight) -> bool:
 def test_what_is_kept_more_is_counted(observed: OdcCatalog) -> None:
     plain, rich = (plan_of(eobox_request(**each), observed) for each in ({}, EVERYTHING))
     rows, columns = plain.grid.shape
-    assert rich.result_bytes - plain.result_bytes == len(plain.seasons) * rows * columns * 5
+    assert rich.result_bytes - plain.result_bytes == len(plain.seasons) * rows * columns * (5 + 2 * len(rich.reasons))
     assert rich.task_bytes > plain.task_bytes
     assert plan_of(eobox_request(weight="month"), observed).task_bytes > plain.task_bytes
     dataset = build_stack(rich, "t").dataset()

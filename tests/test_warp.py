@@ -467,6 +467,7 @@ def test_the_nearest_pixel_is_the_one_that_a_centre_lies_in(
     row, column = np.floor(centres).astype(int)
     inside, row, column = within(file.shape, row, column)
     mask, red, nir = (np.where(inside, values[row, column], 0) for values in (look.mask, look.red, look.nir))
+    np.testing.assert_array_equal(resample.take(look.mask, first_pixel(file), index, 0), mask)
     taken = np.random.default_rng(kind[1]).random(block.shape) < 0.2
     found = resample.clear_of_index(look.mask, first_pixel(file), index, CLEAR, taken)
     clear = inside & CLEAR[mask] & ~taken

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.blocks.records import BlockTask, Sums
+from compute.kernels import reasons
 from compute.kernels import strata as kernels
 
 
@@ -24,7 +25,8 @@ class Adder:
         self._task = task
         self._sums = sums
         self._stratum = _room_for(sums) if task.strata else (sums.total, sums.count)
-        self._look = _room_for(sums) if task.months or task.std else self._stratum
+        self._look = _room_for(sums) if task.months or task.std or task.reasons else self._stratum
+        self._first = np.zeros(sums.count.shape if task.reasons else (0, 0), np.uint8)
         self._current: int | None = None
 
     @property
@@ -36,6 +38,16 @@ class Adder:
     def count(self) -> NDArray[np.uint16]:
         """(y, x) uint16: where observations of the current look are counted."""
         return self._look[1]
+
+    def note(self, verdicts: NDArray[np.generic]) -> None:
+        """Note why pixels of the current look may be no observations; of several scenes, the first that looks is right.
+
+        Parameters
+        ----------
+        verdicts : numpy.ndarray
+            (y, x) uint8, see `compute.products.reasons`.
+        """
+        reasons.note_first(verdicts, self._first)
 
     def order(self, group: int) -> int:
         """Return what groups have to be sorted by: those of a stratum come one after another."""
@@ -57,6 +69,8 @@ class Adder:
             kernels.add_month(count, self._task.months[group], self._sums.months)
         if self._sums.squares is not None:
             kernels.add_squares(total, count, self._sums.squares)
+        if self._sums.reasons is not None:
+            reasons.add_reasons(count, self._first, self._sums.reasons)
         kernels.move(total, count, *self._stratum)
 
     def _end_stratum(self) -> None:

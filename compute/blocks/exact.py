@@ -17,8 +17,8 @@ from compute.blocks.files import GDAL_OPTIONS, ReadError, is_local, read_window
 from compute.blocks.masks import FILTERING_BYTES_PER_PX, MaskReading
 from compute.blocks.placing import Placement, Placements
 from compute.blocks.records import BlockTask
-from compute.kernels.resample import clear_part
-from compute.products import BandRole, MaskRole, Roles
+from compute.kernels.resample import ClearPixels, clear_part
+from compute.products import BandRole, MaskRole, Roles, verdicts_of_pixels
 from compute.scenes import Source
 from compute.warp import Window, alignment_of, first_pixel, widened, window_in
 
@@ -131,19 +131,20 @@ class _Look:
 
     Attributes
     ----------
-    mask, red, nir : numpy.ndarray
-        Stored values of the windows.
-    at : (int, int)
-        Row and column of the first pixel of red and nir, in absolute source pixels.
+    mask : numpy.ndarray
+        As it is believed.
     contiguity : numpy.ndarray or None
-        As the mask, where the product has one.
+        Stored values, where the product has one and something is clear.
+    bands : (numpy.ndarray, numpy.ndarray) or None
+        Stored values of red and nir; None where nothing is clear.
+    at : (int, int)
+        Row and column of the first pixel of the bands, in absolute source pixels.
     """
 
     mask: NDArray[np.generic]
-    red: NDArray[np.generic]
-    nir: NDArray[np.generic]
-    at: tuple[int, int]
-    contiguity: NDArray[np.generic] | None
+    contiguity: NDArray[np.generic] | None = None
+    bands: tuple[NDArray[np.generic], NDArray[np.generic]] | None = None
+    at: tuple[int, int] = (0, 0)
 
 
 class ExactReader:
@@ -164,7 +165,7 @@ class ExactReader:
         self._outside = np.broadcast_to(~inside, task.grid.shape)
         self._watch = watch
         self._placements = Placements(task.grid, task.resampling)
-        self._masks = {product: MaskReading(roles.mask) for product, roles in task.roles.items()}
+        self._masks = {product: MaskReading(roles.mask, task.reasons) for product, roles in task.roles.items()}
         self._contiguous = {
             product: roles.contiguity.table() for product, roles in task.roles.items() if roles.contiguity
         }
@@ -202,9 +203,18 @@ class ExactReader:
         if whole is not None and look.contiguity is not None:
             table, elsewhere = self._contiguous[errand.scene.product], clear.elsewhere(taken.shape)
             clear = whole.placement.clear(look.contiguity, whole.at, table, elsewhere)
-        if clear:
-            bands, numbers = (look.red, look.nir), errand.roles.bands
-            errand.red.placement.add(bands, look.at, clear, numbers, (sums.total, sums.count, taken))
+        if self._task.reasons:
+            sums.note(self._verdicts(errand, look, clear))
+        if clear and look.bands:
+            numbers = errand.roles.bands
+            errand.red.placement.add(look.bands, look.at, clear, numbers, (sums.total, sums.count, taken))
+
+    def _verdicts(self, errand: _Errand, look: _Look, contiguous: ClearPixels) -> NDArray[np.generic]:
+        """Return (y, x) why pixels are no observations, should they be none."""
+        told = errand.mask.placement.take(look.mask, errand.mask.at)
+        told[self._outside] = 0
+        whole = ~contiguous.elsewhere(told.shape) if errand.contiguity else np.ones((1, 1), bool)
+        return verdicts_of_pixels(told, self._task.reasons, whole)
 
     # What is to be read
 
@@ -245,15 +255,15 @@ class ExactReader:
                 mask = masks.believed(self._band(errand.scene, errand.mask), errand.mask.inner)
                 clear = clear_part(mask, masks.table)
                 if clear is None:
-                    return None
+                    return _Look(mask=mask) if self._task.reasons else None
                 whole = self._band(errand.scene, errand.contiguity) if errand.contiguity else None
                 if whole is not None and not clear_part(whole, self._contiguous[errand.scene.product]):
-                    return None
+                    return _Look(mask=mask, contiguity=whole) if self._task.reasons else None
                 parts = [part.narrowed(clear, errand.mask) for part in (errand.red, errand.nir)]
                 red, nir = (self._band(errand.scene, part) for part in parts)
         except ReadError as error:
             return error
-        return _Look(mask=mask, red=red, nir=nir, at=parts[0].at, contiguity=whole)
+        return _Look(mask=mask, contiguity=whole, bands=(red, nir), at=parts[0].at)
 
     def _band(self, scene: Source, part: _Part) -> NDArray[np.generic]:
         self._watch.raise_if_cancelled()

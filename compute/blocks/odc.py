@@ -14,9 +14,10 @@ from compute import kernels
 from compute.blocks.adding import Adder
 from compute.blocks.cancelling import CancelWatch
 from compute.blocks.files import GDAL_OPTIONS, gdal_name
+from compute.blocks.masks import MaskReading
 from compute.blocks.records import BlockTask
 from compute.errors import JobError
-from compute.products import BandRole, MaskRole
+from compute.products import BandRole, MaskRole, verdicts_of_pixels
 from compute.scenes import Band, Source
 
 _FILL = {"i": 0, "u": 0, "f": np.nan}
@@ -66,19 +67,20 @@ class OdcReader:
     def _add_group(self, group: Sequence[Source], sums: Adder) -> None:
         """Read the mask first, then contiguity: where nothing is clear, the bands need not be read."""
         roles = self._task.roles[group[0].product]
-        clear = self._meets(group, roles.mask) & self._inside
+        masks = MaskReading(roles.mask, self._task.reasons)
+        mask = masks.believed(self._read(group, roles.mask, "nearest"), (0, 0, *self._task.grid.shape))
+        clear = _met(mask, masks.table) & self._inside
+        whole = np.ones((1, 1), bool)
         if clear.any() and roles.contiguity is not None:
-            clear &= self._meets(group, roles.contiguity)
+            whole = _met(self._read(group, roles.contiguity, "nearest"), roles.contiguity.table())
+            clear &= whole
+        if self._task.reasons:
+            sums.note(verdicts_of_pixels(mask * self._inside, self._task.reasons, whole))
         if not clear.any():
             return
         red = self._read(group, roles.red, self._task.resampling)
         nir = self._read(group, roles.nir, self._task.resampling)
         kernels.accumulate(red, nir, clear, roles.bands, sums.total, sums.count)
-
-    def _meets(self, group: Sequence[Source], role: MaskRole) -> NDArray[np.bool_]:
-        codes = self._read(group, role, "nearest")
-        met: NDArray[np.bool_] = role.table()[codes.view(f"u{codes.dtype.itemsize}")]
-        return met
 
     def _read(self, group: Sequence[Source], role: BandRole | MaskRole, resampling: str) -> NDArray[np.generic]:
         """Read one measurement of a group: warp every scene, then fuse by datacube's rule."""
@@ -96,6 +98,11 @@ class OdcReader:
         raise JobError(
             f"The {role.measurement} of scene {names} cannot be read ({reason}); check its file and run again."
         )
+
+
+def _met(codes: NDArray[np.generic], table: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    met: NDArray[np.bool_] = table[codes.view(f"u{codes.dtype.itemsize}")]
+    return met
 
 
 class _BandSource(RasterioDataSource):

@@ -39,6 +39,9 @@ class Placement(Protocol):
     def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> ClearPixels:
         """Return which pixels of the block are clear and not taken; `at` is where `mask` begins."""
 
+    def take(self, values: Array, at: tuple[int, int]) -> Array:
+        """Return (y, x) the values that `clear` would look at, 0 beyond them; `at` is where `values` begin."""
+
     def add(
         self,
         bands: tuple[Array, Array],
@@ -56,12 +59,19 @@ class Aligned:
     reach = 0
 
     def __init__(self, block: Grid) -> None:
-        self._first = first_pixel(block)
+        self._first, self._shape = first_pixel(block), block.shape
         self.window: Window | None = (*self._first, self._first[0] + block.shape[0], self._first[1] + block.shape[1])
 
     def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> ClearPixels:
         """See `Placement`."""
         return resample.clear_of_window(mask, self._offset(at), table, taken)
+
+    def take(self, values: Array, at: tuple[int, int]) -> Array:
+        """See `Placement`."""
+        taken = np.zeros(self._shape, values.dtype)
+        rows, columns = (_shared(self._first[axis], self._shape[axis], at[axis], values.shape[axis]) for axis in (0, 1))
+        taken[rows[0], columns[0]] = values[rows[1], columns[1]]
+        return taken
 
     def add(
         self,
@@ -77,6 +87,12 @@ class Aligned:
 
     def _offset(self, at: tuple[int, int]) -> tuple[int, int]:
         return self._first[0] - at[0], self._first[1] - at[1]
+
+
+def _shared(first: int, size: int, at: int, held: int) -> tuple[slice, slice]:
+    """Return which pixels of a block lie in a window, along one edge, and which of the window these are."""
+    start, stop = max(first, at), min(first + size, at + held)
+    return slice(start - first, max(start, stop) - first), slice(start - at, max(start, stop) - at)
 
 
 class Warped:
@@ -99,6 +115,10 @@ class Warped:
     def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> ClearPixels:
         """See `Placement`."""
         return resample.clear_of_index(mask, at, self._index, table, taken)
+
+    def take(self, values: Array, at: tuple[int, int]) -> Array:
+        """See `Placement`."""
+        return resample.take(values, at, self._index, 0)
 
     def add(
         self,

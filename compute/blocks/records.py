@@ -41,6 +41,8 @@ class BlockTask:
         For each group its calendar month, 1 to 12; empty where months are not counted.
     std : bool
         Whether squares are added up.
+    reasons : tuple of str
+        Why looks are no observations, as `compute.products.reasons_of` gives it; empty where that is not counted.
     """
 
     run: str
@@ -53,6 +55,7 @@ class BlockTask:
     strata: tuple[int, ...] = ()
     months: tuple[int, ...] = ()
     std: bool = False
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +74,8 @@ class Sums:
         (y, x) uint16, a bit for each calendar month with an observation.
     squares : numpy.ndarray or None
         (y, x) int64 sums of squares in units of 2**-40.
+    reasons : numpy.ndarray or None
+        (reason, y, x) uint16 numbers of looks that are no observations.
     failed : frozenset of str
         Ids of the scenes that could not be read and are not in the sums.
     """
@@ -81,6 +86,7 @@ class Sums:
     strata: NDArray[np.uint16] | None = None
     months: NDArray[np.uint16] | None = None
     squares: NDArray[np.int64] | None = None
+    reasons: NDArray[np.uint16] | None = None
     failed: frozenset[str] = frozenset()
 
     @classmethod
@@ -98,11 +104,12 @@ class Sums:
             strata=np.zeros(shape, np.uint16) if task.strata else None,
             months=np.zeros(shape, np.uint16) if task.months else None,
             squares=np.zeros(shape, np.int64) if task.std else None,
+            reasons=np.zeros((len(task.reasons), *shape), np.uint16) if task.reasons else None,
         )
 
     def __sizeof__(self) -> int:
         """Bytes of the arrays, by which Dask weighs what it spills and moves."""
-        return _bytes(self.total, self.count, self.means, self.strata, self.months, self.squares)
+        return _bytes(self.total, self.count, self.means, self.strata, self.months, self.squares, self.reasons)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +128,8 @@ class Block:
         (y, x) uint8 numbers of different calendar months with an observation, where asked for.
     ndvi_std : numpy.ndarray or None
         (y, x) float32 standard deviation of the observations, NaN where there is no mean, where asked for.
+    unclear_count : numpy.ndarray or None
+        (reason, y, x) uint16 numbers of looks that are no observations, where asked for.
     failed : frozenset of str
         Ids of the scenes that could not be read and are not in it.
     """
@@ -130,11 +139,12 @@ class Block:
     levels: tuple[Level, ...]
     clear_months: NDArray[np.uint8] | None = None
     ndvi_std: NDArray[np.float32] | None = None
+    unclear_count: NDArray[np.uint16] | None = None
     failed: frozenset[str] = frozenset()
 
     def __sizeof__(self) -> int:
         """Bytes of the arrays, by which Dask weighs what it spills and moves."""
-        arrays = _bytes(self.ndvi_mean, self.clear_count, self.clear_months, self.ndvi_std)
+        arrays = _bytes(self.ndvi_mean, self.clear_count, self.clear_months, self.ndvi_std, self.unclear_count)
         return arrays + sum(level.nbytes for level in self.levels)
 
 

@@ -83,7 +83,7 @@ def join_parts(parts: Sequence[Sums], min_clear: int, levels: int) -> Block:
 
 
 _JOINED: Mapping[str, np.ufunc] = {
-    **dict.fromkeys(("total", "count", "means", "strata", "squares"), np.add),
+    **dict.fromkeys(("total", "count", "means", "strata", "squares", "reasons"), np.add),
     "months": np.bitwise_or,
 }
 """How the arrays of the parts of a block become those of the block."""
@@ -120,6 +120,7 @@ def finish(sums: Sums, min_clear: int, levels: int) -> Block:
         ndvi_std=None
         if sums.squares is None
         else strata.deviation(sums.total, sums.count, sums.squares, min_clear=min_clear),
+        unclear_count=sums.reasons,
         failed=sums.failed,
     )
 

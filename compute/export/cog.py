@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise, product
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from distributed import Client, Future
 from rasterio.windows import Window
 
 from compute.blocks import Block
-from compute.stack import ARRAYS, SeasonStack, block_key
+from compute.stack import ARRAYS, BY_REASON, SeasonStack, block_key
 
 _NODATA = {"f": np.nan, "u": None}
 _PREDICTOR = {"f": 3, "u": 2}
@@ -43,7 +43,8 @@ async def write_cogs(stack: SeasonStack, folder: Path, client: Client, provenanc
     Returns
     -------
     list of pathlib.Path
-        ``<layer>_<label>.tif`` of every layer and season, such as ``ndvi_mean_DJF.tif``.
+        ``<layer>_<label>.tif`` of every layer and season, such as ``ndvi_mean_DJF.tif``; where looks are counted by
+        their reason, with a band for each, which it describes.
     """
     tags = {key: value if isinstance(value, str) else json.dumps(value) for key, value in provenance.items()}
     files = [
@@ -58,7 +59,8 @@ def _write_file(
     stack: SeasonStack, season: int, layer: str, path: Path, client: Client, tags: Mapping[str, str]
 ) -> Future[Path]:
     scratch = path.with_name(f".{path.name}.unfinished")
-    last = client.submit(_create, scratch, _profile(stack, layer), tags, pure=False)
+    bands = stack.reasons if layer == BY_REASON else ("",)
+    last = client.submit(_create, scratch, _profile(stack, layer), bands, tags, pure=False)
     for row, column, window in _windows(stack):
         block = stack.graph[block_key(stack.token, season, row, column)]
         last = client.submit(_write_window, last, block, layer, window, pure=False)
@@ -77,7 +79,6 @@ def _profile(stack: SeasonStack, layer: str) -> dict[str, Any]:
     return {
         "driver": "GTiff",
         "dtype": ARRAYS[layer].name,
-        "count": 1,
         "height": height,
         "width": width,
         "crs": stack.grid.crs,
@@ -90,15 +91,17 @@ def _profile(stack: SeasonStack, layer: str) -> dict[str, Any]:
     }
 
 
-def _create(path: Path, profile: dict[str, Any], tags: Mapping[str, str]) -> Path:
-    with rasterio.open(path, "w", **profile) as file:
+def _create(path: Path, profile: dict[str, Any], bands: Sequence[str], tags: Mapping[str, str]) -> Path:
+    with rasterio.open(path, "w", count=len(bands), **profile) as file:
+        file.descriptions = bands
         file.update_tags(**tags)
     return path
 
 
 def _write_window(path: Path, block: Block, layer: str, window: tuple[int, int, int, int]) -> Path:
     with rasterio.open(path, "r+") as file:
-        file.write(getattr(block, layer), 1, window=Window(*window))
+        values = getattr(block, layer)
+        file.write(values.reshape(-1, *values.shape[-2:]), window=Window(*window))
     return path
 
 

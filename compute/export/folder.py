@@ -13,10 +13,11 @@ from uuid import uuid4
 from distributed import Client
 
 from compute.errors import GreenupError, InputError, JobError
+from compute.stack import ARRAYS
 
 RESULTS = (
     "seasonal_ndvi.zarr",
-    *(f"{layer}_*.tif" for layer in ("ndvi_mean", "clear_count", "clear_months", "ndvi_std")),
+    *(f"{layer}_*.tif" for layer in ARRAYS),
     "quicklook.png",
 )
 """What a result consists of, as patterns of names."""

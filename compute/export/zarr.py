@@ -39,7 +39,7 @@ async def write_zarr(stack: SeasonStack, path: Path, client: Client, provenance:
     """
     dataset = stack.dataset().assign_attrs({"Conventions": "CF-1.8", **provenance})
     for array in dataset.data_vars.values():
-        array.encoding["chunks"] = (1, stack.chunks[0][0], stack.chunks[1][0])
+        array.encoding["chunks"] = (*(1 for _ in array.shape[:-2]), stack.chunks[0][0], stack.chunks[1][0])
     delayed = await asyncio.to_thread(dataset.to_zarr, path, mode="w", compute=False, consolidated=False)
     await client.compute(delayed, retries=EXPORT_RETRIES)
     await asyncio.to_thread(_consolidate, path)

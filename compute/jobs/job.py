@@ -18,7 +18,7 @@ from compute.errors import ClusterError, JobCancelledError, JobError
 from compute.jobs.failures import failed_sentence
 from compute.jobs.identity import job_token
 from compute.plan import NdviPlan
-from compute.reductions import tally_seasons
+from compute.reductions import Tally, tally_seasons
 from compute.stack import SeasonStack, build_stack
 
 RETRIES = 3
@@ -143,7 +143,8 @@ class Job:
         list of dict
             For each season ``label``, ``ndvi_mean`` (mean of the pixel means, each weighing 1; None where nothing was
             clear), ``clear_share`` (share of the output grid with a mean), ``clear_count_max``, ``scenes_failed`` (ids
-            of the scenes that could not be read and are left out).
+            of the scenes that could not be read and are left out). Where looks are counted by their reason also
+            ``looks``: a mapping from ``clear`` and each reason to the number of looks, over all pixels.
         """
         tallies = await tally_seasons(self.stack, self._client)
         return [
@@ -153,17 +154,24 @@ class Job:
                 "clear_share": tally.clear / prod(self.plan.grid.shape),
                 "clear_count_max": tally.most,
                 "scenes_failed": sorted(tally.failed),
+                **self._looks(tally),
             }
             for label, tally in zip(self.stack.labels, tallies, strict=True)
         ]
 
-    def provenance(self, failed: Sequence[str] = ()) -> dict[str, Any]:
+    def _looks(self, tally: Tally) -> dict[str, dict[str, int]]:
+        names = ("clear", *self.stack.reasons)
+        return {"looks": dict(zip(names, tally.looks, strict=True))} if tally.looks else {}
+
+    def provenance(self, failed: Sequence[str] = (), statistics: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
         """Return what a reader of the result must know to make it again, ready for JSON.
 
         Parameters
         ----------
         failed : sequence of str
             Ids of the scenes that could not be read.
+        statistics : sequence of mapping
+            As `statistics` returns them; only what they say of looks is kept.
         """
         return {
             "title": "Seasonal mean NDVI",
@@ -174,6 +182,8 @@ class Job:
             "greenup_notes": list(self.plan.notes),
             "greenup_scenes": [source.id for source in self.plan.sources if source.id not in failed],
             "greenup_scenes_failed": list(failed),
+            "greenup_dates": {s.label: s.dates for s in self.plan.seasons},
+            **({"greenup_looks": {s["label"]: s["looks"] for s in statistics}} if self.stack.reasons else {}),
             "greenup_incomplete": {s.label: list(s.missing) for s in self.plan.seasons if s.missing},
         }
 

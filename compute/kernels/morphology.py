@@ -14,8 +14,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-_COVERED = np.uint8(255)
-"""State of a pixel that a class covers; other states are the classes that opening has taken from it, a bit each."""
+_COVERED = 8
+"""Where the state of a pixel holds one more than the number of the first filter that covers it. The bits below are the
+classes that opening has taken from it."""
 
 
 def clean(of_class: NDArray[np.bool_], opening: int, dilation: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -103,10 +104,14 @@ def _reach_left(distance, reach, beyond, near):  # type: ignore[no-untyped-def] 
             near[y, x] |= x >= furthest
 
 
-def clear_of_filters(
-    mask: NDArray[np.generic], filters: Sequence[tuple[int, int, int, int]], tables: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Tell which pixels of a mask are clear once some of its classes are opened and widened.
+def told_by_filters(
+    mask: NDArray[np.generic],
+    filters: Sequence[tuple[int, int, int, int]],
+    tables: NDArray[np.uint8],
+    clear: np.uint8,
+    covers: NDArray[np.uint8],
+) -> NDArray[np.uint8]:
+    """Tell of every pixel of a mask what it says once some of its classes are opened and widened.
 
     A pixel is clear when no class, opened and widened, covers it, and what its code says beside the classes that
     opening has taken from it is clear.
@@ -119,38 +124,45 @@ def clear_of_filters(
         At most seven. For each class the bits and the value that make it (``stored & bits == value``), and the radii of
         its opening and its dilation in pixels.
     tables : numpy.ndarray
-        (2**filters, 256 or 65536) bool: which codes, seen as unsigned integers, are clear when the classes with a bit
-        in the first index are taken away.
+        (2**filters, 256 or 65536) uint8: what codes, seen as unsigned integers, say when the classes with a bit in the
+        first index are taken away.
+    clear : numpy.uint8
+        What they say of the ground.
+    covers : numpy.ndarray
+        (filters,) uint8: what is said of a pixel that is clear but for a class that covers it.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) bool.
+        (y, x) uint8.
     """
     codes = mask.view(f"u{mask.dtype.itemsize}")
-    state = np.zeros(mask.shape, np.uint8)
+    state = np.zeros(mask.shape, np.uint16)
     for number, (bits, value, opening, dilation) in enumerate(filters):
         of_class = (codes & codes.dtype.type(bits)) == codes.dtype.type(value)
         if of_class.any():
             opened, covered = clean(of_class, opening, dilation)
-            _note(of_class, opened, covered, np.uint8(1 << number), state)
-    clear = np.empty(mask.shape, np.bool_)
-    _tell(codes, state, tables, clear)
-    return clear
+            _note(of_class, opened, covered, number, state)
+    told = np.empty(mask.shape, np.uint8)
+    _tell(codes, state, tables, clear, covers, told)
+    return told
 
 
 @njit(nogil=True, cache=True)
-def _note(of_class, opened, covered, bit, state):  # type: ignore[no-untyped-def]  # numba types it
+def _note(of_class, opened, covered, number, state):  # type: ignore[no-untyped-def]  # numba types it
+    taken, covering = np.uint16(1 << number), np.uint16(number + 1 << _COVERED)
     for y in range(state.shape[0]):
         for x in range(state.shape[1]):
-            if covered[y, x]:
-                state[y, x] = _COVERED
-            elif of_class[y, x] and not opened[y, x] and state[y, x] != _COVERED:
-                state[y, x] |= bit
+            if of_class[y, x] and not opened[y, x]:
+                state[y, x] |= taken
+            if covered[y, x] and state[y, x] >> _COVERED == 0:
+                state[y, x] |= covering
 
 
 @njit(nogil=True, cache=True)
-def _tell(codes, state, tables, clear):  # type: ignore[no-untyped-def]  # numba types it
-    for y in range(clear.shape[0]):
-        for x in range(clear.shape[1]):
-            clear[y, x] = state[y, x] != _COVERED and tables[state[y, x], codes[y, x]]
+def _tell(codes, state, tables, clear, covers, told):  # type: ignore[no-untyped-def]  # numba types it
+    for y in range(told.shape[0]):
+        for x in range(told.shape[1]):
+            told[y, x] = tables[state[y, x] & 255, codes[y, x]]
+            if state[y, x] >> _COVERED and told[y, x] == clear:
+                told[y, x] = covers[(state[y, x] >> _COVERED) - 1]

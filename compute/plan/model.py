@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -47,6 +47,10 @@ MONTHS_BYTES = 1
 
 STD_BYTES = 4
 """Bytes of a result pixel's standard deviation (float32); a running task needs 8 more, for squares."""
+
+REASON_BYTES = 2
+"""Bytes of a result pixel's number of looks by one reason (uint16); a running task needs 4 more for all of them: what
+masks say, as read and as taken, and what the first scene of a look has said."""
 
 TASK_BYTES = 64 * 2**20
 """Memory of a running task whatever its block: GDAL's cache and open files."""
@@ -135,6 +139,8 @@ class NdviPlan:
         Whether any of the scenes was made rather than observed.
     months : tuple of int
         For each of `sources` the month of its group, as 12 times the year plus the month from 0 to 11.
+    reasons : tuple of str
+        Why looks are no observations; empty where that is not counted.
     """
 
     request: NdviRequest
@@ -149,6 +155,7 @@ class NdviPlan:
     notes: tuple[str, ...] = ()
     synthetic: bool = False
     months: tuple[int, ...] = ()
+    reasons: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -159,7 +166,7 @@ class NdviPlan:
     def result_bytes(self) -> int:
         """Bytes of all layers of all seasons."""
         rows, columns = self.grid.shape
-        return len(self.seasons) * rows * columns * pixel_bytes(self.request)
+        return len(self.seasons) * rows * columns * pixel_bytes(self.request, self.reasons)
 
     @property
     def task_bytes(self) -> int:
@@ -172,9 +179,10 @@ class NdviPlan:
     @property
     def _task_bytes_per_px(self) -> int:
         request = self.request
-        looks = LOOK_BYTES_PER_PX * (request.months or request.std)
+        looks = LOOK_BYTES_PER_PX * (request.months or request.std or request.reasons)
         warp = WARP_BYTES_PER_PX * (request.reader == "exact" and request.crs != NATIVE)
         layers = (MONTHS_BYTES + 2) * request.months + (STD_BYTES + 8) * request.std
+        layers += REASON_BYTES * len(self.reasons) + 4 * request.reasons
         strata = STRATA_BYTES_PER_PX * has_strata(request)
         contiguity = CONTIGUITY_BYTES_PER_PX * any(role.contiguity for role in self.roles.values())
         return TASK_BYTES_PER_PX + strata + contiguity + warp + looks + layers
@@ -261,9 +269,10 @@ class NdviPlan:
         }
 
 
-def pixel_bytes(request: NdviRequest) -> int:
+def pixel_bytes(request: NdviRequest, reasons: Sequence[str]) -> int:
     """Return the bytes of a result pixel in all of its layers."""
-    return MEAN_BYTES + COUNT_BYTES + MONTHS_BYTES * request.months + STD_BYTES * request.std
+    asked = MONTHS_BYTES * request.months + STD_BYTES * request.std + REASON_BYTES * len(reasons)
+    return MEAN_BYTES + COUNT_BYTES + asked
 
 
 def month_text(month: date) -> str:

@@ -18,7 +18,7 @@ from compute.plan.grid import output_grid
 from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan, month_text, pixel_bytes
 from compute.plan.outlines import project_footprints, window, with_valid_outline
 from compute.plan.sensors import choose_scenes, sensor_notes
-from compute.products import Roles
+from compute.products import Roles, reasons_of
 from compute.request import NATIVE, NdviRequest
 from compute.scenes import Grid, Scene
 from compute.seasons import SeasonYear, missing_months, season_year, season_years
@@ -77,7 +77,8 @@ def make_plan(
     _refuse_scenes(len(scenes), settings)
     _refuse_split_grids(request, scenes, roles)
     groups = _by_label(request, _group(request, scenes))
-    _refuse_size(request, grid, groups, settings)
+    reasons = reasons_of(roles.values()) if request.reasons else ()
+    _refuse_size(grid, groups, pixel_bytes(request, reasons), settings)
     chunks = spatial_chunks(grid, settings.chunk_px)
     touching = scenes_by_chunk(scenes, footprints, grid, chunks)
     polygons = polygons_by_chunk(request, grid, chunks)
@@ -94,6 +95,7 @@ def make_plan(
         notes=(*left_out, *_notes(request, scenes, grid, roles)),
         synthetic=any(scene.synthetic for scene in scenes),
         months=_months(scenes),
+        reasons=reasons,
     )
 
 
@@ -123,8 +125,8 @@ def _refuse_split_grids(request: NdviRequest, scenes: Sequence[Scene], roles: Ma
             )
 
 
-def _refuse_size(request: NdviRequest, grid: Grid, groups: Mapping[str, list[_Group]], settings: Settings) -> None:
-    size = len(groups) * grid.shape[0] * grid.shape[1] * pixel_bytes(request) / GIB
+def _refuse_size(grid: Grid, groups: Mapping[str, list[_Group]], bytes_per_px: int, settings: Settings) -> None:
+    size = len(groups) * grid.shape[0] * grid.shape[1] * bytes_per_px / GIB
     if size > settings.max_result_gib:
         raise TooLargeError(
             "bbox",

@@ -16,11 +16,13 @@ from compute.products.profile import (
     load_profiles,
     shipped_profiles,
 )
+from compute.products.reasons import CLEAR, cover_verdicts, reasons_of, verdicts, verdicts_of_pixels
 from compute.products.resolving import ValidRange, resolve
 from compute.products.roles import BandRole, MaskRole, Roles
 
 __all__ = [
     "CITATION",
+    "CLEAR",
     "HARMONISED",
     "BandProfile",
     "BandRole",
@@ -35,7 +37,11 @@ __all__ = [
     "Roles",
     "Sensor",
     "ValidRange",
+    "cover_verdicts",
     "load_profiles",
+    "reasons_of",
     "resolve",
     "shipped_profiles",
+    "verdicts",
+    "verdicts_of_pixels",
 ]

@@ -109,12 +109,17 @@ def _mask_role(definition: ProductDefinition, name: str, clear: tuple[ClearClass
             f"The mask {measurement.name} of {definition.name} is {measurement.dtype}; "
             "a mask must be an 8- or 16-bit integer.",
         )
-    role = MaskRole(measurement=measurement.name, dtype=measurement.dtype, nodata=_number(measurement.nodata))
+    named = _classes(measurement)
+    role = MaskRole(
+        measurement=measurement.name,
+        dtype=measurement.dtype,
+        nodata=_number(measurement.nodata),
+        classes=tuple((name, *pair) for name, pair in named.items()),
+    )
     conditions = tuple((c.bits, c.value) for c in clear if isinstance(c, BitsProfile))
     if conditions:
         _refuse_bits_beyond(measurement, conditions)
         return replace(role, all_of=conditions)
-    named = _classes(measurement)
     pairs = (_class_pair(c, named, measurement) for c in clear if not isinstance(c, BitsProfile))
     return replace(role, any_of=tuple(dict.fromkeys(pairs)))
 

@@ -57,6 +57,8 @@ class MaskRole:
     filters : tuple of (int, int, int, int)
         For each class that is opened and widened first its (bits, value), and the radii of opening and dilation in
         pixels of the mask.
+    classes : tuple of (str, int, int)
+        Name, bits and value of every class that the product's definition names, in its order.
     """
 
     measurement: str
@@ -65,6 +67,26 @@ class MaskRole:
     any_of: tuple[tuple[int, int], ...] = ()
     all_of: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = ()
     filters: tuple[tuple[int, int, int, int], ...] = ()
+    classes: tuple[tuple[str, int, int], ...] = ()
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """All codes that the type can hold, seen as unsigned integers: (256,) or (65536,)."""
+        return np.arange(2 ** MASK_BITS[self.dtype])
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """Which of `codes` are not nodata."""
+        stored = self.codes.astype(f"u{np.dtype(self.dtype).itemsize}").view(self.dtype)
+        return np.ones(stored.shape, bool) if self.nodata is None else stored != self.nodata
+
+    @property
+    def forgiven(self) -> list[int]:
+        """The bits that are forgiven when some filtered classes are taken away; bit k of the place is filter k."""
+        forgiven = [0]
+        for bits, *_ in self.filters:
+            forgiven += [each | bits for each in forgiven]
+        return forgiven
 
     @property
     def halo(self) -> int:
@@ -85,17 +107,38 @@ class MaskRole:
         numpy.ndarray
             (256,) or (65536,) bool, to be indexed by the stored values viewed as unsigned integers.
         """
-        codes = np.arange(2 ** MASK_BITS[self.dtype])
+        codes = self.codes
         clear = np.zeros(codes.shape, bool) if self.any_of else np.ones(codes.shape, bool)
         for bits, value in self.any_of:
             clear |= ((codes & bits) == value) | bool(bits & forgiven)
         for positions, numbers in self.all_of:
-            if any(forgiven >> position & 1 for position in positions):
-                continue
-            number = sum(((codes >> position) & 1) << n for n, position in enumerate(positions))
-            clear &= np.isin(number, numbers)
-        stored = codes.astype(f"u{np.dtype(self.dtype).itemsize}").view(self.dtype)
-        return clear if self.nodata is None else clear & (stored != self.nodata)
+            clear &= self._meets(positions, numbers, forgiven)
+        return clear & self.held
+
+    def denied(self, bits: int, value: int, forgiven: int = 0) -> NDArray[np.bool_]:
+        """Return for which of `codes` a class that they are of speaks against them.
+
+        A class does where it is not among those that are clear, or where a test of one of its bits fails.
+
+        Parameters
+        ----------
+        bits, value : int
+            The class.
+        forgiven : int
+            As `table` takes it.
+        """
+        unlisted = bool(self.any_of) and (bits, value) not in self.any_of and not bits & forgiven
+        denied = np.full(self.codes.shape, unlisted)
+        for positions, numbers in self.all_of:
+            if any(bits >> position & 1 for position in positions):
+                denied |= ~self._meets(positions, numbers, forgiven)
+        return denied
+
+    def _meets(self, positions: tuple[int, ...], numbers: tuple[int, ...], forgiven: int) -> NDArray[np.bool_]:
+        if any(forgiven >> position & 1 for position in positions):
+            return np.ones(self.codes.shape, bool)
+        number = sum(((self.codes >> position) & 1) << n for n, position in enumerate(positions))
+        return np.isin(number, numbers)
 
     def filter_tables(self) -> NDArray[np.bool_]:
         """Return the tables of clear codes when some filtered classes are taken away.
@@ -105,10 +148,7 @@ class MaskRole:
         numpy.ndarray
             (2**filters, 256 or 65536) bool: bit k of the first index says that filter k's class is taken away.
         """
-        forgiven = [0]
-        for bits, *_ in self.filters:
-            forgiven += [each | bits for each in forgiven]
-        return np.stack([self.table(each) for each in forgiven])
+        return np.stack([self.table(each) for each in self.forgiven])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,6 +24,8 @@ class Tally:
         Number of pixels that have one.
     most : int
         Largest number of clear observations of a pixel.
+    looks : tuple of int
+        Number of observations, and of looks that are none by each reason; empty where these are not counted.
     failed : frozenset of str
         Ids of the scenes that could not be read and are not in the season.
     """
@@ -31,6 +33,7 @@ class Tally:
     total: float
     clear: int
     most: int
+    looks: tuple[int, ...]
     failed: frozenset[str]
 
 
@@ -43,7 +46,13 @@ def _tally(block: Block, window: Window) -> Tally:  # noqa: ARG001  # all blocks
     seen = ~np.isnan(block.ndvi_mean)
     total = block.ndvi_mean.sum(where=seen, dtype=np.float64)
     clear, most = int(np.count_nonzero(seen)), int(block.clear_count.max())
-    return Tally(total=float(total), clear=clear, most=most, failed=block.failed)
+    return Tally(total=float(total), clear=clear, most=most, looks=_looks(block), failed=block.failed)
+
+
+def _looks(block: Block) -> tuple[int, ...]:
+    if block.unclear_count is None:
+        return ()
+    return int(block.clear_count.sum(dtype=np.int64)), *block.unclear_count.sum(axis=(1, 2), dtype=np.int64).tolist()
 
 
 def _add_up(tallies: list[Tally]) -> Tally:
@@ -51,5 +60,6 @@ def _add_up(tallies: list[Tally]) -> Tally:
         total=sum(each.total for each in tallies),
         clear=sum(each.clear for each in tallies),
         most=max(each.most for each in tallies),
+        looks=tuple(sum(numbers) for numbers in zip(*(each.looks for each in tallies), strict=True)),
         failed=frozenset[str]().union(*(each.failed for each in tallies)),
     )

@@ -72,6 +72,8 @@ class NdviRequest:
         Whether the number of different calendar months with a clear look is kept beside each count.
     std : bool
         Whether the standard deviation of the observations is kept.
+    reasons : bool
+        Whether looks that are no observations are counted by their reason.
     landsat7 : {"all", "slc-on", "nominal"}
         What is used of Landsat 7: all, until its scan-line corrector failed, or until it left its nominal orbit.
     harmonise : {"none", "roy2016"}
@@ -95,6 +97,7 @@ class NdviRequest:
     weight: Weight = "observation"
     months: bool = False
     std: bool = False
+    reasons: bool = False
     landsat7: Landsat7 = "all"
     harmonise: Harmonise = "none"
 
@@ -182,6 +185,7 @@ class NdviRequest:
             "weight": self.weight,
             "months": self.months,
             "std": self.std,
+            "reasons": self.reasons,
             "mask_filters": filters_document(self.mask_filters),
             "landsat7": self.landsat7,
             "harmonise": self.harmonise,

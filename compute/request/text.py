@@ -127,8 +127,7 @@ def _listed(name: str, what: str, *kinds: type) -> Callable[[Any], tuple[Any, ..
 FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
     "products": lambda text: text.split(","),
     "clear": lambda text: list(parse_clear(text)),
-    "months": lambda text: {"true": True, "false": False}.get(text, text),
-    "std": lambda text: {"true": True, "false": False}.get(text, text),
+    **dict.fromkeys(("months", "std", "reasons"), lambda text: {"true": True, "false": False}.get(text, text)),
     "mask_filters": lambda text: filters_document(parse_mask_filters(text.split(";"))),
     "valid_range": lambda text: text if text == "none" else list(parse_valid_range(text) or ()),
 }
@@ -143,6 +142,7 @@ FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "mask_filters": filters_of_document,
     "months": _flag("months"),
     "std": _flag("std"),
+    "reasons": _flag("reasons"),
     "valid_range": lambda value: value if value == "none" else _valid_range(_RANGE(value)),
     "resolution": _number("resolution", float),
     "min_clear": _number("min-clear", int),

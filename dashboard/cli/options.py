@@ -60,6 +60,9 @@ class RequestOptions:
         bool, typer.Option("--months", help="Keep in how many different calendar months a pixel was clear.")
     ] = False
     std: Annotated[bool, typer.Option("--std", help="Keep the standard deviation of the observations.")] = False
+    reasons: Annotated[
+        bool, typer.Option("--reasons", help="Count by reason, such as cloud, the looks that are no observations.")
+    ] = False
     valid_range: Annotated[
         str | None, typer.Option(help="LEAST,GREATEST stored value, or none; left out, each product's own.")
     ] = None
@@ -105,6 +108,7 @@ class RequestOptions:
             weight=self.weight,  # type: ignore[arg-type]  # likewise
             months=self.months,
             std=self.std,
+            reasons=self.reasons,
             mask_filters=parse_mask_filters(self.mask_filter or ()),
             landsat7=self.landsat7,  # type: ignore[arg-type]  # likewise
             harmonise=self.harmonise,  # type: ignore[arg-type]  # likewise

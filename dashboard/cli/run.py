@@ -110,7 +110,7 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
             computed = time.perf_counter()
             statistics = await job.statistics()
             failed = left_out(statistics, plan, settings.max_failed_share)
-            outputs = await _write(job, cluster, target, failed)
+            outputs = await _write(job, cluster, target, failed, statistics)
             return {
                 "token": job.token,
                 "plan": plan.summary(),
@@ -152,13 +152,19 @@ async def _watch(job: Job, progress: Progress) -> None:
         raise
 
 
-async def _write(job: Job, cluster: Connection, target: _Target, failed: Sequence[str]) -> Mapping[str, Any]:
+async def _write(
+    job: Job,
+    cluster: Connection,
+    target: _Target,
+    failed: Sequence[str],
+    statistics: Sequence[Mapping[str, Any]],
+) -> Mapping[str, Any]:
     if target.folder is None:
         return {}
     from compute import export
 
     client, written = cluster.client, dict[str, Path | list[Path]]()
-    (title, notes), provenance = job.caption(failed), job.provenance(failed)
+    (title, notes), provenance = job.caption(failed), job.provenance(failed, statistics)
     async with export.staged(target.folder) as scratch:
         if target.format == "zarr":
             path = scratch / ZARR_NAME
@@ -185,6 +191,7 @@ def _print_report(report: Mapping[str, Any]) -> None:
         "Result",
         [
             *((f"season {each['label']}", _season_text(each)) for each in report["seasons"]),
+            *((f"looks {each['label']}", _looks_text(each["looks"])) for each in report["seasons"] if "looks" in each),
             *(("left out, as it cannot be read", scene) for scene in report["scenes_failed"]),
             ("took", f"{seconds['compute']:.1f} s computing, {seconds['write']:.1f} s writing"),
             *(("written", path) for path in files),
@@ -197,3 +204,8 @@ def _season_text(season: Mapping[str, Any]) -> str:
     if season["ndvi_mean"] is None:
         return "no clear observation"
     return f"mean NDVI {season['ndvi_mean']:.3f} over {season['clear_share']:.0%} of pixels"
+
+
+def _looks_text(looks: Mapping[str, int]) -> str:
+    every = sum(looks.values())
+    return ", ".join(f"{name} {count / every:.1%}" for name, count in looks.items()) if every else "none"

@@ -12,6 +12,7 @@ from compute.kernels.resample.clear import (
     clear_of_window,
     clear_part,
     nearest_index,
+    take,
 )
 from compute.kernels.resample.lattice import LATTICE_PX, Lattice
 from compute.kernels.resample.looks import accumulate_bilinear, accumulate_nearest, accumulate_window
@@ -32,4 +33,5 @@ __all__ = [
     "clear_of_window",
     "clear_part",
     "nearest_index",
+    "take",
 ]

@@ -95,6 +95,41 @@ def _nearest_index(lattice, origin, places):  # type: ignore[no-untyped-def]  # 
                 places[z, y, x] = nowhere if np.isnan(place) else int(np.floor(place)) - origin[z]
 
 
+def take(values: NDArray[np.generic], at: tuple[int, int], index: NearestIndex, fill: float) -> NDArray[np.generic]:
+    """Take for every pixel of a block the value of the source pixel that its centre lies in.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (rows, columns) window of a file.
+    at : (int, int)
+        Row and column of the window's first pixel, in absolute source pixels.
+    index : NearestIndex
+        Of the block.
+    fill : float
+        Value where the window has no such pixel.
+
+    Returns
+    -------
+    numpy.ndarray
+        (y, x) of the type of `values`.
+    """
+    taken = np.full(index.places.shape[1:], fill, values.dtype)
+    _take(held(values), (index.origin[0] - at[0], index.origin[1] - at[1]), held(index.places), taken)
+    return taken
+
+
+@njit(nogil=True, cache=True)
+def _take(values, shift, places, taken):  # type: ignore[no-untyped-def]  # for any value type
+    nowhere = np.iinfo(places.dtype).max
+    rows, columns = values.shape
+    for y in range(taken.shape[0]):
+        for x in range(taken.shape[1]):
+            row, column = np.int64(places[0, y, x]) + shift[0], np.int64(places[1, y, x]) + shift[1]
+            if places[0, y, x] != nowhere and 0 <= row < rows and 0 <= column < columns:
+                taken[y, x] = values[row, column]
+
+
 def clear_part(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     """Find the smallest part of a mask that holds all of its clear pixels: nothing else of the bands need be read.
 
