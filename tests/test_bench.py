@@ -61,7 +61,7 @@ def report_of(scratch: Path, *words: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def report(scratch: Path) -> dict[str, Any]:
     """One small run, with a remote part."""
-    return report_of(scratch, "compute", "--dates", "8", "--size", "600", "--latency-ms", "1")
+    return report_of(scratch, "compute", "--dates", "8", "--size", "600", "--latency-ms", "1", "--threads", "1")
 
 
 def test_every_contender_is_measured(report: dict[str, Any]) -> None:
@@ -70,6 +70,7 @@ def test_every_contender_is_measured(report: dict[str, Any]) -> None:
     assert runs.keys() == CONTENDERS | {"remote", "plain_fetch"}
     assert all(run.keys() >= FIGURES for run in runs.values())
     assert all(run["wall_s"] > 0 and run["tasks"] > 0 and run["peak_mb"] >= 0 for run in runs.values())
+    assert (report["machine"]["workers"], report["machine"]["threads"]) == (2, 2)
     assert report["ratios"].keys() == RATIOS | {"remote_throughput"}
 
 

@@ -267,6 +267,26 @@ def test_a_local_cluster_has_the_workers_asked_for_scales_and_leaves_nothing(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("threads", "text"), [(0, "local"), (-1, "local"), (257, "local"), (2, "gateway"), (2, "tcp://a:1")]
+)
+def test_threads_are_those_of_local_workers(threads: int, text: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        parse_cluster(text, threads=threads)
+    assert refusal.value.field == "threads"
+
+
+def test_a_local_worker_has_the_threads_asked_for() -> None:
+    async def scenario(spec: ClusterSpec) -> tuple[int, int]:
+        async with open_cluster(spec, SETTINGS) as cluster:
+            return cluster.workers, cluster.threads
+
+    assert asyncio.run(scenario(parse_cluster("local", workers=1, threads=3))) == (1, 3)
+    most = 2 * dask.system.CPU_COUNT
+    assert asyncio.run(scenario(parse_cluster("local", threads=most))) == (1, most)
+    assert parse_cluster("local", threads=3).identity != parse_cluster("local", threads=2).identity
+
+
 def test_a_local_cluster_is_sized_to_the_machine_when_no_number_is_given() -> None:
     async def scenario() -> tuple[int, int]:
         async with open_cluster(ClusterSpec(kind="local"), SETTINGS) as cluster:

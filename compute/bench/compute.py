@@ -21,7 +21,7 @@ from compute.bench.measuring import Figures, measure, released, spread, typical,
 from compute.bench.places import Bench, open_bench, temporary_index
 from compute.bench.remote import CONNECTIONS, PlainFetch, RemoteGreenup, open_store
 from compute.bench.writing import describe_input, write_input
-from compute.cluster import ClusterSpec, open_cluster
+from compute.cluster import ClusterSpec, open_cluster, parse_cluster
 from compute.errors import InputError
 from compute.patches import warm_up
 from compute.settings import Settings
@@ -39,7 +39,13 @@ Runs = dict[str, list[Figures]]
 
 
 def bench_compute(
-    spec: InputSpec, *, repeat: int = 1, latency_ms: float | None = None, keep: Path | None = None, say: Say
+    spec: InputSpec,
+    *,
+    repeat: int = 1,
+    latency_ms: float | None = None,
+    threads: int | None = None,
+    keep: Path | None = None,
+    say: Say,
 ) -> dict[str, Any]:
     """Make the input, run every contender on it, and compare.
 
@@ -51,6 +57,8 @@ def bench_compute(
         Times that each contender runs; figures are medians.
     latency_ms : float, optional
         Run natively once more over HTTP, where every response comes so many milliseconds late.
+    threads : int, optional
+        Of each of the two workers; left out, the machine's cores are shared out.
     keep : pathlib.Path, optional
         Folder for the scenes, which are used again when they are there; left out, they are deleted at the end.
     say : callable
@@ -73,12 +81,13 @@ def bench_compute(
         raise InputError("repeat", f"The number of runs must be from 1 to 100, not {repeat}.")
     if latency_ms is not None and not 0 <= latency_ms <= 10_000:
         raise InputError("latency-ms", f"The latency must be from 0 to 10000 ms, not {latency_ms:g}.")
+    cluster = parse_cluster("local", workers=WORKERS, threads=threads)
     with _opened(spec, keep, say) as (bench, settings, root):
         described = _describe(bench, spec)
         session = _Session(bench, repeat, say)
         with ExitStack() as stack:
             remote = None if latency_ms is None else _Remote.open(root, latency_ms, stack)
-            outcome = asyncio.run(session.run(settings, remote))
+            outcome = asyncio.run(session.run(settings, cluster, remote))
     return {"input": described, "latency_ms": latency_ms, "repeat": repeat, **outcome}
 
 
@@ -127,10 +136,9 @@ class _Session:
         self._runs: Runs = {}
         self._agreement = Agreement(bench)
 
-    async def run(self, settings: Settings, remote: _Remote | None) -> dict[str, Any]:
+    async def run(self, settings: Settings, spec: ClusterSpec, remote: _Remote | None) -> dict[str, Any]:
         """Open the cluster and let everybody run, in turn."""
         self._say("Two workers are started")
-        spec = ClusterSpec(kind="local", workers=WORKERS)
         async with open_cluster(spec, settings, warm_up=warm_up) as cluster:
             machine = describe_machine(cluster.workers, cluster.threads, cluster.memory_bytes)
             await watch(cluster.client)

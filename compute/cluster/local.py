@@ -43,7 +43,8 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
     """Run a scheduler in this process and workers beside it, until the body ends.
 
     Processes, threads and memory follow the CPUs and the memory that this process may use, cgroup limits included,
-    as `dask.system` finds them; workers that are added later get the same share each, on top.
+    as `dask.system` finds them, unless they are asked for; workers that are added later get the same share each, on
+    top.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
     Endpoint
         The scheduler, with no worker yet.
     """
-    workers, threads = (spec.workers, ceil(CPU_COUNT / spec.workers)) if spec.workers else nprocesses_nthreads()
+    workers, threads = _sizes(spec)
     scratch = tempfile.mkdtemp(prefix="greenup-", dir=dask.config.get("temporary-directory"))
     cluster: Any = LocalCluster(
         asynchronous=True,
@@ -85,6 +86,16 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
         )
     finally:
         await to_the_end(_stop(cluster, scratch))
+
+
+def _sizes(spec: ClusterSpec) -> tuple[int, int]:
+    """Return how many workers there are to be, and how many threads each has: together the cores, where they may."""
+    if spec.workers:
+        return spec.workers, spec.threads or ceil(CPU_COUNT / spec.workers)
+    if spec.threads:
+        return max(1, CPU_COUNT // spec.threads), spec.threads
+    workers, threads = nprocesses_nthreads()
+    return workers, threads
 
 
 async def _scale(cluster: Any, n: int) -> int:

@@ -1,4 +1,4 @@
-"""Which cluster a person asks for: ``--cluster``, ``--workers`` and ``--cluster-option`` as one record."""
+"""Which cluster a person asks for: ``--cluster``, its workers, threads and options, as one record."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from compute.errors import InputError
+
+MAX_THREADS = 256
+"""Most threads of one worker: a guard against a slip of the finger."""
 
 _FORMS = "local, gateway, gateway:NAME or tcp://HOST:PORT"
 # A name becomes part of a URL path of the Gateway; these are the characters of the names that Gateways give.
@@ -30,6 +33,8 @@ class ClusterSpec:
     workers : int or None
         Workers to have: started on ``"local"`` and ``"gateway"``, waited for on ``"tcp"``. None leaves the number
         to the machine, to the settings, or to whoever runs the scheduler.
+    threads : int or None
+        Threads of each worker, for kind ``"local"`` only: tasks that it runs at once. None shares the cores out.
     options : mapping of str to str
         Cluster options of a new Gateway cluster, as they were written.
     owner : str or None
@@ -40,16 +45,19 @@ class ClusterSpec:
     name: str | None = field(default=None, repr=False)
     address: str | None = None
     workers: int | None = None
+    threads: int | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
 
     @property
     def identity(self) -> tuple[object, ...]:
         """What makes two specifications the same cluster; its number of workers may change."""
-        return self.kind, self.name, self.address, self.owner, frozenset(self.options.items())
+        return self.kind, self.name, self.address, self.threads, self.owner, frozenset(self.options.items())
 
 
-def parse_cluster(text: str, *, workers: int | None = None, options: Sequence[str] = ()) -> ClusterSpec:
+def parse_cluster(
+    text: str, *, workers: int | None = None, threads: int | None = None, options: Sequence[str] = ()
+) -> ClusterSpec:
     """Read the cluster options of the command line.
 
     Parameters
@@ -58,6 +66,8 @@ def parse_cluster(text: str, *, workers: int | None = None, options: Sequence[st
         ``local``, ``gateway``, ``gateway:NAME`` or ``tcp://HOST:PORT``.
     workers : int, optional
         Number of workers, at least 1.
+    threads : int, optional
+        Threads of each worker, at least 1; only a local cluster's can be chosen here.
     options : sequence of str, optional
         ``KEY=VALUE`` each; only a new Gateway cluster has options.
 
@@ -69,15 +79,25 @@ def parse_cluster(text: str, *, workers: int | None = None, options: Sequence[st
     Raises
     ------
     InputError
-        Any of the three is malformed, or does not go with the others; its field is ``"cluster"``, ``"workers"``
-        or ``"cluster-option"``.
+        Any of them is malformed, or does not go with the others; its field is ``"cluster"``, ``"workers"``,
+        ``"threads"`` or ``"cluster-option"``.
     """
     if workers is not None and workers < 1:
         raise InputError("workers", f"The number of workers must be at least 1, not {workers}.")
     kind, name, address = _kind(text.strip())
+    _check_threads(threads, kind)
     if options and (kind != "gateway" or name):
         raise InputError("cluster-option", "Cluster options go with a new Gateway cluster only: use --cluster gateway.")
-    return ClusterSpec(kind=kind, name=name, address=address, workers=workers, options=_pairs(options))
+    return ClusterSpec(kind=kind, name=name, address=address, workers=workers, threads=threads, options=_pairs(options))
+
+
+def _check_threads(threads: int | None, kind: str) -> None:
+    if threads is None:
+        return
+    if not 1 <= threads <= MAX_THREADS:
+        raise InputError("threads", f"The threads of a worker must be 1 to {MAX_THREADS}, not {threads}.")
+    if kind != "local":
+        raise InputError("threads", "Threads are those of local workers: use --cluster local, or leave --threads out.")
 
 
 def _kind(text: str) -> tuple[Literal["local", "gateway", "tcp"], str | None, str | None]:

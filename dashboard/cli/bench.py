@@ -26,6 +26,9 @@ def compute(
     latency_ms: Annotated[
         float | None, typer.Option(help="Read over HTTP as well, each response so many milliseconds late.")
     ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of each worker; left out, the cores are shared out.")
+    ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="Folder to keep the scenes in; they are used again when they are there.")
     ] = None,
@@ -37,7 +40,7 @@ def compute(
 
     spec = InputSpec(dates=dates, size=size, seed=seed, patch_px=patch_px)
     with _shown() as say:
-        report = bench_compute(spec, repeat=repeat, latency_ms=latency_ms, keep=keep, say=say)
+        report = bench_compute(spec, repeat=repeat, latency_ms=latency_ms, threads=threads, keep=keep, say=say)
     if as_json:
         print_json(report)
     else:

@@ -35,6 +35,9 @@ def run(
     options: RequestOptions,
     cluster: Annotated[str, typer.Option(help="local, gateway, gateway:NAME, or tcp://HOST:PORT.")] = "local",
     workers: Annotated[int | None, typer.Option(help="Number of workers; left out, what suits the cluster.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of each local worker; left out, the cores are shared out.")
+    ] = None,
     cluster_option: Annotated[
         list[str] | None, typer.Option(help="Gateway cluster option as NAME=VALUE, repeatable.")
     ] = None,
@@ -48,7 +51,7 @@ def run(
     from compute.settings import load_settings
 
     settings = load_settings()
-    spec = parse_cluster(cluster, workers=workers, options=cluster_option or ())
+    spec = parse_cluster(cluster, workers=workers, threads=threads, options=cluster_option or ())
     target = _Target.check(out, format_, overwrite=overwrite)
     planned = make_plan(options, settings)
     report = asyncio.run(_until_told(_compute(planned, spec, settings, target)))
@@ -114,7 +117,12 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
             return {
                 "token": job.token,
                 "plan": plan.summary(),
-                "cluster": {"kind": spec.kind, "workers": cluster.workers, "notes": list(cluster.version_notes)},
+                "cluster": {
+                    "kind": spec.kind,
+                    "workers": cluster.workers,
+                    "threads": cluster.threads,
+                    "notes": list(cluster.version_notes),
+                },
                 "seasons": statistics,
                 "scenes_failed": failed,
                 "outputs": outputs,

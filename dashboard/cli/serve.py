@@ -16,6 +16,7 @@ from dashboard.cli.output import print_json, to_people
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from compute.cluster import ClusterSpec
     from compute.settings import Settings
 
 Port = Annotated[int, typer.Option(help="Port of the page; 0 for any free one.")]
@@ -24,6 +25,7 @@ Prefix = Annotated[str, typer.Option(help="Path below which everything lies, beh
 Origin = Annotated[list[str] | None, typer.Option(help="Host from which browsers may connect, repeatable.")]
 Cluster = Annotated[str, typer.Option(help="local, gateway, gateway:NAME, or tcp://HOST:PORT.")]
 Workers = Annotated[int | None, typer.Option(help="Number of workers; left out, what suits the cluster.")]
+Threads = Annotated[int | None, typer.Option(help="Threads of each local worker; left out, the cores are shared out.")]
 Parent = Annotated[int | None, typer.Option(metavar="PID", help="Process that starts it: stop when that one ends.")]
 Show = Annotated[bool, typer.Option("--show/--no-show", help="Open a browser.")]
 
@@ -35,13 +37,16 @@ def serve(
     origin: Origin = None,
     cluster: Cluster = "local",
     workers: Workers = None,
+    threads: Threads = None,
     parent: Parent = None,
     show: Show = False,
 ) -> None:
     """Serve the dashboard for the configured index and cluster until it is stopped."""
+    from compute.cluster import parse_cluster
     from compute.settings import load_settings
 
-    _serve(load_settings(), port, address, prefix, tuple(origin or ()), cluster, workers, parent, show=show)
+    spec = parse_cluster(cluster, workers=workers, threads=threads)
+    _serve(load_settings(), port, address, prefix, tuple(origin or ()), spec, parent, show=show)
 
 
 def demo(
@@ -52,6 +57,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Everything on this machine: embedded index, synthetic Landsat 8 scenes over Tasmania, cluster, dashboard."""
+    from compute.cluster import parse_cluster
     from compute.settings import load_settings
 
     settings = load_settings()
@@ -61,7 +67,7 @@ def demo(
     else:
         typer.echo(f"{count} synthetic scenes over Tasmania are ready.")
     if not scenes_only:
-        _serve(settings, port, address, "", (), "local", None, None, show=show)
+        _serve(settings, port, address, "", (), parse_cluster("local"), None, show=show)
 
 
 def _prepare(settings: Settings) -> int:
@@ -87,17 +93,14 @@ def _serve(
     host: str,
     prefix: str,
     origins: tuple[str, ...],
-    cluster: str,
-    workers: int | None,
+    spec: ClusterSpec,
     parent: int | None,
     *,
     show: bool,
 ) -> None:
-    from compute.cluster import parse_cluster
     from compute.products import load_profiles
     from dashboard.app import Address, serve_until_stopped
 
-    spec = parse_cluster(cluster, workers=workers)
     where = Address(host=host, port=port, prefix=prefix.rstrip("/"), origins=origins)
 
     def announce(url: str) -> None:
