@@ -18,7 +18,10 @@ from compute import kernels
 from compute.blocks import Block
 from compute.blocks import warm_up as warm_up_blocks
 from compute.levels import LAYER_ENCODING
-from compute.stack import Key, Window
+from compute.stack import ARRAYS, Key, Window
+
+Readings = Mapping[str, Any]
+"""What one pixel holds: a number by the name of each of its block's arrays, or one for each reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +114,14 @@ def _extent(hit: NDArray[np.bool_], axis: int) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)
 
 
-def read(blocks: Mapping[Key, Block], places: Mapping[Key, tuple[int, int]]) -> dict[Key, tuple[float, int]]:
-    """Return NDVI mean and clear count of one pixel of each block."""
-    return {
-        key: (float(block.ndvi_mean[places[key]]), int(block.clear_count[places[key]])) for key, block in blocks.items()
-    }
+def read(blocks: Mapping[Key, Block], places: Mapping[Key, tuple[int, int]]) -> dict[Key, Readings]:
+    """Return what one pixel of each block holds."""
+    return {key: _read(block, places[key]) for key, block in blocks.items()}
+
+
+def _read(block: Block, place: tuple[int, int]) -> Readings:
+    held = {name: getattr(block, name) for name in ARRAYS}
+    return {name: values[(..., *place)].tolist() for name, values in held.items() if values is not None}
 
 
 async def cut_on_worker(order: Order, dask_worker: Worker) -> dict[Key, Patch]:
@@ -129,7 +135,7 @@ async def cut_on_worker(order: Order, dask_worker: Worker) -> dict[Key, Patch]:
     return await offload(cut, _held(order.windows, dask_worker), order)
 
 
-async def read_on_worker(places: Mapping[Key, tuple[int, int]], dask_worker: Worker) -> dict[Key, tuple[float, int]]:
+async def read_on_worker(places: Mapping[Key, tuple[int, int]], dask_worker: Worker) -> dict[Key, Readings]:
     """Read one pixel of each block on a worker; to be sent there by `distributed.Client.run`."""
     return read(_held(places, dask_worker), places)
 

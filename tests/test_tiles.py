@@ -247,6 +247,20 @@ def test_outside_the_polygon_nothing_is_called_never_clear() -> None:
 # Single values
 
 
+def test_a_place_has_what_else_was_asked_for() -> None:
+    stack = stack_at("EPSG:32655")
+    key, block = next(iter(stack.graph.items()))
+    months, std = np.full(block.clear_count.shape, 2, np.uint8), np.full(block.ndvi_mean.shape, 0.5, np.float32)
+    looks = np.stack([np.full(block.clear_count.shape, number, np.uint16) for number in (4, 0)])
+    rich = replace(block, clear_months=months, ndvi_std=std, unclear_count=looks)
+    asked = replace(stack, graph={key: rich}, reasons=("cloud", "invalid"))
+    (value,) = asyncio.run(ResultTiles(asked, LocalPixels(asked)).point(*centre_of(stack.grid, 5, 5)))
+    assert (value.clear_months, value.ndvi_std, value.unclear_count) == (2, 0.5, {"cloud": 4, "invalid": 0})
+    never = replace(asked, graph={key: replace(rich, ndvi_std=std * np.nan)})
+    (value,) = asyncio.run(ResultTiles(never, LocalPixels(never)).point(*centre_of(stack.grid, 5, 5)))
+    assert value.ndvi_std is None
+
+
 @given(CRSS, st.integers(0, SHAPE[0] - 1), st.integers(0, SHAPE[1] - 1))
 def test_a_place_has_the_value_of_its_pixel(crs: str, row: int, column: int) -> None:
     stack = stack_at(crs)

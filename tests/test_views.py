@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 import pytest
 
 from dashboard.state import VisitState
 from dashboard.units import size_text
 from dashboard.views import build_page, result_map
+from dashboard.views.inspect import table_html
 
 
 def test_nothing_keeps_a_page_once_its_visit_has_ended() -> None:
@@ -35,3 +37,17 @@ def test_nothing_keeps_a_page_once_its_visit_has_ended() -> None:
 )
 def test_sizes_have_three_digits(count: float, text: str) -> None:
     assert size_text(count) == text
+
+
+def season(**fields: Any) -> dict[str, Any]:
+    usual = {"label": "DJF", "state": "clear", "ndvi_mean": 0.5, "clear_count": 7}
+    return usual | dict.fromkeys(("clear_months", "ndvi_std", "unclear_count")) | fields
+
+
+def test_a_pixel_tells_what_was_asked_for_and_no_more() -> None:
+    plain = table_html({"seasons": [season()]})
+    assert "<td>DJF</td><td>0.500</td><td>7</td></tr></table>" in plain
+    asked = season(ndvi_std=0.0625, clear_months=3, unclear_count={"cloud": 4, "shadow": 0, "<i>": 1})
+    rich = table_html({"seasons": [asked, season(state="not computed yet", ndvi_mean=None, clear_count=None)]})
+    assert "<td>7</td><td>0.062</td><td>3</td>" in rich
+    assert "not clear: 4 cloud, 1 &lt;i&gt;" in rich

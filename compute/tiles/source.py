@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compute.blocks import Block
-from compute.patches import Control, Order, cut, read
+from compute.patches import Control, Order, Readings, cut, read
 from compute.stack import Key, SeasonStack, block_key, borders, chunk_window
 from compute.tiles.chunks import blank, compose, touched
 
@@ -33,12 +33,21 @@ class PixelValue:
         NDVI as computed (float32), None unless the state is ``"clear"``.
     clear_count : int or None
         Number of observations, None where the block is not computed yet or the place is outside.
+    clear_months : int or None
+        Number of different calendar months with an observation, where that was asked for.
+    ndvi_std : float or None
+        Standard deviation of the observations, where that was asked for and there is a mean.
+    unclear_count : mapping of str to int, or None
+        Number of looks that are no observations by their reason, where that was asked for.
     """
 
     label: str
     state: State
     ndvi_mean: float | None = None
     clear_count: int | None = None
+    clear_months: int | None = None
+    ndvi_std: float | None = None
+    unclear_count: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +105,7 @@ class LocalPixels:
         """Return one pixel in every season; see `PixelSource`."""
         places = places_of(self._stack, row, column)
         found = read(self._held(places), places)
-        return pixel_values(self._stack.labels, places, found)
+        return pixel_values(self._stack, places, found)
 
     def _held(self, keys: Mapping[Key, object]) -> dict[Key, Block]:
         graph = self._stack.graph
@@ -122,17 +131,25 @@ def places_of(stack: SeasonStack, row: int, column: int) -> dict[Key, tuple[int,
     return {block_key(stack.token, n, chunk_row, chunk_column): place for n in range(len(stack.labels))}
 
 
-def pixel_values(
-    labels: Sequence[str], places: Iterable[Key], found: Mapping[Key, tuple[float, int]]
-) -> list[PixelValue]:
+def pixel_values(stack: SeasonStack, places: Iterable[Key], found: Mapping[Key, Readings]) -> list[PixelValue]:
     """Return what is known of a pixel in every season; blocks that were not found are not computed yet."""
-    return [_pixel_value(label, found.get(key)) for label, key in zip(labels, places, strict=True)]
+    return [_pixel_value(label, found.get(key), stack.reasons) for label, key in zip(stack.labels, places, strict=True)]
 
 
-def _pixel_value(label: str, found: tuple[float, int] | None) -> PixelValue:
+def _pixel_value(label: str, found: Readings | None, reasons: Sequence[str]) -> PixelValue:
     if found is None:
         return PixelValue(label=label, state="not computed yet")
-    mean, count = found
-    if isnan(mean):
-        return PixelValue(label=label, state="too few clear" if count else "never clear", clear_count=count)
-    return PixelValue(label=label, state="clear", ndvi_mean=mean, clear_count=count)
+    mean, count = (_known(found[name]) for name in ("ndvi_mean", "clear_count"))
+    return PixelValue(
+        label=label,
+        state="clear" if mean is not None else "too few clear" if count else "never clear",
+        ndvi_mean=mean,
+        clear_count=count,
+        clear_months=found.get("clear_months"),
+        ndvi_std=_known(found.get("ndvi_std")),
+        unclear_count=dict(zip(reasons, found["unclear_count"], strict=True)) if reasons else None,
+    )
+
+
+def _known(value: Any) -> Any:
+    return None if value is None or isnan(value) else value

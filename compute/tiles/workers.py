@@ -17,7 +17,7 @@ import numpy as np
 from distributed import Future
 from numpy.typing import NDArray
 
-from compute.patches import Patch, cut_on_worker, read_on_worker
+from compute.patches import Patch, Readings, cut_on_worker, read_on_worker
 from compute.stack import Key, SeasonStack
 from compute.tiles.chunks import blank, compose
 from compute.tiles.source import PixelValue, View, order_of, pixel_values, places_of
@@ -64,10 +64,10 @@ class WorkerPixels:
     async def values(self, row: int, column: int) -> list[PixelValue]:
         """Return one pixel in every season; see `PixelSource`."""
         places = places_of(self._stack, row, column)
-        found: dict[Key, tuple[float, int]] = await self._ask(
+        found: dict[Key, Readings] = await self._ask(
             places, lambda keys: (read_on_worker, {key: places[key] for key in keys})
         )
-        return pixel_values(self._stack.labels, places, found)
+        return pixel_values(self._stack, places, found)
 
     async def _ask(
         self, keys: Collection[Key], question: Callable[[Collection[Key]], tuple[Any, Any]]

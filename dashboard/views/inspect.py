@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -16,6 +17,9 @@ from dashboard.units import place_text
 from dashboard.views.theme import HTML_STYLE
 
 _CHART_PX = 200
+_FURTHER = {"ndvi_std": "Deviation", "clear_months": "Months"}
+"""Columns of what is kept on request."""
+
 _WORDS = {"never clear": "never clear", "pending": "not yet", "outside": "outside"}
 
 
@@ -46,17 +50,25 @@ def _content(pixel: dict[str, Any] | None, result: dict[str, Any] | None, dark: 
 
 
 def table_html(pixel: dict[str, Any]) -> str:
-    """Return season, mean NDVI and clear count of a pixel as a table."""
-    rows = "".join(_row(season) for season in pixel["seasons"])
-    return f"<table><tr><th>Season</th><th>Mean NDVI</th><th>Clear</th></tr>{rows}</table>"
+    """Return season, mean NDVI and clear count of a pixel as a table, and what else was asked for."""
+    further = [name for name in _FURTHER if any(season[name] is not None for season in pixel["seasons"])]
+    heads = "".join(f"<th>{_FURTHER[name]}</th>" for name in further)
+    rows = "".join(_row(season, further) for season in pixel["seasons"])
+    return f"<table><tr><th>Season</th><th>Mean NDVI</th><th>Clear</th>{heads}</tr>{rows}</table>"
 
 
-def _row(season: dict[str, Any]) -> str:
-    mean, count = season["ndvi_mean"], season["clear_count"]
+def _row(season: dict[str, Any], further: Sequence[str]) -> str:
+    mean = season["ndvi_mean"]
     value = _WORDS.get(season["state"], season["state"]) if mean is None else f"{mean:.3f}"
-    return (
-        f"<tr><td>{escape(season['label'])}</td><td>{escape(value)}</td><td>{'' if count is None else count}</td></tr>"
-    )
+    cells = [season["label"], value, *(_number(season[name]) for name in ("clear_count", *further))]
+    row = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    why = ", ".join(f"{count} {name}" for name, count in (season["unclear_count"] or {}).items() if count)
+    words = f'<tr class="why"><td colspan="{len(cells)}">not clear: {escape(why)}</td></tr>' if why else ""
+    return f"<tr>{row}</tr>{words}"
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def pixel_table(pixel: dict[str, Any]) -> pd.DataFrame:
@@ -103,4 +115,6 @@ table { width: 100%; border-collapse: collapse; font-size: 13px; font-variant-nu
 th { font-size: 11px; font-weight: 500; opacity: .72; }
 th, td { text-align: right; padding: 4px 2px; border-bottom: 1px solid rgba(128, 128, 128, .22); }
 th:first-child, td:first-child { text-align: left; }
+tr:has(+ .why) td { border-bottom: 0; padding-bottom: 0; }
+.why td { font-size: 11px; opacity: .72; padding-top: 0; }
 """
