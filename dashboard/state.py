@@ -40,6 +40,10 @@ class VisitState(param.Parameterized):
         default="season", objects=["season", "season-year"], doc="Climatology, or years apart."
     )
 
+    options = param.Dict(
+        default={}, doc="Other fields of the request, by name, as its query string has them; the rest has defaults."
+    )
+
     # Where
     cluster = param.String(
         default=OWN_CLUSTER, doc="own (the server's), gateway (a new one), gateway:NAME, or the id of one held here."

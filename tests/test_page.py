@@ -155,6 +155,51 @@ def test_compute_look_click_and_reopen(
     forget(dashboard, opened)
 
 
+def test_options_are_refused_at_their_field_and_come_back_with_the_result(
+    opened: Page, dashboard: RunningDashboard, browser: Browser, watch: Watch
+) -> None:
+    heading = opened.get_by_role("button", name="More options")
+    heading.focus()
+    opened.keyboard.press("Enter")
+    fewest = opened.get_by_label("Fewest clear looks")
+    type_region(opened, SMALL)
+    enter(opened, "Fewest clear looks", "many")
+    assert heading.get_attribute("aria-expanded") == "true"
+    opened.get_by_text("The min-clear 'many' is not a whole number; give one.").first.wait_for()
+    assert fewest.get_attribute("aria-invalid") == "true"
+    enter(opened, "Fewest clear looks", "2")
+    enter(opened, "Seasons", "wet=11-4,dry=5-10")
+    opened.get_by_label("Why looks are not clear").check()
+    opened.get_by_text("3 options are set").wait_for()
+    opened.get_by_text("wet", exact=True).first.wait_for()
+    compute(opened)
+    token = token_of(opened)
+    wait_for_state(opened, dashboard, "done")
+    opened.mouse.click(800, 480)
+    opened.get_by_text(re.compile(r"^not clear: \d+ ")).first.wait_for()
+
+    other = browser.new_context(viewport=WIDE).new_page()
+    watch.follow(other)
+    other.goto(f"{dashboard.url}?result={token}")
+    other.get_by_text("3 options are set").wait_for()
+    other.get_by_role("button", name="More options").click()
+    assert other.get_by_label("Seasons", exact=True).input_value() == "wet=11-4,dry=5-10"
+    assert other.get_by_label("Fewest clear looks").input_value() == "2"
+    assert other.get_by_label("Why looks are not clear").is_checked()
+    other.get_by_text("This is the result on the map.").wait_for()
+    other.get_by_role("button", name="Reset").click()
+    other.get_by_text("3 options are set").wait_for(state="hidden")
+    assert other.get_by_label("Seasons", exact=True).input_value() == "DJF,MAM,JJA,SON"
+    other.context.close()
+    forget(dashboard, opened)
+
+
+def enter(page: Page, label: str, text: str) -> None:
+    field = page.get_by_label(label, exact=True)
+    field.fill(text)
+    field.press("Enter")
+
+
 def test_tiles_appear_while_the_rest_is_running(opened: Page, dashboard: RunningDashboard) -> None:
     early: list[str] = []
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from compute.errors import InputError
 from compute.jobs import Principal
@@ -38,7 +39,7 @@ class Asking:
         self._estimate: asyncio.Task[None] | None = None
         self._typed: dict[str, Any] | None = None
         state.param.watch(self._region_changed, "region")
-        state.param.watch(self._request_changed, ["region", "start", "end", "product", "by"])
+        state.param.watch(self._request_changed, ["region", "start", "end", "product", "by", "options"])
         state.param.watch(self._text_changed, "region_text")
         state.param.watch(lambda _: tasks.start(self._introduce), "product")
         state.param.watch(lambda _: state.show(region=None, region_text="", refusal=None), "clear")
@@ -100,9 +101,16 @@ class Asking:
         state = self._state
         assert state.product is not None, "a plan is made once there is a product"
         assert state.region is not None, "and a region"
-        return NdviRequest(
+        asked = NdviRequest(
             products=(state.product,), region=_region(state.region), start=state.start, end=state.end, by=state.by
         )
+        return NdviRequest.from_query(f"{asked.to_query()}&{urlencode(state.options, errors='replace')}")
+
+
+def options_of(request: NdviRequest) -> dict[str, str]:
+    """Return what the form calls options of a request: its other fields, those at their default left out."""
+    asked = dict(parse_qsl(request.to_query()))
+    return {name: text for name, text in asked.items() if name not in ("products", "region", "time", "by")}
 
 
 def _region(geometry: dict[str, Any]) -> Region:

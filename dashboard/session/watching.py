@@ -13,6 +13,7 @@ from compute.jobs import JobRecord, Principal
 from compute.plan import NdviPlan
 from compute.tiles import block_bbox, result_info
 from dashboard.services import Services
+from dashboard.session.asking import options_of
 from dashboard.session.tasks import Tasks
 from dashboard.state import VisitState
 
@@ -88,6 +89,7 @@ class Watching:
             end=request.end,
             product=request.products[0],
             by=request.by,
+            options=options_of(request),
         )
 
     def _show(self, record: JobRecord) -> None:

@@ -144,11 +144,18 @@ def _request(state: VisitState) -> Word:
     if state.region is None:
         return Word(text="Where? Draw a box on the map.", action="Draw a box", event="draw")
     if state.refusal is not None:
-        return Word(text=state.refusal["message"], action="Draw again", event="draw", failed=True)
+        return _refused(state.refusal)
     if state.estimating or state.estimate is None:
         return Word(text="Asking the index …", share=-1)
     # On a wide screen the same words and the same button stand beside the map.
     return _ready(state.estimate) if state.narrow else Word()
+
+
+def _refused(refusal: dict[str, str]) -> Word:
+    """Return what is wrong; another region helps where that is at fault."""
+    if refusal["field"] in ("bbox", "region"):
+        return Word(text=refusal["message"], action="Draw again", event="draw", failed=True)
+    return Word(text=refusal["message"], failed=True)
 
 
 def _ready(estimate: dict[str, object]) -> Word:

@@ -10,11 +10,12 @@ import panel_material_ui as pmui
 from dashboard.state import VisitState
 from dashboard.units import bbox_text
 from dashboard.views.cluster import cluster_choice
+from dashboard.views.options import REFUSED_AS, more_options, weight_choice
 
 MAX_UPLOAD_BYTES = 2_000_000
 """Largest GeoJSON file, as `compute.region.MAX_GEOJSON_BYTES`."""
 
-FIELDS = ("bbox", "region", "time")
+FIELDS = ("bbox", "region", "time", *REFUSED_AS)
 """What a refusal may name that the form has a place for."""
 
 _FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}
@@ -28,6 +29,8 @@ def request_form(state: VisitState) -> pmui.Column:
         _dates(state),
         _product(state),
         _mode(state),
+        weight_choice(state),
+        more_options(state),
         cluster_choice(state),
         sizing_mode="stretch_width",
         margin=(16, 16, 4, 16),
