@@ -115,7 +115,7 @@ def test_a_profile_names_the_measurement_that_analysis_ready_data_has(product: s
     profile = shipped_profiles()[product]
     assert resolve(definition, profile).contiguity is None
     role = resolve(definition, profile.model_copy(update={"contiguity": "nbart_contiguity"})).contiguity
-    assert role == replace(CONTIGUITY, measurement="oa_nbart_contiguity")
+    assert role == replace(CONTIGUITY, measurement="oa_nbart_contiguity", classes=(("contiguous", 1, 1),))
     assert np.flatnonzero(role.table()).tolist() == [1]
     with pytest.raises(InputError, match="no measurement 'gaps'"):
         resolve(definition, profile.model_copy(update={"contiguity": "gaps"}))
