@@ -255,7 +255,7 @@ def _task(
         resampling=plan.request.resampling,
         polygon=block.polygon,
         strata=tuple(map(plan.stratum_of, groups)) if has_strata(plan.request) else (),
-        months=tuple(map(plan.month_of, groups)) if plan.request.months else (),
+        months=tuple(map(plan.month_of, groups)) if plan.request.months else None,
         std=plan.request.std,
         reasons=plan.reasons,
     )

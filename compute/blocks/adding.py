@@ -65,7 +65,7 @@ class Adder:
 
     def _end_look(self, group: int) -> None:
         total, count = self._look
-        if self._sums.months is not None:
+        if self._sums.months is not None and self._task.months is not None:
             kernels.add_month(count, self._task.months[group], self._sums.months)
         if self._sums.squares is not None:
             kernels.add_squares(total, count, self._sums.squares)

@@ -37,8 +37,8 @@ class BlockTask:
     strata : tuple of int
         For each group the stratum that it belongs to, each of which weighs 1 and is whole in the task; empty where
         each observation does.
-    months : tuple of int
-        For each group its calendar month, 1 to 12; empty where months are not counted.
+    months : tuple of int or None
+        For each group its calendar month, 1 to 12; None where months are not counted.
     std : bool
         Whether squares are added up.
     reasons : tuple of str
@@ -53,7 +53,7 @@ class BlockTask:
     resampling: str
     polygon: bytes | None = None
     strata: tuple[int, ...] = ()
-    months: tuple[int, ...] = ()
+    months: tuple[int, ...] | None = None
     std: bool = False
     reasons: tuple[str, ...] = ()
 
@@ -102,7 +102,7 @@ class Sums:
             cls.of_nothing(shape),
             means=np.zeros(shape, np.int64) if task.strata else None,
             strata=np.zeros(shape, np.uint16) if task.strata else None,
-            months=np.zeros(shape, np.uint16) if task.months else None,
+            months=None if task.months is None else np.zeros(shape, np.uint16),
             squares=np.zeros(shape, np.int64) if task.std else None,
             reasons=np.zeros((len(task.reasons), *shape), np.uint16) if task.reasons else None,
         )
