@@ -13,7 +13,7 @@ from hypothesis import given
 from compute.request import NdviRequest
 from dashboard.session.asking import options_of
 from dashboard.state import VisitState
-from dashboard.views.form import request_form
+from dashboard.views.form import FIELDS, request_form
 from dashboard.views.options import GROUPS, WEIGHT, Option
 from tests.strategies import request_of, requests
 
@@ -74,6 +74,11 @@ def test_fields_say_what_is_entered_and_show_what_is_asked() -> None:
     assert fields["Seasons"].value == "DJF,MAM,JJA,SON"
     state.options = {"reasons": "true", "min_clear": "3"}
     assert (fields["Why looks are not clear"].value, fields["Fewest clear looks"].value) == (True, "3")
+
+
+def test_a_refusal_that_has_no_place_in_the_form_is_left_to_the_estimate() -> None:
+    assert "min-clear" in FIELDS
+    assert "reasons" not in FIELDS
 
 
 def test_a_refusal_unfolds_the_list_and_stands_at_its_field() -> None:

@@ -121,8 +121,8 @@ GROUPS: Mapping[str, tuple[Option, ...]] = {
 
 _FOLDED = tuple(option for group in GROUPS.values() for option in group)
 
-REFUSED_AS = tuple(option.refused_as for option in (WEIGHT, *_FOLDED))
-"""What a refusal may name that has a place here."""
+REFUSED_AS = tuple(option.refused_as for option in (WEIGHT, *_FOLDED) if option.usual not in _SWITCH)
+"""What a refusal may name that has a place here: a box to tick has no room for a sentence."""
 
 
 def weight_choice(state: VisitState) -> pn.viewable.Viewable:
