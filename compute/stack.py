@@ -155,7 +155,7 @@ class SeasonStack:
     def __dask_postpersist__(self) -> tuple[Callable[..., Self], tuple[()]]:
         return self._rebuild, ()
 
-    def _with_results(self, results: list[blocks.Block]) -> Self:
+    def _with_results(self, results: list[blocks.HeldBlock]) -> Self:
         return replace(self, graph=dict(zip(self.keys, results, strict=True)))
 
     def _rebuild(self, graph: Mapping[Key, Any], *, rename: Mapping[str, str] | None = None) -> Self:
@@ -261,7 +261,7 @@ def _task(
     )
 
 
-def _season_slab(block: blocks.Block, layer: str) -> np.ndarray[Any, Any]:
+def _season_slab(block: blocks.HeldBlock, layer: str) -> np.ndarray[Any, Any]:
     """Return one layer of a block as (1, y, x) or (1, reason, y, x), the shape of a Dask array's chunk."""
     values: np.ndarray[Any, Any] = getattr(block, layer)
     return values[np.newaxis]

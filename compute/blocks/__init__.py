@@ -1,14 +1,17 @@
 """What one task does: look at the scenes of one season of one spatial chunk, and return sum and count."""
 
 from compute.blocks.cancelling import CancelFlags, cancel_on_worker, running_on_worker
-from compute.blocks.records import Block, BlockTask, Sums
+from compute.blocks.records import Block, BlockTask, HeldBlock, Sums
+from compute.blocks.tallies import Tally
 from compute.blocks.tasks import compute_block, finish, join_parts, sum_part, warm_up
 
 __all__ = [
     "Block",
     "BlockTask",
     "CancelFlags",
+    "HeldBlock",
     "Sums",
+    "Tally",
     "cancel_on_worker",
     "compute_block",
     "finish",

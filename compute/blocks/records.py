@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.blocks.tallies import Tally
 from compute.levels import Level
 from compute.products import Roles
 from compute.scenes import Grid
@@ -146,6 +148,46 @@ class Block:
         """Bytes of the arrays, by which Dask weighs what it spills and moves."""
         arrays = _bytes(self.ndvi_mean, self.clear_count, self.clear_months, self.ndvi_std, self.unclear_count)
         return arrays + sum(level.nbytes for level in self.levels)
+
+    @property
+    def tally(self) -> Tally:
+        """What its pixels come to."""
+        return Tally.of(self.ndvi_mean, self.clear_count, self.unclear_count, self.failed)
+
+    def level(self, number: int) -> Level:
+        """Return a level by its number, from 1."""
+        return self.levels[number - 1]
+
+
+class HeldBlock(Protocol):
+    """A finished block wherever its arrays are: a `Block` in memory, or one in a store that is read when asked."""
+
+    @property
+    def ndvi_mean(self) -> NDArray[np.float32]:
+        """As in `Block`."""
+
+    @property
+    def clear_count(self) -> NDArray[np.uint16]:
+        """As in `Block`."""
+
+    @property
+    def clear_months(self) -> NDArray[np.uint8] | None:
+        """As in `Block`."""
+
+    @property
+    def ndvi_std(self) -> NDArray[np.float32] | None:
+        """As in `Block`."""
+
+    @property
+    def unclear_count(self) -> NDArray[np.uint16] | None:
+        """As in `Block`."""
+
+    @property
+    def tally(self) -> Tally:
+        """What its pixels come to."""
+
+    def level(self, number: int) -> Level:
+        """Return a level by its number, from 1."""
 
 
 def _bytes(*arrays: NDArray[np.generic] | None) -> int:

@@ -15,7 +15,7 @@ from affine import Affine
 from distributed import Client, Future
 from rasterio.windows import Window
 
-from compute.blocks import Block
+from compute.blocks import HeldBlock
 from compute.stack import ARRAYS, BY_REASON, SeasonStack, block_key
 
 _NODATA = {"f": np.nan, "u": None}
@@ -98,7 +98,7 @@ def _create(path: Path, profile: dict[str, Any], bands: Sequence[str], tags: Map
     return path
 
 
-def _write_window(path: Path, block: Block, layer: str, window: tuple[int, int, int, int]) -> Path:
+def _write_window(path: Path, block: HeldBlock, layer: str, window: tuple[int, int, int, int]) -> Path:
     with rasterio.open(path, "r+") as file:
         values = getattr(block, layer)
         file.write(values.reshape(-1, *values.shape[-2:]), window=Window(*window))

@@ -83,16 +83,17 @@ async def staged(folder: Path) -> AsyncIterator[Path]:
     """
     scratch = folder / f".unfinished-{secrets.token_hex(8)}"
     try:
-        with _told():
+        with writing():
             scratch.mkdir()
-            yield scratch
+        yield scratch
+        with writing():
             await asyncio.to_thread(_take_place, scratch, folder)
     finally:
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """Turn whatever goes wrong while writing into one sentence without paths."""
     try:
         yield

@@ -12,13 +12,13 @@ from typing import Any, Self
 from distributed import Client, Future, KilledWorker, as_completed
 
 from compute import __version__
-from compute.blocks import Block, CancelFlags, cancel_on_worker, running_on_worker
+from compute.blocks import Block, CancelFlags, Tally, cancel_on_worker, running_on_worker
 from compute.cluster.waiting import bounded
 from compute.errors import ClusterError, JobCancelledError, JobError
 from compute.jobs.failures import failed_sentence
 from compute.jobs.identity import job_token
 from compute.plan import NdviPlan
-from compute.reductions import Tally, tally_seasons
+from compute.reductions import tally_seasons
 from compute.stack import SeasonStack, build_stack
 
 RETRIES = 3

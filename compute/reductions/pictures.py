@@ -11,7 +11,7 @@ from distributed import Client
 from numpy.typing import NDArray
 
 from compute import kernels
-from compute.blocks import Block
+from compute.blocks import HeldBlock
 from compute.levels import LAYER_ENCODING
 from compute.reductions.seasons import reduce_seasons
 from compute.stack import SeasonStack, Window
@@ -88,7 +88,7 @@ class _Sheet:
     weight: NDArray[np.int64]
 
 
-def _draw(block: Block, window: Window, raster: Raster) -> _Sheet:
+def _draw(block: HeldBlock, window: Window, raster: Raster) -> _Sheet:
     values, weight = _level_of(block, raster.level)
     rows, columns = (
         _cells(window[axis], values.shape[axis], raster.level, raster.cell[axis], raster.shape[axis]) for axis in (0, 1)
@@ -97,13 +97,13 @@ def _draw(block: Block, window: Window, raster: Raster) -> _Sheet:
     return _Sheet(row=int(rows[0]), column=int(columns[0]), total=total, weight=weight)
 
 
-def _level_of(block: Block, level: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _level_of(block: HeldBlock, level: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return values of a level and how much each weighs, 0 where there is none."""
     if level:
-        held = block.levels[level - 1]
+        held = block.level(level)
         return held.ndvi_mean.astype(np.int64), held.clear_share.astype(np.int64)
-    values = kernels.encode(block.ndvi_mean.ravel(), 1.0 / LAYER_ENCODING["ndvi_mean"].scale)
-    values = values.reshape(block.ndvi_mean.shape)
+    mean = block.ndvi_mean
+    values = kernels.encode(mean.ravel(), 1.0 / LAYER_ENCODING["ndvi_mean"].scale).reshape(mean.shape)
     return values.astype(np.int64), (values != kernels.NEVER_CLEAR).astype(np.int64)
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from distributed import Client, Future
 
-from compute.blocks import Block
+from compute.blocks import HeldBlock
 from compute.stack import SeasonStack, Window, block_key, chunk_window
 
 Part = TypeVar("Part")
@@ -25,7 +25,7 @@ RETRIES = 3
 async def reduce_seasons(
     stack: SeasonStack,
     client: Client,
-    of_block: Callable[[Block, Window], Part],
+    of_block: Callable[[HeldBlock, Window], Part],
     join: Callable[[list[Part]], Part],
 ) -> list[Part]:
     """Reduce every season to something small, on the workers; nothing else leaves them.
@@ -55,7 +55,7 @@ async def _submit_season(
     stack: SeasonStack,
     season: int,
     client: Client,
-    of_block: Callable[[Block, Window], Part],
+    of_block: Callable[[HeldBlock, Window], Part],
     join: Callable[[list[Part]], Part],
 ) -> Future[Part]:
     places = list(product(*(range(len(sizes)) for sizes in stack.chunks)))

@@ -1,0 +1,69 @@
+"""What the pixels of a block come to, small enough to outlive its arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tally:
+    """What the pixels of a block, or of several, add up to.
+
+    Attributes
+    ----------
+    total : float
+        Sum of the pixels' mean NDVI.
+    clear : int
+        Number of pixels that have one.
+    most : int
+        Largest number of clear observations of a pixel.
+    looks : tuple of int
+        Number of observations, and of looks that are none by each reason; empty where these are not counted.
+    failed : frozenset of str
+        Ids of the scenes that could not be read and are not in them.
+    """
+
+    total: float
+    clear: int
+    most: int
+    looks: tuple[int, ...] = ()
+    failed: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        ndvi_mean: NDArray[np.float32],
+        clear_count: NDArray[np.uint16],
+        unclear_count: NDArray[np.uint16] | None,
+        failed: frozenset[str],
+    ) -> Self:
+        """Return the tally of (y, x) means, NaN where there is none, and counts, and of (reason, y, x) counts."""
+        seen = ~np.isnan(ndvi_mean)
+        total = ndvi_mean.sum(where=seen, dtype=np.float64)
+        return cls(
+            total=float(total),
+            clear=int(np.count_nonzero(seen)),
+            most=int(clear_count.max()),
+            looks=() if unclear_count is None else _looks(clear_count, unclear_count),
+            failed=failed,
+        )
+
+    @classmethod
+    def joined(cls, tallies: Sequence[Self]) -> Self:
+        """Return the tally of several, at least one."""
+        return cls(
+            total=sum(each.total for each in tallies),
+            clear=sum(each.clear for each in tallies),
+            most=max(each.most for each in tallies),
+            looks=tuple(sum(numbers) for numbers in zip(*(each.looks for each in tallies), strict=True)),
+            failed=frozenset[str]().union(*(each.failed for each in tallies)),
+        )
+
+
+def _looks(clear_count: NDArray[np.uint16], unclear_count: NDArray[np.uint16]) -> tuple[int, ...]:
+    return int(clear_count.sum(dtype=np.int64)), *unclear_count.sum(axis=(1, 2), dtype=np.int64).tolist()

@@ -1,0 +1,172 @@
+"""How a store is laid out, which blocks it holds, and how it becomes a result that anybody opens."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import zarr
+from zarr.codecs import BloscCodec
+from zarr.errors import ZarrUserWarning
+
+from compute.blocks import Tally
+from compute.errors import JobError
+from compute.kernels import NEVER_CLEAR
+from compute.levels import LAYER_ENCODING
+from compute.stack import SeasonStack
+
+MOST_INNER_PX = 512
+"""Most pixels along an edge of an inner chunk: what one tile needs of a store are then a few hundred kilobytes."""
+
+MARKS = "blocks"
+"""Group of the marks: a group without arrays for each block that is written, its tally as attributes."""
+
+_COMPRESSOR = BloscCodec(cname="zstd", clevel=1, shuffle="shuffle")
+"""Of seasonal means it leaves four fifths, as the slower ones do: their last digits are noise."""
+
+Index = tuple[int, int, int]
+"""Season, row and column of a block."""
+
+
+def create_store(url: str, stack: SeasonStack) -> None:
+    """Lay out a store for the blocks of a stack, in place of what is there.
+
+    Parameters
+    ----------
+    url : str
+        A folder, or an fsspec URL.
+    stack : SeasonStack
+        Lazy or persisted; nothing of it is computed.
+    """
+    dataset = stack.dataset().assign_attrs(Conventions="CF-1.8")
+    for array in dataset.data_vars.values():
+        array.encoding |= _chunks(stack, 0, array.shape[1:-2])
+    dataset.to_zarr(url, mode="w", compute=False, consolidated=False, safe_chunks=False)
+    for level in range(1, stack.levels + 1):
+        _create_level(url, stack, level)
+    zarr.create_group(url, path=MARKS)
+    _consolidate(url)
+
+
+def _create_level(url: str, stack: SeasonStack, level: int) -> None:
+    group = zarr.create_group(url, path=level_path(level))
+    shape = len(stack.labels), *(pixels_of(length, level) for length in stack.grid.shape)
+    for name in ("ndvi_mean", "clear_count"):
+        attributes = {"scale_factor": LAYER_ENCODING[name].scale, "_FillValue": NEVER_CLEAR}
+        _create_array(group, name, "int16", NEVER_CLEAR, shape, attributes, _chunks(stack, level))
+    _create_array(group, "clear_share", "uint8", 0, shape, {"scale_factor": 1 / 255}, _chunks(stack, level))
+
+
+def _create_array(
+    group: zarr.Group,
+    name: str,
+    dtype: str,
+    fill_value: int,
+    shape: tuple[int, ...],
+    attributes: dict[str, Any],
+    chunks: Mapping[str, Any],
+) -> None:
+    group.create_array(
+        name,
+        shape=shape,
+        dtype=dtype,
+        fill_value=fill_value,
+        attributes=attributes,
+        dimension_names=("season", "y", "x"),
+        **chunks,
+    )
+
+
+def level_path(level: int) -> str:
+    """Return the group of a level, from 1."""
+    return f"levels/{level}"
+
+
+def pixels_of(length: int, level: int) -> int:
+    """Return how many pixels of a level cover so many of level 0, from its first."""
+    return -(-length >> level)
+
+
+def _chunks(stack: SeasonStack, level: int, between: tuple[int, ...] = ()) -> dict[str, Any]:
+    """Return how an array is cut: a shard is a block, since all of them are of one size but the last ones.
+
+    `between` are the lengths of its axes between season and y.
+    """
+    (height, inner_height), (width, inner_width) = (edge_chunks(sizes, level) for sizes in stack.chunks)
+    return {
+        "shards": (1, *between, height, width),
+        "chunks": (1, *(1 for _ in between), inner_height, inner_width),
+        "compressors": (_COMPRESSOR,),
+    }
+
+
+def edge_chunks(sizes: Sequence[int], level: int) -> tuple[int, int]:
+    """Return the edge of a shard, and that of an inner chunk, which divides it.
+
+    Borders of blocks lie on multiples of the deepest level's factor, and that level has at most `MOST_INNER_PX`
+    pixels along an edge, so inner chunks have over half as many wherever a block has. The only block along an edge
+    borders on nothing and may be rounded up.
+    """
+    size = pixels_of(sizes[0], level)
+    if len(sizes) == 1 and size > MOST_INNER_PX:
+        size = -(-size // MOST_INNER_PX) * MOST_INNER_PX
+    return size, next(inner for inner in range(min(size, MOST_INNER_PX), 0, -1) if size % inner == 0)
+
+
+def written_blocks(url: str) -> dict[Index, Tally]:
+    """Return the tallies of the blocks that a store holds whole, by season, row and column."""
+    marks = zarr.open_group(url, path=MARKS, mode="r", use_consolidated=False)
+    return {_index(name): _tally(mark.attrs) for name, mark in marks.groups()}
+
+
+def mark_written(url: str, index: Index, tally: Tally) -> None:
+    """Note that all arrays of a block are written."""
+    attributes = asdict(tally) | {"looks": list(tally.looks), "failed": sorted(tally.failed)}
+    zarr.create_group(url, path=f"{MARKS}/{'-'.join(map(str, index))}", attributes=attributes, overwrite=True)
+
+
+def _index(name: str) -> Index:
+    season, row, column = map(int, name.split("-"))
+    return season, row, column
+
+
+def _tally(attributes: Mapping[str, Any]) -> Tally:
+    return Tally(**{**attributes, "looks": tuple(attributes["looks"]), "failed": frozenset(attributes["failed"])})
+
+
+def finish_store(url: str, blocks: int, attributes: Mapping[str, Any]) -> None:
+    """Make a store with all its blocks a result that any reader of Zarr opens.
+
+    Parameters
+    ----------
+    url : str
+        Of the store.
+    blocks : int
+        How many blocks the result has.
+    attributes : mapping
+        Of the group; values that JSON can hold.
+
+    Raises
+    ------
+    JobError
+        Blocks are missing: a worker wrote them elsewhere.
+    """
+    missing = blocks - len(written_blocks(url))
+    if missing:
+        raise JobError(
+            f"{missing:,} of {blocks:,} blocks are not in the folder; have all workers share it, and compute again."
+        )
+    group = zarr.open_group(url, mode="r+", use_consolidated=False)
+    group.update_attributes(dict(attributes))
+    del group[MARKS]
+    _consolidate(url)
+
+
+def _consolidate(url: str) -> None:
+    """Gather the metadata in one place: one request opens the group, and xarray's readers look there first."""
+    with warnings.catch_warnings():
+        # Zarr 3 reads and writes it, though its specification does not have it yet.
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        zarr.consolidate_metadata(url)

