@@ -73,6 +73,15 @@ def test_run_writes_what_the_oracle_says(greenup: Run, tmp_path: Path, oracle_eo
         assert min(picture.size) > 500
 
 
+def test_cogs_and_a_picture_are_all_that_is_left_of_a_run(greenup: Run, tmp_path: Path) -> None:
+    words = "--crs native --by season --seasons wet=11-4 --format cog --out out --json"
+    code, out, _ = greenup("run", *LANDSAT, COLORADO, YEARS, *words.split())
+    names = {"ndvi_mean_wet.tif", "clear_count_wet.tif", "quicklook.png"}
+    assert code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    assert {Path(path).name for path in json.loads(out)["outputs"]["cog"]} == names - {"quicklook.png"}
+
+
 def test_a_result_is_not_overwritten_unless_asked_and_costs_nothing(greenup: Run, tmp_path: Path) -> None:
     (tmp_path / "out" / "seasonal_ndvi.zarr").mkdir(parents=True)
     code, out, err = greenup("run", *LANDSAT, COLORADO, YEARS, "--out", "out")

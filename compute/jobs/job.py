@@ -12,14 +12,16 @@ from typing import Any, Self
 from distributed import Client, Future, KilledWorker, as_completed
 
 from compute import __version__
-from compute.blocks import Block, CancelFlags, Tally, cancel_on_worker, running_on_worker
+from compute.blocks import CancelFlags, HeldBlock, Tally, cancel_on_worker, running_on_worker
 from compute.cluster.waiting import bounded
 from compute.errors import ClusterError, JobCancelledError, JobError
 from compute.jobs.failures import failed_sentence
 from compute.jobs.identity import job_token
+from compute.jobs.memory import Room, refuse_large_blocks, spill_note
 from compute.plan import NdviPlan
 from compute.reductions import tally_seasons
 from compute.stack import SeasonStack, build_stack
+from compute.store import create_store, streamed
 
 RETRIES = 3
 """Times that a block is tried again when its worker dies or a read fails: networks and nodes do."""
@@ -46,17 +48,22 @@ class Job:
         What is computed.
     stack : SeasonStack
         The persisted result, its blocks finished or not.
+    note : str
+        What a person should know of how the cluster holds it; nothing where there is nothing to know.
     """
 
-    def __init__(self, token: str, plan: NdviPlan, stack: SeasonStack, client: Client) -> None:
+    def __init__(self, token: str, plan: NdviPlan, stack: SeasonStack, client: Client, note: str = "") -> None:
         self.token = token
         self.plan = plan
         self.stack = stack
+        self.note = note
         self._client = client
         self._cancelled = False
 
     @classmethod
-    async def submit(cls, plan: NdviPlan, client: Client, token: str | None = None) -> Self:
+    async def submit(
+        cls, plan: NdviPlan, client: Client, token: str | None = None, *, store: str | None = None
+    ) -> Self:
         """Start a computation.
 
         Its keys are its own even when the same request ran before: tasks of a cancelled run may still be ending.
@@ -69,6 +76,9 @@ class Job:
             An asynchronous client of a cluster with workers.
         token : str, optional
             Identity of the computation; left out, that of the plan.
+        store : str, optional
+            Folder or fsspec URL, the same for the workers, of a new block store. Each block leaves memory for it as it
+            finishes, and the result may be larger than the cluster's memory; left out, the workers hold the blocks.
 
         Returns
         -------
@@ -79,14 +89,21 @@ class Job:
         ------
         ClusterError
             The scheduler cannot be reached.
+        TooLargeError
+            A block does not fit the memory that a worker has for a thread.
         """
         if client.status != "running":
             raise ClusterError("The cluster is not there any more; try again in a minute, or choose another.")
         async with bounded(_SUBMIT_S, "the computation was submitted"):
             await client.register_plugin(CancelFlags())
+            room = await Room.of(client)
+        refuse_large_blocks(plan, room)
         token = token or job_token(plan)
         lazy = build_stack(plan, f"{token}-{secrets.token_hex(4)}")
-        return cls(token, plan, client.persist(lazy, retries=RETRIES), client)
+        if store is not None:
+            lazy = await asyncio.to_thread(_into_store, lazy, store)
+        note = "" if store is not None else spill_note(plan, room)
+        return cls(token, plan, client.persist(lazy, retries=RETRIES), client, note)
 
     @property
     def total(self) -> int:
@@ -104,7 +121,7 @@ class Job:
         return not self._cancelled and any(future.cancelled() for future in self._futures.values())
 
     @property
-    def _futures(self) -> Mapping[object, Future[Block]]:
+    def _futures(self) -> Mapping[object, Future[HeldBlock]]:
         return self.stack.graph
 
     async def finished_blocks(self) -> AsyncIterator[tuple[int, int, int]]:
@@ -222,7 +239,7 @@ class Job:
         while any((await client.run(running_on_worker, run, on_error="ignore")).values()):  # noqa: ASYNC110  # no event
             await asyncio.sleep(_CANCEL_POLL_S)
 
-    async def _raise_failure(self, future: Future[Block]) -> None:
+    async def _raise_failure(self, future: Future[HeldBlock]) -> None:
         if self._cancelled:
             raise JobCancelledError("The computation was cancelled.")
         if future.cancelled():
@@ -239,3 +256,8 @@ class Job:
             )
             raise JobError(message) from error
         raise JobError(f"A block failed with {type(error).__name__}; see the workers' logs.") from error
+
+
+def _into_store(stack: SeasonStack, store: str) -> SeasonStack:
+    create_store(store, stack)
+    return streamed(stack, store)

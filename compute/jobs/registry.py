@@ -254,7 +254,7 @@ class JobRegistry:
         record.connection = await self._clusters.get(record.cluster)
         client = record.connection.client
         job = await Job.submit(record.plan, client, record.token)
-        record.stack, record.state, record.message = job.stack, "running", ""
+        record.stack, record.state, record.message = job.stack, "running", job.note
         record.tiles = ResultTiles.on_workers(job.stack, client, region=record.plan.request.region)
         record.started = datetime.now(UTC)
         return job

@@ -54,7 +54,7 @@ def print_plan(planned: NdviPlan) -> None:
             ("tasks", f"{planned.task_count:,}"),
             ("to read", f"at least {size_text(planned.bytes_to_read)}, decoded"),
             ("result", size_text(planned.result_bytes)),
-            ("worker memory", f"the result and {size_text(planned.task_bytes)} for each thread"),
+            ("worker memory", f"{size_text(planned.task_bytes)} for each thread; without --out, also the result"),
             *(("note", note) for note in planned.notes),
         ],
     )

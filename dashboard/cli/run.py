@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -93,11 +95,22 @@ class _Target:
             raise InputError("out", f"The folder holds {kept[0].name} already; give --out another or --overwrite.")
         return cls(folder, format_)
 
+    @asynccontextmanager
+    async def staged(self, cluster: Connection) -> AsyncIterator[Path | None]:
+        """Give a scratch folder that the workers share, whose files become the result; None where none is kept."""
+        if self.folder is None:
+            yield None
+            return
+        from compute.export import check_shared, staged
+
+        await check_shared(self.folder, cluster.client)
+        async with staged(self.folder) as scratch:
+            yield scratch
+
 
 async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target: _Target) -> dict[str, Any]:
     from compute.cluster import open_cluster
-    from compute.export import check_shared
-    from compute.jobs import Job, left_out
+    from compute.jobs import left_out
     from compute.patches import warm_up
 
     started = time.perf_counter()
@@ -106,14 +119,12 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
         show = partial(_show_stage, progress, stages)
         async with open_cluster(spec, settings, on_stage=show, warm_up=warm_up) as cluster:
             ready = time.perf_counter()
-            if target.folder is not None:
-                await check_shared(target.folder, cluster.client)
-            job = await Job.submit(plan, cluster.client)
-            await _watch(job, progress)
-            computed = time.perf_counter()
-            statistics = await job.statistics()
-            failed = left_out(statistics, plan, settings.max_failed_share)
-            outputs = await _write(job, cluster, target, failed, statistics)
+            async with target.staged(cluster) as scratch:
+                job = await _computed(plan, cluster, scratch, progress)
+                computed = time.perf_counter()
+                statistics = await job.statistics()
+                failed = left_out(statistics, plan, settings.max_failed_share)
+                outputs = await _write(job, cluster, target, scratch, job.provenance(failed, statistics), failed)
             return {
                 "token": job.token,
                 "plan": plan.summary(),
@@ -134,6 +145,17 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
             }
 
 
+async def _computed(plan: NdviPlan, cluster: Connection, scratch: Path | None, progress: Progress) -> Job:
+    """Compute a plan, into a store in the scratch folder where there is one."""
+    from compute.jobs import Job
+
+    job = await Job.submit(plan, cluster.client, store=None if scratch is None else str(scratch / ZARR_NAME))
+    if job.note:
+        progress.console.print(job.note)
+    await _watch(job, progress)
+    return job
+
+
 def _progress(console: Console) -> Progress:
     columns = (
         SpinnerColumn(),
@@ -150,12 +172,12 @@ def _show_stage(progress: Progress, task: Any, stage: Stage) -> None:
 
 
 async def _watch(job: Job, progress: Progress) -> None:
-    """Show the blocks as they finish; Ctrl-C takes the work back from the cluster."""
+    """Show the blocks as they finish; Ctrl-C takes the work back from the cluster, and so does a block that failed."""
     blocks = progress.add_task("Computing blocks", total=job.total)
     try:
         async for done in job.progress():
             progress.update(blocks, completed=done)
-    except asyncio.CancelledError:
+    except BaseException:
         await job.cancel()
         raise
 
@@ -164,23 +186,24 @@ async def _write(
     job: Job,
     cluster: Connection,
     target: _Target,
+    scratch: Path | None,
+    provenance: Mapping[str, Any],
     failed: Sequence[str],
-    statistics: Sequence[Mapping[str, Any]],
 ) -> Mapping[str, Any]:
-    if target.folder is None:
+    if target.folder is None or scratch is None:
         return {}
     from compute import export
 
     client, written = cluster.client, dict[str, Path | list[Path]]()
-    (title, notes), provenance = job.caption(failed), job.provenance(failed, statistics)
-    async with export.staged(target.folder) as scratch:
+    title, notes = job.caption(failed)
+    store, picture = scratch / ZARR_NAME, scratch / PICTURE_NAME
+    with export.writing():
+        written["picture"] = await export.write_quicklook(job.stack, picture, client, title=title, notes=notes)
         if target.format == "zarr":
-            path = scratch / ZARR_NAME
-            written["zarr"] = await export.write_zarr(job.stack, path, client, provenance)
+            written["zarr"] = await export.finish_zarr(store, job.total, provenance)
         else:
             written["cog"] = await export.write_cogs(job.stack, scratch, client, provenance)
-        picture = scratch / PICTURE_NAME
-        written["picture"] = await export.write_quicklook(job.stack, picture, client, title=title, notes=notes)
+            await asyncio.to_thread(shutil.rmtree, store)
     return {name: _moved(paths, target.folder) for name, paths in written.items()}
 
 

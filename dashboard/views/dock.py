@@ -168,7 +168,7 @@ def _at_work(state: VisitState) -> Word:
         return Word(text=_connecting(state), action="Cancel", event="cancel", share=-1)
     left = f", about {duration_text(state.seconds_left)} left" if state.seconds_left is not None else ""
     share = round(100 * state.blocks_done / state.blocks_total) if state.blocks_total else 0
-    text = f"{state.blocks_done} of {state.blocks_total} blocks are done{left}."
+    text = f"{state.blocks_done} of {state.blocks_total} blocks are done{left}. {state.job_message}".rstrip()
     return Word(text=text, action="Cancel", event="cancel", share=share)
 
 

