@@ -163,9 +163,23 @@ def test_the_plan_of_two_decades(scratch: Path) -> None:
     assert list(scratch.iterdir()) == []
 
 
+def test_memory_is_measured_for_more_and_more_dates(scratch: Path) -> None:
+    report = report_of(scratch, "memory", "--size", "512")
+
+    for figure in ("peak_mb", "idle_mb", "wall_s"):
+        assert report[figure].keys() == {"12", "24", "48"}
+        assert min(report[figure].values()) > 0
+    assert report["ratios"]["memory_growth"] == pytest.approx(
+        report["peak_mb"]["48"] / report["peak_mb"]["12"], rel=1e-3
+    )
+    assert report["input"]["dates"] == 48
+    assert list(scratch.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
+        (["memory", "--size", "10"], "size"),
         (["compute", "--dates", "0"], "number of dates"),
         (["compute", "--size", "10"], "size"),
         (["compute", "--patch-px", "1"], "patch"),

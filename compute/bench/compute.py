@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-
-import dask
 
 from compute.bench.agreement import Agreement
 from compute.bench.contenders import Contender, contenders
@@ -18,9 +15,9 @@ from compute.bench.floor import Floor
 from compute.bench.input import InputSpec
 from compute.bench.machine import describe_machine
 from compute.bench.measuring import Figures, measure, released, spread, typical, watch
-from compute.bench.places import Bench, open_bench, temporary_index
+from compute.bench.places import Bench, Say, open_input
 from compute.bench.remote import CONNECTIONS, PlainFetch, RemoteGreenup, open_store
-from compute.bench.writing import describe_input, write_input
+from compute.bench.writing import describe_input
 from compute.cluster import ClusterSpec, open_cluster, parse_cluster
 from compute.errors import InputError
 from compute.patches import warm_up
@@ -34,7 +31,6 @@ AS_WRITTEN = ("recipe_untuned", "recipe_tuned")
 OTHERS_NATIVE = ("recipe_like", "odc_stac")
 """The others on the scenes' own grid."""
 
-Say = Callable[[str], None]
 Runs = dict[str, list[Figures]]
 
 
@@ -82,29 +78,13 @@ def bench_compute(
     if latency_ms is not None and not 0 <= latency_ms <= 10_000:
         raise InputError("latency-ms", f"The latency must be from 0 to 10000 ms, not {latency_ms:g}.")
     cluster = parse_cluster("local", workers=WORKERS, threads=threads)
-    with _opened(spec, keep, say) as (bench, settings, root):
+    with open_input(spec, keep, say) as (bench, settings, root):
         described = _describe(bench, spec)
         session = _Session(bench, repeat, say)
         with ExitStack() as stack:
             remote = None if latency_ms is None else _Remote.open(root, latency_ms, stack)
             outcome = asyncio.run(session.run(settings, cluster, remote))
     return {"input": described, "latency_ms": latency_ms, "repeat": repeat, **outcome}
-
-
-@contextmanager
-def _opened(spec: InputSpec, keep: Path | None, say: Say) -> Iterator[tuple[Bench, Settings, Path]]:
-    """Write and index the input; all but what is kept is gone at the end."""
-    with (
-        TemporaryDirectory(prefix="greenup-bench-") as home,
-        # Dask leaves a folder of its own where it is not told of one.
-        dask.config.set({"temporary-directory": home}),
-    ):
-        root = (keep or Path(home)).resolve() / f"scenes-{spec.digest}"
-        say("Scenes are written")
-        scenes = write_input(root, spec, lambda done, total: say(f"Scenes of {done} of {total} dates are written"))
-        say("Scenes are indexed")
-        with temporary_index(Path(home)) as settings, open_bench(settings, spec, scenes) as bench:
-            yield bench, settings, root
 
 
 def _describe(bench: Bench, spec: InputSpec) -> dict[str, Any]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import dask
 import numpy as np
 from datacube import Datacube
 from pydantic import SecretStr
 from pyproj import Transformer
 
 from compute.bench.input import InputScene, InputSpec
+from compute.bench.writing import write_input
 from compute.catalog import EmbeddedPostgres, OdcCatalog, add_products, add_scenes, init_index, open_catalog
 from compute.demo import product_document
 from compute.demo.documents import PRODUCT
@@ -26,6 +29,9 @@ from compute.products import load_profiles
 from compute.region import Region, region_from_bbox
 from compute.request import NATIVE, NdviRequest
 from compute.settings import Settings
+
+Say = Callable[[str], None]
+"""Told in a few words what is done."""
 
 ALBERS = "EPSG:3577"
 
@@ -103,8 +109,13 @@ class Bench:
         self.scenes = scenes
         self.datacube: Any = Datacube(index=catalog.index)
         self._settings = settings
+        self._spec = spec
         self.whole = self._place(_inside(spec, spec.size))
         self.corner = self._place(_inside(spec, _WARM_UP_PX))
+
+    def first(self, dates: int) -> Bench:
+        """Return the same input as if it had but so many dates."""
+        return Bench(self.catalog, self._settings, self._spec, self.scenes[:dates])
 
     def plan(self, region: Region, crs: str, **changes: Any) -> NdviPlan:
         """Plan the seasonal mean of a region over all dates; `changes` are further fields of the request."""
@@ -146,6 +157,41 @@ def open_bench(settings: Settings, spec: InputSpec, scenes: Sequence[Sequence[In
         if report.failed:
             raise GreenupError(f"The benchmark's own documents were refused: {report.failed[0][1]}")
         yield Bench(catalog, settings, spec, scenes)
+
+
+@contextmanager
+def open_input(spec: InputSpec, keep: Path | None, say: Say) -> Iterator[tuple[Bench, Settings, Path]]:
+    """Write and index the input for the time of a ``with`` block; all but what is kept is gone at the end.
+
+    Parameters
+    ----------
+    spec : InputSpec
+        Of the input.
+    keep : pathlib.Path or None
+        Folder for the scenes, which are used again when they are there; None where they are deleted at the end.
+    say : callable
+        Told in a few words what is done.
+
+    Yields
+    ------
+    Bench
+        The input in its index.
+    Settings
+        With the index and a home folder that is temporary.
+    pathlib.Path
+        Folder of the scenes.
+    """
+    with (
+        TemporaryDirectory(prefix="greenup-bench-") as home,
+        # Dask leaves a folder of its own where it is not told of one.
+        dask.config.set({"temporary-directory": home}),
+    ):
+        root = (keep or Path(home)).resolve() / f"scenes-{spec.digest}"
+        say("Scenes are written")
+        scenes = write_input(root, spec, lambda done, total: say(f"Scenes of {done} of {total} dates are written"))
+        say("Scenes are indexed")
+        with temporary_index(Path(home)) as settings, open_bench(settings, spec, scenes) as bench:
+            yield bench, settings, root
 
 
 def _inside(spec: InputSpec, edge_px: int) -> Region:

@@ -64,6 +64,26 @@ def plan(
         print_pairs("Plan", [(name, _text(value)) for name, value in report.items() if not isinstance(value, dict)])
 
 
+@app.command()
+def memory(
+    size: Annotated[int, typer.Option(help="Pixels along each edge of a date.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Number of the input; it decides every pixel.")] = 1,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder to keep the scenes in; they are used again when they are there.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute 12, 24 and 48 dates on two workers into a store, and say what a worker needed for each."""
+    from compute.bench.memory import bench_memory
+
+    with _shown() as say:
+        report = bench_memory(size, seed=seed, keep=keep, say=say)
+    if as_json:
+        print_json(report)
+    else:
+        _print_memory(report)
+
+
 @contextmanager
 def _shown() -> Iterator[Callable[[str], None]]:
     """Show on a terminal what is done, and clean up after a batch system or a closing terminal as after Ctrl-C."""
@@ -85,6 +105,13 @@ def _print_compute(report: Mapping[str, Any]) -> None:
     print_table("Runs", ["", *columns.values()], rows)
     for part in ("ratios", "agreement"):
         print_pairs(part.capitalize(), [(name, _text(value)) for name, value in report[part].items()])
+
+
+def _print_memory(report: Mapping[str, Any]) -> None:
+    columns = {"peak_mb": "peak MB", "idle_mb": "idle MB", "wall_s": "wall s"}
+    rows = [[f"{dates} dates", *(_text(report[key][dates]) for key in columns)] for dates in report["peak_mb"]]
+    print_table("Memory of a worker", ["", *columns.values()], rows)
+    print_pairs("Ratios", [(name, _text(value)) for name, value in report["ratios"].items()])
 
 
 def _text(value: object) -> str:

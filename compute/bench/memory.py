@@ -1,0 +1,87 @@
+"""`greenup bench memory`: what a worker needs while finished blocks leave it, for more and more dates."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from compute.bench.input import InputSpec
+from compute.bench.machine import describe_machine
+from compute.bench.measuring import Figures, measure, released, watch
+from compute.bench.places import Bench, Say, open_input
+from compute.bench.writing import describe_input
+from compute.cluster import ClusterSpec, open_cluster
+from compute.jobs import Job
+from compute.patches import warm_up
+from compute.plan import NdviPlan
+from compute.settings import Settings
+
+WORKERS = 2
+DATES = (12, 24, 48)
+
+
+def bench_memory(size: int, *, seed: int = 1, keep: Path | None = None, say: Say) -> dict[str, Any]:
+    """Make the input, compute it with a quarter, a half and all of its dates into stores, and compare.
+
+    Parameters
+    ----------
+    size : int
+        Pixels along each edge of a date.
+    seed : int
+        Number of the input.
+    keep : pathlib.Path, optional
+        Folder for the scenes, which are used again when they are there; left out, they are deleted at the end.
+    say : callable
+        Told in a few words what is done.
+
+    Returns
+    -------
+    dict
+        ``machine``, ``input``, ``result_mb`` (units of 10**6 bytes); by number of dates ``peak_mb`` (the largest memory
+        of a worker above what it had before), ``idle_mb`` (what it had), ``wall_s``; and ``ratios``, ready for JSON.
+
+    Raises
+    ------
+    InputError
+        A number is out of bounds, or there is too little room.
+    GreenupError
+        The index, the cluster or the computation failed.
+    """
+    spec = InputSpec(dates=max(DATES), size=size, seed=seed)
+    with open_input(spec, keep, say) as (bench, settings, _):
+        plans = [bench.first(dates).whole.albers for dates in DATES]
+        outcome = asyncio.run(_run(plans, bench, settings, say))
+        return {"input": describe_input(bench.scenes, spec), "result_mb": plans[-1].result_bytes / 1e6, **outcome}
+
+
+async def _run(plans: Sequence[NdviPlan], bench: Bench, settings: Settings, say: Say) -> dict[str, Any]:
+    say("Two workers are started")
+    async with open_cluster(ClusterSpec(kind="local", workers=WORKERS), settings, warm_up=warm_up) as cluster:
+        client, store = cluster.client, str(settings.home / "memory.zarr")
+        machine = describe_machine(cluster.workers, cluster.threads, cluster.memory_bytes)
+        await watch(client)
+        await _stored(bench.corner.albers, store, client)
+        figures = []
+        for dates, plan in zip(DATES, plans, strict=True):
+            await released(client)
+            say(f"{dates} dates are computed")
+            measured, _ = await measure(client, partial(_stored, plan, store, client))
+            figures.append(measured)
+    return {"machine": machine, **_by_dates(figures)}
+
+
+async def _stored(plan: NdviPlan, store: str, client: Any) -> None:
+    """Compute a plan into a store."""
+    job = await Job.submit(plan, client, store=store)
+    await job.result()
+
+
+def _by_dates(figures: Sequence[Figures]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        name: {str(dates): round(getattr(each, name), 4) for dates, each in zip(DATES, figures, strict=True)}
+        for name in ("peak_mb", "idle_mb", "wall_s")
+    }
+    return found | {"ratios": {"memory_growth": round(figures[-1].peak_mb / figures[0].peak_mb, 4)}}
