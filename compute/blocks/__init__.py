@@ -3,7 +3,7 @@
 from compute.blocks.cancelling import CancelFlags, cancel_on_worker, running_on_worker
 from compute.blocks.records import Block, BlockTask, HeldBlock, Sums
 from compute.blocks.tallies import Tally
-from compute.blocks.tasks import compute_block, finish, join_parts, sum_part, warm_up
+from compute.blocks.tasks import add_parts, compute_block, finish, join_parts, sum_part, warm_up
 
 __all__ = [
     "Block",
@@ -12,6 +12,7 @@ __all__ = [
     "HeldBlock",
     "Sums",
     "Tally",
+    "add_parts",
     "cancel_on_worker",
     "compute_block",
     "finish",

@@ -63,23 +63,24 @@ def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
     return replace(sums, failed=failed)
 
 
-def join_parts(parts: Sequence[Sums], min_clear: int, levels: int) -> Block:
-    """Add the parts of a block and finish it. Integer sums make the order of parts irrelevant.
+def add_parts(parts: Sequence[Sums]) -> Sums:
+    """Add parts of a block. Integer sums make the order of parts irrelevant.
 
     Parameters
     ----------
     parts : sequence of Sums
-        At least one, all of one shape.
-    min_clear : int
-        Fewest observations that make a mean.
-    levels : int
-        How many levels the result has.
+        At least one, all of one shape; unchanged.
     """
     failed = frozenset[str]().union(*(part.failed for part in parts))
     joined: dict[str, Any] = {
         name: _joined([getattr(part, name) for part in parts], how) for name, how in _JOINED.items()
     }
-    return finish(Sums(**joined, failed=failed), min_clear, levels)
+    return Sums(**joined, failed=failed)
+
+
+def join_parts(parts: Sequence[Sums], min_clear: int, levels: int) -> Block:
+    """Add the last parts of a block and finish it; see `add_parts` and `finish`."""
+    return finish(add_parts(parts), min_clear, levels)
 
 
 _JOINED: Mapping[str, np.ufunc] = {

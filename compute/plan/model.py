@@ -211,9 +211,9 @@ class NdviPlan:
 
     @cached_property
     def task_count(self) -> int:
-        """Number of tasks of the graph: one for a part of a block, one to join several, one for a season's scenes."""
+        """Number of tasks of the graph: one for a part of a block, one to join two, one for a season's scenes."""
         parts = (max(1, len(self.parts(block))) for block in self.blocks)
-        return sum(n if n == 1 else n + 1 for n in parts) + len(self.labels)
+        return sum(2 * n - 1 for n in parts) + len(self.labels)
 
     def block_grid(self, block: BlockPlan) -> Grid:
         """Return the pixel grid of a block."""
