@@ -85,6 +85,19 @@ def test_a_store_holds_every_pixel_of_the_result_and_of_its_levels(small: Season
             np.testing.assert_array_equal(arrays[layer][season], assembled(small, season, level, layer))
 
 
+def test_a_store_may_be_anywhere_that_fsspec_reaches(small: SeasonStack, tmp_path: Path) -> None:
+    url = f"memory://{tmp_path.name}/result.zarr"
+    create_store(url, small)
+    for key, slot in slots_of(small, url).items():
+        slot.write(small.graph[key])
+    assert {index: tally.clear for index, tally in written_blocks(url).items()} == {
+        key[1:]: small.graph[key].tally.clear for key in small.keys
+    }
+    finish_store(url, len(small.keys), {})
+    with xr.open_zarr(url) as result:
+        np.testing.assert_array_equal(result.ndvi_mean.values[1], assembled(small, 1, 0, "ndvi_mean"))
+
+
 def test_a_level_opens_in_units_of_its_quantity(small: SeasonStack, store: str) -> None:
     for key, slot in slots_of(small, store).items():
         slot.write(small.graph[key])

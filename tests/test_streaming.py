@@ -137,6 +137,20 @@ def test_a_plan_is_refused_where_a_block_does_not_fit_a_thread_and_never_for_its
         refuse_large_blocks(plan, Room(thread=-MIB, total=GIB))
 
 
+def test_a_job_asks_the_workers_how_much_memory_they_have(plan: NdviPlan) -> None:
+    async def submit() -> None:
+        tiny = LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, memory_limit=440 * MIB, asynchronous=True,
+            dashboard_address="127.0.0.1:0",
+        )  # fmt: skip
+        async with tiny as cluster, Client(cluster, asynchronous=True) as client:
+            assert await Room.of(client) == Room(thread=20 * MIB, total=440 * MIB)
+            with pytest.raises(TooLargeError, match="has 20 MiB for each thread"):
+                await Job.submit(plan, client)
+
+    asyncio.run(submit())
+
+
 def test_a_result_beyond_the_workers_memory_is_said_to_be_slow(plan: NdviPlan) -> None:
     assert spill_note(plan, Room(thread=None, total=None)) == ""
     assert spill_note(plan, Room(thread=GIB, total=GIB)) == ""
@@ -163,7 +177,9 @@ def test_a_result_three_times_the_workers_memory_runs_to_the_end(synthetic: OdcC
     assert plan.result_bytes > 3 * 2 * limit
 
     async def run() -> list[int]:
-        small = LocalCluster(n_workers=2, threads_per_worker=1, memory_limit=limit, asynchronous=True)
+        small = LocalCluster(
+            n_workers=2, threads_per_worker=1, memory_limit=limit, asynchronous=True, dashboard_address="127.0.0.1:0"
+        )
         async with small as cluster, Client(cluster, asynchronous=True) as client:
             job = await Job.submit(plan, client, store=str(path))
             await job.result()

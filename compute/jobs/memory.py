@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from compute.errors import TooLargeError
@@ -15,8 +16,8 @@ IDLE_BYTES = 400 * MIB
 SPILL_SHARE = 0.6
 """Of a worker's memory: what it holds beyond this, Dask moves to its disk."""
 
-LEVELS_SHARE = 0.3
-"""What the levels of a result add to its bytes in memory."""
+LEVELS_BYTES_PER_PX = 5 / 3
+"""Memory of all levels together for each pixel of the result: 5 bytes for each of theirs, a third as many."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +64,7 @@ def refuse_large_blocks(plan: NdviPlan, room: Room) -> None:
 
 def spill_note(plan: NdviPlan, room: Room) -> str:
     """Return what becomes of a result that workers are to hold and cannot, as a sentence; nothing where they can."""
-    held = plan.result_bytes * (1 + LEVELS_SHARE)
+    held = plan.result_bytes + LEVELS_BYTES_PER_PX * len(plan.labels) * prod(plan.grid.shape)
     if room.total is None or held <= SPILL_SHARE * room.total:
         return ""
     return (

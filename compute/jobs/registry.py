@@ -45,7 +45,7 @@ class JobRecord:
         ``connecting``, ``running``, ``done``, ``failed`` or ``cancelled``; a result that is lost with its cluster
         becomes ``failed``, and one that is deleted ``cancelled``.
     message : str
-        One sentence for people: why it failed, what it waits for, or what a result lacks.
+        What people should know: why it failed, what it waits for, what a result lacks or where it lies.
     created, started, ended : datetime.datetime
         UTC; `started`, when its cluster was ready, and `ended` are None until it has.
     failed_scenes : list of str
@@ -265,7 +265,7 @@ async def _follow(job: Job, record: JobRecord, max_failed_share: float) -> None:
     async for block in job.finished_blocks():
         record.finished.append(block)
     record.failed_scenes = left_out(await job.statistics(), record.plan, max_failed_share)
-    _end(record, "done", failed_sentence(record.failed_scenes, record.plan))
+    _end(record, "done", f"{failed_sentence(record.failed_scenes, record.plan)} {job.note}".strip())
     while not job.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
         await asyncio.sleep(_LOOK_S)
     raise JobError(LOST)

@@ -36,7 +36,7 @@ def create_store(url: str, stack: SeasonStack) -> None:
     Parameters
     ----------
     url : str
-        A folder, or an fsspec URL.
+        A folder, or the fsspec URL of one elsewhere, such as ``s3://bucket/result.zarr``.
     stack : SeasonStack
         Lazy or persisted; nothing of it is computed.
     """
