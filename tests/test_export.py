@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -100,6 +102,34 @@ def test_an_overview_averages_what_is_clear_alone(folder: Path, expected: xr.Dat
     assert partly.sum() > 100
     np.testing.assert_allclose(overview[seen], np.nanmean(quads[seen], 1), atol=1e-6)
     assert np.isnan(overview[~seen]).all()
+
+
+def test_a_large_cog_is_written_in_little_memory(tmp_path: Path) -> None:
+    script = """
+import resource
+from pathlib import Path
+from types import SimpleNamespace
+import numpy as np
+from affine import Affine
+from compute.export import cog
+
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "height": 7000, "width": 7000, "crs": "EPSG:3577",
+    "transform": Affine(30, 0, 0, 0, -30, 0), "nodata": np.nan, "tiled": True, "blockxsize": 512, "blockysize": 512}
+path = cog._create(Path("scratch.tif"), profile, {})
+block = SimpleNamespace(ndvi_mean=np.zeros((1000, 1000), np.float32))
+before = most()
+for y, x in np.ndindex(7, 7):
+    cog._write_window(path, block, "ndvi_mean", (1000 * x, 1000 * y, 1000, 1000))
+cog._rearrange(path, Path("result.tif"), "ndvi_mean")
+print(most() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    with rasterio.open(tmp_path / "result.tif") as file:
+        assert file.shape == (7000, 7000)
+    assert float(done.stdout) < 120  # MiB, of a file of 190
 
 
 def test_the_picture_has_north_at_the_top(observed: OdcCatalog, folder: Path) -> None:
