@@ -51,12 +51,17 @@ class Band:
     index : int
         Band number in that file, from 1.
     grid : Grid
-        The band's own pixel grid; bands of one scene may differ (Sentinel-2).
+        The pixel grid that is read: the band's own, and bands of one scene may differ (Sentinel-2), or a coarser one
+        over the same extent.
+    stored : (int, int) or None
+        (rows, columns) of the file where `grid` is coarser and read through the file's overviews; None where it is
+        the file's own.
     """
 
     uri: str
     index: int
     grid: Grid
+    stored: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

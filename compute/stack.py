@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import Any, Self
 
@@ -41,6 +42,9 @@ Key = tuple[str | int, ...]
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 """Sizes of the spatial chunks along y and x."""
 
+Groups = tuple[tuple[int, ...], ...]
+"""Scenes of each date, by number."""
+
 Window = tuple[int, int, int, int]
 """First row, first column, and row and column after the last, in level-0 pixels of the result."""
 
@@ -68,6 +72,8 @@ class SeasonStack:
         Which of `ARRAYS` it has.
     reasons : tuple of str
         Why looks are no observations, where that is counted.
+    priority : int
+        Dask's priority of its first season; that of each further one is less by 1.
     """
 
     token: str
@@ -77,6 +83,7 @@ class SeasonStack:
     graph: Mapping[Any, Any]
     layers: tuple[str, ...] = tuple(LAYERS)
     reasons: tuple[str, ...] = ()
+    priority: int = 0
 
     @property
     def levels(self) -> int:
@@ -139,7 +146,7 @@ class SeasonStack:
 
     def _season_layer(self, season: int) -> MaterializedLayer:
         tasks = {key: task for key, task in self.graph.items() if key[1] == season}
-        return MaterializedLayer(tasks, annotations={"priority": -season})
+        return MaterializedLayer(tasks, annotations={"priority": self.priority - season})
 
     def __dask_keys__(self) -> list[Key]:
         return self.keys
@@ -193,7 +200,7 @@ def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
     """Turn a plan into a lazy stack: one task a block, and more only where one task would read too many dates.
 
     The scenes of a season travel once, as a task of their own that all of its blocks need: in each block's task, they
-    would be most of the graph.
+    would be most of the graph. Where a season is one block, each of its tasks has its own, and waits for nothing.
 
     Parameters
     ----------
@@ -205,12 +212,14 @@ def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
     graph: dict[Key, Task] = {}
     for season, members in groupby(plan.blocks, key=lambda block: block.season):
         blocks_of_season = list(members)
-        indices = sorted({index for block in blocks_of_season for group in block.groups for index in group})
-        sources_key: Key = (f"greenup-sources-{token}", season)
-        graph[sources_key] = Task(sources_key, _as_it_is, tuple(plan.sources[index] for index in indices))
-        places = {index: place for place, index in enumerate(indices)}
+        hand_out = partial(_own, plan)
+        if len(blocks_of_season) > 1:
+            indices = sorted({index for block in blocks_of_season for group in block.groups for index in group})
+            sources_key: Key = (f"greenup-sources-{token}", season)
+            graph[sources_key] = Task(sources_key, _as_it_is, tuple(plan.sources[index] for index in indices))
+            hand_out = partial(_shared, TaskRef(sources_key), _places(indices))
         for block in blocks_of_season:
-            graph.update(_block_tasks(plan, block, token, (TaskRef(sources_key), places)))
+            graph.update(_block_tasks(plan, block, token, hand_out))
     asked = {"clear_months": plan.request.months, "ndvi_std": plan.request.std, BY_REASON: plan.request.reasons}
     return SeasonStack(
         token=token,
@@ -227,20 +236,38 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
+def _shared(sources: TaskRef, places: Mapping[int, int], groups: Groups) -> tuple[Any, Groups]:
+    """Return the scenes of a season, as the task that has them, and groups by the scenes' places among them."""
+    return sources, _renumbered(groups, places)
+
+
+def _own(plan: NdviPlan, groups: Groups) -> tuple[Any, Groups]:
+    """Return the scenes of some groups themselves, and the groups by the scenes' places among them."""
+    indices = sorted({index for group in groups for index in group})
+    return tuple(plan.sources[index] for index in indices), _renumbered(groups, _places(indices))
+
+
+def _places(indices: Iterable[int]) -> dict[int, int]:
+    return {index: place for place, index in enumerate(indices)}
+
+
+def _renumbered(groups: Groups, places: Mapping[int, int]) -> Groups:
+    return tuple(tuple(places[index] for index in group) for group in groups)
+
+
 def _block_tasks(
-    plan: NdviPlan, block: BlockPlan, token: str, held: tuple[TaskRef, Mapping[int, int]]
+    plan: NdviPlan, block: BlockPlan, token: str, hand_out: Callable[[Groups], tuple[Any, Groups]]
 ) -> Iterator[tuple[Key, Task]]:
-    """Yield the tasks of a block; `held` are the scenes of its season, and where each of the plan's is among them."""
-    key, (sources, places) = block_key(token, block.season, block.row, block.column), held
+    """Yield the tasks of a block; `hand_out` gives them their scenes."""
+    key = block_key(token, block.season, block.row, block.column)
     min_clear, levels = plan.request.min_clear, level_count(plan.grid.shape)
-    parts = [_task(plan, block, groups, places, token) for groups in plan.parts(block)]
-    if len(parts) <= 1:
-        only = parts[0] if parts else _task(plan, block, (), places, token)
-        yield key, Task(key, blocks.compute_block, only, sources, min_clear, levels)
+    parts = [_task(plan, block, groups, hand_out, token) for groups in plan.parts(block) or [()]]
+    if len(parts) == 1:
+        yield key, Task(key, blocks.compute_block, *parts[0], min_clear, levels)
         return
     waiting = deque[Key]((f"greenup-part-{token}", *key[1:], number) for number in range(len(parts)))
     for part_key, part in zip(waiting, parts, strict=True):
-        yield part_key, Task(part_key, blocks.sum_part, part, sources)
+        yield part_key, Task(part_key, blocks.sum_part, *part)
     # Two by two, so that of a block with hundreds of parts only a few are in memory at once.
     for number in range(len(parts) - 2):
         sum_key: Key = (f"greenup-sum-{token}", *key[1:], number)
@@ -254,12 +281,14 @@ def _two(waiting: deque[Key]) -> List:
 
 
 def _task(
-    plan: NdviPlan, block: BlockPlan, groups: tuple[tuple[int, ...], ...], places: Mapping[int, int], token: str
-) -> blocks.BlockTask:
-    return blocks.BlockTask(
+    plan: NdviPlan, block: BlockPlan, groups: Groups, hand_out: Callable[[Groups], tuple[Any, Groups]], token: str
+) -> tuple[blocks.BlockTask, Any]:
+    """Return a task, and its scenes."""
+    sources, placed = hand_out(groups)
+    task = blocks.BlockTask(
         run=token,
         grid=plan.block_grid(block),
-        groups=tuple(tuple(places[index] for index in group) for group in groups),
+        groups=placed,
         roles=plan.roles,
         reader=plan.request.reader,
         resampling=plan.request.resampling,
@@ -269,6 +298,7 @@ def _task(
         std=plan.request.std,
         reasons=plan.reasons,
     )
+    return task, sources
 
 
 def _season_slab(block: blocks.HeldBlock, layer: str) -> np.ndarray[Any, Any]:

@@ -62,7 +62,7 @@ def read_window(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
     band : Band
         Where it is stored.
     window : Window
-        In the file's own pixels, within its grid.
+        In pixels of the band's grid, within it.
     dtype : str
         NumPy type that the product says is stored.
 
@@ -89,7 +89,13 @@ def read_window(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
 def _read(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
     top, left, bottom, right = window
     with rasterio.open(gdal_name(band.uri), sharing=False) as file:
-        if file.shape != band.grid.shape:
+        if file.shape != (band.stored or band.grid.shape):
             raise ReadError("another size than its document says")
-        values: NDArray[np.generic] = file.read(band.index, window=((top, bottom), (left, right)))
+        # GDAL reads from the coarsest overview that is fine enough; a file without any is read pixel by pixel.
+        rows, columns = (stored / seen for stored, seen in zip(file.shape, band.grid.shape, strict=True))
+        values: NDArray[np.generic] = file.read(
+            band.index,
+            window=((top * rows, bottom * rows), (left * columns, right * columns)),
+            out_shape=(bottom - top, right - left),
+        )
     return values if values.dtype == dtype else values.astype(dtype)

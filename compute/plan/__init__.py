@@ -3,6 +3,16 @@
 from compute.plan.grid import fit_chunks, level_count
 from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan
 from compute.plan.planning import make_plan
+from compute.plan.preview import preview_plan
 from compute.plan.strata import has_strata
 
-__all__ = ["BlockPlan", "NdviPlan", "SeasonPlan", "fit_chunks", "has_strata", "level_count", "make_plan"]
+__all__ = [
+    "BlockPlan",
+    "NdviPlan",
+    "SeasonPlan",
+    "fit_chunks",
+    "has_strata",
+    "level_count",
+    "make_plan",
+    "preview_plan",
+]

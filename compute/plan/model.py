@@ -211,9 +211,10 @@ class NdviPlan:
 
     @cached_property
     def task_count(self) -> int:
-        """Number of tasks of the graph: one for a part of a block, one to join two, one for a season's scenes."""
+        """Number of tasks of the graph: one for a part of a block, one to join two, one for shared scenes."""
         parts = (max(1, len(self.parts(block))) for block in self.blocks)
-        return sum(2 * n - 1 for n in parts) + len(self.labels)
+        shared = len(self.labels) if len(self.blocks) > len(self.labels) else 0
+        return sum(2 * n - 1 for n in parts) + shared
 
     def block_grid(self, block: BlockPlan) -> Grid:
         """Return the pixel grid of a block."""

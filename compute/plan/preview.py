@@ -1,0 +1,194 @@
+"""The plan of a preview: the same request at the resolution of a screen, read from the overviews of the same files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from math import ceil, floor, hypot, isfinite, log2
+
+import shapely
+from affine import Affine
+
+from compute.plan.chunks import polygons_by_chunk
+from compute.plan.grid import COARSEST_PX
+from compute.plan.model import BlockPlan, NdviPlan
+from compute.products import Roles
+from compute.request import NdviRequest
+from compute.scenes import Band, Grid, Source
+from compute.warp import transformer_of
+
+ENOUGH_LOOKS = 16
+"""Dates of a place that make its preview: what one satellite sees in a season where its paths overlap."""
+
+_GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, modulo 1, lie evenly however many there are, and keep in step with no satellite's cycle."""
+
+_SLACK = 1.2
+"""An overview counts as fine as a preview up to this many of its pixels, as for GDAL."""
+
+
+def preview_plan(plan: NdviPlan, most_px: int = COARSEST_PX) -> NdviPlan | None:
+    """Plan the preview of a result. Nothing is read and nothing is started.
+
+    Its grid begins where the result's does, each of its pixels covers a square of the result's, and a season is one
+    block. Of every file it reads the coarsest overview that is about as fine, and takes the nearest pixel; GDAL makes
+    do with a finer one, or with the file itself, where there is none. Overviews of reflectance are means of what they
+    cover, a small cloud included, so a preview may be a little off beside clouds. What a pixel shows is a plain mean
+    of observations, without months and deviations. Radii of mask filters keep their length on the ground, openings
+    rounded down and dilations up to whole pixels of the overview.
+
+    Where a place has more than `ENOUGH_LOOKS` dates in a season, only about so many are read, spread evenly in time;
+    then one clear observation makes a mean, whatever the request wants.
+
+    Parameters
+    ----------
+    plan : NdviPlan
+        Of the result.
+    most_px : int
+        Longest edge of the preview, in pixels: that of a result's coarsest level, about one screen.
+
+    Returns
+    -------
+    NdviPlan or None
+        With the seasons of `plan`; None where a preview would read what the result does.
+    """
+    grid = _coarse(plan.grid, most_px)
+    factors = _Factors(grid)
+    blocks = tuple(_blocks(plan, grid))
+    scenes = _scenes(blocks)
+    sources = tuple(_seen(each, factors) if index in scenes else each for index, each in enumerate(plan.sources))
+    if grid == plan.grid and sources == plan.sources:
+        return None
+    return replace(
+        plan,
+        request=_plain(plan.request, thinned=len(scenes) < len(_scenes(plan.blocks))),
+        grid=grid,
+        chunks=((grid.shape[0],), (grid.shape[1],)),
+        blocks=blocks,
+        sources=sources,
+        roles=_with_filters(plan, factors),
+    )
+
+
+def _scenes(blocks: Iterable[BlockPlan]) -> set[int]:
+    return {scene for block in blocks for group in block.groups for scene in group}
+
+
+def _coarse(grid: Grid, most_px: int) -> Grid:
+    """Return a grid coarser by a power of two; its last pixels may reach beyond the result."""
+    rows, columns = grid.shape
+    factor = 2 ** max(0, ceil(log2(max(rows, columns) / most_px)))
+    return _stretched(grid, (factor, factor), (ceil(rows / factor), ceil(columns / factor)))
+
+
+def _stretched(grid: Grid, by: tuple[float, float], shape: tuple[int, int]) -> Grid:
+    """Return a grid that begins at the same corner, with pixels so many times as high and as wide."""
+    (down, along), (a, b, c, d, e, f) = by, grid.transform
+    return Grid(crs=grid.crs, shape=shape, transform=(a * along, b * down, c, d * along, e * down, f))
+
+
+# The dates
+
+
+def _blocks(plan: NdviPlan, grid: Grid) -> Iterator[BlockPlan]:
+    """Return one block a season."""
+    (polygon,) = polygons_by_chunk(plan.request, grid, ((grid.shape[0],), (grid.shape[1],)))
+    outline = None if polygon is None else shapely.to_wkb(polygon)
+    for season, blocks in groupby(plan.blocks, key=lambda block: block.season):
+        groups = tuple(_thinned([block.groups for block in blocks]))
+        yield BlockPlan(season=season, row=0, column=0, groups=groups, polygon=outline)
+
+
+def _thinned(chunks: Sequence[Sequence[tuple[int, ...]]]) -> Iterator[tuple[int, ...]]:
+    """Yield the groups that chunks need to have `ENOUGH_LOOKS` each, as far as they have them, in the order of time."""
+    groups = _joined(group for chunk in chunks for group in chunk)
+    numbers = {scene: number for number, group in enumerate(groups) for scene in group}
+    meets: list[list[int]] = [[] for _ in groups]
+    for chunk, members in enumerate(chunks):
+        for number in {numbers[group[0]] for group in members}:
+            meets[number].append(chunk)
+    looks: Counter[int] = Counter()
+    kept = set()
+    for number in sorted(range(len(groups)), key=lambda number: number * _GOLDEN % 1.0):
+        if any(looks[chunk] < ENOUGH_LOOKS for chunk in meets[number]):
+            kept.add(number)
+            looks.update(meets[number])
+    return (groups[number] for number in sorted(kept))
+
+
+def _joined(groups: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Put groups together that share a scene: each chunk has only those scenes of a date that meet it."""
+    joined: dict[int, frozenset[int]] = {}
+    for group in groups:
+        whole = frozenset(group).union(*(joined.get(scene, ()) for scene in group))
+        joined |= dict.fromkeys(whole, whole)
+    return sorted(tuple(sorted(whole)) for whole in set(joined.values()))
+
+
+# The files
+
+
+class _Factors:
+    """Which overview of a file is fine enough for a grid; worked out once for all files of a CRS and a pixel size."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._to_pixels = ~Affine(*grid.transform)
+        self._crs = grid.crs
+        self._known: dict[tuple[str, tuple[float, float]], int] = {}
+
+    def of(self, source: Grid) -> int:
+        """Return how many pixels of a file an edge of its overview's takes: a power of two."""
+        key = source.crs, source.resolution
+        if key not in self._known:
+            self._known[key] = 2 ** max(0, floor(log2(_SLACK / self._step(source))))
+        return self._known[key]
+
+    def _step(self, source: Grid) -> float:
+        """Return the edge of a file's pixel in those of the preview, halfway across the file; 1 where nobody knows."""
+        row, column = (length / 2 for length in source.shape)
+        to_crs = Affine(*source.transform)
+        places = [to_crs @ place for place in ((column, row), (column + 1, row), (column, row + 1))]
+        x, y = transformer_of(source.crs, self._crs).transform([x for x, _ in places], [y for _, y in places])
+        at, right, down = (self._to_pixels @ place for place in zip(x, y, strict=True))
+        step = max(hypot(place[0] - at[0], place[1] - at[1]) for place in (right, down))
+        return step if isfinite(step) else 1.0
+
+
+def _seen(source: Source, factors: _Factors) -> Source:
+    return replace(source, bands={name: _overview(band, factors.of(band.grid)) for name, band in source.bands.items()})
+
+
+def _overview(band: Band, factor: int) -> Band:
+    """Return a band as one of its overviews has it: the same extent in fewer pixels, the last ones whole."""
+    if factor == 1:
+        return band
+    rows, columns = band.grid.shape
+    shape = ceil(rows / factor), ceil(columns / factor)
+    grid = _stretched(band.grid, (rows / shape[0], columns / shape[1]), shape)
+    return replace(band, grid=grid, stored=band.grid.shape)
+
+
+# What is asked of them
+
+
+def _plain(request: NdviRequest, *, thinned: bool) -> NdviRequest:
+    """Return a request for means and counts alone."""
+    min_clear = 1 if thinned else request.min_clear
+    return replace(request, resampling="nearest", weight="observation", months=False, std=False, min_clear=min_clear)
+
+
+def _with_filters(plan: NdviPlan, factors: _Factors) -> dict[str, Roles]:
+    """Return the roles with mask filters in pixels of the overviews; the first file of a product stands for all."""
+    firsts = {source.product: source for source in reversed(plan.sources)}
+    masks = {product: source.bands[plan.roles[product].mask.measurement] for product, source in firsts.items()}
+    return {product: _scaled(plan.roles[product], factors.of(mask.grid)) for product, mask in masks.items()}
+
+
+def _scaled(role: Roles, factor: int) -> Roles:
+    filters = tuple(
+        (bits, value, opening // factor, ceil(dilation / factor))
+        for bits, value, opening, dilation in role.mask.filters
+    )
+    return replace(role, mask=replace(role.mask, filters=filters))
