@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from math import prod
 from typing import Any, Self
 
@@ -62,7 +63,13 @@ class Job:
 
     @classmethod
     async def submit(
-        cls, plan: NdviPlan, client: Client, token: str | None = None, *, store: str | None = None
+        cls,
+        plan: NdviPlan,
+        client: Client,
+        token: str | None = None,
+        *,
+        store: str | None = None,
+        ahead: bool = False,
     ) -> Self:
         """Start a computation.
 
@@ -79,6 +86,8 @@ class Job:
         store : str, optional
             Folder or fsspec URL, the same for the workers, of a new block store. Each block leaves memory for it as it
             finishes, and the result may be larger than the cluster's memory; left out, the workers hold the blocks.
+        ahead : bool
+            Whether its tasks go before all others, and to the workers at once. They should be few and small.
 
         Returns
         -------
@@ -97,13 +106,16 @@ class Job:
         async with bounded(_SUBMIT_S, "the computation was submitted"):
             await client.register_plugin(CancelFlags())
             room = await Room.of(client)
+            # Tasks that may run anywhere wait at the scheduler, where others slip past them whatever their priority.
+            workers = list(await client.nthreads()) if ahead else None
         refuse_large_blocks(plan, room)
         token = token or job_token(plan)
-        lazy = build_stack(plan, f"{token}-{secrets.token_hex(4)}")
+        lazy = replace(build_stack(plan, f"{token}-{secrets.token_hex(4)}"), priority=len(plan.labels) if ahead else 0)
         if store is not None:
             lazy = await asyncio.to_thread(_into_store, lazy, store)
         note = "" if store is not None else spill_note(plan, room)
-        return cls(token, plan, client.persist(lazy, retries=RETRIES), client, note)
+        persisted = client.persist(lazy, retries=RETRIES, workers=workers, allow_other_workers=ahead)
+        return cls(token, plan, persisted, client, note)
 
     @property
     def total(self) -> int:

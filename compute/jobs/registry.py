@@ -13,6 +13,7 @@ from compute.errors import GreenupError, InputError, JobError
 from compute.jobs.failures import failed_sentence, left_out
 from compute.jobs.identity import Principal, job_token
 from compute.jobs.job import LOST, Job
+from compute.jobs.preview import Preview
 from compute.plan import NdviPlan
 from compute.stack import SeasonStack
 from compute.tiles import ResultTiles
@@ -60,6 +61,8 @@ class JobRecord:
         The persisted blocks, finished or not, once it runs.
     tiles : ResultTiles or None
         Tiles and values of the stack.
+    preview : Preview or None
+        What stands for the result until it is done.
     """
 
     token: str
@@ -77,6 +80,7 @@ class JobRecord:
     connection: Connection | None = None
     stack: SeasonStack | None = None
     tiles: ResultTiles | None = None
+    preview: Preview | None = None
 
     @property
     def total(self) -> int:
@@ -237,7 +241,9 @@ class JobRegistry:
         job: Job | None = None
         try:
             job = await self._start(record)
-            await _follow(job, record, self._max_failed_share)
+            await _finish(job, record, self._max_failed_share)
+            await _release_preview(record)
+            await _keep(job)
         except GreenupError as error:
             _end(record, "failed", str(error))
         except Exception as error:  # noqa: BLE001  # whatever it is, a job must not end unseen
@@ -245,6 +251,7 @@ class JobRegistry:
             message = f"The computation failed ({type(error).__name__}); try again, or ask those who run the server."
             _end(record, "failed", message)
         finally:
+            await _release_preview(record)
             # Also where a block failed: the others are of no use to anybody.
             if job is not None:
                 await job.cancel()
@@ -253,6 +260,7 @@ class JobRegistry:
         record.message = "A cluster is being made ready."
         record.connection = await self._clusters.get(record.cluster)
         client = record.connection.client
+        record.preview = await Preview.begin(record.plan, client, record.token)
         job = await Job.submit(record.plan, client, record.token)
         record.stack, record.state, record.message = job.stack, "running", job.note
         record.tiles = ResultTiles.on_workers(job.stack, client, region=record.plan.request.region)
@@ -260,12 +268,22 @@ class JobRegistry:
         return job
 
 
-async def _follow(job: Job, record: JobRecord, max_failed_share: float) -> None:
-    """Note every block that finishes, then which scenes the result lacks, and then whether the cluster keeps it."""
+async def _finish(job: Job, record: JobRecord, max_failed_share: float) -> None:
+    """Note every block that finishes, and then which scenes the result lacks."""
     async for block in job.finished_blocks():
         record.finished.append(block)
     record.failed_scenes = left_out(await job.statistics(), record.plan, max_failed_share)
     _end(record, "done", f"{failed_sentence(record.failed_scenes, record.plan)} {job.note}".strip())
+
+
+async def _release_preview(record: JobRecord) -> None:
+    if record.preview is not None:
+        await record.preview.release()
+        record.preview = None
+
+
+async def _keep(job: Job) -> None:
+    """Watch over a finished result until the cluster loses it."""
     while not job.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
         await asyncio.sleep(_LOOK_S)
     raise JobError(LOST)

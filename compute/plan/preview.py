@@ -176,7 +176,8 @@ def _overview(band: Band, factor: int) -> Band:
 def _plain(request: NdviRequest, *, thinned: bool) -> NdviRequest:
     """Return a request for means and counts alone."""
     min_clear = 1 if thinned else request.min_clear
-    return replace(request, resampling="nearest", weight="observation", months=False, std=False, min_clear=min_clear)
+    plain = replace(request, weight="observation", months=False, std=False, reasons=False)
+    return replace(plain, resampling="nearest", min_clear=min_clear)
 
 
 def _with_filters(plan: NdviPlan, factors: _Factors) -> dict[str, Roles]:

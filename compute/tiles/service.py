@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, Self
 
@@ -37,14 +37,25 @@ class Tile:
         where there is no value), `kernels.NOT_COMPUTED`.
     complete : bool
         All blocks that it shows are computed: it will never change.
+    preview : numpy.ndarray or None
+        (y, x) int16 values of a preview where there are none yet, `kernels.OUTSIDE` elsewhere; None without a preview.
     """
 
     values: NDArray[np.int16]
     complete: bool
+    preview: NDArray[np.int16] | None = None
+
+    def over(self, other: Tile | None) -> Tile:
+        """Return the tile with the pixels of a preview's tile, None outside of it, that it has no values for."""
+        beneath = np.full_like(self.values, kernels.OUTSIDE)
+        if other is not None:
+            np.copyto(beneath, other.values, where=self.values == kernels.NOT_COMPUTED)
+        return replace(self, preview=beneath)
 
     def to_bytes(self) -> bytes:
-        """Return the values as little-endian int16, row by row."""
-        return self.values.astype("<i2", copy=False).tobytes()
+        """Return the values as little-endian int16, row by row, and then those of the preview, if there is one."""
+        parts = (self.values,) if self.preview is None else (self.values, self.preview)
+        return b"".join(part.astype("<i2", copy=False).tobytes() for part in parts)
 
 
 class Gridded(Protocol):

@@ -95,7 +95,10 @@ class TileHandler(_Handler):
     """``/tiles/{token}/{layer}/{label}/{z}/{x}/{y}.i16`` and ``.png``."""
 
     async def get(self, token: str, layer: str, label: str, z: str, x: str, y: str, kind: str) -> None:
-        """Answer one tile: values for our map, a picture for any other; 204 where it lies outside the result."""
+        """Answer one tile: values for our map, a picture for any other; 204 where it lies outside the result.
+
+        With ``?preview=1``, values of means not computed yet are followed by those of the preview, if there is one.
+        """
         address = parse_tile(z, x, y)
         record = self.record(token)
         tile = await self._values(record, layer, unquote(label), address)
@@ -103,6 +106,8 @@ class TileHandler(_Handler):
             self.set_status(204)
             return
         if kind == "i16":
+            if layer == "ndvi_mean" and self.get_query_argument("preview", ""):
+                tile = await _with_preview(tile, record, unquote(label), address)
             self._send(tile.to_bytes(), "application/octet-stream", complete=tile.complete, squeeze=True)
         else:
             self._send(png(tile.values, self._style(layer)), "image/png", complete=tile.complete, squeeze=False)
@@ -141,6 +146,13 @@ def _tiles(record: JobRecord) -> ResultTiles:
     if record.tiles is None:
         raise ClusterError(record.message or "The computation has not started yet.")
     return record.tiles
+
+
+async def _with_preview(tile: Tile, record: JobRecord, label: str, address: TileAddress) -> Tile:
+    season = record.plan.labels.index(label)
+    if tile.complete or record.preview is None or season not in record.preview.seasons:
+        return tile
+    return await record.preview.under(tile, season, address)
 
 
 def _gzip(body: bytes) -> bytes:

@@ -1,0 +1,74 @@
+"""The preview of a job: a coarse picture of its result that is there within seconds, until the result is."""
+
+from __future__ import annotations
+
+import logging
+from typing import Self
+
+from distributed import Client
+
+from compute.jobs.job import Job
+from compute.plan import NdviPlan, preview_plan
+from compute.tiles import ResultTiles, Tile, TileAddress
+
+_log = logging.getLogger(__name__)
+
+
+class Preview:
+    """A small computation beside a job, ahead of it in the queue of its cluster.
+
+    Nobody waits for it: a season whose preview fails is a season without one.
+
+    Parameters
+    ----------
+    job : Job
+        That computes it.
+    tiles : ResultTiles
+        Of that job.
+    """
+
+    def __init__(self, job: Job, tiles: ResultTiles) -> None:
+        self._job = job
+        self._tiles = tiles
+
+    @classmethod
+    async def begin(cls, plan: NdviPlan, client: Client, token: str) -> Self | None:
+        """Start the preview of a result.
+
+        Parameters
+        ----------
+        plan : NdviPlan
+            Of the result.
+        client : distributed.Client
+            An asynchronous client of the cluster that computes it.
+        token : str
+            Identity of the result.
+
+        Returns
+        -------
+        Preview or None
+            None where the result is as coarse itself, or where it cannot be started.
+        """
+        try:
+            coarse = preview_plan(plan)
+            if coarse is None:
+                return None
+            job = await Job.submit(coarse, client, f"{token}-preview", ahead=True)
+        except Exception:  # noqa: BLE001  # whatever it is, the result can do without
+            _log.exception("The preview of job %s failed", token[:8])
+            return None
+        return cls(job, ResultTiles.on_workers(job.stack, client, region=plan.request.region))
+
+    @property
+    def seasons(self) -> frozenset[int]:
+        """Positions of the seasons that are there."""
+        stack = self._job.stack
+        return frozenset(n for n, key in enumerate(stack.keys) if stack.graph[key].status == "finished")
+
+    async def under(self, tile: Tile, season: int, address: TileAddress) -> Tile:
+        """Return a tile of means with the preview's pixels beside it, for those that are not computed yet."""
+        return tile.over(await self._tiles.tile("ndvi_mean", season, address))
+
+    async def release(self) -> None:
+        """Stop what runs of it and let the workers forget it."""
+        await self._job.cancel()
