@@ -86,6 +86,7 @@ class VisitState(param.Parameterized):
     seconds_left = param.Number(default=None, allow_None=True)
     result = param.Dict(default=None, allow_None=True, doc="Extent, zooms and layers of the result.")
     seasons = param.List(default=[], item_type=str, doc="Season labels of the result.")
+    preview = param.Boolean(default=False, doc="Whether the season shown has a preview where nothing is computed yet.")
     synthetic = param.Boolean(default=False, doc="Whether the result shown was made of synthetic scenes.")
     incomplete = param.Dict(default={}, doc="Missing months by season label.")
     jobs = param.List(default=[], item_type=dict, doc="The visitor's jobs, newest first.")

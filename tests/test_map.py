@@ -75,6 +75,8 @@ class Sky:
     delay_s: float = 0.0
     added: int = 0
     """Added to every value: the server's pixels have changed."""
+    preview: int | None = None
+    """What follows the values, for every pixel."""
 
     def since(self, mark: int) -> list[Tile]:
         return self.asked[mark:]
@@ -105,6 +107,8 @@ def tile_handler(site: Callable[[], Site]) -> type[RequestHandler]:
             await asyncio.sleep(sky.delay_s)
             values = stored(*self.tile)
             self.write(np.where(values < -32000, values, values + sky.added).astype("<i2").tobytes())
+            if sky.preview is not None:
+                self.write(np.full_like(values, sky.preview).tobytes())
 
         def on_connection_close(self) -> None:
             site().sky.given_up.append(self.tile)
@@ -292,6 +296,20 @@ class TestPictures:
         assert never_clear < 0.05
         assert 0.7 < pending < 0.9
         assert outside > 0.9
+
+    def test_a_preview_lies_under_the_hatch_alone_and_is_not_told_as_a_value(self, visit: Visit) -> None:
+        x, y = middle_tile()
+        value, never_clear, pending, outside = (
+            on_screen(visit, ZOOM, x, y, *at) for at in ((200, 200), (12, 12), (44, 12), (76, 12))
+        )
+        before = [visit.pixel(*place) for place in (value, never_clear, outside)]
+        visit.sky.preview = 5000
+        visit.map.refresh([(80.0, -46.0, 100.0, -34.0)])
+        index = round(0.5 * 255)
+        visit.until(lambda: visit.pixel(*pending) == (index, 255 - index, 0x40))
+        assert [visit.pixel(*place) for place in (value, never_clear, outside)] == before
+        assert visit.pixel(*on_screen(visit, ZOOM, x, y, 48.5, 0.5)) != (index, 255 - index, 0x40)
+        assert visit.readout(*pending).endswith("not computed yet · DJF")
 
     def test_restyling_asks_for_nothing(self, visit: Visit) -> None:
         asked = len(visit.sky.asked)

@@ -11,7 +11,9 @@ import pytest
 from dashboard.state import VisitState
 from dashboard.units import size_text
 from dashboard.views import build_page, result_map
+from dashboard.views.dock import word_of
 from dashboard.views.inspect import table_html
+from dashboard.views.legend import legend_html
 
 
 def test_nothing_keeps_a_page_once_its_visit_has_ended() -> None:
@@ -51,3 +53,16 @@ def test_a_pixel_tells_what_was_asked_for_and_no_more() -> None:
     rich = table_html({"seasons": [asked, season(state="not computed yet", ndvi_mean=None, clear_count=None)]})
     assert "<td>7</td><td>0.062</td><td>3</td>" in rich
     assert "not clear: 4 cloud, 1 &lt;i&gt;" in rich
+
+
+def test_a_preview_is_called_one_wherever_it_is_seen() -> None:
+    state = VisitState(token="t", job_state="running", blocks_done=3, blocks_total=36, preview=True)
+    assert word_of(state).text == "3 of 36 blocks are done. What is hatched is a coarse preview."
+    state.layer = "clear_count"
+    assert word_of(state).text == "3 of 36 blocks are done."
+    for layer, preview, words in (
+        ("ndvi_mean", True, "coarse preview"),
+        ("clear_count", True, "not computed yet"),
+        ("ndvi_mean", False, "not computed yet"),
+    ):
+        assert f"</i>{words}</span>" in legend_html(layer, "land", (0.0, 1.0), preview=preview)

@@ -11,7 +11,7 @@ from compute.cluster import ClusterSpec
 from compute.errors import InputError
 from compute.jobs import JobRecord, Principal
 from compute.plan import NdviPlan
-from compute.tiles import block_bbox, result_info
+from compute.tiles import block_bbox, geometry_of, result_info
 from dashboard.services import Services
 from dashboard.session.asking import options_of
 from dashboard.session.tasks import Tasks
@@ -32,6 +32,7 @@ class Watching:
         self._principal = principal
         self._refresh = refresh
         self._seen_blocks = 0
+        self._seen_previews: frozenset[int] = frozenset()
         state.param.watch(lambda _: tasks.start(self._cancel), "cancel")
         state.param.watch(lambda _: tasks.start(self._inspect), "place")
         state.param.watch(lambda _: self._token_changed(), "token")
@@ -66,7 +67,7 @@ class Watching:
 
     def _token_changed(self) -> None:
         state = self._state
-        self._seen_blocks = 0
+        self._seen_blocks, self._seen_previews = 0, frozenset()
         state.show(place=None, pixel=None, result=None, seasons=[], job_state="", job_message="")
         if not state.token:
             return
@@ -94,11 +95,14 @@ class Watching:
 
     def _show(self, record: JobRecord) -> None:
         state, labels = self._state, list(record.plan.labels)
+        season = state.season if state.season in labels else labels[0]
+        previews = frozenset() if record.preview is None else record.preview.seasons
         state.show(
             result=None if record.tiles is None else result_info(record.plan),
             seasons=labels,
             incomplete={season.label: list(season.missing) for season in record.plan.seasons if season.missing},
-            season=state.season if state.season in labels else labels[0],
+            season=season,
+            preview=labels.index(season) in previews and _is_unfinished(record, labels.index(season)),
             synthetic=record.plan.synthetic,
             job_state=record.state,
             job_message=record.message,
@@ -106,9 +110,15 @@ class Watching:
             blocks_total=record.total,
             seconds_left=record.seconds_left,
         )
+        self._refresh_map(record, labels.index(season), previews)
+
+    def _refresh_map(self, record: JobRecord, shown: int, previews: frozenset[int]) -> None:
+        """Have the pixels drawn anew that have changed since the last time."""
         fresh, self._seen_blocks = record.finished[self._seen_blocks :], len(record.finished)
-        shown = labels.index(state.season or labels[0])
         boxes = [block_bbox(record.plan, *block) for block in fresh if block[0] == shown]
+        if previews - self._seen_previews:
+            boxes = [geometry_of(record.plan.grid).bbox()]
+        self._seen_previews = previews
         if boxes:
             self._refresh(boxes)
 
@@ -130,6 +140,12 @@ class Watching:
                 state.show(pixel={"place": place, "seasons": seasons})
         finally:
             state.show(inspecting=False)
+
+
+def _is_unfinished(record: JobRecord, season: int) -> bool:
+    """Return whether a season of a running job lacks blocks: each has as many."""
+    done = sum(block[0] == season for block in record.finished)
+    return record.state == "running" and done * len(record.plan.labels) < record.total
 
 
 def _summary(record: JobRecord) -> dict[str, Any]:

@@ -24,6 +24,8 @@ _FOLLOWED = [
     "blocks_done",
     "blocks_total",
     "seconds_left",
+    "preview",
+    "layer",
     "cluster_stage",
     "cluster_state",
     "notice",
@@ -169,6 +171,8 @@ def _at_work(state: VisitState) -> Word:
     left = f", about {duration_text(state.seconds_left)} left" if state.seconds_left is not None else ""
     share = round(100 * state.blocks_done / state.blocks_total) if state.blocks_total else 0
     text = f"{state.blocks_done} of {state.blocks_total} blocks are done{left}. {state.job_message}".rstrip()
+    if state.preview and state.layer == "ndvi_mean":
+        text += " What is hatched is a coarse preview."
     return Word(text=text, action="Cancel", event="cancel", share=share)
 
 

@@ -21,7 +21,7 @@ _UNITS = {"ndvi_mean": "mean NDVI", "clear_count": "clear observations"}
 
 def legend_card(state: VisitState) -> pmui.Paper:
     """Return the card with season and legend, and behind a button the style; shown once there is a result."""
-    shown = (state.param[name] for name in ("layer", "palette", "span", "incomplete", "synthetic"))
+    shown = (state.param[name] for name in ("layer", "palette", "span", "incomplete", "synthetic", "preview"))
     bar = pn.bind(legend_html, *shown)
     tune = pmui.ToggleIcon(icon="tune", value=False, size="small", margin=(0, 0, 0, 6), description="Layer and colours")
     return pmui.Paper(
@@ -95,6 +95,7 @@ def legend_html(
     span: tuple[float, float],
     incomplete: Mapping[str, Sequence[str]] | None = None,
     synthetic: bool = False,
+    preview: bool = False,
 ) -> str:
     """Return the colour bar with its units, and what the other looks mean.
 
@@ -108,6 +109,8 @@ def legend_html(
         Missing months by the season that lacks them.
     synthetic : bool
         Whether nobody observed what is shown.
+    preview : bool
+        Whether means that are not computed yet are shown coarsely.
     """
     style = style_of(layer, palette, span)
     low, high = style.span
@@ -116,11 +119,12 @@ def legend_html(
         for season, months in (incomplete or {}).items()
     )
     label = '<p class="synthetic">Synthetic demo data</p>' if synthetic else ""
+    pending = "coarse preview" if preview and layer == "ndvi_mean" else "not computed yet"
     return (
         f'<div class="bar" style="background:linear-gradient(90deg, {", ".join(hex_colours(style)[::16])})"></div>'
         f'<div class="ends"><span>{low:g}</span><span>{_UNITS[layer]}</span><span>{high:g}</span></div>'
         f'<div class="keys"><span><i style="background:{_rgba(NEVER_CLEAR)}"></i>never clear</span>'
-        f'<span><i style="background:{_hatch()}"></i>not computed yet</span></div>'
+        f'<span><i style="background:{_hatch()}"></i>{pending}</span></div>'
         f'<div class="missing">{missing}</div>{label}'
     )
 

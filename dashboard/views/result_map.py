@@ -57,7 +57,7 @@ def layer_of(state: VisitState) -> dict[str, Any] | None:
         return None
     result = state.result
     return {
-        "tiles": f"tiles/{state.token}/{state.layer}/{{label}}/{{z}}/{{x}}/{{y}}.i16",
+        "tiles": f"tiles/{state.token}/{state.layer}/{{label}}/{{z}}/{{x}}/{{y}}.i16?preview=1",
         "label": state.season,
         "extent": result["bbox"],
         "min_zoom": 0,

@@ -28,7 +28,7 @@ async function ask(url, signal, cache) {
     if (response.ok) {
       // Little-endian like every machine that browsers run on; another length is a garbled answer.
       const values = new Int16Array(await response.arrayBuffer());
-      return values.length === nowhere.length ? { values } : { refused: true };
+      return [1, 2].includes(values.length / nowhere.length) ? { values } : { refused: true };
     }
     const temporary = response.status >= 500 || [408, 425, 429].includes(response.status);
     return { refused: !temporary, retryAfter: Number(response.headers.get("Retry-After")) || 0 };
@@ -62,15 +62,17 @@ export function lookupTable(colours, [low, high], { scale, offset }, neverClear)
   return table;
 }
 
-/** Colour `values` into `canvas`; pixels that are not computed yet get a diagonal hatch. */
+/** Colour `values` into `canvas`; pixels that are not computed yet get a diagonal hatch, over a preview if there is one. */
 export function paint(canvas, values, { table, hatch }) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(SIZE, SIZE);
   const pixels = new Uint32Array(image.data.buffer);
   const line = pack(...hatch);
-  for (let i = 0; i < values.length; i++) {
-    if (values[i] !== PENDING) pixels[i] = table[values[i] & 0xffff];
-    else if (((i % SIZE) + Math.floor(i / SIZE)) % HATCH_PERIOD < HATCH_WIDTH) pixels[i] = line;
+  for (let i = 0; i < pixels.length; i++) {
+    const pending = values[i] === PENDING;
+    const value = pending ? (values[i + pixels.length] ?? PENDING) : values[i];
+    const hatched = pending && ((i % SIZE) + Math.floor(i / SIZE)) % HATCH_PERIOD < HATCH_WIDTH;
+    pixels[i] = hatched ? line : table[value & 0xffff];
   }
   context.putImageData(image, 0, 0);
 }
