@@ -31,7 +31,8 @@ from compute.stack import build_stack
 from tests.fixtures.engine import DEMO_SPEC, compute_here, plan_of
 from tests.strategies import request_of, roles_of, scene_of
 from tests.test_engine import TASMANIA, demo_request
-from tests.test_readers import NODATA, Pixels, pixels_of, written
+from tests.fixtures.files import NODATA, Pixels, write_scene
+from tests.test_readers import pixels_of
 
 YEAR = [scene_of(f"s{month:02}", f"2020-{month:02}-10T00:00:00") for month in range(1, 12)]
 
@@ -181,7 +182,7 @@ def test_every_pixel_is_the_overview_pixel_at_its_centre(tmp_path: Path, crs: st
     sizes, days = (301, 299, 302), ("2020-01-05", "2020-01-12", "2020-01-21")
     scenes = [
         with_overviews(
-            written(scene_of(day, f"{day}T00:00:00", lon=149.99, size=size), pixels_of(seed, size), tmp_path)
+            write_scene(scene_of(day, f"{day}T00:00:00", lon=149.99, size=size), pixels_of(seed, size), tmp_path)
         )
         for seed, (day, size) in enumerate(zip(days, sizes, strict=True))
     ]
@@ -200,7 +201,7 @@ def test_every_pixel_is_the_overview_pixel_at_its_centre(tmp_path: Path, crs: st
 
 def test_files_without_overviews_have_a_preview_too(tmp_path: Path) -> None:
     pixels: Pixels = pixels_of(4, 320)
-    scene = written(scene_of("only", size=320), pixels, tmp_path)
+    scene = write_scene(scene_of("only", size=320), pixels, tmp_path)
     result = compute_here(preview_of(planned([scene], bbox="146.9,-42.1,147.1,-41.9", crs="native"), 100))
     usable = (pixels["mask"] == 1) & (pixels["red"] > 0) & (pixels["nir"] > 0)
     area = float(result.x[1] - result.x[0]) ** 2 / 30.0**2

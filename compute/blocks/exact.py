@@ -22,9 +22,9 @@ from compute.products import BandRole, MaskRole, Roles, verdicts_of_pixels
 from compute.scenes import Source
 from compute.warp import Window, alignment_of, first_pixel, widened, window_in
 
-MOST_AHEAD, MOST_AHEAD_HERE = 8, 2
+MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
 """Scenes that a task reads at once: what a slow store needs to be kept busy, and what a file system does. There, more
-only compete for the processor's caches: eight took 13 % more of its time."""
+only compete for the processor: eight took a tenth more of its time."""
 
 AHEAD_BYTES = 64 * 2**20
 """Windows read ahead may take so much of a worker's memory, though one always is."""
