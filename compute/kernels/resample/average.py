@@ -46,15 +46,24 @@ def accumulate_average(
     taken : numpy.ndarray
         (y, x) bool: set where an observation is added. Whether a pixel is taken already is not asked.
     """
+    red, nir = np.ascontiguousarray(red), np.ascontiguousarray(nir)
     window, listed, sums = look_of(red, nir, clear, total, count, taken)
     assert table.lattice.shape == total.shape
-    _accumulate(window, at, table_arrays(table), table.extent, listed, held(bands), sums)
+    nodata = _stored_as(red, bands[0, 0]), _stored_as(nir, bands[1, 0])
+    _accumulate(window, at, table_arrays(table), table.extent, listed, nodata, held(bands), sums)
+
+
+def _stored_as(values: NDArray[np.generic], nodata: float) -> int | float:
+    """Return a nodata value as values are compared with: integers with integers, which takes a step less for each."""
+    if not np.issubdtype(values.dtype, np.integer):
+        return float(nodata)
+    return int(nodata) if float(nodata).is_integer() else np.iinfo(np.int64).max
 
 
 @njit(nogil=True, cache=True)
-def _accumulate(window, at, table, extent, clear, bands, sums):  # type: ignore[no-untyped-def]  # for any value type
+def _accumulate(window, at, table, extent, clear, nodata, bands, sums):  # type: ignore[no-untyped-def]
     (red, nir), (starts, columns), (total, count, taken) = window, clear, sums
-    nodata, rules, room = (bands[0, 0], bands[1, 0]), rules_of(bands), line_room(total.shape[1])
+    rules, room = rules_of(bands), line_room(total.shape[1])
     weighing, is_usual = room_of(table, total.shape[1], extent), extent == (USUAL_EXTENT, USUAL_EXTENT)
     for y in range(total.shape[0]):
         listed = columns[starts[y] : starts[y + 1]]
@@ -74,29 +83,33 @@ def _line_means(red, nir, at, places, extent, weights, listed, nodata, room):  #
     """Write the means of a line. Where no pixel is missing, products of 16-bit weights and values add up exactly."""
     (red_nodata, nir_nodata), (r, n, _, _) = nodata, room
     rows, wide = np.uint64(red.shape[0] - extent[0] + 1), np.uint64(red.shape[1] - extent[1] + 1)
+    reds, nirs, taps = red.reshape(-1), nir.reshape(-1), weights.reshape(-1)
     for k in range(listed.size):
         x = np.uint64(listed[k])
         # Unsigned, what lies before the window is greater than any size.
         row, column = np.uint64(places[0, x] - at[0]), np.uint64(places[1, x] - at[1])
         is_whole = red.shape[0] >= extent[0] and red.shape[1] >= extent[1] and row < rows and column < wide
         if is_whole:
-            red_sum, nir_sum, weight_sum = np.int64(0) * red[row, column], np.int64(0) * nir[row, column], np.int64(0)
+            # Flat, a place is one number, and the compiler need not keep so many.
+            first, tap = row * np.uint64(red.shape[1]) + column, x
+            red_sum, nir_sum, weight_sum = np.int64(0) * reds[first], np.int64(0) * nirs[first], np.int64(0)
             any_missing = False
-            for a in range(extent[0]):
+            for _ in range(extent[0]):
                 for b in range(extent[1]):
-                    down, along = row + np.uint64(a), column + np.uint64(b)
-                    weight = np.int64(weights[np.uint64(a * extent[1] + b), x])
-                    value, other = red[down, along], nir[down, along]
-                    any_missing |= (float(value) == red_nodata) | (float(other) == nir_nodata)
+                    weight = np.int64(taps[tap])
+                    value, other = reds[first + np.uint64(b)], nirs[first + np.uint64(b)]
+                    any_missing |= (value == red_nodata) | (other == nir_nodata)
                     red_sum += weight * value
                     nir_sum += weight * other
                     weight_sum += weight
+                    tap += np.uint64(weights.shape[1])
+                first += np.uint64(red.shape[1])
             r[k], n[k] = red_sum / weight_sum, nir_sum / weight_sum
             is_whole = not any_missing and abs(r[k] + n[k]) < np.inf
         if not is_whole:
             place = places[0, x] - at[0], places[1, x] - at[1]
-            r[k] = _mean_of(red, red_nodata, place, extent, weights, x)
-            n[k] = _mean_of(nir, nir_nodata, place, extent, weights, x)
+            r[k] = _mean_of(red, float(red_nodata), place, extent, weights, x)
+            n[k] = _mean_of(nir, float(nir_nodata), place, extent, weights, x)
 
 
 @njit(nogil=True, cache=True)

@@ -23,10 +23,13 @@ class NearestIndex:
     places : numpy.ndarray
         (2, y, x) unsigned row and column from `origin`; the type's greatest number where a pixel lies nowhere.
         uint16 unless the block spans more source pixels than that.
+    rows : numpy.ndarray
+        (y, 2) int64 least and greatest row of a line from `origin`; a line that lies nowhere has none between them.
     """
 
     origin: tuple[int, int]
     places: NDArray[np.unsignedinteger]
+    rows: NDArray[np.int64]
 
     def __sizeof__(self) -> int:
         """Bytes of the array."""
@@ -74,17 +77,19 @@ def nearest_index(lattice: Lattice) -> NearestIndex:
     """
     span = span_of(lattice)
     if span is None:
-        return NearestIndex(origin=(0, 0), places=np.full((2, *lattice.shape), 65535, np.uint16))
+        nowhere, nothing = np.full((2, *lattice.shape), 65535, np.uint16), np.tile([1, 0], (lattice.shape[0], 1))
+        return NearestIndex(origin=(0, 0), places=nowhere, rows=nothing)
     least, greatest = span
     origin = floor(least[0]) - 1, floor(least[1]) - 1
     small = (greatest - least).max() < LARGEST_SPAN
     places = np.empty((2, *lattice.shape), np.uint16 if small else np.uint32)
-    _nearest_index(arrays_of(lattice), origin, places)
-    return NearestIndex(origin=origin, places=places)
+    rows = np.empty((lattice.shape[0], 2), np.int64)
+    _nearest_index(arrays_of(lattice), origin, places, rows)
+    return NearestIndex(origin=origin, places=places, rows=rows)
 
 
 @njit(nogil=True, cache=True)
-def _nearest_index(lattice, origin, places):  # type: ignore[no-untyped-def]  # numba types it
+def _nearest_index(lattice, origin, places, rows):  # type: ignore[no-untyped-def]  # numba types it
     nowhere = np.iinfo(places.dtype).max
     centres = np.empty((2, places.shape[2]))
     for y in range(places.shape[1]):
@@ -93,6 +98,11 @@ def _nearest_index(lattice, origin, places):  # type: ignore[no-untyped-def]  # 
             for x in range(places.shape[2]):
                 place = centres[z, x] + SLIVER_PX
                 places[z, y, x] = nowhere if np.isnan(place) else int(np.floor(place)) - origin[z]
+        rows[y] = nowhere, 0
+        for x in range(places.shape[2]):
+            row = np.int64(places[0, y, x])
+            rows[y, 0] = min(rows[y, 0], row)
+            rows[y, 1] = max(rows[y, 1], row if row != nowhere else 0)
 
 
 def take(values: NDArray[np.generic], at: tuple[int, int], index: NearestIndex, fill: float) -> NDArray[np.generic]:
@@ -252,19 +262,27 @@ def clear_of_index(
     assert index.places.shape[1:] == taken.shape
     clear, shift = _room_for(taken.shape), (index.origin[0] - at[0], index.origin[1] - at[1])
     pixels = _clear_of_index(
-        held(_unsigned(mask)), shift, held(index.places), held(table), held(taken), clear.starts, clear.columns
+        held(_unsigned(mask)),
+        shift,
+        (held(index.places), held(index.rows)),
+        held(table),
+        held(taken),
+        clear.starts,
+        clear.columns,
     )
     return replace(clear, columns=clear.columns[:pixels])
 
 
 @njit(nogil=True, cache=True)
-def _clear_of_index(mask, shift, places, table, taken, starts, columns):  # type: ignore[no-untyped-def]
-    nowhere = np.iinfo(places.dtype).max
+def _clear_of_index(mask, shift, index, table, taken, starts, columns):  # type: ignore[no-untyped-def]
+    (places, spans), nowhere = index, np.iinfo(index[0].dtype).max
     # Unsigned, what lies before the window is greater than any size.
     rows, wide = np.uint64(mask.shape[0]), np.uint64(mask.shape[1])
     pixels = np.uint64(0)
     for y in range(taken.shape[0]):
         starts[y] = pixels
+        if spans[y, 1] + shift[0] < 0 or spans[y, 0] + shift[0] >= mask.shape[0]:
+            continue
         for x in range(taken.shape[1]):
             row = np.uint64(np.int64(places[0, y, x]) + shift[0])
             column = np.uint64(np.int64(places[1, y, x]) + shift[1])
