@@ -29,10 +29,10 @@ from compute.scenes import Scene
 from compute.settings import Settings
 from compute.stack import build_stack
 from tests.fixtures.engine import DEMO_SPEC, compute_here, plan_of
+from tests.fixtures.files import write_scene
 from tests.strategies import request_of, roles_of, scene_of
 from tests.test_engine import TASMANIA, demo_request
-from tests.fixtures.files import NODATA, Pixels, write_scene
-from tests.test_readers import pixels_of
+from tests.test_readers import NODATA, Pixels, pixels_of
 
 YEAR = [scene_of(f"s{month:02}", f"2020-{month:02}-10T00:00:00") for month in range(1, 12)]
 

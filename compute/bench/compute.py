@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.bench.agreement import Agreement
-from compute.bench.contenders import Contender, contenders
+from compute.bench.contenders import Contender, Greenup, contenders
 from compute.bench.floor import Floor
 from compute.bench.input import InputSpec
 from compute.bench.machine import describe_machine
@@ -18,6 +18,7 @@ from compute.bench.measuring import Figures, measure, released, spread, typical,
 from compute.bench.places import Bench, Say, open_input
 from compute.bench.remote import CONNECTIONS, PlainFetch, RemoteGreenup, open_store
 from compute.bench.writing import describe_input
+from compute.blocks.allocating import give_freed_memory_back, keep_freed_memory
 from compute.cluster import ClusterSpec, open_cluster, parse_cluster
 from compute.errors import InputError
 from compute.patches import warm_up
@@ -142,6 +143,9 @@ class _Session:
             await self._one(remote.fetch, client, first=False)
 
     async def _one(self, contender: Contender, client: Any, *, first: bool) -> None:
+        # Everybody else runs on workers as Dask starts them; what Greenup makes of them is its own, and the floor's.
+        is_ours = isinstance(contender, Greenup | Floor)
+        await client.run(keep_freed_memory if is_ours else give_freed_memory_back)
         if first:
             self._say(f"{contender.name} warms up")
             await contender.run(contender.prepare(self._bench, self._bench.corner), client)

@@ -8,7 +8,6 @@ served of a run is told at ``/ranges/RUN``, at once.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -36,7 +35,7 @@ class RangeServer:
         """Tell path, first byte and byte after the last of all that was served of a run."""
         return web.json_response(self._served[request.match_info["run"]])
 
-    async def file(self, request: web.Request) -> web.Response:
+    async def file(self, request: web.Request) -> web.StreamResponse:
         """Serve a range of a file, or its size alone."""
         await asyncio.sleep(self._delay_s)
         run, name = request.match_info["run"], request.match_info["path"]
@@ -48,9 +47,8 @@ class RangeServer:
             return web.Response(headers={"Content-Length": str(size), "Accept-Ranges": "bytes"})
         first, last = self._asked(request, size)
         self._served[run].append((name, first, last))
-        headers = {"Content-Range": f"bytes {first}-{last - 1}/{size}", "Accept-Ranges": "bytes"}
-        status = 206 if "Range" in request.headers else 200
-        return web.Response(status=status, body=_bytes_of(path, first, last), headers=headers)
+        # From the file to the socket without a detour: a distant store takes no time of the workers' processors.
+        return web.FileResponse(path)
 
     @staticmethod
     def _asked(request: web.Request, size: int) -> tuple[int, int]:
@@ -62,11 +60,6 @@ class RangeServer:
         if first >= last:
             raise web.HTTPRequestRangeNotSatisfiable
         return first, last
-
-
-def _bytes_of(path: Path, first: int, last: int) -> bytes:
-    with path.open("rb") as file:
-        return os.pread(file.fileno(), last - first, first)
 
 
 async def serve(root: Path, delay_s: float) -> None:

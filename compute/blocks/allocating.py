@@ -7,8 +7,8 @@ import ctypes
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Numbers of the parameters in glibc's ``malloc.h``: https://man7.org/linux/man-pages/man3/mallopt.3.html"""
 
-_KEPT_BYTES = 2**26
-_LARGEST_BYTES = 2**25
+_KEPT_BYTES, _LARGEST_BYTES = 2**26, 2**25
+_DASK_KEPT_BYTES, _DASK_LARGEST_BYTES = 2**16, 2**17
 
 
 def keep_freed_memory() -> None:
@@ -17,7 +17,16 @@ def keep_freed_memory() -> None:
     Dask has its workers give everything back at once, so that each window and each of the tiles that GDAL unpacks is
     new memory, which the kernel fills with zeros first: a fifth of a block's time. Without glibc nothing is done.
     """
+    _set(_KEPT_BYTES, _LARGEST_BYTES)
+
+
+def give_freed_memory_back() -> None:
+    """Let the process deal with memory as Dask starts its workers (`distributed.nanny.pre-spawn-environ`)."""
+    _set(_DASK_KEPT_BYTES, _DASK_LARGEST_BYTES)
+
+
+def _set(kept: int, largest: int) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
-        mallopt(_MMAP_THRESHOLD, _LARGEST_BYTES)
+        mallopt(_TRIM_THRESHOLD, kept)
+        mallopt(_MMAP_THRESHOLD, largest)

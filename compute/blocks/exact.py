@@ -26,7 +26,7 @@ MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
 """Scenes that a task reads at once: what a slow store needs to be kept busy, and what a file system does. There, more
 only compete for the processor: eight took a tenth more of its time."""
 
-AHEAD_BYTES = 64 * 2**20
+AHEAD_BYTES = 128 * 2**20
 """Windows read ahead may take so much of a worker's memory, though one always is."""
 
 
