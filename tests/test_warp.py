@@ -17,7 +17,7 @@ from pyproj import Transformer
 
 from compute import kernels
 from compute.kernels import resample
-from compute.kernels.resample import AverageTable, ClearPixels, lattice, looks
+from compute.kernels.resample import Accumulators, AverageTable, BandWindows, ClearPixels, lattice, looks
 from compute.scenes import Grid
 from compute.warp import (
     WarpGeometry,
@@ -132,6 +132,16 @@ def nothing(shape: tuple[int, int]) -> tuple[Pixels, Pixels, Pixels]:
     return np.zeros(shape, np.int64), np.zeros(shape, np.uint16), np.zeros(shape, bool)
 
 
+def windows_of(look: Look, at: tuple[int, int] = (0, 0)) -> BandWindows:
+    """All of a look, its first pixel at a place."""
+    return BandWindows(red=look.red, nir=look.nir, at=at, numbers=look.bands)
+
+
+def adding(sums: tuple[Pixels, Pixels, Pixels]) -> Accumulators:
+    """Total, count and taken as kernels take them."""
+    return Accumulators(total=sums[0], count=sums[1], taken=sums[2])
+
+
 def listed(clear: Pixels) -> ClearPixels:
     """The pixels where an array is true, as kernels list them."""
     starts = np.concatenate([[0], np.cumsum(clear.sum(1))])
@@ -163,14 +173,14 @@ def observed(block: Grid, file: Grid, look: Look, resampling: str, most_bytes: i
     row, column = first_pixel(file)
     at, index = (row + top, column + left), resample.nearest_index(geometry)
     clear = resample.clear_of_index(look.mask[read], at, index, CLEAR, sums[2])
-    red, nir = look.red[read], look.nir[read]
+    bands, added = BandWindows(red=look.red[read], nir=look.nir[read], at=at, numbers=look.bands), adding(sums)
     if resampling == "average":
         table = resample.average_weights(geometry, most_bytes=most_bytes)
-        resample.accumulate_average(red, nir, at, table, clear, look.bands, *sums)
+        resample.accumulate_average(bands, table, clear, added)
     elif resampling == "bilinear":
-        resample.accumulate_bilinear(red, nir, at, geometry, clear, look.bands, *sums)
+        resample.accumulate_bilinear(bands, geometry, clear, added)
     else:
-        resample.accumulate_nearest(red, nir, at, index, clear, look.bands, *sums)
+        resample.accumulate_nearest(bands, index, clear, added)
     return sums
 
 
@@ -279,8 +289,8 @@ def test_a_block_outside_of_what_proj_knows_lies_nowhere() -> None:
     assert not table.weights.any()
     sums = nothing(block.shape)
     at = first_pixel(file)
-    resample.accumulate_average(look.red, look.nir, at, table, listed(everywhere), look.bands, *sums)
-    resample.accumulate_bilinear(look.red, look.nir, at, geometry, listed(everywhere), look.bands, *sums)
+    resample.accumulate_average(windows_of(look, at), table, listed(everywhere), adding(sums))
+    resample.accumulate_bilinear(windows_of(look, at), geometry, listed(everywhere), adding(sums))
     assert not sums[1].any()
 
 
@@ -404,9 +414,8 @@ def test_observations_of_averages_are_those_of_the_means(
     clear, taken = random.random(block.shape) < 0.5, random.random(block.shape) < 0.2
     total, count, done = *nothing(block.shape)[:2], taken.copy()
     anew = resample.average_weights(geometry_of(block, file), most_bytes=0)
-    resample.accumulate_average(
-        look.red, look.nir, at, table if kept else anew, listed(clear), look.bands, total, count, done
-    )
+    sums = adding((total, count, done))
+    resample.accumulate_average(windows_of(look, at), table if kept else anew, listed(clear), sums)
     red, nir = (averaged(values, at, table, look.bands[0, 0]) for values in (look.red, look.nir))
     means = look.bands.copy()
     means[:, 0] = np.inf
@@ -438,7 +447,8 @@ def test_more_source_pixels_than_16_bits_count_are_found_as_well() -> None:
     assert not table.is_kept
     sums, sevens = nothing(block.shape), np.full((300, 300), 7, np.int16)
     everywhere = listed(np.ones(block.shape, bool))
-    resample.accumulate_average(sevens, 3 * sevens, at, table, everywhere, BANDS, *sums)
+    bands = BandWindows(red=sevens, nir=3 * sevens, at=at, numbers=BANDS)
+    resample.accumulate_average(bands, table, everywhere, adding(sums))
     assert sums[1].any()
     np.testing.assert_array_equal(sums[0], sums[1].astype(np.int64) << 31)
 
@@ -449,9 +459,11 @@ def test_read_only_arrays_share_a_compiled_form_with_others() -> None:
     for writeable in (True, False):
         for values in (look.red, look.nir, look.bands):
             values.flags.writeable = writeable
-        resample.accumulate_window(look.red, look.nir, (0, 0), listed(sums[1] == 0), look.bands, *sums)
+        resample.accumulate_window(windows_of(look), (0, 0), listed(sums[1] == 0), adding(sums))
         forms = len(looks._accumulate_window.signatures)
-    resample.accumulate_window(look.red.copy(), look.nir, (0, 0), listed(sums[1] == 0), look.bands, *sums)
+    resample.accumulate_window(
+        windows_of(replace(look, red=look.red.copy())), (0, 0), listed(sums[1] == 0), adding(sums)
+    )
     assert len(looks._accumulate_window.signatures) == forms
 
 
@@ -474,7 +486,7 @@ def test_the_nearest_pixel_is_the_one_that_a_centre_lies_in(
     np.testing.assert_array_equal(~found.elsewhere(block.shape), clear)
     assert len(found) == clear.sum()
     sums, expected = nothing(block.shape), nothing(block.shape)
-    resample.accumulate_nearest(look.red, look.nir, first_pixel(file), index, listed(clear), look.bands, *sums)
+    resample.accumulate_nearest(windows_of(look, first_pixel(file)), index, listed(clear), adding(sums))
     kernels.accumulate(red.astype(kind[0]), nir.astype(kind[0]), clear, look.bands, *expected[:2])
     np.testing.assert_array_equal(sums[0], expected[0])
     np.testing.assert_array_equal(sums[1], expected[1])
@@ -501,7 +513,7 @@ def test_bilinear_weighs_the_known_ones_of_four_pixels(pair: tuple[Grid, Grid], 
     block, file = pair
     look, sums = look_at(file, *kind), nothing(block.shape)
     everywhere, geometry = listed(np.ones(block.shape, bool)), geometry_of(block, file)
-    resample.accumulate_bilinear(look.red, look.nir, first_pixel(file), geometry, everywhere, look.bands, *sums)
+    resample.accumulate_bilinear(windows_of(look, first_pixel(file)), geometry, everywhere, adding(sums))
     centres, nodata = exact_places(block, file, 0.5), look.bands[0, 0]
     known = [np.isfinite(values) & (values != nodata) for values in (look.red, look.nir)]
     red = between_four(file, look.red, known[0], centres)
@@ -530,8 +542,8 @@ def test_a_window_of_the_same_grid_adds_what_the_plain_kernel_adds(
     np.testing.assert_array_equal(~found.elsewhere(shape), clear)
     assert len(found) == clear.sum()
     total, count, done = *nothing(shape)[:2], taken.copy()
-    resample.accumulate_window(look.red, look.nir, offset, listed(clear), look.bands, total, count, done)
-    resample.accumulate_window(look.red, look.nir, (10**6, 0), listed(clear), look.bands, total, count, done)
+    for first in (offset, (10**6, 0)):
+        resample.accumulate_window(windows_of(look), first, listed(clear), adding((total, count, done)))
     expected = nothing(shape)
     kernels.accumulate(look.red[row, column], look.nir[row, column], clear, look.bands, *expected[:2])
     np.testing.assert_array_equal(total, expected[0])

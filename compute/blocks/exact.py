@@ -17,7 +17,7 @@ from compute.blocks.files import GDAL_OPTIONS, ReadError, is_local, read_window
 from compute.blocks.masks import FILTERING_BYTES_PER_PX, MaskReading
 from compute.blocks.placing import Placement, Placements
 from compute.blocks.records import BlockTask
-from compute.kernels.resample import ClearPixels, clear_part
+from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, clear_part
 from compute.products import BandRole, MaskRole, Roles, verdicts_of_pixels
 from compute.scenes import Source
 from compute.warp import Window, alignment_of, first_pixel, widened, window_in
@@ -206,8 +206,9 @@ class ExactReader:
         if self._task.reasons:
             sums.note(self._verdicts(errand, look, clear))
         if clear and look.bands:
-            numbers = errand.roles.bands
-            errand.red.placement.add(look.bands, look.at, clear, numbers, (sums.total, sums.count, taken))
+            (red, nir), numbers = look.bands, errand.roles.bands
+            bands = BandWindows(red=red, nir=nir, at=look.at, numbers=numbers)
+            errand.red.placement.add(bands, clear, Accumulators(total=sums.total, count=sums.count, taken=taken))
 
     def _verdicts(self, errand: _Errand, look: _Look, contiguous: ClearPixels) -> NDArray[np.generic]:
         """Return (y, x) why pixels are no observations, should they be none."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.kernels import resample
-from compute.kernels.resample import AverageTable, ClearPixels, NearestIndex
+from compute.kernels.resample import Accumulators, AverageTable, BandWindows, ClearPixels, NearestIndex
 from compute.scenes import Grid
 from compute.warp import Alignment, WarpGeometry, Window, alignment_of, first_pixel, geometry_of
 
@@ -20,9 +20,6 @@ Sentinel-2 mask has an alignment of its own."""
 
 Array = NDArray[np.generic]
 Mask = NDArray[np.bool_]
-
-Adding = tuple[NDArray[np.int64], NDArray[np.uint16], Mask]
-"""Total, count and taken, (y, x) each, changed in place."""
 
 
 class Placement(Protocol):
@@ -42,15 +39,8 @@ class Placement(Protocol):
     def take(self, values: Array, at: tuple[int, int]) -> Array:
         """Return (y, x) the values that `clear` would look at, 0 beyond them; `at` is where `values` begin."""
 
-    def add(
-        self,
-        bands: tuple[Array, Array],
-        at: tuple[int, int],
-        clear: ClearPixels,
-        numbers: NDArray[np.float64],
-        sums: Adding,
-    ) -> None:
-        """Add a look of red and nir, which begin at `at`, to total, count and taken."""
+    def add(self, bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> None:
+        """Add a look of red and nir."""
 
 
 class Aligned:
@@ -73,17 +63,9 @@ class Aligned:
         taken[rows[0], columns[0]] = values[rows[1], columns[1]]
         return taken
 
-    def add(
-        self,
-        bands: tuple[Array, Array],
-        at: tuple[int, int],
-        clear: ClearPixels,
-        numbers: NDArray[np.float64],
-        sums: Adding,
-    ) -> None:
+    def add(self, bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> None:
         """See `Placement`."""
-        (red, nir), (total, count, taken) = bands, sums
-        resample.accumulate_window(red, nir, self._offset(at), clear, numbers, total, count, taken)
+        resample.accumulate_window(bands, self._first, clear, sums)
 
     def _offset(self, at: tuple[int, int]) -> tuple[int, int]:
         return self._first[0] - at[0], self._first[1] - at[1]
@@ -120,23 +102,15 @@ class Warped:
         """See `Placement`."""
         return resample.take(values, at, self._index, 0)
 
-    def add(
-        self,
-        bands: tuple[Array, Array],
-        at: tuple[int, int],
-        clear: ClearPixels,
-        numbers: NDArray[np.float64],
-        sums: Adding,
-    ) -> None:
+    def add(self, bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> None:
         """See `Placement`."""
-        (red, nir), (total, count, taken) = bands, sums
         match self._resampling:
             case "average":
-                resample.accumulate_average(red, nir, at, self._table, clear, numbers, total, count, taken)
+                resample.accumulate_average(bands, self._table, clear, sums)
             case "bilinear":
-                resample.accumulate_bilinear(red, nir, at, self._geometry, clear, numbers, total, count, taken)
+                resample.accumulate_bilinear(bands, self._geometry, clear, sums)
             case _:
-                resample.accumulate_nearest(red, nir, at, self._index, clear, numbers, total, count, taken)
+                resample.accumulate_nearest(bands, self._index, clear, sums)
 
 
 class Placements:

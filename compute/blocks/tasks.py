@@ -24,6 +24,7 @@ from compute.blocks.odc import OdcReader
 from compute.blocks.placing import Placement, Placements
 from compute.blocks.records import Block, BlockTask, Sums
 from compute.kernels import strata
+from compute.kernels.resample import Accumulators, BandWindows
 from compute.levels import build_levels
 from compute.request import EXACT_RESAMPLINGS
 from compute.scenes import Grid, Source
@@ -171,4 +172,5 @@ def _look_once(placement: Placement, shape: tuple[int, int]) -> None:
     sums, taken = Sums.of_nothing(shape), np.zeros(shape, bool)
     clear = placement.clear(mask, (top, left), np.ones(256, bool), taken)
     numbers = np.array([[-999.0, 1.0, 10_000.0, 1e-4, 0.0]] * 2)
-    placement.add((band, band), (top, left), clear, numbers, (sums.total, sums.count, taken))
+    bands = BandWindows(red=band, nir=band, at=(top, left), numbers=numbers)
+    placement.add(bands, clear, Accumulators(total=sums.total, count=sums.count, taken=taken))

@@ -15,12 +15,15 @@ from compute.kernels.resample.clear import (
     take,
 )
 from compute.kernels.resample.lattice import LATTICE_PX, Lattice
+from compute.kernels.resample.lines import Accumulators, BandWindows
 from compute.kernels.resample.looks import accumulate_bilinear, accumulate_nearest, accumulate_window
 from compute.kernels.resample.weights import AverageTable, average_weights
 
 __all__ = [
     "LATTICE_PX",
+    "Accumulators",
     "AverageTable",
+    "BandWindows",
     "ClearPixels",
     "Lattice",
     "NearestIndex",

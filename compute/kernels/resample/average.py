@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -9,21 +11,11 @@ from numpy.typing import NDArray
 from compute.kernels.resample.areas import USUAL_EXTENT
 from compute.kernels.resample.clear import ClearPixels
 from compute.kernels.resample.lattice import held, is_missing
-from compute.kernels.resample.lines import add_line, line_room, look_of, rules_of
+from compute.kernels.resample.lines import Accumulators, BandWindows, add_line, line_room, look_of, rules_of
 from compute.kernels.resample.weights import AverageTable, line_weights, room_of, table_arrays
 
 
-def accumulate_average(
-    red: NDArray[np.generic],
-    nir: NDArray[np.generic],
-    at: tuple[int, int],
-    table: AverageTable,
-    clear: ClearPixels,
-    bands: NDArray[np.float64],
-    total: NDArray[np.int64],
-    count: NDArray[np.uint16],
-    taken: NDArray[np.bool_],
-) -> None:
+def accumulate_average(bands: BandWindows, table: AverageTable, clear: ClearPixels, sums: Accumulators) -> None:
     """Add one look of a scene, each pixel of the block as the mean of what lies under it.
 
     Each band leaves out its own missing pixels (nodata, or not finite) and what lies outside the window; the rest
@@ -31,26 +23,20 @@ def accumulate_average(
 
     Parameters
     ----------
-    red, nir : numpy.ndarray
-        (rows, columns) stored values of a window of the scene, both of one shape.
-    at : (int, int)
-        Row and column of the window's first pixel, in absolute source pixels.
+    bands : BandWindows
+        Of the scene.
     table : AverageTable
         Of the block, as `average_weights` returns it.
     clear : ClearPixels
         Of the block, where the mask shows the ground.
-    bands : numpy.ndarray
-        (2, 5) float64, as `compute.kernels.accumulate` takes them.
-    total, count : numpy.ndarray
-        (y, x) int64 sums in units of 2**-32 NDVI and uint16 numbers of observations, changed in place.
-    taken : numpy.ndarray
-        (y, x) bool: set where an observation is added. Whether a pixel is taken already is not asked.
+    sums : Accumulators
+        Of the block.
     """
-    red, nir = np.ascontiguousarray(red), np.ascontiguousarray(nir)
-    window, listed, sums = look_of(red, nir, clear, total, count, taken)
-    assert table.lattice.shape == total.shape
-    nodata = _stored_as(red, bands[0, 0]), _stored_as(nir, bands[1, 0])
-    _accumulate(window, at, table_arrays(table), table.extent, listed, nodata, held(bands), sums)
+    assert table.lattice.shape == sums.shape
+    whole = replace(bands, red=np.ascontiguousarray(bands.red), nir=np.ascontiguousarray(bands.nir))
+    window, listed, added = look_of(whole, clear, sums)
+    nodata = _stored_as(bands.red, bands.numbers[0, 0]), _stored_as(bands.nir, bands.numbers[1, 0])
+    _accumulate(window, bands.at, table_arrays(table), table.extent, listed, nodata, held(bands.numbers), added)
 
 
 def _stored_as(values: NDArray[np.generic], nodata: float) -> int | float:

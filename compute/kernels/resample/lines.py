@@ -6,6 +6,7 @@ processor at once.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,61 @@ Few processors turn several float64 into int64 at once."""
 _ROUNDING_BITS = int(np.float64(_ROUNDING).view(np.int64))
 
 
-def look_of(
-    red: NDArray[Any], nir: NDArray[Any], clear: ClearPixels, *sums: NDArray[Any]
-) -> tuple[tuple[NDArray[Any], NDArray[Any]], tuple[NDArray[Any], NDArray[Any]], tuple[NDArray[Any], ...]]:
-    """Return a window, the clear pixels, and the sums, as kernels take them: these look for nothing beyond an array."""
-    assert red.shape == nir.shape
-    assert all(each.shape == sums[0].shape for each in sums)
-    assert len(clear.starts) == len(sums[0]) + 1
-    return (held(red), held(nir)), (held(clear.starts), held(clear.columns)), sums
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BandWindows:
+    """Red and near infrared of one scene, as far as they were read.
+
+    Attributes
+    ----------
+    red, nir : numpy.ndarray
+        (rows, columns) stored values, both of one shape.
+    at : (int, int)
+        Row and column of their first pixel, in absolute source pixels.
+    numbers : numpy.ndarray
+        (2, 5) float64, as `compute.kernels.accumulate` takes them.
+    """
+
+    red: NDArray[np.generic]
+    nir: NDArray[np.generic]
+    at: tuple[int, int]
+    numbers: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        assert self.red.shape == self.nir.shape
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accumulators:
+    """What the looks of a block are added to, changed in place.
+
+    Attributes
+    ----------
+    total : numpy.ndarray
+        (y, x) int64 sums in units of 2**-32 NDVI.
+    count : numpy.ndarray
+        (y, x) uint16 numbers of observations.
+    taken : numpy.ndarray
+        (y, x) bool, set where an observation is added. Whether a pixel is taken already is not asked.
+    """
+
+    total: NDArray[np.int64]
+    count: NDArray[np.uint16]
+    taken: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        assert self.total.shape == self.count.shape == self.taken.shape
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(y, x) of the block."""
+        return self.total.shape
+
+
+def look_of(bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> tuple[tuple[NDArray[Any], ...], ...]:
+    """Return windows, clear pixels, and sums as kernels take them: these look for nothing beyond an array."""
+    assert len(clear.starts) == sums.shape[0] + 1
+    windows, listed = (held(bands.red), held(bands.nir)), (held(clear.starts), held(clear.columns))
+    return windows, listed, (sums.total, sums.count, sums.taken)
 
 
 @njit(nogil=True, cache=True)

@@ -4,46 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from compute.kernels.resample.clear import ClearPixels, NearestIndex
 from compute.kernels.resample.lattice import Lattice, arrays_of, held, is_missing, line_of
-from compute.kernels.resample.lines import add_line, line_room, look_of, rules_of
+from compute.kernels.resample.lines import Accumulators, BandWindows, add_line, line_room, look_of, rules_of
 
 LEAST_SHARE = 1e-6
 """Pixels that are not missing must weigh this much between four: where a centre falls on a missing pixel's own, what
 rounding leaves to its neighbours is nothing."""
 
 
-def accumulate_window(
-    red: NDArray[np.generic],
-    nir: NDArray[np.generic],
-    offset: tuple[int, int],
-    clear: ClearPixels,
-    bands: NDArray[np.float64],
-    total: NDArray[np.int64],
-    count: NDArray[np.uint16],
-    taken: NDArray[np.bool_],
-) -> None:
+def accumulate_window(bands: BandWindows, first: tuple[int, int], clear: ClearPixels, sums: Accumulators) -> None:
     """Add one look of a scene whose pixels are the block's own.
 
     Parameters
     ----------
-    red, nir : numpy.ndarray
-        (rows, columns) stored values of a window of the scene, both of one shape.
-    offset : (int, int)
-        Row and column of the block's first pixel within the window; negative where the block begins before it.
+    bands : BandWindows
+        Of the scene.
+    first : (int, int)
+        Row and column of the block's first pixel, in absolute source pixels.
     clear : ClearPixels
         Of the block, where the mask shows the ground.
-    bands : numpy.ndarray
-        (2, 5) float64, as `compute.kernels.accumulate` takes them.
-    total, count : numpy.ndarray
-        (y, x) int64 sums in units of 2**-32 NDVI and uint16 numbers of observations, changed in place.
-    taken : numpy.ndarray
-        (y, x) bool: set where an observation is added. Whether a pixel is taken already is not asked.
+    sums : Accumulators
+        Of the block.
     """
-    window, listed, sums = look_of(red, nir, clear, total, count, taken)
-    _accumulate_window(window, offset, listed, held(bands), sums)
+    offset = first[0] - bands.at[0], first[1] - bands.at[1]
+    window, listed, added = look_of(bands, clear, sums)
+    _accumulate_window(window, offset, listed, held(bands.numbers), added)
 
 
 @njit(nogil=True, cache=True)
@@ -70,34 +57,24 @@ def _take_line(red, nir, along, listed, nodata, room):  # type: ignore[no-untype
         n[k] = other
 
 
-def accumulate_nearest(
-    red: NDArray[np.generic],
-    nir: NDArray[np.generic],
-    at: tuple[int, int],
-    index: NearestIndex,
-    clear: ClearPixels,
-    bands: NDArray[np.float64],
-    total: NDArray[np.int64],
-    count: NDArray[np.uint16],
-    taken: NDArray[np.bool_],
-) -> None:
+def accumulate_nearest(bands: BandWindows, index: NearestIndex, clear: ClearPixels, sums: Accumulators) -> None:
     """Add one look of a scene, each pixel of the block from the source pixel that its centre lies in.
 
     Parameters
     ----------
-    red, nir : numpy.ndarray
-        (rows, columns) stored values of a window of the scene, both of one shape.
-    at : (int, int)
-        Row and column of the window's first pixel, in absolute source pixels.
+    bands : BandWindows
+        Of the scene.
     index : NearestIndex
         Of the block, as `nearest_index` returns it.
-    clear, bands, total, count, taken : numpy.ndarray
-        As `accumulate_window` takes them.
+    clear : ClearPixels
+        Of the block, where the mask shows the ground.
+    sums : Accumulators
+        Of the block.
     """
-    shift = index.origin[0] - at[0], index.origin[1] - at[1]
-    window, listed, sums = look_of(red, nir, clear, total, count, taken)
-    assert index.places.shape[1:] == total.shape
-    _accumulate_nearest(window, shift, held(index.places), listed, held(bands), sums)
+    assert index.places.shape[1:] == sums.shape
+    shift = index.origin[0] - bands.at[0], index.origin[1] - bands.at[1]
+    window, listed, added = look_of(bands, clear, sums)
+    _accumulate_nearest(window, shift, held(index.places), listed, held(bands.numbers), added)
 
 
 @njit(nogil=True, cache=True)
@@ -120,17 +97,7 @@ def _accumulate_nearest(window, shift, places, clear, bands, sums):  # type: ign
         add_line(room, listed, rules, total[y], count[y], taken[y])
 
 
-def accumulate_bilinear(
-    red: NDArray[np.generic],
-    nir: NDArray[np.generic],
-    at: tuple[int, int],
-    lattice: Lattice,
-    clear: ClearPixels,
-    bands: NDArray[np.float64],
-    total: NDArray[np.int64],
-    count: NDArray[np.uint16],
-    taken: NDArray[np.bool_],
-) -> None:
+def accumulate_bilinear(bands: BandWindows, lattice: Lattice, clear: ClearPixels, sums: Accumulators) -> None:
     """Add one look of a scene, each pixel of the block between the four source pixels around its centre.
 
     Each band leaves out its own missing pixels and what lies outside the window; the rest weighs the more. Where
@@ -138,18 +105,18 @@ def accumulate_bilinear(
 
     Parameters
     ----------
-    red, nir : numpy.ndarray
-        (rows, columns) stored values of a window of the scene, both of one shape.
-    at : (int, int)
-        Row and column of the window's first pixel, in absolute source pixels.
+    bands : BandWindows
+        Of the scene.
     lattice : Lattice
         Where the block lies.
-    clear, bands, total, count, taken : numpy.ndarray
-        As `accumulate_window` takes them.
+    clear : ClearPixels
+        Of the block, where the mask shows the ground.
+    sums : Accumulators
+        Of the block.
     """
-    window, listed, sums = look_of(red, nir, clear, total, count, taken)
-    assert lattice.shape == total.shape
-    _accumulate_bilinear(window, at, arrays_of(lattice), listed, held(bands), sums)
+    assert lattice.shape == sums.shape
+    window, listed, added = look_of(bands, clear, sums)
+    _accumulate_bilinear(window, bands.at, arrays_of(lattice), listed, held(bands.numbers), added)
 
 
 @njit(nogil=True, cache=True)
