@@ -116,9 +116,9 @@ from compute.export import cog
 def most():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
-profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "height": 7000, "width": 7000, "crs": "EPSG:3577",
+profile = {"driver": "GTiff", "dtype": "float32", "height": 7000, "width": 7000, "crs": "EPSG:3577",
     "transform": Affine(30, 0, 0, 0, -30, 0), "nodata": np.nan, "tiled": True, "blockxsize": 512, "blockysize": 512}
-path = cog._create(Path("scratch.tif"), profile, {})
+path = cog._create(Path("scratch.tif"), profile, ("",), {})
 block = SimpleNamespace(ndvi_mean=np.zeros((1000, 1000), np.float32))
 before = most()
 for y, x in np.ndindex(7, 7):
