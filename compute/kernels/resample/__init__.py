@@ -5,18 +5,11 @@ has placed, by the nearest pixel, between four pixels, or by the exact area of e
 """
 
 from compute.kernels.resample.average import accumulate_average
-from compute.kernels.resample.clear import (
-    ClearPixels,
-    NearestIndex,
-    clear_of_index,
-    clear_of_window,
-    clear_part,
-    nearest_index,
-    take,
-)
+from compute.kernels.resample.clear import ClearPixels, clear_of_index, clear_of_window, clear_part
 from compute.kernels.resample.lattice import LATTICE_PX, Lattice
 from compute.kernels.resample.lines import Accumulators, BandWindows
 from compute.kernels.resample.looks import accumulate_bilinear, accumulate_nearest, accumulate_window
+from compute.kernels.resample.nearest import NearestIndex, nearest_index, take
 from compute.kernels.resample.weights import AverageTable, average_weights
 
 __all__ = [

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from compute.kernels.resample.clear import ClearPixels, NearestIndex
+from compute.kernels.resample.clear import ClearPixels
 from compute.kernels.resample.lattice import Lattice, arrays_of, held, is_missing, line_of
 from compute.kernels.resample.lines import Accumulators, BandWindows, add_line, line_room, look_of, rules_of
+from compute.kernels.resample.nearest import NearestIndex
 
 LEAST_SHARE = 1e-6
 """Pixels that are not missing must weigh this much between four: where a centre falls on a missing pixel's own, what
