@@ -16,6 +16,7 @@ import psutil
 import pytest
 import xarray as xr
 from distributed import Client
+from distributed.client import FutureCancelledError
 
 from compute.blocks import warm_up
 from compute.catalog import OdcCatalog
@@ -23,6 +24,7 @@ from compute.cluster import Connection, open_cluster, parse_cluster
 from compute.errors import JobCancelledError, JobError, NoScenesError, TooLargeError
 from compute.jobs import Job, job_token, left_out
 from compute.plan import NdviPlan
+from compute.reductions.seasons import reduce_seasons
 from compute.region import parse_bbox
 from compute.scenes import Source
 from compute.settings import Settings
@@ -70,6 +72,21 @@ def many_blocks(observed: OdcCatalog) -> NdviPlan:
 @pytest.fixture(scope="module")
 def expected(many_blocks: NdviPlan) -> xr.Dataset:
     return compute_here(many_blocks)
+
+
+def test_a_result_is_cancelled_while_something_is_worked_out_from_it(many_blocks: NdviPlan) -> None:
+    async def cancelled(connection: Connection) -> tuple[str, int]:
+        client = connection.client
+        job = await Job.submit(many_blocks, client)
+        stack = await job.result()
+        reducing = asyncio.create_task(reduce_seasons(stack, client, lambda *_: time.sleep(0.3) or 1, sum))
+        await asyncio.sleep(0.5)
+        await job.cancel()
+        with pytest.raises(FutureCancelledError):
+            await reducing
+        return client.status, await client.submit(sum, [1, 2])
+
+    assert on_cluster(cancelled, Settings()) == ("running", 3)
 
 
 def test_one_worker_and_two_give_the_same_bits(many_blocks: NdviPlan, expected: xr.Dataset) -> None:

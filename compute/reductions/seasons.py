@@ -46,8 +46,10 @@ async def reduce_seasons(
     list
         One part for each season, in the order of the labels.
     """
-    seasons = [await _submit_season(stack, season, client, of_block, join) for season in range(len(stack.labels))]
-    reduced: list[Part] = await client.gather(seasons)
+    # All futures are held until the last is done: a scheduler that is told to cancel blocks breaks off with its client
+    # where it finds a task of theirs that nobody wants (distributed 2026.8, `Scheduler.stimulus_cancel`).
+    submitted = [await _submit_season(stack, season, client, of_block, join) for season in range(len(stack.labels))]
+    reduced: list[Part] = await client.gather([futures[-1] for futures in submitted])
     return reduced
 
 
@@ -57,14 +59,16 @@ async def _submit_season(
     client: Client,
     of_block: Callable[[HeldBlock, Window], Part],
     join: Callable[[list[Part]], Part],
-) -> Future[Part]:
+) -> list[Future[Part]]:
+    """Return the futures of a season, the last one of which is that of the whole."""
     places = list(product(*(range(len(sizes)) for sizes in stack.chunks)))
-    joined = []
+    joined, all_parts = list[Future[Part]](), list[Future[Part]]()
     for start in range(0, len(places), BATCH_BLOCKS):
         batch = places[start : start + BATCH_BLOCKS]
         blocks = [stack.graph[block_key(stack.token, season, *place)] for place in batch]
         windows = [chunk_window(stack.chunks, *place) for place in batch]
         parts = client.map(of_block, blocks, windows, pure=False, retries=RETRIES)
+        all_parts.extend(parts)
         joined.append(client.submit(join, parts, pure=False, retries=RETRIES))
         await asyncio.sleep(0)
-    return client.submit(join, joined, pure=False, retries=RETRIES)
+    return [*all_parts, *joined, client.submit(join, joined, pure=False, retries=RETRIES)]
