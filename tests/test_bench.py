@@ -163,6 +163,7 @@ def test_the_plan_of_two_decades(scratch: Path) -> None:
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.soak
 def test_memory_is_measured_for_more_and_more_dates(scratch: Path) -> None:
     report = report_of(scratch, "memory", "--size", "512")
 

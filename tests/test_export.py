@@ -104,6 +104,7 @@ def test_an_overview_averages_what_is_clear_alone(folder: Path, expected: xr.Dat
     assert np.isnan(overview[~seen]).all()
 
 
+@pytest.mark.soak
 def test_a_large_cog_is_written_in_little_memory(tmp_path: Path) -> None:
     script = """
 import resource
