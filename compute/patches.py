@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from compute import kernels
 from compute.blocks import Block
 from compute.blocks import warm_up as warm_up_blocks
+from compute.layers import ARRAYS
 from compute.levels import LAYER_ENCODING
-from compute.stack import ARRAYS, Key, Window
+from compute.stack import Key, Window
 
 Readings = Mapping[str, Any]
 """What one pixel holds: a number by the name of each of its block's arrays, or one for each reason."""

@@ -19,23 +19,9 @@ from numpy.typing import NDArray
 from odc.geo.xr import xr_coords
 
 from compute import blocks
+from compute.layers import ARRAYS, ATTRIBUTES, BY_REASON, LAYERS
 from compute.plan import BlockPlan, NdviPlan, has_strata, level_count
 from compute.scenes import Grid
-
-LAYERS: Mapping[str, np.dtype[Any]] = {"ndvi_mean": np.dtype("float32"), "clear_count": np.dtype("uint16")}
-"""The arrays of every result: NDVI mean (unitless, NaN where never clear) and number of clear observations."""
-
-ARRAYS: Mapping[str, np.dtype[Any]] = {
-    **LAYERS,
-    "clear_months": np.dtype("uint8"),
-    "ndvi_std": np.dtype("float32"),
-    "unclear_count": np.dtype("uint16"),
-}
-"""With those that are kept on request: number of calendar months with a clear observation, standard deviation, and
-number of looks that are no observations, by their reason."""
-
-BY_REASON = "unclear_count"
-"""The one array that has a number for every reason."""
 
 Key = tuple[str | int, ...]
 
@@ -110,7 +96,7 @@ class SeasonStack:
         if self.reasons:
             coords["reason"] = np.array(self.reasons, object)
         arrays = {
-            name: xr.DataArray(self._array(name), dims=self._dims(name), attrs=dict(_ATTRS[name]))
+            name: xr.DataArray(self._array(name), dims=self._dims(name), attrs=dict(ATTRIBUTES[name]))
             for name in self.layers
         }
         result = xr.Dataset(arrays, coords=coords)
@@ -169,15 +155,6 @@ class SeasonStack:
     def _rebuild(self, graph: Mapping[Key, Any], *, rename: Mapping[str, str] | None = None) -> Self:
         assert not rename, "a stack is named by its token"
         return replace(self, graph={key: graph[key] for key in self.keys})
-
-
-_ATTRS: Mapping[str, Mapping[str, Any]] = {
-    "ndvi_mean": {"long_name": "seasonal mean NDVI of clear observations", "units": "1"},
-    "clear_count": {"long_name": "number of clear observations", "units": "1"},
-    "clear_months": {"long_name": "number of different calendar months with a clear observation", "units": "1"},
-    "ndvi_std": {"long_name": "standard deviation of the clear observations' NDVI", "units": "1"},
-    "unclear_count": {"long_name": "number of looks that are no observations, by the reason", "units": "1"},
-}
 
 
 def block_key(token: str, season: int, row: int, column: int) -> Key:

@@ -16,7 +16,8 @@ from distributed import Client, Future
 from rasterio.windows import Window
 
 from compute.blocks import HeldBlock
-from compute.stack import ARRAYS, BY_REASON, SeasonStack, block_key
+from compute.layers import ARRAYS, BY_REASON
+from compute.stack import SeasonStack, block_key
 
 _NODATA = {"f": np.nan, "u": None}
 _GDAL_OPTIONS = {"GDAL_CACHEMAX": 64}

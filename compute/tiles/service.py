@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from compute import kernels
 from compute.errors import InputError
+from compute.layers import LAYERS
 from compute.levels import LAYER_ENCODING
 from compute.plan.outlines import project_one
 from compute.region import Bbox, Region
 from compute.scenes import Grid
-from compute.stack import LAYERS, Chunks, SeasonStack, chunk_window
+from compute.stack import Chunks, SeasonStack, chunk_window
 from compute.tiles.address import HALF_WORLD_M, TILE_PX, TileAddress, pixel_m
 from compute.tiles.geometry import LONLAT, WEB_MERCATOR, geometry_of
 from compute.tiles.source import PixelSource, PixelValue, View

@@ -13,7 +13,7 @@ from tornado.web import RequestHandler
 
 from compute.errors import CatalogError, ClusterError, GreenupError, InputError, NoScenesError, TooLargeError
 from compute.jobs import ANONYMOUS, JobRecord, Principal
-from compute.stack import LAYERS
+from compute.layers import LAYERS
 from compute.tiles import ResultTiles, Tile, TileAddress, parse_tile, result_info
 from compute.tiles.colours import Style, png
 from dashboard.server.page import PRIVATE, IconHandler

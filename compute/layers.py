@@ -1,0 +1,32 @@
+"""The arrays of a result: what each is called, how it is stored, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+LAYERS: Mapping[str, np.dtype[Any]] = {"ndvi_mean": np.dtype("float32"), "clear_count": np.dtype("uint16")}
+"""The arrays of every result: NDVI mean (unitless, NaN where never clear) and number of clear observations."""
+
+ARRAYS: Mapping[str, np.dtype[Any]] = {
+    **LAYERS,
+    "clear_months": np.dtype("uint8"),
+    "ndvi_std": np.dtype("float32"),
+    "unclear_count": np.dtype("uint16"),
+}
+"""With those that are kept on request: number of calendar months with a clear observation, standard deviation, and
+number of looks that are no observations, by their reason."""
+
+BY_REASON = "unclear_count"
+"""The one array that has a number for every reason."""
+
+ATTRIBUTES: Mapping[str, Mapping[str, Any]] = {
+    "ndvi_mean": {"long_name": "seasonal mean NDVI of clear observations", "units": "1"},
+    "clear_count": {"long_name": "number of clear observations", "units": "1"},
+    "clear_months": {"long_name": "number of different calendar months with a clear observation", "units": "1"},
+    "ndvi_std": {"long_name": "standard deviation of the clear observations' NDVI", "units": "1"},
+    "unclear_count": {"long_name": "number of looks that are no observations, by the reason", "units": "1"},
+}
+"""Of each array, as the CF conventions have them."""
