@@ -189,7 +189,12 @@ def test_options_are_refused_at_their_field_and_come_back_with_the_result(
     other.get_by_text("This is the result on the map.").wait_for()
     other.get_by_role("button", name="Reset").click()
     other.get_by_text("3 options are set").wait_for(state="hidden")
-    assert other.get_by_label("Seasons", exact=True).input_value() == "DJF,MAM,JJA,SON"
+    seasons = other.get_by_label("Seasons", exact=True)
+    for _ in range(40):
+        if seasons.input_value() == "DJF,MAM,JJA,SON":
+            break
+        other.wait_for_timeout(250)
+    assert seasons.input_value() == "DJF,MAM,JJA,SON"
     other.context.close()
     forget(dashboard, opened)
 
