@@ -5,13 +5,16 @@ It stands below `compute.tiles`, so that workers load no more of them than this.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from distributed import Worker
-from distributed.utils import offload
+from distributed import Worker, WorkerPlugin
+from distributed.protocol.pickle import loads
+from distributed.protocol.serialize import to_serialize
 from numpy.typing import NDArray
 
 from compute import kernels
@@ -20,6 +23,13 @@ from compute.blocks import warm_up as warm_up_blocks
 from compute.layers import ARRAYS
 from compute.levels import LAYER_ENCODING
 from compute.stack import Key, Window
+
+PIXELS = "greenup_pixels"
+"""Name of what answers for pixels on a worker: of its handler, of its threads and of the plugin that brings both."""
+
+_THREADS = 2
+"""Threads of a worker that cut tiles beside its tasks: one more than a tile needs, so that none waits for another's
+large chunk. Dask's own offloading has a single thread, which big transfers hold as well."""
 
 Readings = Mapping[str, Any]
 """What one pixel holds: a number by the name of each of its block's arrays, or one for each reason."""
@@ -125,19 +135,60 @@ def _read(block: Block, place: tuple[int, int]) -> Readings:
     return {name: values[(..., *place)].tolist() for name, values in held.items() if values is not None}
 
 
+class PixelPlugin(WorkerPlugin):
+    """Answers questions about blocks on a worker, now and on those that join later, which it warms up.
+
+    A handler of the worker takes them, so they wait for no task and need no client's round trip of tasks; what takes
+    time is done in threads of its own.
+    """
+
+    name = PIXELS
+    _worker: Worker
+
+    def setup(self, worker: Worker) -> None:
+        """Begin to answer."""
+        self._worker = worker
+        worker.executors[PIXELS] = threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="Greenup-Pixels")
+        worker.handlers[PIXELS] = self.answer
+        threads.submit(warm_up)
+
+    def teardown(self, worker: Worker) -> None:
+        """Answer no more; what was asked before still is answered."""
+        del worker.handlers[PIXELS]
+        worker.executors.pop(PIXELS).shutdown(wait=False)
+
+    async def answer(self, questions: bytes) -> dict[str, Any]:
+        """Answer several questions at once; the handler.
+
+        Parameters
+        ----------
+        questions : bytes
+            Pickled list of pairs: an asynchronous function of an argument and ``dask_worker``, and its argument.
+
+        Returns
+        -------
+        dict
+            ``answers``: in the order of the questions, what each function returned or raised.
+        """
+        asked = loads(questions)
+        calls = (function(argument, dask_worker=self._worker) for function, argument in asked)
+        return {"answers": to_serialize(await asyncio.gather(*calls, return_exceptions=True))}
+
+
 async def cut_on_worker(order: Order, dask_worker: Worker) -> dict[Key, Patch]:
-    """Cut the patches of a tile on a worker; to be sent there by `distributed.Client.run`.
+    """Cut the patches of a tile on a worker that has a `PixelPlugin`.
 
     Returns
     -------
     dict
         By key, the patches of those blocks that the worker holds.
     """
-    return await offload(cut, _held(order.windows, dask_worker), order)
+    held, threads = _held(order.windows, dask_worker), dask_worker.executors[PIXELS]
+    return await asyncio.get_running_loop().run_in_executor(threads, cut, held, order)
 
 
 async def read_on_worker(places: Mapping[Key, tuple[int, int]], dask_worker: Worker) -> dict[Key, Readings]:
-    """Read one pixel of each block on a worker; to be sent there by `distributed.Client.run`."""
+    """Read one pixel of each block on a worker."""
     return read(_held(places, dask_worker), places)
 
 

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 
 from compute.cluster import open_cluster, parse_cluster
 from compute.kernels import NOT_COMPUTED, OUTSIDE
-from compute.patches import cut_on_worker, warm_up
+from compute.patches import PIXELS, cut_on_worker, warm_up
 from compute.settings import Settings
 from compute.stack import SeasonStack
 from compute.tiles import LocalPixels, ResultTiles, Tile, TileAddress, View, geometry_of
+from compute.tiles.asking import WorkerQuestions
 from compute.tiles.source import order_of
 from tests.fixtures.stacks import empty_stack, grid_at, lazy_stack
 from tests.test_tiles import centre_of, tile_at
@@ -79,6 +80,10 @@ async def session(client: Client) -> dict[str, Any]:
     async for _ in as_completed(stack.graph.values(), loop=client.loop):
         pass
     seen["finished"] = await walk(tiles)
+    seen["direct"] = WorkerQuestions.of(client).direct
+    client.extensions[PIXELS] = WorkerQuestions(client, direct=False)
+    seen["proxied"] = await walk(tiles)
+    del client.extensions[PIXELS]
     seen["point"] = await tiles.point(*centre_of(GRID, 700, 900))
     seen["bytes"] = await bytes_to_client(stack, client)
     seen["evicted"] = await client.run(spill)
@@ -171,12 +176,13 @@ def pending(tiles: Values) -> int:
     return sum(int((tile == NOT_COMPUTED).sum()) for tile in tiles.values())
 
 
-@pytest.mark.parametrize("state", ["finished", "spilled", "moved", "recovered"])
+@pytest.mark.parametrize("state", ["finished", "proxied", "spilled", "moved", "recovered"])
 def test_workers_give_the_tiles_that_are_made_here(
     seen: dict[str, Any], whole: tuple[ResultTiles, Values], state: str
 ) -> None:
     tiles, complete = seen[state]
     assert complete
+    assert seen["direct"]
     assert sum(seen["evicted"].values()) == seen["blocks"]
     for address, values in whole[1].items():
         np.testing.assert_array_equal(tiles[address], values)

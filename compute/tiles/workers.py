@@ -1,8 +1,4 @@
-"""Pixels straight from the workers that hold them, past the queue of tasks.
-
-`distributed.Client.run` reaches a worker within a millisecond whatever its threads are computing; a task takes ten,
-and waits behind those that run. It is the only place that depends on how workers are asked.
-"""
+"""Pixels straight from the workers that hold them; `compute.tiles.asking` knows how workers are asked."""
 
 from __future__ import annotations
 
@@ -19,12 +15,9 @@ from numpy.typing import NDArray
 
 from compute.patches import Patch, Readings, cut_on_worker, read_on_worker
 from compute.stack import Key, SeasonStack
+from compute.tiles.asking import WorkerQuestions
 from compute.tiles.chunks import blank, compose
 from compute.tiles.source import PixelValue, View, order_of, pixel_values, places_of
-
-_PATIENCE_S, _LIMIT_S = 1.0, 15.0
-"""How long an answer is awaited until the scheduler is asked whether the worker is still there, for the address of a
-dead one is tried for half a minute; and how long at the most. A busy worker is never asked twice."""
 
 _ROUNDS = 2
 """Times that blocks are looked for: where they are remembered to be, then where the scheduler says that they are."""
@@ -123,21 +116,10 @@ class WorkerPixels:
 
     async def _call(self, holder: str, function: Callable[..., Awaitable[Any]], argument: Any) -> Any:
         """Run a function on a worker; one that is gone or does not answer in time holds nothing."""
-        call = asyncio.ensure_future(self._client.run(function, argument, workers=[holder], on_error="return"))
         try:
-            async with asyncio.timeout(_LIMIT_S):
-                while not (await asyncio.wait({call}, timeout=_PATIENCE_S))[0]:
-                    if not await self._client.nthreads([holder]):
-                        return {}
-        except OSError:  # also TimeoutError
+            return await WorkerQuestions.of(self._client).ask(holder, function, argument)
+        except OSError:
             return {}
-        finally:
-            call.cancel()
-        # The call itself fails where the scheduler is gone, and its error would name a Gateway's cluster in full.
-        answer = call.exception() or call.result()[holder]
-        if isinstance(answer, Exception) and not isinstance(answer, OSError):
-            raise answer
-        return {} if isinstance(answer, OSError) else answer
 
     def _forget(self, keys: Iterable[Key]) -> None:
         """Forget where blocks were, and everything about the workers that were thought to hold them."""
