@@ -47,6 +47,14 @@ class ClusterError(GreenupError):
     """A cluster cannot be reached, started or scaled in time."""
 
 
+class OverloadError(GreenupError):
+    """More is asked of the server than it can do now; the same question may succeed a moment later."""
+
+
+class TooManyRequestsError(OverloadError):
+    """One asker asks for more at once than is fair."""
+
+
 class JobError(GreenupError):
     """A computation that was accepted ended without a result."""
 

@@ -72,6 +72,13 @@ class Settings(BaseSettings):
     """Most (platform, solar day) groups that one task reads: about a minute of work, so that progress shows
     and a lost worker costs little."""
 
+    tile_cache_mib: Annotated[float, Field(ge=0)] = 64.0
+    """Memory of the server for finished tiles, in MiB: 512 tiles of 256 px are twenty screens, so that another style
+    of what was just looked at is not asked of the workers again."""
+
+    tile_queue: Annotated[int, Field(ge=2)] = 512
+    """Most tiles that wait at once: about two seconds of work, after which a browser does better to ask again."""
+
     max_edge_px: Annotated[int, Field(ge=1)] = 200_000
     """Most pixels along one edge of the output grid: Australia at 30 m is 140,000 px wide."""
 

@@ -7,6 +7,7 @@ Values are int16 (`LAYER_ENCODING`) with codes (`compute.kernels.NEVER_CLEAR` an
 from compute.levels import LAYER_ENCODING
 from compute.patches import Control, warm_up
 from compute.tiles.address import MAX_ZOOM, TILE_PX, TileAddress, parse_tile
+from compute.tiles.desk import TileDesk
 from compute.tiles.geometry import ResultGeometry, geometry_of
 from compute.tiles.service import ResultTiles, Tile, block_bbox, result_info
 from compute.tiles.source import LocalPixels, PixelSource, PixelValue, View
@@ -24,6 +25,7 @@ __all__ = [
     "ResultTiles",
     "Tile",
     "TileAddress",
+    "TileDesk",
     "View",
     "WorkerPixels",
     "block_bbox",

@@ -1,0 +1,192 @@
+"""Tiles on their way to those who ask: made once for all of them, kept when finished, refused when too many wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+
+from compute.errors import OverloadError, TooManyRequestsError
+from compute.settings import MIB
+from compute.tiles.service import Tile
+
+Make = Callable[[], Awaitable[Tile | None]]
+"""Makes a tile as it stands now; None outside of the result."""
+
+_AT_ONCE = 24
+"""Tiles in the making: a screenful, which keeps every worker of a small cluster busy."""
+
+_ENTRY_BYTES = 1024
+"""About what an entry of the cache takes beside the values of its tile."""
+
+
+class KeptTiles:
+    """Finished tiles, the least recently used of them forgotten when there is no more room.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes that they may take.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.nbytes = 0
+        self._limit = limit
+        self._tiles: OrderedDict[Hashable, Tile | None] = OrderedDict()
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._tiles
+
+    def __getitem__(self, key: Hashable) -> Tile | None:
+        self._tiles.move_to_end(key)
+        return self._tiles[key]
+
+    def keep(self, key: Hashable, tile: Tile | None) -> None:
+        """Keep a tile that will never change, None for one outside of its result."""
+        if key in self._tiles:
+            self.nbytes -= _size(self._tiles.pop(key))
+        self._tiles[key] = tile
+        self.nbytes += _size(tile)
+        while self.nbytes > self._limit:
+            self.nbytes -= _size(self._tiles.popitem(last=False)[1])
+
+
+def _size(tile: Tile | None) -> int:
+    return _ENTRY_BYTES + (tile.values.nbytes if tile else 0)
+
+
+@dataclass(kw_only=True, eq=False, slots=True)
+class _Flight:
+    """One tile in the making, or waiting for it, whoever and however many want it."""
+
+    key: Hashable
+    state: Hashable
+    asker: Hashable
+    make: Make
+    landed: asyncio.Future[Tile | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    passengers: int = 0
+    task: asyncio.Task[None] | None = None
+
+
+class TileDesk:
+    """Hands out the tiles of all results of a server.
+
+    Of those that wait the newest is made first: it is what somebody looks at now. When too many wait the oldest is
+    refused, and a tile that nobody waits for any more is not made to its end.
+
+    Parameters
+    ----------
+    cache_mib : float
+        Memory for finished tiles, in MiB.
+    queue : int
+        Most tiles that may wait; half of them those of one asker.
+
+    Attributes
+    ----------
+    outcomes : collections.Counter
+        How many questions ended in which way: ``cached``, ``joined`` (somebody else had asked already), ``made``,
+        ``failed``, ``dropped`` (nobody waited any more), ``too_many``, ``overload``.
+    kept : KeptTiles
+        The finished ones.
+    """
+
+    def __init__(self, *, cache_mib: float, queue: int) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.kept = KeptTiles(int(cache_mib * MIB))
+        self._most = queue
+        self._flights: dict[tuple[Hashable, Hashable], _Flight] = {}
+        self._queue: dict[_Flight, None] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Tiles that wait until others are made."""
+        return len(self._queue)
+
+    @property
+    def making(self) -> int:
+        """Tiles in the making."""
+        return len(self._flights) - len(self._queue)
+
+    async def tile(self, key: Hashable, make: Make, *, asker: Hashable, state: Hashable = None) -> Tile | None:
+        """Return a tile: one that is kept, one that is on its way already, or a new one.
+
+        Parameters
+        ----------
+        key : hashable
+            Names the tile; what is finished is kept under it.
+        make : callable
+            Makes it.
+        asker : hashable
+            Who asks: none of them takes all places in the queue.
+        state : hashable
+            How far its result is: what began before more of it was there is not good enough for who asks now.
+
+        Raises
+        ------
+        TooManyRequestsError
+            This asker has too many waiting, and this was the oldest.
+        OverloadError
+            Everybody together has.
+        """
+        if key in self.kept:
+            self.outcomes["cached"] += 1
+            return self.kept[key]
+        flight = self._flights.get((key, state))
+        if flight is None:
+            flight = self._book(_Flight(key=key, state=state, asker=asker, make=make))
+        else:
+            self.outcomes["joined"] += 1
+        flight.passengers += 1
+        try:
+            return await asyncio.shield(flight.landed)
+        finally:
+            flight.passengers -= 1
+            if not (flight.passengers or flight.landed.done()):
+                self._drop(flight)
+
+    def _book(self, flight: _Flight) -> _Flight:
+        self._flights[flight.key, flight.state] = flight
+        self._queue[flight] = None
+        self._start()
+        own = [each for each in self._queue if each.asker == flight.asker]
+        if len(own) > self._most // 2:
+            self.outcomes["too_many"] += 1
+            self._refuse(own[0], TooManyRequestsError("Too many tiles were asked for at once; ask for fewer."))
+        elif len(self._queue) > self._most:
+            self.outcomes["overload"] += 1
+            self._refuse(next(iter(self._queue)), OverloadError("The server is busy; ask again in a moment."))
+        return flight
+
+    def _start(self) -> None:
+        while self._queue and self.making < _AT_ONCE:
+            flight, _ = self._queue.popitem()
+            flight.task = asyncio.create_task(self._fly(flight))
+
+    async def _fly(self, flight: _Flight) -> None:
+        try:
+            tile = await flight.make()
+        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+            self.outcomes["failed"] += 1
+            self._refuse(flight, error)
+        else:
+            self.outcomes["made"] += 1
+            if tile is None or tile.complete:
+                self.kept.keep(flight.key, tile)
+            self._remove(flight)
+            flight.landed.set_result(tile)
+
+    def _refuse(self, flight: _Flight, error: Exception) -> None:
+        self._remove(flight)
+        flight.landed.set_exception(error)
+
+    def _drop(self, flight: _Flight) -> None:
+        self.outcomes["dropped"] += 1
+        self._remove(flight)
+        if flight.task is not None:
+            flight.task.cancel()
+
+    def _remove(self, flight: _Flight) -> None:
+        del self._flights[flight.key, flight.state]
+        self._queue.pop(flight, None)
+        self._start()
