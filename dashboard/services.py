@@ -1,4 +1,4 @@
-"""What the server has one of: catalogue, clusters, jobs. Built once by the composition root, shared by all visits."""
+"""What the server has one of: catalogue, clusters, jobs, tiles. Built once by the composition root."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ from compute.plan import NdviPlan
 from compute.products import ProductProfile
 from compute.request import NdviRequest
 from compute.settings import Settings
+from compute.tiles import TileDesk
+from dashboard.lag import LoopLag
 
 Answer = TypeVar("Answer")
 
@@ -36,7 +38,7 @@ _OWN_NAME = {"local": "This machine", "gateway": "The server's Gateway cluster",
 
 
 class Services:
-    """Catalogue, clusters and jobs of one server process.
+    """Catalogue, clusters, jobs and tiles of one server process.
 
     Parameters
     ----------
@@ -54,6 +56,9 @@ class Services:
         self.cluster = cluster
         self.clusters = ClusterPool(settings, warm_up)
         self.jobs = JobRegistry(self.clusters, secrets.token_bytes(32), settings.max_failed_share)
+        self.tiles = TileDesk(cache_mib=settings.tile_cache_mib, queue=settings.tile_queue)
+        self.lag = LoopLag()
+        self._measuring: asyncio.Task[None] | None = None
         # The catalogue serves one thread at a time, and a query must not hold up the page: it has a thread of its own.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="catalogue")
         self._open = ExitStack()
@@ -68,10 +73,13 @@ class Services:
             The index cannot be reached.
         """
         await self._ask(lambda _: None)
+        self._measuring = asyncio.create_task(self.lag.measure())
         self.clusters.open(self.cluster)
 
     async def close(self) -> None:
         """Stop jobs and clusters, close the catalogue."""
+        if self._measuring is not None:
+            self._measuring.cancel()
         await self.jobs.close()
         await self.clusters.close()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open.close)

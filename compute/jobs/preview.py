@@ -9,7 +9,7 @@ from distributed import Client
 
 from compute.jobs.job import Job
 from compute.plan import NdviPlan, preview_plan
-from compute.tiles import ResultTiles, Tile, TileAddress
+from compute.tiles import TILE_PX, ResultTiles, Tile, TileAddress
 
 _log = logging.getLogger(__name__)
 
@@ -65,9 +65,9 @@ class Preview:
         stack = self._job.stack
         return frozenset(n for n, key in enumerate(stack.keys) if stack.graph[key].status == "finished")
 
-    async def under(self, tile: Tile, season: int, address: TileAddress) -> Tile:
+    async def under(self, tile: Tile, season: int, address: TileAddress, size: int = TILE_PX) -> Tile:
         """Return a tile of means with the preview's pixels beside it, for those that are not computed yet."""
-        return tile.over(await self._tiles.tile("ndvi_mean", season, address))
+        return tile.over(await self._tiles.tile("ndvi_mean", season, address, size=size))
 
     async def release(self) -> None:
         """Stop what runs of it and let the workers forget it."""

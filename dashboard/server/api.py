@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import json
-import zlib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from tornado.web import RequestHandler
 
-from compute.errors import CatalogError, ClusterError, GreenupError, InputError, NoScenesError, TooLargeError
+from compute.errors import (
+    CatalogError,
+    ClusterError,
+    GreenupError,
+    InputError,
+    NoScenesError,
+    OverloadError,
+    TooLargeError,
+    TooManyRequestsError,
+)
 from compute.jobs import ANONYMOUS, JobRecord, Principal
+from compute.jobs.preview import Preview
 from compute.layers import LAYERS
-from compute.tiles import ResultTiles, Tile, TileAddress, parse_tile, result_info
-from compute.tiles.colours import Style, png
+from compute.tiles import TILE_PX, ResultTiles, Tile, TileAddress, parse_tile, result_info
+from compute.tiles.colours import Style
+from dashboard.server.metrics import MetricsHandler
+from dashboard.server.packing import Packed, pack
 from dashboard.server.page import PRIVATE, IconHandler
 from dashboard.services import Services
 
@@ -25,6 +36,8 @@ STATUS: tuple[tuple[type[GreenupError], int], ...] = (
     (InputError, 400),
     (CatalogError, 503),
     (ClusterError, 503),
+    (TooManyRequestsError, 429),
+    (OverloadError, 503),
     (GreenupError, 500),
 )
 """The first class that an error is an instance of gives its status."""
@@ -76,7 +89,7 @@ class _Handler(RequestHandler):
             self.write_json({"error": "Log in first."}, 403)
         elif isinstance(error, GreenupError):
             status = next(code for kind, code in STATUS if isinstance(error, kind))
-            if status == 503:
+            if status in (429, 503):
                 self.set_header("Retry-After", _RETRY_AFTER_S)
             self.write_json({"error": str(error)}, status)
         else:
@@ -91,50 +104,83 @@ class _ForbiddenError(Exception):
     """Nobody is logged in where a login is demanded."""
 
 
-class TileHandler(_Handler):
-    """``/tiles/{token}/{layer}/{label}/{z}/{x}/{y}.i16`` and ``.png``."""
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """A tile of a result that was asked for: the season by its position, `size` in pixels along each edge."""
 
-    async def get(self, token: str, layer: str, label: str, z: str, x: str, y: str, kind: str) -> None:
+    layer: str
+    season: int
+    address: TileAddress
+    size: int
+    preview: bool
+
+
+class TileHandler(_Handler):
+    """``/tiles/{token}/{layer}/{label}/{z}/{x}/{y}.i16`` and ``.png``, and ``{y}@2x`` of twice the pixels."""
+
+    _asked: asyncio.Future[Tile | None] | None = None
+
+    async def get(self, token: str, layer: str, label: str, z: str, x: str, y: str, dense: str, kind: str) -> None:
         """Answer one tile: values for our map, a picture for any other; 204 where it lies outside the result.
 
         With ``?preview=1``, values of means not computed yet are followed by those of the preview, if there is one.
         """
         address = parse_tile(z, x, y)
         record = self.record(token)
-        tile = await self._values(record, layer, unquote(label), address)
+        wanted = _Wanted(
+            layer=layer,
+            season=_season(record, layer, unquote(label)),
+            address=address,
+            size=TILE_PX * (2 if dense else 1),
+            preview=kind == "i16" and layer == "ndvi_mean" and bool(self.get_query_argument("preview", "")),
+        )
+        style = self._style(layer) if kind == "png" else None
+        self._asked = asyncio.ensure_future(self._tile(record, wanted))
+        try:
+            tile = await self._asked
+        except asyncio.CancelledError:
+            return
         if tile is None:
             self.set_status(204)
             return
-        if kind == "i16":
-            if layer == "ndvi_mean" and self.get_query_argument("preview", ""):
-                tile = await _with_preview(tile, record, unquote(label), address)
-            self._send(tile.to_bytes(), "application/octet-stream", complete=tile.complete, squeeze=True)
-        else:
-            self._send(png(tile.values, self._style(layer)), "image/png", complete=tile.complete, squeeze=False)
+        squeeze = style is None and "gzip" in self.request.headers.get("Accept-Encoding", "")
+        # Compression lets go of the GIL, and the event loop has others to serve.
+        self._send(await asyncio.to_thread(pack, tile, style, squeeze=squeeze), complete=tile.complete)
 
-    async def _values(self, record: JobRecord, layer: str, label: str, address: TileAddress) -> Tile | None:
-        if layer not in LAYERS:
-            raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")
-        if label not in record.plan.labels:
-            raise NoScenesError("label", f"The result has no season {label[:40]!r}.")
-        return await _tiles(record).tile(layer, record.plan.labels.index(label), address)
+    def on_connection_close(self) -> None:
+        """Want the tile no more."""
+        if self._asked is not None:
+            self._asked.cancel()
+
+    async def _tile(self, record: JobRecord, wanted: _Wanted) -> Tile | None:
+        tiles, preview = _tiles(record), record.preview if wanted.preview else None
+
+        async def make() -> Tile | None:
+            tile = await tiles.tile(wanted.layer, wanted.season, wanted.address, size=wanted.size)
+            return await _with_preview(tile, preview, wanted) if tile and preview else tile
+
+        return await self.services.tiles.tile(
+            (record.token, wanted.layer, wanted.season, wanted.address, wanted.size),
+            make,
+            asker=(record.scope, self.request.remote_ip),
+            state=(len(record.finished), preview and preview.seasons),
+        )
 
     def _style(self, layer: str) -> Style:
         return Style.from_query({name: self.get_query_argument(name) for name in self.request.query_arguments}, layer)
 
-    def _send(self, body: bytes, content_type: str, *, complete: bool, squeeze: bool) -> None:
-        self.set_header("Content-Type", content_type)
+    def _send(self, packed: Packed, *, complete: bool) -> None:
+        self.set_header("Content-Type", packed.content_type)
         if complete:
             self.set_header("Cache-Control", IMMUTABLE)
-            self.set_header("Etag", f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+            self.set_header("Etag", packed.etag)
             if self.check_etag_header():
                 self.set_status(304)
                 self.finish()
                 return
-        if squeeze and "gzip" in self.request.headers.get("Accept-Encoding", ""):
+        if packed.squeezed:
             self.set_header("Content-Encoding", "gzip")
-            body = _gzip(body)
-        self.finish(body)
+        self.finish(packed.body)
 
     def compute_etag(self) -> str | None:
         """Leave the ETag to `_send`: unfinished tiles have none."""
@@ -148,16 +194,19 @@ def _tiles(record: JobRecord) -> ResultTiles:
     return record.tiles
 
 
-async def _with_preview(tile: Tile, record: JobRecord, label: str, address: TileAddress) -> Tile:
-    season = record.plan.labels.index(label)
-    if tile.complete or record.preview is None or season not in record.preview.seasons:
+def _season(record: JobRecord, layer: str, label: str) -> int:
+    """Return the position of a season; 404 where the result lacks it or the layer."""
+    if layer not in LAYERS:
+        raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")
+    if label not in record.plan.labels:
+        raise NoScenesError("label", f"The result has no season {label[:40]!r}.")
+    return record.plan.labels.index(label)
+
+
+async def _with_preview(tile: Tile, preview: Preview, wanted: _Wanted) -> Tile:
+    if tile.complete or wanted.season not in preview.seasons:
         return tile
-    return await record.preview.under(tile, season, address)
-
-
-def _gzip(body: bytes) -> bytes:
-    squeezer = zlib.compressobj(level=1, wbits=31)
-    return squeezer.compress(body) + squeezer.flush()
+    return await preview.under(tile, wanted.season, wanted.address, wanted.size)
 
 
 class ResultsHandler(_Handler):
@@ -234,13 +283,14 @@ def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str
         Shared by all routes.
     """
     shared = {"services": services}
-    token, number = r"([0-9a-f]{32})", r"([^/]{1,20})"
+    token, number, dense = r"([0-9a-f]{32})", r"([^/]+)", r"([^/]+?)(@2x)?"
     return [
-        (rf"/tiles/{token}/([^/]+)/([^/]+)/{number}/{number}/{number}\.(i16|png)", TileHandler, shared),
+        (rf"/tiles/{token}/([^/]+)/([^/]+)/{number}/{number}/{dense}\.(i16|png)", TileHandler, shared),
         (r"/api/results/?", ResultsHandler, shared),
         (rf"/api/results/{token}", ResultHandler, shared),
         (rf"/api/results/{token}/(?:value|series)", ValueHandler, shared),
         (r"/favicon\.ico", IconHandler, {}),
         (r"/healthz", HealthHandler, shared),
         (r"/readyz", ReadyHandler, shared),
+        (r"/metrics", MetricsHandler, shared),
     ]
