@@ -205,15 +205,25 @@ def colour_index(values: NDArray[np.int16], style: Style) -> NDArray[np.uint8]:
     numpy.ndarray
         (y, x) uint8; pixels not computed yet are hatched, so between the lines they look as those outside do.
     """
+    index = _index_table(style)[values.view(np.uint16)]
+    pending = values == kernels.NOT_COMPUTED
+    if pending.any():
+        rows, columns = np.ogrid[: values.shape[0], : values.shape[1]]
+        between = ((rows + columns) % _HATCH_PERIOD_PX >= _HATCH_PX).astype(np.uint8)
+        index = np.where(pending, 2 - between, index)
+    return index
+
+
+# A memo of a pure function: looked up, a tile takes a tenth of the time of the arithmetic.
+@lru_cache(maxsize=64)
+def _index_table(style: Style) -> NDArray[np.uint8]:
+    """Return the entry of `lookup_table` for every int16, by its bits as uint16."""
+    values = np.arange(2**16, dtype=np.uint16).view(np.int16)
     encoding, (low, high), last = LAYER_ENCODING[style.layer], style.span, COLOUR_COUNT - 1
     share = (values * encoding.scale + encoding.offset - low) / (high - low)
     index: NDArray[np.uint8] = (np.floor(np.clip(share, 0.0, 1.0) * last + 0.5) + 3).astype(np.uint8)
-    if values.min() < -kernels.LARGEST:
-        index[values == kernels.NEVER_CLEAR] = 0
-        index[values == kernels.OUTSIDE] = 1
-        rows, columns = np.ogrid[: values.shape[0], : values.shape[1]]
-        between = ((rows + columns) % _HATCH_PERIOD_PX >= _HATCH_PX).astype(np.uint8)
-        index = np.where(values == kernels.NOT_COMPUTED, 2 - between, index)
+    index[values == kernels.NEVER_CLEAR] = 0
+    index[values == kernels.OUTSIDE] = 1
     return index
 
 
@@ -237,6 +247,8 @@ def png(values: NDArray[np.int16], style: Style) -> bytes:
     """
     height, width = values.shape
     table = lookup_table(style)
+    # Looking for runs alone takes half the time of level 1 and finds nearly all that there is in values of pixels.
+    squeezer = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
     # Each row of a PNG begins with the number of its filter: 0 is none.
     rows = np.zeros((height, width + 1), np.uint8)
     rows[:, 1:] = colour_index(values, style)
@@ -246,7 +258,7 @@ def png(values: NDArray[np.int16], style: Style) -> bytes:
             _png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
             _png_chunk(b"PLTE", table[:, :3].tobytes()),
             _png_chunk(b"tRNS", table[:, 3].tobytes()),
-            _png_chunk(b"IDAT", zlib.compress(rows.tobytes(), 1)),
+            _png_chunk(b"IDAT", squeezer.compress(rows.tobytes()) + squeezer.flush()),
             _png_chunk(b"IEND", b""),
         ]
     )
