@@ -32,6 +32,7 @@ class Proxied:
     calls: list[int] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     plugins: int = 0
+    hangs: bool = False
     open: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -45,6 +46,8 @@ class Proxied:
     async def register_plugin(self, plugin: Any) -> None:
         assert plugin.name == PIXELS
         self.plugins += 1
+        if self.hangs:
+            await asyncio.Event().wait()
 
     async def connect(self, address: str, timeout: float) -> None:  # noqa: ASYNC109  # as Dask has it
         assert timeout <= 1
@@ -90,6 +93,18 @@ def test_where_no_worker_is_reached_the_scheduler_is_asked_for_good() -> None:
             assert await WorkerQuestions.of(client).ask("w", double, number) == ("w", 2 * number)
         assert client.tried == ["w"]
         assert WorkerQuestions.of(client).direct is False
+
+    asyncio.run(act())
+
+
+def test_a_worker_that_hangs_holds_up_nobody_who_asks_another() -> None:
+    async def act() -> None:
+        client = Proxied(hangs=True)
+        client.open.set()
+        for number in range(20):
+            async with asyncio.timeout(10):
+                assert await WorkerQuestions.of(client).ask("w", double, number) == ("w", 2 * number)
+        assert client.plugins == 1
 
     asyncio.run(act())
 

@@ -24,6 +24,9 @@ _PATIENCE_S, _LIMIT_S = 1.0, 15.0
 """How long an answer is awaited until the scheduler is asked whether the worker is still there, for the address of a
 dead one is tried for half a minute; and how long at the most. A busy worker is never asked twice."""
 
+_CHECK_S = 3.0
+"""How long the scheduler may take to say so; a busy one does not answer at once."""
+
 _TRY_S = 1.0
 """How long a connection to a worker is tried, until one has succeeded: firewalls let packets vanish."""
 
@@ -76,6 +79,7 @@ class WorkerQuestions:
         self._lines: dict[str, _Line] = {}
         self._carriers: set[asyncio.Task[None]] = set()
         self._installing: asyncio.Future[Any] | None = None
+        self._hanging = False
 
     @classmethod
     def of(cls, client: Any) -> Self:
@@ -145,7 +149,7 @@ class WorkerQuestions:
             call.cancel()
 
     async def _check(self, address: str) -> None:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_CHECK_S):
             if not await self._client.nthreads([address]):
                 raise ConnectionError("The worker is gone.")
 
@@ -163,8 +167,8 @@ class WorkerQuestions:
             self._installing = asyncio.ensure_future(self._client.register_plugin(PixelPlugin()))
             # Looked at, or asyncio would report it as forgotten, naming a Gateway's cluster in full.
             self._installing.add_done_callback(_failed)
-        if not self._installing.done():
-            await asyncio.wait({self._installing}, timeout=_PATIENCE_S)
+        if not (self._installing.done() or self._hanging):
+            self._hanging = bool((await asyncio.wait({self._installing}, timeout=_PATIENCE_S))[1])
 
     async def _reply(self, address: str, questions: bytes) -> Any:
         """Ask directly, or through the scheduler where no worker was ever reached; what worked is kept to."""

@@ -159,8 +159,10 @@ class TileHandler(_Handler):
             tile = await tiles.tile(wanted.layer, wanted.season, wanted.address, size=wanted.size)
             return await _with_preview(tile, preview, wanted) if tile and preview else tile
 
+        # Named by the run as well: one that is repeated may read a scene that could not be read before.
+        run = record.token, record.created
         return await self.services.tiles.tile(
-            (record.token, wanted.layer, wanted.season, wanted.address, wanted.size),
+            (run, wanted.layer, wanted.season, wanted.address, wanted.size),
             make,
             asker=(record.scope, self.request.remote_ip),
             state=(len(record.finished), preview and preview.seasons),
