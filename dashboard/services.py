@@ -34,6 +34,9 @@ from dashboard.lag import LoopLag
 
 Answer = TypeVar("Answer")
 
+MOST_LOOKING = 4
+"""Questions that read scenes or reduce a result for one visitor, at once; others wait their turn."""
+
 _OWN_NAME = {"local": "This machine", "gateway": "The server's Gateway cluster", "tcp": "The server's cluster"}
 
 
@@ -59,6 +62,7 @@ class Services:
         self.tiles = TileDesk(cache_mib=settings.tile_cache_mib, queue=settings.tile_queue)
         self.lag = LoopLag()
         self._measuring: asyncio.Task[None] | None = None
+        self.looking = asyncio.Semaphore(MOST_LOOKING)
         # The catalogue serves one thread at a time, and a query must not hold up the page: it has a thread of its own.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="catalogue")
         self._open = ExitStack()

@@ -4,14 +4,18 @@ from compute.blocks.cancelling import CancelFlags, cancel_on_worker, running_on_
 from compute.blocks.records import Block, BlockTask, HeldBlock, Sums
 from compute.blocks.tallies import Tally
 from compute.blocks.tasks import add_parts, compute_block, finish, join_parts, sum_part, warm_up
+from compute.blocks.tracing import BandValue, PixelTrace, Trace, trace_pixel
 
 __all__ = [
+    "BandValue",
     "Block",
     "BlockTask",
     "CancelFlags",
     "HeldBlock",
+    "PixelTrace",
     "Sums",
     "Tally",
+    "Trace",
     "add_parts",
     "cancel_on_worker",
     "compute_block",
@@ -19,5 +23,6 @@ __all__ = [
     "join_parts",
     "running_on_worker",
     "sum_part",
+    "trace_pixel",
     "warm_up",
 ]

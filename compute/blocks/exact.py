@@ -92,7 +92,7 @@ def _narrowed(whole: tuple[int, ...], clear: tuple[int, ...], shift: int, reach:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Errand:
+class Errand:
     """One scene to be looked at.
 
     Attributes
@@ -126,7 +126,7 @@ class _Errand:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Look:
+class Look:
     """What was read of one scene.
 
     Attributes
@@ -190,14 +190,14 @@ class ExactReader:
                 if errand.group != current:
                     current, taken = errand.group, self._outside.copy()
                     sums.begin(current)
-                if isinstance(look, _Look):
+                if isinstance(look, Look):
                     self._add(errand, look, taken, sums)
                 elif look is not None:
                     failed.add(errand.scene.id)
         sums.begin(None)
         return frozenset(failed)
 
-    def _add(self, errand: _Errand, look: _Look, taken: NDArray[np.bool_], sums: Adder) -> None:
+    def _add(self, errand: Errand, look: Look, taken: NDArray[np.bool_], sums: Adder) -> None:
         mask, whole = errand.mask, errand.contiguity
         clear = mask.placement.clear(look.mask, mask.at, self._masks[errand.scene.product].table, taken)
         if whole is not None and look.contiguity is not None:
@@ -210,7 +210,7 @@ class ExactReader:
             bands = BandWindows(red=red, nir=nir, at=look.at, numbers=numbers)
             errand.red.placement.add(bands, clear, Accumulators(total=sums.total, count=sums.count, taken=taken))
 
-    def _verdicts(self, errand: _Errand, look: _Look, contiguous: ClearPixels) -> NDArray[np.generic]:
+    def _verdicts(self, errand: Errand, look: Look, contiguous: ClearPixels) -> NDArray[np.generic]:
         """Return (y, x) why pixels are no observations, should they be none."""
         told = errand.mask.placement.take(look.mask, errand.mask.at)
         told[self._outside] = 0
@@ -219,7 +219,7 @@ class ExactReader:
 
     # What is to be read
 
-    def _errands(self, groups: Sequence[Sequence[Source]], order: Callable[[int], int]) -> Iterator[_Errand]:
+    def _errands(self, groups: Sequence[Sequence[Source]], order: Callable[[int], int]) -> Iterator[Errand]:
         """Return the scenes that meet the block, those of one alignment together as far as their order allows."""
         for number in sorted(range(len(groups)), key=lambda number: (order(number), self._home(groups[number]))):
             group = groups[number]
@@ -229,7 +229,7 @@ class ExactReader:
                 red, nir = (self._part(scene, role) for role in (roles.red, roles.nir))
                 whole = self._part(scene, roles.contiguity) if roles.contiguity else None
                 if mask and red and nir and bool(whole) == bool(roles.contiguity):
-                    yield _Errand(group=number, scene=scene, roles=roles, mask=mask, red=red, nir=nir, contiguity=whole)
+                    yield Errand(group=number, scene=scene, roles=roles, mask=mask, red=red, nir=nir, contiguity=whole)
 
     def _home(self, group: Sequence[Source]) -> str:
         red = self._task.roles[group[0].product].red
@@ -248,7 +248,7 @@ class ExactReader:
 
     # Reading, in threads of its own
 
-    def _read(self, errand: _Errand) -> _Look | ReadError | None:
+    def _read(self, errand: Errand) -> Look | ReadError | None:
         """Read the mask first, then contiguity: of the bands no more than what is clear, and nothing where none is."""
         try:
             with rasterio.Env(**GDAL_OPTIONS):
@@ -256,22 +256,22 @@ class ExactReader:
                 mask = masks.believed(self._band(errand.scene, errand.mask), errand.mask.inner)
                 clear = clear_part(mask, masks.table)
                 if clear is None:
-                    return _Look(mask=mask) if self._task.reasons else None
+                    return Look(mask=mask) if self._task.reasons else None
                 whole = self._band(errand.scene, errand.contiguity) if errand.contiguity else None
                 if whole is not None and not clear_part(whole, self._contiguous[errand.scene.product]):
-                    return _Look(mask=mask, contiguity=whole) if self._task.reasons else None
+                    return Look(mask=mask, contiguity=whole) if self._task.reasons else None
                 parts = [part.narrowed(clear, errand.mask) for part in (errand.red, errand.nir)]
                 red, nir = (self._band(errand.scene, part) for part in parts)
         except ReadError as error:
             return error
-        return _Look(mask=mask, contiguity=whole, bands=(red, nir), at=parts[0].at)
+        return Look(mask=mask, contiguity=whole, bands=(red, nir), at=parts[0].at)
 
     def _band(self, scene: Source, part: _Part) -> NDArray[np.generic]:
         self._watch.raise_if_cancelled()
         return read_window(scene.bands[part.role.measurement], part.halo, part.role.dtype)
 
 
-def _ahead(errands: Sequence[_Errand]) -> int:
+def _ahead(errands: Sequence[Errand]) -> int:
     """Return how many scenes may be read ahead without taking more memory than they should."""
     largest = max((errand.nbytes for errand in errands), default=1)
     is_here = all(is_local(errand.scene.bands[errand.red.role.measurement].uri) for errand in errands)

@@ -60,7 +60,7 @@ def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
         A scene cannot be read, and the reader leaves none out.
     """
     sums = Sums.of_task(task)
-    reader = _READERS[task.reader](task, _inside(task.polygon, task.grid), CancelWatch(task.run))
+    reader = _READERS[task.reader](task, inside(task.polygon, task.grid), CancelWatch(task.run))
     failed = reader.add([[sources[index] for index in group] for group in task.groups], Adder(task, sums))
     return replace(sums, failed=failed)
 
@@ -137,8 +137,8 @@ def _mean(sums: Sums, min_clear: int) -> NDArray[np.float32]:
     return mean
 
 
-def _inside(polygon: bytes | None, grid: Grid) -> NDArray[np.bool_]:
-    """Return which pixel centres lie inside the polygon; a shape that broadcasts where there is none."""
+def inside(polygon: bytes | None, grid: Grid) -> NDArray[np.bool_]:
+    """Return (y, x) which pixel centres lie inside the polygon; a shape that broadcasts where there is none."""
     if polygon is None:
         return np.ones((1, 1), bool)
     geometry = shapely.from_wkb(polygon)

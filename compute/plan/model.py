@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
@@ -139,6 +139,10 @@ class NdviPlan:
         Whether any of the scenes was made rather than observed.
     months : tuple of int
         For each of `sources` the month of its group, as 12 times the year plus the month from 0 to 11.
+    times : tuple of datetime.datetime
+        For each of `sources` when it was taken, UTC.
+    platforms : tuple of str
+        For each of `sources` what took it, such as ``"landsat-8"``.
     reasons : tuple of str
         Why looks are no observations; empty where that is not counted.
     """
@@ -155,6 +159,8 @@ class NdviPlan:
     notes: tuple[str, ...] = ()
     synthetic: bool = False
     months: tuple[int, ...] = ()
+    times: tuple[datetime, ...] = ()
+    platforms: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
     @property
@@ -218,10 +224,13 @@ class NdviPlan:
 
     def block_grid(self, block: BlockPlan) -> Grid:
         """Return the pixel grid of a block."""
-        (y0, x0), (rows, columns) = self.block_origin(block), self.block_shape(block)
+        return self.part_grid(self.block_origin(block), self.block_shape(block))
+
+    def part_grid(self, first: tuple[int, int], shape: tuple[int, int]) -> Grid:
+        """Return the pixel grid of a part of the output grid, from the row and column of its first pixel."""
         dx, _, left, _, dy, top = self.grid.transform
-        transform = (dx, 0.0, left + x0 * dx, 0.0, dy, top + y0 * dy)
-        return Grid(crs=self.grid.crs, shape=(rows, columns), transform=transform)
+        transform = (dx, 0.0, left + first[1] * dx, 0.0, dy, top + first[0] * dy)
+        return Grid(crs=self.grid.crs, shape=shape, transform=transform)
 
     def block_shape(self, block: BlockPlan) -> tuple[int, int]:
         """Return (rows, columns) of a block."""

@@ -95,6 +95,8 @@ def make_plan(
         notes=(*left_out, *_notes(request, scenes, grid, roles)),
         synthetic=any(scene.synthetic for scene in scenes),
         months=_months(scenes),
+        times=tuple(scene.time for scene in scenes),
+        platforms=tuple(scene.platform for scene in scenes),
         reasons=reasons,
     )
 

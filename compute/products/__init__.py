@@ -16,13 +16,14 @@ from compute.products.profile import (
     load_profiles,
     shipped_profiles,
 )
-from compute.products.reasons import CLEAR, cover_verdicts, reasons_of, verdicts, verdicts_of_pixels
+from compute.products.reasons import CLEAR, DISCONTIGUOUS, cover_verdicts, reasons_of, verdicts, verdicts_of_pixels
 from compute.products.resolving import ValidRange, resolve
 from compute.products.roles import BandRole, MaskRole, Roles
 
 __all__ = [
     "CITATION",
     "CLEAR",
+    "DISCONTIGUOUS",
     "HARMONISED",
     "BandProfile",
     "BandRole",

@@ -30,27 +30,29 @@ MOST_REASONS = 32
 """Reasons that may be counted: each takes 2 bytes for every pixel of the result."""
 
 
-def reasons_of(roles: Iterable[Roles]) -> tuple[str, ...]:
+def reasons_of(roles: Iterable[Roles], most: int = MOST_REASONS) -> tuple[str, ...]:
     """Return the reasons of some products: classes in the order of their definitions, each name once, `INVALID` last.
 
     Parameters
     ----------
     roles : iterable of Roles
         Of the products.
+    most : int
+        How many there may be; left out, as many as can be counted for every pixel.
 
     Raises
     ------
     InputError
-        There are more than can be counted.
+        There are more.
     """
     roles = tuple(roles)
     names = [name for each in roles for name in _names_of(each.mask)]
     names += [DISCONTIGUOUS] * any(each.contiguity for each in roles)
     found = (*dict.fromkeys(name for name in names if name != INVALID), INVALID)
-    if len(found) > MOST_REASONS:
+    if len(found) > most:
         raise InputError(
             "reasons",
-            f"The masks give {len(found)} reasons, more than the {MOST_REASONS} that can be counted; "
+            f"The masks give {len(found)} reasons, more than the {most} that can be counted; "
             "leave --reasons out, or name more --clear classes.",
         )
     return found

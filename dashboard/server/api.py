@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -48,7 +48,7 @@ IMMUTABLE = "private, max-age=31536000, immutable"
 _RETRY_AFTER_S = "1"
 
 
-class _Handler(RequestHandler):
+class Handler(RequestHandler):
     """What all routes share: services, principal, errors as one sentence of JSON."""
 
     def initialize(self, services: Services) -> None:
@@ -56,6 +56,7 @@ class _Handler(RequestHandler):
         self.services = services
 
     def set_default_headers(self) -> None:
+        """Send them with every answer, those of errors included."""
         for name, value in PRIVATE.items():
             self.set_header(name, value)
 
@@ -115,7 +116,7 @@ class _Wanted:
     preview: bool
 
 
-class TileHandler(_Handler):
+class TileHandler(Handler):
     """``/tiles/{token}/{layer}/{label}/{z}/{x}/{y}.i16`` and ``.png``, and ``{y}@2x`` of twice the pixels."""
 
     _asked: asyncio.Future[Tile | None] | None = None
@@ -153,7 +154,7 @@ class TileHandler(_Handler):
             self._asked.cancel()
 
     async def _tile(self, record: JobRecord, wanted: _Wanted) -> Tile | None:
-        tiles, preview = _tiles(record), record.preview if wanted.preview else None
+        tiles, preview = tiles_of(record), record.preview if wanted.preview else None
 
         async def make() -> Tile | None:
             tile = await tiles.tile(wanted.layer, wanted.season, wanted.address, size=wanted.size)
@@ -189,7 +190,7 @@ class TileHandler(_Handler):
         return None
 
 
-def _tiles(record: JobRecord) -> ResultTiles:
+def tiles_of(record: JobRecord) -> ResultTiles:
     """Return the tiles of a job that has started; 503 before, with the reason."""
     if record.tiles is None:
         raise ClusterError(record.message or "The computation has not started yet.")
@@ -211,7 +212,7 @@ async def _with_preview(tile: Tile, preview: Preview, wanted: _Wanted) -> Tile:
     return await preview.under(tile, wanted.season, wanted.address, wanted.size)
 
 
-class ResultsHandler(_Handler):
+class ResultsHandler(Handler):
     """``/api/results``: the principal's results."""
 
     def get(self) -> None:
@@ -220,7 +221,7 @@ class ResultsHandler(_Handler):
         self.write_json({"results": [{"token": each.token, "state": each.state} for each in records]})
 
 
-class ResultHandler(_Handler):
+class ResultHandler(Handler):
     """``/api/results/{token}``: what a client must know to draw and to name it."""
 
     def get(self, token: str) -> None:
@@ -237,29 +238,7 @@ class ResultHandler(_Handler):
         self.write_json(document | result_info(record.plan))
 
 
-class ValueHandler(_Handler):
-    """``/api/results/{token}/value?lon=..&lat=..``: mean and clear count of one pixel in every season."""
-
-    async def get(self, token: str) -> None:
-        """Answer every season's value of the pixel at a place."""
-        record = self.record(token)
-        place = [self._degrees(name, limit) for name, limit in (("lon", 180.0), ("lat", 90.0))]
-        values = await _tiles(record).point(place[0], place[1])
-        seasons = [{"label": label, **asdict(value)} for label, value in zip(record.plan.labels, values, strict=True)]
-        self.write_json({"lon": place[0], "lat": place[1], "seasons": seasons})
-
-    def _degrees(self, name: str, limit: float) -> float:
-        text = self.get_query_argument(name, "")
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not abs(value) <= limit:
-            raise InputError(name, f"The {name} {text[:40]!r} is not within -{limit:g} to {limit:g} degrees.")
-        return value
-
-
-class HealthHandler(_Handler):
+class HealthHandler(Handler):
     """``/healthz``: this process answers."""
 
     def get(self) -> None:
@@ -267,7 +246,7 @@ class HealthHandler(_Handler):
         self.write_json({"status": "ok"})
 
 
-class ReadyHandler(_Handler):
+class ReadyHandler(Handler):
     """``/readyz``: the default cluster is ready for work."""
 
     def get(self) -> None:
@@ -277,7 +256,7 @@ class ReadyHandler(_Handler):
 
 
 def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
-    """Return the routes, relative to whatever prefix the page has.
+    """Return the routes of tiles, results and health, relative to whatever prefix the page has.
 
     Parameters
     ----------
@@ -290,7 +269,6 @@ def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str
         (rf"/tiles/{token}/([^/]+)/([^/]+)/{number}/{number}/{dense}\.(i16|png)", TileHandler, shared),
         (r"/api/results/?", ResultsHandler, shared),
         (rf"/api/results/{token}", ResultHandler, shared),
-        (rf"/api/results/{token}/(?:value|series)", ValueHandler, shared),
         (r"/favicon\.ico", IconHandler, {}),
         (r"/healthz", HealthHandler, shared),
         (r"/readyz", ReadyHandler, shared),

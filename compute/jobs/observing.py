@@ -1,0 +1,192 @@
+"""Every observation of a pixel: traced on the workers, season by season, from the scenes of the plan."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from distributed import Client, Future
+
+from compute.blocks import BlockTask, PixelTrace, Trace, cancel_on_worker, trace_pixel
+from compute.cluster.waiting import bounded
+from compute.errors import InputError, TooLargeError
+from compute.jobs.job import RETRIES
+from compute.plan import BlockPlan, NdviPlan, has_strata
+from compute.products import reasons_of
+from compute.scenes import Source
+from compute.stack import borders
+
+MOST_SCENES = 4_000
+"""Scenes that one question may look at: half a minute of a slow store, with eight of them read at once."""
+
+_PATIENCE_S = 60.0
+_AHEAD = 1_000
+"""Priority over the blocks of any computation: somebody waits for the answer, and it is small."""
+
+_MOST_REASONS = 250
+"""Verdicts of masks are bytes; for a single pixel nothing else limits them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeasonTask:
+    """What traces a pixel in a season.
+
+    Attributes
+    ----------
+    label : str
+        Season label.
+    task : BlockTask
+        Of one pixel.
+    sources : tuple of Source
+        What its groups count by.
+    indices : tuple of int
+        Places of `sources` among those of the plan.
+    """
+
+    label: str
+    task: BlockTask
+    sources: tuple[Source, ...]
+    indices: tuple[int, ...]
+
+
+def season_tasks(plan: NdviPlan, row: int, column: int, season: str | None = None) -> list[SeasonTask]:
+    """Return what has to be run to list every observation of a pixel.
+
+    Parameters
+    ----------
+    plan : NdviPlan
+        Of the result.
+    row, column : int
+        The pixel, in the result's grid.
+    season : str, optional
+        Label of the season that is asked for; left out, all are.
+
+    Raises
+    ------
+    InputError
+        There is no such season, or the result was read by datacube's reader, which tells nothing of single scenes.
+    TooLargeError
+        There are more scenes than one question may look at.
+    """
+    if plan.request.reader != "exact":
+        raise InputError("reader", "Datacube's reader tells nothing of single scenes; compute with --reader exact.")
+    if season is not None and season not in plan.labels:
+        raise InputError("season", f"The result has no season {season[:40]!r}; it has {', '.join(plan.labels)}.")
+    tasks = [
+        _season_task(plan, block, row, column)
+        for block in _blocks_at(plan, row, column)
+        if season in (None, plan.labels[block.season])
+    ]
+    count = sum(len(each.sources) for each in tasks)
+    if count > MOST_SCENES:
+        raise TooLargeError(
+            "season", f"{count:,} scenes may show this place, more than {MOST_SCENES:,}; ask for one season of it."
+        )
+    return tasks
+
+
+async def observations_at(
+    plan: NdviPlan, client: Client, row: int, column: int, season: str | None = None
+) -> list[dict[str, Any]]:
+    """List every observation of a pixel, and every look that is none.
+
+    Parameters
+    ----------
+    plan : NdviPlan
+        Of the result, finished or not.
+    client : distributed.Client
+        Asynchronous client of a cluster whose workers can read the scenes.
+    row, column, season
+        As `season_tasks` takes them.
+
+    Returns
+    -------
+    list of dict
+        For each season ``label``, ``clear_count`` and ``ndvi_mean`` (as the result has them), and ``observations`` in
+        the order of time: ``time``, ``platform``, ``product`` and what `compute.blocks.Trace` has.
+
+    Raises
+    ------
+    InputError, TooLargeError
+        As `season_tasks` does.
+    ClusterError
+        The cluster is gone, or does not answer within a minute.
+    """
+    tasks = season_tasks(plan, row, column, season)
+    run = tasks[0].task.run if tasks else ""
+    futures: list[Future[PixelTrace]] = []
+    try:
+        async with bounded(_PATIENCE_S, "the observations of a pixel were listed"):
+            workers = list(await client.nthreads())
+            futures = [_submit(client, each, plan.request.min_clear, workers) for each in tasks]
+            found = await client.gather(futures)
+    finally:
+        await _withdraw(client, run, futures)
+    return [_told(plan, each, trace) for each, trace in zip(tasks, found, strict=True)]
+
+
+def _submit(client: Client, each: SeasonTask, min_clear: int, workers: Sequence[str]) -> Future[PixelTrace]:
+    # Tasks that may run anywhere wait at the scheduler, where others slip past them whatever their priority.
+    anywhere = {"workers": workers, "allow_other_workers": True}
+    future: Future[PixelTrace] = client.submit(
+        trace_pixel, each.task, each.sources, min_clear, pure=False, retries=RETRIES, priority=_AHEAD, **anywhere
+    )
+    return future
+
+
+async def _withdraw(client: Client, run: str, futures: Sequence[Future[PixelTrace]]) -> None:
+    """Stop what still runs when nobody waits for it any more."""
+    late = [future for future in futures if not future.done()]
+    if late and client.status == "running":
+        await client.run(cancel_on_worker, run, on_error="ignore")
+        await client.cancel(late, force=True)
+
+
+def _blocks_at(plan: NdviPlan, row: int, column: int) -> Iterator[BlockPlan]:
+    """Yield the blocks, one a season, that hold a pixel."""
+    at = tuple(
+        int(borders(sizes).searchsorted(place, side="right")) - 1
+        for sizes, place in zip(plan.chunks, (row, column), strict=True)
+    )
+    return (block for block in plan.blocks if (block.row, block.column) == at)
+
+
+def _season_task(plan: NdviPlan, block: BlockPlan, row: int, column: int) -> SeasonTask:
+    indices = tuple(sorted({index for group in block.groups for index in group}))
+    places = {index: place for place, index in enumerate(indices)}
+    task = BlockTask(
+        run=f"observations-{secrets.token_hex(8)}",
+        grid=plan.part_grid((row, column), (1, 1)),
+        groups=tuple(tuple(places[index] for index in group) for group in block.groups),
+        roles=plan.roles,
+        reader=plan.request.reader,
+        resampling=plan.request.resampling,
+        polygon=block.polygon,
+        strata=tuple(map(plan.stratum_of, block.groups)) if has_strata(plan.request) else (),
+        reasons=reasons_of(plan.roles.values(), _MOST_REASONS),
+    )
+    sources = tuple(plan.sources[index] for index in indices)
+    return SeasonTask(label=plan.labels[block.season], task=task, sources=sources, indices=indices)
+
+
+def _told(plan: NdviPlan, each: SeasonTask, trace: PixelTrace) -> dict[str, Any]:
+    """Return the traces of a season with when and by what they were taken, in the order of time."""
+    index_of = {source.id: index for source, index in zip(each.sources, each.indices, strict=True)}
+    ordered = sorted(trace.traces, key=lambda look: index_of[look.scene])
+    return {
+        "label": each.label,
+        "clear_count": trace.clear_count,
+        "ndvi_mean": trace.ndvi_mean,
+        "observations": [_look(plan, index_of[look.scene], look) for look in ordered],
+    }
+
+
+def _look(plan: NdviPlan, index: int, look: Trace) -> dict[str, Any]:
+    taken = {
+        "time": plan.times[index].isoformat(),
+        "platform": plan.platforms[index],
+        "product": plan.sources[index].product,
+    }
+    return taken | asdict(look)

