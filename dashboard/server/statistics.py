@@ -1,0 +1,47 @@
+"""Route to the statistics of a region of a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tornado.web import RequestHandler
+
+from compute.errors import ClusterError, InputError, TooLargeError
+from compute.reductions import region_statistics
+from compute.region import MAX_GEOJSON_BYTES, Region, parse_bbox, parse_geojson
+from dashboard.server.api import Handler
+from dashboard.services import Services
+
+_JSON = ("application/json", "application/geo+json")
+"""Types of a body. A page of another host cannot send them unasked, as it could send a form."""
+
+
+class StatisticsHandler(Handler):
+    """``/api/results/{token}/statistics``: what a region comes to in every season; see `compute.reductions`."""
+
+    async def get(self, token: str) -> None:
+        """Answer for the box ``?bbox=W,S,E,N``; without one for the whole region of the request."""
+        text = self.get_query_argument("bbox", None)
+        await self._answer(token, None if text is None else parse_bbox(text))
+
+    async def post(self, token: str) -> None:
+        """Answer for the polygons of a GeoJSON body."""
+        if self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _JSON:
+            raise InputError("region", f"The body is no GeoJSON; send it as {_JSON[1]}.")
+        if len(self.request.body) > MAX_GEOJSON_BYTES:
+            raise TooLargeError("region", f"The GeoJSON is over {MAX_GEOJSON_BYTES // 1_000_000} MB; simplify it.")
+        await self._answer(token, parse_geojson(self.request.body.decode(errors="replace")))
+
+    async def _answer(self, token: str, region: Region | None) -> None:
+        record = self.record(token)
+        if record.stack is None or record.connection is None:
+            raise ClusterError(record.message or "The computation has not started yet.")
+        region = region or record.plan.request.region
+        async with self.services.looking:
+            statistics = await region_statistics(record.stack, record.connection.client, region)
+        self.write_json({"region": region.geojson, **statistics})
+
+
+def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    """Return the routes; see `dashboard.server.api.routes`."""
+    return [(r"/api/results/([0-9a-f]{32})/statistics", StatisticsHandler, {"services": services})]
