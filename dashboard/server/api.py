@@ -79,10 +79,10 @@ class Handler(RequestHandler):
         except InputError as error:
             raise NoScenesError(error.field, str(error)) from None
 
-    def write_json(self, document: Any, status: int = 200) -> None:
+    def write_json(self, document: Any, status: int = 200, kind: str = "application/json") -> None:
         """Finish with a JSON document."""
         self.set_status(status)
-        self.set_header("Content-Type", "application/json")
+        self.set_header("Content-Type", kind)
         self.finish(json.dumps(document, allow_nan=False))
 
     def _handle_request_exception(self, error: BaseException) -> None:

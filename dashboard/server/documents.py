@@ -1,0 +1,248 @@
+"""What other clients must know of the tiles of a result: TileJSON 3.0, and OGC API - Tiles 1.0 for WebMercatorQuad.
+
+Pure: documents of a plan and of the address below which the server's routes lie.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import asinh, floor, pi, radians, tan
+from typing import Any
+from urllib.parse import quote
+
+from compute.plan import NdviPlan
+from compute.region import Bbox
+from compute.stack import LAYERS
+from compute.tiles import geometry_of
+from compute.tiles.address import HALF_WORLD_M, MAX_ZOOM, TILE_PX, pixel_m
+
+JSON, OPENAPI = "application/json", "application/vnd.oai.openapi+json;version=3.0"
+
+_REL = "http://www.opengis.net/def/rel/ogc/1.0/"
+_TMS = "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad"
+_MERCATOR = "http://www.opengis.net/def/crs/EPSG/0/3857"
+_CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+_PIXEL_M = 0.00028
+"""Edge of a pixel of the screen by which OGC reckons scale denominators, in metres."""
+
+_TITLES = {"ndvi_mean": "Mean NDVI", "clear_count": "Clear observations"}
+
+CONFORMS_TO = (
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/collections",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tileset",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tilesets-list",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/geodata-tilesets",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/png",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilematrixset",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilesetmetadata",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileDocuments:
+    """The documents of one result.
+
+    Attributes
+    ----------
+    plan : NdviPlan
+        Of the result.
+    token : str
+        Of the result.
+    root : str
+        Absolute address below which the routes lie, without a slash at its end.
+    style : str
+        Query string that tiles are asked for with; empty for the layers' own look.
+    """
+
+    plan: NdviPlan
+    token: str
+    root: str
+    style: str = ""
+
+    def tilejson(self, layer: str, label: str) -> dict[str, Any]:
+        """Return the TileJSON of a layer of a season: https://github.com/mapbox/tilejson-spec/tree/master/3.0.0."""
+        west, south, east, north = self._bbox
+        zoom = geometry_of(self.plan.grid).native_zoom
+        return {
+            "tilejson": "3.0.0",
+            "name": f"{_TITLES[layer]}, {label}",
+            "description": self._description,
+            "version": "1.0.0",
+            "scheme": "xyz",
+            "tiles": [self._tile(layer, label, "{z}/{x}/{y}")],
+            "minzoom": 0,
+            "maxzoom": zoom,
+            "bounds": [west, south, east, north],
+            "center": [(west + east) / 2, (south + north) / 2, max(0, zoom - 3)],
+        }
+
+    # OGC API: https://docs.ogc.org/is/20-057/20-057.html, and for the landing page 19-072
+
+    def landing(self) -> dict[str, Any]:
+        """Return the landing page."""
+        links = [
+            self._link("self", "", "This document"),
+            self._link("service-desc", "/api", "Definition of the API", OPENAPI),
+            self._link("conformance", "/conformance", "What it conforms to"),
+            self._link(f"{_REL}conformance", "/conformance", "What it conforms to"),
+            self._link("data", "/collections", "Layers of every season"),
+            self._link(f"{_REL}data", "/collections", "Layers of every season"),
+            self._link(f"{_REL}tiling-schemes", "/tileMatrixSets", "Tile matrix sets"),
+        ]
+        return {"title": "Greenup: seasonal mean NDVI", "description": self._description, "links": links}
+
+    def conformance(self) -> dict[str, Any]:
+        """Return the conformance declaration."""
+        return {"conformsTo": list(CONFORMS_TO)}
+
+    def collections(self) -> dict[str, Any]:
+        """Return every layer of every season as a collection."""
+        found = [self.collection(layer, label) for layer in LAYERS for label in self.plan.labels]
+        return {"links": [self._link("self", "/collections", "This document")], "collections": found}
+
+    def collection(self, layer: str, label: str) -> dict[str, Any]:
+        """Return a layer of a season as a collection."""
+        start, end = (day.isoformat() for day in (self.plan.request.start, self.plan.request.end))
+        path = _path(layer, label)
+        return {
+            "id": f"{layer}.{label}",
+            "title": f"{_TITLES[layer]}, {label}",
+            "extent": {
+                "spatial": {"bbox": [list(self._bbox)], "crs": _CRS84},
+                "temporal": {"interval": [[f"{start}T00:00:00Z", f"{end}T23:59:59Z"]]},
+            },
+            "crs": [_CRS84],
+            "links": [
+                self._link("self", path, "This document"),
+                self._link(f"{_REL}tilesets-map", f"{path}/map/tiles", "Tilesets"),
+            ],
+        }
+
+    def tilesets(self, layer: str, label: str) -> dict[str, Any]:
+        """Return the list of the tilesets of a collection: one."""
+        path = f"{_path(layer, label)}/map/tiles"
+        whole = self.tileset(layer, label)
+        listed = {name: whole[name] for name in ("title", "dataType", "crs", "tileMatrixSetURI", "links")}
+        return {"links": [self._link("self", path, "This document")], "tilesets": [listed]}
+
+    def tileset(self, layer: str, label: str) -> dict[str, Any]:
+        """Return the metadata of the tileset of a collection in WebMercatorQuad."""
+        west, south, east, north = self._bbox
+        item = {
+            "rel": "item",
+            "href": self._tile(layer, label, "{tileMatrix}/{tileCol}/{tileRow}"),
+            "type": "image/png",
+            "templated": True,
+            "title": "Tiles",
+        }
+        zooms = range(geometry_of(self.plan.grid).native_zoom + 1)
+        return {
+            "title": f"{_TITLES[layer]}, {label}",
+            "dataType": "map",
+            "crs": _MERCATOR,
+            "tileMatrixSetId": "WebMercatorQuad",
+            "tileMatrixSetURI": _TMS,
+            "tileMatrixSetLimits": [limits(self._bbox, zoom) for zoom in zooms],
+            "boundingBox": {"lowerLeft": [west, south], "upperRight": [east, north], "crs": _CRS84},
+            "links": [
+                self._link("self", f"{_path(layer, label)}/map/tiles/WebMercatorQuad", "This document"),
+                self._link(f"{_REL}tiling-scheme", "/tileMatrixSets/WebMercatorQuad", "WebMercatorQuad"),
+                item,
+            ],
+        }
+
+    def matrix_sets(self) -> dict[str, Any]:
+        """Return the list of the tile matrix sets: one."""
+        link = self._link("self", "/tileMatrixSets/WebMercatorQuad", "WebMercatorQuad")
+        return {"tileMatrixSets": [{"id": "WebMercatorQuad", "uri": _TMS, "crs": _MERCATOR, "links": [link]}]}
+
+    def matrix_set(self) -> dict[str, Any]:
+        """Return the definition of WebMercatorQuad, as OGC 17-083r4 has it."""
+        return {
+            "id": "WebMercatorQuad",
+            "title": "Google Maps Compatible for the World",
+            "uri": _TMS,
+            "crs": _MERCATOR,
+            "orderedAxes": ["X", "Y"],
+            "wellKnownScaleSet": "http://www.opengis.net/def/wkss/OGC/1.0/GoogleMapsCompatible",
+            "tileMatrices": [_matrix(zoom) for zoom in range(MAX_ZOOM + 1)],
+        }
+
+    def definition(self) -> dict[str, Any]:
+        """Return the OpenAPI definition of these documents."""
+        collection, answer = "/collections/{collectionId}", {"200": {"description": "JSON"}}
+        name = {"name": "collectionId", "in": "path", "required": True, "schema": {"type": "string"}}
+        fixed = ("/", "/api", "/conformance", "/collections", "/tileMatrixSets", "/tileMatrixSets/WebMercatorQuad")
+        named = [collection + more for more in ("", "/map/tiles", "/map/tiles/WebMercatorQuad")]
+        paths: dict[str, dict[str, Any]] = {path: {"get": {"responses": answer}} for path in fixed}
+        paths |= {path: {"get": {"parameters": [name], "responses": answer}} for path in named}
+        return {
+            "openapi": "3.0.3",
+            "info": {"title": "Greenup: tiles of a result", "version": "1.0.0"},
+            "servers": [{"url": self._home}],
+            "paths": paths,
+        }
+
+    @property
+    def _home(self) -> str:
+        return f"{self.root}/api/results/{self.token}/ogc"
+
+    @property
+    def _bbox(self) -> Bbox:
+        return geometry_of(self.plan.grid).bbox()
+
+    @property
+    def _description(self) -> str:
+        request = self.plan.request
+        return f"{', '.join(request.products)}, {request.start} to {request.end}"
+
+    def _tile(self, layer: str, label: str, place: str) -> str:
+        query = f"?{self.style}" if self.style else ""
+        return f"{self.root}/tiles/{self.token}/{layer}/{quote(label)}/{place}.png{query}"
+
+    def _link(self, rel: str, path: str, title: str, kind: str = JSON) -> dict[str, str]:
+        query = f"?{self.style}" if self.style else ""
+        return {"rel": rel, "href": f"{self._home}{path}{query}", "type": kind, "title": title}
+
+
+def limits(bbox: Bbox, zoom: int) -> dict[str, Any]:
+    """Return which tiles of a zoom a box in degrees touches, as OGC's tile matrix set limits."""
+    west, south, east, north = bbox
+    first_column, last_column = (_part(0.5 + lon / 360, zoom) for lon in (west, east))
+    first_row, last_row = (_part(0.5 - asinh(tan(radians(lat))) / (2 * pi), zoom) for lat in (north, south))
+    return {
+        "tileMatrix": str(zoom),
+        "minTileRow": first_row,
+        "maxTileRow": last_row,
+        "minTileCol": first_column,
+        "maxTileCol": last_column,
+    }
+
+
+def _part(share: float, zoom: int) -> int:
+    """Return the column or row of a zoom in which a share of the map's edge ends."""
+    count = 1 << zoom
+    return min(max(floor(share * count), 0), count - 1)
+
+
+def _matrix(zoom: int) -> dict[str, Any]:
+    return {
+        "id": str(zoom),
+        "scaleDenominator": pixel_m(zoom) / _PIXEL_M,
+        "cellSize": pixel_m(zoom),
+        "cornerOfOrigin": "topLeft",
+        "pointOfOrigin": [-HALF_WORLD_M, HALF_WORLD_M],
+        "tileWidth": TILE_PX,
+        "tileHeight": TILE_PX,
+        "matrixWidth": 2**zoom,
+        "matrixHeight": 2**zoom,
+    }
+
+
+def _path(layer: str, label: str) -> str:
+    return f"/collections/{layer}.{quote(label)}"
