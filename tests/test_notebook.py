@@ -9,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ import numpy as np
 import pytest
 import typer
 import xarray as xr
-from bokeh.models import LinearColorMapper
+from bokeh.models import LinearColorMapper, TileRenderer
 from distributed import Client, LocalCluster, futures_of
 from jupyter_server_proxy.config import ServerProcess
+from pyproj import Transformer
 
 from compute.blocks import warm_up
 from compute.catalog import OdcCatalog
@@ -30,6 +32,8 @@ from compute.errors import InputError
 from compute.plan import NdviPlan
 from compute.settings import Settings
 from compute.stack import SeasonStack, build_stack
+from compute.tiles import LocalPixels, ResultTiles, TileAddress
+from compute.tiles.colours import Style, png
 from dashboard import notebook
 from dashboard.cli.serve import serve
 from dashboard.jupyter import setup_greenup
@@ -128,6 +132,38 @@ def test_a_view_closer_than_a_pixel_repeats_it(stack: SeasonStack, client: Clien
     shown.event(x_range=(left, left + 10), y_range=(top - 10, top), width=40, height=40)
     exact = client.compute(stack.dataset().clear_count[0, :10, :10]).result().values
     np.testing.assert_array_equal(values(shown[stack.labels[0]])[::-1], exact.repeat(4, 0).repeat(4, 1))
+
+
+def test_tiles_of_a_result_are_elements_in_web_mercator(stack: SeasonStack, client: Client) -> None:
+    season = stack.labels[1]
+    held = replace(
+        stack, graph=dict(zip(stack.keys, client.gather([stack.graph[key] for key in stack.keys]), strict=True))
+    )
+    result = notebook.serve_tiles(stack, client)
+    shown = result.tiles(season, layer="clear_count", span=(0, 8))
+    assert isinstance(shown, hv.Tiles)
+    x, y = Transformer.from_crs(stack.grid.crs, "EPSG:3857").transform(*stack.grid.geobox.extent.centroid.coords[0])
+    left, bottom, right, top = shown.extents
+    assert (left + right) / 2 == pytest.approx(x, abs=10)
+    assert (bottom + top) / 2 == pytest.approx(y, abs=10)
+    assert isinstance(hv.render(shown * hv.Points([(x, y)])).renderers[0], TileRenderer)
+
+    zoom, edge = 15, 2 * 20_037_508.342789244 / 2**15
+    address = TileAddress(z=zoom, x=int((x + 20_037_508.34) / edge), y=int((20_037_508.34 - y) / edge))
+    url = shown.data.format(Z=zoom, X=address.x, Y=address.y)
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        body = answer.read()
+    tile = asyncio.run(ResultTiles(held, LocalPixels(held)).tile("clear_count", 1, address))
+    assert tile is not None
+    assert body == png(tile.values, Style(layer="clear_count", palette="viridis", span=(0.0, 8.0)))
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(url.replace("clear_count", "nothing"), timeout=30)
+    with pytest.raises(InputError, match="no season 'XYZ'"):
+        result.tiles("XYZ")
+    assert notebook.serve_tiles(stack, client, base_url="/user/me").url.startswith("/user/me/proxy/")
+    result.close()
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(url, timeout=5)
 
 
 def test_beside_the_result_there_is_nothing_and_no_failure(stack: SeasonStack, client: Client) -> None:

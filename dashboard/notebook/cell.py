@@ -74,14 +74,14 @@ async def app(
     address = Address(port=0, origins=() if base_url is None else ("*",))
     running = AsyncExitStack()
     url = await running.enter_async_context(running_server(settings, load_profiles(None), spec, address))
-    return App(url if base_url is None else _proxied(url, base_url), height, running)
+    return App(url if base_url is None else proxied(url, base_url), height, running)
 
 
 def _spec(cluster: Client | str) -> ClusterSpec:
     return parse_cluster(cluster if isinstance(cluster, str) else cluster.scheduler_info()["address"])
 
 
-def _proxied(url: str, base_url: str) -> str:
+def proxied(url: str, base_url: str) -> str:
     """Return the path at which jupyter-server-proxy shows a port of this machine."""
     port = url.removeprefix("http://").split("/")[0].rpartition(":")[2]
     return f"{base_url.rstrip('/')}/proxy/{port}/"

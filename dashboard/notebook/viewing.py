@@ -67,7 +67,7 @@ def view(
     own = Style.for_layer(layer)
     style = replace(own, palette=palette or own.palette, span=span or own.span)
     labels = _labels(stack, season)
-    _refuse_strangers(stack, client)
+    refuse_strangers(stack, client)
     hvplot.extension("bokeh", logo=False)
     frames = _Frames(stack, client, style)
     dimension = hv.Dimension("season", values=labels, default=labels[0])
@@ -150,7 +150,7 @@ def _labels(stack: SeasonStack, season: str | None) -> Sequence[str]:
     raise InputError("season", f"The result has no season {season[:40]!r}; it has {', '.join(stack.labels)}.")
 
 
-def _refuse_strangers(stack: SeasonStack, client: Client) -> None:
+def refuse_strangers(stack: SeasonStack, client: Client) -> None:
     """Refuse a lazy stack, which every frame would compute from the start, and one that another client holds."""
     refuse_asynchronous(client)
     blocks = list(stack.graph.values())

@@ -1,0 +1,146 @@
+"""A result as map tiles in a notebook, over and under whatever else HoloViews draws in Web Mercator."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from socket import socket
+from urllib.parse import quote, unquote
+
+import holoviews as hv
+from distributed import Client
+from holoviews.util.transform import lon_lat_to_easting_northing
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from compute.errors import InputError
+from compute.stack import SeasonStack
+from compute.tiles import ResultTiles, geometry_of, parse_tile
+from compute.tiles.colours import Style, png
+from dashboard.notebook.cell import proxied
+from dashboard.notebook.viewing import Span, refuse_strangers
+
+
+class TiledResult:
+    """The tiles of a persisted result, served on this machine alone until it is closed.
+
+    Attributes
+    ----------
+    url : str
+        Where a browser finds them, without a slash at the end.
+    """
+
+    def __init__(self, stack: SeasonStack, client: Client, base_url: str | None) -> None:
+        self._stack = stack
+        self._client = client
+        # The address is what guards the tiles from others on this machine.
+        name = secrets.token_hex(16)
+        sockets = bind_sockets(0, "127.0.0.1")
+        here = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/"
+        self.url = f"{here if base_url is None else proxied(here, base_url)}{name}"
+        pattern = rf"/{name}/([^/]+)/([^/]+)/([^/]+)/([^/]+)/([^/]+)\.png"
+        tiles = ResultTiles.on_workers(stack, client)
+        self._server = HTTPServer(Application([(pattern, _TileHandler, {"tiles": tiles})]))
+        client.sync(self._start, sockets)
+
+    async def _start(self, sockets: list[socket]) -> None:
+        self._server.add_sockets(sockets)
+
+    async def _stop(self) -> None:
+        self._server.stop()
+
+    def close(self) -> None:
+        """Serve no tiles any more; the result stays."""
+        self._client.sync(self._stop)
+
+    def tiles(
+        self, season: str, *, layer: str = "ndvi_mean", palette: str | None = None, span: Span | None = None
+    ) -> hv.Tiles:
+        """Return a layer of a season as an element that is read tile by tile, as a browser shows it.
+
+        Parameters
+        ----------
+        season : str
+            Label of the season.
+        layer : str
+            ``"ndvi_mean"`` (unitless) or ``"clear_count"`` (observations).
+        palette : str, optional
+            One of `compute.tiles.colours.PALETTES`; left out, the layer's own.
+        span : (float, float), optional
+            Values at the two ends of the palette, in the layer's units; left out, the layer's own.
+
+        Returns
+        -------
+        holoviews.Tiles
+            As large as the result, in metres of Web Mercator, to be overlaid with any basemap.
+
+        Raises
+        ------
+        InputError
+            There is no such layer, season or palette, or the span is not usable.
+        """
+        if season not in self._stack.labels:
+            labels = ", ".join(self._stack.labels)
+            raise InputError("season", f"The result has no season {season[:40]!r}; it has {labels}.")
+        own = Style.for_layer(layer)
+        style = replace(own, palette=palette or own.palette, span=span or own.span)
+        query = f"palette={style.palette}&span={style.span[0]:g},{style.span[1]:g}"
+        west, south, east, north = geometry_of(self._stack.grid).bbox()
+        left, bottom = lon_lat_to_easting_northing(west, south)
+        right, top = lon_lat_to_easting_northing(east, north)
+        url = f"{self.url}/{layer}/{quote(season)}/{{Z}}/{{X}}/{{Y}}.png?{query}"
+        return hv.Tiles(url, name=season, extents=(left, bottom, right, top))
+
+
+def serve_tiles(stack: SeasonStack, client: Client, *, base_url: str | None = None) -> TiledResult:
+    """Serve the tiles of a result from the notebook's own process, each made by the workers that hold its pixels.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        Persisted, from `persist`, its blocks finished or not.
+    client : distributed.Client
+        The synchronous client that persisted it, in whose event loop tiles are answered.
+    base_url : str, optional
+        As `dashboard.notebook.app` takes it; left out, the browser runs on this machine.
+
+    Returns
+    -------
+    TiledResult
+        Its `tiles` are HoloViews elements; keep it to close it.
+
+    Raises
+    ------
+    InputError
+        Stack and client do not go together.
+    """
+    refuse_strangers(stack, client)
+    return TiledResult(stack, client, base_url)
+
+
+class _TileHandler(RequestHandler):
+    """``{layer}/{season}/{z}/{x}/{y}.png``."""
+
+    def initialize(self, tiles: ResultTiles) -> None:
+        self._tiles = tiles
+
+    async def get(self, layer: str, season: str, z: str, x: str, y: str) -> None:
+        try:
+            style = Style.from_query(
+                {name: self.get_query_argument(name) for name in self.request.query_arguments}, layer
+            )
+            label, labels = unquote(season), self._tiles.stack.labels
+            place = labels.index(label) if label in labels else -1
+            tile = await self._tiles.tile(layer, place, parse_tile(z, x, y))
+        except InputError as error:
+            self.set_status(400)
+            self.finish(str(error))
+            return
+        # A tile that is not complete is asked for again when the map moves.
+        self.set_header("Cache-Control", "private, max-age=3600" if tile and tile.complete else "no-store")
+        if tile is None:
+            self.set_status(204)
+            return
+        self.set_header("Content-Type", "image/png")
+        self.finish(png(tile.values, style))
