@@ -106,12 +106,20 @@ class VisitState(param.Parameterized):
     place = param.Tuple(default=None, length=2, allow_None=True, doc="Longitude and latitude clicked.")
     pixel = param.Dict(default=None, allow_None=True, doc="Seasons, means and counts of that pixel.")
     inspecting = param.Boolean(default=False)
+    observations = param.List(default=None, allow_None=True, doc="Seasons of that pixel with every look at it.")
+    observing = param.Boolean(default=False, doc="Whether they are being listed.")
+
+    # A look at the region
+    statistics = param.Dict(default=None, allow_None=True, doc="What the region comes to in every season.")
+    summing_up = param.Boolean(default=False, doc="Whether that is being worked out.")
 
     # What a visitor does
     draw = param.Event(doc="Draw a box on the map.")
     compute = param.Event(doc="Start the computation that is estimated.")
     cancel = param.Event(doc="Withdraw from the computation that is looked at.")
     clear = param.Event(doc="Forget the region.")
+    observe = param.Event(doc="List every observation of the pixel.")
+    sum_up = param.Event(doc="Work out what the region comes to.")
     leave = param.Event(doc="Look at no result any more.")
     delete = param.Event(doc="Delete the doomed result.")
     dismiss = param.Event(doc="Put the notice away.")

@@ -144,6 +144,14 @@ def test_compute_look_click_and_reopen(
         ).wait_for()
     assert opened.get_by_text("Synthetic demo data").is_visible()
 
+    opened.get_by_role("button", name="Show every observation").click()
+    counted = sum(season["clear_count"] for season in values)
+    opened.get_by_text(re.compile(rf"^{counted} of \d+ looks count")).wait_for()
+    opened.get_by_role("button", name="Sum up the region").click()
+    for season in dashboard.get(f"api/results/{token}/statistics")["seasons"]:
+        words = f"{season['label']} {season['ndvi_mean']:.3f} {season['percentiles']['5']:.2f} to"
+        opened.get_by_role("row", name=words).wait_for()
+
     other = browser.new_context(viewport=WIDE).new_page()
     watch.follow(other)
     other.goto(f"{dashboard.url}?result={token}")

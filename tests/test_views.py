@@ -14,6 +14,8 @@ from dashboard.views import build_page, result_map
 from dashboard.views.dock import word_of
 from dashboard.views.inspect import table_html
 from dashboard.views.legend import legend_html
+from dashboard.views.observations import observations_table, scatter, summary
+from dashboard.views.region_summary import summary_html
 
 
 def test_nothing_keeps_a_page_once_its_visit_has_ended() -> None:
@@ -66,3 +68,30 @@ def test_a_preview_is_called_one_wherever_it_is_seen() -> None:
         ("ndvi_mean", False, "not computed yet"),
     ):
         assert f"</i>{words}</span>" in legend_html(layer, "land", (0.0, 1.0), preview=preview)
+
+
+def look(day: str, ndvi: float | None, why_not: str | None) -> dict[str, Any]:
+    time = f"2020-{day}T00:00:10+00:00"
+    return {"time": time, "platform": "landsat-8", "ndvi": ndvi, "counted": why_not is None, "why_not": why_not}
+
+
+def test_every_look_is_told_and_those_that_do_not_count_with_their_reason() -> None:
+    first = [look("01-05", 0.5, None), look("01-21", 0.1, "cloud"), look("02-06", None, "nodata")]
+    seasons = [{"observations": first}, {"observations": [look("03-09", 0.2, "cloud")]}]
+    table = observations_table(seasons)
+    assert summary(table) == "1 of 4 looks count; the others: 2 cloud, 1 nodata."
+    assert table["NDVI"].isna().tolist() == [False, False, True, False]
+    rest, counted = scatter(table, dark=False)
+    assert (len(rest), len(counted)) == (3, 1)
+    assert summary(observations_table([])) == "0 of 0 looks count."
+
+
+def test_a_region_is_told_with_where_its_numbers_come_from() -> None:
+    clear = {"label": "DJF", "ndvi_mean": 0.51234, "percentiles": {"5": 0.1, "95": 0.8}, "clear_area_ha": 1234.4}
+    cloudy = {"label": "JJA", "ndvi_mean": None, "percentiles": {"5": None, "95": None}, "clear_area_ha": 0.0}
+    seasons = [clear | {"error": {"percentile": 0.004}}, cloudy | {"error": None}]
+    fine, coarse = (summary_html({"level": level, "seasons": seasons}) for level in (0, 2))
+    assert "<td>DJF</td><td>0.512</td><td>0.10 to 0.80</td><td>1,234</td>" in fine
+    assert "<td>JJA</td><td>never clear</td><td></td><td>0</td>" in fine
+    assert "<p>" not in fine
+    assert "From pixels 4 times as large; percentiles were off by 0.004 at the most" in coarse

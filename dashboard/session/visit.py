@@ -8,6 +8,7 @@ from compute.jobs import Principal
 from dashboard.services import Services
 from dashboard.session.asking import Asking
 from dashboard.session.clusters import Clusters
+from dashboard.session.looking import Looking
 from dashboard.session.tasks import Tasks
 from dashboard.session.watching import Refresh, Watching
 from dashboard.state import VisitState
@@ -35,6 +36,7 @@ class Session:
         self._tasks = Tasks(state)
         self._asking = Asking(state, services, self._tasks, principal)
         self._clusters = Clusters(state, services, self._tasks, principal)
+        self._looking = Looking(state, services, self._tasks, principal)
         self._watching = Watching(state, services, self._tasks, principal, refresh)
         state.param.watch(lambda _: self._tasks.start(self._submit), "compute")
         state.param.watch(lambda _: state.show(notice=""), "dismiss")

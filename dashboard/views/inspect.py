@@ -14,7 +14,8 @@ import panel_material_ui as pmui
 
 from dashboard.state import VisitState
 from dashboard.units import place_text
-from dashboard.views.theme import HTML_STYLE
+from dashboard.views.observations import observations_view
+from dashboard.views.theme import HTML_STYLE, TABLE_STYLE, chart_look
 
 _CHART_PX = 200
 _FURTHER = {"ndvi_std": "Deviation", "clear_months": "Months"}
@@ -28,6 +29,7 @@ def inspect_panel(state: VisitState) -> pmui.Column:
     return pmui.Column(
         pmui.Typography("Pixel", variant="overline", margin=0),
         pn.bind(_content, state.param.pixel, state.param.result, state.param.dark),
+        observations_view(state),
         sizing_mode="stretch_width",
         margin=(12, 16, 0, 16),
     )
@@ -43,7 +45,7 @@ def _content(pixel: dict[str, Any] | None, result: dict[str, Any] | None, dark: 
         pn.pane.HoloViews(
             chart(pixel_table(pixel), dark), sizing_mode="stretch_width", height=_CHART_PX, margin=(8, 0)
         ),
-        pn.pane.HTML(table_html(pixel), sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, _STYLE]),
+        pn.pane.HTML(table_html(pixel), sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, TABLE_STYLE]),
         sizing_mode="stretch_width",
         margin=0,
     )
@@ -91,30 +93,5 @@ def chart(table: pd.DataFrame, dark: bool) -> hv.Overlay:
         ylabel="mean NDVI",
         # The range of vegetation, so that two pixels compare at a glance; wider only where a value asks for it.
         ylim=(min(-0.1, low - 0.05), max(1.0, high + 0.05)) if pd.notna(low) else (-0.1, 1.0),
-        backend_opts=_look("#dfe7e2" if dark else "#1d2a24"),
+        backend_opts=chart_look(dark),
     )
-
-
-def _look(ink: str) -> dict[str, Any]:
-    axes = {f"plot.{axis}axis.major_label_text_color": ink for axis in "xy"}
-    grids = {f"plot.{axis}grid.grid_line_alpha": 0.15 for axis in "xy"}
-    return {
-        # A handful of points need no GPU, and software GL complains of itself in the console.
-        "plot.output_backend": "canvas",
-        "plot.background_fill_alpha": 0,
-        "plot.border_fill_alpha": 0,
-        "plot.outline_line_color": None,
-        "plot.yaxis.axis_label_text_color": ink,
-        **axes,
-        **grids,
-    }
-
-
-_STYLE = """
-table { width: 100%; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-th { font-size: 11px; font-weight: 500; opacity: .72; }
-th, td { text-align: right; padding: 4px 2px; border-bottom: 1px solid rgba(128, 128, 128, .22); }
-th:first-child, td:first-child { text-align: left; }
-tr:has(+ .why) td { border-bottom: 0; padding-bottom: 0; }
-.why td { font-size: 11px; opacity: .72; padding-top: 0; }
-"""

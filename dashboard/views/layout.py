@@ -17,6 +17,7 @@ from dashboard.views.form import request_form
 from dashboard.views.inspect import inspect_panel
 from dashboard.views.jobs import jobs_list
 from dashboard.views.legend import legend_card
+from dashboard.views.region_summary import region_summary
 from dashboard.views.theme import NARROW, PAGE, THEME
 
 _LOGO = Path(__file__).parent.parent / "icon.svg"
@@ -41,7 +42,7 @@ def build_page(state: VisitState, map_: NdviMap) -> Page:
         sidebar_width=340,
         sidebar_resizable=False,
         main=[_stage(state, map_)],
-        contextbar=[inspect_panel(state), jobs_list(state)],
+        contextbar=[inspect_panel(state), region_summary(state), jobs_list(state)],
         contextbar_open=False,
         contextbar_width=320,
         contextbar_variant="auto",

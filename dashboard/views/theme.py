@@ -51,3 +51,30 @@ p { margin: 4px 0; line-height: 1.45; font-size: 13px; }
 .refusal { color: var(--mui-palette-error-main, #c0392b); }
 """
 """What every pane of HTML begins with."""
+
+TABLE_STYLE = """
+table { width: 100%; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
+th { font-size: 11px; font-weight: 500; opacity: .72; }
+th, td { text-align: right; padding: 4px 2px; border-bottom: 1px solid rgba(128, 128, 128, .22); }
+th:first-child, td:first-child { text-align: left; }
+tr:has(+ .why) td { border-bottom: 0; padding-bottom: 0; }
+.why td { font-size: 11px; opacity: .72; padding-top: 0; }
+"""
+"""Of tables of numbers."""
+
+
+def chart_look(dark: bool) -> dict[str, Any]:
+    """Return what Bokeh makes a chart of a panel look like."""
+    ink = "#dfe7e2" if dark else "#1d2a24"
+    axes = {f"plot.{axis}axis.major_label_text_color": ink for axis in "xy"}
+    grids = {f"plot.{axis}grid.grid_line_alpha": 0.15 for axis in "xy"}
+    return {
+        # A handful of points need no GPU, and software GL complains of itself in the console.
+        "plot.output_backend": "canvas",
+        "plot.background_fill_alpha": 0,
+        "plot.border_fill_alpha": 0,
+        "plot.outline_line_color": None,
+        "plot.yaxis.axis_label_text_color": ink,
+        **axes,
+        **grids,
+    }

@@ -1,0 +1,54 @@
+"""What a visitor asks of a result beside its tiles: every observation of the pixel, and what the region comes to."""
+
+from __future__ import annotations
+
+from compute.jobs import JobRecord, Principal, observations_at
+from compute.reductions import region_statistics
+from dashboard.services import Services
+from dashboard.session.tasks import Tasks
+from dashboard.state import VisitState
+
+
+class Looking:
+    """Answers on demand: the first reads scenes, the second every pixel of the region."""
+
+    def __init__(self, state: VisitState, services: Services, tasks: Tasks, principal: Principal) -> None:
+        self._state = state
+        self._services = services
+        self._principal = principal
+        state.param.watch(lambda _: tasks.start(self._observe), "observe")
+        state.param.watch(lambda _: tasks.start(self._sum_up), "sum_up")
+        state.param.watch(lambda _: state.show(observations=None), "place")
+        state.param.watch(lambda _: state.show(statistics=None), ["token", "job_state"])
+
+    async def _observe(self) -> None:
+        state, place, record = self._state, self._state.place, self._record()
+        if place is None or record is None or record.tiles is None or record.connection is None:
+            return
+        pixel = record.tiles.geometry.pixel_of(*place)
+        if pixel is None:
+            return
+        state.show(observing=True)
+        try:
+            async with self._services.looking:
+                found = await observations_at(record.plan, record.connection.client, *pixel)
+            if place == state.place:
+                state.show(observations=found)
+        finally:
+            state.show(observing=False)
+
+    async def _sum_up(self) -> None:
+        state, token, record = self._state, self._state.token, self._record()
+        if record is None or record.stack is None or record.connection is None:
+            return
+        state.show(summing_up=True)
+        try:
+            async with self._services.looking:
+                found = await region_statistics(record.stack, record.connection.client, record.plan.request.region)
+            if token == state.token:
+                state.show(statistics=found)
+        finally:
+            state.show(summing_up=False)
+
+    def _record(self) -> JobRecord | None:
+        return self._services.jobs.get(self._state.token, self._principal) if self._state.token else None

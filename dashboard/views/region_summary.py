@@ -1,0 +1,75 @@
+"""What the region of a result comes to, season by season."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from dashboard.state import VisitState
+from dashboard.views.theme import HTML_STYLE, TABLE_STYLE
+
+
+def region_summary(state: VisitState) -> pmui.Column:
+    """Return the card of a finished result: a button, and then the numbers."""
+    ask = pmui.Button(
+        label="Sum up the region",
+        icon="functions",
+        variant="text",
+        size="small",
+        margin=(4, 0),
+        loading=state.param.summing_up,
+        visible=pn.bind(_is_missing, state.param.statistics),
+    )
+    ask.on_click(lambda _: state.param.trigger("sum_up"))
+    numbers = pn.pane.HTML(
+        pn.bind(_html, state.param.statistics),
+        sizing_mode="stretch_width",
+        margin=0,
+        stylesheets=[HTML_STYLE, TABLE_STYLE],
+    )
+    return pmui.Column(
+        pmui.Typography("Region", variant="overline", margin=0),
+        ask,
+        numbers,
+        sizing_mode="stretch_width",
+        margin=(12, 16, 0, 16),
+        visible=pn.bind(_is_done, state.param.job_state),
+    )
+
+
+def _is_missing(statistics: dict[str, Any] | None) -> bool:
+    return statistics is None
+
+
+def _is_done(job_state: str) -> bool:
+    return job_state == "done"
+
+
+def _html(statistics: dict[str, Any] | None) -> str:
+    return "" if statistics is None else summary_html(statistics)
+
+
+def summary_html(statistics: dict[str, Any]) -> str:
+    """Return mean, the range of nine tenths of the area, and the clear area of every season as a table."""
+    rows = "".join(_row(season) for season in statistics["seasons"])
+    heads = "<th>Season</th><th>Mean NDVI</th><th>5 to 95 %</th><th>Clear ha</th>"
+    return f"<table><tr>{heads}</tr>{rows}</table>{_note(statistics)}"
+
+
+def _row(season: dict[str, Any]) -> str:
+    mean, spread = season["ndvi_mean"], season["percentiles"]
+    values = ("never clear", "") if mean is None else (f"{mean:.3f}", f"{spread['5']:.2f} to {spread['95']:.2f}")
+    cells = (season["label"], *values, f"{season['clear_area_ha']:,.0f}")
+    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+
+
+def _note(statistics: dict[str, Any]) -> str:
+    """Say where the numbers come from an overview, and how far that was off where it was measured."""
+    if not statistics["level"]:
+        return ""
+    errors = [season["error"]["percentile"] for season in statistics["seasons"] if season["error"]]
+    off = f"; percentiles were off by {max(errors):.3f} at the most where both were compared" if errors else ""
+    return f"<p>From pixels {2 ** statistics['level']} times as large{off}.</p>"
