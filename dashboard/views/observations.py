@@ -11,6 +11,7 @@ import hvplot.pandas  # noqa: F401  # registers .hvplot
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.models import DatetimeTicker
 
 from dashboard.state import VisitState
 from dashboard.views.theme import chart_look
@@ -92,5 +93,11 @@ def scatter(table: pd.DataFrame, dark: bool) -> hv.Overlay:
     rest = table[~table["counted"]].hvplot.scatter(**frame, color=_NOT, fill_alpha=0.0, line_width=1.2)
     counted = table[table["counted"]].hvplot.scatter(**frame, color=_COUNTED)
     return (rest * counted).opts(
-        toolbar=None, xlabel="", ylabel="NDVI of a look", show_legend=False, backend_opts=chart_look(dark)
+        toolbar=None,
+        xlabel="",
+        ylabel="NDVI of a look",
+        # Dates are long words, and the panel is narrow.
+        xticks=DatetimeTicker(desired_num_ticks=3),
+        show_legend=False,
+        backend_opts=chart_look(dark),
     )
