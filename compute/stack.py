@@ -58,8 +58,6 @@ class SeasonStack:
         Which of `ARRAYS` it has.
     reasons : tuple of str
         Why looks are no observations, where that is counted.
-    priority : int
-        Dask's priority of its first season; that of each further one is less by 1.
     """
 
     token: str
@@ -69,7 +67,6 @@ class SeasonStack:
     graph: Mapping[Any, Any]
     layers: tuple[str, ...] = tuple(LAYERS)
     reasons: tuple[str, ...] = ()
-    priority: int = 0
 
     @property
     def levels(self) -> int:
@@ -132,7 +129,7 @@ class SeasonStack:
 
     def _season_layer(self, season: int) -> MaterializedLayer:
         tasks = {key: task for key, task in self.graph.items() if key[1] == season}
-        return MaterializedLayer(tasks, annotations={"priority": self.priority - season})
+        return MaterializedLayer(tasks, annotations={"priority": -season})
 
     def __dask_keys__(self) -> list[Key]:
         return self.keys

@@ -102,6 +102,8 @@ class VisitState(param.Parameterized):
     prefers_dark = param.Boolean(default=False, doc="Whether the visitor's system is set to dark.")
     narrow = param.Boolean(default=False, doc="Whether the window is as narrow as a telephone.")
 
+    centre = param.Tuple(default=None, length=2, allow_None=True, doc="Longitude and latitude of the map's centre.")
+
     # A look at one pixel
     place = param.Tuple(default=None, length=2, allow_None=True, doc="Longitude and latitude clicked.")
     pixel = param.Dict(default=None, allow_None=True, doc="Seasons, means and counts of that pixel.")

@@ -4,15 +4,19 @@ from compute.jobs.failures import left_out
 from compute.jobs.identity import ANONYMOUS, Principal, job_token
 from compute.jobs.job import Job
 from compute.jobs.observing import observations_at
+from compute.jobs.order import BlockOrder, Viewpoint
 from compute.jobs.planning import plan_request
-from compute.jobs.registry import JobRecord, JobRegistry
+from compute.jobs.record import JobRecord
+from compute.jobs.registry import JobRegistry
 
 __all__ = [
     "ANONYMOUS",
+    "BlockOrder",
     "Job",
     "JobRecord",
     "JobRegistry",
     "Principal",
+    "Viewpoint",
     "job_token",
     "left_out",
     "observations_at",

@@ -6,26 +6,29 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from math import prod
 from typing import Any, Self
 
-from distributed import Client, Future, KilledWorker, as_completed
+from distributed import Client, Future, KilledWorker
 
 from compute import __version__
 from compute.blocks import CancelFlags, HeldBlock, Tally, cancel_on_worker, running_on_worker
 from compute.cluster.waiting import bounded
 from compute.errors import ClusterError, JobCancelledError, JobError
 from compute.jobs.failures import failed_sentence
+from compute.jobs.feeding import Feeding
 from compute.jobs.identity import job_token
 from compute.jobs.memory import Room, refuse_large_blocks, spill_note
+from compute.jobs.order import BlockOrder
 from compute.plan import NdviPlan
 from compute.reductions import tally_seasons
-from compute.stack import SeasonStack, build_stack
+from compute.stack import Key, SeasonStack, build_stack
 from compute.store import create_store, streamed
 
 RETRIES = 3
 """Times that a block is tried again when its worker dies or a read fails: networks and nodes do."""
+
+CANCELLED = "The computation was cancelled."
 
 LOST = "The cluster that held this result was stopped or lost; compute it again."
 
@@ -48,16 +51,17 @@ class Job:
     plan : NdviPlan
         What is computed.
     stack : SeasonStack
-        The persisted result, its blocks finished or not.
+        The persisted result; its graph has the blocks that are finished or under way.
     note : str
         What a person should know of how the cluster holds it; nothing where there is nothing to know.
     """
 
-    def __init__(self, token: str, plan: NdviPlan, stack: SeasonStack, client: Client, note: str = "") -> None:
+    def __init__(self, token: str, plan: NdviPlan, feeding: Feeding, client: Client, note: str = "") -> None:
         self.token = token
         self.plan = plan
-        self.stack = stack
+        self.stack = feeding.stack
         self.note = note
+        self._feeding = feeding
         self._client = client
         self._cancelled = False
 
@@ -68,10 +72,11 @@ class Job:
         client: Client,
         token: str | None = None,
         *,
+        order: BlockOrder | None = None,
         store: str | None = None,
         ahead: bool = False,
     ) -> Self:
-        """Start a computation.
+        """Start a computation. It goes on until it ends or `cancel` is called, whether or not anybody follows it.
 
         Its keys are its own even when the same request ran before: tasks of a cancelled run may still be ending.
 
@@ -83,6 +88,8 @@ class Job:
             An asynchronous client of a cluster with workers.
         token : str, optional
             Identity of the computation; left out, that of the plan.
+        order : BlockOrder, optional
+            Of the plan's blocks, asked for the next one each time that there is room; left out, that of the plan.
         store : str, optional
             Folder or fsspec URL, the same for the workers, of a new block store. Each block leaves memory for it as it
             finishes, and the result may be larger than the cluster's memory; left out, the workers hold the blocks.
@@ -110,12 +117,12 @@ class Job:
             workers = list(await client.nthreads()) if ahead else None
         refuse_large_blocks(plan, room)
         token = token or job_token(plan)
-        lazy = replace(build_stack(plan, f"{token}-{secrets.token_hex(4)}"), priority=len(plan.labels) if ahead else 0)
+        lazy = build_stack(plan, f"{token}-{secrets.token_hex(4)}")
         if store is not None:
             lazy = await asyncio.to_thread(_into_store, lazy, store)
         note = "" if store is not None else spill_note(plan, room)
-        persisted = client.persist(lazy, retries=RETRIES, workers=workers, allow_other_workers=ahead)
-        return cls(token, plan, persisted, client, note)
+        feeding = Feeding(lazy, client, order or BlockOrder.of_plan(plan), retries=RETRIES, ahead=workers)
+        return cls(token, plan, feeding, client, note)
 
     @property
     def total(self) -> int:
@@ -133,8 +140,8 @@ class Job:
         return not self._cancelled and any(future.cancelled() for future in self._futures.values())
 
     @property
-    def _futures(self) -> Mapping[object, Future[HeldBlock]]:
-        return self.stack.graph
+    def _futures(self) -> Mapping[Key, Future[HeldBlock]]:
+        return self._feeding.futures
 
     async def finished_blocks(self) -> AsyncIterator[tuple[int, int, int]]:
         """Yield (season, row, column) of each block as it finishes, until all have.
@@ -146,10 +153,13 @@ class Job:
         JobError
             A block failed for good; the sentence says why.
         """
-        async for future in as_completed(self._futures.values(), loop=self._client.loop):
+        told = 0
+        async for index, future in self._feeding.ended():
             await self._raise_failure(future)
-            _, season, row, column = future.key
-            yield season, row, column
+            told += 1
+            yield index
+        if told < self.total:
+            raise JobCancelledError(CANCELLED)
 
     async def progress(self) -> AsyncIterator[int]:
         """Yield the number of finished blocks each time that one finishes; raises as `finished_blocks` does."""
@@ -237,6 +247,7 @@ class Job:
         cluster is gone, so is the work.
         """
         lost, self._cancelled = self.lost, True
+        self._feeding.stop()
         if lost:
             return
         with suppress(OSError):  # also TimeoutError
@@ -253,7 +264,7 @@ class Job:
 
     async def _raise_failure(self, future: Future[HeldBlock]) -> None:
         if self._cancelled:
-            raise JobCancelledError("The computation was cancelled.")
+            raise JobCancelledError(CANCELLED)
         if future.cancelled():
             raise JobError(LOST)
         if future.status != "error":

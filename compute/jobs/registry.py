@@ -4,104 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
 
-from compute.cluster import ClusterPool, ClusterSpec, Connection
+from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import GreenupError, InputError, JobError
 from compute.jobs.failures import failed_sentence, left_out
 from compute.jobs.identity import Principal, job_token
-from compute.jobs.job import LOST, Job
+from compute.jobs.job import CANCELLED, LOST, Job
+from compute.jobs.order import Viewpoint
 from compute.jobs.preview import Preview
+from compute.jobs.record import ENDED, JobRecord, State
 from compute.plan import NdviPlan
-from compute.stack import SeasonStack
 from compute.tiles import ResultTiles
 
 _log = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
 """How soon a finished result shows as lost when its cluster is gone."""
-
-State = Literal["connecting", "running", "done", "failed", "cancelled"]
-
-ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
-
-
-@dataclass(kw_only=True, eq=False)
-class JobRecord:
-    """What the server knows of one job. Changed by the registry alone; everybody else reads.
-
-    Attributes
-    ----------
-    token : str
-        Identity of the computation.
-    scope : str
-        Whose it is.
-    plan : NdviPlan
-        What is computed.
-    cluster : ClusterSpec
-        Where.
-    state : str
-        ``connecting``, ``running``, ``done``, ``failed`` or ``cancelled``; a result that is lost with its cluster
-        becomes ``failed``, and one that is deleted ``cancelled``.
-    message : str
-        What people should know: why it failed, what it waits for, what a result lacks or where it lies.
-    created, started, ended : datetime.datetime
-        UTC; `started`, when its cluster was ready, and `ended` are None until it has.
-    failed_scenes : list of str
-        Ids of the scenes that could not be read, once all blocks are done.
-    finished : list of (int, int, int)
-        (season, row, column) of the finished blocks, in the order in which they finished.
-    participants : set of str
-        Who asked for it and has not withdrawn; the work stops with the last.
-    connection : Connection or None
-        The cluster that holds it, once there is one.
-    stack : SeasonStack or None
-        The persisted blocks, finished or not, once it runs.
-    tiles : ResultTiles or None
-        Tiles and values of the stack.
-    preview : Preview or None
-        What stands for the result until it is done.
-    """
-
-    token: str
-    scope: str
-    plan: NdviPlan
-    cluster: ClusterSpec
-    state: State = "connecting"
-    message: str = ""
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
-    started: datetime | None = None
-    ended: datetime | None = None
-    failed_scenes: list[str] = field(default_factory=list)
-    finished: list[tuple[int, int, int]] = field(default_factory=list)
-    participants: set[str] = field(default_factory=set)
-    connection: Connection | None = None
-    stack: SeasonStack | None = None
-    tiles: ResultTiles | None = None
-    preview: Preview | None = None
-
-    @property
-    def total(self) -> int:
-        """Number of blocks."""
-        return len(self.plan.blocks)
-
-    def is_asked_by(self, participant: str) -> bool:
-        """Return whether a visit asked for it and has not withdrawn."""
-        return participant in self.participants
-
-    def others(self, participant: str) -> int:
-        """Return how many others asked for it: while there are some, it goes on without this visit."""
-        return len(self.participants - {participant})
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time left at the pace so far, in seconds; None before the first block and after the end."""
-        if self.started is None or not self.finished or self.state != "running":
-            return None
-        spent = (datetime.now(UTC) - self.started).total_seconds()
-        return spent / len(self.finished) * (self.total - len(self.finished))
 
 
 class JobRegistry:
@@ -190,6 +109,27 @@ class JobRegistry:
         mine = (record for record in self._records.values() if record.scope == principal.scope)
         return sorted(mine, key=lambda record: record.created, reverse=True)
 
+    def look_at(self, token: str, principal: Principal, viewer: str, viewpoint: Viewpoint | None) -> None:
+        """Have the blocks that a visit looks at computed next, for as long as it looks there.
+
+        Parameters
+        ----------
+        token : str
+            Of the job.
+        principal : Principal
+            Who looks.
+        viewer : str
+            Name of the visit; several take turns.
+        viewpoint : Viewpoint or None
+            None when the visit looks elsewhere.
+
+        Raises
+        ------
+        InputError
+            As `get` does.
+        """
+        self.get(token, principal).order.look_at(viewer, viewpoint)
+
     async def withdraw(self, token: str, principal: Principal, participant: str) -> None:
         """Withdraw one participant; with the last of them a running job stops and frees its workers.
 
@@ -227,7 +167,7 @@ class JobRegistry:
 
     async def _stop(self, record: JobRecord) -> None:
         """End a job, finished or not, and wait until its workers are free of it."""
-        _end(record, "cancelled", "The computation was cancelled.")
+        _end(record, "cancelled", CANCELLED)
         life = self._lives.get(record)
         if life is None:
             return
@@ -261,7 +201,7 @@ class JobRegistry:
         record.connection = await self._clusters.get(record.cluster)
         client = record.connection.client
         record.preview = await Preview.begin(record.plan, client, record.token)
-        job = await Job.submit(record.plan, client, record.token)
+        job = await Job.submit(record.plan, client, record.token, order=record.order)
         record.stack, record.state, record.message = job.stack, "running", job.note
         record.tiles = ResultTiles.on_workers(job.stack, client, region=record.plan.request.region)
         record.started = datetime.now(UTC)

@@ -104,10 +104,15 @@ class ResultGeometry:
         """The lowest zoom at which a tile pixel of 256 is nowhere larger than a pixel of the result."""
         return min(max(ceil(log2(pixel_m(0) / self._pixel_m[0] * (1 - _ROUNDING))), 0), MAX_ZOOM)
 
-    def pixel_of(self, lon: float, lat: float) -> tuple[int, int] | None:
-        """Return (row, column) of the level-0 pixel at a place in degrees, or None outside the result."""
+    def place_of(self, lon: float, lat: float) -> tuple[float, float]:
+        """Return row and column, with fractions, of a place in degrees; it may lie outside, or nowhere (infinite)."""
         x, y = self._lonlat.transform(lon, lat, direction="INVERSE")
         column, row = self._to_pixels(x, y)
+        return row, column
+
+    def pixel_of(self, lon: float, lat: float) -> tuple[int, int] | None:
+        """Return (row, column) of the level-0 pixel at a place in degrees, or None outside the result."""
+        row, column = self.place_of(lon, lat)
         rows, columns = self.grid.shape
         return (floor(row), floor(column)) if 0 <= row < rows and 0 <= column < columns else None
 

@@ -49,6 +49,7 @@ class Session:
     def end(self) -> None:
         """Stop what this visit alone was waiting for; jobs go on."""
         self._tasks.end()
+        self._watching.end()
 
     def poll(self) -> None:
         """Bring the state up to date with cluster and job; called a few times a second."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -9,7 +10,7 @@ from typing import Any
 
 from compute.cluster import ClusterSpec
 from compute.errors import InputError
-from compute.jobs import JobRecord, Principal
+from compute.jobs import JobRecord, Principal, Viewpoint
 from compute.plan import NdviPlan
 from compute.tiles import block_bbox, geometry_of, result_info
 from dashboard.services import Services
@@ -33,9 +34,13 @@ class Watching:
         self._refresh = refresh
         self._seen_blocks = 0
         self._seen_previews: frozenset[int] = frozenset()
+        # A visitor with two tabs looks at two things.
+        self._viewer = secrets.token_hex(8)
+        self._looks_at = ""
         state.param.watch(lambda _: tasks.start(self._cancel), "cancel")
         state.param.watch(lambda _: tasks.start(self._inspect), "place")
         state.param.watch(lambda _: self._token_changed(), "token")
+        state.param.watch(lambda _: self._look(), ["token", "season", "centre"])
         state.param.watch(lambda _: state.show(token=""), "leave")
         state.param.watch(lambda _: tasks.start(self._delete), "delete")
 
@@ -50,6 +55,31 @@ class Watching:
         if self._state.token:
             with suppress(InputError):
                 self._show(self._services.jobs.get(self._state.token, self._principal))
+
+    def end(self) -> None:
+        """Look at nothing any more."""
+        self._look_away()
+
+    def _look(self) -> None:
+        """Have the blocks first that the map shows."""
+        state = self._state
+        if self._looks_at != state.token:
+            self._look_away()
+        if not (state.token and state.season and state.centre):
+            return
+        with suppress(InputError):
+            plan = self._services.jobs.get(state.token, self._principal).plan
+            if state.season in plan.labels:
+                row, column = geometry_of(plan.grid).place_of(*state.centre)
+                viewpoint = Viewpoint(season=plan.labels.index(state.season), row=row, column=column)
+                self._services.jobs.look_at(state.token, self._principal, self._viewer, viewpoint)
+                self._looks_at = state.token
+
+    def _look_away(self) -> None:
+        token, self._looks_at = self._looks_at, ""
+        if token:
+            with suppress(InputError):
+                self._services.jobs.look_at(token, self._principal, self._viewer, None)
 
     async def _cancel(self) -> None:
         with suppress(InputError):

@@ -22,6 +22,7 @@ def result_map(state: VisitState) -> NdviMap:
     _follow(state, map_)
     map_.param.watch(lambda event: state.show(region=event.new), "region")
     map_.param.watch(lambda event: state.show(place=_place(event.new)), "clicked")
+    map_.param.watch(lambda event: state.show(centre=tuple(event.new["center"])), "view")
     map_.param.watch(lambda event: state.show(narrow=event.new), "narrow")
     map_.param.watch(lambda event: state.show(prefers_dark=event.new), "prefers_dark")
     map_.param.watch(lambda event: state.show(visitor=event.new or state.visitor), "visitor")

