@@ -10,6 +10,7 @@ from functools import lru_cache
 from math import isfinite
 from typing import Self
 
+import colorcet
 import numpy as np
 import xarray as xr
 from datashader import colors, transfer_functions
@@ -36,8 +37,12 @@ PALETTES: Mapping[str, tuple[str, ...]] = {
     "viridis": _as_text(colors.viridis),
     "inferno": _as_text(colors.inferno),
     "grey": ("#101010", "#f4f4f4"),
+    "bgy": tuple(colorcet.bgy),
+    "kbc": tuple(colorcet.kbc),
+    "cbl2": tuple(colorcet.CET_CBL2),
 }
-"""By name, colours from low to high, evenly spaced; lightness runs one way in each."""
+"""By name, colours from low to high, evenly spaced, the last three as colorcet has them; lightness runs one way in
+each, also for those who lack one kind of cones."""
 
 NDVI_SPAN, COUNT_SPAN = (-0.1, 0.9), (0.0, 30.0)
 """Values at the two ends of the colours unless others are asked for."""
