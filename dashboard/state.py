@@ -124,6 +124,7 @@ class VisitState(param.Parameterized):
     sum_up = param.Event(doc="Work out what the region comes to.")
     leave = param.Event(doc="Look at no result any more.")
     delete = param.Event(doc="Delete the doomed result.")
+    stretch = param.Event(doc="Let the colours span the values of the result.")
     dismiss = param.Event(doc="Put the notice away.")
 
     @property

@@ -1,11 +1,15 @@
-"""A visit and its job: what the map shows is computed first."""
+"""A visit and its job: what the map shows is computed first, and in colours that suit it."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import date
 
+import numpy as np
 import pytest
+from tornado.httpclient import AsyncHTTPClient
+from tornado.web import Application
 
 from compute.catalog import OdcCatalog
 from compute.cluster import parse_cluster
@@ -16,6 +20,7 @@ from compute.products import load_profiles
 from compute.seasons import parse_seasons
 from compute.settings import Settings
 from compute.tiles import block_bbox
+from dashboard.server import routes
 from dashboard.services import Services
 from dashboard.session import Session
 from dashboard.state import VisitState
@@ -69,3 +74,37 @@ def test_a_visit_has_first_what_its_map_shows(plan: NdviPlan) -> None:
     assert sorted(finished) == [(block.season, block.row, block.column) for block in plan.blocks]
     assert corner in finished[:6]
     assert {season for season, _, _ in finished[:10]} == {1}
+
+
+def test_colours_suit_the_result_when_asked_to_on_the_page_and_for_any_client(plan: NdviPlan) -> None:
+    async def visit() -> None:
+        services = Services(Settings(), load_profiles(None), parse_cluster("local", workers=2))
+        state = VisitState()
+        session = Session(state, services, ANONYMOUS, lambda _: None)
+        listener = Application(routes(services)).listen(0, "127.0.0.1")
+        port = next(iter(listener._sockets.values())).getsockname()[1]
+        try:
+            record = services.jobs.submit(plan, services.cluster, ANONYMOUS, state.visitor)
+            state.show(token=record.token)
+            await ended(record)
+            assert record.stack is not None
+            assert record.stack.levels == 0
+            client = (await services.clusters.get(services.cluster)).client
+            means = (await client.compute(record.stack.dataset()["ndvi_mean"])).values
+            low, high = np.nanpercentile(means.astype(float), [2, 98])
+            state.param.trigger("stretch")
+            async with asyncio.timeout(20):
+                while state.span == VisitState.param["span"].default:  # noqa: ASYNC110  # as the page does
+                    await asyncio.sleep(0.02)
+            assert 0 <= low - state.span[0] < 0.0101
+            assert 0 <= state.span[1] - high < 0.0101
+            url = f"http://127.0.0.1:{port}/api/results/{record.token}/stretch/"
+            answer = await AsyncHTTPClient().fetch(url + "ndvi_mean")
+            assert json.loads(answer.body) == {"layer": "ndvi_mean", "span": list(state.span)}
+            assert (await AsyncHTTPClient().fetch(url + "height", raise_error=False)).code == 404
+        finally:
+            listener.stop()
+            session.end()
+            await services.close()
+
+    asyncio.run(visit())

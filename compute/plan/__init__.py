@@ -1,12 +1,13 @@
 """What a request will do, worked out before anything is spent: pure arithmetic on a request and its scenes."""
 
-from compute.plan.grid import fit_chunks, level_count
+from compute.plan.grid import COARSEST_PX, fit_chunks, level_count
 from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan
 from compute.plan.planning import make_plan
 from compute.plan.preview import preview_plan
 from compute.plan.strata import has_strata
 
 __all__ = [
+    "COARSEST_PX",
     "BlockPlan",
     "NdviPlan",
     "SeasonPlan",

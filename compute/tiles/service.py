@@ -23,6 +23,7 @@ from compute.stack import Chunks, SeasonStack, chunk_window
 from compute.tiles.address import HALF_WORLD_M, TILE_PX, TileAddress, pixel_m
 from compute.tiles.geometry import LONLAT, WEB_MERCATOR, geometry_of
 from compute.tiles.source import PixelSource, PixelValue, View
+from compute.tiles.stretching import overview_control, stretched
 from compute.tiles.workers import WorkerPixels
 
 
@@ -127,6 +128,7 @@ class ResultTiles:
         self.geometry = geometry_of(stack.grid)
         self._source = source
         self._region = region
+        self._stretches: dict[str, tuple[float, float]] = {}
 
     @classmethod
     def on_workers(cls, stack: SeasonStack, client: Any, *, region: Region | None = None) -> Self:
@@ -174,6 +176,40 @@ class ResultTiles:
         complete = not (values == kernels.NOT_COMPUTED).any()
         values[self._beyond_polygon(address, size) & (values < -kernels.LARGEST)] = kernels.OUTSIDE
         return None if (values == kernels.OUTSIDE).all() else Tile(values=values, complete=complete)
+
+    async def stretch(self, layer: str) -> tuple[float, float] | None:
+        """Return the values between which nearly all of a layer lie, over all seasons: one span for all tiles.
+
+        It is that of what is computed so far, and once everything is, it never changes.
+
+        Parameters
+        ----------
+        layer : str
+            ``"ndvi_mean"`` or ``"clear_count"``.
+
+        Returns
+        -------
+        (float, float) or None
+            See `compute.tiles.stretching.stretched`.
+
+        Raises
+        ------
+        InputError
+            There is no such layer.
+        """
+        self._check(layer, 0, TILE_PX)
+        if layer in self._stretches:
+            return self._stretches[layer]
+        control = overview_control(self.stack.grid.shape)
+        views = [
+            View(layer=layer, season=season, level=self.stack.levels, control=control)
+            for season in range(len(self.stack.labels))
+        ]
+        tiles = [await self._source.pixels(view) for view in views]
+        span = stretched(layer, tiles)
+        if span and not any((tile == kernels.NOT_COMPUTED).any() for tile in tiles):
+            self._stretches[layer] = span
+        return span
 
     async def point(self, lon: float, lat: float) -> list[PixelValue]:
         """Return the level-0 pixel at a place in degrees in every season, in the order of the labels."""

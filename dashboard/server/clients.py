@@ -11,8 +11,8 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 
 from compute.errors import NoScenesError
+from compute.layers import LAYERS
 from compute.plan import NdviPlan
-from compute.stack import LAYERS
 from dashboard.server.api import Handler
 from dashboard.server.documents import JSON, OPENAPI, TileDocuments
 from dashboard.services import Services

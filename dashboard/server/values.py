@@ -8,8 +8,9 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from compute.errors import InputError
+from compute.errors import InputError, NoScenesError
 from compute.jobs import JobRecord, observations_at
+from compute.layers import LAYERS
 from compute.plan import NdviPlan
 from compute.tiles.series import series_of
 from dashboard.server.api import Handler, tiles_of
@@ -78,6 +79,17 @@ class ObservationsHandler(_PlaceHandler):
             return await observations_at(record.plan, record.connection.client, *pixel, season)
 
 
+class StretchHandler(Handler):
+    """``/api/results/{token}/stretch/{layer}``: the ``span`` that suits a layer, for the ``span=`` of its tiles."""
+
+    async def get(self, token: str, layer: str) -> None:
+        """Answer low and high value of what is computed, null where nothing is."""
+        tiles = tiles_of(self.record(token))
+        if layer not in LAYERS:
+            raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")
+        self.write_json({"layer": layer, "span": await tiles.stretch(layer)})
+
+
 def _pixel(plan: NdviPlan, row: int, column: int) -> dict[str, Any]:
     """Return where a pixel lies, and what the red and nir of other grids mean in it."""
     dx, _, left, _, dy, top = plan.grid.transform
@@ -100,4 +112,5 @@ def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str
         (rf"{result}/value", ValueHandler, shared),
         (rf"{result}/series", SeriesHandler, shared),
         (rf"{result}/observations", ObservationsHandler, shared),
+        (rf"{result}/stretch/([^/]+)", StretchHandler, shared),
     ]

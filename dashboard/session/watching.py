@@ -39,6 +39,7 @@ class Watching:
         self._looks_at = ""
         state.param.watch(lambda _: tasks.start(self._cancel), "cancel")
         state.param.watch(lambda _: tasks.start(self._inspect), "place")
+        state.param.watch(lambda _: tasks.start(self._stretch), "stretch")
         state.param.watch(lambda _: self._token_changed(), "token")
         state.param.watch(lambda _: self._look(), ["token", "season", "centre"])
         state.param.watch(lambda _: state.show(token=""), "leave")
@@ -151,6 +152,13 @@ class Watching:
         self._seen_previews = previews
         if boxes:
             self._refresh(boxes)
+
+    async def _stretch(self) -> None:
+        """Let the colours span the means that there are; once the result is done, they stay the same."""
+        record = self._services.jobs.get(self._state.token, self._principal)
+        span = None if record.tiles is None else await record.tiles.stretch("ndvi_mean")
+        if span is not None:
+            self._state.show(span=(max(span[0], -1.0), min(span[1], 1.0)))
 
     async def _inspect(self) -> None:
         state, place = self._state, self._state.place

@@ -49,18 +49,26 @@ def _style_controls(state: VisitState, tune: pmui.ToggleIcon) -> pmui.Column:
             margin=0,
             sizing_mode="stretch_width",
         ),
-        pmui.RangeSlider.from_param(
-            state.param.span,
-            label="NDVI at the ends",
-            step=0.05,
+        pmui.Row(
+            pmui.RangeSlider.from_param(
+                state.param.span, label="NDVI at the ends", step=0.01, margin=(10, 10, 0, 10), **_FIELD
+            ),
+            _stretch_button(state),
             visible=pn.bind(_has_span, state.param.layer),
-            margin=(10, 10, 0, 10),
-            **_FIELD,
+            margin=0,
+            sizing_mode="stretch_width",
+            sx={"alignItems": "center", "flexWrap": "nowrap"},
         ),
         visible=tune.param.value,
         sizing_mode="stretch_width",
         margin=(12, 0, 0, 0),
     )
+
+
+def _stretch_button(state: VisitState) -> pmui.IconButton:
+    button = pmui.IconButton(icon="contrast", size="small", margin=0, description="Suit the colours to the result")
+    button.on_click(lambda _: state.param.trigger("stretch"))
+    return button
 
 
 def _season_choice(

@@ -1,0 +1,59 @@
+"""Where the colours of a layer begin and end so that they suit its values: taken once, from the coarsest level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import ceil, floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute import kernels
+from compute.levels import LAYER_ENCODING
+from compute.patches import Control
+from compute.plan import COARSEST_PX, level_count
+
+SHARES = (2.0, 98.0)
+"""Percentiles of a layer's values at the two ends of its colours."""
+
+_STEP_PX = 16
+
+
+def overview_control(shape: tuple[int, int]) -> Control:
+    """Return the tile whose pixels are those of a result's coarsest level, the first in its corner.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns of the result. At a ragged edge, a pixel of the level whose centre lies beyond is left out.
+    """
+    places = np.arange(0, COARSEST_PX + _STEP_PX, _STEP_PX) * float(2 ** level_count(shape))
+    return Control(nodes=np.stack(np.meshgrid(places, places, indexing="ij")), step=_STEP_PX)
+
+
+def stretched(layer: str, tiles: Iterable[NDArray[np.int16]]) -> tuple[float, float] | None:
+    """Return the values between which nearly all of a layer lie.
+
+    Parameters
+    ----------
+    layer : str
+        ``"ndvi_mean"`` or ``"clear_count"``.
+    tiles : iterable of numpy.ndarray
+        int16 values or codes of any shape.
+
+    Returns
+    -------
+    (float, float) or None
+        The percentiles `SHARES`, rounded outwards to a decimal less than is worth showing, so that they can be read
+        and never meet; None where there are no values.
+    """
+    encoding = LAYER_ENCODING[layer]
+    values = np.concatenate([tile[tile >= -kernels.LARGEST] for tile in tiles])
+    if not values.size:
+        return None
+    low, high = np.percentile(values, SHARES) * encoding.scale + encoding.offset
+    digits = encoding.digits - 1
+    unit = 10.0**-digits
+    # A value that is a whole number of units stays it, whatever the division makes of it.
+    first, last = floor(round(low / unit, 6)), ceil(round(high / unit, 6))
+    return round(first * unit, digits), round(max(last, first + 1) * unit, digits)
