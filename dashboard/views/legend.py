@@ -50,9 +50,7 @@ def _style_controls(state: VisitState, tune: pmui.ToggleIcon) -> pmui.Column:
             sizing_mode="stretch_width",
         ),
         pmui.Row(
-            pmui.RangeSlider.from_param(
-                state.param.span, label="NDVI at the ends", step=0.01, margin=(10, 10, 0, 10), **_FIELD
-            ),
+            pmui.RangeSlider.from_param(state.param.span, label="Span", step=0.01, margin=(10, 10, 0, 10), **_FIELD),
             _stretch_button(state),
             visible=pn.bind(_has_span, state.param.layer),
             margin=0,
