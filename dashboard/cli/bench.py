@@ -1,4 +1,4 @@
-"""``greenup bench``: how fast and how lean the engine is on this machine, beside its alternatives in the same run."""
+"""``greenup bench``: how fast and how lean Greenup is on this machine, beside its alternatives in the same run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from dashboard.cli.options import AsJson
 from dashboard.cli.output import print_json, print_pairs, print_table, to_people
 
-app = typer.Typer(help="Measure the engine on this machine; everything temporary is removed.", no_args_is_help=True)
+app = typer.Typer(help="Measure Greenup on this machine; everything temporary is removed.", no_args_is_help=True)
 
 
 @app.command()
@@ -84,6 +84,43 @@ def memory(
         _print_memory(report)
 
 
+@app.command()
+def tiles(
+    size: Annotated[
+        list[int] | None, typer.Option(help="Edge of a result, pixels; repeatable. Left out: 4096, 8192, 16384.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A twentieth of the tiles: enough to see that it runs.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Explore results of three sizes over HTTP, beside hvPlot and pixels taken by label; the largest takes 8.3 GB."""
+    from dashboard.bench.tiles import SIZES, bench_tiles
+
+    with _shown() as say:
+        report = bench_tiles(size or SIZES, quick=quick, say=say)
+    if as_json:
+        print_json(report)
+    else:
+        _print_tiles(report)
+
+
+@app.command()
+def scale(
+    quick: Annotated[bool, typer.Option("--quick", help="An eighth of either edge, and few tiles.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Explore 4 x 16097 x 13672 pixels over HTTP while the workers compute something else; takes 6.8 GB."""
+    from dashboard.bench.scale import bench_scale
+
+    with _shown() as say:
+        report = bench_scale(quick=quick, say=say)
+    if as_json:
+        print_json(report)
+    else:
+        _print_scale(report)
+
+
 @contextmanager
 def _shown() -> Iterator[Callable[[str], None]]:
     """Show on a terminal what is done, and clean up after a batch system or a closing terminal as after Ctrl-C."""
@@ -112,6 +149,35 @@ def _print_memory(report: Mapping[str, Any]) -> None:
     rows = [[f"{dates} dates", *(_text(report[key][dates]) for key in columns)] for dates in report["peak_mb"]]
     print_table("Memory of a worker", ["", *columns.values()], rows)
     print_pairs("Ratios", [(name, _text(value)) for name, value in report["ratios"].items()])
+
+
+def _print_tiles(report: Mapping[str, Any]) -> None:
+    columns = {"p50_c1_ms": "p50 ms", "p95_c8_ms": "p95 ms of 8", "tiles_per_s": "tiles/s", "viewport_ms": "view ms"}
+    columns |= {"hvplot_ms": "hvPlot ms", "naive_tile_ms": "by label ms"}
+    rows = [
+        [f"{size} px, {zoom}", *(_text(figures[key]) for key in columns)]
+        for size, zooms in report["walks"].items()
+        for zoom, figures in zooms.items()
+    ]
+    print_table("Tiles", ["", *columns.values()], rows)
+    print_pairs("Ratios", [(name, _text(value)) for name, value in report["ratios"].items()])
+    print_pairs("Tile, ms", [(name, _text(value)) for name, value in report["tile_ms"].items()])
+    print_pairs("In all", _plain(report))
+
+
+def _print_scale(report: Mapping[str, Any]) -> None:
+    walks = {"all zooms": report} | report["walks"]
+    columns = list(report["tile_ms"])
+    rows = [
+        [name, *(_text(each["tile_ms"][key]) for key in columns), _text(each["tiles_per_s"])]
+        for name, each in walks.items()
+    ]
+    print_table("Tiles, ms", ["", *columns, "tiles/s"], rows)
+    print_pairs("In all", _plain(report))
+
+
+def _plain(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, _text(value)) for name, value in report.items() if not isinstance(value, dict | list)]
 
 
 def _text(value: object) -> str:

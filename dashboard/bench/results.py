@@ -1,0 +1,140 @@
+"""Results without scenes: a smooth field, noise and gaps, made on the workers in the shape that a plan gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from math import prod
+
+import numpy as np
+from dask.task_spec import Task
+from distributed.system import MEMORY_LIMIT
+from numpy.typing import NDArray
+
+from compute.blocks import Block, Sums, finish
+from compute.errors import InputError
+from compute.jobs.memory import LEVELS_BYTES_PER_PX, SPILL_SHARE
+from compute.plan import NdviPlan, level_count
+from compute.plan.chunks import spatial_chunks
+from compute.plan.model import COUNT_BYTES, MEAN_BYTES, SeasonPlan
+from compute.region import region_from_bbox
+from compute.request import NdviRequest
+from compute.scenes import Grid
+from compute.settings import GIB
+from compute.stack import SeasonStack, block_key
+from compute.tiles import geometry_of
+
+LABELS = ("DJF", "MAM", "JJA", "SON")
+"""Four seasons, as the notebook has them."""
+
+GAPS = 0.03
+"""Share of the pixels that are never clear."""
+
+_CORNER_M, _PIXEL_M = (1_100_000.0, -4_350_000.0), 30.0
+"""North-western corner of every result in EPSG:3577, and its pixels: those of Landsat, over Tasmania."""
+
+_WAVES_PX = (900.0, 2300.0, 5100.0)
+"""Lengths of the waves of the field: shorter and longer than a chunk."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Synthetic:
+    """A result to be made.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and columns, from 256 to 20,000 each.
+    chunk_px : int
+        Target edge of a spatial chunk, as `Settings.chunk_px`.
+    """
+
+    shape: tuple[int, int]
+    chunk_px: int = 2048
+
+    def __post_init__(self) -> None:
+        if not all(256 <= length <= 20_000 for length in self.shape):
+            raise InputError("size", f"The size must be from 256 to 20000 pixels, not {max(self.shape)}.")
+
+    @property
+    def grid(self) -> Grid:
+        """Its pixel grid."""
+        x, y = _CORNER_M
+        return Grid(crs="EPSG:3577", shape=self.shape, transform=(_PIXEL_M, 0.0, x, 0.0, -_PIXEL_M, y))
+
+    @property
+    def held_bytes(self) -> float:
+        """Memory that the workers need to hold all seasons with their levels, 7.7 bytes a pixel."""
+        return len(LABELS) * prod(self.shape) * (MEAN_BYTES + COUNT_BYTES + LEVELS_BYTES_PER_PX)
+
+    def refuse_if_too_large(self) -> None:
+        """Refuse a result that workers of this machine would move to their disks: nothing would be measured by it.
+
+        Raises
+        ------
+        InputError
+            The sentence says what is needed and what there is.
+        """
+        room = SPILL_SHARE * MEMORY_LIMIT
+        if self.held_bytes > room:
+            rows, columns = self.shape
+            raise InputError(
+                "size",
+                f"A result of {len(LABELS)} x {rows} x {columns} pixels takes {self.held_bytes / GIB:.1f} GiB, and "
+                f"workers here keep {room / GIB:.1f} GiB in memory; choose a smaller one, or a larger machine.",
+            )
+
+    def plan(self) -> NdviPlan:
+        """Return a plan of no scenes that looks like the result."""
+        region = region_from_bbox(*geometry_of(self.grid).bbox())
+        request = NdviRequest(products=("synthetic",), region=region, start=date(2020, 12, 1), end=date(2021, 11, 30))
+        return NdviPlan(
+            request=request,
+            grid=self.grid,
+            chunks=spatial_chunks(self.grid, self.chunk_px),
+            seasons=tuple(SeasonPlan(label=label, dates=0, scenes=0, missing=()) for label in LABELS),
+            blocks=(),
+            sources=(),
+            roles={},
+            bytes_to_read=0,
+            max_groups_per_task=1,
+        )
+
+    def stack(self, token: str) -> SeasonStack:
+        """Return the lazy result: one task a block, which makes it with its levels."""
+        chunks, levels = spatial_chunks(self.grid, self.chunk_px), level_count(self.shape)
+        graph = {}
+        for season, row, column in np.ndindex(len(LABELS), len(chunks[0]), len(chunks[1])):
+            key = block_key(token, season, row, column)
+            origin = sum(chunks[0][:row]), sum(chunks[1][:column])
+            graph[key] = Task(key, make_block, (chunks[0][row], chunks[1][column]), origin, season, levels)
+        return SeasonStack(token=token, labels=LABELS, grid=self.grid, chunks=chunks, graph=graph)
+
+
+def make_block(shape: tuple[int, int], origin: tuple[int, int], season: int, levels: int) -> Block:
+    """Make a block whose field continues that of its neighbours; a task.
+
+    Parameters
+    ----------
+    shape, origin : (int, int)
+        Rows and columns of the block, and where it begins in the result.
+    season : int
+        Position of the season.
+    levels : int
+        How many levels the result has.
+    """
+    random = np.random.default_rng([season, *origin])
+    count = random.integers(1, 24, shape, np.uint16)
+    count[random.random(shape, np.float32) < GAPS] = 0
+    mean = _field(shape, origin, season) + np.float32(0.05) * random.standard_normal(shape, np.float32)
+    total = np.rint(mean * count.astype(np.float64) * 2.0**32).astype(np.int64)
+    return finish(Sums(total=total, count=count), 1, levels)
+
+
+def _field(shape: tuple[int, int], origin: tuple[int, int], season: int) -> NDArray[np.float32]:
+    """Return a smooth field (y, x) of NDVI around 0.5."""
+    rows, columns = (np.arange(first, first + length) for first, length in zip(origin, shape, strict=True))
+    field = np.full(shape, 0.5, np.float32)
+    for px in _WAVES_PX:
+        field += 0.1 * np.outer(np.sin(rows / px + season), np.cos(columns / px)).astype(np.float32)
+    return field

@@ -1,0 +1,162 @@
+"""The server that is measured: ``python -m dashboard.bench.server CLUSTER WORKERS``.
+
+It is what `greenup serve` is beside the page: `dashboard.services.Services` with their cluster, which is opened as
+for a visitor's job, and `dashboard.server.routes` on a Tornado server. In place of jobs that read scenes it has one
+synthetic result, persisted on the workers and shown by `compute.tiles.ResultTiles` as a job's is. Every token names
+that result, so that a walk under a new token meets no cache of tiles that knows it, while where blocks lie is known.
+
+It prints its port once the workers are there, and ends when its standard input does, so never later than the process
+that started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from distributed import as_completed
+from distributed.system_monitor import SystemMonitor
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from compute.cluster import ClusterSpec, parse_cluster
+from compute.errors import InputError
+from compute.jobs import JobRecord, JobRegistry, Principal
+from compute.settings import Settings
+from compute.stack import SeasonStack
+from compute.tiles import ResultTiles, WorkerPixels
+from dashboard.bench.results import Synthetic
+from dashboard.server import routes
+from dashboard.services import Services
+
+_BYTES_RECEIVED = 128
+"""Where Linux's ``struct tcp_info`` has ``tcpi_bytes_received``, a 64-bit number."""
+
+
+class OneResult(JobRegistry):
+    """A registry in which every token names the same finished result.
+
+    Parameters
+    ----------
+    services : Services
+        Whose cluster holds it.
+    """
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services.clusters, secrets.token_bytes(32))
+        self._services = services
+        self._shown: dict[str, JobRecord] = {}
+        self._result: tuple[Synthetic, SeasonStack, WorkerPixels] | None = None
+
+    def get(self, token: str, principal: Principal) -> JobRecord:
+        """Return the result under a name."""
+        if self._result is None:
+            raise InputError("token", "There is no result yet; ask for one.")
+        if token not in self._shown:
+            synthetic, stack, pixels = self._result
+            self._shown[token] = JobRecord(
+                token=token,
+                scope=principal.scope,
+                plan=synthetic.plan(),
+                cluster=self._services.cluster,
+                state="done",
+                stack=stack,
+                tiles=ResultTiles(stack, pixels),
+            )
+        return self._shown[token]
+
+    async def hold(self, synthetic: Synthetic) -> dict[str, Any]:
+        """Have the workers make a result in place of the one before; return how another client finds it."""
+        self._shown, self._result = {}, None
+        connection = await self._services.clusters.get(self._services.cluster)
+        stack = connection.client.persist(synthetic.stack(f"bench-{secrets.token_hex(8)}"))
+        async for future in as_completed(stack.graph.values(), loop=connection.client.loop):
+            await future.result()
+        self._result = synthetic, stack, WorkerPixels(stack, connection.client)
+        return {
+            "name": stack.token,
+            "scheduler": connection.client.scheduler.address,
+            "workers": connection.workers,
+            "threads": connection.threads,
+            "memory_bytes": connection.memory_bytes,
+        }
+
+
+class HoldHandler(RequestHandler):
+    """``/bench/hold``: have a result made."""
+
+    def initialize(self, jobs: OneResult) -> None:
+        """Receive the registry."""
+        self._jobs = jobs
+
+    async def post(self) -> None:
+        """Answer once all blocks are there."""
+        rows, columns, chunk_px = (int(self.get_query_argument(name)) for name in ("rows", "columns", "chunk_px"))
+        self.finish(await self._jobs.hold(Synthetic(shape=(rows, columns), chunk_px=chunk_px)))
+
+
+class CostHandler(RequestHandler):
+    """``/bench/cost``: what this process has cost so far."""
+
+    def initialize(self, monitor: SystemMonitor) -> None:
+        """Receive what looks at this process."""
+        self._monitor = monitor
+
+    def get(self) -> None:
+        """Answer resident memory and bytes received, both in bytes."""
+        self.finish({"rss": self._monitor.get_process_memory(), "received": bytes_received()})
+
+
+def bytes_received() -> int | None:
+    """Return the bytes that the open TCP sockets of this process have received; None where Linux does not tell."""
+    own = Path("/proc/self/fd")
+    return sum(_received(entry) for entry in own.iterdir()) if own.is_dir() else None
+
+
+def _received(entry: Path) -> int:
+    """Return the bytes that a TCP socket has received; none where the descriptor is of anything else."""
+    with suppress(OSError):
+        # Python would leave the copy of a descriptor open that is of no socket.
+        if str(entry.readlink()).startswith("socket:"):
+            with socket.fromfd(int(entry.name), socket.AF_INET, socket.SOCK_STREAM) as one:
+                told = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+            (count,) = struct.unpack_from("=Q", told, _BYTES_RECEIVED)
+            return int(count)
+    return 0
+
+
+async def serve(cluster: ClusterSpec) -> None:
+    """Serve until standard input ends.
+
+    Parameters
+    ----------
+    cluster : ClusterSpec
+        Where the result is held; opened here.
+    """
+    services = Services(Settings(), {}, cluster)
+    services.jobs = jobs = OneResult(services)
+    try:
+        await services.clusters.get(cluster)
+        own: list[tuple[str, type[RequestHandler], dict[str, Any]]] = [
+            (r"/bench/hold", HoldHandler, {"jobs": jobs}),
+            (r"/bench/cost", CostHandler, {"monitor": SystemMonitor()}),
+        ]
+        server = HTTPServer(Application([*routes(services), *own]))
+        sockets = bind_sockets(0, "127.0.0.1")
+        server.add_sockets(sockets)
+        print(sockets[0].getsockname()[1], flush=True)  # noqa: T201  # to the process that started this one
+        await asyncio.to_thread(sys.stdin.read)
+        server.stop()
+    finally:
+        await services.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(parse_cluster(sys.argv[1], workers=int(sys.argv[2]))))

@@ -1,0 +1,174 @@
+"""Where visitors look: tiles along random walks, and views of 800 x 600 pixels. Every tile is a new one."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, product
+from math import ceil, log2
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import Transformer
+
+from compute.scenes import Grid
+from compute.stack import LAYERS
+from compute.tiles import TILE_PX, geometry_of
+from compute.tiles.address import HALF_WORLD_M, pixel_m
+from compute.tiles.geometry import LONLAT, WEB_MERCATOR
+from dashboard.bench.results import LABELS
+
+VIEW_PX = (800, 600)
+"""Width and height of a view."""
+
+_STRIDE = 20
+"""Tiles that a walk sees of one season before it looks at the next: about a view."""
+
+_LATTICE = 5
+"""Points along each edge of a tile that tell whether it shows the result."""
+
+Place = tuple[int, int]
+"""Column and row of a tile."""
+
+Box = tuple[float, float, float, float]
+"""Left, bottom, right and top in metres of Web Mercator."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """What is seen at one zoom.
+
+    Attributes
+    ----------
+    name : str
+        ``native``, ``quarter`` (a quarter as many pixels along each edge) or ``full`` (all of the result in a view).
+    zoom : int
+        Of the tiles.
+    places : frozenset of Place
+        The tiles that show the result.
+    centre : (float, float)
+        Middle of the result, in metres of Web Mercator.
+    """
+
+    name: str
+    zoom: int
+    places: frozenset[Place]
+    centre: tuple[float, float]
+
+
+def looks(grid: Grid) -> list[Look]:
+    """Return the three zooms of a result, deepest first."""
+    native = geometry_of(grid).native_zoom
+    out = max(0, ceil(log2(max(grid.shape) / min(VIEW_PX))))
+    zooms = {"native": native, "quarter": native - 2, "full": native - out}
+    west, south, east, north = geometry_of(grid).bbox()
+    to_map = Transformer.from_crs(LONLAT, WEB_MERCATOR, always_xy=True).transform
+    (left, right), (bottom, top) = to_map([west, east], [south, north])
+    centre = (left + right) / 2, (bottom + top) / 2
+    box = left, bottom, right, top
+    return [Look(name=name, zoom=z, places=_shown(grid, z, box), centre=centre) for name, z in zooms.items()]
+
+
+def _shown(grid: Grid, zoom: int, box: Box) -> frozenset[Place]:
+    """Return the tiles of a box with a lattice point within the grid."""
+    places = list(product(*_spans(zoom, box)))
+    inside = (np.arange(_LATTICE) + 0.5) / _LATTICE
+    corners, metres = np.array(places, float), pixel_m(zoom) * TILE_PX
+    x = (corners[:, 0, None, None] + inside[:, None]) * metres - HALF_WORLD_M + 0 * inside
+    y = HALF_WORLD_M - (corners[:, 1, None, None] + inside) * metres + 0 * inside[:, None]
+    to_grid = Transformer.from_crs(WEB_MERCATOR, grid.crs, always_xy=True).transform
+    column, row = ~Affine(*grid.transform) * to_grid(x, y)
+    within = (column > 0) & (row > 0) & (row < grid.shape[0]) & (column < grid.shape[1])
+    shown: NDArray[np.bool_] = np.any(within, axis=(1, 2))
+    return frozenset(place for place, seen in zip(places, shown, strict=True) if seen)
+
+
+def _spans(zoom: int, box: Box) -> tuple[range, range]:
+    """Return the columns and rows of the tiles that meet a box."""
+    left, bottom, right, top = box
+    metres = pixel_m(zoom) * TILE_PX
+    columns = range(int((left + HALF_WORLD_M) // metres), int((right + HALF_WORLD_M) // metres) + 1)
+    rows = range(int((HALF_WORLD_M - top) // metres), int((HALF_WORLD_M - bottom) // metres) + 1)
+    return columns, rows
+
+
+def walk(look: Look, random: np.random.Generator) -> Iterator[str]:
+    """Yield paths of tiles for ever, each once: from neighbour to neighbour through layers and seasons.
+
+    What there is at a low zoom is seen soon; the walk goes on with the same tiles under another token of the result.
+    """
+    while True:
+        token = _token(random)
+        sheets = deque((_prefix(token, *sheet), _wander(look.places, random)) for sheet in product(LAYERS, LABELS))
+        while sheets:
+            prefix, places = sheets.popleft()
+            seen = [f"{prefix}/{look.zoom}/{x}/{y}.i16" for x, y in islice(places, _STRIDE)]
+            yield from seen
+            if len(seen) == _STRIDE:
+                sheets.append((prefix, places))
+
+
+def _token(random: np.random.Generator) -> str:
+    return random.bytes(16).hex()
+
+
+def _prefix(token: str, layer: str, label: str) -> str:
+    return f"/tiles/{token}/{layer}/{label}"
+
+
+def _wander(places: frozenset[Place], random: np.random.Generator) -> Iterator[Place]:
+    """Yield every place once, the next beside the last wherever one is left there."""
+    unseen = set(places)
+    near: list[Place] = []
+    while unseen:
+        choices = near or sorted(unseen)
+        here = choices[random.integers(len(choices))]
+        unseen.remove(here)
+        yield here
+        around = product(*(range(number - 1, number + 2) for number in here))
+        near = [(x, y) for x, y in around if (x, y) in unseen]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sight:
+    """One view of 800 x 600 pixels of the first season's means.
+
+    Attributes
+    ----------
+    box : Box
+        What it shows.
+    paths : list of str
+        Of all of its tiles that show the result, under a token of its own.
+    """
+
+    box: Box
+    paths: list[str]
+
+
+def sights(look: Look, random: np.random.Generator) -> Iterator[Sight]:
+    """Yield views for ever: each around a tile of the result, or around its middle where one view shows it all."""
+    places = sorted(look.places)
+    metres = pixel_m(look.zoom)
+    while True:
+        x, y = look.centre
+        if look.name != "full":
+            column, row = places[random.integers(len(places))]
+            x, y = (column + 0.5) * TILE_PX * metres - HALF_WORLD_M, HALF_WORLD_M - (row + 0.5) * TILE_PX * metres
+        # No pan ends where the last one did.
+        x, y = (middle + random.uniform(-TILE_PX, TILE_PX) / 2 * metres for middle in (x, y))
+        half_width, half_height = (px / 2 * metres for px in VIEW_PX)
+        box = x - half_width, y - half_height, x + half_width, y + half_height
+        prefix = _prefix(_token(random), "ndvi_mean", LABELS[0])
+        seen = [place for place in product(*_spans(look.zoom, box)) if place in look.places]
+        yield Sight(box=box, paths=[f"{prefix}/{look.zoom}/{column}/{row}.i16" for column, row in seen])
+
+
+def tile_boxes(look: Look, random: np.random.Generator) -> Iterator[Box]:
+    """Yield what single tiles show, for ever, taken at random."""
+    places, metres = sorted(look.places), pixel_m(look.zoom) * TILE_PX
+    while True:
+        column, row = places[random.integers(len(places))]
+        left, top = column * metres - HALF_WORLD_M, HALF_WORLD_M - row * metres
+        yield left, top - metres, left + metres, top
