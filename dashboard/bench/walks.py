@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from compute.scenes import Grid
-from compute.stack import LAYERS
+from compute.layers import LAYERS
 from compute.tiles import TILE_PX, geometry_of
 from compute.tiles.address import HALF_WORLD_M, pixel_m
 from compute.tiles.geometry import LONLAT, WEB_MERCATOR
