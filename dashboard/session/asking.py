@@ -52,12 +52,16 @@ class Asking:
     async def _introduce(self) -> None:
         """Show where and when the product has scenes, unless a region is drawn or a result is looked at already."""
         state, product = self._state, self._state.product
-        if product is None or state.region is not None or state.seasons:
+        if product is None or self._has_begun():
             return
         extent = await self._services.extent(product)
-        if extent is not None and product == state.product:
+        if extent is not None and product == state.product and not self._has_begun():
             first, last = extent.time
             state.show(start=first, end=min(last, first + timedelta(days=364)), home=extent.bbox)
+
+    def _has_begun(self) -> bool:
+        """Return whether dates and place are the visitor's, or those of a result, which came while the index was asked."""
+        return self._state.region is not None or bool(self._state.seasons)
 
     def _text_changed(self, *_: Any) -> None:
         text = self._state.region_text.strip()
