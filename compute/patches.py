@@ -46,15 +46,31 @@ class Control:
         not finite where the tile is far from the result.
     step : int
         Tile pixels between two nodes, the first on the tile's corner; the tile has n * step pixels along each edge.
+    first : (int, int)
+        Row and column of the first pixel in the tile, where these are the control points of a part of it.
     """
 
     nodes: NDArray[np.float64]
     step: int
+    first: tuple[int, int] = (0, 0)
 
     @property
     def size(self) -> int:
         """Pixels along each edge of the tile."""
         return int(self.nodes.shape[1] - 1) * self.step
+
+    def around(self, window: Window) -> Control:
+        """Return the control points of the part of the tile that may show a chunk: little of it where chunks are many.
+
+        Parameters
+        ----------
+        window : Window
+            The chunk in level-0 pixels of the result.
+        """
+        rows, columns = kernels.cells_on(self.nodes, window)
+        nodes = self.nodes[:, rows.start : rows.stop + 1, columns.start : columns.stop + 1]
+        first = rows.start * self.step, columns.start * self.step
+        return Control(nodes=np.ascontiguousarray(nodes), step=self.step, first=first)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,14 +125,15 @@ def cut(blocks: Mapping[Key, Block], order: Order) -> dict[Key, Patch]:
 
 def _cut(block: Block, window: Window, order: Order) -> Patch:
     held = block if order.level == 0 else block.levels[order.level - 1]
-    nodes, step = order.control.nodes, order.control.step
-    picked, hit = kernels.gather(getattr(held, order.layer), window, order.level, nodes, step)
+    part = order.control.around(window)
+    picked, hit = kernels.gather(getattr(held, order.layer), window, order.level, part.nodes, part.step)
     rows, columns = _extent(hit, 1), _extent(hit, 0)
     given = hit[rows, columns]
     found = picked[rows, columns][given]
     per_unit = 1.0 / LAYER_ENCODING[order.layer].scale
     values = found.astype(np.int16, copy=False) if order.level else kernels.encode(found, per_unit)
-    return Patch(row=rows.start, column=columns.start, shape=given.shape, bits=np.packbits(given), values=values)
+    row, column = part.first[0] + rows.start, part.first[1] + columns.start
+    return Patch(row=row, column=column, shape=given.shape, bits=np.packbits(given), values=values)
 
 
 def _extent(hit: NDArray[np.bool_], axis: int) -> slice:
@@ -204,7 +221,8 @@ def _held(keys: Mapping[Key, object], worker: Worker) -> dict[Key, Block]:
 def warm_up() -> None:
     """Load and compile what the first block and the first tile would otherwise wait for; run once on each worker."""
     warm_up_blocks()
-    nodes = np.zeros((2, 2, 2))
+    window = 0, 0, 1, 1
+    part = Control(nodes=np.zeros((2, 2, 2)), step=1).around(window)
     for dtype in (np.float32, np.uint16, np.int16):
-        picked, _ = kernels.gather(np.ones((1, 1), dtype), (0, 0, 1, 1), 0, nodes, 1)
+        picked, _ = kernels.gather(np.ones((1, 1), dtype), window, 0, part.nodes, part.step)
         kernels.encode(picked.ravel(), 1.0)

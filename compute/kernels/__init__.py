@@ -6,7 +6,7 @@ tasks and workers can change a bit of a result.
 
 from compute.kernels.levels import LARGEST, NEVER_CLEAR, NOT_COMPUTED, OUTSIDE, add_up, encode, halve, level_values
 from compute.kernels.observations import accumulate, mean
-from compute.kernels.warp import gather
+from compute.kernels.warp import cells_on, gather
 
 __all__ = [
     "LARGEST",
@@ -15,6 +15,7 @@ __all__ = [
     "OUTSIDE",
     "accumulate",
     "add_up",
+    "cells_on",
     "encode",
     "gather",
     "halve",

@@ -43,37 +43,67 @@ def gather(
     return picked, hit
 
 
+def cells_on(nodes: NDArray[np.float64], window: tuple[int, int, int, int]) -> tuple[slice, slice]:
+    """Return the rows and columns of cells between control points among which are all that may show a chunk.
+
+    Parameters
+    ----------
+    nodes, window
+        As `gather` takes them.
+    """
+    top, left, bottom, right = _cells_on(nodes, window)
+    return slice(top, bottom), slice(left, right)
+
+
+# Scalars below, no slices: numba makes an object of each slice, and most cells are looked at for nothing else.
+
+
+@njit(nogil=True, cache=True)
+def _cells_on(nodes, window):  # type: ignore[no-untyped-def]  # numba types it
+    top, left, bottom, right = nodes.shape[1], nodes.shape[2], 0, 0
+    for i in range(nodes.shape[1] - 1):
+        for j in range(nodes.shape[2] - 1):
+            if _meets(nodes, i, j, window):
+                top, left, bottom, right = min(top, i), min(left, j), max(bottom, i + 1), max(right, j + 1)
+    return min(top, bottom), min(left, right), bottom, right
+
+
 @njit(nogil=True, cache=True)
 def _gather(values, window, level, nodes, step, picked, hit):  # type: ignore[no-untyped-def]  # for any value type
     for i in range(nodes.shape[1] - 1):
         for j in range(nodes.shape[2] - 1):
-            corners, y, x = nodes[:, i : i + 2, j : j + 2], i * step, j * step
-            if _meets(corners, window):
-                cell = picked[y : y + step, x : x + step], hit[y : y + step, x : x + step]
-                _gather_cell(values, window, level, corners, *cell)
+            if _meets(nodes, i, j, window):
+                _gather_cell(values, window, level, nodes, (i, j), step, picked, hit)
 
 
 @njit(nogil=True, cache=True)
-def _meets(corners, window):  # type: ignore[no-untyped-def]  # numba types it
+def _meets(nodes, i, j, window):  # type: ignore[no-untyped-def]  # numba types it
     """Tell whether a cell may show a chunk: what is interpolated never leaves the corners' range."""
-    if not np.isfinite(corners.sum()):
-        return False
-    rows, columns = corners[0], corners[1]
-    below = rows.max() < window[0] or columns.max() < window[1]
-    return not (below or rows.min() >= window[2] or columns.min() >= window[3])
+    for axis in range(2):
+        a, b, c, d = nodes[axis, i, j], nodes[axis, i, j + 1], nodes[axis, i + 1, j], nodes[axis, i + 1, j + 1]
+        if not np.isfinite(a + b + c + d) or max(a, b, c, d) < window[axis] or min(a, b, c, d) >= window[axis + 2]:
+            return False
+    return True
 
 
 @njit(nogil=True, cache=True)
-def _gather_cell(values, window, level, corners, picked, hit):  # type: ignore[no-untyped-def]  # for any value type
-    step = hit.shape[0]
+def _gather_cell(values, window, level, nodes, cell, step, picked, hit):  # type: ignore[no-untyped-def]  # as above
+    i, j = cell
     top, left, bottom, right = window
     for y in range(step):
         down = (y + 0.5) / step
-        row, column = (1 - down) * corners[:, 0] + down * corners[:, 1]
+        row_west, row_east = _between(nodes, 0, i, j, down), _between(nodes, 0, i, j + 1, down)
+        column_west, column_east = _between(nodes, 1, i, j, down), _between(nodes, 1, i, j + 1, down)
         for x in range(step):
             along = (x + 0.5) / step
-            r = int(np.floor((1 - along) * row[0] + along * row[1]))
-            c = int(np.floor((1 - along) * column[0] + along * column[1]))
+            r = int(np.floor((1 - along) * row_west + along * row_east))
+            c = int(np.floor((1 - along) * column_west + along * column_east))
             if top <= r < bottom and left <= c < right:
-                hit[y, x] = True
-                picked[y, x] = values[(r - top) >> level, (c - left) >> level]
+                hit[i * step + y, j * step + x] = True
+                picked[i * step + y, j * step + x] = values[(r - top) >> level, (c - left) >> level]
+
+
+@njit(nogil=True, cache=True)
+def _between(nodes, axis, i, j, down):  # type: ignore[no-untyped-def]  # numba types it
+    """Return a coordinate between a control point and the one below it."""
+    return (1 - down) * nodes[axis, i, j] + down * nodes[axis, i + 1, j]

@@ -60,7 +60,7 @@ class Asking:
             state.show(start=first, end=min(last, first + timedelta(days=364)), home=extent.bbox)
 
     def _has_begun(self) -> bool:
-        """Return whether dates and place are the visitor's, or those of a result, which came while the index was asked."""
+        """Return whether dates and place are the visitor's, or those of a result that is looked at."""
         return self._state.region is not None or bool(self._state.seasons)
 
     def _text_changed(self, *_: Any) -> None:
