@@ -59,9 +59,11 @@ def forget(dashboard: RunningDashboard, page: Page) -> None:
     if page.get_by_role("button", name="Open contextbar").is_visible():
         page.get_by_role("button", name="Open contextbar").click()
     page.get_by_role("button", name="Delete").first.click()
-    page.get_by_text("Delete it for everybody").wait_for()
+    # Each result has a question of its own, of which one at most is seen.
+    question = page.get_by_text("Delete it for everybody").filter(visible=True)
+    question.wait_for()
     page.get_by_role("button", name="Delete", exact=True).first.click()
-    page.get_by_text("Delete it for everybody").wait_for(state="detached")
+    question.wait_for(state="detached")
 
 
 def brightness(page: Page) -> float:
