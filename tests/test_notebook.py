@@ -33,7 +33,8 @@ from compute.plan import NdviPlan
 from compute.settings import Settings
 from compute.stack import SeasonStack, build_stack
 from compute.tiles import LocalPixels, ResultTiles, TileAddress
-from compute.tiles.colours import Style, png
+from compute.tiles.colours import Style
+from compute.tiles.png import png
 from dashboard import notebook
 from dashboard.cli.serve import serve
 from dashboard.jupyter import setup_greenup

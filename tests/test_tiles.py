@@ -37,7 +37,8 @@ from compute.tiles import (
     result_info,
 )
 from compute.tiles.address import HALF_WORLD_M, pixel_m
-from compute.tiles.colours import PALETTES, Style, colour_index, hex_colours, lookup_table, png
+from compute.tiles.colours import PALETTES, Style, colour_index, hex_colours, lookup_table
+from compute.tiles.png import png
 from tests.fixtures.stacks import PLACES, assembled, empty_stack, grid_at, noise, stack_of
 from tests.strategies import accepted
 

@@ -17,7 +17,8 @@ from tornado.web import Application, RequestHandler
 from compute.errors import InputError
 from compute.stack import SeasonStack
 from compute.tiles import ResultTiles, geometry_of, parse_tile
-from compute.tiles.colours import Style, png
+from compute.tiles.colours import Style
+from compute.tiles.png import png
 from dashboard.notebook.cell import proxied
 from dashboard.notebook.viewing import Span, refuse_strangers
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from isal import igzip_lib
 
 from compute.tiles import Tile
-from compute.tiles.colours import Style, png
+from compute.tiles.colours import Style
+from compute.tiles.png import png
 
 
 @dataclass(frozen=True, kw_only=True)

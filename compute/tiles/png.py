@@ -1,0 +1,52 @@
+"""Tiles as pictures of a palette."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.tiles.colours import Style, colour_index, lookup_table
+
+
+def png(values: NDArray[np.int16], style: Style) -> bytes:
+    """Colour a tile.
+
+    Written by hand, since it takes a fifth of the time of a library's true colour and half of the bytes:
+    https://www.w3.org/TR/png-3/
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (y, x) int16 values or codes of the style's layer.
+    style : Style
+        Which colours.
+
+    Returns
+    -------
+    bytes
+        A PNG of 256 colours; releases the GIL for most of its time.
+    """
+    height, width = values.shape
+    table = lookup_table(style)
+    # Looking for runs alone takes half the time of level 1 and finds nearly all that there is in values of pixels.
+    squeezer = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
+    # Each row of a PNG begins with the number of its filter: 0 is none.
+    rows = np.zeros((height, width + 1), np.uint8)
+    rows[:, 1:] = colour_index(values, style)
+    return b"".join(
+        [
+            b"\x89PNG\r\n\x1a\n",
+            _png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
+            _png_chunk(b"PLTE", table[:, :3].tobytes()),
+            _png_chunk(b"tRNS", table[:, 3].tobytes()),
+            _png_chunk(b"IDAT", squeezer.compress(rows.tobytes()) + squeezer.flush()),
+            _png_chunk(b"IEND", b""),
+        ]
+    )
+
+
+def _png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
