@@ -19,7 +19,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from compute.classes import CLASSES
 from compute.errors import InputError
+from compute.tiles.colours import Style, hex_colours
 from tests.fixtures.browser import Watch
 from tests.require import require
 
@@ -320,6 +322,17 @@ class TestPictures:
         visit.map.opacity = 0.0
         visit.until(lambda: visit.pixel(*place) == SEA)
         assert visit.quiet() == asked
+
+    def test_values_have_the_colour_of_their_class_at_its_borders_too(self, visit: Visit) -> None:
+        style = Style(palette="classes")
+        visit.map.param.update(colours=hex_colours(style), span=style.ends)
+        x, y = middle_tile()
+        borders = {-1: 0, 0: 1, 1999: 1, 2000: 2, 3999: 2, 4000: 3, 6000: 4, 7999: 4, 8000: 5}
+        for value, number in borders.items():
+            wanted = tuple(bytes.fromhex(CLASSES[number].colour[1:]))
+            visit.sky.added = value - int(stored("DJF", ZOOM, x, y)[200, 200])
+            visit.map.refresh([(80.0, -46.0, 100.0, -34.0)])
+            visit.until(lambda wanted=wanted: visit.pixel(*on_screen(visit, ZOOM, x, y, 200, 200)) == wanted)
 
     def test_dark_mode_changes_sea_and_controls(self, visit: Visit) -> None:
         visit.map.param.update(layer=None, dark=True)

@@ -28,6 +28,7 @@ from pyproj import Transformer
 
 from compute.blocks import warm_up
 from compute.catalog import OdcCatalog
+from compute.classes import CLASSES
 from compute.errors import InputError
 from compute.plan import NdviPlan
 from compute.settings import Settings
@@ -195,11 +196,22 @@ def test_a_view_is_a_plot_with_a_season_to_choose(stack: SeasonStack, client: Cl
     assert (dimension.name, tuple(dimension.values)) == ("season", stack.labels)
     figure = hv.render(shown, backend="bokeh")
     (mapper,) = figure.select({"type": LinearColorMapper})
-    assert (mapper.low, mapper.high) == (0.0, 0.5)
+    assert (mapper.low, mapper.high) == pytest.approx((0.0, 0.5), abs=0.5 / 252)
     assert "EPSG:32613" in figure.xaxis[0].axis_label
     one = notebook.view(stack, client, season=stack.labels[1])
     assert one.kdims == []
     assert hv.render(one, backend="bokeh").title.text == stack.labels[1]
+
+
+def test_a_view_of_classes_has_their_borders(stack: SeasonStack, client: Client) -> None:
+    shown = notebook.view(stack, client, season=stack.labels[0], palette="classes")
+    (mapper,) = hv.render(shown, backend="bokeh").select({"type": LinearColorMapper})
+    assert mapper.palette == [each.colour for each in CLASSES]
+    # As Bokeh finds a colour.
+    stored = np.arange(-10_000, 10_001)
+    share = (stored / 1e4 - mapper.low) / (mapper.high - mapper.low)
+    number = np.floor(share * len(CLASSES)).clip(0, len(CLASSES) - 1)
+    np.testing.assert_array_equal(number, np.digitize(stored, [0, 2000, 4000, 6000, 8000]))
 
 
 @pytest.mark.parametrize(
@@ -209,6 +221,7 @@ def test_a_view_is_a_plot_with_a_season_to_choose(stack: SeasonStack, client: Cl
         ({"layer": "evi"}, "layer"),
         ({"palette": "rainbow"}, "palette"),
         ({"span": (1.0, 1.0)}, "span"),
+        ({"palette": "classes", "span": (0.0, 1.0)}, "palette"),
     ],
 )
 def test_what_a_view_cannot_show_is_refused(

@@ -6,14 +6,17 @@ import gc
 import weakref
 from typing import Any
 
+import panel_material_ui as pmui
 import pytest
 
+from compute.classes import CLASSES
+from compute.tiles.colours import Style, hex_colours
 from dashboard.state import VisitState
 from dashboard.units import size_text
 from dashboard.views import build_page, result_map
 from dashboard.views.dock import word_of
 from dashboard.views.inspect import table_html
-from dashboard.views.legend import legend_html
+from dashboard.views.legend import legend_card, legend_html
 from dashboard.views.observations import observations_table, scatter, summary
 from dashboard.views.region_summary import summary_html
 
@@ -68,6 +71,18 @@ def test_a_preview_is_called_one_wherever_it_is_seen() -> None:
         ("ndvi_mean", False, "not computed yet"),
     ):
         assert f"</i>{words}</span>" in legend_html(layer, "land", (0.0, 1.0), preview=preview)
+
+
+def test_classes_are_steps_of_the_map_and_leave_no_span_to_choose() -> None:
+    state = VisitState(span=(0.2, 0.4))
+    map_, card = result_map(state), legend_card(state)
+    (row,) = (row for row in card.select(pmui.Row) if any(isinstance(each, pmui.RangeSlider) for each in row))
+    for palette, colours, span, has_span in (
+        ("classes", [each.colour for each in CLASSES], Style(palette="classes").ends, False),
+        ("land", hex_colours(Style(span=(0.2, 0.4))), (0.2, 0.4), True),
+    ):
+        state.palette = palette
+        assert (map_.colours, map_.span, row.visible) == (colours, span, has_span)
 
 
 def look(day: str, ndvi: float | None, why_not: str | None) -> dict[str, Any]:

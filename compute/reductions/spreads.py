@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute import kernels
+from compute.classes import CLASSES, class_of
 from compute.levels import LAYER_ENCODING
 
 PERCENTILES = (5, 25, 50, 75, 95)
-
-CLASS_BORDERS = (0.0, 0.2, 0.4, 0.6, 0.8)
-"""NDVI between classes: water and snow, bare, sparse, moderate, dense, very dense."""
 
 HISTOGRAM_STEP = 0.05
 """NDVI of a bar of the histogram; what lies beyond -1 and 1 counts in the first and the last."""
@@ -89,33 +87,27 @@ class Spread:
         return [round(float(value), 4) for value in self.values[places] * _SCALE]
 
     def class_areas(self) -> NDArray[np.float64]:
-        """Return the square metres of every class; a class has its lower border."""
-        borders = np.rint(np.array(CLASS_BORDERS) / _SCALE)
-        return self._areas_between(borders)
+        """Return the square metres of every class of `CLASSES`."""
+        return _added(class_of(self.values), self.areas, len(CLASSES))
 
     def histogram(self) -> NDArray[np.float64]:
         """Return the square metres of every bar from -1 to 1; a bar has its lower border."""
         bars = round(2 / HISTOGRAM_STEP)
-        return self._areas_between(np.rint((np.arange(1, bars) * HISTOGRAM_STEP - 1) / _SCALE))
-
-    def _areas_between(self, borders: NDArray[np.float64]) -> NDArray[np.float64]:
-        places = np.searchsorted(borders, self.values, side="right")
-        return _added(places, self.areas, borders.size + 1)
+        borders = np.rint((np.arange(1, bars) * HISTOGRAM_STEP - 1) / _SCALE)
+        return _added(np.searchsorted(borders, self.values, side="right"), self.areas, bars)
 
 
 def told(spread: Spread) -> dict[str, Any]:
     """Return the numbers of a spread, ready for JSON: NDVI and hectares."""
     percentiles: Sequence[float | None] = spread.percentiles() or [None] * len(PERCENTILES)
-    lows: list[float | None] = [None, *CLASS_BORDERS]
-    highs: list[float | None] = [*CLASS_BORDERS, None]
     return {
         "ndvi_mean": spread.mean(),
         "clear_pixels": round(spread.pixels),
         "clear_area_ha": spread.area / M2_PER_HA,
         "percentiles": dict(zip(map(str, PERCENTILES), percentiles, strict=True)),
         "classes": [
-            {"from": low, "below": high, "area_ha": area / M2_PER_HA}
-            for low, high, area in zip(lows, highs, spread.class_areas().tolist(), strict=True)
+            {"name": each.name, "from": each.low, "below": each.below, "area_ha": area / M2_PER_HA}
+            for each, area in zip(CLASSES, spread.class_areas().tolist(), strict=True)
         ],
         "histogram": {
             "first": -1.0,

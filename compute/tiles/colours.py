@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from compute import kernels
+from compute.classes import BORDERS, CLASSES, class_of
 from compute.errors import InputError
 from compute.levels import LAYER_ENCODING
 
@@ -30,8 +31,12 @@ def _as_text(colours: Iterable[Sequence[int]]) -> tuple[str, ...]:
     return tuple("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours)
 
 
+CLASSED = "classes"
+"""The palette whose colours are those of `compute.classes.CLASSES`, none of them mixed."""
+
 PALETTES: Mapping[str, tuple[str, ...]] = {
     "land": LAND,
+    CLASSED: tuple(each.colour for each in CLASSES),
     "viridis": _as_text(colors.viridis),
     "inferno": _as_text(colors.inferno),
     "grey": ("#101010", "#f4f4f4"),
@@ -49,7 +54,7 @@ NEVER_CLEAR_RGBA, OUTSIDE_RGBA, NOT_COMPUTED_RGBA = (168, 175, 179, 120), (0, 0,
 """Of pixels without a value; those not computed yet are hatched with theirs."""
 
 COLOUR_COUNT = 253
-"""Colours of a style: a palette PNG holds 256, and three are for pixels without a value."""
+"""Colours of a style that are mixed: a palette PNG holds 256, and three are for pixels without a value."""
 
 _HATCH_PERIOD_PX, _HATCH_PX = 16, 2
 
@@ -63,11 +68,11 @@ class Style:
     layer : str
         ``"ndvi_mean"`` or ``"clear_count"``.
     palette : str
-        Name in `PALETTES`.
+        Name in `PALETTES`; ``classes`` is of NDVI alone.
     span : (float, float)
-        Values of the first and the last colour; what lies beyond is coloured like them.
+        Values of the first and the last colour; what lies beyond is coloured like them. Classes have borders instead.
     reverse : bool
-        Turn the palette round; water stays water.
+        Turn the palette round; water stays water, and classes stay as they are.
     """
 
     layer: str = "ndvi_mean"
@@ -83,6 +88,15 @@ class Style:
         low, high = self.span
         if not (isfinite(low) and isfinite(high) and high - low > LAYER_ENCODING[self.layer].scale):
             raise InputError("span", f"The span {low:g},{high:g} must be two finite numbers, the second larger.")
+        if self.palette == CLASSED and (self.layer, self.span, self.reverse) != ("ndvi_mean", NDVI_SPAN, False):
+            raise InputError(
+                "palette", "Classes are of ndvi_mean and have borders of their own; leave span and reverse out."
+            )
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Values of the first and the last colour; of classes such that between two lies their border."""
+        return _class_ends() if self.palette == CLASSED else self.span
 
     @classmethod
     def for_layer(cls, layer: str) -> Self:
@@ -127,22 +141,30 @@ def _parse_span(text: str) -> tuple[float, float]:
     return low, high
 
 
-def ramp(style: Style, count: int = COLOUR_COUNT) -> list[str]:
-    """Return colours evenly spaced over a style's span, as Datashader takes them.
+def _class_ends() -> tuple[float, float]:
+    """Return the middles of the first and the last class, as if they were as wide as those between.
+
+    Half a step of the stored values lower, so that no value lies on a border, where rounding would decide.
+    """
+    half, step = (BORDERS[1] - BORDERS[0]) / 2, LAYER_ENCODING["ndvi_mean"].scale
+    return BORDERS[0] - half - step / 2, BORDERS[-1] + half - step / 2
+
+
+def ramp(style: Style) -> list[str]:
+    """Return colours evenly spaced between a style's ends, as Datashader takes them: `COLOUR_COUNT`, or one a class.
 
     Parameters
     ----------
     style : Style
         Which colours; those of ``land`` run from 0 if the span begins below, and stand for water there.
-    count : int
-        How many.
     """
-    values = np.linspace(*style.span, count)
     stops = PALETTES[style.palette][:: -1 if style.reverse else 1]
+    if style.palette == CLASSED:
+        return list(stops)
     if style.palette != "land":
-        return _between(stops, count)
-    dry = int((values >= 0).sum())
-    return [WATER] * (count - dry) + _between(stops, dry)
+        return _between(stops, COLOUR_COUNT)
+    dry = int((np.linspace(*style.span, COLOUR_COUNT) >= 0).sum())
+    return [WATER] * (COLOUR_COUNT - dry) + _between(stops, dry)
 
 
 def _between(stops: Sequence[str], count: int) -> list[str]:
@@ -163,32 +185,32 @@ def shade(values: xr.DataArray, style: Style) -> transfer_functions.Image:
     style : Style
         Which colours.
     """
-    return transfer_functions.shade(values, cmap=ramp(style), span=style.span, how="linear")
+    return transfer_functions.shade(values, cmap=ramp(style), span=style.ends, how="linear")
 
 
 # A memo of a pure function: the server colours every tile of a view in the same few styles.
 @lru_cache(maxsize=64)
 def lookup_table(style: Style) -> NDArray[np.uint8]:
-    """Return the 256 colours of a palette PNG.
+    """Return the colours of a palette PNG.
 
     Returns
     -------
     numpy.ndarray
-        (256, 4) uint8 RGBA: never clear, outside, not computed yet, then `COLOUR_COUNT` colours, the first at the
-        low end of the span and the last at its high end.
+        (3 + n, 4) uint8 RGBA: never clear, outside, not computed yet, then the n colours of `ramp`.
     """
-    values = xr.DataArray(np.linspace(*style.span, COLOUR_COUNT)[np.newaxis], dims=("y", "x"))
-    coloured = shade(values, style).data.view(np.uint8).reshape(COLOUR_COUNT, 4)
+    count = len(ramp(style))
+    values = xr.DataArray(np.linspace(*style.ends, count)[np.newaxis], dims=("y", "x"))
+    coloured = shade(values, style).data.view(np.uint8).reshape(count, 4)
     table = np.concatenate([np.array([NEVER_CLEAR_RGBA, OUTSIDE_RGBA, NOT_COMPUTED_RGBA], np.uint8), coloured])
     table.flags.writeable = False
     return table
 
 
 def hex_colours(style: Style) -> list[str]:
-    """Return the colours of a style as ``#rrggbb``, from the low end of its span to the high one.
+    """Return the n colours of a style as ``#rrggbb``, from the low one of its `Style.ends` to the high one.
 
-    A value v is coloured by number floor((v - low) / (high - low) * (n - 1) + 1/2), kept within 0 and n - 1; n is
-    `COLOUR_COUNT`. PNG tiles and the page agree in this.
+    A value v is coloured by number floor((v - low) / (high - low) * (n - 1) + 1/2), kept within 0 and n - 1. PNG tiles
+    and the page agree in this.
     """
     return list(_as_text(lookup_table(style)[3:, :3].tolist()))
 
@@ -222,9 +244,14 @@ def colour_index(values: NDArray[np.int16], style: Style) -> NDArray[np.uint8]:
 def _index_table(style: Style) -> NDArray[np.uint8]:
     """Return the entry of `lookup_table` for every int16, by its bits as uint16."""
     values = np.arange(2**16, dtype=np.uint16).view(np.int16)
-    encoding, (low, high), last = LAYER_ENCODING[style.layer], style.span, COLOUR_COUNT - 1
-    share = (values * encoding.scale + encoding.offset - low) / (high - low)
-    index: NDArray[np.uint8] = (np.floor(np.clip(share, 0.0, 1.0) * last + 0.5) + 3).astype(np.uint8)
+    index = ((class_of(values) if style.palette == CLASSED else _number(values, style)) + 3).astype(np.uint8)
     index[values == kernels.NEVER_CLEAR] = 0
     index[values == kernels.OUTSIDE] = 1
     return index
+
+
+def _number(values: NDArray[np.int16], style: Style) -> NDArray[np.float64]:
+    encoding, (low, high), last = LAYER_ENCODING[style.layer], style.span, COLOUR_COUNT - 1
+    share = (values * encoding.scale + encoding.offset - low) / (high - low)
+    number: NDArray[np.float64] = np.floor(np.clip(share, 0.0, 1.0) * last + 0.5)
+    return number

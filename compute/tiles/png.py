@@ -27,7 +27,7 @@ def png(values: NDArray[np.int16], style: Style) -> bytes:
     Returns
     -------
     bytes
-        A PNG of 256 colours; releases the GIL for most of its time.
+        A PNG of a palette; releases the GIL for most of its time.
     """
     height, width = values.shape
     table = lookup_table(style)

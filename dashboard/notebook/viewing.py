@@ -107,11 +107,12 @@ class _Frames:
         x_range, y_range = x_range or self.x_range, y_range or self.y_range
         canvas = Canvas(width or self.width, height or self.height, x_range, y_range)
         means = self._aggregate(season, canvas)
+        colours = hex_colours(self._style)
         return hvplot.hvPlot(means).image(
             x="x",
             y="y",
-            cmap=hex_colours(self._style),
-            clim=self._style.span,
+            cmap=colours,
+            clim=_limits(self._style.ends, len(colours)),
             clabel=_TITLES[self._style.layer],
             title=season,
             xlabel=f"x ({self._crs})",
@@ -128,6 +129,12 @@ class _Frames:
         lazy = canvas.raster(self._values.sel(season=season), agg="mean", interpolate="nearest")
         means: xr.DataArray = self._client.compute(lazy.rename(name)).result()
         return means
+
+
+def _limits(ends: Span, colours: int) -> Span:
+    """Return between which values Bokeh gives every colour the same part, as tiles give all but the first and last."""
+    half = (ends[1] - ends[0]) / (colours - 1) / 2
+    return ends[0] - half, ends[1] + half
 
 
 _TITLES = {"ndvi_mean": "mean NDVI", "clear_count": "clear observations"}

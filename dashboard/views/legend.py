@@ -9,7 +9,8 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from compute.tiles.colours import PALETTES, Style, hex_colours
+from compute.classes import CLASSES, NdviClass
+from compute.tiles.colours import CLASSED, PALETTES, Style, hex_colours
 from dashboard.map.component import HATCH, NEVER_CLEAR
 from dashboard.state import LAYERS, VisitState
 from dashboard.views.theme import FLOATING, HTML_STYLE
@@ -52,7 +53,7 @@ def _style_controls(state: VisitState, tune: pmui.ToggleIcon) -> pmui.Column:
         pmui.Row(
             pmui.RangeSlider.from_param(state.param.span, label="Span", step=0.01, margin=(10, 10, 0, 10), **_FIELD),
             _stretch_button(state),
-            visible=pn.bind(_has_span, state.param.layer),
+            visible=pn.bind(_has_span, state.param.layer, state.param.palette),
             margin=0,
             sizing_mode="stretch_width",
             sx={"alignItems": "center", "flexWrap": "nowrap"},
@@ -86,13 +87,15 @@ def _season_choice(
     )
 
 
-def _has_span(layer: str) -> bool:
-    return layer == "ndvi_mean"
+def _has_span(layer: str, palette: str) -> bool:
+    return layer == "ndvi_mean" and palette != CLASSED
 
 
 def style_of(layer: str, palette: str, span: tuple[float, float]) -> Style:
-    """Return the style that is shown: the visitor's for NDVI, the layer's own for any other."""
-    return Style(layer=layer, palette=palette, span=span) if layer == "ndvi_mean" else Style.for_layer(layer)
+    """Return the style that is shown: the visitor's for NDVI, its span left out of classes; else the layer's own."""
+    if not _has_span(layer, palette):
+        return Style(palette=CLASSED) if layer == "ndvi_mean" else Style.for_layer(layer)
+    return Style(palette=palette, span=span)
 
 
 def legend_html(
@@ -103,7 +106,7 @@ def legend_html(
     synthetic: bool = False,
     preview: bool = False,
 ) -> str:
-    """Return the colour bar with its units, and what the other looks mean.
+    """Return the colour bar with its units, or the classes, and what the other looks mean.
 
     Parameters
     ----------
@@ -119,20 +122,40 @@ def legend_html(
         Whether means that are not computed yet are shown coarsely.
     """
     style = style_of(layer, palette, span)
-    low, high = style.span
     missing = "".join(
         f"<p>* {escape(season)} is incomplete: without {escape(', '.join(months))}</p>"
         for season, months in (incomplete or {}).items()
     )
     label = '<p class="synthetic">Synthetic demo data</p>' if synthetic else ""
     pending = "coarse preview" if preview and layer == "ndvi_mean" else "not computed yet"
+    keys = [_key(_rgba(NEVER_CLEAR), "never clear"), _key(_hatch(), pending)]
+    return (
+        f"{_classes() if style.palette == CLASSED else _bar(style)}"
+        f'<div class="keys">{"".join(keys)}</div><div class="missing">{missing}</div>{label}'
+    )
+
+
+def _bar(style: Style) -> str:
+    low, high = style.span
     return (
         f'<div class="bar" style="background:linear-gradient(90deg, {", ".join(hex_colours(style)[::16])})"></div>'
-        f'<div class="ends"><span>{low:g}</span><span>{_UNITS[layer]}</span><span>{high:g}</span></div>'
-        f'<div class="keys"><span><i style="background:{_rgba(NEVER_CLEAR)}"></i>never clear</span>'
-        f'<span><i style="background:{_hatch()}"></i>{pending}</span></div>'
-        f'<div class="missing">{missing}</div>{label}'
+        f'<div class="ends"><span>{low:g}</span><span>{_UNITS[style.layer]}</span><span>{high:g}</span></div>'
     )
+
+
+def _classes() -> str:
+    items = "".join(f"<li>{_key(each.colour, each.name)}<span>{_borders(each)}</span></li>" for each in CLASSES)
+    return f'<ul class="keys" aria-label="Classes of {_UNITS["ndvi_mean"]}">{items}</ul>'
+
+
+def _borders(each: NdviClass) -> str:
+    if each.low is None:
+        return f"&lt; {each.below:g}"
+    return f"≥ {each.low:g}" if each.below is None else f"{each.low:g}&ndash;{each.below:g}"
+
+
+def _key(background: str, words: str) -> str:
+    return f'<span><i style="background:{background}"></i>{words}</span>'
 
 
 def _rgba(colour: Sequence[int]) -> str:
@@ -148,7 +171,9 @@ _STYLE = """
 :host { font-size: 11px; }
 .bar { height: 10px; border-radius: 5px; }
 .ends { display: flex; justify-content: space-between; opacity: .85; margin-top: 3px; }
-.keys { display: flex; gap: 16px; margin-top: 5px; opacity: .85; }
+.keys { display: flex; flex-wrap: wrap; gap: 2px 16px; margin: 5px 0 0; padding: 0; opacity: .85; }
+ul.keys { display: grid; grid: repeat(3, auto) / auto-flow 1fr; list-style: none; }
+ul.keys li { display: flex; justify-content: space-between; gap: 8px; white-space: nowrap; }
 .keys i { display: inline-block; width: 18px; height: 10px; margin-right: 5px; border-radius: 2px; }
 .keys i { box-shadow: inset 0 0 0 1px rgba(128, 128, 128, .4); vertical-align: -1px; }
 p.synthetic { font-size: 11px; margin: 8px 0 0; padding: 2px 8px; border-radius: 6px; background: #e9a23b33; }

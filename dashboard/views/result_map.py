@@ -35,7 +35,7 @@ def _follow(state: VisitState, map_: NdviMap) -> None:
 
     def colour(*_: Any) -> None:
         style = style_of(state.layer, state.palette, state.span)
-        map_.param.update(colours=hex_colours(style), span=style.span)
+        map_.param.update(colours=hex_colours(style), span=style.ends)
 
     colour()
     state.param.watch(show_layer, ["token", "season", "layer", "result", "job_state"])

@@ -1,0 +1,57 @@
+"""Classes of NDVI: one definition for statistics, tiles and legends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.levels import LAYER_ENCODING
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NdviClass:
+    """A range of NDVI.
+
+    Attributes
+    ----------
+    name : str
+        For people.
+    low, below : float or None
+        The class has its lower border and not its upper one; None where it has no end.
+    colour : str
+        As ``#rrggbb``.
+    """
+
+    name: str
+    low: float | None
+    below: float | None
+    colour: str
+
+
+CLASSES = (
+    NdviClass(name="water, snow", low=None, below=0.0, colour="#bedcee"),
+    NdviClass(name="bare", low=0.0, below=0.2, colour="#e8d3a0"),
+    NdviClass(name="sparse", low=0.2, below=0.4, colour="#c2b654"),
+    NdviClass(name="moderate", low=0.4, below=0.6, colour="#779a44"),
+    NdviClass(name="dense", low=0.6, below=0.8, colour="#3a6f31"),
+    NdviClass(name="very dense", low=0.8, below=None, colour="#0d4529"),
+)
+"""Ascending, without gaps, those between the first and the last equally wide, so that each is one colour of a ramp. The
+colours differ, and become darker, for those without red or green cones too."""
+
+BORDERS = tuple(each.low for each in CLASSES if each.low is not None)
+"""NDVI at which a class ends and the next begins."""
+
+
+def class_of(values: NDArray[np.int16]) -> NDArray[np.intp]:
+    """Return the position among `CLASSES` of NDVI as levels and tiles have it.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        int16 values of any shape, encoded as `LAYER_ENCODING` says; a code counts as the number that it is.
+    """
+    scale = LAYER_ENCODING["ndvi_mean"].scale
+    return np.searchsorted(np.rint(np.array(BORDERS) / scale), values, side="right")
