@@ -87,12 +87,15 @@ class Order:
         Where the tile lies.
     windows : mapping of Key to Window
         By the key of a block, where it lies in the result.
+    split : bool
+        Whether means that are missing though something was clear are told from those of what never was.
     """
 
     layer: str
     level: int
     control: Control
     windows: Mapping[Key, Window]
+    split: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,8 +135,17 @@ def _cut(block: Block, window: Window, order: Order) -> Patch:
     found = picked[rows, columns][given]
     per_unit = 1.0 / LAYER_ENCODING[order.layer].scale
     values = found.astype(np.int16, copy=False) if order.level else kernels.encode(found, per_unit)
+    if order.split and (values == kernels.NEVER_CLEAR).any():
+        counts, _ = kernels.gather(held.clear_count, window, order.level, part.nodes, part.step)
+        _tell_apart(values, counts[rows, columns][given], order.level)
     row, column = part.first[0] + rows.start, part.first[1] + columns.start
     return Patch(row=row, column=column, shape=given.shape, bits=np.packbits(given), values=values)
+
+
+def _tell_apart(values: NDArray[np.int16], counts: NDArray[np.generic], level: int) -> None:
+    """Mark, in place, the means that are missing where something was clear."""
+    none = kernels.NEVER_CLEAR if level else 0
+    np.copyto(values, kernels.TOO_FEW, where=(values == kernels.NEVER_CLEAR) & (counts != none))
 
 
 def _extent(hit: NDArray[np.bool_], axis: int) -> slice:

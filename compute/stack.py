@@ -58,6 +58,8 @@ class SeasonStack:
         Which of `ARRAYS` it has.
     reasons : tuple of str
         Why looks are no observations, where that is counted.
+    min_clear : int
+        Fewest observations that make a mean.
     """
 
     token: str
@@ -67,6 +69,7 @@ class SeasonStack:
     graph: Mapping[Any, Any]
     layers: tuple[str, ...] = tuple(LAYERS)
     reasons: tuple[str, ...] = ()
+    min_clear: int = 1
 
     @property
     def levels(self) -> int:
@@ -203,6 +206,7 @@ def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
         graph=graph,
         layers=(*LAYERS, *(name for name, wanted in asked.items() if wanted)),
         reasons=plan.reasons,
+        min_clear=plan.request.min_clear,
     )
 
 

@@ -89,6 +89,7 @@ class VisitState(param.Parameterized):
     preview = param.Boolean(default=False, doc="Whether the season shown has a preview where nothing is computed yet.")
     synthetic = param.Boolean(default=False, doc="Whether the result shown was made of synthetic scenes.")
     incomplete = param.Dict(default={}, doc="Missing months by season label.")
+    min_clear = param.Integer(default=1, doc="Fewest observations that make a mean of the result shown.")
     jobs = param.List(default=[], item_type=dict, doc="The visitor's jobs, newest first.")
     doomed = param.String(doc="Token of the result about to be deleted, until the visitor confirms.")
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from compute.classes import CLASSES
 from compute.errors import InputError
-from compute.kernels import LARGEST, NEVER_CLEAR, NOT_COMPUTED, OUTSIDE
+from compute.kernels import LARGEST, NEVER_CLEAR, NOT_COMPUTED, OUTSIDE, TOO_FEW
 from compute.reductions.spreads import Spread, told
 from compute.tiles.colours import Style, hex_colours
 from compute.tiles.png import png
@@ -73,7 +73,7 @@ def test_classes_leave_no_gap() -> None:
 
 
 def test_codes_are_of_no_class() -> None:
-    values = np.array([[NEVER_CLEAR, OUTSIDE, NOT_COMPUTED]], np.int16).repeat(16, 0).repeat(16, 1)
+    values = np.array([[NEVER_CLEAR, OUTSIDE, NOT_COMPUTED, TOO_FEW]], np.int16).repeat(16, 0).repeat(16, 1)
     colours = {rgb(each.colour) for each in CLASSES}
     assert not colours & set(map(tuple, drawn(values)[..., :3].reshape(-1, 3).tolist()))
 

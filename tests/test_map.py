@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 WORLD_M = 2 * 20037508.342789244
 SEASONS = ["DJF", "MAM", "JJA", "SON"]
-NEVER_CLEAR, OUTSIDE, PENDING = -32768, -32767, -32766
+NEVER_CLEAR, OUTSIDE, PENDING, TOO_FEW = -32768, -32767, -32766, -32765
 COLOURS = [f"#{i:02x}{255 - i:02x}40" for i in range(256)]
 # Open sea, where whatever is opaque on a canvas is a tile.
 CENTRE, ZOOM = (90.3, -39.7), 8
@@ -57,11 +57,11 @@ Tile = tuple[str, int, int, int]
 
 
 def stored(label: str, z: int, x: int, y: int) -> np.ndarray:
-    """Values of a synthetic tile: one number for each sixteenth of it, and the three codes in its first row."""
+    """Values of a synthetic tile: one number for each sixteenth of it, and the codes in its first row."""
     base = SEASONS.index(label) * 2000 + (x % 4) * 400 + (y % 4) * 100 + z
     row, column = np.divmod(np.arange(256 * 256, dtype="<i2").reshape(256, 256).view("<u2"), 256)
     values = (base + (row // 64) * 20 + (column // 64) * 5).astype("<i2")
-    for place, code in enumerate([NEVER_CLEAR, PENDING, OUTSIDE]):
+    for place, code in enumerate([NEVER_CLEAR, PENDING, OUTSIDE, TOO_FEW]):
         values[:32, place * 32 : place * 32 + 32] = code
     return values
 
@@ -277,27 +277,31 @@ class TestPictures:
 
     def test_the_cursor_reads_the_value_and_each_code_reads_differently(self, visit: Visit) -> None:
         x, y = middle_tile()
-        read = [visit.readout(*on_screen(visit, ZOOM, x, y, column, 16)) for column in (16, 48, 80)]
+        read = [visit.readout(*on_screen(visit, ZOOM, x, y, column, 16)) for column in (16, 48, 80, 112)]
         value = int(stored("DJF", ZOOM, x, y)[200, 100]) * 1e-4
         assert visit.readout(*on_screen(visit, ZOOM, x, y, 100, 200)).endswith(f"{value:.3f} NDVI · DJF")
         assert read[0].endswith("never clear · DJF")
         assert read[1].endswith("not computed yet · DJF")
         assert read[2].endswith("S")
+        assert read[3].endswith("too few clear looks · DJF")
         lon, lat = lonlat(visit, 500, 300)
         assert visit.readout(500, 300).startswith(f"{lon:.4f}° E  {-lat:.4f}° S")
 
-    def test_never_clear_not_computed_and_outside_look_different(self, visit: Visit) -> None:
+    def test_pixels_without_a_value_look_different(self, visit: Visit) -> None:
         x, y = middle_tile()
         shot = Image.open(io.BytesIO(visit.page.screenshot())).convert("RGB")
-        bare = []
-        for column in (0, 32, 64):
+        patches = []
+        for column in (0, 32, 64, 96):
             left, top = on_screen(visit, ZOOM, x, y, column + 4, 4)
-            patch = np.asarray(shot.crop((int(left), int(top), int(left) + 24, int(top) + 24)))
-            bare.append(float((patch == SEA).all(axis=2).mean()))
-        never_clear, pending, outside = bare
+            patches.append(np.asarray(shot.crop((int(left), int(top), int(left) + 24, int(top) + 24))))
+        never_clear, pending, outside, too_few = (float((patch == SEA).all(axis=2).mean()) for patch in patches)
         assert never_clear < 0.05
         assert 0.7 < pending < 0.9
         assert outside > 0.9
+        grey = (patches[3] == patches[0][12, 12]).all(axis=2)
+        assert 0.45 < too_few < 0.55
+        assert 0.45 < grey.mean() < 0.55
+        np.testing.assert_array_equal(grey[1:, 1:], grey[:-1, :-1])
 
     def test_a_preview_lies_under_the_hatch_alone_and_is_not_told_as_a_value(self, visit: Visit) -> None:
         x, y = middle_tile()

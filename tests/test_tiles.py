@@ -20,7 +20,7 @@ from PIL import Image
 from pyproj import Transformer
 
 from compute.errors import InputError
-from compute.kernels import LARGEST, NEVER_CLEAR, NOT_COMPUTED, OUTSIDE
+from compute.kernels import LARGEST, NEVER_CLEAR, NOT_COMPUTED, OUTSIDE, TOO_FEW
 from compute.levels import LAYER_ENCODING
 from compute.region import parse_geojson
 from compute.scenes import Grid
@@ -337,7 +337,8 @@ def test_a_client_is_told_what_it_needs() -> None:
     info = result_info(stack)
     assert info["labels"] == ["DJF", "MAM"]
     assert info["layers"]["ndvi_mean"] == {"scale": 1e-4, "offset": 0.0, "units": "NDVI", "digits": 3}
-    assert info["codes"] == {"never_clear": -32768, "outside": -32767, "not_computed": -32766}
+    codes = {"never_clear": -32768, "outside": -32767, "not_computed": -32766, "too_few_clear": -32765}
+    assert info["codes"] == codes
     west, south, east, north = info["bbox"]
     assert west < 146.9 < east < 148
     assert -43 < south < -42.1 < north
@@ -441,15 +442,22 @@ def test_water_is_below_0_whatever_the_span() -> None:
 
 
 def test_pixels_without_a_value_look_different() -> None:
-    values = np.array([[NEVER_CLEAR, OUTSIDE], [5000, 5000]], np.int16).repeat(16, 0).repeat(16, 1)
+    values = np.array([[NEVER_CLEAR, OUTSIDE], [5000, TOO_FEW]], np.int16).repeat(16, 0).repeat(16, 1)
     values[:, -8:] = NOT_COMPUTED
     with Image.open(io.BytesIO(png(values, Style()))) as picture:
         drawn = np.asarray(picture.convert("RGBA"))
     assert drawn[0, 0, 3] not in (0, 255)
     assert drawn[0, 20, 3] == 0
     assert drawn[-1, 0, 3] == 255
-    hatched = drawn[:, -8:].reshape(-1, 4)
-    assert {tuple(each) for each in hatched.tolist()} == {(0, 0, 0, 0), (110, 120, 128, 120)}
+    line, grey = (110, 120, 128, 120), (168, 175, 179, 120)
+    assert (drawn[0, 0] == grey).all()
+    pending, too_few = drawn[:, -8:].reshape(-1, 4), drawn[-8:, 16:24]
+    assert {tuple(each) for each in pending.tolist()} == {(0, 0, 0, 0), line}
+    # Half of it, falling to the right where the other falls to the left.
+    stripes = (too_few == grey).all(axis=2)
+    assert stripes.mean() == 0.5
+    assert (stripes | (too_few == (0, 0, 0, 0)).all(axis=2)).all()
+    assert (stripes[1:, 1:] == stripes[:-1, :-1]).all()
 
 
 @pytest.mark.parametrize("palette", sorted(PALETTES))

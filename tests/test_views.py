@@ -58,6 +58,14 @@ def test_a_pixel_tells_what_was_asked_for_and_no_more() -> None:
     rich = table_html({"seasons": [asked, season(state="not computed yet", ndvi_mean=None, clear_count=None)]})
     assert "<td>7</td><td>0.062</td><td>3</td>" in rich
     assert "not clear: 4 cloud, 1 &lt;i&gt;" in rich
+    few = season(state="too few clear", ndvi_mean=None, clear_count=1)
+    assert "<td>too few clear</td><td>1 of 2</td>" in table_html({"seasons": [few]}, min_clear=2)
+
+
+def test_too_few_looks_have_a_key_where_a_mean_needs_several() -> None:
+    for layer, least, told in (("ndvi_mean", 1, False), ("ndvi_mean", 4, True), ("clear_count", 4, False)):
+        legend = legend_html(layer, "land", (0.0, 1.0), min_clear=least)
+        assert ("fewer than 4 clear looks" in legend) == told
 
 
 def test_a_preview_is_called_one_wherever_it_is_seen() -> None:

@@ -4,7 +4,17 @@ Sums are integers in units of 2**-32, so that neither the order of scenes nor th
 tasks and workers can change a bit of a result.
 """
 
-from compute.kernels.levels import LARGEST, NEVER_CLEAR, NOT_COMPUTED, OUTSIDE, add_up, encode, halve, level_values
+from compute.kernels.levels import (
+    LARGEST,
+    NEVER_CLEAR,
+    NOT_COMPUTED,
+    OUTSIDE,
+    TOO_FEW,
+    add_up,
+    encode,
+    halve,
+    level_values,
+)
 from compute.kernels.observations import accumulate, mean
 from compute.kernels.warp import cells_on, gather
 
@@ -13,6 +23,7 @@ __all__ = [
     "NEVER_CLEAR",
     "NOT_COMPUTED",
     "OUTSIDE",
+    "TOO_FEW",
     "accumulate",
     "add_up",
     "cells_on",

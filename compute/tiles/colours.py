@@ -51,12 +51,17 @@ NDVI_SPAN, COUNT_SPAN = (-0.1, 0.9), (0.0, 30.0)
 """Values at the two ends of the colours unless others are asked for."""
 
 NEVER_CLEAR_RGBA, OUTSIDE_RGBA, NOT_COMPUTED_RGBA = (168, 175, 179, 120), (0, 0, 0, 0), (110, 120, 128, 120)
-"""Of pixels without a value; those not computed yet are hatched with theirs."""
+"""Of pixels without a value; those not computed yet are hatched with theirs, and those with too few clear observations
+striped with that of never clear."""
+
+_GREY, _NOTHING, _LINE = range(3)
+"""Their entries in a palette PNG."""
 
 COLOUR_COUNT = 253
 """Colours of a style that are mixed: a palette PNG holds 256, and three are for pixels without a value."""
 
 _HATCH_PERIOD_PX, _HATCH_PX = 16, 2
+_STRIPE_PX = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,25 +233,27 @@ def colour_index(values: NDArray[np.int16], style: Style) -> NDArray[np.uint8]:
     Returns
     -------
     numpy.ndarray
-        (y, x) uint8; pixels not computed yet are hatched, so between the lines they look as those outside do.
+        (y, x) uint8; pixels not computed yet are hatched, so between the lines they look as those outside do. Those
+        with too few clear observations are striped the other way, and look so between the stripes.
     """
     index = _index_table(style)[values.view(np.uint16)]
-    pending = values == kernels.NOT_COMPUTED
+    rows, columns = np.ogrid[: values.shape[0], : values.shape[1]]
+    pending, few = values == kernels.NOT_COMPUTED, values == kernels.TOO_FEW
     if pending.any():
-        rows, columns = np.ogrid[: values.shape[0], : values.shape[1]]
-        between = ((rows + columns) % _HATCH_PERIOD_PX >= _HATCH_PX).astype(np.uint8)
-        index = np.where(pending, 2 - between, index)
+        index[pending & ((rows + columns) % _HATCH_PERIOD_PX < _HATCH_PX)] = _LINE
+    if few.any():
+        index[few & ((rows - columns) % (2 * _STRIPE_PX) < _STRIPE_PX)] = _NOTHING
     return index
 
 
 # A memo of a pure function: looked up, a tile takes a tenth of the time of the arithmetic.
 @lru_cache(maxsize=64)
 def _index_table(style: Style) -> NDArray[np.uint8]:
-    """Return the entry of `lookup_table` for every int16, by its bits as uint16."""
+    """Return the entry of `lookup_table` for every int16, by its bits as uint16; of a hatch, that between lines."""
     values = np.arange(2**16, dtype=np.uint16).view(np.int16)
     index = ((class_of(values) if style.palette == CLASSED else _number(values, style)) + 3).astype(np.uint8)
-    index[values == kernels.NEVER_CLEAR] = 0
-    index[values == kernels.OUTSIDE] = 1
+    index[(values == kernels.NEVER_CLEAR) | (values == kernels.TOO_FEW)] = _GREY
+    index[(values == kernels.OUTSIDE) | (values == kernels.NOT_COMPUTED)] = _NOTHING
     return index
 
 

@@ -35,8 +35,8 @@ class Tile:
     ----------
     values : numpy.ndarray
         (y, x) int16, northernmost row first, as `compute.levels.LAYER_ENCODING` says, or codes:
-        `kernels.NEVER_CLEAR` (no mean, or no observation), `kernels.OUTSIDE` (of the grid, or of the region's polygon
-        where there is no value), `kernels.NOT_COMPUTED`.
+        `kernels.NEVER_CLEAR` (no observation), `kernels.TOO_FEW` (observations, but nowhere enough for a mean),
+        `kernels.OUTSIDE` (of the grid, or of the region's polygon where there is no value), `kernels.NOT_COMPUTED`.
     complete : bool
         All blocks that it shows are computed: it will never change.
     preview : numpy.ndarray or None
@@ -108,6 +108,7 @@ def result_info(result: Gridded) -> dict[str, Any]:
             "never_clear": kernels.NEVER_CLEAR,
             "outside": kernels.OUTSIDE,
             "not_computed": kernels.NOT_COMPUTED,
+            "too_few_clear": kernels.TOO_FEW,
         },
     }
 

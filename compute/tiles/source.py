@@ -118,7 +118,9 @@ def order_of(stack: SeasonStack, view: View) -> Order:
         block_key(stack.token, view.season, row, column): chunk_window(stack.chunks, row, column)
         for row, column in touched(stack.chunks, view.control)
     }
-    return Order(layer=view.layer, level=view.level, control=view.control, windows=windows)
+    # With one observation a pixel has a mean, so that there is nothing to tell apart.
+    split = view.layer == "ndvi_mean" and stack.min_clear > 1
+    return Order(layer=view.layer, level=view.level, control=view.control, windows=windows, split=split)
 
 
 def places_of(stack: SeasonStack, row: int, column: int) -> dict[Key, tuple[int, int]]:

@@ -13,7 +13,8 @@ from compute.errors import InputError
 Box = tuple[float, float, float, float]
 
 NEVER_CLEAR = (168, 175, 179, 120)
-"""Colour of a pixel that was never clear: red, green, blue, opacity of 255."""
+"""Colour of a pixel that was never clear: red, green, blue, opacity of 255. Where it was clear too few times, there are
+diagonal stripes of it, 4 pixels of 8."""
 HATCH = (128, 140, 148, 160)
 """Colour of the diagonal lines, 2 pixels of 16, over what is not computed yet."""
 
@@ -28,10 +29,11 @@ class NdviMap(JSComponent):
     unless `basemap_url` names one. Relative tile URLs are resolved against the page, so any path prefix works.
 
     A tile holds 256 x 256 little-endian int16 values, row by row from the north: -32768 was never clear, -32767 lies
-    outside, -32766 is not computed yet, anything else times ``scale`` plus ``offset`` is a value in ``units``. As many
-    again may follow: what a preview has for pixels that are not computed yet, drawn under their hatch and never told
-    as values. A tile route answers 204 or 404 for a tile that lies outside; 408, 425, 429, 5xx and network errors are
-    retried with growing waits, ``Retry-After`` honoured, four times at the most, then on the visitor's demand.
+    outside, -32766 is not computed yet, -32765 has too few clear observations, anything else times ``scale`` plus
+    ``offset`` is a value in ``units``. As many again may follow: what a preview has for pixels that are not computed
+    yet, drawn under their hatch and never told as values. A tile route answers 204 or 404 for a tile that lies outside;
+    408, 425, 429, 5xx and network errors are retried with growing waits, ``Retry-After`` honoured, four times at the
+    most, then on the visitor's demand.
 
     Keys, with the map in focus: arrows, plus and minus move; ``b`` and ``p`` draw a box or polygon with Enter at the
     corners and Shift+Enter to finish, Escape cancels; Enter clicks the centre, ``v`` reads its value aloud.

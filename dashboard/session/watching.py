@@ -135,6 +135,7 @@ class Watching:
             season=season,
             preview=labels.index(season) in previews and _is_unfinished(record, labels.index(season)),
             synthetic=record.plan.synthetic,
+            min_clear=record.plan.request.min_clear,
             job_state=record.state,
             job_message=record.message,
             blocks_done=len(record.finished),

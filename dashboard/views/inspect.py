@@ -21,21 +21,21 @@ _CHART_PX = 200
 _FURTHER = {"ndvi_std": "Deviation", "clear_months": "Months"}
 """Columns of what is kept on request."""
 
-_WORDS = {"never clear": "never clear", "pending": "not yet", "outside": "outside"}
-
 
 def inspect_panel(state: VisitState) -> pmui.Column:
     """Return the panel for the pixel that was clicked."""
     return pmui.Column(
         pmui.Typography("Pixel", variant="overline", margin=0),
-        pn.bind(_content, state.param.pixel, state.param.result, state.param.dark),
+        pn.bind(_content, state.param.pixel, state.param.result, state.param.dark, state.param.min_clear),
         observations_view(state),
         sizing_mode="stretch_width",
         margin=(12, 16, 0, 16),
     )
 
 
-def _content(pixel: dict[str, Any] | None, result: dict[str, Any] | None, dark: bool) -> pmui.Column | pmui.Typography:
+def _content(
+    pixel: dict[str, Any] | None, result: dict[str, Any] | None, dark: bool, min_clear: int
+) -> pmui.Column | pmui.Typography:
     if pixel is None:
         words = "Click the map to see one pixel through the seasons." if result else "Compute a region, then click it."
         return pmui.Typography(words, variant="body2", color="textSecondary", margin=0)
@@ -45,24 +45,38 @@ def _content(pixel: dict[str, Any] | None, result: dict[str, Any] | None, dark: 
         pn.pane.HoloViews(
             chart(pixel_table(pixel), dark), sizing_mode="stretch_width", height=_CHART_PX, margin=(8, 0)
         ),
-        pn.pane.HTML(table_html(pixel), sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, TABLE_STYLE]),
+        pn.pane.HTML(
+            table_html(pixel, min_clear),
+            sizing_mode="stretch_width",
+            margin=0,
+            stylesheets=[HTML_STYLE, TABLE_STYLE],
+        ),
         sizing_mode="stretch_width",
         margin=0,
     )
 
 
-def table_html(pixel: dict[str, Any]) -> str:
-    """Return season, mean NDVI and clear count of a pixel as a table, and what else was asked for."""
+def table_html(pixel: dict[str, Any], min_clear: int = 1) -> str:
+    """Return season, mean NDVI and clear count of a pixel as a table, and what else was asked for.
+
+    Parameters
+    ----------
+    pixel : dict
+        ``seasons``, each as `compute.tiles.PixelValue` has it.
+    min_clear : int
+        Fewest observations that make a mean.
+    """
     further = [name for name in _FURTHER if any(season[name] is not None for season in pixel["seasons"])]
     heads = "".join(f"<th>{_FURTHER[name]}</th>" for name in further)
-    rows = "".join(_row(season, further) for season in pixel["seasons"])
+    rows = "".join(_row(season, further, min_clear) for season in pixel["seasons"])
     return f"<table><tr><th>Season</th><th>Mean NDVI</th><th>Clear</th>{heads}</tr>{rows}</table>"
 
 
-def _row(season: dict[str, Any], further: Sequence[str]) -> str:
-    mean = season["ndvi_mean"]
-    value = _WORDS.get(season["state"], season["state"]) if mean is None else f"{mean:.3f}"
-    cells = [season["label"], value, *(_number(season[name]) for name in ("clear_count", *further))]
+def _row(season: dict[str, Any], further: Sequence[str], min_clear: int) -> str:
+    mean, clear = season["ndvi_mean"], _number(season["clear_count"])
+    value = season["state"] if mean is None else f"{mean:.3f}"
+    of = f" of {min_clear}" if season["state"] == "too few clear" else ""
+    cells = [season["label"], value, clear + of, *(_number(season[name]) for name in further)]
     row = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
     why = ", ".join(f"{count} {name}" for name, count in (season["unclear_count"] or {}).items() if count)
     words = f'<tr class="why"><td colspan="{len(cells)}">not clear: {escape(why)}</td></tr>' if why else ""

@@ -22,7 +22,9 @@ _UNITS = {"ndvi_mean": "mean NDVI", "clear_count": "clear observations"}
 
 def legend_card(state: VisitState) -> pmui.Paper:
     """Return the card with season and legend, and behind a button the style; shown once there is a result."""
-    shown = (state.param[name] for name in ("layer", "palette", "span", "incomplete", "synthetic", "preview"))
+    shown = (
+        state.param[name] for name in ("layer", "palette", "span", "incomplete", "synthetic", "preview", "min_clear")
+    )
     bar = pn.bind(legend_html, *shown)
     tune = pmui.ToggleIcon(icon="tune", value=False, size="small", margin=(0, 0, 0, 6), description="Layer and colours")
     return pmui.Paper(
@@ -105,6 +107,7 @@ def legend_html(
     incomplete: Mapping[str, Sequence[str]] | None = None,
     synthetic: bool = False,
     preview: bool = False,
+    min_clear: int = 1,
 ) -> str:
     """Return the colour bar with its units, or the classes, and what the other looks mean.
 
@@ -120,6 +123,8 @@ def legend_html(
         Whether nobody observed what is shown.
     preview : bool
         Whether means that are not computed yet are shown coarsely.
+    min_clear : int
+        Fewest observations that make a mean.
     """
     style = style_of(layer, palette, span)
     missing = "".join(
@@ -127,8 +132,11 @@ def legend_html(
         for season, months in (incomplete or {}).items()
     )
     label = '<p class="synthetic">Synthetic demo data</p>' if synthetic else ""
-    pending = "coarse preview" if preview and layer == "ndvi_mean" else "not computed yet"
+    of_means = layer == "ndvi_mean"
+    pending = "coarse preview" if preview and of_means else "not computed yet"
     keys = [_key(_rgba(NEVER_CLEAR), "never clear"), _key(_hatch(), pending)]
+    if of_means and min_clear > 1:
+        keys.insert(1, _key(_stripes(), f"fewer than {min_clear} clear looks"))
     return (
         f"{_classes() if style.palette == CLASSED else _bar(style)}"
         f'<div class="keys">{"".join(keys)}</div><div class="missing">{missing}</div>{label}'
@@ -165,6 +173,10 @@ def _rgba(colour: Sequence[int]) -> str:
 
 def _hatch() -> str:
     return f"repeating-linear-gradient(135deg, transparent 0 4px, {_rgba(HATCH)} 4px 6px)"
+
+
+def _stripes() -> str:
+    return f"repeating-linear-gradient(45deg, {_rgba(NEVER_CLEAR)} 0 3px, transparent 3px 6px)"
 
 
 _STYLE = """

@@ -1,7 +1,7 @@
 // What the cursor stands on, in words.
 import { toLonLat } from "ol/proj.js";
 
-import { NEVER_CLEAR, OUTSIDE, PENDING } from "./values.js";
+import { NEVER_CLEAR, OUTSIDE, PENDING, TOO_FEW } from "./values.js";
 
 /** For example "147.3210° E  42.1180° S   0.734 NDVI · DJF". */
 export function describe(coordinate, layer) {
@@ -15,6 +15,7 @@ export function describe(coordinate, layer) {
 function meaning(stored, { scale, offset, digits, units }) {
   if (stored === NEVER_CLEAR) return "never clear";
   if (stored === PENDING) return "not computed yet";
+  if (stored === TOO_FEW) return "too few clear looks";
   return `${(stored * scale + offset).toFixed(digits)} ${units}`.trim();
 }
 

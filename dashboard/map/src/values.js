@@ -4,10 +4,12 @@ export const SIZE = 256;
 export const NEVER_CLEAR = -32768;
 export const OUTSIDE = -32767;
 export const PENDING = -32766;
+export const TOO_FEW = -32765;
 
 const WAITS_MS = [500, 1000, 2000, 4000];
 const HATCH_PERIOD = 16; // divides SIZE, so that the hatch runs on across tiles
 const HATCH_WIDTH = 2;
+const STRIPE_WIDTH = 4;
 
 const nowhere = new Int16Array(SIZE * SIZE).fill(OUTSIDE);
 
@@ -54,15 +56,18 @@ export function lookupTable(colours, [low, high], { scale, offset }, neverClear)
   );
   const last = ramp.length - 1;
   const table = new Uint32Array(65536);
-  for (let value = PENDING + 1; value <= 32767; value++) {
+  for (let value = TOO_FEW + 1; value <= 32767; value++) {
     const share = (value * scale + offset - low) / (high - low || 1);
     table[value & 0xffff] = ramp[Math.round(Math.min(Math.max(share, 0), 1) * last)];
   }
-  table[NEVER_CLEAR & 0xffff] = pack(...neverClear);
+  table[NEVER_CLEAR & 0xffff] = table[TOO_FEW & 0xffff] = pack(...neverClear);
   return table;
 }
 
-/** Colour `values` into `canvas`; pixels that are not computed yet get a diagonal hatch, over a preview if there is one. */
+/**
+ * Colour `values` into `canvas`. What is not computed yet gets a diagonal hatch, over a preview if there is one; what was
+ * clear too few times is striped, the other way.
+ */
 export function paint(canvas, values, { table, hatch }) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(SIZE, SIZE);
@@ -71,8 +76,11 @@ export function paint(canvas, values, { table, hatch }) {
   for (let i = 0; i < pixels.length; i++) {
     const pending = values[i] === PENDING;
     const value = pending ? (values[i + pixels.length] ?? PENDING) : values[i];
-    const hatched = pending && ((i % SIZE) + Math.floor(i / SIZE)) % HATCH_PERIOD < HATCH_WIDTH;
-    pixels[i] = hatched ? line : table[value & 0xffff];
+    const x = i % SIZE;
+    const y = Math.floor(i / SIZE);
+    const hatched = pending && (x + y) % HATCH_PERIOD < HATCH_WIDTH;
+    const gap = value === TOO_FEW && (SIZE + y - x) % (2 * STRIPE_WIDTH) < STRIPE_WIDTH;
+    pixels[i] = hatched ? line : table[(gap ? OUTSIDE : value) & 0xffff];
   }
   context.putImageData(image, 0, 0);
 }
