@@ -58,7 +58,7 @@ class Clusters:
             state.param.watch(partial(self._begin, busy, act), event)
         state.param.watch(lambda _: tasks.start(self._refresh), "cluster_refresh")
         state.param.watch(lambda _: state.show(cluster_question=""), "cluster_keep")
-        state.param.watch(lambda _: self._check(), ["workers", "cluster_values", "cluster_options"])
+        state.param.watch(lambda *_: self._check(), ["workers", "cluster_values", "cluster_options"])
         # After the views have followed: they hold to what was chosen until the list is without it.
         state.param.watch(lambda _: self._choice_changed(), "cluster", precedence=1)
         # At once, so that the page begins with it; the Gateway is asked when the visitor wants something of it.

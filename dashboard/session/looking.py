@@ -19,7 +19,7 @@ class Looking:
         state.param.watch(lambda _: tasks.start(self._observe), "observe")
         state.param.watch(lambda _: tasks.start(self._sum_up), "sum_up")
         state.param.watch(lambda _: state.show(observations=None), "place")
-        state.param.watch(lambda _: state.show(statistics=None), ["token", "job_state"])
+        state.param.watch(lambda *_: state.show(statistics=None), ["token", "job_state"])
 
     async def _observe(self) -> None:
         state, place, record = self._state, self._state.place, self._record()

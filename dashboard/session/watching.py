@@ -41,7 +41,7 @@ class Watching:
         state.param.watch(lambda _: tasks.start(self._inspect), "place")
         state.param.watch(lambda _: tasks.start(self._stretch), "stretch")
         state.param.watch(lambda _: self._token_changed(), "token")
-        state.param.watch(lambda _: self._look(), ["token", "season", "centre"])
+        state.param.watch(lambda *_: self._look(), ["token", "season", "centre"])
         state.param.watch(lambda _: state.show(token=""), "leave")
         state.param.watch(lambda _: tasks.start(self._delete), "delete")
 
