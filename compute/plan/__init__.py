@@ -1,5 +1,6 @@
 """What a request will do, worked out before anything is spent: pure arithmetic on a request and its scenes."""
 
+from compute.plan.document import plan_document, plan_of
 from compute.plan.grid import COARSEST_PX, fit_chunks, level_count
 from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan
 from compute.plan.planning import make_plan
@@ -15,5 +16,7 @@ __all__ = [
     "has_strata",
     "level_count",
     "make_plan",
+    "plan_document",
+    "plan_of",
     "preview_plan",
 ]

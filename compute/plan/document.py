@@ -1,0 +1,47 @@
+"""A plan as a document that outlives the process that made it: JSON, compressed, and read again to the last bit."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+from pydantic import ConfigDict, RootModel, ValidationError
+
+from compute.errors import GreenupError, JobError
+from compute.plan.model import NdviPlan
+
+_EFFORT = 6
+"""Of gzip, 1 to 9: addresses repeat, so a document comes to a small part of its JSON; more only takes longer."""
+
+
+class _Document(RootModel[NdviPlan]):
+    """Says how JSON holds what it has no words for: outlines as Base64, unbounded ranges as ``Infinity``."""
+
+    model_config = ConfigDict(
+        defer_build=True, ser_json_inf_nan="constants", ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+
+def plan_document(plan: NdviPlan) -> bytes:
+    """Return a plan as gzipped JSON; equal plans give equal bytes.
+
+    Parameters
+    ----------
+    plan : NdviPlan
+        Of any size: thousands of scenes take a second and a few megabytes.
+    """
+    return gzip.compress(_Document(plan).model_dump_json().encode(), _EFFORT, mtime=0)
+
+
+def plan_of(document: bytes) -> NdviPlan:
+    """Read `plan_document`'s bytes again.
+
+    Raises
+    ------
+    JobError
+        They are damaged, or another version of Greenup wrote them.
+    """
+    try:
+        return _Document.model_validate_json(gzip.decompress(document)).root
+    except (EOFError, OSError, zlib.error, ValidationError, GreenupError) as error:
+        raise JobError("The plan of this result cannot be read any more; compute the result again.") from error
