@@ -197,13 +197,18 @@ def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
             hand_out = partial(_shared, TaskRef(sources_key), _places(indices))
         for block in blocks_of_season:
             graph.update(_block_tasks(plan, block, token, hand_out))
+    return replace(without_blocks(plan, token), graph=graph)
+
+
+def without_blocks(plan: NdviPlan, token: str) -> SeasonStack:
+    """Return the stack of a plan of which nobody has a block yet; as `build_stack` takes them."""
     asked = {"clear_months": plan.request.months, "ndvi_std": plan.request.std, BY_REASON: plan.request.reasons}
     return SeasonStack(
         token=token,
         labels=plan.labels,
         grid=plan.grid,
         chunks=plan.chunks,
-        graph=graph,
+        graph={},
         layers=(*LAYERS, *(name for name, wanted in asked.items() if wanted)),
         reasons=plan.reasons,
         min_clear=plan.request.min_clear,

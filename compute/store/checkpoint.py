@@ -1,0 +1,142 @@
+"""Checkpoints: a folder for each result, with its manifest and the blocks that are written so far.
+
+::
+
+    0f3a.../manifest.json       who asked for what, the plan itself, and which store is the result's
+    0f3a.../ndvi-5e1b.zarr      the blocks; see `compute.store`
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Self
+
+from compute.blocks import Tally
+from compute.errors import JobError
+from compute.plan import NdviPlan
+from compute.stack import SeasonStack, without_blocks
+from compute.store.blocks import Slot, StoredBlock, slots_of
+from compute.store.layout import create_store
+from compute.store.manifest import MANIFEST, STORE_NAME, Manifest
+from compute.store.marks import Index, written_blocks
+from compute.store.objects import names_in, remove
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """The kept blocks of one result. Its methods read and write, so an event loop calls them in a thread.
+
+    Attributes
+    ----------
+    url : str
+        Folder or fsspec URL.
+    manifest : Manifest
+        As it was last read or written.
+    """
+
+    url: str
+    manifest: Manifest
+
+    @classmethod
+    def find(cls, url: str) -> Self | None:
+        """Return the checkpoint in a folder, None where there is none.
+
+        Raises
+        ------
+        JobError
+            There is one that cannot be read any more.
+        OSError
+            The folder cannot be reached.
+        """
+        manifest = Manifest.read(url)
+        return None if manifest is None else cls(url=url, manifest=manifest)
+
+    @classmethod
+    def resume(cls, url: str, plan: NdviPlan, token: str, scope: str) -> Self:
+        """Return the checkpoint of a computation: what is there where it is the same one, else a new one.
+
+        Parameters
+        ----------
+        url : str
+            Folder or fsspec URL, which another result's checkpoint leaves to this one.
+        plan : NdviPlan
+            What is computed.
+        token : str
+            Identity of the computation.
+        scope : str
+            Whose it is.
+
+        Raises
+        ------
+        OSError
+            The folder cannot be written.
+        """
+        with suppress(JobError):
+            found = cls.find(url)
+            if found is not None and (found.manifest.token, found.manifest.plan) == (token, plan):
+                return found
+        return cls._begin(url, plan, token, scope)
+
+    @classmethod
+    def _begin(cls, url: str, plan: NdviPlan, token: str, scope: str) -> Self:
+        cls.clear(url)
+        store = f"ndvi-{secrets.token_hex(4)}.zarr"
+        manifest = Manifest(token=token, scope=scope, plan=plan, store=store, created=datetime.now(UTC))
+        begun = cls(url=url, manifest=manifest)
+        create_store(begun.store, without_blocks(plan, token))
+        manifest.write(url)
+        return begun
+
+    @property
+    def store(self) -> str:
+        """URL of the block store."""
+        return f"{self.url}/{self.manifest.store}"
+
+    def slots(self, stack: SeasonStack) -> Mapping[Index, Slot]:
+        """Return where each block of a stack of this computation lies, by season, row and column."""
+        return {slot.index: slot for slot in slots_of(stack, self.store).values()}
+
+    def written(self) -> Mapping[Index, Tally]:
+        """Return the tallies of the blocks that are written whole."""
+        return written_blocks(self.store)
+
+    def stack(self) -> SeasonStack:
+        """Return the result with those blocks that are written; the others are not computed yet."""
+        lazy, written = without_blocks(self.manifest.plan, self.manifest.token), self.written()
+        graph = {
+            key: StoredBlock(slot=slot, tally=written[slot.index])
+            for key, slot in slots_of(lazy, self.store).items()
+            if slot.index in written
+        }
+        return replace(lazy, graph=graph)
+
+    def finish(self) -> Mapping[Index, Tally]:
+        """Note in the manifest that all blocks are written, and return their tallies.
+
+        Raises
+        ------
+        JobError
+            Some are not where this process reads.
+        OSError
+            The folder cannot be reached.
+        """
+        written = self.written()
+        missing = len(self.manifest.plan.blocks) - len(written)
+        if missing:
+            raise JobError(f"{missing:,} blocks that workers have written are not in the folder; have them share it.")
+        replace(self.manifest, state="done").write(self.url)
+        return written
+
+    @staticmethod
+    def clear(url: str) -> None:
+        """Remove the checkpoint in a folder, whole or not, and nothing else.
+
+        The manifest goes first: what is left after a failure is not taken for a result.
+        """
+        remove(f"{url}/{MANIFEST}")
+        for name in filter(STORE_NAME.fullmatch, names_in(url)):
+            remove(f"{url}/{name}")

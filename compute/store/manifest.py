@@ -1,0 +1,110 @@
+"""The manifest of a checkpoint: who asked for what and how far it came; nothing else is needed to open it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from compute import __version__
+from compute.errors import JobError
+from compute.plan import NdviPlan, plan_document, plan_of
+from compute.store.objects import read_object, write_object
+
+MANIFEST = "manifest.json"
+"""Name of the manifest in the folder of a checkpoint."""
+
+STORE_NAME = re.compile(r"ndvi-[0-9a-f]{8}\.zarr")
+"""Names of block stores beside it."""
+
+_FORMAT = 1
+
+State = Literal["unfinished", "done"]
+
+
+class _Document(BaseModel):
+    format: Annotated[int, Field(ge=_FORMAT, le=_FORMAT)] = _FORMAT
+    engine: str
+    token: str
+    scope: str
+    store: Annotated[str, Field(pattern=STORE_NAME)]
+    created: AwareDatetime
+    state: State
+    plan: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What is known of a result beside its blocks.
+
+    Attributes
+    ----------
+    token : str
+        Identity of the computation.
+    scope : str
+        Whose it is.
+    plan : NdviPlan
+        What is computed.
+    store : str
+        Name of its block store in the folder: of one run, so that two of them never mix.
+    created : datetime.datetime
+        When it was begun, UTC.
+    state : str
+        ``done`` once all blocks are in the store.
+    engine : str
+        Version of Greenup that computes it.
+    """
+
+    token: str
+    scope: str
+    plan: NdviPlan
+    store: str
+    created: datetime
+    state: State = "unfinished"
+    engine: str = __version__
+
+    def write(self, url: str) -> None:
+        """Write it to the folder of a checkpoint, in place of the one that is there; raises OSError."""
+        document = _Document(
+            engine=self.engine,
+            token=self.token,
+            scope=self.scope,
+            store=self.store,
+            created=self.created,
+            state=self.state,
+            plan=base64.b64encode(plan_document(self.plan)).decode(),
+        )
+        write_object(f"{url}/{MANIFEST}", document.model_dump_json(indent=1).encode(), sync=True)
+
+    @classmethod
+    def read(cls, url: str) -> Manifest | None:
+        """Read it from the folder of a checkpoint; None where there is none.
+
+        Raises
+        ------
+        JobError
+            It is damaged, or another version of Greenup wrote it.
+        OSError
+            The folder cannot be reached.
+        """
+        content = read_object(f"{url}/{MANIFEST}")
+        if content is None:
+            return None
+        try:
+            document = _Document.model_validate_json(content)
+            plan = plan_of(base64.b64decode(document.plan, validate=True))
+        except ValueError as error:
+            raise JobError("The manifest of this result cannot be read any more; compute the result again.") from error
+        return cls(
+            token=document.token,
+            scope=document.scope,
+            plan=plan,
+            store=document.store,
+            created=document.created.astimezone(UTC),
+            state=document.state,
+            engine=document.engine,
+        )

@@ -1,0 +1,97 @@
+"""Marks: which blocks a store holds whole.
+
+A mark is written last, and names the shards that it vouches for with their sizes. A crash of the machine may keep a
+mark and lose a shard that was written before: then the mark is none, and nobody has waited for disks all the while.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from compute.blocks import Tally
+from compute.store.objects import read_object, read_objects, remove, sizes_of, write_object
+
+MARKS = "blocks"
+"""Group of the marks in a store: it has no arrays, but a JSON document for each block that is written."""
+
+Index = tuple[int, int, int]
+"""Season, row and column of a block."""
+
+_IS_NONE = (ValueError, KeyError, TypeError, FileNotFoundError, NotADirectoryError)
+"""What reading a mark raises that is damaged, or vouches for what is not there."""
+
+
+def mark_written(url: str, index: Index, tally: Tally, shards: Iterable[str] = ()) -> None:
+    """Note that all arrays of a block are written.
+
+    Parameters
+    ----------
+    url : str
+        Of the store.
+    index : (int, int, int)
+        Season, row and column of the block.
+    tally : Tally
+        What its pixels come to.
+    shards : iterable of str
+        Keys of its shards in the store.
+    """
+    noted = asdict(tally) | {"looks": list(tally.looks), "failed": sorted(tally.failed)}
+    content = {"tally": noted, "shards": sizes_of(url, shards)}
+    write_object(_mark(url, index), json.dumps(content | {"crc32": _checksum(content)}).encode())
+
+
+def written_blocks(url: str) -> dict[Index, Tally]:
+    """Return the tallies of the blocks that a store holds whole, by season, row and column.
+
+    A block whose mark is damaged, or one of whose shards is gone or of another size, is not among them.
+    """
+    written: dict[Index, Tally] = {}
+    for name, content in read_objects(f"{url}/{MARKS}").items():
+        with suppress(*_IS_NONE):
+            written[_index(name)] = _vouched(url, content)
+    return written
+
+
+def tally_of(url: str, index: Index) -> Tally | None:
+    """Return the tally of a block that a store holds whole, None of any other."""
+    content = read_object(_mark(url, index))
+    with suppress(*_IS_NONE):
+        return None if content is None else _vouched(url, content)
+    return None
+
+
+def unmark(url: str, index: Index) -> None:
+    """Have a block count as not written."""
+    remove(_mark(url, index))
+
+
+def remove_marks(url: str) -> None:
+    """Remove the marks of all blocks: the store is a result like any other."""
+    remove(f"{url}/{MARKS}")
+
+
+def _mark(url: str, index: Index) -> str:
+    return f"{url}/{MARKS}/{'-'.join(map(str, index))}.json"
+
+
+def _index(name: str) -> Index:
+    season, row, column = map(int, name.removesuffix(".json").split("-"))
+    return season, row, column
+
+
+def _vouched(url: str, document: bytes) -> Tally:
+    mark = json.loads(document)
+    content = {"tally": mark["tally"], "shards": mark["shards"]}
+    if mark["crc32"] != _checksum(content) or sizes_of(url, mark["shards"]) != mark["shards"]:
+        raise ValueError("The mark vouches for something else.")
+    tally = mark["tally"]
+    return Tally(**{**tally, "looks": tuple(tally["looks"]), "failed": frozenset(tally["failed"])})
+
+
+def _checksum(content: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())

@@ -1,0 +1,97 @@
+"""Small objects at fsspec URLs, each there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from fsspec import AbstractFileSystem
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+
+def write_object(url: str, content: bytes, *, sync: bool = False) -> None:
+    """Write an object in place of what is there: on a file system beside it and renamed, since readers see whole ones.
+
+    Parameters
+    ----------
+    url : str
+        Where.
+    content : bytes
+        What.
+    sync : bool
+        Whether it is to outlast a crash of the machine from now on; else a crash within half a minute may leave it
+        empty.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    system, path = _place(url)
+    if not isinstance(system, LocalFileSystem):
+        system.pipe_file(path, content)
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.{secrets.token_hex(8)}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_object(url: str) -> bytes | None:
+    """Return the content of an object, None where there is none."""
+    system, path = _place(url)
+    try:
+        content: bytes = system.cat_file(path)
+    except FileNotFoundError:
+        return None
+    return content
+
+
+def read_objects(url: str) -> dict[str, bytes]:
+    """Return the objects in a folder by their names; those that vanish meanwhile are left out."""
+    system, path = _place(url)
+    try:
+        found = system.ls(path, detail=False)
+        contents: dict[str, bytes] = system.cat(found, on_error="omit") if found else {}
+    except FileNotFoundError:
+        return {}
+    return {name.rpartition("/")[2]: content for name, content in contents.items()}
+
+
+def remove(url: str) -> None:
+    """Remove an object, or a folder with all that is in it, if it is there."""
+    system, path = _place(url)
+    with suppress(FileNotFoundError):
+        system.rm(path, recursive=True)
+
+
+def names_in(url: str) -> list[str]:
+    """Return the names in a folder; none where there is no folder."""
+    system, path = _place(url)
+    try:
+        return [name.rstrip("/").rpartition("/")[2] for name in system.ls(path, detail=False)]
+    except FileNotFoundError:
+        return []
+
+
+def sizes_of(url: str, keys: Iterable[str]) -> dict[str, int]:
+    """Return the bytes of objects by their keys under a URL; raises FileNotFoundError where one is not there."""
+    system, path = _place(url)
+    return {key: int(system.info(f"{path}/{key}")["size"]) for key in keys}
+
+
+def _place(url: str) -> tuple[AbstractFileSystem, str]:
+    system, path = url_to_fs(url)
+    return system, path.rstrip("/")

@@ -1,0 +1,61 @@
+"""A kept result as lazy labelled arrays, whether or not all of it is computed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from compute.errors import JobError
+from compute.plan import NdviPlan
+from compute.store.checkpoint import Checkpoint
+
+
+def open_result(url: str) -> xr.Dataset:
+    """Open the checkpoint of a result.
+
+    Parameters
+    ----------
+    url : str
+        Its folder or fsspec URL.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy, with the variables of `compute.stack.SeasonStack.dataset`. While blocks are missing, every variable is
+        floating and NaN there; where something is computed and never was clear, counts are 0.
+
+    Raises
+    ------
+    JobError
+        There is no result, or it cannot be read any more.
+    OSError
+        The folder cannot be reached.
+    """
+    checkpoint = Checkpoint.find(url)
+    if checkpoint is None:
+        raise JobError("There is no result in this folder; give one that has a manifest.json.")
+    plan, written = checkpoint.manifest.plan, checkpoint.written()
+    result: xr.Dataset = xr.open_zarr(checkpoint.store, decode_coords="all", chunks={})
+    result.attrs |= {"greenup_token": checkpoint.manifest.token, "greenup_request": plan.request.to_json()}
+    if len(written) == len(plan.blocks):
+        return result
+    there = np.zeros((len(plan.labels), *map(len, plan.chunks)), bool)
+    there[tuple(np.array([*written], int).reshape(-1, 3).T)] = True
+    masked: xr.Dataset = result.where(xr.DataArray(_pixels(there, plan), dims=("season", "y", "x")))
+    return masked
+
+
+def _pixels(there: NDArray[np.bool_], plan: NdviPlan) -> da.Array:
+    """Return (season, y, x) which pixels lie in blocks that are there, given (season, row, column) of these."""
+    chunks = ((1,) * len(plan.labels), *plan.chunks)
+    pixels: da.Array = da.map_blocks(_filled, da.from_array(there, chunks=1), chunks=chunks, dtype=bool)
+    return pixels
+
+
+def _filled(block: NDArray[np.bool_], block_info: Any = None) -> NDArray[np.bool_]:
+    shape = block_info[None]["chunk-shape"] if block_info else block.shape
+    return np.full(shape, bool(block.item()))
