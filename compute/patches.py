@@ -6,9 +6,11 @@ It stands below `compute.tiles`, so that workers load no more of them than this.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -128,15 +130,30 @@ def cut(blocks: Mapping[Key, Block], order: Order) -> dict[Key, Patch]:
 
 def _cut(block: Block, window: Window, order: Order) -> Patch:
     held = block if order.level == 0 else block.levels[order.level - 1]
+    return cut_values(partial(getattr, held), window, order)
+
+
+def cut_values(layer: Callable[[str], NDArray[Any]], window: Window, order: Order) -> Patch:
+    """Cut the patch of a tile from a window of the result.
+
+    Parameters
+    ----------
+    layer : callable
+        Given the name of a layer, returns its (y, x) values in that window at the order's level.
+    window : Window
+        In level-0 pixels of the result.
+    order : Order
+        What is wanted.
+    """
     part = order.control.around(window)
-    picked, hit = kernels.gather(getattr(held, order.layer), window, order.level, part.nodes, part.step)
+    picked, hit = kernels.gather(layer(order.layer), window, order.level, part.nodes, part.step)
     rows, columns = _extent(hit, 1), _extent(hit, 0)
     given = hit[rows, columns]
     found = picked[rows, columns][given]
     per_unit = 1.0 / LAYER_ENCODING[order.layer].scale
     values = found.astype(np.int16, copy=False) if order.level else kernels.encode(found, per_unit)
     if order.split and (values == kernels.NEVER_CLEAR).any():
-        counts, _ = kernels.gather(held.clear_count, window, order.level, part.nodes, part.step)
+        counts, _ = kernels.gather(layer("clear_count"), window, order.level, part.nodes, part.step)
         _tell_apart(values, counts[rows, columns][given], order.level)
     row, column = part.first[0] + rows.start, part.first[1] + columns.start
     return Patch(row=row, column=column, shape=given.shape, bits=np.packbits(given), values=values)
@@ -146,6 +163,26 @@ def _tell_apart(values: NDArray[np.int16], counts: NDArray[np.generic], level: i
     """Mark, in place, the means that are missing where something was clear."""
     none = kernels.NEVER_CLEAR if level else 0
     np.copyto(values, kernels.TOO_FEW, where=(values == kernels.NEVER_CLEAR) & (counts != none))
+
+
+def shown(window: Window, order: Order) -> Window:
+    """Return the part of a block's window that a tile may show, on whole pixels of the order's level; may be empty."""
+    spans = (
+        _shown(window[axis], window[axis + 2], nodes, 1 << order.level)
+        for axis, nodes in enumerate(order.control.nodes)
+    )
+    (top, bottom), (left, right) = spans
+    return top, left, bottom, right
+
+
+def _shown(first: int, last: int, nodes: NDArray[np.float64], size: int) -> tuple[int, int]:
+    """Return where the part of a span begins and ends that nodes surround; what is interpolated lies among them."""
+    finite = nodes[np.isfinite(nodes)]
+    if not finite.size:
+        return first, first
+    low = floor(finite.min() / size) * size
+    high = (floor(finite.max() / size) + 1) * size
+    return min(max(first, low), last), max(min(last, high), first)
 
 
 def _extent(hit: NDArray[np.bool_], axis: int) -> slice:
@@ -233,6 +270,11 @@ def _held(keys: Mapping[Key, object], worker: Worker) -> dict[Key, Block]:
 def warm_up() -> None:
     """Load and compile what the first block and the first tile would otherwise wait for; run once on each worker."""
     warm_up_blocks()
+    warm_up_cutting()
+
+
+def warm_up_cutting() -> None:
+    """Load and compile what the first tile alone would wait for."""
     window = 0, 0, 1, 1
     part = Control(nodes=np.zeros((2, 2, 2)), step=1).around(window)
     for dtype in (np.float32, np.uint16, np.int16):

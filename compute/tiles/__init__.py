@@ -9,8 +9,10 @@ from compute.patches import Control, warm_up
 from compute.tiles.address import MAX_ZOOM, TILE_PX, TileAddress, parse_tile
 from compute.tiles.desk import TileDesk
 from compute.tiles.geometry import ResultGeometry, geometry_of
+from compute.tiles.readers import StoreReaders
 from compute.tiles.service import ResultTiles, Tile, block_bbox, result_info
 from compute.tiles.source import LocalPixels, PixelSource, PixelValue, View
+from compute.tiles.stored import StoredPixels
 from compute.tiles.workers import WorkerPixels
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "PixelValue",
     "ResultGeometry",
     "ResultTiles",
+    "StoreReaders",
+    "StoredPixels",
     "Tile",
     "TileAddress",
     "TileDesk",

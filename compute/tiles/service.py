@@ -22,7 +22,8 @@ from compute.scenes import Grid
 from compute.stack import Chunks, SeasonStack, chunk_window
 from compute.tiles.address import HALF_WORLD_M, TILE_PX, TileAddress, pixel_m
 from compute.tiles.geometry import LONLAT, WEB_MERCATOR, geometry_of
-from compute.tiles.source import PixelSource, PixelValue, View
+from compute.tiles.source import FirstPixels, PixelSource, PixelValue, View
+from compute.tiles.stored import StoredPixels
 from compute.tiles.stretching import overview_control, stretched
 from compute.tiles.workers import WorkerPixels
 
@@ -132,7 +133,9 @@ class ResultTiles:
         self._stretches: dict[str, tuple[float, float]] = {}
 
     @classmethod
-    def on_workers(cls, stack: SeasonStack, client: Any, *, region: Region | None = None) -> Self:
+    def on_workers(
+        cls, stack: SeasonStack, client: Any, *, region: Region | None = None, kept: StoredPixels | None = None
+    ) -> Self:
         """Serve a persisted stack from the workers that hold it.
 
         Parameters
@@ -143,8 +146,11 @@ class ResultTiles:
             Asynchronous client.
         region : Region, optional
             Of the request: outside its polygon nothing is called never clear.
+        kept : StoredPixels, optional
+            Of the same stack, for the blocks that no worker holds.
         """
-        return cls(stack, WorkerPixels(stack, client), region=region)
+        held = WorkerPixels(stack, client)
+        return cls(stack, held if kept is None else FirstPixels(stack, [held, kept]), region=region)
 
     async def tile(self, layer: str, season: int, address: TileAddress, *, size: int = TILE_PX) -> Tile | None:
         """Return a tile as it stands now.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import Any, Literal, Protocol
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.blocks import Block
-from compute.patches import Control, Order, Readings, cut, read
+from compute.patches import Control, Order, Patch, Readings, cut, read
 from compute.stack import Key, SeasonStack, block_key, borders, chunk_window
 from compute.tiles.chunks import blank, compose, touched
 
@@ -82,7 +83,39 @@ class PixelSource(Protocol):
         """Return one level-0 pixel in every season."""
 
 
-class LocalPixels:
+class BlockPixels(ABC):
+    """Pixels of a result, from those of its blocks that are to be had; the others are not computed yet.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        The result.
+    """
+
+    def __init__(self, stack: SeasonStack) -> None:
+        self._stack = stack
+
+    @abstractmethod
+    async def patches(self, order: Order) -> dict[Key, Patch]:
+        """Return the patches of a tile, by the keys of those blocks of the order that are to be had."""
+
+    @abstractmethod
+    async def readings(self, places: Mapping[Key, tuple[int, int]]) -> dict[Key, Readings]:
+        """Return what one pixel of each block holds, given its row and column in it, for the blocks to be had."""
+
+    async def pixels(self, view: View) -> NDArray[np.int16]:
+        """Return the values of a tile; see `PixelSource`."""
+        tile = blank(self._stack.grid.shape, view.control)
+        compose(tile, (await self.patches(order_of(self._stack, view))).values())
+        return tile
+
+    async def values(self, row: int, column: int) -> list[PixelValue]:
+        """Return one pixel in every season; see `PixelSource`."""
+        places = places_of(self._stack, row, column)
+        return pixel_values(self._stack, places, await self.readings(places))
+
+
+class LocalPixels(BlockPixels):
     """Pixels of blocks in this process: of a computed stack, or of those blocks of it that there are.
 
     Parameters
@@ -91,25 +124,48 @@ class LocalPixels:
         Of which some or all values of `graph` are a `Block`, as after `dask.compute`.
     """
 
-    def __init__(self, stack: SeasonStack) -> None:
-        self._stack = stack
+    async def patches(self, order: Order) -> dict[Key, Patch]:
+        """Return the patches of a tile; see `BlockPixels`."""
+        return cut(self._held(order.windows), order)
 
-    async def pixels(self, view: View) -> NDArray[np.int16]:
-        """Return the values of a tile; see `PixelSource`."""
-        order = order_of(self._stack, view)
-        tile = blank(self._stack.grid.shape, view.control)
-        compose(tile, cut(self._held(order.windows), order).values())
-        return tile
-
-    async def values(self, row: int, column: int) -> list[PixelValue]:
-        """Return one pixel in every season; see `PixelSource`."""
-        places = places_of(self._stack, row, column)
-        found = read(self._held(places), places)
-        return pixel_values(self._stack, places, found)
+    async def readings(self, places: Mapping[Key, tuple[int, int]]) -> dict[Key, Readings]:
+        """Return what one pixel of each block holds; see `BlockPixels`."""
+        return read(self._held(places), places)
 
     def _held(self, keys: Mapping[Key, object]) -> dict[Key, Block]:
         graph = self._stack.graph
         return {key: graph[key] for key in keys if isinstance(graph.get(key), Block)}
+
+
+class FirstPixels(BlockPixels):
+    """Pixels of each block from the first of several sources that has it.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        The result.
+    sources : sequence of BlockPixels
+        Of the same result.
+    """
+
+    def __init__(self, stack: SeasonStack, sources: Sequence[BlockPixels]) -> None:
+        super().__init__(stack)
+        self._sources = sources
+
+    async def patches(self, order: Order) -> dict[Key, Patch]:
+        """Return the patches of a tile; see `BlockPixels`."""
+        found: dict[Key, Patch] = {}
+        for source in self._sources:
+            windows = {key: window for key, window in order.windows.items() if key not in found}
+            found |= await source.patches(replace(order, windows=windows))
+        return found
+
+    async def readings(self, places: Mapping[Key, tuple[int, int]]) -> dict[Key, Readings]:
+        """Return what one pixel of each block holds; see `BlockPixels`."""
+        found: dict[Key, Readings] = {}
+        for source in self._sources:
+            found |= await source.readings({key: place for key, place in places.items() if key not in found})
+        return found
 
 
 def order_of(stack: SeasonStack, view: View) -> Order:

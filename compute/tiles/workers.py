@@ -9,15 +9,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from distributed import Future
-from numpy.typing import NDArray
 
-from compute.patches import Patch, Readings, cut_on_worker, read_on_worker
+from compute.patches import Order, Patch, Readings, cut_on_worker, read_on_worker
 from compute.stack import Key, SeasonStack
 from compute.tiles.asking import WorkerQuestions
-from compute.tiles.chunks import blank, compose
-from compute.tiles.source import PixelValue, View, order_of, pixel_values, places_of
+from compute.tiles.source import BlockPixels
 
 _ROUNDS = 2
 """Times that blocks are looked for: where they are remembered to be, then where the scheduler says that they are."""
@@ -25,7 +22,7 @@ _ROUNDS = 2
 Question = Callable[[Collection[Key]], tuple[Callable[..., Awaitable[Any]], Any]]
 
 
-class WorkerPixels:
+class WorkerPixels(BlockPixels):
     """Pixels of a persisted stack, each gathered by the worker that holds it.
 
     A block whose worker died, or that is on its way to another, counts as not computed yet until it is back.
@@ -39,28 +36,20 @@ class WorkerPixels:
     """
 
     def __init__(self, stack: SeasonStack, client: Any) -> None:
-        self._stack = stack
+        super().__init__(stack)
         self._client = client
         self._holders: dict[Key, str] = {}
 
-    async def pixels(self, view: View) -> NDArray[np.int16]:
-        """Return the values of a tile; see `PixelSource`. One call goes to each worker that it touches."""
-        order = order_of(self._stack, view)
-        tile = blank(self._stack.grid.shape, view.control)
-        patches: dict[Key, Patch] = await self._ask(
+    async def patches(self, order: Order) -> dict[Key, Patch]:
+        """Return the patches of a tile; see `BlockPixels`. One call goes to each worker that it touches."""
+        return await self._ask(
             order.windows,
             lambda keys: (cut_on_worker, replace(order, windows={key: order.windows[key] for key in keys})),
         )
-        compose(tile, patches.values())
-        return tile
 
-    async def values(self, row: int, column: int) -> list[PixelValue]:
-        """Return one pixel in every season; see `PixelSource`."""
-        places = places_of(self._stack, row, column)
-        found: dict[Key, Readings] = await self._ask(
-            places, lambda keys: (read_on_worker, {key: places[key] for key in keys})
-        )
-        return pixel_values(self._stack, places, found)
+    async def readings(self, places: Mapping[Key, tuple[int, int]]) -> dict[Key, Readings]:
+        """Return what one pixel of each block holds; see `BlockPixels`."""
+        return await self._ask(places, lambda keys: (read_on_worker, {key: places[key] for key in keys}))
 
     async def _ask(
         self, keys: Collection[Key], question: Callable[[Collection[Key]], tuple[Any, Any]]

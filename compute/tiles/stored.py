@@ -1,0 +1,103 @@
+"""Pixels of blocks that lie in a checkpoint: of each only the inner chunks are read that a tile shows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from compute.errors import JobError
+from compute.patches import Order, Patch, Readings, cut_values, shown
+from compute.stack import Key, SeasonStack, Window
+from compute.store import Slot, StoredBlock
+from compute.tiles.readers import StoreReaders
+from compute.tiles.source import BlockPixels
+
+_log = logging.getLogger(__name__)
+
+
+class StoredPixels(BlockPixels):
+    """Pixels of the blocks of a result that are in a store, read by other processes.
+
+    A block that turns out to be damaged counts as not computed from then on, here and when its job is resumed.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        The result.
+    stored : mapping of Key to Slot
+        Where its blocks are; it may grow.
+    readers : StoreReaders
+        Who reads.
+    """
+
+    def __init__(self, stack: SeasonStack, stored: Mapping[Key, Slot], readers: StoreReaders) -> None:
+        super().__init__(stack)
+        self._stored = stored
+        self._readers = readers
+        self._damaged: set[Key] = set()
+
+    @classmethod
+    def of(cls, stack: SeasonStack, readers: StoreReaders) -> StoredPixels:
+        """Return the pixels of a stack whose blocks are each a `StoredBlock`, as far as there are some."""
+        blocks = {key: block.slot for key, block in stack.graph.items() if isinstance(block, StoredBlock)}
+        return cls(stack, blocks, readers)
+
+    async def patches(self, order: Order) -> dict[Key, Patch]:
+        """Return the patches of a tile; see `BlockPixels`."""
+        slots = self._slots(order.windows)
+        if not slots:
+            return {}
+        patches, damaged = await self._readers.ask(_cut, slots, order)
+        self._give_up(damaged)
+        return patches
+
+    async def readings(self, places: Mapping[Key, tuple[int, int]]) -> dict[Key, Readings]:
+        """Return what one pixel of each block holds; see `BlockPixels`."""
+        slots = self._slots(places)
+        if not slots:
+            return {}
+        found, damaged = await self._readers.ask(_read, slots, places)
+        self._give_up(damaged)
+        return found
+
+    def _slots(self, keys: Mapping[Key, object]) -> dict[Key, Slot]:
+        return {key: self._stored[key] for key in keys if key in self._stored and key not in self._damaged}
+
+    def _give_up(self, damaged: set[Key]) -> None:
+        for key in damaged:
+            _log.warning("Block %s of a kept result is damaged or gone", key[1:])
+        self._damaged |= damaged
+
+
+# In another process
+
+
+def _cut(slots: Mapping[Key, Slot], order: Order) -> tuple[dict[Key, Patch], set[Key]]:
+    """Return the patches of a tile, and the keys of those blocks that cannot be read."""
+    patches, damaged = dict[Key, Patch](), set[Key]()
+    for key, slot in slots.items():
+        window = shown(slot.window, order)
+        try:
+            if order.level:
+                values = slot.read_overview(order.layer, order.level, window)
+            else:
+                values = slot.read(order.layer, window)
+        except JobError:
+            slot.give_up()
+            damaged.add(key)
+        else:
+            patches[key] = cut_values(values, window, order)
+    return patches, damaged
+
+
+def _read(slots: Mapping[Key, Slot], places: Mapping[Key, tuple[int, int]]) -> tuple[dict[Key, Readings], set[Key]]:
+    found, damaged = dict[Key, Readings](), set[Key]()
+    for key, slot in slots.items():
+        (top, left, _, _), (row, column) = slot.window, places[key]
+        pixel = top + row, left + column, top + row + 1, left + column + 1
+        try:
+            found[key] = {layer: slot.read(layer, pixel)[..., 0, 0].tolist() for layer in slot.layers}
+        except JobError:
+            slot.give_up()
+            damaged.add(key)
+    return found, damaged

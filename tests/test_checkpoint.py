@@ -1,0 +1,267 @@
+"""Checkpoints without a cluster: what they say, when they are resumed, and the same pixels as from memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import xarray as xr
+
+from compute.blocks import Block
+from compute.errors import JobError
+from compute.kernels import NOT_COMPUTED
+from compute.plan import NdviPlan, make_plan
+from compute.settings import Settings
+from compute.stack import SeasonStack, without_blocks
+from compute.store import Checkpoint, Manifest, StoredBlock, open_result, slots_of
+from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress
+from compute.tiles.source import FirstPixels
+from tests.fixtures.stacks import assembled, noisy_block
+from tests.strategies import request_of, roles_of, scene_of
+from tests.test_tiles import tile_at
+
+TOKEN = "0123456789abcdef" * 2
+
+
+@pytest.fixture(scope="module")
+def plan() -> NdviPlan:
+    """Two seasons, two levels, four blocks a season of which the last are ragged, and all that may be asked for."""
+    scenes = [scene_of(name, f"2020-{name[1:]}-10T00:00:00", size=4000) for name in ("s01", "s07")]
+    request = request_of("146.9,-42.2,147.2,-41.9", months=True, std=True, reasons=True)
+    plan = make_plan(request, scenes, {"landsat": roles_of()}, Settings(chunk_px=640))
+    assert [len(sizes) for sizes in plan.chunks] == [2, 2]
+    return plan
+
+
+@pytest.fixture(scope="module")
+def computed(plan: NdviPlan) -> SeasonStack:
+    """The result in memory: noise in every block."""
+    stack = without_blocks(plan, TOKEN)
+    return replace(stack, graph={key: noise_of(stack, key, number) for number, key in enumerate(stack.keys)})
+
+
+def noise_of(stack: SeasonStack, key: Any, seed: int) -> Block:
+    random, shape = np.random.default_rng(seed), (stack.chunks[0][key[2]], stack.chunks[1][key[3]])
+    block = noisy_block(shape, seed, stack.levels)
+    return replace(
+        block,
+        clear_months=random.integers(0, 4, shape, np.uint8),
+        ndvi_std=np.where(np.isnan(block.ndvi_mean), block.ndvi_mean, random.random(shape, np.float32)),
+        unclear_count=random.integers(0, 9, (len(stack.reasons), *shape), np.uint16),
+    )
+
+
+@pytest.fixture(scope="module")
+def kept(plan: NdviPlan, computed: SeasonStack, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """All of it, written."""
+    return written(plan, computed, str(tmp_path_factory.mktemp("kept")), len(computed.keys))
+
+
+def written(plan: NdviPlan, computed: SeasonStack, url: str, blocks: int) -> Checkpoint:
+    """A checkpoint with the first blocks of a result."""
+    checkpoint = Checkpoint.resume(url, plan, TOKEN, "shared")
+    for key, slot in list(slots_of(computed, checkpoint.store).items())[:blocks]:
+        slot.write(computed.graph[key])
+    return checkpoint
+
+
+# What it says
+
+
+def test_a_manifest_says_all_that_is_needed_to_open_a_result(plan: NdviPlan, tmp_path: Path) -> None:
+    begun = Checkpoint.resume(str(tmp_path), plan, TOKEN, "somebody")
+    found = Checkpoint.find(str(tmp_path))
+    assert found == begun
+    assert (found.manifest.plan, found.manifest.scope, found.manifest.state) == (plan, "somebody", "unfinished")
+    assert found.stack().graph == {}
+    assert Checkpoint.find(str(tmp_path / "elsewhere")) is None
+
+
+def test_a_checkpoint_is_done_when_all_of_it_is_there(plan: NdviPlan, computed: SeasonStack, tmp_path: Path) -> None:
+    total = len(computed.keys)
+    with pytest.raises(JobError, match="1 blocks that workers have written are not in the folder"):
+        written(plan, computed, str(tmp_path), total - 1).finish()
+    tallies = written(plan, computed, str(tmp_path), total).finish()
+    assert tallies == {key[1:]: computed.graph[key].tally for key in computed.keys}
+    found = Manifest.read(str(tmp_path))
+    assert found is not None
+    assert found.state == "done"
+
+
+@pytest.mark.parametrize("content", [b"", b'{"format": 99}', None])
+def test_what_another_or_nobody_can_read_is_begun_anew(
+    plan: NdviPlan, computed: SeasonStack, tmp_path: Path, content: bytes | None
+) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    first = written(plan, computed, str(tmp_path), 1)
+    token = TOKEN if content is not None else TOKEN[::-1]
+    if content is not None:
+        (tmp_path / "manifest.json").write_bytes(content)
+        with pytest.raises(JobError, match="manifest of this result cannot be read"):
+            Checkpoint.find(str(tmp_path))
+    again = Checkpoint.resume(str(tmp_path), plan, token, "shared")
+    assert again.store != first.store
+    assert again.written() == {}
+    assert {path.name for path in tmp_path.iterdir()} == {Path(again.store).name, "manifest.json", "thesis.txt"}
+
+
+def test_another_plan_of_the_same_token_is_begun_anew(plan: NdviPlan, computed: SeasonStack, tmp_path: Path) -> None:
+    first = written(plan, computed, str(tmp_path), 1)
+    assert Checkpoint.resume(str(tmp_path), plan, TOKEN, "shared") == first
+    other = replace(plan, grid=replace(plan.grid, crs="EPSG:32755"))
+    assert Checkpoint.resume(str(tmp_path), other, TOKEN, "shared").written() == {}
+
+
+# As labelled arrays
+
+
+def test_a_result_opens_as_lazy_arrays(plan: NdviPlan, computed: SeasonStack, kept: Checkpoint) -> None:
+    with open_result(kept.url) as result:
+        assert all(array.chunks for array in result.data_vars.values())
+        assert result.odc.geobox == plan.grid.geobox
+        assert result.greenup_token == TOKEN
+        xr.testing.assert_equal(result.load(), computed.dataset().compute())
+
+
+def test_of_an_unfinished_result_what_is_not_computed_has_no_value(
+    plan: NdviPlan, computed: SeasonStack, tmp_path: Path
+) -> None:
+    written(plan, computed, str(tmp_path), 3)
+    rows, columns = plan.chunks[0][0], plan.chunks[1][0]
+    with open_result(str(tmp_path)) as result:
+        for layer in ("ndvi_mean", "clear_count", "ndvi_std", "clear_months"):
+            found, whole = result[layer].values, assembled(computed, 0, 0, layer).astype(np.float32)
+            np.testing.assert_array_equal(found[0, :rows], whole[:rows])
+            np.testing.assert_array_equal(found[0, rows:, :columns], whole[rows:, :columns])
+            assert np.isnan(found[0, rows:, columns:]).all()
+            assert np.isnan(found[1]).all()
+    with pytest.raises(JobError, match="no result in this folder"):
+        open_result(str(tmp_path / "elsewhere"))
+
+
+# Tiles
+
+
+@pytest.fixture(scope="module")
+def readers() -> Iterator[StoreReaders]:
+    readers = StoreReaders()
+    yield readers
+    asyncio.run(readers.close())
+
+
+def random_tiles(plan: NdviPlan, number: int) -> list[tuple[str, int, TileAddress, int]]:
+    """Tiles of both layers and all seasons at all zooms, on the result and across its borders."""
+    random, tiles = np.random.default_rng(number), []
+    for _ in range(number):
+        zoom, down, along = int(random.integers(5, 16)), *random.uniform(-0.1, 1.1, 2)
+        layer, season, size = random.choice(["ndvi_mean", "clear_count"]), random.integers(2), random.choice([256, 512])
+        tiles.append((str(layer), int(season), tile_at(plan.grid, zoom, down, along), int(size)))
+    return tiles
+
+
+@pytest.mark.parametrize("number", [60, pytest.param(500, marks=pytest.mark.soak)])
+def test_tiles_of_the_store_are_those_of_memory(
+    plan: NdviPlan, computed: SeasonStack, kept: Checkpoint, readers: StoreReaders, number: int
+) -> None:
+    stack = kept.stack()
+    half = replace(computed, graph=dict(list(computed.graph.items())[::2]))
+    stored = StoredPixels.of(stack, readers)
+    alone, both = ResultTiles(stack, stored), ResultTiles(stack, FirstPixels(stack, [LocalPixels(half), stored]))
+
+    async def compare() -> int:
+        memory, shown = ResultTiles(computed, LocalPixels(computed)), 0
+        for layer, season, address, size in random_tiles(plan, number):
+            expected, *found = [await tiles.tile(layer, season, address, size=size) for tiles in (memory, alone, both)]
+            for tile in found:
+                assert (tile is None) == (expected is None)
+                if tile and expected:
+                    np.testing.assert_array_equal(tile.values, expected.values)
+                    assert tile.complete
+                    shown += 1
+        for layer in ("ndvi_mean", "clear_count"):
+            assert await alone.stretch(layer) == await both.stretch(layer) == await memory.stretch(layer)
+        return shown
+
+    assert asyncio.run(compare()) > number
+
+
+def test_a_place_has_the_values_of_memory(computed: SeasonStack, kept: Checkpoint, readers: StoreReaders) -> None:
+    async def compare() -> None:
+        for row, column in [(0, 0), (700, 20), (computed.grid.shape[0] - 1, computed.grid.shape[1] - 1)]:
+            expected = await LocalPixels(computed).values(row, column)
+            assert await StoredPixels.of(kept.stack(), readers).values(row, column) == expected
+
+    asyncio.run(compare())
+
+
+def test_a_damaged_block_is_not_computed_any_more_and_nothing_else_changes(
+    plan: NdviPlan, computed: SeasonStack, tmp_path: Path, readers: StoreReaders, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = written(plan, computed, str(tmp_path), len(computed.keys))
+    shard = Path(checkpoint.store) / "ndvi_mean/c/0/0/1"
+    content = bytearray(shard.read_bytes())
+    content[:-200:50] = bytes(len(content[:-200:50]))
+    shard.write_bytes(content)
+    stack = checkpoint.stack()
+    assert len(stack.graph) == len(computed.keys)
+    address = tile_at(plan.grid, 12, 0.4, 0.5)
+
+    async def tiles() -> list[Any]:
+        stored = ResultTiles(stack, StoredPixels.of(stack, readers))
+        memory = ResultTiles(computed, LocalPixels(computed))
+        return [await each.tile("ndvi_mean", 0, address) for each in (stored, stored, memory)]
+
+    with caplog.at_level(logging.WARNING):
+        *found, expected = asyncio.run(tiles())
+    for tile in found:
+        assert not tile.complete
+        there = tile.values != NOT_COMPUTED
+        assert 0 < there.mean() < 1
+        np.testing.assert_array_equal(tile.values[there], expected.values[there])
+    assert [record.message for record in caplog.records] == ["Block (0, 0, 1) of a kept result is damaged or gone"]
+    assert set(checkpoint.written()) == {key[1:] for key in computed.keys} - {(0, 0, 1)}
+
+
+def test_a_reader_that_dies_is_replaced(kept: Checkpoint, readers: StoreReaders) -> None:
+    async def kill_and_read() -> list[Any]:
+        os.kill(await readers.ask(os.getpid), signal.SIGKILL)
+        return await StoredPixels.of(kept.stack(), readers).values(3, 3)
+
+    assert asyncio.run(kill_and_read())[0].clear_count is not None
+
+
+def test_readers_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    script = """
+import asyncio, os, time
+from compute.tiles import StoreReaders
+if __name__ == "__main__":
+    print(asyncio.run(StoreReaders().ask(os.getpid)), flush=True)
+    time.sleep(600)
+"""
+    (tmp_path / "server.py").write_text(script)
+    with subprocess.Popen([sys.executable, tmp_path / "server.py"], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        reader = psutil.Process(int(server.stdout.readline()))
+        server.kill()
+    deadline = time.monotonic() + 20
+    while reader.is_running() and reader.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not reader.is_running() or reader.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_stack_of_the_store_holds_blocks_that_are_read_when_asked(computed: SeasonStack, kept: Checkpoint) -> None:
+    for key, block in kept.stack().graph.items():
+        assert isinstance(block, StoredBlock)
+        assert block.tally == computed.graph[key].tally
