@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from compute.blocks import Block, Tally
 from compute.catalog import OdcCatalog
 from compute.errors import JobError
+from compute.levels import build_levels
 from compute.plan import fit_chunks, level_count
 from compute.stack import SeasonStack, build_stack
 from compute.store import StoredBlock, create_store, finish_store, slots_of, streamed, written_blocks
@@ -113,15 +114,16 @@ def test_a_level_opens_in_units_of_its_quantity(small: SeasonStack, store: str) 
 def test_a_block_of_nothing_is_written_all_the_same_and_takes_hardly_any_room(small: SeasonStack, store: str) -> None:
     key, slot = next(iter(slots_of(small, store).items()))
     block = small.graph[key]
+    ndvi_mean, clear_count = np.full_like(block.ndvi_mean, np.nan), np.zeros_like(block.clear_count)
     nothing = Block(
-        ndvi_mean=np.full_like(block.ndvi_mean, np.nan), clear_count=np.zeros_like(block.clear_count), levels=()
+        ndvi_mean=ndvi_mean, clear_count=clear_count, levels=build_levels(ndvi_mean, clear_count, small.levels)
     )
     before = files(store)
     slot.write(nothing)
     assert written_blocks(store) == {slot.index: Tally(total=0.0, clear=0, most=0, failed=frozenset())}
     new = files(store) - before
-    assert {path.parts[0] for path in new} == {"blocks", "ndvi_mean", "clear_count"}
-    assert sum((Path(store) / path).stat().st_size for path in new) < 1000
+    assert {path.parts[0] for path in new} == {"blocks", "levels", "ndvi_mean", "clear_count"}
+    assert sum((Path(store) / path).stat().st_size for path in new) < 2000
     assert np.isnan(slot.read("ndvi_mean")).all()
 
 
@@ -195,8 +197,8 @@ def test_what_came_to_harm_is_noticed_and_never_taken_for_pixels(
             if path.suffix != ".json":
                 with pytest.raises(JobError, match="damaged or gone"):
                     read_all(written)
-        (url / path).write_bytes(content)
-    read_all(written)
+        assert written.slot.write(block) == written
+        read_all(written)
 
 
 def read_all(block: StoredBlock) -> None:

@@ -3,6 +3,7 @@
 from compute.jobs.failures import left_out
 from compute.jobs.identity import ANONYMOUS, Principal, job_token
 from compute.jobs.job import Job
+from compute.jobs.keeping import Keep, Keeping
 from compute.jobs.observing import observations_at
 from compute.jobs.order import BlockOrder, Viewpoint
 from compute.jobs.planning import plan_request
@@ -15,6 +16,8 @@ __all__ = [
     "Job",
     "JobRecord",
     "JobRegistry",
+    "Keep",
+    "Keeping",
     "Principal",
     "Viewpoint",
     "job_token",

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from distributed import Client, Future, as_completed
 
 from compute.blocks import HeldBlock
+from compute.jobs.keeping import SLOW_S, Keeping
 from compute.jobs.order import BlockOrder, Index
 from compute.stack import Key, SeasonStack, block_key
+from compute.store import StoredBlock
 
 _PER_THREAD = 3
 """Blocks with the scheduler for each thread: one that runs, one that the worker has ready, one in reserve. Dask never
@@ -25,7 +28,7 @@ class Feeding:
     Parameters
     ----------
     lazy : SeasonStack
-        What to compute.
+        What to compute; blocks of it that are stored already have ended from the first.
     client : distributed.Client
         An asynchronous client, of the event loop that runs.
     order : BlockOrder
@@ -34,18 +37,33 @@ class Feeding:
         Times that a block is tried again.
     ahead : list of str, optional
         Workers that get all the blocks at once, ahead of other work; left out, blocks wait their turn.
+    keeping : Keeping, optional
+        Has blocks written once they are computed, each before those that are handed over later.
 
     Attributes
     ----------
+    futures : dict of Key to Future
+        Of the blocks that were handed over.
     stack : SeasonStack
-        The persisted stack; its graph has the future of each block from the moment that it is handed over.
+        The persisted stack; its graph has the future of each block from the moment that it is handed over, and from the
+        first those that are stored.
     """
 
     def __init__(
-        self, lazy: SeasonStack, client: Client, order: BlockOrder, *, retries: int, ahead: list[str] | None = None
+        self,
+        lazy: SeasonStack,
+        client: Client,
+        order: BlockOrder,
+        *,
+        retries: int,
+        ahead: list[str] | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         self.futures: dict[Key, Future[HeldBlock]] = {}
-        self.stack = replace(lazy, graph=self.futures)
+        self._tasks, self._sources, stored = _apart(lazy)
+        self._graph: dict[Key, Any] = dict(stored)
+        self.stack = replace(lazy, graph=self._graph)
+        self._keeping = keeping or Keeping(None, {})
         # Not annotated as a Client, whose annotations say what its methods return when they block.
         self._client: Any = client
         self._order = order
@@ -59,10 +77,12 @@ class Feeding:
             "fifo_timeout": 0,
             "sync": False,
         }
-        self._tasks, self._sources = _apart(lazy)
         self._left = Counter(season for season, _, _ in self._tasks)
         self._held: dict[int, list[Future[Any]]] = {}
-        self._ended: list[tuple[Index, Future[HeldBlock]]] = []
+        self._ended: list[tuple[Index, Future[HeldBlock] | None]] = [
+            (block.slot.index, None) for block in stored.values()
+        ]
+        self._running = 0
         self._news = asyncio.Event()
         # Here rather than in the task: who has begun a job finds its first blocks under way.
         self._under_way: Any = as_completed(loop=client.loop)
@@ -75,8 +95,11 @@ class Feeding:
         self._life.cancel()
         self._held.clear()
 
-    async def ended(self) -> AsyncIterator[tuple[Index, Future[HeldBlock]]]:
-        """Yield each block that has ended, well or not, and its future, from the first on, until no more follows."""
+    async def ended(self) -> AsyncIterator[tuple[Index, Future[HeldBlock] | None]]:
+        """Yield each block that has ended, well or not, and its future, from the first on, until no more follows.
+
+        Blocks that were stored before have none. After the last block, what is being written is waited for.
+        """
         told = 0
         while told < len(self._ended) or not self._life.done():
             news = self._news
@@ -89,12 +112,19 @@ class Feeding:
             self._life.result()
 
     async def _feed(self) -> None:
-        async for future in self._under_way:
-            self._ended.append((future.key[1:], future))
-            self._tell()
-            if future.status != "finished":
-                return
-            self._top_up()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as bound:
+                async for future in self._under_way:
+                    if not await self._keeping.settle(future):
+                        self._running -= 1
+                        self._ended.append((future.key[1:], future))
+                        self._tell()
+                        if future.status != "finished":
+                            return
+                        self._top_up()
+                    if not self._running:
+                        bound.reschedule(asyncio.get_running_loop().time() + SLOW_S)
+        await self._keeping.finish()
 
     def _tell(self) -> None:
         """Wake who waits for news."""
@@ -106,40 +136,43 @@ class Feeding:
             index = self._order.take()
             if index is None:
                 return
-            self._under_way.add(self._hand_over(index))
+            if index in self._tasks:
+                self._hand_over(index)
 
     def _has_room(self) -> bool:
         # Workers come and go meanwhile.
         threads = int(self._client.scheduler_info().get("total_threads") or 1)
-        return self._ahead or len(self.futures) - len(self._ended) < _PER_THREAD * threads
+        return self._ahead or self._running < _PER_THREAD * threads
 
-    def _hand_over(self, index: Index) -> Future[HeldBlock]:
+    def _hand_over(self, index: Index) -> None:
         """Submit a block, with the first of its season also the scenes that the season shares."""
         season, key = index[0], block_key(self.stack.token, *index)
-        graph = self._tasks.pop(index) | self._sources.pop(season, {})
-        future: Future[HeldBlock]
-        future, *shared = self._client.get(graph, [key, *(each for each in graph if _is_shared(each))], **self._options)
-        self.futures[key] = future
+        sources, keeps = self._sources.pop(season, {}), self._keeping.tasks(key)
+        graph = self._tasks.pop(index) | sources | keeps
+        block, *others = self._client.get(graph, [key, *keeps, *sources], **self._options)
+        self.futures[key] = self._graph[key] = block
+        self._under_way.add(block)
+        self._running += 1
+        for future in others[: len(keeps)]:
+            self._keeping.follow(key, future)
+            self._under_way.add(future)
         # Held until all blocks that need them are with the scheduler, which then knows how long to keep them.
-        self._held.setdefault(season, shared)
+        self._held.setdefault(season, others[len(keeps) :])
         self._left[season] -= 1
         if not self._left[season]:
             self._held.pop(season, None)
-        return future
 
 
-def _apart(lazy: SeasonStack) -> tuple[dict[Index, dict[Key, Any]], dict[int, dict[Key, Any]]]:
-    """Return the tasks of each block, and for each season those that its blocks share."""
+def _apart(lazy: SeasonStack) -> tuple[dict[Index, dict[Key, Any]], dict[int, dict[Key, Any]], dict[Key, StoredBlock]]:
+    """Return the tasks of each block, for each season those that its blocks share, and the blocks that are stored."""
     tasks: dict[Index, dict[Key, Any]] = defaultdict(dict)
     shared: dict[int, dict[Key, Any]] = defaultdict(dict)
+    stored: dict[Key, StoredBlock] = {}
     for key, task in lazy.graph.items():
-        if _is_shared(key):
+        if isinstance(task, StoredBlock):
+            stored[key] = task
+        elif len(key) == 2:  # of a season rather than of one of its blocks
             shared[key[1]][key] = task
         else:
             tasks[key[1:4]][key] = task
-    return dict(tasks), dict(shared)
-
-
-def _is_shared(key: Key) -> bool:
-    """Tell whether a task is of a season rather than of one of its blocks."""
-    return len(key) == 2
+    return dict(tasks), dict(shared), stored

@@ -6,19 +6,20 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from math import prod
 from typing import Any, Self
 
 from distributed import Client, Future, KilledWorker
 
 from compute import __version__
-from compute.blocks import CancelFlags, HeldBlock, Tally, cancel_on_worker, running_on_worker
+from compute.blocks import CancelFlags, HeldBlock, cancel_on_worker, running_on_worker
 from compute.cluster.waiting import bounded
 from compute.errors import ClusterError, JobCancelledError, JobError
 from compute.jobs.failures import failed_sentence
 from compute.jobs.feeding import Feeding
 from compute.jobs.identity import job_token
+from compute.jobs.keeping import Keep, Keeping
 from compute.jobs.memory import Room, refuse_large_blocks, spill_note
+from compute.jobs.numbers import season_numbers, season_tallies
 from compute.jobs.order import BlockOrder
 from compute.plan import NdviPlan
 from compute.reductions import tally_seasons
@@ -52,15 +53,18 @@ class Job:
         What is computed.
     stack : SeasonStack
         The persisted result; its graph has the blocks that are finished or under way.
-    note : str
-        What a person should know of how the cluster holds it; nothing where there is nothing to know.
+    keeping : Keeping
+        What of it is in its checkpoint.
     """
 
-    def __init__(self, token: str, plan: NdviPlan, feeding: Feeding, client: Client, note: str = "") -> None:
+    def __init__(
+        self, token: str, plan: NdviPlan, feeding: Feeding, client: Client, keeping: Keeping, note: str = ""
+    ) -> None:
         self.token = token
         self.plan = plan
         self.stack = feeding.stack
-        self.note = note
+        self.keeping = keeping
+        self._note = note
         self._feeding = feeding
         self._client = client
         self._cancelled = False
@@ -75,6 +79,7 @@ class Job:
         order: BlockOrder | None = None,
         store: str | None = None,
         ahead: bool = False,
+        keep: Keep | None = None,
     ) -> Self:
         """Start a computation. It goes on until it ends or `cancel` is called, whether or not anybody follows it.
 
@@ -95,6 +100,9 @@ class Job:
             finishes, and the result may be larger than the cluster's memory; left out, the workers hold the blocks.
         ahead : bool
             Whether its tasks go before all others, and to the workers at once. They should be few and small.
+        keep : Keep, optional
+            Where blocks are also written as they finish, and looked for before: those of an earlier run of the same
+            computation count as finished at once. What cannot be written costs no result: `note` says why.
 
         Returns
         -------
@@ -107,6 +115,8 @@ class Job:
             The scheduler cannot be reached.
         TooLargeError
             A block does not fit the memory that a worker has for a thread.
+        JobError
+            The result cannot be kept, and `keep` requires it.
         """
         if client.status != "running":
             raise ClusterError("The cluster is not there any more; try again in a minute, or choose another.")
@@ -120,9 +130,16 @@ class Job:
         lazy = build_stack(plan, f"{token}-{secrets.token_hex(4)}")
         if store is not None:
             lazy = await asyncio.to_thread(_into_store, lazy, store)
+        keeping, lazy = await Keeping.begin(keep, lazy, plan, token, client)
         note = "" if store is not None else spill_note(plan, room)
-        feeding = Feeding(lazy, client, order or BlockOrder.of_plan(plan), retries=RETRIES, ahead=workers)
-        return cls(token, plan, feeding, client, note)
+        order = order or BlockOrder.of_plan(plan)
+        feeding = Feeding(lazy, client, order, retries=RETRIES, ahead=workers, keeping=keeping)
+        return cls(token, plan, feeding, client, keeping, note)
+
+    @property
+    def note(self) -> str:
+        """What a person should know of how it is held; nothing where there is nothing to know."""
+        return f"{self._note} {self.keeping.note}".strip()
 
     @property
     def total(self) -> int:
@@ -132,7 +149,8 @@ class Job:
     @property
     def done(self) -> int:
         """Number of finished blocks."""
-        return sum(future.status == "finished" for future in self._futures.values())
+        stored = len(self.stack.graph) - len(self._futures)
+        return stored + sum(future.status == "finished" for future in self._futures.values())
 
     @property
     def lost(self) -> bool:
@@ -155,7 +173,8 @@ class Job:
         """
         told = 0
         async for index, future in self._feeding.ended():
-            await self._raise_failure(future)
+            if future is not None:
+                await self._raise_failure(future)
             told += 1
             yield index
         if told < self.total:
@@ -175,7 +194,7 @@ class Job:
         return self.stack
 
     async def statistics(self) -> list[dict[str, Any]]:
-        """Reduce each season of the finished result to a few numbers, on the workers.
+        """Reduce each season of the finished result to a few numbers, on the workers or from what its marks say.
 
         Returns
         -------
@@ -185,22 +204,8 @@ class Job:
             of the scenes that could not be read and are left out). Where looks are counted by their reason also
             ``looks``: a mapping from ``clear`` and each reason to the number of looks, over all pixels.
         """
-        tallies = await tally_seasons(self.stack, self._client)
-        return [
-            {
-                "label": label,
-                "ndvi_mean": tally.total / tally.clear if tally.clear else None,
-                "clear_share": tally.clear / prod(self.plan.grid.shape),
-                "clear_count_max": tally.most,
-                "scenes_failed": sorted(tally.failed),
-                **self._looks(tally),
-            }
-            for label, tally in zip(self.stack.labels, tallies, strict=True)
-        ]
-
-    def _looks(self, tally: Tally) -> dict[str, dict[str, int]]:
-        names = ("clear", *self.stack.reasons)
-        return {"looks": dict(zip(names, tally.looks, strict=True))} if tally.looks else {}
+        tallies = season_tallies(self.keeping.tallies) or await tally_seasons(self.stack, self._client)
+        return season_numbers(self.plan, tallies)
 
     def provenance(self, failed: Sequence[str] = (), statistics: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
         """Return what a reader of the result must know to make it again, ready for JSON.
@@ -258,7 +263,7 @@ class Job:
         client = self._client
         # A worker that leaves meanwhile does not answer, and need not.
         await client.run(cancel_on_worker, run, on_error="ignore")
-        await client.cancel(list(self._futures.values()), force=True)
+        await client.cancel([*self._futures.values(), *self.keeping.under_way], force=True)
         while any((await client.run(running_on_worker, run, on_error="ignore")).values()):  # noqa: ASYNC110  # no event
             await asyncio.sleep(_CANCEL_POLL_S)
 

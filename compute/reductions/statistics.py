@@ -213,9 +213,10 @@ async def _submit_season(
     return client.submit(join_parts, joined, **ahead)
 
 
-def _finished(graph: Mapping[Any, Any], key: Any) -> Future[HeldBlock] | None:
-    future = graph.get(key)
-    return future if isinstance(future, Future) and future.status == "finished" else None
+def _finished(graph: Mapping[Any, Any], key: Any) -> Future[HeldBlock] | HeldBlock | None:
+    """Return a block, on the workers or in a store; None where it is not computed yet."""
+    held: Future[HeldBlock] | HeldBlock | None = graph.get(key)
+    return None if isinstance(held, Future) and held.status != "finished" else held
 
 
 # On a worker

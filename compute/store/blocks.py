@@ -17,7 +17,7 @@ from compute.levels import Level
 from compute.stack import Key, SeasonStack, Window, chunk_window
 from compute.store.layout import level_path, pixels_of
 from compute.store.marks import Index, mark_written, tally_of, unmark
-from compute.store.objects import sizes_of
+from compute.store.objects import remove_objects, sizes_of
 
 DAMAGED = "A part of the kept result is damaged or gone; compute it again."
 
@@ -49,7 +49,7 @@ class Slot:
     levels: range
 
     def write(self, block: Block) -> StoredBlock:
-        """Write a block: every array of it, and then the mark that it is there.
+        """Write a block, in place of what an earlier attempt left: every array, and then the mark that it is there.
 
         Raises
         ------
@@ -58,13 +58,15 @@ class Slot:
         """
         tally = block.tally
         try:
+            # Before zarr writes at the edge of an array it reads what is there, which may be damaged.
+            self.remove()
             group = zarr.open_group(self.url, mode="r+")
             for layer in self.layers:
                 self._write(group, layer, 0, getattr(block, layer))
             for number, level in enumerate(block.levels, 1):
                 for name in _LEVEL_ARRAYS:
                     self._write(group, f"{level_path(number)}/{name}", number, getattr(level, name))
-            mark_written(self.url, self.index, tally, self._shards(len(block.levels)))
+            mark_written(self.url, self.index, tally, self._shards())
         except Exception as error:
             # Whatever file systems, object stores and zarr raise where they cannot be written.
             raise JobError(f"The result could not be written ({reason_of(error)}); check the folder's room.") from error
@@ -121,18 +123,19 @@ class Slot:
             raise JobError(DAMAGED)
         return values
 
-    def give_up(self) -> None:
-        """Have the block count as not written, since it turned out to be damaged: it is computed again."""
+    def remove(self) -> None:
+        """Remove the block from the store: it counts as not written. Raises OSError where that cannot be done."""
         unmark(self.url, self.index)
+        remove_objects(self.url, self._shards())
 
     def _part(self, window: Window, level: int) -> tuple[slice, EllipsisType, slice, slice]:
         top, left, bottom, right = (pixels_of(border, level) for border in window)
         season = self.index[0]
         return slice(season, season + 1), ..., slice(top, bottom), slice(left, right)
 
-    def _shards(self, levels: int) -> list[str]:
+    def _shards(self) -> list[str]:
         """Return the keys of the block's shards in the store."""
-        overviews = (f"{level_path(number)}/{name}" for number in range(1, levels + 1) for name in _LEVEL_ARRAYS)
+        overviews = (f"{level_path(number)}/{name}" for number in self.levels for name in _LEVEL_ARRAYS)
         return [self._shard(path) for path in (*self.layers, *overviews)]
 
     def _shard(self, path: str) -> str:

@@ -77,6 +77,18 @@ def remove(url: str) -> None:
         system.rm(path, recursive=True)
 
 
+def remove_objects(url: str, keys: Iterable[str]) -> None:
+    """Remove those objects under a URL that are there."""
+    system, path = _place(url)
+    paths = [f"{path}/{key}" for key in keys]
+    if isinstance(system, LocalFileSystem):
+        for each in paths:
+            Path(each).unlink(missing_ok=True)
+        return
+    with suppress(FileNotFoundError):
+        system.rm(paths)
+
+
 def names_in(url: str) -> list[str]:
     """Return the names in a folder; none where there is no folder."""
     system, path = _place(url)

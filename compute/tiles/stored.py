@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 
 from compute.errors import JobError
 from compute.patches import Order, Patch, Readings, cut_values, shown
@@ -83,7 +84,7 @@ def _cut(slots: Mapping[Key, Slot], order: Order) -> tuple[dict[Key, Patch], set
             else:
                 values = slot.read(order.layer, window)
         except JobError:
-            slot.give_up()
+            _withdraw(slot)
             damaged.add(key)
         else:
             patches[key] = cut_values(values, window, order)
@@ -98,6 +99,12 @@ def _read(slots: Mapping[Key, Slot], places: Mapping[Key, tuple[int, int]]) -> t
         try:
             found[key] = {layer: slot.read(layer, pixel)[..., 0, 0].tolist() for layer in slot.layers}
         except JobError:
-            slot.give_up()
+            _withdraw(slot)
             damaged.add(key)
     return found, damaged
+
+
+def _withdraw(slot: Slot) -> None:
+    """Have a damaged block count as not written, so that it is computed again when its job is resumed."""
+    with suppress(OSError):
+        slot.remove()

@@ -1,0 +1,40 @@
+"""A few numbers for each season of a result, from what its blocks add up to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+from compute.blocks import Tally
+from compute.plan import NdviPlan
+from compute.store import Index
+
+
+def season_tallies(tallies: Mapping[Index, Tally]) -> list[Tally]:
+    """Return the tally of each season, given those of all blocks by season, row and column."""
+    seasons: dict[int, list[Tally]] = defaultdict(list)
+    for (season, _, _), tally in sorted(tallies.items()):
+        seasons[season].append(tally)
+    return [Tally.joined(members) for members in seasons.values()]
+
+
+def season_numbers(plan: NdviPlan, tallies: Sequence[Tally]) -> list[dict[str, Any]]:
+    """Return what people want to know of each season, ready for JSON; see `compute.jobs.Job.statistics`."""
+    return [
+        {
+            "label": label,
+            "ndvi_mean": tally.total / tally.clear if tally.clear else None,
+            "clear_share": tally.clear / prod(plan.grid.shape),
+            "clear_count_max": tally.most,
+            "scenes_failed": sorted(tally.failed),
+            **_looks(plan, tally),
+        }
+        for label, tally in zip(plan.labels, tallies, strict=True)
+    ]
+
+
+def _looks(plan: NdviPlan, tally: Tally) -> dict[str, dict[str, int]]:
+    names = ("clear", *plan.reasons)
+    return {"looks": dict(zip(names, tally.looks, strict=True))} if tally.looks else {}
