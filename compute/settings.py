@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     tile_queue: Annotated[int, Field(ge=2)] = 512
     """Most tiles that wait at once: about two seconds of work, after which a browser does better to ask again."""
 
+    results: str | None = None
+    """Folder or fsspec URL where results outlive the memory of the workers, who share it; unset, in the home folder."""
+
     max_edge_px: Annotated[int, Field(ge=1)] = 200_000
     """Most pixels along one edge of the output grid: Australia at 30 m is 140,000 px wide."""
 
@@ -91,6 +94,11 @@ class Settings(BaseSettings):
 
     max_scenes: Annotated[int, Field(ge=1)] = 50_000
     """Most scenes of one request: two decades of four satellites over all of Tasmania are about 20,000."""
+
+    @property
+    def results_location(self) -> str:
+        """Folder or fsspec URL of all kept results."""
+        return self.results or str(self.home.absolute() / "results")
 
 
 def load_settings() -> Settings:

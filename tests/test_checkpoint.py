@@ -17,16 +17,20 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import shapely
 import xarray as xr
 
 from compute.blocks import Block
 from compute.errors import JobError
+from compute.jobs import Keep, KeptResults
 from compute.kernels import NOT_COMPUTED
 from compute.plan import NdviPlan, make_plan
+from compute.reductions.statistics import cut_of, join_parts, part_of, told_of
+from compute.region import parse_geojson
 from compute.settings import Settings
-from compute.stack import SeasonStack, without_blocks
+from compute.stack import SeasonStack, block_key, chunk_window, without_blocks
 from compute.store import Checkpoint, Manifest, StoredBlock, open_result, slots_of
-from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress
+from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress, kept_statistics
 from compute.tiles.source import FirstPixels
 from tests.fixtures.stacks import assembled, noisy_block
 from tests.strategies import request_of, roles_of, scene_of
@@ -151,7 +155,7 @@ def test_of_an_unfinished_result_what_is_not_computed_has_no_value(
         open_result(str(tmp_path / "elsewhere"))
 
 
-# Tiles
+# Tiles and statistics
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +208,49 @@ def test_a_place_has_the_values_of_memory(computed: SeasonStack, kept: Checkpoin
             assert await StoredPixels.of(kept.stack(), readers).values(row, column) == expected
 
     asyncio.run(compare())
+
+
+def test_statistics_of_a_region_are_those_of_memory(
+    plan: NdviPlan, computed: SeasonStack, kept: Checkpoint, readers: StoreReaders
+) -> None:
+    region = parse_geojson(shapely.to_geojson(shapely.Point(147.05, -42.05).buffer(0.08)))
+    cut, places = cut_of(computed, region)
+    parts = [
+        join_parts(
+            [
+                part_of(computed.graph[block_key(TOKEN, season, *place)], chunk_window(plan.chunks, *place), cut)
+                for place in places
+            ]
+        )
+        for season in range(2)
+    ]
+    stack = kept.stack()
+    found = asyncio.run(kept_statistics(stack, readers, region))
+    assert found == told_of(computed, cut, parts)
+    assert [numbers["not_computed_share"] for numbers in found["seasons"]] == [0, 0]
+    missing = replace(stack, graph={key: block for key, block in stack.graph.items() if key[1] == 1})
+    first, second = asyncio.run(kept_statistics(missing, readers, region))["seasons"]
+    assert first["not_computed_share"] == 1
+    assert second == found["seasons"][1]
+
+
+def test_a_server_opens_results_that_are_whole(plan: NdviPlan, computed: SeasonStack, tmp_path: Path) -> None:
+    async def opened(results: KeptResults, url: str, plan: NdviPlan) -> bool:
+        try:
+            return await results.open(url, plan) is not None
+        finally:
+            await results.close()
+
+    results, total = KeptResults(f"{tmp_path}/"), len(computed.keys)
+    url = results.url(TOKEN)
+    assert results.keep(TOKEN, "somebody") == Keep(url=url, scope="somebody")
+    for blocks, whole in ((None, False), (total - 1, False), (total, True)):
+        if blocks is not None:
+            written(plan, computed, url, blocks)
+        assert asyncio.run(opened(results, url, plan)) == whole
+    assert not asyncio.run(opened(results, url, replace(plan, notes=("another",))))
+    (tmp_path / TOKEN / "manifest.json").write_bytes(b"{")
+    assert not asyncio.run(opened(results, url, plan))
 
 
 def test_a_damaged_block_is_not_computed_any_more_and_nothing_else_changes(

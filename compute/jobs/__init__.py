@@ -4,6 +4,7 @@ from compute.jobs.failures import left_out
 from compute.jobs.identity import ANONYMOUS, Principal, job_token
 from compute.jobs.job import Job
 from compute.jobs.keeping import Keep, Keeping
+from compute.jobs.kept import KeptResults
 from compute.jobs.observing import observations_at
 from compute.jobs.order import BlockOrder, Viewpoint
 from compute.jobs.planning import plan_request
@@ -18,6 +19,7 @@ __all__ = [
     "JobRegistry",
     "Keep",
     "Keeping",
+    "KeptResults",
     "Principal",
     "Viewpoint",
     "job_token",

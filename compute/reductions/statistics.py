@@ -109,16 +109,18 @@ async def region_statistics(stack: SeasonStack, client: Client, region: Region) 
     ClusterError
         The cluster is gone, or does not answer within a minute.
     """
-    polygon = shapely.make_valid(project_one(region.geometry, LONLAT, stack.grid.crs))
-    window = _window_of(polygon, stack.grid)
-    cut = Cut(grid=stack.grid, polygon=shapely.to_wkb(polygon), level=_level_for(window, stack.levels))
-    places = list(_places_in(stack, window))
+    cut, places = cut_of(stack, region)
     async with bounded(_PATIENCE_S, "a region was reduced"):
         workers = list(await client.nthreads())
         seasons = [
             await _submit_season(stack, client, season, places, cut, workers) for season in range(len(stack.labels))
         ]
         parts: list[Part] = await client.gather(seasons)
+    return told_of(stack, cut, parts)
+
+
+def told_of(stack: SeasonStack, cut: Cut, parts: Sequence[Part]) -> dict[str, Any]:
+    """Return what `region_statistics` does of the parts that the seasons of a result come to."""
     return {
         "level": cut.level,
         "seasons": [_told(label, part, cut.level) for label, part in zip(stack.labels, parts, strict=True)],
@@ -162,6 +164,20 @@ _NONE = Spread.of(np.empty(0, np.float32), np.empty(0), 0.0)
 
 
 # Where
+
+
+def cut_of(stack: SeasonStack, region: Region) -> tuple[Cut, list[tuple[int, int]]]:
+    """Return a region on the grid of a result, and row and column of the chunks that it may meet.
+
+    Raises
+    ------
+    InputError
+        The region does not meet the result.
+    """
+    polygon = shapely.make_valid(project_one(region.geometry, LONLAT, stack.grid.crs))
+    window = _window_of(polygon, stack.grid)
+    cut = Cut(grid=stack.grid, polygon=shapely.to_wkb(polygon), level=_level_for(window, stack.levels))
+    return cut, list(_places_in(stack, window))
 
 
 def _window_of(polygon: BaseGeometry, grid: Grid) -> Window:

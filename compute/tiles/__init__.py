@@ -9,6 +9,7 @@ from compute.patches import Control, warm_up
 from compute.tiles.address import MAX_ZOOM, TILE_PX, TileAddress, parse_tile
 from compute.tiles.desk import TileDesk
 from compute.tiles.geometry import ResultGeometry, geometry_of
+from compute.tiles.kept_statistics import kept_statistics
 from compute.tiles.readers import StoreReaders
 from compute.tiles.service import ResultTiles, Tile, block_bbox, result_info
 from compute.tiles.source import LocalPixels, PixelSource, PixelValue, View
@@ -34,6 +35,7 @@ __all__ = [
     "WorkerPixels",
     "block_bbox",
     "geometry_of",
+    "kept_statistics",
     "parse_tile",
     "result_info",
     "warm_up",

@@ -1,0 +1,77 @@
+"""Where the results of a server lie outside of the memory of its clusters, and how they are opened there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from compute.errors import JobError
+from compute.jobs.job import Job
+from compute.jobs.keeping import Keep
+from compute.plan import NdviPlan
+from compute.store import Checkpoint
+from compute.tiles import ResultTiles, StoredPixels, StoreReaders
+
+
+class KeptResults:
+    """The checkpoints of a server's results, each in a folder of its token.
+
+    Parameters
+    ----------
+    root : str
+        Folder or fsspec URL, which the workers share.
+    required : bool
+        Whether to refuse jobs that cannot be kept there.
+
+    Attributes
+    ----------
+    readers : StoreReaders
+        Who reads them for tiles, for values and for statistics.
+    """
+
+    def __init__(self, root: str, *, required: bool = False) -> None:
+        self.readers = StoreReaders()
+        self._root = root.rstrip("/")
+        self._required = required
+
+    def url(self, token: str) -> str:
+        """Return where the result of a job lies, there already or not."""
+        return f"{self._root}/{token}"
+
+    def keep(self, token: str, scope: str) -> Keep:
+        """Return what a job is submitted with that is to be kept."""
+        return Keep(url=self.url(token), scope=scope, required=self._required)
+
+    def tiles(self, job: Job, client: Any) -> ResultTiles:
+        """Return the tiles of a job, from the workers that hold its blocks and otherwise from what is kept of it.
+
+        They go on without the cluster where all is kept.
+        """
+        kept = StoredPixels(job.stack, job.keeping.stored, self.readers)
+        return ResultTiles.on_workers(job.stack, client, region=job.plan.request.region, kept=kept)
+
+    async def open(self, url: str, plan: NdviPlan) -> ResultTiles | None:
+        """Return the tiles of a result that lies whole at a URL, without a cluster; None where it does not.
+
+        Parameters
+        ----------
+        url : str
+            As `url` returns it.
+        plan : NdviPlan
+            Of the result.
+        """
+        try:
+            found = await asyncio.to_thread(Checkpoint.find, url)
+            if found is None or found.manifest.plan != plan:
+                return None
+            stack = await asyncio.to_thread(found.stack)
+        except (JobError, OSError):
+            return None
+        if len(stack.graph) < len(plan.blocks):
+            return None
+        self.readers.start()
+        return ResultTiles(stack, StoredPixels.of(stack, self.readers), region=plan.request.region)
+
+    async def close(self) -> None:
+        """End the readers."""
+        await self.readers.close()

@@ -1,0 +1,49 @@
+"""Statistics of a part of a kept result, without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from compute.errors import JobError
+from compute.reductions import statistics
+from compute.region import Region
+from compute.stack import SeasonStack, Window, block_key, chunk_window
+from compute.store import StoredBlock
+from compute.tiles.readers import StoreReaders
+
+
+async def kept_statistics(stack: SeasonStack, readers: StoreReaders, region: Region) -> dict[str, Any]:
+    """Reduce a region of a result whose blocks lie in a store; as `compute.reductions.region_statistics` does.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        Its blocks are each a `StoredBlock`, as far as there are some.
+    readers : StoreReaders
+        Who reads and reduces.
+    region : Region
+        Where; pixels belong to it whose centre lies inside.
+
+    Raises
+    ------
+    InputError
+        The region does not meet the result.
+    """
+    cut, places = statistics.cut_of(stack, region)
+
+    async def season_part(season: int) -> statistics.Part:
+        blocks = [stack.graph.get(block_key(stack.token, season, *place)) for place in places]
+        windows = [chunk_window(stack.chunks, *place) for place in places]
+        parts = [readers.ask(_part_of, *each, cut) for each in zip(blocks, windows, strict=True)]
+        return statistics.join_parts(await asyncio.gather(*parts))
+
+    return statistics.told_of(stack, cut, [await season_part(season) for season in range(len(stack.labels))])
+
+
+def _part_of(block: StoredBlock | None, window: Window, cut: statistics.Cut) -> statistics.Part:
+    try:
+        return statistics.part_of(block, window, cut)
+    except JobError:
+        # A damaged block counts as not computed, as it does on tiles.
+        return statistics.part_of(None, window, cut)
