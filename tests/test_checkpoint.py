@@ -14,11 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import psutil
 import pytest
 import shapely
 import xarray as xr
+from dask.task_spec import Task
 
 from compute.blocks import Block
 from compute.errors import JobError
@@ -29,7 +31,7 @@ from compute.reductions.statistics import cut_of, join_parts, part_of, told_of
 from compute.region import parse_geojson
 from compute.settings import Settings
 from compute.stack import SeasonStack, block_key, chunk_window, without_blocks
-from compute.store import Checkpoint, Manifest, StoredBlock, open_result, slots_of
+from compute.store import Checkpoint, Manifest, StoredBlock, open_result, recalled, slots_of
 from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress, kept_statistics
 from compute.tiles.source import FirstPixels
 from tests.fixtures.stacks import assembled, noisy_block
@@ -93,15 +95,22 @@ def test_a_manifest_says_all_that_is_needed_to_open_a_result(plan: NdviPlan, tmp
     assert Checkpoint.find(str(tmp_path / "elsewhere")) is None
 
 
-def test_a_checkpoint_is_done_when_all_of_it_is_there(plan: NdviPlan, computed: SeasonStack, tmp_path: Path) -> None:
-    total = len(computed.keys)
+@pytest.mark.parametrize("root", ["{folder}", "memory://{folder}"])
+def test_a_checkpoint_is_done_when_all_of_it_is_there(
+    plan: NdviPlan, computed: SeasonStack, tmp_path: Path, root: str
+) -> None:
+    url, total = root.format(folder=tmp_path), len(computed.keys)
     with pytest.raises(JobError, match="1 blocks that workers have written are not in the folder"):
-        written(plan, computed, str(tmp_path), total - 1).finish()
-    tallies = written(plan, computed, str(tmp_path), total).finish()
+        written(plan, computed, url, total - 1).finish()
+    tallies = written(plan, computed, url, total).finish()
     assert tallies == {key[1:]: computed.graph[key].tally for key in computed.keys}
-    found = Manifest.read(str(tmp_path))
+    found = Manifest.read(url)
     assert found is not None
     assert found.state == "done"
+    with open_result(url) as result:
+        np.testing.assert_array_equal(result.ndvi_mean.values[1], assembled(computed, 1, 0, "ndvi_mean"))
+    Checkpoint.clear(url)
+    assert Checkpoint.find(url) is None
 
 
 @pytest.mark.parametrize("content", [b"", b'{"format": 99}', None])
@@ -234,23 +243,20 @@ def test_statistics_of_a_region_are_those_of_memory(
     assert second == found["seasons"][1]
 
 
-def test_a_server_opens_results_that_are_whole(plan: NdviPlan, computed: SeasonStack, tmp_path: Path) -> None:
-    async def opened(results: KeptResults, url: str, plan: NdviPlan) -> bool:
-        try:
-            return await results.open(url, plan) is not None
-        finally:
-            await results.close()
-
+def test_a_server_opens_results_that_are_whole(
+    plan: NdviPlan, computed: SeasonStack, readers: StoreReaders, tmp_path: Path
+) -> None:
     results, total = KeptResults(f"{tmp_path}/"), len(computed.keys)
+    results.readers = readers
     url = results.url(TOKEN)
     assert results.keep(TOKEN, "somebody") == Keep(url=url, scope="somebody")
     for blocks, whole in ((None, False), (total - 1, False), (total, True)):
         if blocks is not None:
             written(plan, computed, url, blocks)
-        assert asyncio.run(opened(results, url, plan)) == whole
-    assert not asyncio.run(opened(results, url, replace(plan, notes=("another",))))
+        assert (asyncio.run(results.open(url, plan)) is not None) == whole
+    assert asyncio.run(results.open(url, replace(plan, notes=("another",)))) is None
     (tmp_path / TOKEN / "manifest.json").write_bytes(b"{")
-    assert not asyncio.run(opened(results, url, plan))
+    assert asyncio.run(results.open(url, plan)) is None
 
 
 def test_a_damaged_block_is_not_computed_any_more_and_nothing_else_changes(
@@ -312,3 +318,23 @@ def test_a_stack_of_the_store_holds_blocks_that_are_read_when_asked(computed: Se
     for key, block in kept.stack().graph.items():
         assert isinstance(block, StoredBlock)
         assert block.tally == computed.graph[key].tally
+
+
+def test_what_is_written_is_recalled_rather_than_computed(computed: SeasonStack, kept: Checkpoint) -> None:
+    lost = replace(computed, graph={key: Task(key, fail) for key in computed.keys})
+    with dask.config.set(scheduler="synchronous"):
+        (found,) = dask.compute(recalled(lost, slots_of(lost, kept.store), {}))
+    for key, block in found.graph.items():
+        for name in (*computed.layers, "levels"):
+            for array, whole in zip(arrays_of(block, name), arrays_of(computed.graph[key], name), strict=True):
+                np.testing.assert_array_equal(array, whole, strict=True)
+
+
+def arrays_of(block: Block, name: str) -> list[Any]:
+    if name == "levels":
+        return [array for level in block.levels for array in (level.ndvi_mean, level.clear_share, level.clear_count)]
+    return [getattr(block, name)]
+
+
+def fail() -> Block:
+    raise AssertionError("computed again")

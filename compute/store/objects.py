@@ -84,9 +84,8 @@ def remove_objects(url: str, keys: Iterable[str]) -> None:
     if isinstance(system, LocalFileSystem):
         for each in paths:
             Path(each).unlink(missing_ok=True)
-        return
-    with suppress(FileNotFoundError):
-        system.rm(paths)
+    elif there := [each for each in paths if system.exists(each)]:
+        system.rm(there)
 
 
 def names_in(url: str) -> list[str]:
