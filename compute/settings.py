@@ -98,7 +98,9 @@ class Settings(BaseSettings):
     @property
     def results_location(self) -> str:
         """Folder or fsspec URL of all kept results."""
-        return self.results or str(self.home.absolute() / "results")
+        results = self.results or str(self.home / "results")
+        # Workers may run in another folder.
+        return results if "://" in results else str(Path(results).absolute())
 
 
 def load_settings() -> Settings:

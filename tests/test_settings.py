@@ -93,3 +93,16 @@ def test_home_is_where_the_system_keeps_data(monkeypatch: pytest.MonkeyPatch) ->
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings().workers = 5  # type: ignore[misc]  # what the test refuses
+
+
+@pytest.mark.parametrize(
+    ("results", "location"),
+    [
+        (None, "{here}/home/results"),
+        ("kept", "{here}/kept"),
+        ("/mine/kept", "/mine/kept"),
+        ("s3://bucket/kept", "s3://bucket/kept"),
+    ],
+)
+def test_results_lie_at_the_same_place_for_every_process(tmp_path: Path, results: str | None, location: str) -> None:
+    assert Settings(home=Path("home"), results=results).results_location == location.format(here=tmp_path)
