@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from types import EllipsisType
 from typing import Any
 
@@ -32,6 +33,8 @@ class Slot:
     ----------
     url : str
         Of the store.
+    run : str
+        Token of the stack that the store is laid out for.
     index : (int, int, int)
         Season, row and column of the block.
     window : Window
@@ -43,6 +46,7 @@ class Slot:
     """
 
     url: str
+    run: str
     index: Index
     window: Window
     layers: tuple[str, ...]
@@ -112,7 +116,7 @@ class Slot:
 
     def _read(self, path: str, level: int, window: Window) -> NDArray[Any]:
         try:
-            array = zarr.open_array(self.url, path=path, mode="r")
+            array = _opened(self.url, path, self.run)
             values: NDArray[Any] = np.asarray(array[self._part(window, level)])[0]
             shard = self._shard(path)
             is_lost = _is_empty(values, array.fill_value) and not sizes_of(self.url, [shard])[shard]
@@ -154,6 +158,12 @@ def _array(group: zarr.Group, path: str) -> zarr.Array[Any]:
     array = group[path]
     assert isinstance(array, zarr.Array), "laid out as an array"
     return array
+
+
+@lru_cache(maxsize=256)
+def _opened(url: str, path: str, run: str) -> zarr.Array[Any]:  # noqa: ARG001  # another run has another layout
+    """Return an array to be read, opened once for each process: tiles far out show a few pixels of many blocks."""
+    return zarr.open_array(url, path=path, mode="r")
 
 
 def _is_empty(values: NDArray[Any], fill_value: Any) -> bool:
@@ -215,4 +225,6 @@ def _slot(stack: SeasonStack, url: str, index: tuple[Any, ...]) -> Slot:
     season, row, column = index
     window = chunk_window(stack.chunks, row, column)
     levels = range(1, stack.levels + 1)
-    return Slot(url=url, index=(season, row, column), window=window, layers=stack.layers, levels=levels)
+    return Slot(
+        url=url, run=stack.token, index=(season, row, column), window=window, layers=stack.layers, levels=levels
+    )
