@@ -55,6 +55,10 @@ class TooManyRequestsError(OverloadError):
     """One asker asks for more at once than is fair."""
 
 
+class JobStoreError(GreenupError):
+    """The durable list of jobs cannot be read or written."""
+
+
 class JobError(GreenupError):
     """A computation that was accepted ended without a result."""
 

@@ -44,10 +44,23 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default_factory=default_home)
-    """Folder of the embedded index, the demo scenes and, later, checkpoints."""
+    """Folder of the embedded index, the demo scenes, the list of jobs and the secret of their tokens."""
 
     index_url: SecretStr | None = None
     """SQLAlchemy URL of an Open Data Cube index; unset, the ODC configuration, else the embedded index."""
+
+    jobs_url: SecretStr | None = None
+    """SQLAlchemy URL of the list of jobs, which several servers may share; unset, a SQLite file in the home folder."""
+
+    secret: SecretStr | None = None
+    """What tokens of results are made from, at least 16 characters and the same for all servers that share jobs; unset,
+    a file in the home folder, made once."""
+
+    results_max_age_days: Annotated[float, Field(gt=0)] = 30.0
+    """How long a result is kept after somebody last opened it, in days: a month outlives most questions about it."""
+
+    results_max_gib: Annotated[float, Field(gt=0)] = 100.0
+    """Most that the checkpoints of all results take, in GiB; beyond, those go first that nobody opened for longest."""
 
     gateway_address: str | None = None
     """URL of a Dask Gateway; unset, what Dask's own configuration says."""

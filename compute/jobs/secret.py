@@ -1,0 +1,68 @@
+"""The secret that tokens are made from: the same after a restart, or nobody would find a result by its link."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from compute.errors import InputError
+from compute.settings import Settings
+
+SHORTEST = 16
+"""Fewest characters of a secret: 128 bits where they are random bytes."""
+
+_log = logging.getLogger(__name__)
+
+
+def server_secret(settings: Settings) -> bytes:
+    """Return the secret of the settings, else that of the home folder, which is made once.
+
+    Where the folder cannot be written, the secret lasts as long as the process, and the log says so: links to results
+    hold all the same, but what was computed before is not recognised when it is asked for again.
+
+    Parameters
+    ----------
+    settings : Settings
+        With the secret, or the home folder.
+
+    Raises
+    ------
+    InputError
+        It is shorter than 16 characters.
+    """
+    if settings.secret is not None:
+        return _checked(settings.secret.get_secret_value().encode(), "The setting GREENUP_SECRET")
+    try:
+        return _checked(_from_file(settings.home / "secret"), "The file secret in GREENUP_HOME")
+    except OSError as error:
+        _log.warning("No secret can be kept in GREENUP_HOME (%s); set GREENUP_SECRET.", type(error).__name__)
+        return secrets.token_bytes(32)
+
+
+def _checked(secret: bytes, where: str) -> bytes:
+    if len(secret) < SHORTEST:
+        raise InputError("GREENUP_SECRET", f"{where} must have at least {SHORTEST} characters; give it more.")
+    return secret
+
+
+def _from_file(path: Path) -> bytes:
+    """Return what the file holds; of several processes that make it at once, the first has made it for all."""
+    with suppress(FileNotFoundError):
+        return path.read_bytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Readable by its owner alone from the first byte on, and under its name only once it is whole.
+    number, scratch = tempfile.mkstemp(prefix="secret-", dir=path.parent)
+    try:
+        with os.fdopen(number, "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(scratch, path)
+    finally:
+        Path(scratch).unlink()
+    return path.read_bytes()

@@ -1,0 +1,92 @@
+"""The one table of the job store, and how a job becomes a line of it and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Float, Integer, LargeBinary, MetaData, String, Table, Text
+
+from compute.cluster import ClusterSpec
+from compute.jobs.rows import JobDetails, JobRow
+
+JOBS = Table(
+    "greenup_jobs",
+    MetaData(),
+    Column("token", String(32), primary_key=True),
+    Column("scope", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("cluster", Text, nullable=False),
+    Column("cluster_name", Text, nullable=False),
+    Column("checkpoint", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    # Seconds since 1970 rather than dates: every database keeps them alike, and to the microsecond.
+    Column("created", Float(53), nullable=False),
+    Column("started", Float(53)),
+    Column("ended", Float(53)),
+    Column("opened", Float(53), nullable=False),
+    Column("changed", Float(53), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("wanted", String(16), nullable=False),
+    Column("holder", String(32), nullable=False),
+    Column("lease_end", Float(53)),
+    Column("recipe", Text, nullable=False),
+    Column("plan", LargeBinary, nullable=False),
+    Column("failed_scenes", Text, nullable=False),
+)
+"""A line a job."""
+
+DETAILS = ("recipe", "plan", "failed_scenes")
+"""Columns that lists leave out."""
+
+LIGHT = [column for column in JOBS.columns if column.name not in DETAILS]
+"""Columns of a `JobRow`."""
+
+_TIMES = ("created", "started", "ended", "opened", "changed", "lease_end")
+
+
+def to_line(row: JobRow) -> dict[str, Any]:
+    """Return a row as values of its columns."""
+    values = {column.name: getattr(row, column.name) for column in LIGHT}
+    cluster = asdict(row.cluster) | {"options": dict(row.cluster.options)}
+    times = {name: seconds(values[name]) for name in _TIMES}
+    return values | times | {"about": json.dumps(dict(row.about)), "cluster": json.dumps(cluster)}
+
+
+def from_line(line: Mapping[str, Any]) -> JobRow:
+    """Return a row from the values of its columns."""
+    times = {name: moment(line[name]) for name in _TIMES}
+    about, cluster = json.loads(line["about"]), ClusterSpec(**json.loads(line["cluster"]))
+    return JobRow(**{**line, **times, "about": about, "cluster": cluster})
+
+
+def details_line(details: JobDetails) -> dict[str, Any]:
+    """Return what is kept beside a row as values of its columns."""
+    failed = json.dumps(list(details.failed_scenes))
+    return {"recipe": details.recipe, "plan": details.plan, "failed_scenes": failed}
+
+
+def details_from_line(line: Mapping[str, Any]) -> JobDetails:
+    """Return what is kept beside a row from the values of its columns."""
+    failed = tuple(json.loads(line["failed_scenes"]))
+    return JobDetails(recipe=line["recipe"], plan=bytes(line["plan"]), failed_scenes=failed)
+
+
+def seconds(when: datetime | None) -> float | None:
+    """Return a time as seconds since 1970."""
+    return None if when is None else when.timestamp()
+
+
+def moment(since_1970: float | None) -> datetime | None:
+    """Return a time, UTC, from seconds since 1970."""
+    return None if since_1970 is None else datetime.fromtimestamp(since_1970, UTC)

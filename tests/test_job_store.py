@@ -1,0 +1,227 @@
+"""The durable list of jobs, on SQLite and on PostgreSQL: rows come back as they went, and a job has one owner."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import create_engine, text
+
+from compute.cluster import ClusterSpec
+from compute.errors import InputError, JobStoreError
+from compute.jobs.rows import JobDetails, JobRow, State
+from compute.jobs.store import LEASE_S, JobStore
+
+NOW = datetime(2026, 11, 26, 3, 0, 0, 123456, UTC)
+DETAILS = JobDetails(recipe='{"by": "season"}', plan=b"\x00\xff plan", failed_scenes=("a", "b"))
+TOKEN = "a" * 32
+
+
+def job(**changes: Any) -> JobRow:
+    values: dict[str, Any] = {
+        "token": TOKEN,
+        "scope": "shared",
+        "owner": "anonymous",
+        "about": {"start": "2020-12-01", "products": ["p"], "bbox": [1.0, 2.0, 3.0, 4.0], "grid": [5, 6]},
+        "engine": "0.1.0",
+        "cluster": ClusterSpec(kind="gateway", workers=3, options={"cores": "2"}, owner="me"),
+        "total": 12,
+        "created": NOW,
+        "holder": "one",
+    }
+    return JobRow(**(values | changes))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database that several stores may share."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'new' / 'jobs.sqlite'}"
+    location = request.getfixturevalue("empty_index").index_url.get_secret_value()
+    return str(location)
+
+
+def run_out(url: str) -> None:
+    """Let every lease have run out a second ago."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("update greenup_jobs set lease_end = lease_end - :s"), {"s": LEASE_S + 2})
+    engine.dispose()
+
+
+def at_once(ask: Callable[[int], bool], count: int = 6) -> list[bool]:
+    """Return what threads are answered that ask at the same time."""
+    answers, start = [False] * count, threading.Barrier(count)
+
+    def asking(number: int) -> None:
+        start.wait()
+        answers[number] = ask(number)
+
+    threads = [threading.Thread(target=asking, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def test_the_life_of_a_job_is_written_and_read(url: str) -> None:
+    one, two = JobStore(url), JobStore(url)
+    assert (two.rows(), two.row(TOKEN), two.details(TOKEN)) == ([], None, None)
+    assert one.put(job(), DETAILS)
+    assert two.details(TOKEN) == DETAILS
+    running = job(state="running", done=5, started=NOW, message="so far", attempts=1, cluster_name="abc")
+    assert one.save(running, ("c",))
+    found = two.row(TOKEN)
+    assert found is not None
+    assert found.lease_end is not None
+    assert replace(found, lease_end=None) == replace(running, opened=found.opened)
+    assert two.details(TOKEN) == replace(DETAILS, failed_scenes=("c",))
+    assert one.save(job(state="done", done=12, ended=NOW, size=10**12))
+    [ended] = two.rows()
+    assert (ended.state, ended.size, ended.holder, ended.lease_end) == ("done", 10**12, "", None)
+    two.rename(TOKEN, "Heard")
+    two.note_opened(TOKEN, NOW + timedelta(days=1))
+    renamed = one.row(TOKEN)
+    assert renamed is not None
+    assert (renamed.title, renamed.opened) == ("Heard", NOW + timedelta(days=1))
+    assert one.end(TOKEN, "expired", "It has expired.", was="done")
+    assert one.details(TOKEN) == JobDetails(recipe=DETAILS.recipe, failed_scenes=("c",))
+    assert one.delete(TOKEN)
+    assert two.rows() == []
+    for store in (one, two):
+        store.close()
+
+
+def test_a_job_has_one_owner_however_many_want_it(url: str) -> None:
+    stores = [JobStore(url) for _ in range(6)]
+    assert at_once(lambda n: stores[n].put(job(holder=f"server-{n}"), DETAILS)).count(True) == 1
+    assert not any(at_once(lambda n: stores[n].take(TOKEN, "another")))
+    assert stores[0].adoptable() == []
+    run_out(url)
+    assert stores[0].adoptable() == [TOKEN]
+    taken = at_once(lambda n: stores[n].take(TOKEN, f"next-{n}"))
+    assert taken.count(True) == 1
+    owner = f"next-{taken.index(True)}"
+    assert [store.renew(f"next-{n}") == {TOKEN} for n, store in enumerate(stores)] == taken
+    # Who has lost it can neither write it nor end it nor delete it.
+    assert not stores[0].save(job(holder="server-0", state="failed"))
+    assert not stores[0].end(TOKEN, "cancelled", "")
+    assert not stores[0].delete(TOKEN)
+    assert not stores[0].put(job(), DETAILS)
+    stores[0].release(owner)
+    assert stores[1].take(TOKEN, "after a restart")
+    for store in stores:
+        store.close()
+
+
+@pytest.mark.parametrize("state", ["running", "done", "failed", "cancelled", "expired"])
+def test_only_what_has_ended_without_a_result_is_replaced_and_keeps_its_title(state: State) -> None:
+    store = JobStore()
+    assert store.put(job(), DETAILS)
+    store.rename(TOKEN, "Mine")
+    assert store.save(job(state=state))
+    assert store.put(job(holder="two"), DETAILS) == (state not in ("running", "done"))
+    found = store.row(TOKEN)
+    assert found is not None
+    assert (found.title, found.holder) == ("Mine", {"running": "one", "done": ""}.get(state, "two"))
+
+
+def test_an_expired_job_is_listed_for_a_week_and_known_for_ever() -> None:
+    store = JobStore()
+    store.put(job(state="expired", changed=NOW), DETAILS)
+    assert [len(store.rows(NOW + timedelta(days=days))) for days in (0, 6, 8)] == [1, 1, 0]
+    assert store.row(TOKEN) is not None
+
+
+def test_what_others_want_reaches_the_owner_until_the_job_has_ended() -> None:
+    store = JobStore()
+    store.put(job(), DETAILS)
+    store.wish(TOKEN, "cancel")
+    store.save(job(state="running"))
+    assert [row.wanted for row in store.rows()] == ["cancel"]
+    store.save(job(state="cancelled"))
+    assert [row.wanted for row in store.rows()] == [""]
+
+
+_TIMES = st.integers(0, 2**52).map(lambda us: datetime.fromtimestamp(0, UTC) + timedelta(microseconds=us))
+_WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    row=st.builds(
+        JobRow,
+        token=st.text("0123456789abcdef", min_size=32, max_size=32),
+        scope=_WORDS,
+        owner=_WORDS,
+        title=_WORDS,
+        about=st.dictionaries(_WORDS, st.lists(st.floats(allow_nan=False, allow_infinity=False))),
+        engine=_WORDS,
+        cluster=st.builds(
+            ClusterSpec,
+            kind=st.sampled_from(["local", "gateway", "tcp"]),
+            name=st.none() | _WORDS,
+            workers=st.none() | st.integers(1, 9),
+            options=st.dictionaries(_WORDS, _WORDS, max_size=2),
+            owner=st.none() | _WORDS,
+        ),
+        message=_WORDS,
+        state=st.sampled_from(["queued", "connecting", "running", "done", "failed", "cancelled"]),
+        done=st.integers(0, 10**6),
+        total=st.integers(0, 10**6),
+        size=st.integers(0, 2**60),
+        attempts=st.integers(0, 9),
+        created=_TIMES,
+        started=st.none() | _TIMES,
+        ended=st.none() | _TIMES,
+        opened=_TIMES,
+        changed=_TIMES,
+        holder=st.just(""),
+    ),
+    failed=st.lists(_WORDS, max_size=3).map(tuple),
+    plan=st.binary(max_size=50),
+)
+def test_whatever_a_row_holds_comes_back(row: JobRow, failed: tuple[str, ...], plan: bytes) -> None:
+    store = JobStore()
+    details = JobDetails(recipe=row.title, plan=plan, failed_scenes=failed)
+    assert store.put(row, details)
+    assert store.row(row.token) == row
+    assert store.details(row.token) == details
+    store.close()
+
+
+# What does not work
+
+
+def test_a_store_that_cannot_be_written_can_still_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.sqlite"
+    writable = JobStore(f"sqlite:///{file}")
+    writable.put(job(), DETAILS)
+    writable.close()
+    store = JobStore(f"sqlite:///file:{file}?mode=ro&uri=true")
+    assert [row.token for row in store.rows()] == [TOKEN]
+    with pytest.raises(JobStoreError, match=r"cannot be written; check the disk .* GREENUP_JOBS_URL\.$"):
+        store.save(job(state="running"))
+
+
+@pytest.mark.parametrize("url", ["sqlite:////proc/none/jobs.sqlite", "postgresql://nobody@127.0.0.1:9/none"])
+def test_a_store_that_is_not_there_is_a_sentence_without_its_address(url: str) -> None:
+    with pytest.raises(JobStoreError) as error:
+        JobStore(url).rows()
+    assert str(error.value) == (
+        "The list of jobs cannot be read; check the disk or the database behind GREENUP_JOBS_URL."
+    )
+
+
+@pytest.mark.parametrize("url", ["jobs.sqlite", "nothing://here", "mssql+unknown://x"])
+def test_what_is_no_database_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="GREENUP_JOBS_URL is not a database URL"):
+        JobStore(url)
