@@ -63,5 +63,9 @@ class JobError(GreenupError):
     """A computation that was accepted ended without a result."""
 
 
+class JobLostError(JobError):
+    """The cluster that computed or held a result is gone; what it was made from is not."""
+
+
 class JobCancelledError(JobError):
     """A computation was withdrawn by those who asked for it."""

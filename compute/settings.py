@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     """What tokens of results are made from, at least 16 characters and the same for all servers that share jobs; unset,
     a file in the home folder, made once."""
 
+    require_durable: bool = False
+    """Refuse a job that would not survive a restart, rather than compute it and say so."""
+
     results_max_age_days: Annotated[float, Field(gt=0)] = 30.0
     """How long a result is kept after somebody last opened it, in days: a month outlives most questions about it."""
 
@@ -114,6 +117,13 @@ class Settings(BaseSettings):
         results = self.results or str(self.home / "results")
         # Workers may run in another folder.
         return results if "://" in results else str(Path(results).absolute())
+
+    @property
+    def jobs_location(self) -> str:
+        """SQLAlchemy URL of the list of jobs."""
+        if self.jobs_url is not None:
+            return self.jobs_url.get_secret_value()
+        return f"sqlite:///{self.home / 'jobs.sqlite'}"
 
 
 def load_settings() -> Settings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,12 +22,22 @@ from compute.cluster import (
     stop_gateway_cluster,
 )
 from compute.errors import InputError
-from compute.jobs import ANONYMOUS, JobRegistry, Principal, plan_request
+from compute.jobs import (
+    ANONYMOUS,
+    Caretaker,
+    JobRegistry,
+    JobRow,
+    JobStore,
+    Principal,
+    Retention,
+    plan_request,
+    server_secret,
+)
 from compute.patches import warm_up
 from compute.plan import NdviPlan
 from compute.products import ProductProfile
 from compute.request import NdviRequest
-from compute.settings import Settings
+from compute.settings import GIB, Settings
 from compute.tiles import TileDesk
 from dashboard.lag import LoopLag
 
@@ -58,7 +67,16 @@ class Services:
         self.profiles = profiles
         self.cluster = cluster
         self.clusters = ClusterPool(settings, warm_up)
-        self.jobs = JobRegistry(self.clusters, secrets.token_bytes(32), settings.max_failed_share)
+        self.retention = Retention(days=settings.results_max_age_days, most_bytes=settings.results_max_gib * GIB)
+        self.jobs = JobRegistry(
+            self.clusters,
+            server_secret(settings),
+            settings.max_failed_share,
+            store=JobStore(settings.jobs_location),
+            own=cluster,
+            must_keep=settings.require_durable,
+        )
+        self._caretaker = Caretaker(self.jobs, self.retention)
         self.tiles = TileDesk(cache_mib=settings.tile_cache_mib, queue=settings.tile_queue)
         self.lag = LoopLag()
         self._measuring: asyncio.Task[None] | None = None
@@ -69,7 +87,7 @@ class Services:
         self._catalog: Catalog | None = None
 
     async def start(self) -> None:
-        """Open the catalogue and start warming the default cluster.
+        """Open the catalogue, start warming the default cluster, and take up the jobs that nobody works on.
 
         Raises
         ------
@@ -79,12 +97,13 @@ class Services:
         await self._ask(lambda _: None)
         self._measuring = asyncio.create_task(self.lag.measure())
         self.clusters.open(self.cluster)
+        await self._caretaker.start()
 
     async def close(self) -> None:
-        """Stop jobs and clusters, close the catalogue."""
+        """Lay jobs down, stop clusters, close the catalogue."""
         if self._measuring is not None:
             self._measuring.cancel()
-        await self.jobs.close()
+        await self._caretaker.close()
         await self.clusters.close()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open.close)
         self._thread.shutdown()
@@ -101,6 +120,10 @@ class Services:
     async def plan(self, request: NdviRequest) -> NdviPlan:
         """Plan a request; see `compute.jobs.plan_request`."""
         return await self._ask(lambda catalog: plan_request(request, catalog, self.profiles, self.settings))
+
+    def kept_until(self, row: JobRow) -> str | None:
+        """Return the day on which a result expires unless somebody opens it, in ISO format; None while it is made."""
+        return self.retention.kept_until(row).date().isoformat() if row.state == "done" else None
 
     @property
     def has_gateway(self) -> bool:

@@ -1,5 +1,7 @@
 """Fixtures of all tests, by subject, in tests/fixtures."""
 
+from collections.abc import Iterator
+
 import pytest
 
 # Each after those it imports, so that pytest sees it first and explains its assertions.
@@ -17,3 +19,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests of a file that need a browser last: until its end, Playwright leaves an event loop running."""
     files = {path: place for place, path in enumerate(dict.fromkeys(item.path for item in items))}
     items.sort(key=lambda item: (files[item.path], "browser" in getattr(item, "fixturenames", ())))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_jobs() -> Iterator[None]:
+    """Give every server of the run a list of jobs of its own, in memory, and no file in anybody's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GREENUP_JOBS_URL", "sqlite://")
+        patch.setenv("GREENUP_SECRET", "the secret of this run of the tests")
+        yield

@@ -78,13 +78,13 @@ def test_the_life_of_a_job_is_written_and_read(url: str) -> None:
     assert one.put(job(), DETAILS)
     assert two.details(TOKEN) == DETAILS
     running = job(state="running", done=5, started=NOW, message="so far", attempts=1, cluster_name="abc")
-    assert one.save(running, ("c",))
+    assert one.save(running, "one", ("c",))
     found = two.row(TOKEN)
     assert found is not None
     assert found.lease_end is not None
     assert replace(found, lease_end=None) == replace(running, opened=found.opened)
     assert two.details(TOKEN) == replace(DETAILS, failed_scenes=("c",))
-    assert one.save(job(state="done", done=12, ended=NOW, size=10**12))
+    assert one.save(job(state="done", done=12, ended=NOW, size=10**12), "one")
     [ended] = two.rows()
     assert (ended.state, ended.size, ended.holder, ended.lease_end) == ("done", 10**12, "", None)
     two.rename(TOKEN, "Heard")
@@ -92,8 +92,8 @@ def test_the_life_of_a_job_is_written_and_read(url: str) -> None:
     renamed = one.row(TOKEN)
     assert renamed is not None
     assert (renamed.title, renamed.opened) == ("Heard", NOW + timedelta(days=1))
-    assert one.end(TOKEN, "expired", "It has expired.", was="done")
-    assert one.details(TOKEN) == JobDetails(recipe=DETAILS.recipe, failed_scenes=("c",))
+    assert one.end(TOKEN, "done", "expired", "It has expired.")
+    assert one.details(TOKEN) == JobDetails(recipe=DETAILS.recipe)
     assert one.delete(TOKEN)
     assert two.rows() == []
     for store in (one, two):
@@ -110,10 +110,10 @@ def test_a_job_has_one_owner_however_many_want_it(url: str) -> None:
     taken = at_once(lambda n: stores[n].take(TOKEN, f"next-{n}"))
     assert taken.count(True) == 1
     owner = f"next-{taken.index(True)}"
-    assert [store.renew(f"next-{n}") == {TOKEN} for n, store in enumerate(stores)] == taken
+    assert [store.renew(f"next-{n}", [TOKEN]) == {TOKEN} for n, store in enumerate(stores)] == taken
     # Who has lost it can neither write it nor end it nor delete it.
-    assert not stores[0].save(job(holder="server-0", state="failed"))
-    assert not stores[0].end(TOKEN, "cancelled", "")
+    assert not stores[0].save(job(state="failed"), "server-0")
+    assert not stores[0].end(TOKEN, "queued", "cancelled", "")
     assert not stores[0].delete(TOKEN)
     assert not stores[0].put(job(), DETAILS)
     stores[0].release(owner)
@@ -127,7 +127,7 @@ def test_only_what_has_ended_without_a_result_is_replaced_and_keeps_its_title(st
     store = JobStore()
     assert store.put(job(), DETAILS)
     store.rename(TOKEN, "Mine")
-    assert store.save(job(state=state))
+    assert store.save(job(state=state, size=1), "one")
     assert store.put(job(holder="two"), DETAILS) == (state not in ("running", "done"))
     found = store.row(TOKEN)
     assert found is not None
@@ -145,9 +145,9 @@ def test_what_others_want_reaches_the_owner_until_the_job_has_ended() -> None:
     store = JobStore()
     store.put(job(), DETAILS)
     store.wish(TOKEN, "cancel")
-    store.save(job(state="running"))
+    store.save(job(state="running"), "one")
     assert [row.wanted for row in store.rows()] == ["cancel"]
-    store.save(job(state="cancelled"))
+    store.save(job(state="cancelled"), "one")
     assert [row.wanted for row in store.rows()] == [""]
 
 
@@ -209,7 +209,7 @@ def test_a_store_that_cannot_be_written_can_still_be_read(tmp_path: Path) -> Non
     store = JobStore(f"sqlite:///file:{file}?mode=ro&uri=true")
     assert [row.token for row in store.rows()] == [TOKEN]
     with pytest.raises(JobStoreError, match=r"cannot be written; check the disk .* GREENUP_JOBS_URL\.$"):
-        store.save(job(state="running"))
+        store.save(job(state="running"), "one")
 
 
 @pytest.mark.parametrize("url", ["sqlite:////proc/none/jobs.sqlite", "postgresql://nobody@127.0.0.1:9/none"])

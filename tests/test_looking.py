@@ -45,7 +45,7 @@ def centre_of(plan: NdviPlan, *block: int) -> tuple[float, float]:
 async def ended(record: JobRecord) -> None:
     async with asyncio.timeout(60):
         while record.state != "done":
-            assert record.state in ("connecting", "running"), record.message
+            assert record.state in ("queued", "connecting", "running"), record.message
             await asyncio.sleep(0.02)
 
 
@@ -59,7 +59,7 @@ def test_a_visit_has_first_what_its_map_shows(plan: NdviPlan) -> None:
         state = VisitState(season=plan.labels[1], centre=centre_of(plan, *corner))
         session = Session(state, services, ANONYMOUS, lambda _: None)
         try:
-            record = services.jobs.submit(plan, services.cluster, ANONYMOUS, state.visitor)
+            record = await services.jobs.submit(plan, services.cluster, ANONYMOUS, state.visitor)
             state.show(token=record.token)
             elsewhere = Viewpoint(season=0, row=0.0, column=0.0)
             with pytest.raises(InputError, match="no such result"):
@@ -84,7 +84,7 @@ def test_colours_suit_the_result_when_asked_to_on_the_page_and_for_any_client(pl
         listener = Application(routes(services)).listen(0, "127.0.0.1")
         port = next(iter(listener._sockets.values())).getsockname()[1]
         try:
-            record = services.jobs.submit(plan, services.cluster, ANONYMOUS, state.visitor)
+            record = await services.jobs.submit(plan, services.cluster, ANONYMOUS, state.visitor)
             state.show(token=record.token)
             await ended(record)
             assert record.stack is not None

@@ -106,7 +106,7 @@ def middle(plan: NdviPlan) -> TileAddress:
 
 def test_a_preview_is_there_first_and_never_told_as_a_result(coarse: NdviPlan, index_settings: Settings) -> None:
     async def watch(server: Server) -> None:
-        record = server.services.jobs.submit(coarse, server.services.cluster, ANONYMOUS, "a")
+        record = await server.services.jobs.submit(coarse, server.services.cluster, ANONYMOUS, "a")
         await until(lambda: _previewed(record) or (record.state != "connecting" and record.finished))
         await until(lambda: len(_previewed(record)) == 4)
         assert len(record.finished) < record.total
@@ -135,7 +135,7 @@ def test_a_preview_is_there_first_and_never_told_as_a_result(coarse: NdviPlan, i
         await server.services.jobs.delete(record.token, ANONYMOUS)
         await server.is_free()
 
-        again = server.services.jobs.submit(coarse, server.services.cluster, ANONYMOUS, "a")
+        again = await server.services.jobs.submit(coarse, server.services.cluster, ANONYMOUS, "a")
         await until(lambda: again.preview is not None)
         await server.services.jobs.cancel(again.token, ANONYMOUS)
         assert again.preview is None

@@ -50,7 +50,7 @@ class House:
 
         async def bounded() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: self.complaints.append(context))
-            jobs = JobRegistry(pool or self.pool, SECRET, most)
+            jobs = JobRegistry(pool or self.pool, SECRET, most, pauses=(0.1, 0.1))
             await act(jobs)
             await jobs.close()
             await asyncio.sleep(0)
@@ -116,8 +116,8 @@ async def reaches(record: JobRecord, *states: str, blocks: int = 0) -> None:
 
 def test_a_job_runs_to_its_end_while_nobody_looks(house: House, quick: NdviPlan) -> None:
     async def run(jobs: JobRegistry) -> None:
-        record = jobs.submit(quick, house.spec, ANONYMOUS, "a visit that ends without a word")
-        assert (record.state, record.message) == ("connecting", "")
+        record = await jobs.submit(quick, house.spec, ANONYMOUS, "a visit that ends without a word")
+        assert (record.state, record.message) == ("queued", "")
         assert record.seconds_left is None
         await reaches(record, "done")
         assert record.created <= record.started <= record.ended  # type: ignore[operator]  # all there by now
@@ -132,7 +132,7 @@ def test_a_job_runs_to_its_end_while_nobody_looks(house: House, quick: NdviPlan)
 
 def test_every_block_is_listed_once_as_it_finishes(house: House, quick: NdviPlan) -> None:
     async def watch(jobs: JobRegistry) -> None:
-        record = jobs.submit(quick, house.spec, ANONYMOUS, "a")
+        record = await jobs.submit(quick, house.spec, ANONYMOUS, "a")
         await reaches(record, "running", "done", blocks=1)
         early = list(record.finished)
         await reaches(record, "done")
@@ -146,9 +146,9 @@ def test_every_block_is_listed_once_as_it_finishes(house: House, quick: NdviPlan
 
 def test_a_finished_result_is_opened_not_computed_again(house: House, quick: NdviPlan) -> None:
     async def reopen(jobs: JobRegistry) -> None:
-        record = jobs.submit(quick, house.spec, ANONYMOUS, "a")
+        record = await jobs.submit(quick, house.spec, ANONYMOUS, "a")
         await reaches(record, "done")
-        assert jobs.submit(quick, house.spec, ANONYMOUS, "b") is record
+        assert (await jobs.submit(quick, house.spec, ANONYMOUS, "b")) is record
         assert jobs.get(record.token, ANONYMOUS) is record
         assert record.participants == {"a", "b"}
         await jobs.withdraw(record.token, ANONYMOUS, "a")
@@ -163,7 +163,7 @@ def test_a_finished_result_is_opened_not_computed_again(house: House, quick: Ndv
 
 def test_the_token_of_somebody_else_is_refused_like_one_that_never_was(house: House, quick: NdviPlan) -> None:
     async def pry(jobs: JobRegistry) -> None:
-        record = jobs.submit(quick, house.spec, ANONYMOUS, "a")
+        record = await jobs.submit(quick, house.spec, ANONYMOUS, "a")
         with pytest.raises(InputError) as never:
             jobs.get("0" * 32, OTHER)
         with pytest.raises(InputError) as theirs:
@@ -182,10 +182,10 @@ def test_the_token_of_somebody_else_is_refused_like_one_that_never_was(house: Ho
 
 def test_two_scopes_never_share_a_job(house: House, quick: NdviPlan) -> None:
     async def ask(jobs: JobRegistry) -> None:
-        mine, theirs = (jobs.submit(quick, house.spec, who, "a") for who in (ANONYMOUS, OTHER))
+        mine, theirs = [await jobs.submit(quick, house.spec, who, "a") for who in (ANONYMOUS, OTHER)]
         assert mine.token != theirs.token
-        assert jobs.list(ANONYMOUS) == [mine]
-        assert jobs.list(OTHER) == [theirs]
+        assert [row.token for row in jobs.list(ANONYMOUS)] == [mine.token]
+        assert [row.token for row in jobs.list(OTHER)] == [theirs.token]
         await jobs.cancel(mine.token, ANONYMOUS)
         await reaches(theirs, "done")
 
@@ -194,8 +194,8 @@ def test_two_scopes_never_share_a_job(house: House, quick: NdviPlan) -> None:
 
 def test_jobs_are_listed_newest_first(house: House, quick: NdviPlan, slow: NdviPlan) -> None:
     async def ask(jobs: JobRegistry) -> None:
-        first, second = (jobs.submit(plan, house.spec, ANONYMOUS, "a") for plan in (slow, quick))
-        assert jobs.list(ANONYMOUS) == [second, first]
+        first, second = [await jobs.submit(plan, house.spec, ANONYMOUS, "a") for plan in (slow, quick)]
+        assert [row.token for row in jobs.list(ANONYMOUS)] == [second.token, first.token]
 
     house.run(ask)
 
@@ -203,7 +203,7 @@ def test_jobs_are_listed_newest_first(house: House, quick: NdviPlan, slow: NdviP
 def test_the_cluster_of_somebody_else_is_refused(house: House, quick: NdviPlan) -> None:
     async def borrow(jobs: JobRegistry) -> None:
         with pytest.raises(InputError, match="There is no such cluster here; choose another"):
-            jobs.submit(quick, replace(house.spec, owner=OTHER.scope), ANONYMOUS, "a")
+            await jobs.submit(quick, replace(house.spec, owner=OTHER.scope), ANONYMOUS, "a")
         assert jobs.list(ANONYMOUS) == []
 
     house.run(borrow)
@@ -211,8 +211,8 @@ def test_the_cluster_of_somebody_else_is_refused(house: House, quick: NdviPlan) 
 
 def test_what_a_cluster_holds_is_known_before_it_is_stopped(house: House, quick: NdviPlan, slow: NdviPlan) -> None:
     async def count(jobs: JobRegistry) -> None:
-        done, running = (jobs.submit(plan, house.spec, ANONYMOUS, "a") for plan in (quick, slow))
-        theirs = jobs.submit(quick, house.spec, OTHER, "b")
+        done, running = [await jobs.submit(plan, house.spec, ANONYMOUS, "a") for plan in (quick, slow)]
+        theirs = await jobs.submit(quick, house.spec, OTHER, "b")
         assert jobs.held_by(replace(house.spec, workers=7)) == [done, running, theirs]
         assert jobs.held_by(NOWHERE) == []
         await reaches(done, "done")
@@ -227,8 +227,8 @@ def test_what_a_cluster_holds_is_known_before_it_is_stopped(house: House, quick:
 
 def test_the_work_goes_on_until_the_last_participant_withdraws(house: House, slow: NdviPlan) -> None:
     async def leave(jobs: JobRegistry) -> None:
-        record = jobs.submit(slow, house.spec, ANONYMOUS, "a")
-        assert jobs.submit(slow, house.spec, ANONYMOUS, "b") is record
+        record = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        assert await jobs.submit(slow, house.spec, ANONYMOUS, "b") is record
         await reaches(record, "running", blocks=1)
         assert (record.is_asked_by("a"), record.others("a")) == (True, 1)
         await jobs.withdraw(record.token, ANONYMOUS, "a")
@@ -253,7 +253,7 @@ def test_the_work_goes_on_until_the_last_participant_withdraws(house: House, slo
 @pytest.mark.parametrize("steps", [0, 1, 4, 30])
 def test_cancelled_before_it_runs_it_never_does(house: House, slow: NdviPlan, steps: int) -> None:
     async def cancel(jobs: JobRegistry) -> None:
-        record = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        record = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
         for _ in range(steps):
             await asyncio.sleep(0)
         await jobs.cancel(record.token, ANONYMOUS)
@@ -269,7 +269,7 @@ def test_cancelled_while_its_cluster_starts_it_lets_others_have_it(
 ) -> None:
     async def cancel(jobs: JobRegistry) -> None:
         spec = ClusterSpec(kind="tcp", address=(await house.pool.get(house.spec)).client.scheduler.address)
-        gone, stays = (jobs.submit(plan, spec, ANONYMOUS, "a") for plan in (slow, quick))
+        gone, stays = [await jobs.submit(plan, spec, ANONYMOUS, "a") for plan in (slow, quick)]
         await asyncio.sleep(0.01)
         assert gone.state == stays.state == "connecting"
         await jobs.cancel(gone.token, ANONYMOUS)
@@ -283,11 +283,11 @@ def test_cancelled_while_its_cluster_starts_it_lets_others_have_it(
 
 def test_asked_for_again_while_it_is_being_cancelled_it_runs_anew(house: House, slow: NdviPlan) -> None:
     async def again(jobs: JobRegistry) -> None:
-        first = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        first = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
         await reaches(first, "running", blocks=1)
         cancelling = asyncio.create_task(jobs.cancel(first.token, ANONYMOUS))
         await asyncio.sleep(0)
-        second = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        second = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
         assert second is not first
         assert second.token == first.token
         assert jobs.get(first.token, ANONYMOUS) is second
@@ -303,14 +303,15 @@ def test_asked_for_again_while_it_is_being_cancelled_it_runs_anew(house: House, 
 
 def test_whoever_withdraws_from_what_has_ended_changes_nothing_and_may_ask_again(house: House, slow: NdviPlan) -> None:
     async def end(jobs: JobRegistry) -> None:
-        first = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        first = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
         await jobs.cancel(first.token, ANONYMOUS)
         ended = first.ended
         await jobs.withdraw(first.token, ANONYMOUS, "a")
         assert (first.state, first.ended, first.others("b")) == ("cancelled", ended, 0)
-        second = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        second = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
         assert second is not first
-        assert (second.state, second.is_asked_by("a"), first.is_asked_by("a")) == ("connecting", True, False)
+        assert second.state in ("queued", "connecting")
+        assert (second.is_asked_by("a"), first.is_asked_by("a")) == (True, False)
         await jobs.withdraw(second.token, ANONYMOUS, "a")
         assert second.state == "cancelled"
 
@@ -319,7 +320,7 @@ def test_whoever_withdraws_from_what_has_ended_changes_nothing_and_may_ask_again
 
 def test_whoever_cancels_may_go_away_meanwhile(house: House, slow: NdviPlan) -> None:
     async def go(jobs: JobRegistry) -> None:
-        record = jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        record = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
         await reaches(record, "running", blocks=1)
         cancelling = asyncio.create_task(jobs.cancel(record.token, ANONYMOUS))
         await asyncio.sleep(0)
@@ -331,7 +332,7 @@ def test_whoever_cancels_may_go_away_meanwhile(house: House, slow: NdviPlan) -> 
 
 def test_deleting_forgets_a_result_and_frees_its_memory(house: House, quick: NdviPlan, slow: NdviPlan) -> None:
     async def delete(jobs: JobRegistry) -> None:
-        done, running = (jobs.submit(plan, house.spec, ANONYMOUS, "a") for plan in (quick, slow))
+        done, running = [await jobs.submit(plan, house.spec, ANONYMOUS, "a") for plan in (quick, slow)]
         await reaches(done, "done")
         await reaches(running, "running")
         assert await house.held() > 0
@@ -342,7 +343,7 @@ def test_deleting_forgets_a_result_and_frees_its_memory(house: House, quick: Ndv
         # The records that a page may still hold keep nothing alive.
         assert done.stack is done.tiles is running.stack is running.tiles is None
         assert done.message == "The result was deleted."
-        assert jobs.submit(quick, house.spec, ANONYMOUS, "a") is not done
+        assert await jobs.submit(quick, house.spec, ANONYMOUS, "a") is not done
 
     async def _refused(jobs: JobRegistry, token: str) -> None:
         with pytest.raises(InputError):
@@ -358,15 +359,15 @@ def test_a_block_that_fails_ends_the_job_and_frees_the_workers(house: House, slo
     async def fail(jobs: JobRegistry) -> None:
         plan = unreadable(slow)
         plan = replace(plan, request=replace(plan.request, reader="odc"))
-        record = jobs.submit(plan, house.spec, ANONYMOUS, "a")
+        record = await jobs.submit(plan, house.spec, ANONYMOUS, "a")
         await reaches(record, "failed")
         assert plan.sources[0].id in record.message
         assert record.message.endswith("check its file and run again.")
         assert record.stack is record.tiles is None
         await house.is_free()
-        again = jobs.submit(plan, house.spec, ANONYMOUS, "a")
+        again = await jobs.submit(plan, house.spec, ANONYMOUS, "a")
         assert again is not record
-        assert again.state == "connecting"
+        assert again.state in ("queued", "connecting")
 
     house.run(fail)
 
@@ -374,7 +375,7 @@ def test_a_block_that_fails_ends_the_job_and_frees_the_workers(house: House, slo
 def test_a_result_may_lack_a_few_scenes_and_says_so(house: House, slow: NdviPlan) -> None:
     async def lack(jobs: JobRegistry) -> None:
         plan = unreadable(slow)
-        record = jobs.submit(plan, house.spec, ANONYMOUS, "a")
+        record = await jobs.submit(plan, house.spec, ANONYMOUS, "a")
         await reaches(record, "done")
         assert record.failed_scenes == [plan.sources[0].id]
         assert record.message == f"1 of {len(plan.sources)} scenes could not be read and is left out."
@@ -384,7 +385,7 @@ def test_a_result_may_lack_a_few_scenes_and_says_so(house: House, slow: NdviPlan
 
 def test_a_result_that_lacks_too_many_scenes_is_none(house: House, slow: NdviPlan) -> None:
     async def lack(jobs: JobRegistry) -> None:
-        record = jobs.submit(unreadable(slow), house.spec, ANONYMOUS, "a")
+        record = await jobs.submit(unreadable(slow), house.spec, ANONYMOUS, "a")
         await reaches(record, "failed")
         assert "could not be read" in record.message
         assert record.stack is record.tiles is None
@@ -396,10 +397,10 @@ def test_a_cluster_that_does_not_open_ends_the_job_in_a_sentence(house: House, q
     hurried = ClusterPool(Settings(cluster_start_timeout_s=1.0))
 
     async def both(jobs: JobRegistry) -> None:
-        record = jobs.submit(quick, NOWHERE, ANONYMOUS, "a")
+        record = await jobs.submit(quick, NOWHERE, ANONYMOUS, "a")
         await reaches(record, "failed")
         assert record.message.startswith("The scheduler did not answer within 1 s")
-        again = jobs.submit(quick, NOWHERE, ANONYMOUS, "a")
+        again = await jobs.submit(quick, NOWHERE, ANONYMOUS, "a")
         assert again is not record
         await reaches(again, "failed")
         assert again.message == record.message
@@ -413,16 +414,16 @@ def test_a_cluster_stopped_under_its_jobs_fails_them_and_they_can_run_again(
 ) -> None:
     async def stop(jobs: JobRegistry) -> None:
         spec = ClusterSpec(kind="tcp", address=(await house.pool.get(house.spec)).client.scheduler.address)
-        done = jobs.submit(quick, spec, ANONYMOUS, "a")
+        done = await jobs.submit(quick, spec, ANONYMOUS, "a")
         await reaches(done, "done")
-        running = jobs.submit(slow, spec, ANONYMOUS, "a")
+        running = await jobs.submit(slow, spec, ANONYMOUS, "a")
         await reaches(running, "running", blocks=1)
         await house.pool.stop(spec)
-        for record in (done, running):
-            await reaches(record, "failed")
+        for record, state in ((done, "expired"), (running, "failed")):
+            await reaches(record, state)
             assert record.message == "The cluster that held this result was stopped or lost; compute it again."
             assert record.stack is record.tiles is None
-        again = jobs.submit(quick, spec, ANONYMOUS, "a")
+        again = await jobs.submit(quick, spec, ANONYMOUS, "a")
         await reaches(again, "done")
         await jobs.close()
         await house.pool.stop(spec)
@@ -430,7 +431,7 @@ def test_a_cluster_stopped_under_its_jobs_fails_them_and_they_can_run_again(
     house.run(stop)
 
 
-def test_a_scheduler_that_dies_fails_its_jobs_and_closing_does_not_wait_for_it(
+def test_a_scheduler_that_stays_dead_fails_its_jobs_and_closing_does_not_wait_for_it(
     house: House, quick: NdviPlan, slow: NdviPlan
 ) -> None:
     pool = ClusterPool(Settings(cluster_start_timeout_s=2.0))
@@ -445,13 +446,15 @@ def test_a_scheduler_that_dies_fails_its_jobs_and_closing_does_not_wait_for_it(
             asynchronous=True,
         ) as cluster:
             spec = parse_cluster(cluster.scheduler_address)
-            done = jobs.submit(quick, spec, ANONYMOUS, "a")
+            done = await jobs.submit(quick, spec, ANONYMOUS, "a")
             await reaches(done, "done")
-            running = jobs.submit(slow, spec, ANONYMOUS, "a")
+            running = await jobs.submit(slow, spec, ANONYMOUS, "a")
             await reaches(running, "running")
-        for record in (done, running):
-            await reaches(record, "failed")
-            assert record.message.endswith("compute it again.")
+        await reaches(done, "expired")
+        assert done.message.endswith("compute it again.")
+        await reaches(running, "failed")
+        assert running.attempts == 2
+        assert running.message.startswith("The scheduler did not answer")
         began = time.perf_counter()
         await jobs.close()
         await pool.close()

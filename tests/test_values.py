@@ -56,7 +56,7 @@ def test_values_series_and_observations_agree_while_it_runs_and_after(
     by_year: NdviPlan, index_settings: Settings
 ) -> None:
     async def look(server: Server) -> None:
-        record = server.services.jobs.submit(by_year, server.services.cluster, ANONYMOUS, "a")
+        record = await server.services.jobs.submit(by_year, server.services.cluster, ANONYMOUS, "a")
         await until(lambda: record.tiles is not None)
         early = await asyncio.gather(*(asked(server, record, "observations", place) for place in PLACES))
         await until(lambda: record.state == "done")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from compute.cluster.connection import Connection, WarmUp
-from compute.cluster.gateway import short_name
+from compute.cluster.gateway import list_gateway_clusters, short_name
 from compute.cluster.opening import open_cluster
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.stages import Stage
@@ -120,6 +120,26 @@ class ClusterPool:
         """
         # Shielded, because others may wait for it too when one of them is cancelled.
         return await asyncio.shield(self.open(spec).ready)
+
+    def name_of(self, spec: ClusterSpec) -> str:
+        """Return the short name of a Gateway cluster of the pool; empty for other kinds, and before it has one."""
+        pooled = self._clusters.get(spec.identity)
+        return "" if pooled is None else pooled.short_name
+
+    async def runs(self, name: str) -> bool:
+        """Tell whether a cluster of that short name runs at the Gateway; False where it cannot be asked."""
+        try:
+            return name in [each.short_name for each in await list_gateway_clusters(self._settings)]
+        except GreenupError:
+            return False
+
+    async def settled(self, spec: ClusterSpec) -> bool:
+        """Wait until a cluster whose scheduler does not answer is back, or given up; False where it was stopped."""
+        while (pooled := self._clusters.get(spec.identity)) is not None:
+            if pooled.connection is None or pooled.connection.client.status == "running":
+                return True
+            await asyncio.sleep(_LOOK_S / 4)
+        return False
 
     async def scale(self, spec: ClusterSpec, n: int) -> int:
         """Change the number of workers of an open cluster; results move to those that stay.

@@ -1,5 +1,6 @@
-"""The life of a job: plan, submit or join, watch block by block, cancel."""
+"""The life of a job: plan, submit or join, watch block by block, cancel; and after a restart, take it up again."""
 
+from compute.jobs.caretaker import EXPIRED, Caretaker
 from compute.jobs.failures import left_out
 from compute.jobs.identity import ANONYMOUS, Principal, job_token
 from compute.jobs.job import Job
@@ -10,20 +11,30 @@ from compute.jobs.order import BlockOrder, Viewpoint
 from compute.jobs.planning import plan_request
 from compute.jobs.record import JobRecord
 from compute.jobs.registry import JobRegistry
+from compute.jobs.retention import Retention
+from compute.jobs.rows import JobRow
+from compute.jobs.secret import server_secret
+from compute.jobs.store import JobStore
 
 __all__ = [
     "ANONYMOUS",
+    "EXPIRED",
     "BlockOrder",
+    "Caretaker",
     "Job",
     "JobRecord",
     "JobRegistry",
+    "JobRow",
+    "JobStore",
     "Keep",
     "Keeping",
     "KeptResults",
     "Principal",
+    "Retention",
     "Viewpoint",
     "job_token",
     "left_out",
     "observations_at",
     "plan_request",
+    "server_secret",
 ]

@@ -13,7 +13,7 @@ from distributed import Client, Future, KilledWorker
 from compute import __version__
 from compute.blocks import CancelFlags, HeldBlock, cancel_on_worker, running_on_worker
 from compute.cluster.waiting import bounded
-from compute.errors import ClusterError, JobCancelledError, JobError
+from compute.errors import ClusterError, JobCancelledError, JobError, JobLostError
 from compute.jobs.failures import failed_sentence
 from compute.jobs.feeding import Feeding
 from compute.jobs.identity import job_token
@@ -271,7 +271,7 @@ class Job:
         if self._cancelled:
             raise JobCancelledError(CANCELLED)
         if future.cancelled():
-            raise JobError(LOST)
+            raise JobLostError(LOST)
         if future.status != "error":
             return
         error = await future.exception()

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Self
 
+from compute import __version__
 from compute.cluster import ClusterSpec, Connection
 from compute.jobs.order import BlockOrder
 from compute.jobs.preview import Preview
+from compute.jobs.rows import JobRow, State, about_plan
 from compute.plan import NdviPlan
 from compute.stack import SeasonStack
 from compute.tiles import ResultTiles
 
-State = Literal["connecting", "running", "done", "failed", "cancelled"]
-
-ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
-
 
 @dataclass(kw_only=True, eq=False)
 class JobRecord:
-    """What the server knows of one job. Changed by the registry alone; everybody else reads.
+    """What the server knows of one job. Changed by the registry and its lives alone; everybody else reads.
 
     Attributes
     ----------
@@ -33,8 +32,8 @@ class JobRecord:
     cluster : ClusterSpec
         Where.
     state : str
-        ``connecting``, ``running``, ``done``, ``failed`` or ``cancelled``; a result that is lost with its cluster
-        becomes ``failed``, and one that is deleted ``cancelled``.
+        ``queued``, ``connecting``, ``running``, ``done``, ``failed``, ``cancelled`` or ``expired``; a result that is
+        lost with its cluster, and lies nowhere else, becomes ``expired``, and one that is deleted ``cancelled``.
     message : str
         What people should know: why it failed, what it waits for, what a result lacks or where it lies.
     created, started, ended : datetime.datetime
@@ -43,6 +42,16 @@ class JobRecord:
         Ids of the scenes that could not be read, once all blocks are done.
     finished : list of (int, int, int)
         (season, row, column) of the finished blocks, in the order in which they finished.
+    attempts : int
+        Times that it was taken up again and got no further.
+    furthest : int
+        Most blocks that any attempt has finished.
+    cluster_name : str
+        Short name of the Gateway cluster, once there is one.
+    checkpoint : str
+        URL of the result outside of memory; empty where none is kept.
+    size : int
+        Bytes of the whole result there; 0 while it is not.
     participants : set of str
         Who asked for it and has not withdrawn; the work stops with the last.
     connection : Connection or None
@@ -61,13 +70,18 @@ class JobRecord:
     scope: str
     plan: NdviPlan
     cluster: ClusterSpec
-    state: State = "connecting"
+    state: State = "queued"
     message: str = ""
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     started: datetime | None = None
     ended: datetime | None = None
     failed_scenes: list[str] = field(default_factory=list)
     finished: list[tuple[int, int, int]] = field(default_factory=list)
+    attempts: int = 0
+    furthest: int = 0
+    cluster_name: str = ""
+    checkpoint: str = ""
+    size: int = 0
     participants: set[str] = field(default_factory=set)
     connection: Connection | None = None
     stack: SeasonStack | None = None
@@ -82,6 +96,60 @@ class JobRecord:
     def total(self) -> int:
         """Number of blocks."""
         return len(self.plan.blocks)
+
+    def row(self, owner: str = "") -> JobRow:
+        """Return the row of a job that is new."""
+        row = JobRow(
+            token=self.token,
+            scope=self.scope,
+            owner=owner,
+            about=about_plan(self.plan),
+            engine=__version__,
+            cluster=self.cluster,
+            total=self.total,
+            created=self.created,
+        )
+        return self.onto(row)
+
+    def onto(self, row: JobRow) -> JobRow:
+        """Return a row of this job brought up to date."""
+        return replace(
+            row,
+            state=self.state,
+            changed=row.changed if row.state == self.state else datetime.now(UTC),
+            message=self.message,
+            done=len(self.finished),
+            started=self.started,
+            ended=self.ended,
+            attempts=self.attempts,
+            cluster=self.cluster,
+            cluster_name=self.cluster_name,
+            checkpoint=self.checkpoint,
+            size=self.size,
+        )
+
+    @classmethod
+    def of_row(cls, row: JobRow, plan: NdviPlan, failed_scenes: Iterable[str] = ()) -> Self:
+        """Return the record of a job that is kept in the list."""
+        blocks = [(block.season, block.row, block.column) for block in plan.blocks]
+        return cls(
+            token=row.token,
+            scope=row.scope,
+            plan=plan,
+            cluster=row.cluster,
+            state=row.state,
+            message=row.message,
+            created=row.created,
+            started=row.started,
+            ended=row.ended,
+            failed_scenes=list(failed_scenes),
+            finished=blocks if row.state == "done" else [],
+            attempts=row.attempts,
+            furthest=row.done,
+            cluster_name=row.cluster_name,
+            checkpoint=row.checkpoint,
+            size=row.size,
+        )
 
     def is_asked_by(self, participant: str) -> bool:
         """Return whether a visit asked for it and has not withdrawn."""

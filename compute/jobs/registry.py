@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 from compute.cluster import ClusterPool, ClusterSpec
-from compute.errors import GreenupError, InputError, JobError
-from compute.jobs.failures import failed_sentence, left_out
+from compute.errors import InputError
+from compute.jobs.checkpoints import Checkpoints, NoCheckpoints
+from compute.jobs.holdings import NONE, Holdings
 from compute.jobs.identity import Principal, job_token
-from compute.jobs.job import CANCELLED, LOST, Job
+from compute.jobs.ledger import Ledger
+from compute.jobs.life import PAUSES_S
 from compute.jobs.order import Viewpoint
-from compute.jobs.preview import Preview
-from compute.jobs.record import ENDED, JobRecord, State
+from compute.jobs.record import JobRecord
+from compute.jobs.rows import ENDED, JobRow, checked_title
+from compute.jobs.store import JobStore
 from compute.plan import NdviPlan
-from compute.tiles import ResultTiles
-
-_log = logging.getLogger(__name__)
-
-_LOOK_S = 1.0
-"""How soon a finished result shows as lost when its cluster is gone."""
 
 
 class JobRegistry:
-    """All jobs of a server process.
+    """All jobs of a server process, and those of others that share its list.
 
     Parameters
     ----------
@@ -34,17 +30,50 @@ class JobRegistry:
         Secret of the server, from which tokens are made.
     max_failed_share : float
         Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
+    store : JobStore, optional
+        The durable list of jobs; left out, one in memory.
+    checkpoints : Checkpoints, optional
+        Where results outlive clusters; left out, nowhere.
+    own : ClusterSpec, optional
+        Where jobs are taken up again that ran on a cluster of a server's own; left out, on one alike.
+    must_keep : bool
+        Whether to refuse a job that would not survive a restart.
+    pauses : sequence of float
+        See `compute.jobs.life.PAUSES_S`.
+
+    Attributes
+    ----------
+    ledger : Ledger
+        The list of jobs.
+    holdings : Holdings
+        Those that this server has in hand.
     """
 
-    def __init__(self, clusters: ClusterPool, secret: bytes, max_failed_share: float = 0.0) -> None:
-        self._max_failed_share = max_failed_share
-        self._clusters = clusters
+    def __init__(
+        self,
+        clusters: ClusterPool,
+        secret: bytes,
+        max_failed_share: float = 0.0,
+        *,
+        store: JobStore | None = None,
+        checkpoints: Checkpoints | None = None,
+        own: ClusterSpec | None = None,
+        must_keep: bool = False,
+        pauses: Sequence[float] = PAUSES_S,
+    ) -> None:
+        self.ledger = Ledger(store or JobStore(), must_keep=must_keep)
+        kept = checkpoints or NoCheckpoints()
+        self.holdings = Holdings(self.ledger, clusters, kept, own, max_failed_share, pauses)
         self._secret = secret
-        self._records: dict[str, JobRecord] = {}
-        # By record, since one token may have a job that is ending and one that has just begun.
-        self._lives: dict[JobRecord, asyncio.Task[None]] = {}
+        # One at a time, so that none is begun or opened twice.
+        self._opening = asyncio.Lock()
 
-    def submit(self, plan: NdviPlan, cluster: ClusterSpec, principal: Principal, participant: str) -> JobRecord:
+    @property
+    def trouble(self) -> str:
+        """Why jobs would not survive a restart now, as a sentence; empty where they would."""
+        return self.ledger.trouble
+
+    async def submit(self, plan: NdviPlan, cluster: ClusterSpec, principal: Principal, participant: str) -> JobRecord:
         """Start a computation, or join the one that runs or has run already.
 
         Parameters
@@ -61,21 +90,22 @@ class JobRegistry:
         Returns
         -------
         JobRecord
-            Running, or ended well.
+            Begun, or ended well. Whatever dies from now on, it comes to an end, unless `trouble` says otherwise.
 
         Raises
         ------
         InputError
             The cluster is somebody else's.
+        JobStoreError
+            The list of jobs cannot be written, and it must.
         """
         if cluster.owner not in (None, principal.scope):
             raise InputError("cluster", "There is no such cluster here; choose another.")
         token = self.token(plan, principal)
-        record = self._records.get(token)
-        if record is None or record.state in ("failed", "cancelled"):
-            record = JobRecord(token=token, scope=principal.scope, plan=plan, cluster=cluster)
-            self._records[token] = record
-            self._begin(record)
+        async with self._opening:
+            record = self.holdings.records.get(token)
+            if record is None or record.state in ENDED - {"done"}:
+                record = await self.holdings.begin(plan, cluster, token, principal.scope, principal.name)
         record.participants.add(participant)
         return record
 
@@ -84,30 +114,61 @@ class JobRegistry:
         return job_token(plan, principal.scope, self._secret)
 
     def get(self, token: str, principal: Principal) -> JobRecord:
-        """Return a job by its token.
+        """Return a job that was begun or opened here.
 
         Raises
         ------
         InputError
             There is none, or it is not the principal's: the sentence is the same.
         """
-        record = self._records.get(token)
+        record = self.holdings.records.get(token)
         if record is None or record.scope != principal.scope:
-            raise InputError("token", "There is no such result here; it may have expired, so compute it again.")
+            raise InputError("token", NONE)
         return record
+
+    async def open(self, token: str, principal: Principal) -> JobRecord:
+        """Return a job by its token, whichever server has computed it.
+
+        Raises
+        ------
+        InputError
+            As `get` does, and with another sentence where it has expired.
+        JobError
+            What is kept of it cannot be read any more.
+        """
+        if token not in self.holdings.records:
+            row = await self.find(token, principal)
+            async with self._opening:
+                if token not in self.holdings.records:
+                    await self.holdings.load(row)
+        record = self.get(token, principal)
+        await self.ledger.note_opened(token)
+        return record
+
+    async def find(self, token: str, principal: Principal) -> JobRow:
+        """Return what the list says of a job; raises as `get` does."""
+        row = await self.ledger.find(token)
+        if row is None or row.scope != principal.scope:
+            raise InputError("token", NONE)
+        return row
+
+    async def recipe(self, token: str, principal: Principal) -> str:
+        """Return the request of a job, expired or not, as canonical JSON; raises as `get` does."""
+        await self.find(token, principal)
+        details = await self.ledger.details(token)
+        if details is None:
+            raise InputError("token", NONE)
+        return details.recipe
 
     def held_by(self, cluster: ClusterSpec) -> list[JobRecord]:
         """Return the jobs that are lost when a cluster stops: those that wait for it, run there, or are kept there."""
-        return [
-            record
-            for record in self._records.values()
-            if record.cluster.identity == cluster.identity and record.state not in ("failed", "cancelled")
-        ]
+        there = (record for record in self.holdings.lives if record.cluster.identity == cluster.identity)
+        return [record for record in there if record.state not in ENDED or (record.state == "done" and not record.size)]
 
-    def list(self, principal: Principal) -> list[JobRecord]:
-        """Return the principal's jobs, newest first."""
-        mine = (record for record in self._records.values() if record.scope == principal.scope)
-        return sorted(mine, key=lambda record: record.created, reverse=True)
+    def list(self, principal: Principal) -> list[JobRow]:
+        """Return what is listed of the principal's jobs, newest first."""
+        mine = (row for row in self.ledger.rows.values() if row.scope == principal.scope)
+        return sorted(mine, key=lambda row: row.created, reverse=True)
 
     def look_at(self, token: str, principal: Principal, viewer: str, viewpoint: Viewpoint | None) -> None:
         """Have the blocks that a visit looks at computed next, for as long as it looks there.
@@ -130,6 +191,16 @@ class JobRegistry:
         """
         self.get(token, principal).order.look_at(viewer, viewpoint)
 
+    async def rename(self, token: str, principal: Principal, title: str) -> None:
+        """Give a job a title, or take it away by an empty one.
+
+        Raises
+        ------
+        InputError
+            The title is too long, or as `get` does.
+        """
+        await self.ledger.rename(await self.find(token, principal), checked_title(title))
+
     async def withdraw(self, token: str, principal: Principal, participant: str) -> None:
         """Withdraw one participant; with the last of them a running job stops and frees its workers.
 
@@ -139,101 +210,28 @@ class JobRegistry:
             As `get` does.
         """
         record = self.get(token, principal)
-        record.participants.discard(participant)
-        if not record.participants and record.state not in ENDED:
-            await self._stop(record)
+        if participant in record.participants:
+            record.participants.remove(participant)
+            if not record.participants and record.state not in ENDED:
+                await self.holdings.stop(record)
 
     async def cancel(self, token: str, principal: Principal) -> None:
-        """Stop a running job whoever takes part in it; raises as `get` does."""
-        record = self.get(token, principal)
-        if record.state not in ENDED:
-            await self._stop(record)
+        """Stop a running job whoever takes part in it, and whichever server computes it; raises as `get` does."""
+        row = await self.find(token, principal)
+        record = self.holdings.records.get(token)
+        if record is not None and record in self.holdings.lives:
+            if record.state not in ENDED:
+                await self.holdings.stop(record)
+        elif row.state not in ENDED:
+            await self.ledger.wish(token, "cancel")
 
     async def delete(self, token: str, principal: Principal) -> None:
-        """Forget a job and release its blocks; a running one is stopped first. Raises as `get` does."""
-        record = self._records.pop(self.get(token, principal).token)
-        if record.state == "done":
-            _end(record, "cancelled", "The result was deleted.")
-        await self._stop(record)
+        """Forget a job and all that is kept of it; a running one is stopped first. Raises as `get` does."""
+        row = await self.find(token, principal)
+        if not await self.holdings.delete(row):
+            await self.ledger.wish(token, "delete")
 
     async def close(self) -> None:
-        """Stop what runs, and release every result."""
-        await asyncio.gather(*(self._stop(record) for record in list(self._lives)))
-
-    def _begin(self, record: JobRecord) -> None:
-        life = asyncio.create_task(self._live(record), name=f"job {record.token[:8]}")
-        self._lives[record] = life
-        life.add_done_callback(lambda _: self._lives.pop(record))
-
-    async def _stop(self, record: JobRecord) -> None:
-        """End a job, finished or not, and wait until its workers are free of it."""
-        _end(record, "cancelled", CANCELLED)
-        life = self._lives.get(record)
-        if life is None:
-            return
-        if not life.cancelling():
-            life.cancel()
-        # Waited for rather than awaited: it cleans up to the end also when whoever stops it goes away.
-        await asyncio.wait([life])
-
-    async def _live(self, record: JobRecord) -> None:
-        """Compute a job and hold its blocks, until it is stopped, fails, or is lost with its cluster."""
-        job: Job | None = None
-        try:
-            job = await self._start(record)
-            await _finish(job, record, self._max_failed_share)
-            await _release_preview(record)
-            await _keep(job)
-        except GreenupError as error:
-            _end(record, "failed", str(error))
-        except Exception as error:  # noqa: BLE001  # whatever it is, a job must not end unseen
-            _log.exception("Job %s failed", record.token[:8])
-            message = f"The computation failed ({type(error).__name__}); try again, or ask those who run the server."
-            _end(record, "failed", message)
-        finally:
-            await _release_preview(record)
-            # Also where a block failed: the others are of no use to anybody.
-            if job is not None:
-                await job.cancel()
-
-    async def _start(self, record: JobRecord) -> Job:
-        record.message = "A cluster is being made ready."
-        record.connection = await self._clusters.get(record.cluster)
-        client = record.connection.client
-        record.preview = await Preview.begin(record.plan, client, record.token)
-        job = await Job.submit(record.plan, client, record.token, order=record.order)
-        record.stack, record.state, record.message = job.stack, "running", job.note
-        record.tiles = ResultTiles.on_workers(job.stack, client, region=record.plan.request.region)
-        record.started = datetime.now(UTC)
-        return job
-
-
-async def _finish(job: Job, record: JobRecord, max_failed_share: float) -> None:
-    """Note every block that finishes, and then which scenes the result lacks."""
-    async for block in job.finished_blocks():
-        record.finished.append(block)
-    record.failed_scenes = left_out(await job.statistics(), record.plan, max_failed_share)
-    _end(record, "done", f"{failed_sentence(record.failed_scenes, record.plan)} {job.note}".strip())
-
-
-async def _release_preview(record: JobRecord) -> None:
-    if record.preview is not None:
-        await record.preview.release()
-        record.preview = None
-
-
-async def _keep(job: Job) -> None:
-    """Watch over a finished result until the cluster loses it."""
-    while not job.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
-        await asyncio.sleep(_LOOK_S)
-    raise JobError(LOST)
-
-
-def _end(record: JobRecord, state: State, message: str = "") -> None:
-    """Note how a job ended. Nothing follows a failure or a cancel, but a finished result can still go."""
-    if record.state in ("failed", "cancelled"):
-        return
-    record.state, record.message = state, message
-    record.ended = record.ended or datetime.now(UTC)
-    if state != "done":
-        record.stack = record.tiles = None
+        """Let go of everything: what runs is taken up by the next server, and so is what is kept outside of memory."""
+        await self.holdings.close()
+        await self.ledger.close()

@@ -90,6 +90,11 @@ class JobRow:
     holder: str = ""
     lease_end: datetime | None = None
 
+    @property
+    def needs_holder(self) -> bool:
+        """Whether a server must own it: it is to be worked on, or lies in the memory of a cluster alone."""
+        return self.state not in ENDED or (self.state == "done" and not self.size)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobDetails:

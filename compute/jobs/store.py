@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,6 @@ from sqlalchemy import (
     inspect,
     or_,
     select,
-    true,
     update,
 )
 from sqlalchemy.engine import URL, make_url
@@ -32,7 +31,7 @@ from sqlalchemy.schema import CreateTable
 
 from compute.errors import InputError, JobStoreError
 from compute.jobs.rows import ENDED, JobDetails, JobRow, State, Wish
-from compute.jobs.tables import DETAILS, JOBS, LIGHT, details_from_line, details_line, from_line, to_line
+from compute.jobs.tables import DETAILS, JOBS, LIGHT, details_from_line, details_line, failed_text, from_line, to_line
 
 IN_MEMORY = "sqlite://"
 """A store that lives and dies with the process."""
@@ -44,6 +43,9 @@ SHOWN_AFTER_S = 7 * 86400.0
 """How long an expired job is listed: its owner may come back a week later. Its link knows it for ever."""
 
 _BUSY_S = 5.0
+
+_NEEDS_A_HOLDER = or_(JOBS.c.state.not_in(ENDED), and_(JOBS.c.state == "done", JOBS.c.size == 0))
+"""A job to work on, or a result that lies in the memory of a cluster alone."""
 
 _REMEDY = "check the disk or the database behind GREENUP_JOBS_URL."
 
@@ -130,8 +132,8 @@ class JobStore:
                 return False
             return True
 
-    def save(self, row: JobRow, failed_scenes: tuple[str, ...] | None = None) -> bool:
-        """Write how a job does that its holder works on; one that has ended is nobody's any more.
+    def save(self, row: JobRow, holder: str, failed_scenes: tuple[str, ...] = ()) -> bool:
+        """Write how a job does that `holder` works on; it stays its own for as long as it needs one.
 
         Returns
         -------
@@ -141,11 +143,10 @@ class JobStore:
         line = to_line(row)
         names = ("checkpoint", "cluster", "cluster_name", "state", "message", "done", "started", "ended", "changed")
         values = {name: line[name] for name in (*names, "attempts", "size")}
-        if failed_scenes is not None:
-            values["failed_scenes"] = details_line(JobDetails(recipe="", failed_scenes=failed_scenes))["failed_scenes"]
-        if row.state in ENDED:
+        values["failed_scenes"] = failed_text(failed_scenes)
+        if not row.needs_holder:
             values |= {"holder": "", "lease_end": None, "wanted": ""}
-        return self._change(and_(JOBS.c.token == row.token, JOBS.c.holder == row.holder), values)
+        return self._change(and_(JOBS.c.token == row.token, JOBS.c.holder == holder), values)
 
     def take(self, token: str, holder: str) -> bool:
         """Take a job over that nobody holds, or whose lease has run out.
@@ -157,23 +158,21 @@ class JobStore:
         """
         with self._asking("written") as connection:
             now = _now(connection)
-            free = or_(JOBS.c.holder == "", JOBS.c.holder == holder, JOBS.c.lease_end < now)
-            alive = JOBS.c.state.not_in(ENDED)
-            taking = update(JOBS).where(JOBS.c.token == token, free, alive)
+            free = or_(_unheld(now), JOBS.c.holder == holder)
+            taking = update(JOBS).where(JOBS.c.token == token, free, _NEEDS_A_HOLDER)
             return bool(connection.execute(taking.values(holder=holder, lease_end=now + LEASE_S)).rowcount)
 
-    def renew(self, holder: str) -> set[str]:
-        """Go on owning the jobs of a server, and return their tokens: what is not among them is another's by now."""
+    def renew(self, holder: str, tokens: Collection[str]) -> set[str]:
+        """Go on owning jobs, and return their tokens: what is not among them is another's by now."""
         with self._asking("written") as connection:
-            mine = JOBS.c.holder == holder
+            mine = and_(JOBS.c.holder == holder, JOBS.c.token.in_(tokens))
             connection.execute(update(JOBS).where(mine).values(lease_end=_now(connection) + LEASE_S))
             return set(connection.scalars(select(JOBS.c.token).where(mine)))
 
     def adoptable(self) -> list[str]:
-        """Return the tokens of jobs that are alive while no server owns them, the oldest first."""
+        """Return the tokens of jobs that no server owns though one should, the oldest first."""
         with self._asking("read") as connection:
-            free = or_(JOBS.c.holder == "", JOBS.c.lease_end < _now(connection))
-            asked = select(JOBS.c.token).where(free, JOBS.c.state.not_in(ENDED)).order_by(JOBS.c.created)
+            asked = select(JOBS.c.token).where(_unheld(_now(connection)), _NEEDS_A_HOLDER).order_by(JOBS.c.created)
             return list(connection.scalars(asked))
 
     def release(self, holder: str) -> None:
@@ -181,28 +180,28 @@ class JobStore:
         with self._asking("written") as connection:
             connection.execute(update(JOBS).where(JOBS.c.holder == holder).values(holder="", lease_end=None))
 
-    def end(self, token: str, state: State, message: str, *, was: State | None = None) -> bool:
-        """End a job that no server holds, or let a result go; an expired one keeps its recipe, not its plan.
+    def end(self, token: str, was: State, state: State, message: str, holder: str = "") -> bool:
+        """End a job that `holder` or no server holds, or let a result go; an expired one keeps its recipe alone.
 
         Returns
         -------
         bool
-            False where a server holds it, or it is not in the state `was` any more: nothing is changed.
+            False where another server holds it, or it is not in the state `was` any more: nothing is changed.
         """
         with self._asking("written") as connection:
             now = _now(connection)
             values: dict[str, Any] = {"state": state, "message": message, "changed": now, "wanted": ""}
             values |= {"ended": func.coalesce(JOBS.c.ended, now), "holder": "", "lease_end": None}
             values |= {"plan": b"", "size": 0} if state == "expired" else {}
-            still = true() if was is None else JOBS.c.state == was
-            ending = update(JOBS).where(JOBS.c.token == token, _unheld(now), still)
+            mine = or_(_unheld(now), JOBS.c.holder == holder)
+            ending = update(JOBS).where(JOBS.c.token == token, JOBS.c.state == was, mine)
             return bool(connection.execute(ending.values(values)).rowcount)
 
-    def delete(self, token: str) -> bool:
-        """Forget a job that no server holds; False where one does, or where nobody knows it."""
+    def delete(self, token: str, holder: str = "") -> bool:
+        """Forget a job that `holder` or no server holds; False where another does, or where nobody knows it."""
         with self._asking("written") as connection:
-            forgetting = delete(JOBS).where(JOBS.c.token == token, _unheld(_now(connection)))
-            return bool(connection.execute(forgetting).rowcount)
+            mine = or_(_unheld(_now(connection)), JOBS.c.holder == holder)
+            return bool(connection.execute(delete(JOBS).where(JOBS.c.token == token, mine)).rowcount)
 
     def wish(self, token: str, wanted: Wish) -> None:
         """Tell the server that holds a job what to do with it."""
@@ -257,7 +256,7 @@ def _now(connection: Connection) -> float:
 
 
 def _unheld(now: float) -> ColumnElement[bool]:
-    return or_(JOBS.c.holder == "", JOBS.c.lease_end < now, JOBS.c.state.in_(ENDED))
+    return or_(JOBS.c.holder == "", JOBS.c.lease_end < now)
 
 
 def _explicit(url: URL) -> URL:

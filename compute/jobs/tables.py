@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -72,8 +72,12 @@ def from_line(line: Mapping[str, Any]) -> JobRow:
 
 def details_line(details: JobDetails) -> dict[str, Any]:
     """Return what is kept beside a row as values of its columns."""
-    failed = json.dumps(list(details.failed_scenes))
-    return {"recipe": details.recipe, "plan": details.plan, "failed_scenes": failed}
+    return {"recipe": details.recipe, "plan": details.plan, "failed_scenes": failed_text(details.failed_scenes)}
+
+
+def failed_text(failed_scenes: Sequence[str]) -> str:
+    """Return the ids of scenes as their column has them."""
+    return json.dumps(list(failed_scenes))
 
 
 def details_from_line(line: Mapping[str, Any]) -> JobDetails:

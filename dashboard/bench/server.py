@@ -55,7 +55,7 @@ class OneResult(JobRegistry):
         self._shown: dict[str, JobRecord] = {}
         self._result: tuple[Synthetic, SeasonStack, WorkerPixels] | None = None
 
-    def get(self, token: str, principal: Principal) -> JobRecord:
+    async def open(self, token: str, principal: Principal) -> JobRecord:
         """Return the result under a name."""
         if self._result is None:
             raise InputError("token", "There is no result yet; ask for one.")

@@ -15,6 +15,7 @@ from compute.errors import (
     ClusterError,
     GreenupError,
     InputError,
+    JobStoreError,
     NoScenesError,
     OverloadError,
     TooLargeError,
@@ -35,6 +36,7 @@ STATUS: tuple[tuple[type[GreenupError], int], ...] = (
     (TooLargeError, 413),
     (InputError, 400),
     (CatalogError, 503),
+    (JobStoreError, 503),
     (ClusterError, 503),
     (TooManyRequestsError, 429),
     (OverloadError, 503),
@@ -72,10 +74,10 @@ class Handler(RequestHandler):
         name = user.decode() if isinstance(user, bytes) else str(user)
         return Principal(name=name, scope=name)
 
-    def record(self, token: str) -> JobRecord:
+    async def record(self, token: str) -> JobRecord:
         """Return the job of a token; 404 where there is none of this principal's."""
         try:
-            return self.services.jobs.get(token, self.principal())
+            return await self.services.jobs.open(token, self.principal())
         except InputError as error:
             raise NoScenesError(error.field, str(error)) from None
 
@@ -127,7 +129,7 @@ class TileHandler(Handler):
         With ``?preview=1``, values of means not computed yet are followed by those of the preview, if there is one.
         """
         address = parse_tile(z, x, y)
-        record = self.record(token)
+        record = await self.record(token)
         wanted = _Wanted(
             layer=layer,
             season=_season(record, layer, unquote(label)),
@@ -161,7 +163,7 @@ class TileHandler(Handler):
             return await _with_preview(tile, preview, wanted) if tile and preview else tile
 
         # Named by the run as well: one that is repeated may read a scene that could not be read before.
-        run = record.token, record.created
+        run = record.token, record.created, record.started
         return await self.services.tiles.tile(
             (run, wanted.layer, wanted.season, wanted.address, wanted.size),
             make,
@@ -217,23 +219,26 @@ class ResultsHandler(Handler):
 
     def get(self) -> None:
         """Answer tokens and states."""
-        records = self.services.jobs.list(self.principal())
-        self.write_json({"results": [{"token": each.token, "state": each.state} for each in records]})
+        rows = self.services.jobs.list(self.principal())
+        self.write_json({"results": [{"token": each.token, "state": each.state} for each in rows]})
 
 
 class ResultHandler(Handler):
     """``/api/results/{token}``: what a client must know to draw and to name it."""
 
-    def get(self, token: str) -> None:
-        """Answer extent, zooms, layers, seasons, state and progress."""
-        record = self.record(token)
+    async def get(self, token: str) -> None:
+        """Answer extent, zooms, layers, seasons, state, progress, and until when it is kept."""
+        record = await self.record(token)
+        row = await self.services.jobs.find(token, self.principal())
         document = {
             "token": token,
             "state": record.state,
             "message": record.message,
             "scenes_failed": record.failed_scenes,
-            "done": len(record.finished),
+            "done": row.done,
             "total": record.total,
+            "title": row.title,
+            "kept_until": self.services.kept_until(row),
         }
         self.write_json(document | result_info(record.plan))
 

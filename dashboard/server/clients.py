@@ -48,27 +48,27 @@ def _forwarded(request: HTTPServerRequest, name: str, pattern: re.Pattern[str]) 
 class _DocumentHandler(Handler):
     """What the routes to documents share."""
 
-    def documents(self, token: str) -> TileDocuments:
+    async def documents(self, token: str) -> TileDocuments:
         """Return the documents of a result of the principal."""
-        plan = self.record(token).plan
+        plan = (await self.record(token)).plan
         return TileDocuments(plan=plan, token=token, root=root_of(self.request), style=self.request.query)
 
 
 class TileJsonHandler(_DocumentHandler):
     """``/api/results/{token}/{layer}/{label}/tilejson.json``: a layer of a season; the query is passed on to tiles."""
 
-    def get(self, token: str, layer: str, label: str) -> None:
+    async def get(self, token: str, layer: str, label: str) -> None:
         """Answer TileJSON 3.0."""
-        documents = self.documents(token)
+        documents = await self.documents(token)
         self.write_json(documents.tilejson(*_held(documents.plan, layer, unquote(label))))
 
 
 class OgcHandler(_DocumentHandler):
     """``/api/results/{token}/ogc/..``: OGC API - Tiles; the query is passed on to links and tiles."""
 
-    def get(self, token: str, path: str = "") -> None:
+    async def get(self, token: str, path: str = "") -> None:
         """Answer one of its documents."""
-        documents = self.documents(token)
+        documents = await self.documents(token)
         collection, _, rest = path.removeprefix("collections/").partition("/")
         if path.startswith("collections/"):
             layer, _, label = unquote(collection).partition(".")

@@ -33,7 +33,7 @@ class StatisticsHandler(Handler):
         await self._answer(token, parse_geojson(self.request.body.decode(errors="replace")))
 
     async def _answer(self, token: str, region: Region | None) -> None:
-        record = self.record(token)
+        record = await self.record(token)
         if record.stack is None or record.connection is None:
             raise ClusterError(record.message or "The computation has not started yet.")
         region = region or record.plan.request.region

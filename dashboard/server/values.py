@@ -40,7 +40,7 @@ class ValueHandler(_PlaceHandler):
 
     async def get(self, token: str) -> None:
         """Answer every season's value of the pixel at a place."""
-        record = self.record(token)
+        record = await self.record(token)
         lon, lat = self.place()
         values = await tiles_of(record).point(lon, lat)
         seasons = [{"label": label, **asdict(value)} for label, value in zip(record.plan.labels, values, strict=True)]
@@ -52,7 +52,7 @@ class SeriesHandler(_PlaceHandler):
 
     async def get(self, token: str) -> None:
         """Answer every season of every year that was asked for; see `compute.tiles.series`."""
-        record = self.record(token)
+        record = await self.record(token)
         lon, lat = self.place()
         series = series_of(record.plan, await tiles_of(record).point(lon, lat))
         self.write_json({"lon": lon, "lat": lat, "by": record.plan.request.by, "series": series})
@@ -63,7 +63,7 @@ class ObservationsHandler(_PlaceHandler):
 
     async def get(self, token: str) -> None:
         """Answer the observations of the pixel at a place; see `compute.jobs.observing`."""
-        record = self.record(token)
+        record = await self.record(token)
         lon, lat = self.place()
         pixel = tiles_of(record).geometry.pixel_of(lon, lat)
         seasons: Sequence[dict[str, Any]] = []
@@ -74,9 +74,10 @@ class ObservationsHandler(_PlaceHandler):
         self.write_json(document | {"seasons": seasons})
 
     async def _seasons(self, record: JobRecord, pixel: tuple[int, int], season: str | None) -> list[dict[str, Any]]:
-        assert record.connection is not None, "a job that has tiles has a cluster"
+        # Scenes are read anew, so any cluster will do where the one that made the result is gone.
+        connection = record.connection or await self.services.clusters.get(self.services.cluster)
         async with self.services.looking:
-            return await observations_at(record.plan, record.connection.client, *pixel, season)
+            return await observations_at(record.plan, connection.client, *pixel, season)
 
 
 class StretchHandler(Handler):
@@ -84,7 +85,7 @@ class StretchHandler(Handler):
 
     async def get(self, token: str, layer: str) -> None:
         """Answer low and high value of what is computed, null where nothing is."""
-        tiles = tiles_of(self.record(token))
+        tiles = tiles_of(await self.record(token))
         if layer not in LAYERS:
             raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")
         self.write_json({"layer": layer, "span": await tiles.stretch(layer)})

@@ -23,15 +23,17 @@ class Looking:
 
     async def _observe(self) -> None:
         state, place, record = self._state, self._state.place, self._record()
-        if place is None or record is None or record.tiles is None or record.connection is None:
+        if place is None or record is None or record.tiles is None:
             return
         pixel = record.tiles.geometry.pixel_of(*place)
         if pixel is None:
             return
         state.show(observing=True)
         try:
+            # Scenes are read anew, so any cluster will do where the one that made the result is gone.
+            connection = record.connection or await self._services.clusters.get(self._services.cluster)
             async with self._services.looking:
-                found = await observations_at(record.plan, record.connection.client, *pixel)
+                found = await observations_at(record.plan, connection.client, *pixel)
             if place == state.place:
                 state.show(observations=found)
         finally:

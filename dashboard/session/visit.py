@@ -58,4 +58,4 @@ class Session:
 
     async def _submit(self) -> None:
         if self._asking.plan is not None and not self.state.reason_not_to_compute:
-            self._watching.submit(self._asking.plan, self._clusters.spec())
+            await self._watching.submit(self._asking.plan, self._clusters.spec())

@@ -9,9 +9,10 @@ from dataclasses import asdict
 from typing import Any
 
 from compute.cluster import ClusterSpec
-from compute.errors import InputError
-from compute.jobs import JobRecord, Principal, Viewpoint
+from compute.errors import InputError, JobError
+from compute.jobs import JobRecord, JobRow, Principal, Viewpoint
 from compute.plan import NdviPlan
+from compute.request import NdviRequest
 from compute.tiles import block_bbox, geometry_of, result_info
 from dashboard.services import Services
 from dashboard.session.asking import options_of
@@ -31,7 +32,9 @@ class Watching:
         self._state = state
         self._services = services
         self._principal = principal
+        self._tasks = tasks
         self._refresh = refresh
+        self._opened = ""
         self._seen_blocks = 0
         self._seen_previews: frozenset[int] = frozenset()
         # A visitor with two tabs looks at two things.
@@ -45,17 +48,25 @@ class Watching:
         state.param.watch(lambda _: state.show(token=""), "leave")
         state.param.watch(lambda _: tasks.start(self._delete), "delete")
 
-    def submit(self, plan: NdviPlan, cluster: ClusterSpec) -> None:
+    async def submit(self, plan: NdviPlan, cluster: ClusterSpec) -> None:
         """Start a computation, or join one, and look at it."""
-        record = self._services.jobs.submit(plan, cluster, self._principal, self._state.visitor)
+        record = await self._services.jobs.submit(plan, cluster, self._principal, self._state.visitor)
+        self._opened = record.token
         self._state.show(token=record.token)
 
     def poll(self) -> None:
         """Show how the visitor's jobs do, and what is new of the one that is looked at."""
-        self._state.show(jobs=[_summary(record) for record in self._services.jobs.list(self._principal)])
-        if self._state.token:
-            with suppress(InputError):
-                self._show(self._services.jobs.get(self._state.token, self._principal))
+        jobs, token = self._services.jobs, self._state.token
+        self._state.show(jobs=[self._summary(row) for row in jobs.list(self._principal)], unkept=jobs.trouble)
+        if not token:
+            return
+        try:
+            self._show(jobs.get(token, self._principal))
+        except InputError:
+            # It lives elsewhere and has changed there, or is gone.
+            if self._opened == token:
+                self._opened = ""
+                self._tasks.start(self._open)
 
     def end(self) -> None:
         """Look at nothing any more."""
@@ -103,17 +114,43 @@ class Watching:
         if not state.token:
             return
         try:
-            record = self._services.jobs.get(state.token, self._principal)
+            self._begin(self._services.jobs.get(state.token, self._principal))
+        except InputError:
+            self._tasks.start(self._open)
+
+    async def _open(self) -> None:
+        """Look at a result that nobody has opened here since the server started."""
+        state, token = self._state, self._state.token
+        try:
+            record = await self._services.jobs.open(token, self._principal)
+        except JobError as error:
+            if token == state.token:
+                state.show(job_state="failed", job_message=str(error))
         except InputError as error:
-            state.show(job_state="failed", job_message=str(error))
+            await self._show_missing(token, str(error))
+        else:
+            if token == state.token:
+                self._begin(record)
+
+    async def _show_missing(self, token: str, reason: str) -> None:
+        """Say why there is no result; of one that has expired there is still what was asked for."""
+        state, request = self._state, None
+        with suppress(InputError):
+            request = NdviRequest.from_json(await self._services.jobs.recipe(token, self._principal))
+        if token != state.token:
             return
-        if state.token != state.estimate_token:
-            self._take_over(record)
+        if request is not None and token != state.estimate_token:
+            self._take_over(request)
+        state.show(job_state="failed" if request is None else "expired", job_message=reason)
+
+    def _begin(self, record: JobRecord) -> None:
+        self._opened = record.token
+        if record.token != self._state.estimate_token:
+            self._take_over(record.plan.request)
         self._show(record)
 
-    def _take_over(self, record: JobRecord) -> None:
+    def _take_over(self, request: NdviRequest) -> None:
         """Let the form show what was asked for."""
-        request = record.plan.request
         self._state.show(
             region=request.region.geojson,
             region_text="",
@@ -138,15 +175,22 @@ class Watching:
             min_clear=record.plan.request.min_clear,
             job_state=record.state,
             job_message=record.message,
-            blocks_done=len(record.finished),
+            blocks_done=self._blocks_done(record),
             blocks_total=record.total,
             seconds_left=record.seconds_left,
         )
         self._refresh_map(record, labels.index(season), previews)
 
+    def _blocks_done(self, record: JobRecord) -> int:
+        """Return how many blocks are there, as the list has it where another server computes them."""
+        row = self._services.jobs.ledger.rows.get(record.token)
+        return len(record.finished) if row is None else row.done
+
     def _refresh_map(self, record: JobRecord, shown: int, previews: frozenset[int]) -> None:
         """Have the pixels drawn anew that have changed since the last time."""
-        fresh, self._seen_blocks = record.finished[self._seen_blocks :], len(record.finished)
+        # A job that is taken up again begins with none.
+        seen = min(self._seen_blocks, len(record.finished))
+        fresh, self._seen_blocks = record.finished[seen:], len(record.finished)
         boxes = [block_bbox(record.plan, *block) for block in fresh if block[0] == shown]
         if previews - self._seen_previews:
             boxes = [geometry_of(record.plan.grid).bbox()]
@@ -180,25 +224,20 @@ class Watching:
         finally:
             state.show(inspecting=False)
 
+    def _summary(self, row: JobRow) -> dict[str, Any]:
+        return {
+            "token": row.token,
+            "title": row.title,
+            "state": row.state,
+            **row.about,
+            "created": row.created.isoformat(timespec="seconds"),
+            "done": row.done,
+            "total": row.total,
+            "kept_until": self._services.kept_until(row),
+        }
+
 
 def _is_unfinished(record: JobRecord, season: int) -> bool:
     """Return whether a season of a running job lacks blocks: each has as many."""
     done = sum(block[0] == season for block in record.finished)
     return record.state == "running" and done * len(record.plan.labels) < record.total
-
-
-def _summary(record: JobRecord) -> dict[str, Any]:
-    request = record.plan.request
-    west, south, east, north = request.region.bbox
-    return {
-        "token": record.token,
-        "state": record.state,
-        "start": request.start.isoformat(),
-        "end": request.end.isoformat(),
-        "products": list(request.products),
-        "bbox": [west, south, east, north],
-        "grid": list(record.plan.grid.shape),
-        "created": record.created.isoformat(timespec="seconds"),
-        "done": len(record.finished),
-        "total": record.total,
-    }

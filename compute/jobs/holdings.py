@@ -1,0 +1,243 @@
+"""The jobs that a server has in hand: those that live on its clusters, and those that somebody has opened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from compute import __version__
+from compute.cluster import ClusterPool, ClusterSpec
+from compute.errors import InputError, JobError
+from compute.jobs.checkpoints import Checkpoints, remove
+from compute.jobs.job import CANCELLED
+from compute.jobs.ledger import Ledger
+from compute.jobs.life import TAKEN_UP, Lives
+from compute.jobs.record import JobRecord
+from compute.jobs.rows import ENDED, JobDetails, JobRow
+from compute.plan import NdviPlan, plan_of
+
+NONE = "There is no such result here; it may have expired, so compute it again."
+
+_AGAIN_S = 0.1
+
+_DELETED = "The result was deleted."
+
+_MEMORY_GONE = "This result was in the memory of a cluster alone, and went with it; compute it again."
+
+_ELSEWHERE = "Another server computes this result; it can be looked at here once it is done."
+
+_UPDATED = "Greenup was updated meanwhile, and one result is never made by two versions; compute it again."
+
+_HOPELESS = "The computation was taken up again {} times and got no further each time; ask those who run the server."
+
+
+class Holdings:
+    """Begins, opens and stops jobs, in step with the list of all of them.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        The list.
+    clusters : ClusterPool
+        Where jobs run.
+    checkpoints : Checkpoints
+        Where results outlive clusters.
+    own : ClusterSpec or None
+        Where jobs are taken up again that ran on a cluster of a server's own; None for one alike.
+    max_failed_share : float
+        Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
+    pauses : sequence of float
+        See `compute.jobs.life.PAUSES_S`.
+
+    Attributes
+    ----------
+    records : dict of str to JobRecord
+        By token.
+    lives : dict of JobRecord to asyncio.Task
+        By record, since one token may have a job that is ending and one that has just begun.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clusters: ClusterPool,
+        checkpoints: Checkpoints,
+        own: ClusterSpec | None,
+        max_failed_share: float,
+        pauses: Sequence[float],
+    ) -> None:
+        self.records: dict[str, JobRecord] = {}
+        self.lives: dict[JobRecord, asyncio.Task[None]] = {}
+        self._ledger = ledger
+        self._clusters = clusters
+        self._checkpoints = checkpoints
+        self._own = own
+        self._life = Lives(clusters, checkpoints, max_failed_share, self._note, pauses)
+        self._writing: set[asyncio.Task[None]] = set()
+
+    async def begin(self, plan: NdviPlan, cluster: ClusterSpec, token: str, scope: str, owner: str) -> JobRecord:
+        """Begin a job, or open it where another server has, or has had, it in hand.
+
+        Raises
+        ------
+        JobError
+            It is done, and what is kept of it cannot be read.
+        """
+        while True:
+            record = JobRecord(token=token, scope=scope, plan=plan, cluster=cluster)
+            record.checkpoint = self._checkpoints.url(token)
+            if await self._ledger.begin(record, owner):
+                self._start(record)
+                return record
+            with suppress(InputError):
+                return await self.load(await self._ledger.find(token))
+            # Its result was gone, which is known by now, or somebody is deleting it.
+            await asyncio.sleep(_AGAIN_S)
+
+    async def load(self, row: JobRow | None) -> JobRecord:
+        """Open a job from the list.
+
+        Raises
+        ------
+        InputError
+            There is none, or it has expired.
+        JobError
+            What is kept of it cannot be read.
+        """
+        if row is None or row.state == "expired":
+            raise InputError("token", row.message if row else NONE)
+        record = await self._read(row)
+        if record.state == "done" and record.tiles is None and not row.holder:
+            await self._ledger.end(row, "expired", _MEMORY_GONE)
+            raise InputError("token", _MEMORY_GONE)
+        if record.state not in ENDED or (record.state == "done" and record.tiles is None):
+            record.message = _ELSEWHERE
+        self.records[row.token] = record
+        return record
+
+    async def adopt(self, token: str) -> None:
+        """Take up a job that no server owns, unless another is faster."""
+        row = await self._ledger.take(token)
+        held = self.records.get(token)
+        if row is None or held in self.lives:
+            return
+        if row.wanted == "delete":
+            await self.delete(row)
+        elif row.state == "done":
+            await self._ledger.end(row, "expired", _MEMORY_GONE)
+        elif row.wanted == "cancel":
+            await self._ledger.end(row, "cancelled", CANCELLED)
+        else:
+            await self._take_up(row)
+
+    async def _take_up(self, row: JobRow) -> None:
+        try:
+            self._refuse_hopeless(row)
+            record = await self._read(row)
+        except (InputError, JobError) as error:
+            await self._ledger.end(row, "failed", str(error))
+            return
+        record.cluster = await self._where(row)
+        record.attempts += 1
+        record.state, record.message, record.started = "queued", f"The server was restarted. {TAKEN_UP}", None
+        self._start(record)
+        self._note(record)
+
+    def _refuse_hopeless(self, row: JobRow) -> None:
+        if row.engine != __version__:
+            raise JobError(_UPDATED)
+        if row.attempts >= self._life.most_attempts:
+            raise JobError(_HOPELESS.format(row.attempts))
+
+    async def _where(self, row: JobRow) -> ClusterSpec:
+        """Return where a job is taken up again: where it was, if that is still there."""
+        if row.cluster.owner is None:
+            return self._own or row.cluster
+        if row.cluster_name and await self._clusters.runs(row.cluster_name):
+            return replace(row.cluster, name=row.cluster_name, options={})
+        return row.cluster
+
+    async def _read(self, row: JobRow) -> JobRecord:
+        details: JobDetails | None = await self._ledger.details(row.token)
+        if details is None:
+            raise InputError("token", NONE)
+        plan = await asyncio.to_thread(plan_of, details.plan)
+        record = JobRecord.of_row(row, plan, details.failed_scenes)
+        if row.state == "done":
+            record.tiles = await self._checkpoints.open(row.checkpoint, plan)
+        return record
+
+    async def stop(self, record: JobRecord) -> None:
+        """End a job, finished or not, and wait until its workers are free of it."""
+        self._life.end(record, "cancelled", CANCELLED)
+        await self._lay_down(record)
+
+    async def delete(self, row: JobRow) -> bool:
+        """Forget a job of this server or of none, and all that is kept of it; False where another server holds it."""
+        record = self.records.pop(row.token, None)
+        self._ledger.hide(row.token)
+        if record is not None:
+            self._life.end(record, "cancelled", CANCELLED)
+            record.message, record.state = _DELETED, "cancelled"
+            record.stack = record.tiles = None
+            await self._lay_down(record)
+        if not await self._ledger.forget(row):
+            return False
+        if row.checkpoint:
+            await asyncio.to_thread(remove, row.checkpoint)
+        return True
+
+    async def expire(self, row: JobRow, reason: str) -> None:
+        """Let a result go that this server or none holds; who asks for it is told why."""
+        record = self.records.pop(row.token, None)
+        if record in self.lives:
+            await self._lay_down(record)
+        if await self._ledger.end(row, "expired", reason) and row.checkpoint:
+            await asyncio.to_thread(remove, row.checkpoint)
+
+    async def renew(self) -> None:
+        """Go on owning what lives here, and lay down what another server has taken over meanwhile."""
+        living = [record for record in self.lives if self.records.get(record.token) is record]
+        mine = await self._ledger.renew([record.token for record in living])
+        for record in living:
+            if record.token not in mine and self.records.get(record.token) is record:
+                del self.records[record.token]
+                await self._lay_down(record)
+
+    def drop_what_changed(self) -> None:
+        """Let go of records of jobs that live elsewhere and have changed since; who looks opens them again."""
+        for token, record in list(self.records.items()):
+            row = self._ledger.rows.get(token)
+            known = row is not None and (row.state, row.created) == (record.state, record.created)
+            if not known and record not in self.lives:
+                del self.records[token]
+
+    async def close(self) -> None:
+        """Lay everything down, for the next server to take up."""
+        await asyncio.gather(*(self._lay_down(record) for record in list(self.lives)), *self._writing)
+
+    def _start(self, record: JobRecord) -> None:
+        self.records[record.token] = record
+        life = asyncio.create_task(self._life.live(record), name=f"job {record.token[:8]}")
+        self.lives[record] = life
+        life.add_done_callback(lambda _: self.lives.pop(record))
+
+    async def _lay_down(self, record: JobRecord) -> None:
+        """Stop the life of a job without a word about it, and wait until its workers are free of it."""
+        life = self.lives.get(record)
+        if life is None:
+            return
+        if not life.cancelling():
+            life.cancel()
+        # Waited for rather than awaited: it cleans up to the end also when whoever stops it goes away.
+        await asyncio.wait([life])
+        record.stack = record.tiles = None
+
+    def _note(self, record: JobRecord) -> None:
+        """Write a change of state soon, and progress when there is time."""
+        if self.records.get(record.token) is record and self._ledger.note(record):
+            writing = asyncio.create_task(self._ledger.flush())
+            self._writing.add(writing)
+            writing.add_done_callback(self._writing.discard)

@@ -1,0 +1,173 @@
+"""The life of one job of a server: computed, held by its cluster, and taken up again when that is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from compute.cluster import ClusterPool
+from compute.errors import ClusterError, GreenupError, JobLostError
+from compute.jobs.checkpoints import Checkpoints, size_of
+from compute.jobs.failures import failed_sentence, left_out
+from compute.jobs.job import LOST, Job
+from compute.jobs.order import BlockOrder
+from compute.jobs.preview import Preview
+from compute.jobs.record import JobRecord
+from compute.jobs.rows import State
+from compute.tiles import ResultTiles
+
+_log = logging.getLogger(__name__)
+
+PAUSES_S = (1.0, 5.0, 20.0)
+"""Before each time that a job is taken up again without having got further: as many times as there are pauses."""
+
+_LOOK_S = 1.0
+"""How soon a finished result shows as lost when its cluster is gone."""
+
+
+class Lives:
+    """Lets jobs live on the clusters of a server.
+
+    Parameters
+    ----------
+    clusters : ClusterPool
+        Where jobs run; clusters outlive jobs.
+    checkpoints : Checkpoints
+        Where results outlive clusters.
+    max_failed_share : float
+        Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
+    note : callable
+        Told of each record that has changed.
+    pauses : sequence of float
+        Seconds, as `PAUSES_S`.
+    """
+
+    def __init__(
+        self,
+        clusters: ClusterPool,
+        checkpoints: Checkpoints,
+        max_failed_share: float,
+        note: Callable[[JobRecord], None],
+        pauses: Sequence[float] = PAUSES_S,
+    ) -> None:
+        self._clusters = clusters
+        self._checkpoints = checkpoints
+        self._max_failed_share = max_failed_share
+        self._note = note
+        self._pauses = pauses
+
+    @property
+    def most_attempts(self) -> int:
+        """Times that a job is taken up again without having got further."""
+        return len(self._pauses)
+
+    async def live(self, record: JobRecord) -> None:
+        """Compute a job and hold its blocks, until it is stopped, fails, or is lost with its cluster for good."""
+        try:
+            while not await self._attempt(record):  # noqa: ASYNC110  # nothing tells that a cluster can be had again
+                await asyncio.sleep(self._pauses[record.attempts - 1])
+        except GreenupError as error:
+            self.end(record, "expired" if record.state == "done" else "failed", str(error))
+        except Exception as error:  # noqa: BLE001  # whatever it is, a job must not end unseen
+            _log.exception("Job %s failed", record.token[:8])
+            message = f"The computation failed ({type(error).__name__}); try again, or ask those who run the server."
+            self.end(record, "failed", message)
+
+    def end(self, record: JobRecord, state: State, message: str = "") -> None:
+        """Note how a job ended. Nothing follows a failure or a cancel, but a finished result can still go."""
+        if record.state in ("failed", "cancelled", "expired"):
+            return
+        record.state, record.message = state, message
+        record.ended = record.ended or datetime.now(UTC)
+        if state != "done":
+            record.stack = record.tiles = None
+        self._note(record)
+
+    async def _attempt(self, record: JobRecord) -> bool:
+        """Return whether the job came to its end; where it was lost with its cluster, it is to be tried again."""
+        job: Job | None = None
+        try:
+            job = await self._start(record)
+            await self._finish(job, record)
+            await _release_preview(record)
+            await self._keep(job, record)
+        except Exception as error:
+            if not await self._may_go_on(record, job, error):
+                raise
+            return False
+        finally:
+            await _release_preview(record)
+            # Also where a block failed: the others are of no use to anybody.
+            if job is not None:
+                await job.cancel()
+        return True
+
+    async def _start(self, record: JobRecord) -> Job:
+        record.state, record.message = "connecting", record.message or "A cluster is being made ready."
+        self._note(record)
+        record.connection = await self._clusters.get(record.cluster)
+        record.cluster_name = self._clusters.name_of(record.cluster)
+        # Before anything runs there: who takes the job over must find the cluster.
+        self._note(record)
+        client = record.connection.client
+        record.preview = await Preview.begin(record.plan, client, record.token)
+        job = await Job.submit(record.plan, client, record.token, order=record.order)
+        record.stack, record.state = job.stack, "running"
+        record.message = " ".join(filter(None, (TAKEN_UP if record.attempts else "", job.note)))
+        record.tiles = ResultTiles.on_workers(job.stack, client, region=record.plan.request.region)
+        record.started = datetime.now(UTC)
+        self._note(record)
+        return job
+
+    async def _finish(self, job: Job, record: JobRecord) -> None:
+        """Note every block that finishes, and then which scenes the result lacks."""
+        async for block in job.finished_blocks():
+            record.finished.append(block)
+            if len(record.finished) > record.furthest:
+                record.furthest, record.attempts = len(record.finished), 0
+            self._note(record)
+        record.failed_scenes = left_out(await job.statistics(), record.plan, self._max_failed_share)
+        message = f"{failed_sentence(record.failed_scenes, record.plan)} {job.note}".strip()
+        if await self._checkpoints.open(record.checkpoint, record.plan) is not None:
+            record.size = max(1, await asyncio.to_thread(size_of, record.checkpoint))
+        self.end(record, "done", message)
+
+    async def _keep(self, job: Job, record: JobRecord) -> None:
+        """Watch over a finished result until the cluster loses it; it stays open where it lies elsewhere as well."""
+        while not job.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
+            await asyncio.sleep(_LOOK_S)
+        tiles = await self._checkpoints.open(record.checkpoint, record.plan)
+        if tiles is None:
+            raise JobLostError(LOST)
+        record.tiles, record.stack, record.connection = tiles, None, None
+
+    async def _may_go_on(self, record: JobRecord, job: Job | None, error: Exception) -> bool:
+        """Prepare a job for another attempt, if it was its cluster that failed it rather than itself."""
+        if record.state in ("done", "cancelled") or not self._was_lost(record, job, error):
+            return False
+        if record.attempts >= self.most_attempts:
+            return False
+        record.attempts += 1
+        record.state, record.message = "queued", f"The cluster was lost. {TAKEN_UP}"
+        record.connection = record.stack = record.tiles = None
+        record.finished, record.order = [], BlockOrder.of_plan(record.plan)
+        self._note(record)
+        return await self._clusters.settled(record.cluster)
+
+    def _was_lost(self, record: JobRecord, job: Job | None, error: Exception) -> bool:
+        if isinstance(error, JobLostError) or (job is not None and job.lost):
+            return True
+        # A cluster that never opened is likely asked for wrongly; one that was there may come back.
+        again = record.attempts > 0 or (record.connection is not None and record.connection.client.status != "running")
+        return again and isinstance(error, ClusterError | OSError)
+
+
+TAKEN_UP = "The computation is taken up again."
+
+
+async def _release_preview(record: JobRecord) -> None:
+    if record.preview is not None:
+        await record.preview.release()
+        record.preview = None

@@ -1,0 +1,41 @@
+"""How long results are kept: by the time since somebody last opened them, and by the room that all of them take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from compute.jobs.rows import JobRow
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retention:
+    """What results may take.
+
+    Attributes
+    ----------
+    days : float
+        From the last time that somebody opened a result to its end.
+    most_bytes : float
+        Of the checkpoints of all results.
+    """
+
+    days: float = 30.0
+    most_bytes: float = float("inf")
+
+    def kept_until(self, row: JobRow) -> datetime:
+        """Return when a result expires unless somebody opens it, or others need its room."""
+        return max(row.opened, row.ended or row.opened) + timedelta(days=self.days)
+
+    def overdue(self, rows: Iterable[JobRow], now: datetime) -> list[JobRow]:
+        """Return the results that have to go, those first that nobody opened for longest; none that is being made."""
+        done = sorted((row for row in rows if row.state == "done"), key=self.kept_until)
+        too_many = sum(row.size for row in done) - self.most_bytes
+        gone = []
+        for row in done:
+            if self.kept_until(row) > now and not (too_many > 0 and row.size):
+                continue
+            gone.append(row)
+            too_many -= row.size
+        return gone
