@@ -122,8 +122,20 @@ class Services:
         return await self._ask(lambda catalog: plan_request(request, catalog, self.profiles, self.settings))
 
     def kept_until(self, row: JobRow) -> str | None:
-        """Return the day on which a result expires unless somebody opens it, in ISO format; None while it is made."""
-        return self.retention.kept_until(row).date().isoformat() if row.state == "done" else None
+        """Return the day on which a result expires unless somebody opens it, in ISO format.
+
+        None while it is made, and where it lies in the memory of its cluster alone.
+        """
+        kept = row.state == "done" and row.size
+        return self.retention.kept_until(row).date().isoformat() if kept else None
+
+    @property
+    def retention_words(self) -> str:
+        """How long results are kept, as a sentence."""
+        if not self.jobs.keeps_results:
+            return "What you compute stays here for as long as its cluster runs."
+        days = self.settings.results_max_age_days
+        return f"What you compute is kept for {days:g} days after somebody last opened it."
 
     @property
     def has_gateway(self) -> bool:

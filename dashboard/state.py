@@ -79,7 +79,7 @@ class VisitState(param.Parameterized):
 
     # The job that is looked at
     token = param.String(doc="Token of the job; empty for none.")
-    job_state = param.String(doc="connecting, running, done, failed, cancelled; empty for none.")
+    job_state = param.String(doc="queued, connecting, running, done, failed, cancelled, expired; empty for none.")
     job_message = param.String()
     blocks_done = param.Integer(default=0)
     blocks_total = param.Integer(default=0)
@@ -92,6 +92,10 @@ class VisitState(param.Parameterized):
     min_clear = param.Integer(default=1, doc="Fewest observations that make a mean of the result shown.")
     jobs = param.List(default=[], item_type=dict, doc="The visitor's jobs, newest first.")
     doomed = param.String(doc="Token of the result about to be deleted, until the visitor confirms.")
+    renaming = param.String(doc="Token of the result that is being given a title; empty for none.")
+    title = param.String(doc="The title that it is to have.")
+    kept = param.String(doc="How long results are kept, as a sentence.")
+    unkept = param.String(doc="Why jobs would not survive a restart of the server now; empty where they would.")
 
     # The look
     season = param.String(default=None, allow_None=True, doc="Season label shown; None while there is none.")
@@ -125,6 +129,7 @@ class VisitState(param.Parameterized):
     sum_up = param.Event(doc="Work out what the region comes to.")
     leave = param.Event(doc="Look at no result any more.")
     delete = param.Event(doc="Delete the doomed result.")
+    rename = param.Event(doc="Give the result that is being renamed its title.")
     stretch = param.Event(doc="Let the colours span the values of the result.")
     dismiss = param.Event(doc="Put the notice away.")
 
@@ -137,7 +142,7 @@ class VisitState(param.Parameterized):
             return "Draw a region first."
         if self.estimating or self.estimate is None:
             return "The estimate is being made."
-        if self.token != self.estimate_token or self.job_state in ("failed", "cancelled"):
+        if self.token != self.estimate_token or self.job_state in ("failed", "cancelled", "expired"):
             return ""
         return "This is the result on the map." if self.job_state == "done" else "It is being computed."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -22,6 +23,11 @@ def duration_text(seconds: float) -> str:
     if seconds < 5400:
         return f"{round(seconds / 60)} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def day_text(day: date) -> str:
+    """Return a day as people write it."""
+    return f"{day.day} {day:%B %Y}"
 
 
 def place_text(lon: float, lat: float) -> str:

@@ -16,6 +16,7 @@ from dashboard.units import size_text
 from dashboard.views import build_page, result_map
 from dashboard.views.dock import word_of
 from dashboard.views.inspect import table_html
+from dashboard.views.jobs import job_html
 from dashboard.views.legend import legend_card, legend_html
 from dashboard.views.observations import observations_table, scatter, summary
 from dashboard.views.region_summary import summary_html
@@ -91,6 +92,47 @@ def test_classes_are_steps_of_the_map_and_leave_no_span_to_choose() -> None:
     ):
         state.palette = palette
         assert (map_.colours, map_.span, row.visible) == (colours, span, has_span)
+
+
+JOB: dict[str, Any] = {
+    "token": "0" * 32,
+    "title": "",
+    "state": "done",
+    "start": "2020-12-01",
+    "end": "2021-11-30",
+    "bbox": [146.6, -42.1, 148.4, -40.7],
+    "grid": [5, 6000],
+    "done": 3,
+    "total": 4,
+    "kept_until": None,
+}
+
+
+def test_a_result_is_told_by_its_title_or_its_dates_and_until_when_it_is_kept() -> None:
+    plain = job_html(JOB)
+    assert ">2020-12-01 to 2021-11-30</a>" in plain
+    assert "kept" not in plain
+    named = job_html(JOB | {"title": "<b>Hay</b>", "kept_until": "2026-12-26"})
+    assert ">&lt;b&gt;Hay&lt;/b&gt;</a><p>2020-12-01 to 2021-11-30</p>" in named
+    assert "<b class=done>done</b> · kept until 26 December 2026</p>" in named
+    assert "3 of 4 blocks" in job_html(JOB | {"state": "running"})
+
+
+def test_a_job_that_is_taken_up_again_says_so_and_what_would_not_survive_a_restart() -> None:
+    state = VisitState(token="t", job_state="queued", job_message="The cluster was lost.")
+    assert word_of(state).text == "The cluster was lost."
+    state.param.update(job_state="connecting", unkept="The disk is full.")
+    assert word_of(state).text == (
+        "The cluster was lost. A cluster is being made ready. "
+        "It would not survive a restart of the server. The disk is full."
+    )
+
+
+def test_what_has_expired_can_be_computed_again_once_its_request_is_estimated() -> None:
+    state = VisitState(token="t", products=["p"], job_state="expired", job_message="It has expired; compute it again.")
+    assert (word_of(state).event, word_of(state).failed) == ("leave", False)
+    state.param.update(region={"type": "Polygon"}, estimate={"scenes": 1}, estimate_token="t")
+    assert (word_of(state).action, word_of(state).event) == ("Compute again", "compute")
 
 
 def look(day: str, ndvi: float | None, why_not: str | None) -> dict[str, Any]:

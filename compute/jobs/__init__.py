@@ -12,13 +12,14 @@ from compute.jobs.planning import plan_request
 from compute.jobs.record import JobRecord
 from compute.jobs.registry import JobRegistry
 from compute.jobs.retention import Retention
-from compute.jobs.rows import JobRow
+from compute.jobs.rows import MOST_TITLE, JobRow
 from compute.jobs.secret import server_secret
 from compute.jobs.store import JobStore
 
 __all__ = [
     "ANONYMOUS",
     "EXPIRED",
+    "MOST_TITLE",
     "BlockOrder",
     "Caretaker",
     "Job",

@@ -77,6 +77,11 @@ class Holdings:
         self._life = Lives(clusters, checkpoints, max_failed_share, self._note, pauses)
         self._writing: set[asyncio.Task[None]] = set()
 
+    @property
+    def keeps_results(self) -> bool:
+        """Whether results are kept outside of the memory of their cluster."""
+        return bool(self._checkpoints.url(""))
+
     async def begin(self, plan: NdviPlan, cluster: ClusterSpec, token: str, scope: str, owner: str) -> JobRecord:
         """Begin a job, or open it where another server has, or has had, it in hand.
 

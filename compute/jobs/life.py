@@ -105,7 +105,7 @@ class Lives:
         return True
 
     async def _start(self, record: JobRecord) -> Job:
-        record.state, record.message = "connecting", record.message or "A cluster is being made ready."
+        record.state = "connecting"
         self._note(record)
         record.connection = await self._clusters.get(record.cluster)
         record.cluster_name = self._clusters.name_of(record.cluster)

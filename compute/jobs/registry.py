@@ -73,6 +73,11 @@ class JobRegistry:
         """Why jobs would not survive a restart now, as a sentence; empty where they would."""
         return self.ledger.trouble
 
+    @property
+    def keeps_results(self) -> bool:
+        """Whether results are kept outside of the memory of their cluster."""
+        return self.holdings.keeps_results
+
     async def submit(self, plan: NdviPlan, cluster: ClusterSpec, principal: Principal, participant: str) -> JobRecord:
         """Start a computation, or join the one that runs or has run already.
 

@@ -477,7 +477,7 @@ var p1={ADD:"add",REMOVE:"remove"};var B1={PROPERTYCHANGE:"propertychange"};func
 <div class="gm-lost" data-part="lost" role="alert" hidden>
   <p>
     <strong>The connection to Greenup was lost.</strong>
-    What is being computed goes on, and this page comes back by itself once the server answers.
+    What was being computed goes on or is taken up again; this page comes back once the server answers.
   </p>
   <button data-do="reload">Try now</button>
 </div>

@@ -47,6 +47,8 @@ class Watching:
         state.param.watch(lambda *_: self._look(), ["token", "season", "centre"])
         state.param.watch(lambda _: state.show(token=""), "leave")
         state.param.watch(lambda _: tasks.start(self._delete), "delete")
+        state.param.watch(lambda _: tasks.start(self._rename), "rename")
+        state.show(kept=services.retention_words)
 
     async def submit(self, plan: NdviPlan, cluster: ClusterSpec) -> None:
         """Start a computation, or join one, and look at it."""
@@ -105,6 +107,12 @@ class Watching:
             await self._services.jobs.delete(token, self._principal)
         if state.token == token:
             state.show(token="")
+        self.poll()
+
+    async def _rename(self) -> None:
+        state, token = self._state, self._state.renaming
+        await self._services.jobs.rename(token, self._principal, state.title)
+        state.show(renaming="")
         self.poll()
 
     def _token_changed(self) -> None:

@@ -29,6 +29,7 @@ _FOLLOWED = [
     "cluster_stage",
     "cluster_state",
     "notice",
+    "unkept",
     "narrow",
 ]
 
@@ -130,7 +131,7 @@ def word_of(state: VisitState) -> Word:
     """Return what there is to say, and the one thing to do about it."""
     if state.notice:
         return Word(text=state.notice, action="Dismiss", event="dismiss", failed=True)
-    if state.job_state in ("connecting", "running"):
+    if state.job_state in ("queued", "connecting", "running"):
         return _at_work(state)
     if state.estimate_token != state.token or not state.token:
         return _request(state)
@@ -141,7 +142,7 @@ def _request(state: VisitState) -> Word:
     """Return what there is to say while a request takes shape."""
     if not state.products:
         return Word(text="The index holds no scenes of a product that Greenup knows; add some with greenup index add.")
-    if state.job_state in ("failed", "cancelled"):
+    if state.job_state in ("failed", "cancelled", "expired"):
         return _ended(state)
     if state.region is None:
         return Word(text="Where? Draw a box on the map.", action="Draw a box", event="draw")
@@ -166,20 +167,27 @@ def _ready(estimate: dict[str, object]) -> Word:
 
 
 def _at_work(state: VisitState) -> Word:
-    if state.job_state == "connecting":
-        return Word(text=_connecting(state), action="Cancel", event="cancel", share=-1)
+    if state.job_state != "running":
+        text = f"{state.job_message} {_waiting(state)}".strip()
+        return Word(text=text + _unkept(state), action="Cancel", event="cancel", share=-1)
     left = f", about {duration_text(state.seconds_left)} left" if state.seconds_left is not None else ""
     share = round(100 * state.blocks_done / state.blocks_total) if state.blocks_total else 0
     text = f"{state.blocks_done} of {state.blocks_total} blocks are done{left}. {state.job_message}".rstrip()
     if state.preview and state.layer == "ndvi_mean":
         text += " What is hatched is a coarse preview."
-    return Word(text=text, action="Cancel", event="cancel", share=share)
+    return Word(text=text + _unkept(state), action="Cancel", event="cancel", share=share)
 
 
-def _connecting(state: VisitState) -> str:
+def _waiting(state: VisitState) -> str:
+    if state.job_state == "queued":
+        return ""
     if state.cluster_state in ("idle", "working"):
         return "The cluster is ready, the computation starts."
-    return state.cluster_stage or state.job_message or "A cluster is being made ready."
+    return state.cluster_stage or "A cluster is being made ready."
+
+
+def _unkept(state: VisitState) -> str:
+    return f" It would not survive a restart of the server. {state.unkept}" if state.unkept else ""
 
 
 def _ended(state: VisitState) -> Word:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import date
 from html import escape
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 
+from compute.jobs import MOST_TITLE
 from dashboard.state import VisitState
-from dashboard.units import bbox_text
+from dashboard.units import bbox_text, day_text
 from dashboard.views.theme import HTML_STYLE
 
 _WORDS = {
+    "queued": "about to begin",
     "connecting": "waiting for its cluster",
     "running": "{done} of {total} blocks",
     "done": "done",
     "failed": "failed",
     "cancelled": "cancelled",
+    "expired": "expired",
 }
 
 
@@ -40,11 +44,14 @@ def jobs_list(state: VisitState) -> pmui.Column:
     return pmui.Column(
         pmui.Typography("Results", variant="overline", margin=0),
         pmui.Typography(
-            "None yet. What you compute stays here for as long as the server runs.",
+            pn.bind(_none_yet, state.param.kept),
             variant="body2",
             color="textSecondary",
             margin=0,
             visible=pn.bind(_is_empty, state.param.jobs),
+        ),
+        pmui.Typography(
+            state.param.unkept, variant="body2", color="error", margin=0, visible=pn.bind(bool, state.param.unkept)
         ),
         rows,
         sizing_mode="stretch_width",
@@ -52,22 +59,29 @@ def jobs_list(state: VisitState) -> pmui.Column:
     )
 
 
+def _none_yet(kept: str) -> str:
+    return f"None yet. {kept}"
+
+
 def _is_empty(jobs: list[dict[str, Any]]) -> bool:
     return not jobs
 
 
 def _row(state: VisitState, token: str) -> pmui.Column:
-    """Return one job: what it is, or the question whether to delete it."""
+    """Return one job: what it is, or the question whether to delete it or what to call it."""
 
-    def is_doomed(doomed: str) -> bool:
-        return doomed == token
+    def is_it(chosen: str) -> bool:
+        return chosen == token
 
-    def is_safe(doomed: str) -> bool:
-        return doomed != token
+    def is_neither(doomed: str, renaming: str) -> bool:
+        return token not in (doomed, renaming)
 
     return pmui.Column(
-        pmui.Column(_job(state, token), visible=pn.bind(is_safe, state.param.doomed), margin=0),
-        pmui.Column(_question(state), visible=pn.bind(is_doomed, state.param.doomed), margin=0),
+        pmui.Column(
+            _job(state, token), visible=pn.bind(is_neither, state.param.doomed, state.param.renaming), margin=0
+        ),
+        pmui.Column(_question(state), visible=pn.bind(is_it, state.param.doomed), margin=0),
+        pmui.Column(_title_form(state), visible=pn.bind(is_it, state.param.renaming), margin=0),
         sizing_mode="stretch_width",
         margin=(0, 0, 8, 0),
     )
@@ -86,17 +100,41 @@ def _job(state: VisitState, token: str) -> pmui.Paper:
 
     chosen = pn.bind(is_chosen, state.param.token)
     show = pmui.IconButton(icon="visibility", size="small", margin=0, description="Show on the map", disabled=chosen)
+    rename = pmui.IconButton(icon="edit", size="small", margin=0, description="Rename")
     delete = pmui.IconButton(icon="delete_outline", size="small", margin=0, description="Delete")
+    rename.on_click(lambda _: state.show(renaming=token, doomed="", title=_title_of(state, token)))
     show.on_click(lambda _: state.show(token=token))
-    delete.on_click(lambda _: state.show(doomed=token))
+    delete.on_click(lambda _: state.show(doomed=token, renaming=""))
     text = pn.bind(words, state.param.jobs)
     pane = pn.pane.HTML(text, sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, _STYLE])
     return pmui.Paper(
-        pmui.Row(pane, show, delete, sizing_mode="stretch_width", margin=0, sx={"alignItems": "center"}),
+        pmui.Row(pane, show, rename, delete, sizing_mode="stretch_width", margin=0, sx={"alignItems": "center"}),
         elevation=0,
         sizing_mode="stretch_width",
         margin=0,
         sx=pn.bind(frame, state.param.token),
+    )
+
+
+def _title_of(state: VisitState, token: str) -> str:
+    return next((job["title"] for job in state.jobs if job["token"] == token), "")
+
+
+def _title_form(state: VisitState) -> pmui.Paper:
+    title = pmui.TextInput.from_param(
+        state.param.title, label="Title", max_length=MOST_TITLE, size="small", sizing_mode="stretch_width", margin=0
+    )
+    save = pmui.Button(label="Save", variant="contained", size="small", margin=(0, 8, 0, 0))
+    keep = pmui.Button(label="Cancel", variant="text", size="small", margin=0)
+    save.on_click(lambda _: state.param.trigger("rename"))
+    keep.on_click(lambda _: state.show(renaming=""))
+    return pmui.Paper(
+        title,
+        pmui.Row(save, keep, margin=(8, 0, 0, 0)),
+        elevation=0,
+        sizing_mode="stretch_width",
+        margin=0,
+        sx={"padding": "10px", "border": "1px solid", "borderColor": "divider"},
     )
 
 
@@ -117,13 +155,15 @@ def _question(state: VisitState) -> pmui.Paper:
 
 
 def job_html(job: dict[str, Any]) -> str:
-    """Return what a job is, as its link: dates, place, grid and state."""
+    """Return what a job is, as its link: title, dates, place, grid, state, and how long it is kept."""
     rows, columns = job["grid"]
-    state = _WORDS[job["state"]].format(**job)
+    state, dates = _WORDS[job["state"]].format(**job), f"{job['start']} to {job['end']}"
+    kept = f" · kept until {day_text(date.fromisoformat(job['kept_until']))}" if job["kept_until"] else ""
     return (
-        f'<a href="?result={escape(job["token"])}" title="Link to this result">{job["start"]} to {job["end"]}</a>'
-        f"<p>{escape(bbox_text(job['bbox']))}</p>"
-        f"<p>{columns:,} by {rows:,} pixels · <b class={job['state']}>{state}</b></p>"
+        f'<a href="?result={escape(job["token"])}" title="Link to this result">{escape(job["title"] or dates)}</a>'
+        + (f"<p>{dates}</p>" if job["title"] else "")
+        + f"<p>{escape(bbox_text(job['bbox']))}</p>"
+        f"<p>{columns:,} by {rows:,} pixels · <b class={job['state']}>{state}</b>{kept}</p>"
     )
 
 
