@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.fixtures.index",
     "tests.fixtures.gateway",
     "tests.fixtures.engine",
+    "tests.fixtures.jobs",
     "tests.fixtures.browser",
     "tests.fixtures.server",
 ]

