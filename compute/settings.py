@@ -96,7 +96,8 @@ class Settings(BaseSettings):
     """Most tiles that wait at once: about two seconds of work, after which a browser does better to ask again."""
 
     results: str | None = None
-    """Folder or fsspec URL where results outlive the memory of the workers, who share it; unset, in the home folder."""
+    """Folder or fsspec URL where results outlive the memory of the workers, who share it; unset, in the home folder.
+    ``none`` keeps them in memory alone."""
 
     max_edge_px: Annotated[int, Field(ge=1)] = 200_000
     """Most pixels along one edge of the output grid: Australia at 30 m is 140,000 px wide."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from compute.catalog import Catalog, Extent, open_catalog
 from compute.cluster import (
@@ -21,27 +21,35 @@ from compute.cluster import (
     short_name,
     stop_gateway_cluster,
 )
-from compute.errors import InputError
+from compute.errors import ClusterError, InputError
 from compute.jobs import (
     ANONYMOUS,
     Caretaker,
+    JobRecord,
     JobRegistry,
     JobRow,
     JobStore,
+    KeptResults,
     Principal,
     Retention,
+    observations_at,
     plan_request,
     server_secret,
 )
 from compute.patches import warm_up
 from compute.plan import NdviPlan
 from compute.products import ProductProfile
+from compute.reductions import region_statistics
+from compute.region import Region
 from compute.request import NdviRequest
 from compute.settings import GIB, Settings
-from compute.tiles import TileDesk
+from compute.tiles import TileDesk, kept_statistics
 from dashboard.lag import LoopLag
 
 Answer = TypeVar("Answer")
+
+Observations = list[dict[str, Any]]
+"""Seasons with every look at a pixel."""
 
 MOST_LOOKING = 4
 """Questions that read scenes or reduce a result for one visitor, at once; others wait their turn."""
@@ -68,11 +76,13 @@ class Services:
         self.cluster = cluster
         self.clusters = ClusterPool(settings, warm_up)
         self.retention = Retention(days=settings.results_max_age_days, most_bytes=settings.results_max_gib * GIB)
+        self.kept = _kept(settings)
         self.jobs = JobRegistry(
             self.clusters,
             server_secret(settings),
             settings.max_failed_share,
             store=JobStore(settings.jobs_location),
+            kept=self.kept,
             own=cluster,
             must_keep=settings.require_durable,
         )
@@ -104,6 +114,8 @@ class Services:
         if self._measuring is not None:
             self._measuring.cancel()
         await self._caretaker.close()
+        if self.kept is not None:
+            await self.kept.close()
         await self.clusters.close()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open.close)
         self._thread.shutdown()
@@ -132,10 +144,34 @@ class Services:
     @property
     def retention_words(self) -> str:
         """How long results are kept, as a sentence."""
-        if not self.jobs.keeps_results:
+        if self.kept is None:
             return "What you compute stays here for as long as its cluster runs."
         days = self.settings.results_max_age_days
         return f"What you compute is kept for {days:g} days after somebody last opened it."
+
+    async def observations(self, record: JobRecord, pixel: tuple[int, int], season: str | None = None) -> Observations:
+        """Return every look at a pixel; see `compute.jobs.observations_at`.
+
+        Scenes are read anew, so the server's own cluster will do where the one that made the result is gone.
+        """
+        connection = record.connection or await self.clusters.get(self.cluster)
+        async with self.looking:
+            return await observations_at(record.plan, connection.client, *pixel, season)
+
+    async def statistics(self, record: JobRecord, region: Region) -> dict[str, Any]:
+        """Return what a region of a result comes to; see `compute.reductions.region_statistics`.
+
+        Raises
+        ------
+        ClusterError
+            Nothing of it is there yet, or no more.
+        """
+        async with self.looking:
+            if record.stack is not None and record.connection is not None:
+                return await region_statistics(record.stack, record.connection.client, region)
+            if record.tiles is not None and self.kept is not None:
+                return await kept_statistics(record.tiles.stack, self.kept.readers, region)
+        raise ClusterError(record.message or "The computation has not started yet.")
 
     @property
     def has_gateway(self) -> bool:
@@ -198,3 +234,10 @@ class Services:
         if self._catalog is None:
             self._catalog = self._open.enter_context(open_catalog(self.settings))
         return question(self._catalog)
+
+
+def _kept(settings: Settings) -> KeptResults | None:
+    """Return where results outlive their clusters; None where the setting says nowhere."""
+    if settings.results == "none":
+        return None
+    return KeptResults(settings.results_location, required=settings.require_durable)

@@ -24,8 +24,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_jobs() -> Iterator[None]:
-    """Give every server of the run a list of jobs of its own, in memory, and no file in anybody's home."""
+    """Give every server of the run a list of jobs of its own, in memory, and have it keep nothing in anybody's home."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GREENUP_JOBS_URL", "sqlite://")
+        patch.setenv("GREENUP_RESULTS", "none")
         patch.setenv("GREENUP_SECRET", "the secret of this run of the tests")
         yield

@@ -1,38 +1,21 @@
-"""Where results lie outside of the memory of their cluster: what the life of a job needs of it."""
+"""Checkpoints as files: what they take, how they go, and how a list of jobs that is lost is made again from them."""
 
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from contextlib import suppress
 
 from fsspec.core import url_to_fs
 
-from compute.plan import NdviPlan
-from compute.tiles import ResultTiles
+from compute.cluster import ClusterSpec
+from compute.errors import JobError
+from compute.jobs.rows import JobDetails, JobRow, about_plan
+from compute.jobs.store import JobStore
+from compute.plan import plan_document
+from compute.store import Checkpoint
+from compute.store.objects import names_in
 
 _log = logging.getLogger(__name__)
-
-
-class Checkpoints(Protocol):
-    """Results outside of memory."""
-
-    def url(self, token: str) -> str:
-        """Return where that of a job lies, there already or not; empty where none is kept."""
-
-    async def open(self, url: str, plan: NdviPlan) -> ResultTiles | None:
-        """Return the tiles of a result that lies there whole, or None where it does not."""
-
-
-class NoCheckpoints:
-    """Results in the memory of their cluster alone."""
-
-    def url(self, token: str) -> str:  # noqa: ARG002  # none has one
-        """Return that there is none."""
-        return ""
-
-    async def open(self, url: str, plan: NdviPlan) -> ResultTiles | None:  # noqa: ARG002  # as above
-        """Return that there is none."""
-        return None
 
 
 def size_of(url: str) -> int:
@@ -45,10 +28,70 @@ def size_of(url: str) -> int:
 
 
 def remove(url: str) -> None:
-    """Remove what lies at a URL; what cannot be removed is said in the log."""
+    """Remove a checkpoint; what cannot be removed is said in the log."""
     try:
+        Checkpoint.clear(url)
         files, path = url_to_fs(url)
-        if files.exists(path):
-            files.rm(path, recursive=True)
+        # Empty by now, unless somebody has put something of their own there. Object stores have no folders.
+        with suppress(OSError, NotImplementedError):
+            files.rmdir(path)
     except OSError as error:
         _log.warning("A checkpoint could not be removed (%s) and still takes room.", type(error).__name__)
+
+
+def rebuild(store: JobStore, root: str) -> tuple[list[str], list[str]]:
+    """Add the jobs to a list whose checkpoints it does not know; what is not whole is taken up by the next server.
+
+    Parameters
+    ----------
+    store : JobStore
+        The list.
+    root : str
+        Folder or fsspec URL of all checkpoints.
+
+    Returns
+    -------
+    (list of str, list of str)
+        Tokens of the jobs that were added, and names of folders whose manifest cannot be read any more.
+
+    Raises
+    ------
+    JobStoreError
+        The list cannot be read or written.
+    OSError
+        The folder cannot be reached.
+    """
+    added, damaged = [], []
+    for name in sorted(names_in(root)):
+        try:
+            found = Checkpoint.find(f"{root.rstrip('/')}/{name}")
+        except JobError:
+            damaged.append(name)
+            continue
+        if found is not None and store.row(found.manifest.token) is None and store.put(*_job_of(found)):
+            added.append(found.manifest.token)
+    return added, damaged
+
+
+def _job_of(found: Checkpoint) -> tuple[JobRow, JobDetails]:
+    manifest, written = found.manifest, found.written()
+    whole = len(written) == len(manifest.plan.blocks)
+    row = JobRow(
+        token=manifest.token,
+        scope=manifest.scope,
+        owner=manifest.scope,
+        about=about_plan(manifest.plan),
+        engine=manifest.engine,
+        # The one thing that no checkpoint knows; it is taken up on the server's own.
+        cluster=ClusterSpec(kind="local"),
+        checkpoint=found.url,
+        state="done" if whole else "queued",
+        done=len(written),
+        total=len(manifest.plan.blocks),
+        created=manifest.created,
+        ended=manifest.created if whole else None,
+        size=max(1, size_of(found.url)) if whole else 0,
+    )
+    failed = sorted({scene for tally in written.values() for scene in tally.failed})
+    recipe, document = manifest.plan.request.to_json(), plan_document(manifest.plan)
+    return row, JobDetails(recipe=recipe, plan=document, failed_scenes=tuple(failed) if whole else ())

@@ -10,8 +10,9 @@ from dataclasses import replace
 from compute import __version__
 from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import InputError, JobError
-from compute.jobs.checkpoints import Checkpoints, remove
+from compute.jobs.checkpoints import remove
 from compute.jobs.job import CANCELLED
+from compute.jobs.kept import KeptResults
 from compute.jobs.ledger import Ledger
 from compute.jobs.life import TAKEN_UP, Lives
 from compute.jobs.record import JobRecord
@@ -42,8 +43,8 @@ class Holdings:
         The list.
     clusters : ClusterPool
         Where jobs run.
-    checkpoints : Checkpoints
-        Where results outlive clusters.
+    kept : KeptResults or None
+        Where results outlive clusters; None for nowhere.
     own : ClusterSpec or None
         Where jobs are taken up again that ran on a cluster of a server's own; None for one alike.
     max_failed_share : float
@@ -63,7 +64,7 @@ class Holdings:
         self,
         ledger: Ledger,
         clusters: ClusterPool,
-        checkpoints: Checkpoints,
+        kept: KeptResults | None,
         own: ClusterSpec | None,
         max_failed_share: float,
         pauses: Sequence[float],
@@ -72,15 +73,10 @@ class Holdings:
         self.lives: dict[JobRecord, asyncio.Task[None]] = {}
         self._ledger = ledger
         self._clusters = clusters
-        self._checkpoints = checkpoints
+        self._kept = kept
         self._own = own
-        self._life = Lives(clusters, checkpoints, max_failed_share, self._note, pauses)
+        self._life = Lives(clusters, kept, max_failed_share, self._note, pauses)
         self._writing: set[asyncio.Task[None]] = set()
-
-    @property
-    def keeps_results(self) -> bool:
-        """Whether results are kept outside of the memory of their cluster."""
-        return bool(self._checkpoints.url(""))
 
     async def begin(self, plan: NdviPlan, cluster: ClusterSpec, token: str, scope: str, owner: str) -> JobRecord:
         """Begin a job, or open it where another server has, or has had, it in hand.
@@ -92,7 +88,7 @@ class Holdings:
         """
         while True:
             record = JobRecord(token=token, scope=scope, plan=plan, cluster=cluster)
-            record.checkpoint = self._checkpoints.url(token)
+            record.checkpoint = "" if self._kept is None else self._kept.url(token)
             if await self._ledger.begin(record, owner):
                 self._start(record)
                 return record
@@ -145,6 +141,7 @@ class Holdings:
             await self._ledger.end(row, "failed", str(error))
             return
         record.cluster = await self._where(row)
+        record.checkpoint = "" if self._kept is None else self._kept.url(row.token)
         record.attempts += 1
         record.state, record.message, record.started = "queued", f"The server was restarted. {TAKEN_UP}", None
         self._start(record)
@@ -170,8 +167,8 @@ class Holdings:
             raise InputError("token", NONE)
         plan = await asyncio.to_thread(plan_of, details.plan)
         record = JobRecord.of_row(row, plan, details.failed_scenes)
-        if row.state == "done":
-            record.tiles = await self._checkpoints.open(row.checkpoint, plan)
+        if row.state == "done" and self._kept is not None and row.checkpoint:
+            record.tiles = await self._kept.open(row.checkpoint, plan)
         return record
 
     async def stop(self, record: JobRecord) -> None:

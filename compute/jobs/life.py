@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from compute.cluster import ClusterPool
 from compute.errors import ClusterError, GreenupError, JobLostError
-from compute.jobs.checkpoints import Checkpoints, size_of
+from compute.jobs.checkpoints import size_of
 from compute.jobs.failures import failed_sentence, left_out
 from compute.jobs.job import LOST, Job
+from compute.jobs.kept import KeptResults
 from compute.jobs.order import BlockOrder
 from compute.jobs.preview import Preview
 from compute.jobs.record import JobRecord
@@ -34,8 +36,8 @@ class Lives:
     ----------
     clusters : ClusterPool
         Where jobs run; clusters outlive jobs.
-    checkpoints : Checkpoints
-        Where results outlive clusters.
+    kept : KeptResults or None
+        Where results outlive clusters; None for nowhere.
     max_failed_share : float
         Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
     note : callable
@@ -47,13 +49,13 @@ class Lives:
     def __init__(
         self,
         clusters: ClusterPool,
-        checkpoints: Checkpoints,
+        kept: KeptResults | None,
         max_failed_share: float,
         note: Callable[[JobRecord], None],
         pauses: Sequence[float] = PAUSES_S,
     ) -> None:
         self._clusters = clusters
-        self._checkpoints = checkpoints
+        self._kept = kept
         self._max_failed_share = max_failed_share
         self._note = note
         self._pauses = pauses
@@ -113,10 +115,11 @@ class Lives:
         self._note(record)
         client = record.connection.client
         record.preview = await Preview.begin(record.plan, client, record.token)
-        job = await Job.submit(record.plan, client, record.token, order=record.order)
+        keep = None if self._kept is None else self._kept.keep(record.token, record.scope)
+        job = await Job.submit(record.plan, client, record.token, order=record.order, keep=keep)
         record.stack, record.state = job.stack, "running"
         record.message = " ".join(filter(None, (TAKEN_UP if record.attempts else "", job.note)))
-        record.tiles = ResultTiles.on_workers(job.stack, client, region=record.plan.request.region)
+        record.tiles = _tiles(job, client) if self._kept is None else self._kept.tiles(job, client)
         record.started = datetime.now(UTC)
         self._note(record)
         return job
@@ -130,7 +133,7 @@ class Lives:
             self._note(record)
         record.failed_scenes = left_out(await job.statistics(), record.plan, self._max_failed_share)
         message = f"{failed_sentence(record.failed_scenes, record.plan)} {job.note}".strip()
-        if await self._checkpoints.open(record.checkpoint, record.plan) is not None:
+        if job.keeping.tallies:
             record.size = max(1, await asyncio.to_thread(size_of, record.checkpoint))
         self.end(record, "done", message)
 
@@ -138,7 +141,7 @@ class Lives:
         """Watch over a finished result until the cluster loses it; it stays open where it lies elsewhere as well."""
         while not job.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
             await asyncio.sleep(_LOOK_S)
-        tiles = await self._checkpoints.open(record.checkpoint, record.plan)
+        tiles = await self._kept.open(record.checkpoint, record.plan) if self._kept and record.size else None
         if tiles is None:
             raise JobLostError(LOST)
         record.tiles, record.stack, record.connection = tiles, None, None
@@ -165,6 +168,10 @@ class Lives:
 
 
 TAKEN_UP = "The computation is taken up again."
+
+
+def _tiles(job: Job, client: Any) -> ResultTiles:
+    return ResultTiles.on_workers(job.stack, client, region=job.plan.request.region)
 
 
 async def _release_preview(record: JobRecord) -> None:

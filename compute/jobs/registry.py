@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import InputError
-from compute.jobs.checkpoints import Checkpoints, NoCheckpoints
 from compute.jobs.holdings import NONE, Holdings
 from compute.jobs.identity import Principal, job_token
+from compute.jobs.kept import KeptResults
 from compute.jobs.ledger import Ledger
 from compute.jobs.life import PAUSES_S
 from compute.jobs.order import Viewpoint
@@ -32,7 +32,7 @@ class JobRegistry:
         Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
     store : JobStore, optional
         The durable list of jobs; left out, one in memory.
-    checkpoints : Checkpoints, optional
+    kept : KeptResults, optional
         Where results outlive clusters; left out, nowhere.
     own : ClusterSpec, optional
         Where jobs are taken up again that ran on a cluster of a server's own; left out, on one alike.
@@ -56,13 +56,12 @@ class JobRegistry:
         max_failed_share: float = 0.0,
         *,
         store: JobStore | None = None,
-        checkpoints: Checkpoints | None = None,
+        kept: KeptResults | None = None,
         own: ClusterSpec | None = None,
         must_keep: bool = False,
         pauses: Sequence[float] = PAUSES_S,
     ) -> None:
         self.ledger = Ledger(store or JobStore(), must_keep=must_keep)
-        kept = checkpoints or NoCheckpoints()
         self.holdings = Holdings(self.ledger, clusters, kept, own, max_failed_share, pauses)
         self._secret = secret
         # One at a time, so that none is begun or opened twice.
@@ -72,11 +71,6 @@ class JobRegistry:
     def trouble(self) -> str:
         """Why jobs would not survive a restart now, as a sentence; empty where they would."""
         return self.ledger.trouble
-
-    @property
-    def keeps_results(self) -> bool:
-        """Whether results are kept outside of the memory of their cluster."""
-        return self.holdings.keeps_results
 
     async def submit(self, plan: NdviPlan, cluster: ClusterSpec, principal: Principal, participant: str) -> JobRecord:
         """Start a computation, or join the one that runs or has run already.

@@ -78,6 +78,25 @@ def delete(token: Token, as_json: AsJson = False) -> None:
     _say(row, "deleted" if done else "asked", "The job is deleted." if done else _ASKED.format("delete it"), as_json)
 
 
+@app.command()
+def rebuild(as_json: AsJson = False) -> None:
+    """Add the jobs to the list that are kept in GREENUP_RESULTS and that it does not know."""
+    from compute.errors import JobError
+    from compute.jobs.checkpoints import rebuild as rebuilt
+    from compute.settings import load_settings
+
+    try:
+        added, damaged = rebuilt(_store(), load_settings().results_location)
+    except OSError:
+        raise JobError("The folder GREENUP_RESULTS cannot be read; see that it is there and may be read.") from None
+    if as_json:
+        print_json({"added": added, "damaged": damaged})
+        return
+    typer.echo(f"{len(added)} jobs added.")
+    for name in damaged:
+        typer.echo(f"The manifest of {name} cannot be read any more; remove the folder.", err=True)
+
+
 def _store() -> JobStore:
     from compute.jobs import JobStore
     from compute.settings import load_settings

@@ -6,8 +6,7 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from compute.errors import ClusterError, InputError, TooLargeError
-from compute.reductions import region_statistics
+from compute.errors import InputError, TooLargeError
 from compute.region import MAX_GEOJSON_BYTES, Region, parse_bbox, parse_geojson
 from dashboard.server.api import Handler
 from dashboard.services import Services
@@ -34,11 +33,8 @@ class StatisticsHandler(Handler):
 
     async def _answer(self, token: str, region: Region | None) -> None:
         record = await self.record(token)
-        if record.stack is None or record.connection is None:
-            raise ClusterError(record.message or "The computation has not started yet.")
         region = region or record.plan.request.region
-        async with self.services.looking:
-            statistics = await region_statistics(record.stack, record.connection.client, region)
+        statistics = await self.services.statistics(record, region)
         self.write_json({"region": region.geojson, **statistics})
 
 

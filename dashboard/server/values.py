@@ -9,7 +9,6 @@ from typing import Any
 from tornado.web import RequestHandler
 
 from compute.errors import InputError, NoScenesError
-from compute.jobs import JobRecord, observations_at
 from compute.layers import LAYERS
 from compute.plan import NdviPlan
 from compute.tiles.series import series_of
@@ -69,15 +68,9 @@ class ObservationsHandler(_PlaceHandler):
         seasons: Sequence[dict[str, Any]] = []
         if pixel is not None:
             season = self.get_query_argument("season", None)
-            seasons = await self._seasons(record, pixel, season)
+            seasons = await self.services.observations(record, pixel, season)
         document = {"lon": lon, "lat": lat, "pixel": None if pixel is None else _pixel(record.plan, *pixel)}
         self.write_json(document | {"seasons": seasons})
-
-    async def _seasons(self, record: JobRecord, pixel: tuple[int, int], season: str | None) -> list[dict[str, Any]]:
-        # Scenes are read anew, so any cluster will do where the one that made the result is gone.
-        connection = record.connection or await self.services.clusters.get(self.services.cluster)
-        async with self.services.looking:
-            return await observations_at(record.plan, connection.client, *pixel, season)
 
 
 class StretchHandler(Handler):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from compute.jobs import JobRecord, Principal, observations_at
-from compute.reductions import region_statistics
+from compute.jobs import JobRecord, Principal
 from dashboard.services import Services
 from dashboard.session.tasks import Tasks
 from dashboard.state import VisitState
@@ -30,10 +29,7 @@ class Looking:
             return
         state.show(observing=True)
         try:
-            # Scenes are read anew, so any cluster will do where the one that made the result is gone.
-            connection = record.connection or await self._services.clusters.get(self._services.cluster)
-            async with self._services.looking:
-                found = await observations_at(record.plan, connection.client, *pixel)
+            found = await self._services.observations(record, pixel)
             if place == state.place:
                 state.show(observations=found)
         finally:
@@ -41,12 +37,11 @@ class Looking:
 
     async def _sum_up(self) -> None:
         state, token, record = self._state, self._state.token, self._record()
-        if record is None or record.stack is None or record.connection is None:
+        if record is None or record.tiles is None:
             return
         state.show(summing_up=True)
         try:
-            async with self._services.looking:
-                found = await region_statistics(record.stack, record.connection.client, record.plan.request.region)
+            found = await self._services.statistics(record, record.plan.request.region)
             if token == state.token:
                 state.show(statistics=found)
         finally:
