@@ -26,8 +26,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobStore:
     about = {"start": "2020-12-01", "end": "2021-11-30", "products": ["p"], "bbox": [0, 0, 1, 1], "grid": [5, 6]}
     store.put(job(about=about, state="running", done=5), DETAILS)
     kept = tmp_path / "results" / OTHER
-    kept.mkdir(parents=True)
-    (kept / "block").write_bytes(bytes(100))
+    (kept / "ndvi-0123abcd.zarr").mkdir(parents=True)
+    (kept / "ndvi-0123abcd.zarr" / "block").write_bytes(bytes(100))
     result = job(token=OTHER, about=about, title="Mine", size=100, checkpoint=str(kept))
     store.put(result, DETAILS)
     store.save(job(token=OTHER, about=about, state="done", size=100, checkpoint=str(kept)), "one")

@@ -72,11 +72,11 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_password_in_the_index_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GREENUP_INDEX_URL", "postgresql://user:secret@host/index")
+    monkeypatch.setenv("GREENUP_INDEX_URL", "postgresql://user:swordfish@host/index")
     settings = load_settings()
-    assert "secret" not in repr(settings)
+    assert "swordfish" not in repr(settings)
     assert settings.index_url is not None
-    assert "secret" in settings.index_url.get_secret_value()
+    assert "swordfish" in settings.index_url.get_secret_value()
 
 
 def test_home_is_where_the_system_keeps_data(monkeypatch: pytest.MonkeyPatch) -> None:
