@@ -96,6 +96,18 @@ def test_a_box_is_drawn_with_the_keyboard_alone(opened: Page) -> None:
     opened.get_by_text("Dates in each season").wait_for()
 
 
+def test_a_result_is_given_a_title(opened: Page, dashboard: RunningDashboard) -> None:
+    type_region(opened, "146.6,-42.2,147.3,-41.6")
+    compute(opened)
+    wait_for_state(opened, dashboard, "done")
+    opened.get_by_role("button", name="Open contextbar").click()
+    opened.get_by_role("button", name="Rename").first.click()
+    opened.get_by_role("textbox", name="Title").fill("<i>Hay</i> meadows")
+    opened.get_by_role("button", name="Save", exact=True).click()
+    opened.get_by_role("link", name="<i>Hay</i> meadows").wait_for()
+    forget(dashboard, opened)
+
+
 def test_geojson_is_pasted_and_uploaded(opened: Page) -> None:
     ring = [[146.6, -42.0], [147.2, -42.0], [146.9, -41.6], [146.6, -42.0]]
     polygon = json.dumps({"type": "Polygon", "coordinates": [ring]})

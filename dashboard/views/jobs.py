@@ -122,7 +122,13 @@ def _title_of(state: VisitState, token: str) -> str:
 
 def _title_form(state: VisitState) -> pmui.Paper:
     title = pmui.TextInput.from_param(
-        state.param.title, label="Title", max_length=MOST_TITLE, size="small", sizing_mode="stretch_width", margin=0
+        state.param.title,
+        label="Title",
+        description="",
+        max_length=MOST_TITLE,
+        size="small",
+        sizing_mode="stretch_width",
+        margin=0,
     )
     save = pmui.Button(label="Save", variant="contained", size="small", margin=(0, 8, 0, 0))
     keep = pmui.Button(label="Cancel", variant="text", size="small", margin=0)
@@ -158,12 +164,12 @@ def job_html(job: dict[str, Any]) -> str:
     """Return what a job is, as its link: title, dates, place, grid, state, and how long it is kept."""
     rows, columns = job["grid"]
     state, dates = _WORDS[job["state"]].format(**job), f"{job['start']} to {job['end']}"
-    kept = f" · kept until {day_text(date.fromisoformat(job['kept_until']))}" if job["kept_until"] else ""
+    kept = f"<p>kept until {day_text(date.fromisoformat(job['kept_until']))}</p>" if job["kept_until"] else ""
     return (
         f'<a href="?result={escape(job["token"])}" title="Link to this result">{escape(job["title"] or dates)}</a>'
         + (f"<p>{dates}</p>" if job["title"] else "")
         + f"<p>{escape(bbox_text(job['bbox']))}</p>"
-        f"<p>{columns:,} by {rows:,} pixels · <b class={job['state']}>{state}</b>{kept}</p>"
+        f"<p>{columns:,} by {rows:,} pixels · <b class={job['state']}>{state}</b></p>{kept}"
     )
 
 
