@@ -5,6 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from numpy.typing import NDArray
 
 from compute.errors import JobError
 from compute.patches import Order, Patch, Readings, cut_values, shown
@@ -79,16 +83,15 @@ def _cut(slots: Mapping[Key, Slot], order: Order) -> tuple[dict[Key, Patch], set
     for key, slot in slots.items():
         window = shown(slot.window, order)
         try:
-            if order.level:
-                values = slot.read_overview(order.layer, order.level, window)
-            else:
-                values = slot.read(order.layer, window)
+            patches[key] = cut_values(partial(_values, slot, order.level, window), window, order)
         except JobError:
             _withdraw(slot)
             damaged.add(key)
-        else:
-            patches[key] = cut_values(values, window, order)
     return patches, damaged
+
+
+def _values(slot: Slot, level: int, window: Window, layer: str) -> NDArray[Any]:
+    return slot.read_overview(layer, level, window) if level else slot.read(layer, window)
 
 
 def _read(slots: Mapping[Key, Slot], places: Mapping[Key, tuple[int, int]]) -> tuple[dict[Key, Readings], set[Key]]:
