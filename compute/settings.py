@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     max_workers: Annotated[int, Field(ge=1)] = 64
     """Most workers that one cluster may be scaled to: a guard against a slip of the finger, not a quota."""
 
+    cluster_linger_s: Annotated[float, Field(gt=0)] = 900.0
+    """How long a Gateway cluster that a visitor started stays with nothing to do: starting another takes minutes, and
+    every minute of this one may cost."""
+
     cluster_start_timeout_s: Annotated[float, Field(gt=0)] = 600.0
     """Longest wait for a scheduler and its first worker: a new cloud node takes minutes, ten mean a fault."""
 

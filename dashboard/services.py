@@ -86,7 +86,7 @@ class Services:
             own=cluster,
             must_keep=settings.require_durable,
         )
-        self._caretaker = Caretaker(self.jobs, self.retention)
+        self._caretaker = Caretaker(self.jobs, self.clusters, self.retention)
         self.tiles = TileDesk(cache_mib=settings.tile_cache_mib, queue=settings.tile_queue)
         self.lag = LoopLag()
         self._measuring: asyncio.Task[None] | None = None

@@ -68,6 +68,9 @@ class VisitState(param.Parameterized):
     cluster_scale = param.Event(doc="Give it so many workers.")
     cluster_leave = param.Event(doc="Disconnect from it and let it run.")
     cluster_stop = param.Event(doc="Shut it down; asked a second time where that would lose something.")
+    cluster_warm = param.Boolean(
+        default=False, label="Keep it while nobody needs it", doc="Whether the chosen cluster stays all the same."
+    )
     cluster_keep = param.Event(doc="Think better of stopping it.")
     cluster_refresh = param.Event(doc="Ask the Gateway what runs and what it offers.")
 

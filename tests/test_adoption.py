@@ -57,7 +57,7 @@ async def server(
     """A server, as far as jobs know of one."""
     pool = options.pop("pool", house.pool)
     jobs = JobRegistry(pool, SECRET, store=JobStore(url), own=options.pop("own", house.spec), **options)
-    caretaker = Caretaker(jobs, retention or Retention())
+    caretaker = Caretaker(jobs, pool, retention or Retention())
     await caretaker.start()
     try:
         yield jobs

@@ -107,6 +107,31 @@ async def running_elsewhere(settings: Settings) -> None:
         yield cluster.name
 
 
+def test_a_cluster_that_nobody_needs_is_let_go_unless_it_is_to_stay(settings: Settings) -> None:
+    async def story(services: Services) -> None:
+        visit = Visit(services)
+        state = visit.state
+        await visit.start()
+        (pooled,) = services.clusters.clusters()
+        await visit.until(lambda state: ", let go in " in state.cluster_stage)
+        state.cluster_warm = True
+        await asyncio.sleep(4.0)
+        visit.clusters.poll()
+        assert ", let go in " not in state.cluster_stage
+        assert services.clusters.clusters() == [pooled]
+        state.cluster_warm = False
+        # Needed: what works or is looked at says so every two seconds.
+        for _ in range(8):
+            services.clusters.use(pooled.spec)
+            await asyncio.sleep(0.5)
+        assert services.clusters.clusters() == [pooled]
+        await visit.until(lambda state: state.cluster == NEW_CLUSTER)
+        assert visit.notice == ("info", f"The Gateway cluster {pooled.short_name} was let go, as nobody needed it.")
+        assert await list_gateway_clusters(settings) == []
+
+    run(settings.model_copy(update={"cluster_linger_s": 3.0}), story)
+
+
 def test_a_cluster_is_started_scaled_and_stopped(settings: Settings, gateway: GatewayServer) -> None:
     async def story(services: Services) -> None:
         visit = Visit(services)
@@ -125,7 +150,7 @@ def test_a_cluster_is_started_scaled_and_stopped(settings: Settings, gateway: Ga
             name: state.cluster,
             "New Gateway cluster": NEW_CLUSTER,
         }
-        assert state.cluster_acts == ["scale", "stop"]
+        assert state.cluster_acts == ["scale", "warm", "stop"]
         assert visit.clusters.spec() is pooled.spec
 
         state.workers = MAX_WORKERS + 1

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from compute.cluster.connection import Connection, WarmUp
 from compute.cluster.gateway import list_gateway_clusters, short_name
+from compute.cluster.need import Need
 from compute.cluster.opening import open_cluster
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.stages import Stage
@@ -42,6 +43,8 @@ class PooledCluster:
         One sentence, where it could not be opened, was lost or not stopped; the next who asks has it opened again.
     notice : str
         One sentence, where more workers were asked for than it can have; it goes on with those that it has.
+    need : Need
+        Who needs it, and when it is let go.
     wanted : int
         Most workers that were asked for by opening it again, until it is scaled to them.
     began : float
@@ -53,6 +56,7 @@ class PooledCluster:
     """
 
     spec: ClusterSpec
+    need: Need
     id: str = field(default_factory=lambda: secrets.token_hex(4))
     stage: Stage | None = None
     connection: Connection | None = None
@@ -105,8 +109,10 @@ class ClusterPool:
         """
         pooled = self._clusters.get(spec.identity)
         if pooled is None or pooled.error:
-            pooled = self._clusters[spec.identity] = PooledCluster(spec=spec)
+            need = Need.of(spec, self._settings.cluster_linger_s)
+            pooled = self._clusters[spec.identity] = PooledCluster(spec=spec, need=need)
             self._start(pooled)
+        pooled.need.note()
         pooled.wanted = max(pooled.wanted, spec.workers or 0)
         return pooled
 
@@ -125,6 +131,18 @@ class ClusterPool:
         """Return the short name of a Gateway cluster of the pool; empty for other kinds, and before it has one."""
         pooled = self._clusters.get(spec.identity)
         return "" if pooled is None else pooled.short_name
+
+    def use(self, spec: ClusterSpec) -> None:
+        """Say that a cluster of the pool is needed now, so that it neither falls asleep nor is let go."""
+        pooled = self._clusters.get(spec.identity)
+        if pooled is not None:
+            pooled.need.note()
+
+    def keep_warm(self, spec: ClusterSpec, *, warm: bool) -> None:
+        """Choose whether a cluster stays when nobody needs it."""
+        pooled = self._clusters.get(spec.identity)
+        if pooled is not None:
+            pooled.need.warm = warm
 
     async def runs(self, name: str) -> bool:
         """Tell whether a cluster of that short name runs at the Gateway; False where it cannot be asked."""
@@ -218,8 +236,10 @@ class ClusterPool:
             async with open_cluster(
                 pooled.spec, self._settings, on_stage=note, warm_up=self._warm_up
             ) as pooled.connection:
+                pooled.need.note()
                 pooled.ready.set_result(pooled.connection)
-                await _keep(pooled, pooled.connection)
+                if await _keep(pooled, pooled.connection):
+                    self._clusters.pop(pooled.spec.identity, None)
         except GreenupError as error:
             pooled.error = str(error)
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
@@ -229,14 +249,25 @@ class ClusterPool:
             pooled.connection = None
 
 
-async def _keep(pooled: PooledCluster, connection: Connection) -> None:
-    """Let a cluster grow until it is to be closed; raise a `ClusterError` when its scheduler is gone before."""
+async def _keep(pooled: PooledCluster, connection: Connection) -> bool:
+    """Let a cluster grow until it is to be closed, and tell whether that is because nobody needs it.
+
+    Raises
+    ------
+    ClusterError
+        Its scheduler is gone before.
+    """
     while connection.client.status not in ("closing", "closed"):
         await _grow(pooled, connection)
+        if pooled.spec.kind == "gateway":
+            pooled.need.stir(connection.client)
+        if pooled.need.left == 0.0:
+            pooled.notice = f"The {connection.name} was let go, as nobody needed it."
+            return True
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_S):
                 await pooled.stopping.wait()
-                return
+                return False
     raise ClusterError(f"The {connection.name} was lost and its results with it; compute again to open another.")
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
+from compute.cluster import ClusterPool
 from compute.errors import JobStoreError
 from compute.jobs.registry import JobRegistry
 from compute.jobs.retention import Retention
@@ -35,12 +36,15 @@ class Caretaker:
     ----------
     jobs : JobRegistry
         Of the server.
+    clusters : ClusterPool
+        Likewise.
     retention : Retention
         How long results are kept.
     """
 
-    def __init__(self, jobs: JobRegistry, retention: Retention) -> None:
+    def __init__(self, jobs: JobRegistry, clusters: ClusterPool, retention: Retention) -> None:
         self._jobs = jobs
+        self._clusters = clusters
         self._retention = retention
         self._said = ""
         self._rounds: list[asyncio.Task[None]] = []
@@ -50,6 +54,7 @@ class Caretaker:
         duties: dict[Duty, float] = {
             self._jobs.ledger.flush: _PROGRESS_S,
             self._look: _LOOK_S,
+            self._tend: _LOOK_S,
             self._jobs.holdings.renew: LEASE_S / 4,
             self._sweep: _SWEEP_S,
         }
@@ -77,6 +82,11 @@ class Caretaker:
                 await holdings.delete(row)
         for token in await ledger.adoptable():
             await holdings.adopt(token)
+
+    async def _tend(self) -> None:
+        """Say which clusters are needed."""
+        for cluster in self._jobs.needed():
+            self._clusters.use(cluster)
 
     async def _sweep(self) -> None:
         for row in self._retention.overdue(self._jobs.ledger.rows.values(), datetime.now(UTC)):

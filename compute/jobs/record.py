@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -52,6 +53,8 @@ class JobRecord:
         URL of the result outside of memory; empty where none is kept.
     size : int
         Bytes of the whole result there; 0 while it is not.
+    seen : float
+        When somebody last looked at it, in seconds of `time.monotonic`.
     participants : set of str
         Who asked for it and has not withdrawn; the work stops with the last.
     connection : Connection or None
@@ -82,6 +85,7 @@ class JobRecord:
     cluster_name: str = ""
     checkpoint: str = ""
     size: int = 0
+    seen: float = field(default_factory=time.monotonic)
     participants: set[str] = field(default_factory=set)
     connection: Connection | None = None
     stack: SeasonStack | None = None

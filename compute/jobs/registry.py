@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 
 from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import InputError
@@ -17,6 +18,9 @@ from compute.jobs.record import JobRecord
 from compute.jobs.rows import ENDED, JobRow, checked_title
 from compute.jobs.store import JobStore
 from compute.plan import NdviPlan
+
+LOOKED_S = 5.0
+"""How long a result counts as looked at after a page or another client has asked for anything of it."""
 
 
 class JobRegistry:
@@ -123,6 +127,7 @@ class JobRegistry:
         record = self.holdings.records.get(token)
         if record is None or record.scope != principal.scope:
             raise InputError("token", NONE)
+        record.seen = time.monotonic()
         return record
 
     async def open(self, token: str, principal: Principal) -> JobRecord:
@@ -163,6 +168,13 @@ class JobRegistry:
         """Return the jobs that are lost when a cluster stops: those that wait for it, run there, or are kept there."""
         there = (record for record in self.holdings.lives if record.cluster.identity == cluster.identity)
         return [record for record in there if record.state not in ENDED or (record.state == "done" and not record.size)]
+
+    def needed(self) -> Iterator[ClusterSpec]:
+        """Yield the clusters that work, or that alone hold what somebody looks at."""
+        for record in self.holdings.lives:
+            looked_at = time.monotonic() - record.seen < LOOKED_S
+            if record.state not in ENDED or (record.state == "done" and not record.size and looked_at):
+                yield record.cluster
 
     def list(self, principal: Principal) -> list[JobRow]:
         """Return what is listed of the principal's jobs, newest first."""

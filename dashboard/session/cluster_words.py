@@ -28,12 +28,14 @@ def acts(pooled: PooledCluster | None, *, running: bool) -> list[str]:
     Returns
     -------
     list of str
-        Of ``"start"``, ``"connect"``, ``"scale"``, ``"leave"`` and ``"stop"``.
+        Of ``"start"``, ``"connect"``, ``"scale"``, ``"warm"`` (let it stay though nobody needs it), ``"leave"`` and
+        ``"stop"``.
     """
     if pooled is None:
         return ["connect", "stop"] if running else ["start"]
-    ready = ["scale"] if pooled.connection is not None else []
-    return [*ready, "leave", "stop"] if pooled.spec.name else [*ready, "stop"]
+    ready = pooled.connection is not None
+    possible = {"scale": ready, "warm": ready and not pooled.spec.name, "leave": bool(pooled.spec.name), "stop": True}
+    return [act for act, can in possible.items() if can]
 
 
 def doing(pooled: PooledCluster | None, *, working: bool) -> str:
@@ -66,7 +68,9 @@ def stage_text(pooled: PooledCluster | None, name: str) -> str:
     if pooled.connection is None:
         step = pooled.stage.detail.rstrip(".") if pooled.stage else "A cluster is asked for"
         return f"{step} · {duration_text(time.monotonic() - pooled.began)}"
-    return f"{name} · {size_text(pooled.connection, pooled.spec.workers or 0)}"
+    left = pooled.need.left
+    leaving = "" if left is None else f", let go in {duration_text(left)}"
+    return f"{name} · {size_text(pooled.connection, pooled.spec.workers or 0)}{leaving}"
 
 
 def size_text(connection: Connection, asked: int) -> str:

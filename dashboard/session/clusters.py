@@ -58,6 +58,7 @@ class Clusters:
             state.param.watch(partial(self._begin, busy, act), event)
         state.param.watch(lambda _: tasks.start(self._refresh), "cluster_refresh")
         state.param.watch(lambda _: state.show(cluster_question=""), "cluster_keep")
+        state.param.watch(lambda event: self._keep_warm(warm=event.new), "cluster_warm")
         state.param.watch(lambda *_: self._check(), ["workers", "cluster_values", "cluster_options"])
         # After the views have followed: they hold to what was chosen until the list is without it.
         state.param.watch(lambda _: self._choice_changed(), "cluster", precedence=1)
@@ -142,7 +143,10 @@ class Clusters:
             return
         gone = self._name()
         self._choose(NEW_CLUSTER)
-        self._say(*(("error", chosen.error) if chosen and chosen.error else ("info", f"{gone} is not there any more.")))
+        if chosen and chosen.error:
+            self._say("error", chosen.error)
+        else:
+            self._say("info", (chosen.notice if chosen else "") or f"{gone} is not there any more.")
 
     def _choose(self, choice: str) -> None:
         """Change the choice; the list has the old one and the new one meanwhile."""
@@ -157,7 +161,8 @@ class Clusters:
             state.show(cluster=OWN_CLUSTER)
             return
         self._chosen, self._sized = self._held().get(state.cluster), None
-        state.show(cluster_notice=None, cluster_question="")
+        warm = self._chosen is not None and self._chosen.need.warm
+        state.show(cluster_notice=None, cluster_question="", cluster_warm=warm)
         if state.cluster == NEW_CLUSTER and not state.cluster_options:
             state.param.trigger("cluster_refresh")
         self.poll()
@@ -243,6 +248,11 @@ class Clusters:
         await self._services.clusters.stop(chosen.spec)
         self._choose(OWN_CLUSTER)
         self._say("info", f"{held_name(chosen)} goes on without this page.")
+
+    def _keep_warm(self, *, warm: bool) -> None:
+        if self._chosen is not None:
+            self._services.clusters.keep_warm(self._chosen.spec, warm=warm)
+            self.poll()
 
     async def _stop(self) -> None:
         state, chosen, name = self._state, self._chosen, self._name()

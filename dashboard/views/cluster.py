@@ -36,6 +36,7 @@ def cluster_choice(state: VisitState) -> pmui.Column:
         _notice(state),
         _options(state),
         _doings(state),
+        _warm(state),
         _progress(state),
         _question(state),
         sizing_mode="stretch_width",
@@ -205,6 +206,11 @@ def _button(state: VisitState, act: str, label: str, *, variant: str = "text", e
     )
     button.on_click(lambda _: state.param.trigger(event or f"cluster_{act}"))
     return button
+
+
+def _warm(state: VisitState) -> pmui.Checkbox:
+    shown = pn.bind(_can, state.param.cluster_acts, "warm")
+    return pmui.Checkbox.from_param(state.param.cluster_warm, size="small", visible=shown, margin=0)
 
 
 def _is_open(acts: list[str], question: str) -> bool:
