@@ -64,6 +64,7 @@ def report(scratch: Path) -> dict[str, Any]:
     return report_of(scratch, "compute", "--dates", "8", "--size", "600", "--latency-ms", "1", "--threads", "1")
 
 
+@pytest.mark.soak  # two minutes, as every contender has a cluster of its own
 def test_every_contender_is_measured(report: dict[str, Any]) -> None:
     runs = report["runs"]
 
@@ -74,6 +75,7 @@ def test_every_contender_is_measured(report: dict[str, Any]) -> None:
     assert report["ratios"].keys() == RATIOS | {"remote_throughput"}
 
 
+@pytest.mark.soak  # two minutes, as every contender has a cluster of its own
 def test_the_input_is_what_it_says(report: dict[str, Any]) -> None:
     told = report["input"]
 
@@ -83,6 +85,7 @@ def test_the_input_is_what_it_says(report: dict[str, Any]) -> None:
     assert told["native_px"] == pytest.approx([600, 600], abs=4)
 
 
+@pytest.mark.soak  # two minutes, as every contender has a cluster of its own
 def test_contenders_agree_on_what_they_compute(report: dict[str, Any]) -> None:
     means = {name: run["ndvi_mean"] for name, run in report["runs"].items() if "ndvi_mean" in run}
 
@@ -92,6 +95,7 @@ def test_contenders_agree_on_what_they_compute(report: dict[str, Any]) -> None:
     assert means["remote"] == means["greenup_native"]
 
 
+@pytest.mark.soak  # two minutes, as every contender has a cluster of its own
 def test_the_engine_agrees_with_its_references(report: dict[str, Any]) -> None:
     agreement = report["agreement"]
 
@@ -101,6 +105,7 @@ def test_the_engine_agrees_with_its_references(report: dict[str, Any]) -> None:
     assert agreement["albers_share_within_1e-4"] > agreement["recipe_share_within_1e-4"]
 
 
+@pytest.mark.soak  # two minutes, as every contender has a cluster of its own
 def test_the_plain_fetch_gets_what_the_engine_was_served(report: dict[str, Any]) -> None:
     remote, plain = report["runs"]["remote"], report["runs"]["plain_fetch"]
 
@@ -108,6 +113,7 @@ def test_the_plain_fetch_gets_what_the_engine_was_served(report: dict[str, Any])
     assert 0 < plain["bytes"] <= remote["bytes"]
 
 
+@pytest.mark.soak
 def test_nothing_temporary_is_left(report: dict[str, Any], scratch: Path) -> None:
     assert list(scratch.iterdir()) == []
 

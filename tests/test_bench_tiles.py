@@ -55,6 +55,7 @@ def are_figures(*values: Any) -> bool:
 
 
 @pytest.mark.index
+@pytest.mark.soak  # a minute, with a Gateway and scenes beside the server
 def test_tiles_are_measured_beside_their_rivals(scratch: Path) -> None:
     require_index()
     report = report_of(scratch, "tiles", "--size", "512", "--quick")

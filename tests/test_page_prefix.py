@@ -134,6 +134,7 @@ def test_jupyter_starts_the_page_from_its_launcher_carries_it_and_takes_it_down(
         assert server.survivors() == []
 
 
+@pytest.mark.soak  # Jupyter once more, which takes half a minute to start
 def test_jupyter_carries_the_port_of_a_server_in_a_notebook(
     page: Page, synthetic: OdcCatalog, index_settings: Settings, tmp_path: Path
 ) -> None:

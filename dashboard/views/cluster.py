@@ -19,14 +19,6 @@ _NUMBER: dict[str, Any] = {**_FIELD, "sx": {"& .MuiIconButton-root": {"color": "
 _BELOW = (0, 0, 12, 0)
 _QUIET = {"color": "text.secondary"}
 
-_ICONS = {
-    "none": "cloud_queue",
-    "starting": "hourglass_empty",
-    "idle": "check_circle",
-    "working": "autorenew",
-    "failed": "error_outline",
-}
-
 
 def cluster_choice(state: VisitState) -> pmui.Column:
     """Return where to compute; what a Gateway offers unfolds when one of its clusters is chosen."""
@@ -42,22 +34,6 @@ def cluster_choice(state: VisitState) -> pmui.Column:
         sizing_mode="stretch_width",
         margin=0,
     )
-
-
-def cluster_chip(state: VisitState) -> pmui.Chip:
-    """Return the chip that says which cluster is there, or how far it is."""
-    return pmui.Chip(
-        label=state.param.cluster_stage,
-        icon=pn.bind(_ICONS.__getitem__, state.param.cluster_state),
-        color=pn.bind(_chip_colour, state.param.cluster_state),
-        variant="outlined",
-        size="small",
-        sx={"maxWidth": "46vw", "&.MuiChip-colorDefault": {"color": "inherit"}},
-    )
-
-
-def _chip_colour(cluster_state: str) -> str:
-    return {"failed": "error", "idle": "success", "working": "success"}.get(cluster_state, "default")
 
 
 # Which one

@@ -10,7 +10,7 @@ from panel_material_ui.template.base import Page
 
 from dashboard.map import NdviMap
 from dashboard.state import VisitState
-from dashboard.views.cluster import cluster_chip
+from dashboard.views.chip import cluster_chip
 from dashboard.views.dock import dock
 from dashboard.views.estimate import estimate_card
 from dashboard.views.form import request_form

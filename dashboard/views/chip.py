@@ -1,0 +1,32 @@
+"""The chip in the header: which cluster is there, or how far it is."""
+
+from __future__ import annotations
+
+import panel as pn
+import panel_material_ui as pmui
+
+from dashboard.state import VisitState
+
+_ICONS = {
+    "none": "cloud_queue",
+    "starting": "hourglass_empty",
+    "idle": "check_circle",
+    "working": "autorenew",
+    "failed": "error_outline",
+}
+
+
+def cluster_chip(state: VisitState) -> pmui.Chip:
+    """Return the chip that says which cluster is there, or how far it is."""
+    return pmui.Chip(
+        label=state.param.cluster_stage,
+        icon=pn.bind(_ICONS.__getitem__, state.param.cluster_state),
+        color=pn.bind(_chip_colour, state.param.cluster_state),
+        variant="outlined",
+        size="small",
+        sx={"maxWidth": "46vw", "&.MuiChip-colorDefault": {"color": "inherit"}},
+    )
+
+
+def _chip_colour(cluster_state: str) -> str:
+    return {"failed": "error", "idle": "success", "working": "success"}.get(cluster_state, "default")
