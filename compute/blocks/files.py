@@ -32,7 +32,9 @@ GDAL_OPTIONS: Mapping[str, Any] = {
 nothing but GeoTIFFs; hold a thread for a minute at the most, connecting, waiting and trying again taken together; get
 the header of a file in one request and neighbouring tiles in another."""
 
-_TRIES = 3
+_TRIES, _TRIES_HERE = 3, 2
+"""How often a file is tried, and how often one of this machine's file system, where little heals by itself."""
+
 _WAIT_S = 0.2
 
 _FAILURES = (rasterio.errors.RasterioError, OSError, ValueError, RuntimeError)
@@ -76,12 +78,13 @@ def read_window(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
     ReadError
         It cannot be read, or is not the raster that the document describes.
     """
-    for attempt in range(_TRIES):
+    tries = _TRIES_HERE if is_local(band.uri) else _TRIES
+    for attempt in range(tries):
         try:
             return _read(band, window, dtype)
         except _FAILURES as error:
             reason = type(error).__name__
-            time.sleep(_WAIT_S * 2**attempt if attempt + 1 < _TRIES else 0.0)
+            time.sleep(_WAIT_S * 2**attempt if attempt + 1 < tries else 0.0)
     # Raised here, not there: GDAL's errors name files, and not every one can travel to the client as a cause.
     raise ReadError(reason)
 
