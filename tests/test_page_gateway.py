@@ -78,11 +78,11 @@ def test_a_gateway_cluster_is_started_scaled_used_and_stopped_from_the_page(
     shows(page, "It must be a whole number at least 1 and at most 2")
     write(page, "Threads of a worker", "2")
     press(page, "Start")
-    shows(page, "^Gateway cluster [0-9a-f]{8} · 1 worker, 2 threads, 1 GiB")
+    shows(page, "^Gateway cluster [0-9a-f]{8} · 1 worker, 2 threads, 1 GiB(, let go in [0-9]+ (s|min))?$")
 
     write(page, "Workers", "2")
     press(page, "Scale")
-    shows(page, "· 2 workers, 4 threads, 2 GiB")
+    shows(page, "· 2 workers, 4 threads, 2 GiB(, let go in [0-9]+ (s|min))?$")
 
     write(page, "Region", _REGION)
     page.get_by_role("button", name="Compute").locator("visible=true").click()
