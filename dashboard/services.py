@@ -36,7 +36,7 @@ from compute.jobs import (
     plan_request,
     server_secret,
 )
-from compute.patches import warm_up
+from compute.patches import warm_up, warm_up_cutting
 from compute.plan import NdviPlan
 from compute.products import ProductProfile
 from compute.reductions import region_statistics
@@ -105,6 +105,8 @@ class Services:
             The index cannot be reached.
         """
         await self._ask(lambda _: None)
+        # Compiled the first time on a machine, which would hold up everybody while the first tile is made.
+        await asyncio.to_thread(warm_up_cutting)
         self._measuring = asyncio.create_task(self.lag.measure())
         self.clusters.open(self.cluster)
         await self._caretaker.start()

@@ -20,15 +20,17 @@ from distributed import Client, as_completed
 from distributed.protocol import to_serialize
 from distributed.protocol.core import dumps
 from distributed.worker_state_machine import RemoveReplicasEvent
+from numba.core.dispatcher import Dispatcher
 from numpy.typing import NDArray
 
 from compute.cluster import open_cluster, parse_cluster
-from compute.kernels import NOT_COMPUTED, OUTSIDE
-from compute.patches import PIXELS, cut_on_worker, warm_up
+from compute.kernels import NOT_COMPUTED, OUTSIDE, warp
+from compute.patches import PIXELS, cut_on_worker, warm_up, warm_up_cutting
 from compute.settings import Settings
 from compute.stack import SeasonStack
 from compute.tiles import LocalPixels, ResultTiles, Tile, TileAddress, View, geometry_of
 from compute.tiles.asking import WorkerQuestions
+from compute.tiles.chunks import blank
 from compute.tiles.source import order_of
 from tests.fixtures.stacks import empty_stack, grid_at, lazy_stack
 from tests.test_tiles import centre_of, tile_at
@@ -73,6 +75,8 @@ def seen() -> dict[str, Any]:
 
 
 async def session(client: Client) -> dict[str, Any]:
+    await client.run(warm_up)  # a cluster that opens does not wait long for it
+    warm = await client.run(compiled)
     stack = client.persist(lazy_stack(GRID, seasons=SEASONS, chunk_px=256, seconds=0.1))
     seen: dict[str, Any] = {"blocks": len(stack.graph)}
     tiles = ResultTiles.on_workers(stack, client)
@@ -90,6 +94,7 @@ async def session(client: Client) -> dict[str, Any]:
     seen["spilled"] = await walk(tiles)
     await move(stack, client)
     seen["moved"] = await walk(tiles)
+    seen["compiled"] = warm, await client.run(compiled)
     await kill_one(client)
     seen["killed"] = await walk(tiles)
     seen["recovered"] = await until_complete(tiles)
@@ -116,6 +121,12 @@ async def bytes_to_client(stack: SeasonStack, client: Client) -> list[int]:
         answers = await client.run(cut_on_worker, order)
         sizes.append(sum(len(frame) for answer in answers.values() for frame in dumps(to_serialize(answer))))
     return sizes
+
+
+def compiled() -> set[str]:
+    """Which forms of the kernels of tiles there are in this process."""
+    kernels = (each for each in vars(warp).values() if isinstance(each, Dispatcher))
+    return {f"{each.__name__} {form}" for each in kernels for form in each.signatures}
 
 
 def spill(dask_worker: Any) -> int:
@@ -170,6 +181,20 @@ def test_tiles_come_in_while_the_rest_is_computed(seen: dict[str, Any], whole: t
             there = tile != NOT_COMPUTED
             np.testing.assert_array_equal(tile[there], values[there])
     assert pending(last) < pending(first)
+
+
+def test_a_tile_waits_for_no_compiler(seen: dict[str, Any]) -> None:
+    warm, after = seen["compiled"]
+    assert after == warm
+    assert all(any(form.startswith("_gather ") for form in forms) for forms in warm.values())
+
+
+def test_what_the_server_does_to_a_tile_is_compiled_before_the_first() -> None:
+    warm_up_cutting()
+    warm = compiled()
+    tile = tile_at(GRID, geometry_of(GRID).native_zoom, 0.0, 0.0)
+    assert (blank(GRID.shape, geometry_of(GRID).control(tile)) == OUTSIDE).any()
+    assert compiled() == warm
 
 
 def pending(tiles: Values) -> int:

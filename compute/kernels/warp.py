@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def gather(
@@ -36,10 +40,7 @@ def gather(
     """
     shape = (nodes.shape[1] - 1) * step, (nodes.shape[2] - 1) * step
     picked, hit = np.empty(shape, values.dtype), np.zeros(shape, np.bool_)
-    # What came from another process is read-only, what was made here is not: one compiled form for both.
-    held = values.view()
-    held.flags.writeable = False
-    _gather(held, window, level, nodes, step, picked, hit)
+    _gather(_as_received(values), window, level, _as_received(nodes), step, picked, hit)
     return picked, hit
 
 
@@ -51,8 +52,15 @@ def cells_on(nodes: NDArray[np.float64], window: tuple[int, int, int, int]) -> t
     nodes, window
         As `gather` takes them.
     """
-    top, left, bottom, right = _cells_on(nodes, window)
+    top, left, bottom, right = _cells_on(_as_received(nodes), window)
     return slice(top, bottom), slice(left, right)
+
+
+def _as_received(values: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Return an array as it comes from another process, read-only and in order: one compiled form, wherever it is."""
+    held = np.ascontiguousarray(values).view()
+    held.flags.writeable = False
+    return held
 
 
 # Scalars below, no slices: numba makes an object of each slice, and most cells are looked at for nothing else.

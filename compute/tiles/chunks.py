@@ -12,6 +12,10 @@ from compute import kernels
 from compute.patches import Control, Patch
 from compute.stack import Chunks, borders
 
+# One value stands for the whole of a result: a level so coarse that there is one only, whatever its size.
+_ANYTHING = np.zeros((1, 1), np.int16)
+_COARSEST = 62
+
 
 def touched(chunks: Chunks, control: Control) -> Iterator[tuple[int, int]]:
     """Yield row and column of every chunk that a tile may show: those that its control points surround."""
@@ -45,8 +49,7 @@ def blank(shape: tuple[int, int], control: Control) -> NDArray[np.int16]:
     tile = np.full((control.size, control.size), kernels.NOT_COMPUTED, np.int16)
     rows, columns = control.nodes
     if not (rows.min() >= 0 and columns.min() >= 0 and rows.max() < shape[0] and columns.max() < shape[1]):
-        anything = np.broadcast_to(np.int8(0), shape)
-        _, hit = kernels.gather(anything, (0, 0, *shape), 0, control.nodes, control.step)
+        _, hit = kernels.gather(_ANYTHING, (0, 0, *shape), _COARSEST, control.nodes, control.step)
         tile[~hit] = kernels.OUTSIDE
     return tile
 
