@@ -27,6 +27,7 @@ class VisitState(param.Parameterized):
 
     visitor = param.String(doc="Name of the browser, the same at its next visit.")
     notice = param.String(doc="One sentence that stands for no field; empty for none.")
+    pulse = param.Integer(doc="Counts what is sent for no other reason than that something was sent before.")
 
     # The request
     region = param.Dict(default=None, allow_None=True, doc="GeoJSON geometry in longitude and latitude.")

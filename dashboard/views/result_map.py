@@ -46,6 +46,7 @@ def _follow(state: VisitState, map_: NdviMap) -> None:
     state.param.watch(lambda event: map_.param.update(pin=event.new), "place")
     state.param.watch(lambda event: map_.param.update(dark=event.new), "dark")
     state.param.watch(lambda _: map_.param.update(tool="box"), "draw")
+    state.param.watch(lambda event: map_.param.update(pulse=event.new), "pulse")
 
 
 def _place(clicked: dict[str, Any] | None) -> tuple[float, float] | None:
