@@ -6,10 +6,9 @@ It stands below `compute.tiles`, so that workers load no more of them than this.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from math import floor
 from typing import Any
 
@@ -33,6 +32,9 @@ _THREADS = 2
 """Threads of a worker that cut tiles beside its tasks: one more than a tile needs, so that none waits for another's
 large chunk. Dask's own offloading has a single thread, which big transfers hold as well."""
 
+Held = tuple[Window, Mapping[str, NDArray[Any]]]
+"""A window in level-0 pixels of the result, and by name the (y, x) values of layers in it, at some level."""
+
 Readings = Mapping[str, Any]
 """What one pixel holds: a number by the name of each of its block's arrays, or one for each reason."""
 
@@ -48,31 +50,15 @@ class Control:
         not finite where the tile is far from the result.
     step : int
         Tile pixels between two nodes, the first on the tile's corner; the tile has n * step pixels along each edge.
-    first : (int, int)
-        Row and column of the first pixel in the tile, where these are the control points of a part of it.
     """
 
     nodes: NDArray[np.float64]
     step: int
-    first: tuple[int, int] = (0, 0)
 
     @property
     def size(self) -> int:
         """Pixels along each edge of the tile."""
         return int(self.nodes.shape[1] - 1) * self.step
-
-    def around(self, window: Window) -> Control:
-        """Return the control points of the part of the tile that may show a chunk: little of it where chunks are many.
-
-        Parameters
-        ----------
-        window : Window
-            The chunk in level-0 pixels of the result.
-        """
-        rows, columns = kernels.cells_on(self.nodes, window)
-        nodes = self.nodes[:, rows.start : rows.stop + 1, columns.start : columns.stop + 1]
-        first = rows.start * self.step, columns.start * self.step
-        return Control(nodes=np.ascontiguousarray(nodes), step=self.step, first=first)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,19 +85,24 @@ class Order:
     windows: Mapping[Key, Window]
     split: bool = False
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that it takes."""
+        return (self.layer, "clear_count") if self.split else (self.layer,)
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Patch:
-    """The pixels of a tile that one block gives: 2 bytes for each of them, and a bit for each around them.
+    """The pixels of a tile that some blocks give: 2 bytes for each of them, and a bit for each around them.
 
     Attributes
     ----------
     row, column : int
         First pixel of the patch in the tile.
     shape : (int, int)
-        Rows and columns; 0 where the tile does not show the block after all.
+        Rows and columns; 0 where the tile does not show the blocks after all.
     bits : numpy.ndarray
-        uint8, as `numpy.packbits` makes them of the (y, x) pixels that the block gives.
+        uint8, as `numpy.packbits` makes them of the (y, x) pixels that the blocks give.
     values : numpy.ndarray
         (n,) int16 values of those pixels, row by row.
     """
@@ -124,39 +115,54 @@ class Patch:
 
 
 def cut(blocks: Mapping[Key, Block], order: Order) -> dict[Key, Patch]:
-    """Cut the patches of a tile from blocks; pure arithmetic without the GIL, for any thread."""
-    return {key: _cut(block, order.windows[key], order) for key, block in blocks.items()}
+    """Cut the pixels of a tile from blocks; pure arithmetic without the GIL, for any thread."""
+    return cut_values({key: (order.windows[key], _layers(block, order)) for key, block in blocks.items()}, order)
 
 
-def _cut(block: Block, window: Window, order: Order) -> Patch:
+def _layers(block: Block, order: Order) -> dict[str, NDArray[Any]]:
     held = block if order.level == 0 else block.levels[order.level - 1]
-    return cut_values(partial(getattr, held), window, order)
+    return {layer: getattr(held, layer) for layer in order.layers}
 
 
-def cut_values(layer: Callable[[str], NDArray[Any]], window: Window, order: Order) -> Patch:
-    """Cut the patch of a tile from a window of the result.
+def cut_values(held: Mapping[Key, Held], order: Order) -> dict[Key, Patch]:
+    """Cut the pixels of a tile from windows of the result.
 
     Parameters
     ----------
-    layer : callable
-        Given the name of a layer, returns its (y, x) values in that window at the order's level.
-    window : Window
-        In level-0 pixels of the result.
+    held : mapping of Key to Held
+        By the keys of their blocks.
     order : Order
         What is wanted.
+
+    Returns
+    -------
+    dict
+        By the same keys, one patch for all: what few pixels of many blocks cost is in their number.
     """
-    part = order.control.around(window)
-    picked, hit = kernels.gather(layer(order.layer), window, order.level, part.nodes, part.step)
+    if not held:
+        return {}
+    picked, hit = _gathered(held.values(), order.layer, order)
     rows, columns = _extent(hit, 1), _extent(hit, 0)
     given = hit[rows, columns]
     found = picked[rows, columns][given]
     per_unit = 1.0 / LAYER_ENCODING[order.layer].scale
     values = found.astype(np.int16, copy=False) if order.level else kernels.encode(found, per_unit)
     if order.split and (values == kernels.NEVER_CLEAR).any():
-        counts, _ = kernels.gather(layer("clear_count"), window, order.level, part.nodes, part.step)
+        counts, _ = _gathered(held.values(), "clear_count", order)
         _tell_apart(values, counts[rows, columns][given], order.level)
-    row, column = part.first[0] + rows.start, part.first[1] + columns.start
-    return Patch(row=row, column=column, shape=given.shape, bits=np.packbits(given), values=values)
+    bits = np.packbits(given)
+    patch = Patch(row=rows.start, column=columns.start, shape=given.shape, bits=bits, values=values)
+    return dict.fromkeys(held, patch)
+
+
+def _gathered(held: Collection[Held], layer: str, order: Order) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """Return the values of a layer in the pixels of a tile, of no meaning where nothing was hit, and what was hit."""
+    control = order.control
+    picked = np.empty((control.size, control.size), next(layers[layer].dtype for _, layers in held))
+    hit = np.zeros(picked.shape, np.bool_)
+    for window, layers in held:
+        kernels.gather(layers[layer], window, order.level, control.nodes, control.step, picked, hit)
+    return picked, hit
 
 
 def _tell_apart(values: NDArray[np.int16], counts: NDArray[np.generic], level: int) -> None:
@@ -201,6 +207,16 @@ def _read(block: Block, place: tuple[int, int]) -> Readings:
     return {name: values[(..., *place)].tolist() for name, values in held.items() if values is not None}
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """What the functions that a worker was asked to run returned or raised, in order.
+
+    Not a list, which Dask would take apart to send everything in it by itself, and twice what is in it twice.
+    """
+
+    each: list[Any]
+
+
 class PixelPlugin(WorkerPlugin):
     """Answers questions about blocks on a worker, now and on those that join later, which it warms up.
 
@@ -234,11 +250,12 @@ class PixelPlugin(WorkerPlugin):
         Returns
         -------
         dict
-            ``answers``: in the order of the questions, what each function returned or raised.
+            ``answers``: an `Answers`.
         """
         asked = loads(questions)
         calls = (function(argument, dask_worker=self._worker) for function, argument in asked)
-        return {"answers": to_serialize(await asyncio.gather(*calls, return_exceptions=True))}
+        answers = Answers(each=await asyncio.gather(*calls, return_exceptions=True))
+        return {"answers": to_serialize(answers)}
 
 
 async def cut_on_worker(order: Order, dask_worker: Worker) -> dict[Key, Patch]:
@@ -275,8 +292,8 @@ def warm_up() -> None:
 
 def warm_up_cutting() -> None:
     """Load and compile what the first tile alone would wait for."""
-    window = 0, 0, 1, 1
-    part = Control(nodes=np.zeros((2, 2, 2)), step=1).around(window)
+    hit = np.zeros((1, 1), np.bool_)
     for dtype in (np.float32, np.uint16, np.int16):
-        picked, _ = kernels.gather(np.ones((1, 1), dtype), window, 0, part.nodes, part.step)
-        kernels.encode(picked.ravel(), 1.0)
+        values = np.ones((1, 1), dtype)
+        kernels.gather(values, (0, 0, 1, 1), 0, np.zeros((2, 2, 2)), 1, np.empty_like(values), hit)
+        kernels.encode(values.ravel(), 1.0)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import pytest
 from distributed.protocol.pickle import dumps, loads
 
-from compute.patches import PIXELS
+from compute.patches import PIXELS, Answers
 from compute.tiles.asking import WorkerQuestions
 
 
@@ -66,7 +66,7 @@ class Proxied:
         if worker in self.gone:
             return {worker: dumps(OSError("gone"))}
         asked = (function(argument, dask_worker=worker) for function, argument in pairs)
-        return {worker: {"answers": await asyncio.gather(*asked, return_exceptions=True)}}
+        return {worker: {"answers": Answers(each=await asyncio.gather(*asked, return_exceptions=True))}}
 
 
 def test_questions_go_together_and_each_gets_its_own_answer() -> None:

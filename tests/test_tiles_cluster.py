@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from compute.cluster import open_cluster, parse_cluster
 from compute.kernels import NOT_COMPUTED, OUTSIDE, warp
-from compute.patches import PIXELS, cut_on_worker, warm_up, warm_up_cutting
+from compute.patches import PIXELS, Answers, Order, cut_on_worker, warm_up, warm_up_cutting
 from compute.settings import Settings
 from compute.stack import SeasonStack
 from compute.tiles import LocalPixels, ResultTiles, Tile, TileAddress, View, geometry_of
@@ -111,6 +111,11 @@ async def while_running(stack: SeasonStack, tiles: ResultTiles) -> list[tuple[Va
     return walks
 
 
+async def bytes_of_answer(order: Order, dask_worker: Any) -> int:
+    answers = Answers(each=[await cut_on_worker(order, dask_worker)])
+    return sum(memoryview(frame).nbytes for frame in dumps(to_serialize(answers)))
+
+
 async def bytes_to_client(stack: SeasonStack, client: Client) -> list[int]:
     """Bytes of the workers' answers, as they travel, for every tile of the walk."""
     sizes = []
@@ -118,8 +123,7 @@ async def bytes_to_client(stack: SeasonStack, client: Client) -> list[int]:
     for address in WALK:
         control = geometry.control(address)
         order = order_of(stack, View(layer="ndvi_mean", season=1, level=geometry.level(address.z), control=control))
-        answers = await client.run(cut_on_worker, order)
-        sizes.append(sum(len(frame) for answer in answers.values() for frame in dumps(to_serialize(answer))))
+        sizes.append(sum((await client.run(bytes_of_answer, order)).values()))
     return sizes
 
 

@@ -16,7 +16,7 @@ from compute.kernels.levels import (
     level_values,
 )
 from compute.kernels.observations import accumulate, mean
-from compute.kernels.warp import cells_on, gather
+from compute.kernels.warp import gather
 
 __all__ = [
     "LARGEST",
@@ -26,7 +26,6 @@ __all__ = [
     "TOO_FEW",
     "accumulate",
     "add_up",
-    "cells_on",
     "encode",
     "gather",
     "halve",

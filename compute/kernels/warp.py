@@ -12,8 +12,14 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def gather(
-    values: NDArray[np.generic], window: tuple[int, int, int, int], level: int, nodes: NDArray[np.float64], step: int
-) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    values: NDArray[np.generic],
+    window: tuple[int, int, int, int],
+    level: int,
+    nodes: NDArray[np.float64],
+    step: int,
+    picked: NDArray[np.generic],
+    hit: NDArray[np.bool_],
+) -> None:
     """Take from one chunk the nearest value for every pixel of a picture that falls on it.
 
     Parameters
@@ -30,30 +36,12 @@ def gather(
         corner that is not finite lie nowhere.
     step : int
         Picture pixels between two nodes.
-
-    Returns
-    -------
     picked : numpy.ndarray
-        (m * step, n * step) of the type of `values`, of no meaning where nothing was hit.
+        (m * step, n * step) of the type of `values`; those that fall on the chunk are put in.
     hit : numpy.ndarray
-        (m * step, n * step) bool: where the picture shows the chunk.
+        (m * step, n * step) bool: made true there.
     """
-    shape = (nodes.shape[1] - 1) * step, (nodes.shape[2] - 1) * step
-    picked, hit = np.empty(shape, values.dtype), np.zeros(shape, np.bool_)
     _gather(_as_received(values), window, level, _as_received(nodes), step, picked, hit)
-    return picked, hit
-
-
-def cells_on(nodes: NDArray[np.float64], window: tuple[int, int, int, int]) -> tuple[slice, slice]:
-    """Return the rows and columns of cells between control points among which are all that may show a chunk.
-
-    Parameters
-    ----------
-    nodes, window
-        As `gather` takes them.
-    """
-    top, left, bottom, right = _cells_on(_as_received(nodes), window)
-    return slice(top, bottom), slice(left, right)
 
 
 def _as_received(values: NDArray[Scalar]) -> NDArray[Scalar]:
@@ -64,16 +52,6 @@ def _as_received(values: NDArray[Scalar]) -> NDArray[Scalar]:
 
 
 # Scalars below, no slices: numba makes an object of each slice, and most cells are looked at for nothing else.
-
-
-@njit(nogil=True, cache=True)
-def _cells_on(nodes, window):  # type: ignore[no-untyped-def]  # numba types it
-    top, left, bottom, right = nodes.shape[1], nodes.shape[2], 0, 0
-    for i in range(nodes.shape[1] - 1):
-        for j in range(nodes.shape[2] - 1):
-            if _meets(nodes, i, j, window):
-                top, left, bottom, right = min(top, i), min(left, j), max(bottom, i + 1), max(right, j + 1)
-    return min(top, bottom), min(left, right), bottom, right
 
 
 @njit(nogil=True, cache=True)

@@ -15,7 +15,7 @@ from typing import Any, Self
 from distributed.core import send_recv
 from distributed.protocol.pickle import dumps, loads
 
-from compute.patches import PIXELS, PixelPlugin
+from compute.patches import PIXELS, Answers, PixelPlugin
 
 Ask = Callable[..., Awaitable[Any]]
 """An asynchronous function at module level that takes an argument and ``dask_worker``."""
@@ -158,8 +158,8 @@ class WorkerQuestions:
         reply = await self._reply(address, questions)
         if not isinstance(reply, dict) or "answers" not in reply:
             raise ConnectionError("The worker does not answer for pixels yet.")
-        answers: Sequence[Any] = reply["answers"]
-        return answers
+        answers: Answers = reply["answers"]
+        return answers.each
 
     async def _installed(self) -> None:
         """Have the plugin on all workers; where one of them hangs, the others answer all the same."""

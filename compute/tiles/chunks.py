@@ -49,7 +49,8 @@ def blank(shape: tuple[int, int], control: Control) -> NDArray[np.int16]:
     tile = np.full((control.size, control.size), kernels.NOT_COMPUTED, np.int16)
     rows, columns = control.nodes
     if not (rows.min() >= 0 and columns.min() >= 0 and rows.max() < shape[0] and columns.max() < shape[1]):
-        _, hit = kernels.gather(_ANYTHING, (0, 0, *shape), _COARSEST, control.nodes, control.step)
+        hit = np.zeros(tile.shape, np.bool_)
+        kernels.gather(_ANYTHING, (0, 0, *shape), _COARSEST, control.nodes, control.step, np.empty_like(tile), hit)
         tile[~hit] = kernels.OUTSIDE
     return tile
 

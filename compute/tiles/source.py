@@ -106,7 +106,8 @@ class BlockPixels(ABC):
     async def pixels(self, view: View) -> NDArray[np.int16]:
         """Return the values of a tile; see `PixelSource`."""
         tile = blank(self._stack.grid.shape, view.control)
-        compose(tile, (await self.patches(order_of(self._stack, view))).values())
+        # Blocks that were cut together share a patch.
+        compose(tile, set((await self.patches(order_of(self._stack, view))).values()))
         return tile
 
     async def values(self, row: int, column: int) -> list[PixelValue]:

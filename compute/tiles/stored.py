@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from compute.errors import JobError
-from compute.patches import Order, Patch, Readings, cut_values, shown
+from compute.patches import Held, Order, Patch, Readings, cut_values, shown
 from compute.stack import Key, SeasonStack, Window
 from compute.store import Slot, StoredBlock
 from compute.tiles.readers import StoreReaders
@@ -79,15 +78,15 @@ class StoredPixels(BlockPixels):
 
 def _cut(slots: Mapping[Key, Slot], order: Order) -> tuple[dict[Key, Patch], set[Key]]:
     """Return the patches of a tile, and the keys of those blocks that cannot be read."""
-    patches, damaged = dict[Key, Patch](), set[Key]()
+    held, damaged = dict[Key, Held](), set[Key]()
     for key, slot in slots.items():
         window = shown(slot.window, order)
         try:
-            patches[key] = cut_values(partial(_values, slot, order.level, window), window, order)
+            held[key] = window, {layer: _values(slot, order.level, window, layer) for layer in order.layers}
         except JobError:
             _withdraw(slot)
             damaged.add(key)
-    return patches, damaged
+    return cut_values(held, order), damaged
 
 
 def _values(slot: Slot, level: int, window: Window, layer: str) -> NDArray[Any]:
