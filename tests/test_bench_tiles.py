@@ -68,7 +68,7 @@ def test_tiles_are_measured_beside_their_rivals(scratch: Path) -> None:
         assert are_figures(*(value for name, value in figures.items() if name != "mb_per_tile" or received is not None))
     assert report["ratios"].keys() == {"viewport_full", "viewport_native", "flatness"}
     assert min(report["ratios"].values()) > 0
-    assert report["tile_ms"].keys() == {"p50_c1", "p95_c8", "gateway_p50_c1"}
+    assert report["tile_ms"].keys() == {"p50_c1", "p95_c8", "gateway_p50_c1", "kept_p50_c1"}
     assert are_figures(report["tile_ms"]["p50_c1"], report["tile_ms"]["p95_c8"])
     assert are_figures(report["tiles_per_s"], report["busy_p50_ms"], report["rss_mb"], report["rss_growth"])
     assert are_figures(report["overview_time_share"], report["overview_memory_share"])

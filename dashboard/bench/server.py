@@ -2,8 +2,9 @@
 
 It is what `greenup serve` is beside the page: `dashboard.services.Services` with their cluster, which is opened as
 for a visitor's job, and `dashboard.server.routes` on a Tornado server. In place of jobs that read scenes it has one
-synthetic result, persisted on the workers and shown by `compute.tiles.ResultTiles` as a job's is. Every token names
-that result, so that a walk under a new token meets no cache of tiles that knows it, while where blocks lie is known.
+synthetic result, persisted on the workers or kept in a store, and shown by `compute.tiles.ResultTiles` as a job's is.
+Every token names that result, so that a walk under a new token meets no cache of tiles that knows it, while where
+blocks lie is known.
 
 It prints its port once the workers are there, and ends when its standard input does, so never later than the process
 that started it.
@@ -18,6 +19,7 @@ import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from distributed import as_completed
@@ -26,11 +28,14 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
+from compute.blocks import Block
 from compute.cluster import ClusterSpec, parse_cluster
 from compute.errors import InputError
 from compute.jobs import JobRecord, JobRegistry, Principal
+from compute.jobs.kept import KeptResults
 from compute.settings import Settings
 from compute.stack import SeasonStack
+from compute.store import Checkpoint, Slot, slots_of
 from compute.tiles import ResultTiles, WorkerPixels
 from dashboard.bench.results import Synthetic
 from dashboard.server import routes
@@ -47,39 +52,46 @@ class OneResult(JobRegistry):
     ----------
     services : Services
         Whose cluster holds it.
+    kept : KeptResults
+        Where it is kept if it is to be.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, kept: KeptResults) -> None:
         super().__init__(services.clusters, secrets.token_bytes(32))
         self._services = services
+        self._kept = kept
         self._shown: dict[str, JobRecord] = {}
-        self._result: tuple[Synthetic, SeasonStack, WorkerPixels] | None = None
+        self._result: tuple[Synthetic, ResultTiles] | None = None
 
     async def open(self, token: str, principal: Principal) -> JobRecord:
         """Return the result under a name."""
         if self._result is None:
             raise InputError("token", "There is no result yet; ask for one.")
         if token not in self._shown:
-            synthetic, stack, pixels = self._result
+            synthetic, tiles = self._result
             self._shown[token] = JobRecord(
                 token=token,
                 scope=principal.scope,
                 plan=synthetic.plan(),
                 cluster=self._services.cluster,
                 state="done",
-                stack=stack,
-                tiles=ResultTiles(stack, pixels),
+                stack=tiles.stack,
+                tiles=tiles,
             )
         return self._shown[token]
 
-    async def hold(self, synthetic: Synthetic) -> dict[str, Any]:
-        """Have the workers make a result in place of the one before; return how another client finds it."""
+    async def hold(self, synthetic: Synthetic, *, kept: bool = False) -> dict[str, Any]:
+        """Have the workers make a result in place of the one before; return how another client finds it.
+
+        One that is kept is shown from its checkpoint alone.
+        """
         self._shown, self._result = {}, None
         connection = await self._services.clusters.get(self._services.cluster)
         stack = connection.client.persist(synthetic.stack(f"bench-{secrets.token_hex(8)}"))
         async for future in as_completed(stack.graph.values(), loop=connection.client.loop):
             await future.result()
-        self._result = synthetic, stack, WorkerPixels(stack, connection.client)
+        tiles = ResultTiles(stack, WorkerPixels(stack, connection.client))
+        self._result = synthetic, await self._written(synthetic, stack, connection.client) if kept else tiles
         return {
             "name": stack.token,
             "scheduler": connection.client.scheduler.address,
@@ -87,6 +99,19 @@ class OneResult(JobRegistry):
             "threads": connection.threads,
             "memory_bytes": connection.memory_bytes,
         }
+
+    async def _written(self, synthetic: Synthetic, stack: SeasonStack, client: Any) -> ResultTiles:
+        url, plan = self._kept.url(stack.token), synthetic.plan()
+        checkpoint = await asyncio.to_thread(Checkpoint.resume, url, plan, stack.token, "bench")
+        slots = slots_of(stack, checkpoint.store)
+        await client.gather([client.submit(_write, slots[key], block) for key, block in stack.graph.items()])
+        tiles = await self._kept.open(url, plan)
+        assert tiles is not None
+        return tiles
+
+
+def _write(slot: Slot, block: Block) -> None:
+    slot.write(block)
 
 
 class HoldHandler(RequestHandler):
@@ -99,7 +124,8 @@ class HoldHandler(RequestHandler):
     async def post(self) -> None:
         """Answer once all blocks are there."""
         rows, columns, chunk_px = (int(self.get_query_argument(name)) for name in ("rows", "columns", "chunk_px"))
-        self.finish(await self._jobs.hold(Synthetic(shape=(rows, columns), chunk_px=chunk_px)))
+        kept = self.get_query_argument("kept") == "True"
+        self.finish(await self._jobs.hold(Synthetic(shape=(rows, columns), chunk_px=chunk_px), kept=kept))
 
 
 class CostHandler(RequestHandler):
@@ -141,7 +167,14 @@ async def serve(cluster: ClusterSpec) -> None:
         Where the result is held; opened here.
     """
     services = Services(Settings(), {}, cluster)
-    services.jobs = jobs = OneResult(services)
+    with TemporaryDirectory(prefix="greenup-bench-") as folder:
+        kept = KeptResults(folder)
+        services.jobs = jobs = OneResult(services, kept)
+        await _serve(cluster, services, jobs)
+        await kept.close()
+
+
+async def _serve(cluster: ClusterSpec, services: Services, jobs: OneResult) -> None:
     try:
         await services.clusters.get(cluster)
         own: list[tuple[str, type[RequestHandler], dict[str, Any]]] = [

@@ -111,10 +111,15 @@ class Served:
             finally:
                 await _let_go(process)
 
-    async def hold(self, synthetic: Synthetic) -> Holder:
-        """Have the workers make a result in place of the one before."""
+    async def hold(self, synthetic: Synthetic, *, kept: bool = False) -> Holder:
+        """Have the workers make a result in place of the one before; one that is kept is shown from its store alone."""
         rows, columns = synthetic.shape
-        words = {"rows": rows, "columns": columns, "chunk_px": synthetic.chunk_px}
+        words: dict[str, int | str] = {
+            "rows": rows,
+            "columns": columns,
+            "chunk_px": synthetic.chunk_px,
+            "kept": str(kept),
+        }
         async with self._session.post("/bench/hold", params=words) as answer:
             answer.raise_for_status()
             return Holder(**await answer.json())
