@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import product
 
@@ -10,25 +11,26 @@ from numpy.typing import NDArray
 
 from compute import kernels
 from compute.patches import Control, Patch
-from compute.stack import Chunks, borders
+from compute.stack import Chunks, Window, borders
 
 # One value stands for the whole of a result: a level so coarse that there is one only, whatever its size.
 _ANYTHING = np.zeros((1, 1), np.int16)
 _COARSEST = 62
 
 
-def touched(chunks: Chunks, control: Control) -> Iterator[tuple[int, int]]:
-    """Yield row and column of every chunk that a tile may show: those that its control points surround."""
-    spans = [_reached(borders(sizes), nodes) for sizes, nodes in zip(chunks, control.nodes, strict=True)]
-    yield from product(*spans)
+def touched(chunks: Chunks, control: Control) -> Iterator[tuple[int, int, Window]]:
+    """Yield row, column and window of every chunk that a tile may show: those that its control points surround."""
+    rows, columns = (borders(sizes).tolist() for sizes in chunks)
+    for row, column in product(_reached(rows, control.nodes[0]), _reached(columns, control.nodes[1])):
+        yield row, column, (rows[row], columns[column], rows[row + 1], columns[column + 1])
 
 
-def _reached(edges: NDArray[np.int64], nodes: NDArray[np.float64]) -> range:
+def _reached(edges: list[int], nodes: NDArray[np.float64]) -> range:
     finite = nodes[np.isfinite(nodes)]
     if finite.size == 0:
         return range(0)
-    first, last = np.searchsorted(edges, [finite.min(), finite.max()], side="right") - 1
-    return range(max(int(first), 0), min(int(last) + 1, edges.size - 1))
+    first, last = (bisect_right(edges, place) - 1 for place in (finite.min(), finite.max()))
+    return range(max(first, 0), min(last + 1, len(edges) - 1))
 
 
 def blank(shape: tuple[int, int], control: Control) -> NDArray[np.int16]:

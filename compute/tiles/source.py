@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from compute.blocks import Block
 from compute.patches import Control, Order, Patch, Readings, cut, read
-from compute.stack import Key, SeasonStack, block_key, borders, chunk_window
+from compute.stack import Key, SeasonStack, block_key, borders
 from compute.tiles.chunks import blank, compose, touched
 
 State = Literal["clear", "too few clear", "never clear", "not computed yet", "outside"]
@@ -172,8 +172,8 @@ class FirstPixels(BlockPixels):
 def order_of(stack: SeasonStack, view: View) -> Order:
     """Return what a view needs of which blocks."""
     windows = {
-        block_key(stack.token, view.season, row, column): chunk_window(stack.chunks, row, column)
-        for row, column in touched(stack.chunks, view.control)
+        block_key(stack.token, view.season, row, column): window
+        for row, column, window in touched(stack.chunks, view.control)
     }
     # With one observation a pixel has a mean, so that there is nothing to tell apart.
     split = view.layer == "ndvi_mean" and stack.min_clear > 1

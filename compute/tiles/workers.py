@@ -112,5 +112,5 @@ class WorkerPixels(BlockPixels):
 
     def _forget(self, keys: Iterable[Key]) -> None:
         """Forget where blocks were, and everything about the workers that were thought to hold them."""
-        doubted = {self._holders.get(key) for key in keys}
-        self._holders = {key: holder for key, holder in self._holders.items() if holder not in doubted}
+        if doubted := {self._holders.get(key) for key in keys}:
+            self._holders = {key: holder for key, holder in self._holders.items() if holder not in doubted}
