@@ -227,7 +227,7 @@ class Services:
         await self.clusters.stop(cluster)
 
     def _is_of(self, name: str, principal: Principal) -> bool:
-        return self.clusters.owners.get(short_name(name), ANONYMOUS.scope) == principal.scope
+        return self.jobs.started.owners.get(short_name(name), ANONYMOUS.scope) == principal.scope
 
     async def _ask(self, question: Callable[[Catalog], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, update
 
 from compute.cluster import ClusterSpec
 from compute.errors import InputError, JobStoreError
+from compute.jobs.cluster_store import ClusterRow
 from compute.jobs.rows import JobDetails, JobRow, State
-from compute.jobs.store import LEASE_S, JobStore
+from compute.jobs.store import JobStore
+from compute.jobs.tables import LEASE_S, TABLES
 
 NOW = datetime(2026, 11, 26, 3, 0, 0, 123456, UTC)
 DETAILS = JobDetails(recipe='{"by": "season"}', plan=b"\x00\xff plan", failed_scenes=("a", "b"))
@@ -52,7 +54,8 @@ def run_out(url: str) -> None:
     """Let every lease have run out a second ago."""
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("update greenup_jobs set lease_end = lease_end - :s"), {"s": LEASE_S + 2})
+        for table in TABLES:
+            connection.execute(update(table).values(lease_end=table.c.lease_end - (LEASE_S + 2)))
     engine.dispose()
 
 
@@ -225,3 +228,32 @@ def test_a_store_that_is_not_there_is_a_sentence_without_its_address(url: str) -
 def test_what_is_no_database_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="GREENUP_JOBS_URL is not a database URL"):
         JobStore(url)
+
+
+def test_clusters_are_held_as_long_as_the_jobs_of_their_server(url: str) -> None:
+    one, two = JobStore(url), JobStore(url)
+    assert one.put(job(), DETAILS)
+    row = ClusterRow(name="0a1b2c3d", cluster=job().cluster, holder="one")
+    for _ in range(2):
+        one.clusters.put(row)
+    assert two.clusters.rows() == [row]
+    two.clusters.take_unheld("two")
+    assert two.clusters.rows() == [row]
+    run_out(url)
+    one.renew("one", [])
+    two.clusters.take_unheld("two")
+    assert two.clusters.rows() == [row], "a server that gives a sign of life keeps its clusters, whatever its jobs do"
+    assert two.adoptable() == [TOKEN]
+    run_out(url)
+    two.clusters.take_unheld("two")
+    assert [each.holder for each in one.clusters.rows()] == ["two"]
+    one.clusters.delete(row.name)
+    assert two.clusters.rows() == []
+
+
+def test_jobs_are_held_as_long_as_a_cluster_that_their_server_has_just_started(url: str) -> None:
+    store = JobStore(url)
+    assert store.put(job(), DETAILS)
+    run_out(url)
+    store.clusters.put(ClusterRow(name="0a1b2c3d", cluster=job().cluster, holder="one"))
+    assert store.adoptable() == []

@@ -16,7 +16,8 @@ from compute.cluster.gateway import (
 )
 from compute.cluster.opening import open_cluster
 from compute.cluster.options import ClusterOption
-from compute.cluster.pool import ClusterPool, PooledCluster
+from compute.cluster.pool import ClusterPool
+from compute.cluster.pooled import PooledCluster
 from compute.cluster.spec import ClusterSpec, parse_cluster
 from compute.cluster.stages import OnStage, Stage
 

@@ -128,8 +128,10 @@ async def stop_gateway_cluster(settings: Settings, name: str) -> None:
 
 
 @asynccontextmanager
-async def gateway_scheduler(spec: ClusterSpec, settings: Settings, stages: Stages) -> AsyncIterator[Endpoint]:
-    """Start a cluster, or find the one that is named; stop at the end only what was started here.
+async def gateway_scheduler(
+    spec: ClusterSpec, settings: Settings, stages: Stages, resume: str = ""
+) -> AsyncIterator[Endpoint]:
+    """Start a cluster, or find the one that is named; stop at the end only what was started here, or is resumed.
 
     Parameters
     ----------
@@ -139,6 +141,8 @@ async def gateway_scheduler(spec: ClusterSpec, settings: Settings, stages: Stage
         With the Gateway's address and the longest wait for a scheduler.
     stages : Stages
         Told of each step.
+    resume : str
+        Short name of a cluster that was started for this `spec` before: it stands for the one to start.
 
     Yields
     ------
@@ -158,9 +162,7 @@ async def gateway_scheduler(spec: ClusterSpec, settings: Settings, stages: Stage
             stages.cluster = short_name(name)
             yield await _running(gateway, name, settings, stages)
             return
-        options = choose(await _options(gateway), spec.options)
-        stages.report("starting scheduler", "The Gateway is asked for a cluster.")
-        async with _started(gateway, options) as name:
+        async with _ours(gateway, await _asked_for(gateway, spec, stages, resume)) as name:
             stages.cluster = short_name(name)
             stages.report("starting scheduler", "The Gateway is starting the scheduler.")
             yield await _running(gateway, name, settings, stages)
@@ -214,9 +216,19 @@ async def _find(gateway: Gateway, wanted: str) -> str:
     raise ClusterError(f"No cluster of that name runs at the Gateway; running: {running}.")
 
 
+async def _asked_for(gateway: Gateway, spec: ClusterSpec, stages: Stages, resume: str) -> Awaitable[str]:
+    """Return what gives the name of a cluster once it is awaited, and then alone starts one."""
+    if resume:
+        return _find(gateway, resume)
+    options = choose(await _options(gateway), spec.options)
+    stages.report("starting scheduler", "The Gateway is asked for a cluster.")
+    return _ask(gateway.submit(options), "The Dask Gateway did not start a cluster: {}.")
+
+
 @asynccontextmanager
-async def _started(gateway: Gateway, options: Any) -> AsyncIterator[str]:
-    submission = asyncio.ensure_future(_ask(gateway.submit(options), "The Dask Gateway did not start a cluster: {}."))
+async def _ours(gateway: Gateway, named: Awaitable[str]) -> AsyncIterator[str]:
+    """Await the name of a cluster, and stop that cluster at the end."""
+    submission = asyncio.ensure_future(named)
     failed = False
     try:
         yield await to_the_end(submission)

@@ -24,7 +24,12 @@ _WARM_UP_S = 120.0
 
 @asynccontextmanager
 async def open_cluster(
-    spec: ClusterSpec, settings: Settings, *, on_stage: OnStage | None = None, warm_up: WarmUp | None = None
+    spec: ClusterSpec,
+    settings: Settings,
+    *,
+    on_stage: OnStage | None = None,
+    warm_up: WarmUp | None = None,
+    resume: str = "",
 ) -> AsyncIterator[Connection]:
     """Open a cluster; what is started here is stopped when the body ends, fails or is cancelled.
 
@@ -38,6 +43,9 @@ async def open_cluster(
         Called with each `Stage`, on the event loop.
     warm_up : callable, optional
         Module-level function without arguments, run once on every worker before the first task.
+    resume : str
+        Short name of a Gateway cluster that was started for this `spec` before: it is opened in place of a new one, and
+        stopped at the end like one.
 
     Yields
     ------
@@ -56,7 +64,7 @@ async def open_cluster(
     stages = Stages(on_stage)
     stages.report("connecting", f"The {_WORDS[spec.kind]} is contacted.")
     async with (
-        _scheduler(spec, settings, stages) as endpoint,
+        _scheduler(spec, settings, stages, resume) as endpoint,
         connect(endpoint, spec, settings) as connection,
     ):
         await _start_workers(connection, endpoint, settings, stages)
@@ -72,11 +80,13 @@ async def open_cluster(
 _WORDS = {"local": "local scheduler", "gateway": "Dask Gateway", "tcp": "scheduler"}
 
 
-def _scheduler(spec: ClusterSpec, settings: Settings, stages: Stages) -> AbstractAsyncContextManager[Endpoint]:
+def _scheduler(
+    spec: ClusterSpec, settings: Settings, stages: Stages, resume: str
+) -> AbstractAsyncContextManager[Endpoint]:
     if spec.kind == "local":
         return local_scheduler(spec)
     if spec.kind == "gateway":
-        return gateway_scheduler(spec, settings, stages)
+        return gateway_scheduler(spec, settings, stages, resume)
     return _existing_scheduler(spec)
 
 

@@ -4,74 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-import time
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
 
 from compute.cluster.connection import Connection, WarmUp
-from compute.cluster.gateway import list_gateway_clusters, short_name
+from compute.cluster.gateway import list_gateway_clusters, stop_gateway_cluster
 from compute.cluster.need import Need
 from compute.cluster.opening import open_cluster
+from compute.cluster.pooled import LOOK_S, PooledCluster, give_up, keep_open, resize
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.stages import Stage
 from compute.errors import ClusterError, GreenupError
 from compute.settings import Settings
 
 _log = logging.getLogger(__name__)
-
-# How soon a lost scheduler shows; its client gave up long before, and tells nobody.
-_LOOK_S = 1.0
-
-
-@dataclass(kw_only=True, eq=False)
-class PooledCluster:
-    """One cluster of the pool. Changed by the pool alone.
-
-    Attributes
-    ----------
-    spec : ClusterSpec
-        What was asked for; its number of workers is the one asked for last.
-    id : str
-        Names it in lists; it opens nothing.
-    stage : Stage or None
-        The latest stage of its start.
-    connection : Connection or None
-        Once it is ready, and as long as it is.
-    error : str
-        One sentence, where it could not be opened, was lost or not stopped; the next who asks has it opened again.
-    notice : str
-        One sentence, where more workers were asked for than it can have; it goes on with those that it has.
-    need : Need
-        Who needs it, and when it is let go.
-    wanted : int
-        Most workers that were asked for by opening it again, until it is scaled to them.
-    began : float
-        When opening began, in seconds of `time.monotonic`.
-    ready : asyncio.Future of Connection
-        Settled when opening ends, whichever way.
-    stopping : asyncio.Event
-        Set when it is to be closed.
-    """
-
-    spec: ClusterSpec
-    need: Need
-    id: str = field(default_factory=lambda: secrets.token_hex(4))
-    stage: Stage | None = None
-    connection: Connection | None = None
-    error: str = ""
-    notice: str = ""
-    wanted: int = 0
-    began: float = field(default_factory=time.monotonic)
-    ready: asyncio.Future[Connection] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def short_name(self) -> str:
-        """Short name of a Gateway cluster, once it has one; empty for other kinds."""
-        started = self.stage.cluster if self.stage else ""
-        return started or short_name(self.spec.name or "")
 
 
 class ClusterPool:
@@ -83,9 +28,16 @@ class ClusterPool:
         Limits and addresses.
     warm_up : callable, optional
         Run once on every worker before the first task.
+
+    Attributes
+    ----------
+    on_named : callable or None
+        Told the short name of each cluster that a Gateway starts for this pool, and what was asked for, as soon as it
+        has one.
     """
 
     def __init__(self, settings: Settings, warm_up: WarmUp | None = None) -> None:
+        self.on_named: Callable[[str, ClusterSpec], None] | None = None
         self._settings = settings
         self._warm_up = warm_up
         self._clusters: dict[tuple[object, ...], PooledCluster] = {}
@@ -99,8 +51,14 @@ class ClusterPool:
 
     @property
     def owners(self) -> Mapping[str, str | None]:
-        """Whose each Gateway cluster is that this pool has ever started, stopped or not, by its short name."""
+        """Whose each Gateway cluster is that this pool has ever started or taken over, by its short name."""
         return self._owners
+
+    @property
+    def started(self) -> Mapping[str, ClusterSpec]:
+        """What was asked for of each Gateway cluster that this pool has started or taken over and has not stopped."""
+        named = ((pooled.short_name, pooled.spec) for pooled in self._tasks if not pooled.spec.name)
+        return {name: spec for name, spec in named if name}
 
     def open(self, spec: ClusterSpec) -> PooledCluster:
         """Start opening a cluster without waiting for it.
@@ -109,9 +67,7 @@ class ClusterPool:
         """
         pooled = self._clusters.get(spec.identity)
         if pooled is None or pooled.error:
-            need = Need.of(spec, self._settings.cluster_linger_s)
-            pooled = self._clusters[spec.identity] = PooledCluster(spec=spec, need=need)
-            self._start(pooled)
+            pooled = self._start(spec)
         pooled.need.note()
         pooled.wanted = max(pooled.wanted, spec.workers or 0)
         return pooled
@@ -126,6 +82,28 @@ class ClusterPool:
         """
         # Shielded, because others may wait for it too when one of them is cancelled.
         return await asyncio.shield(self.open(spec).ready)
+
+    def take_over(self, spec: ClusterSpec, name: str) -> bool:
+        """Connect to a Gateway cluster that another pool has started; from now on it is as if this one had.
+
+        Parameters
+        ----------
+        spec : ClusterSpec
+            What it was started for.
+        name : str
+            Its short name.
+
+        Returns
+        -------
+        bool
+            False where this pool has another cluster in its place: nothing is done.
+        """
+        held = self._clusters.get(spec.identity)
+        if held is not None and not held.error:
+            return False
+        self._owners[name] = spec.owner
+        self._start(spec, resume=name)
+        return True
 
     def name_of(self, spec: ClusterSpec) -> str:
         """Return the short name of a Gateway cluster of the pool; empty for other kinds, and before it has one."""
@@ -144,19 +122,28 @@ class ClusterPool:
         if pooled is not None:
             pooled.need.warm = warm
 
-    async def runs(self, name: str) -> bool:
-        """Tell whether a cluster of that short name runs at the Gateway; False where it cannot be asked."""
-        try:
-            return name in [each.short_name for each in await list_gateway_clusters(self._settings)]
-        except GreenupError:
-            return False
+    async def running(self) -> set[str]:
+        """Return the short names of the clusters that start or run at the Gateway.
+
+        Raises
+        ------
+        InputError
+            No Gateway is configured.
+        ClusterError
+            It cannot be reached, or refuses the login.
+        """
+        return {each.short_name for each in await list_gateway_clusters(self._settings)}
+
+    async def stop_started(self, name: str) -> None:
+        """Have the Gateway stop a cluster that was started and is open here no more; raises as `running` does."""
+        await stop_gateway_cluster(self._settings, name)
 
     async def settled(self, spec: ClusterSpec) -> bool:
         """Wait until a cluster whose scheduler does not answer is back, or given up; False where it was stopped."""
         while (pooled := self._clusters.get(spec.identity)) is not None:
             if pooled.connection is None or pooled.connection.client.status == "running":
                 return True
-            await asyncio.sleep(_LOOK_S / 4)
+            await asyncio.sleep(LOOK_S / 4)
         return False
 
     async def scale(self, spec: ClusterSpec, n: int) -> int:
@@ -185,7 +172,7 @@ class ClusterPool:
         if pooled is None or pooled.connection is None:
             raise ClusterError("The cluster is not ready; scale it once it is.")
         pooled.wanted = 0
-        return await _resize(pooled, pooled.connection, n)
+        return await resize(pooled, pooled.connection, n)
 
     async def stop(self, spec: ClusterSpec) -> None:
         """Close a cluster; one that this pool started is shut down. Its results are lost.
@@ -207,14 +194,18 @@ class ClusterPool:
         self._clusters.clear()
         await asyncio.gather(*(self._end(pooled) for pooled in list(self._tasks)))
 
-    def _start(self, pooled: PooledCluster) -> None:
+    def _start(self, spec: ClusterSpec, resume: str = "") -> PooledCluster:
+        need = Need.of(spec, self._settings.cluster_linger_s)
+        pooled = self._clusters[spec.identity] = PooledCluster(spec=spec, need=need, resume=resume)
+
         def ended(_: asyncio.Task[None]) -> None:
             del self._tasks[pooled]
-            _give_up(pooled)
+            give_up(pooled)
 
         # Not at the end of the task itself, which never begins when it is cancelled at once.
         self._tasks[pooled] = asyncio.create_task(self._hold(pooled), name=f"{pooled.spec.kind} cluster")
         self._tasks[pooled].add_done_callback(ended)
+        return pooled
 
     async def _end(self, pooled: PooledCluster) -> None:
         task = self._tasks.get(pooled)
@@ -229,70 +220,24 @@ class ClusterPool:
     async def _hold(self, pooled: PooledCluster) -> None:
         def note(stage: Stage) -> None:
             pooled.stage = stage
-            if stage.cluster and not pooled.spec.name:
+            if stage.cluster and not pooled.spec.name and stage.cluster not in self._owners:
                 self._owners[stage.cluster] = pooled.spec.owner
+                if self.on_named is not None:
+                    self.on_named(stage.cluster, pooled.spec)
 
         try:
             async with open_cluster(
-                pooled.spec, self._settings, on_stage=note, warm_up=self._warm_up
+                pooled.spec, self._settings, on_stage=note, warm_up=self._warm_up, resume=pooled.resume
             ) as pooled.connection:
                 pooled.need.note()
                 pooled.ready.set_result(pooled.connection)
-                if await _keep(pooled, pooled.connection):
+                if await keep_open(pooled, pooled.connection):
                     self._clusters.pop(pooled.spec.identity, None)
         except GreenupError as error:
             pooled.error = str(error)
+            give_up(pooled, error)
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
             _log.exception("A %s cluster failed", pooled.spec.kind)
             pooled.error = f"The cluster failed ({type(error).__name__}); try again, or ask those who run the server."
         finally:
             pooled.connection = None
-
-
-async def _keep(pooled: PooledCluster, connection: Connection) -> bool:
-    """Let a cluster grow until it is to be closed, and tell whether that is because nobody needs it.
-
-    Raises
-    ------
-    ClusterError
-        Its scheduler is gone before.
-    """
-    while connection.client.status not in ("closing", "closed"):
-        await _grow(pooled, connection)
-        if pooled.spec.kind == "gateway":
-            pooled.need.stir(connection.client)
-        if pooled.need.left == 0.0:
-            pooled.notice = f"The {connection.name} was let go, as nobody needed it."
-            return True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_S):
-                await pooled.stopping.wait()
-                return False
-    raise ClusterError(f"The {connection.name} was lost and its results with it; compute again to open another.")
-
-
-async def _grow(pooled: PooledCluster, connection: Connection) -> None:
-    """Ask for the workers that came to be wanted since it opened; never for fewer than there are."""
-    wanted, pooled.wanted = pooled.wanted, 0
-    if not connection.resizable or wanted <= max(connection.workers, pooled.spec.workers or 0):
-        return
-    try:
-        allowed = await _resize(pooled, connection, wanted)
-    except GreenupError as error:
-        pooled.notice = str(error)
-    else:
-        pooled.notice = "" if allowed == wanted else f"The Gateway allows {allowed} of {wanted} workers."
-
-
-async def _resize(pooled: PooledCluster, connection: Connection, n: int) -> int:
-    allowed = await connection.scale(n)
-    pooled.spec, pooled.notice = replace(pooled.spec, workers=allowed), ""
-    return allowed
-
-
-def _give_up(pooled: PooledCluster) -> None:
-    """Tell those who still wait that they wait in vain."""
-    if not pooled.ready.done():
-        pooled.ready.set_exception(ClusterError(pooled.error or "The cluster was stopped; compute again to open one."))
-        # Looked at, or asyncio would report it as forgotten where nobody waits.
-        pooled.ready.exception()

@@ -11,7 +11,7 @@ from compute.cluster import ClusterPool
 from compute.errors import JobStoreError
 from compute.jobs.registry import JobRegistry
 from compute.jobs.retention import Retention
-from compute.jobs.store import LEASE_S
+from compute.jobs.tables import LEASE_S
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +80,10 @@ class Caretaker:
                 await holdings.stop(record)
             elif wanted == "delete" and row is not None:
                 await holdings.delete(row)
-        for token in await ledger.adoptable():
+        adoptable = await ledger.adoptable()
+        # Before the jobs, which find the clusters again on which they ran: both are given up at the same time.
+        await self._jobs.started.tend()
+        for token in adoptable:
             await holdings.adopt(token)
 
     async def _tend(self) -> None:

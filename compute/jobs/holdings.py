@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from compute import __version__
 from compute.cluster import ClusterPool, ClusterSpec
@@ -72,7 +71,6 @@ class Holdings:
         self.records: dict[str, JobRecord] = {}
         self.lives: dict[JobRecord, asyncio.Task[None]] = {}
         self._ledger = ledger
-        self._clusters = clusters
         self._kept = kept
         self._own = own
         self._life = Lives(clusters, kept, max_failed_share, self._note, pauses)
@@ -140,7 +138,7 @@ class Holdings:
         except (InputError, JobError) as error:
             await self._ledger.end(row, "failed", str(error))
             return
-        record.cluster = await self._where(row)
+        record.cluster = row.cluster if row.cluster.owner is not None else self._own or row.cluster
         record.checkpoint = "" if self._kept is None else self._kept.url(row.token)
         record.attempts += 1
         record.state, record.message, record.started = "queued", f"The server was restarted. {TAKEN_UP}", None
@@ -152,14 +150,6 @@ class Holdings:
             raise JobError(_UPDATED)
         if row.attempts >= self._life.most_attempts:
             raise JobError(_HOPELESS.format(row.attempts))
-
-    async def _where(self, row: JobRow) -> ClusterSpec:
-        """Return where a job is taken up again: where it was, if that is still there."""
-        if row.cluster.owner is None:
-            return self._own or row.cluster
-        if row.cluster_name and await self._clusters.runs(row.cluster_name):
-            return replace(row.cluster, name=row.cluster_name, options={})
-        return row.cluster
 
     async def _read(self, row: JobRow) -> JobRecord:
         details: JobDetails | None = await self._ledger.details(row.token)

@@ -40,13 +40,15 @@ class Ledger:
         By token.
     wishes : mapping of str to str
         What others want of the jobs of this server, by token.
+    journal : Journal
+        Asks the durable list.
     """
 
     def __init__(self, store: JobStore, *, must_keep: bool = False) -> None:
         self.holder = secrets.token_hex(8)
         self.rows: dict[str, JobRow] = {}
         self.wishes: Mapping[str, Wish] = {}
-        self._journal = Journal(store)
+        self.journal = Journal(store)
         self._must_keep = must_keep
         # What was changed here while the list is being read, which may know it as it was.
         self._touched: set[str] = set()
@@ -58,13 +60,13 @@ class Ledger:
     @property
     def trouble(self) -> str:
         """Why jobs would not survive a restart now, as a sentence; empty where they would."""
-        return self._journal.trouble
+        return self.journal.trouble
 
     async def find(self, token: str) -> JobRow | None:
         """Return a job that may have come since the list was read, or be too old to be listed."""
         row = self.rows.get(token)
         if row is None and token not in self._leaving:
-            row = await self._journal.read(lambda store: store.row(token))
+            row = await self.journal.read(lambda store: store.row(token))
         return row
 
     async def refresh(self) -> None:
@@ -76,7 +78,7 @@ class Ledger:
             It cannot be read; what was known stays known.
         """
         self._touched.clear()
-        found = {row.token: row for row in await self._journal.read(JobStore.rows)}
+        found = {row.token: row for row in await self.journal.read(JobStore.rows)}
         self.wishes = {row.token: row.wanted for row in found.values() if row.wanted and row.holder == self.holder}
         for token in self._touched | self._leaving | self._dirty.keys() | self._unkept.keys():
             row, listed = self.rows.get(token), found.pop(token, None)
@@ -104,7 +106,7 @@ class Ledger:
         details = JobDetails(recipe=record.plan.request.to_json(), plan=document)
         await self.flush()
         row = replace(record.row(owner), holder=self.holder)
-        kept = await self._journal.write(lambda store: store.put(row, details))
+        kept = await self.journal.write(lambda store: store.put(row, details))
         if kept is None and self._must_keep:
             raise JobStoreError(f"Nothing is computed that a restart would lose. {self.trouble}")
         if kept is None:
@@ -132,7 +134,7 @@ class Ledger:
             dirty, self._dirty = self._dirty, {}
             self._touched |= dirty.keys()
             rows = [(self.rows[token], tuple(record.failed_scenes)) for token, record in dirty.items()]
-            saved = await self._journal.write(
+            saved = await self.journal.write(
                 lambda store: [store.save(row, self.holder, failed) for row, failed in rows]
             )
             if saved is None:
@@ -140,19 +142,19 @@ class Ledger:
 
     async def _keep_the_unkept(self) -> None:
         for token, details in list(self._unkept.items()):
-            if await self._journal.write(partial(JobStore.put, row=self.rows[token], details=details)) is None:
+            if await self.journal.write(partial(JobStore.put, row=self.rows[token], details=details)) is None:
                 return
             self._unkept.pop(token, None)
 
     async def details(self, token: str) -> JobDetails | None:
         """Return what is kept beside a row; raises as `refresh` does."""
-        return self._unkept.get(token) or await self._journal.read(lambda store: store.details(token))
+        return self._unkept.get(token) or await self.journal.read(lambda store: store.details(token))
 
     async def take(self, token: str) -> JobRow | None:
         """Take over a job that no server owns, and return it as it is now; None where another was faster."""
-        if not await self._journal.write(lambda store: store.take(token, self.holder)):
+        if not await self.journal.write(lambda store: store.take(token, self.holder)):
             return None
-        row = await self._journal.read(lambda store: store.row(token))
+        row = await self.journal.read(lambda store: store.row(token))
         if row is not None:
             self._set(row)
         return row
@@ -165,7 +167,7 @@ class Ledger:
         JobStoreError
             The list cannot be written, so nobody can have taken anything over by it.
         """
-        mine = await self._journal.write(lambda store: store.renew(self.holder, tokens))
+        mine = await self.journal.write(lambda store: store.renew(self.holder, tokens))
         if mine is None:
             raise JobStoreError(self.trouble)
         return mine | self._unkept.keys()
@@ -175,16 +177,16 @@ class Ledger:
         row, now = self.rows.get(token), datetime.now(UTC)
         if row is not None and now - row.opened > _OPENED_S:
             self._set(replace(row, opened=now))
-            await self._journal.write(lambda store: store.note_opened(token, now))
+            await self.journal.write(lambda store: store.note_opened(token, now))
 
     async def rename(self, row: JobRow, title: str) -> None:
         """Give a job a title."""
         self._set(replace(row, title=title))
-        await self._journal.write(lambda store: store.rename(row.token, title))
+        await self.journal.write(lambda store: store.rename(row.token, title))
 
     async def end(self, row: JobRow, state: State, message: str) -> bool:
         """End a job of this server or of none, or let its result go; False where that has changed meanwhile."""
-        ended = await self._journal.write(lambda store: store.end(row.token, row.state, state, message, self.holder))
+        ended = await self.journal.write(lambda store: store.end(row.token, row.state, state, message, self.holder))
         if ended:
             self._set(replace(row, state=state, message=message, size=0, holder="", changed=datetime.now(UTC)))
         return bool(ended)
@@ -199,7 +201,7 @@ class Ledger:
 
     async def forget(self, row: JobRow) -> bool:
         """Delete a job of this server or of none; False where another holds it, and it is known again."""
-        gone = await self._journal.write(lambda store: store.delete(row.token, self.holder))
+        gone = await self.journal.write(lambda store: store.delete(row.token, self.holder))
         self._leaving.discard(row.token)
         if gone is False and row.holder not in ("", self.holder):
             self._set(row)
@@ -208,17 +210,17 @@ class Ledger:
 
     async def adoptable(self) -> list[str]:
         """Return the tokens of jobs that no server owns though one should; raises as `refresh` does."""
-        return await self._journal.read(JobStore.adoptable)
+        return await self.journal.read(JobStore.adoptable)
 
     async def wish(self, token: str, wanted: Wish) -> None:
         """Tell the server that holds a job what to do with it."""
-        await self._journal.write(lambda store: store.wish(token, wanted))
+        await self.journal.write(lambda store: store.wish(token, wanted))
 
     async def close(self) -> None:
         """Let go of everything, for the next server to take up."""
         await self.flush()
-        await self._journal.write(lambda store: store.release(self.holder))
-        await self._journal.close()
+        await self.journal.write(lambda store: store.release(self.holder))
+        await self.journal.close()
 
     def _set(self, row: JobRow) -> None:
         self.rows[row.token] = row

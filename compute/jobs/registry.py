@@ -16,6 +16,7 @@ from compute.jobs.life import PAUSES_S
 from compute.jobs.order import Viewpoint
 from compute.jobs.record import JobRecord
 from compute.jobs.rows import ENDED, JobRow, checked_title
+from compute.jobs.started import StartedClusters
 from compute.jobs.store import JobStore
 from compute.plan import NdviPlan
 
@@ -51,6 +52,8 @@ class JobRegistry:
         The list of jobs.
     holdings : Holdings
         Those that this server has in hand.
+    started : StartedClusters
+        The Gateway clusters on which they may run.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class JobRegistry:
     ) -> None:
         self.ledger = Ledger(store or JobStore(), must_keep=must_keep)
         self.holdings = Holdings(self.ledger, clusters, kept, own, max_failed_share, pauses)
+        self.started = StartedClusters(self.ledger.journal, self.ledger.holder, clusters)
         self._secret = secret
         # One at a time, so that none is begun or opened twice.
         self._opening = asyncio.Lock()
@@ -245,4 +249,5 @@ class JobRegistry:
     async def close(self) -> None:
         """Let go of everything: what runs is taken up by the next server, and so is what is kept outside of memory."""
         await self.holdings.close()
+        await self.started.close()
         await self.ledger.close()

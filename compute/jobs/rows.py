@@ -42,7 +42,7 @@ class JobRow:
     cluster : ClusterSpec
         Where it runs.
     cluster_name : str
-        Short name of the Gateway cluster, once there is one; by it the next server finds it again.
+        Short name of the Gateway cluster, once there is one.
     checkpoint : str
         URL of the result outside of memory; empty where none is kept.
     state : str

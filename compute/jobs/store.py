@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    StaticPool,
-    and_,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    inspect,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import IntegrityError
 
-from compute.errors import InputError, JobStoreError
+from compute.jobs.cluster_store import ClusterStore
+from compute.jobs.database import Database, now_of
 from compute.jobs.rows import ENDED, JobDetails, JobRow, State, Wish
-from compute.jobs.tables import DETAILS, JOBS, LIGHT, details_from_line, details_line, failed_text, from_line, to_line
+from compute.jobs.tables import (
+    CLUSTERS,
+    DETAILS,
+    JOBS,
+    LEASE_S,
+    LIGHT,
+    details_from_line,
+    details_line,
+    failed_text,
+    from_line,
+    to_line,
+    unheld,
+)
 
 IN_MEMORY = "sqlite://"
 """A store that lives and dies with the process."""
 
-LEASE_S = 20.0
-"""How long a server owns a job without a word from it: four renewals, so that a busy moment costs nothing."""
-
 SHOWN_AFTER_S = 7 * 86400.0
 """How long an expired job is listed: its owner may come back a week later. Its link knows it for ever."""
 
-_BUSY_S = 5.0
-
 _NEEDS_A_HOLDER = or_(JOBS.c.state.not_in(ENDED), and_(JOBS.c.state == "done", JOBS.c.size == 0))
 """A job to work on, or a result that lies in the memory of a cluster alone."""
-
-_REMEDY = "check the disk or the database behind GREENUP_JOBS_URL."
 
 
 class JobStore:
@@ -64,22 +51,20 @@ class JobStore:
     ------
     InputError
         The URL is none, or its driver is not installed.
+
+    Attributes
+    ----------
+    clusters : ClusterStore
+        The Gateway clusters that the servers have started.
     """
 
     def __init__(self, url: str | URL = IN_MEMORY) -> None:
-        try:
-            self._url = _explicit(make_url(url))
-            self._engine = _engine(self._url)
-        except (ArgumentError, NoSuchModuleError, ImportError):
-            raise InputError(
-                "GREENUP_JOBS_URL",
-                "The setting GREENUP_JOBS_URL is not a database URL that SQLAlchemy knows, such as sqlite:///jobs.sqlite.",
-            ) from None
-        self._ready = False
+        self._database = Database(url)
+        self.clusters = ClusterStore(self._database)
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self._database.close()
 
     def rows(self, now: datetime | None = None) -> list[JobRow]:
         """Return all jobs, newest first, but for those that expired over a week ago.
@@ -91,20 +76,20 @@ class JobStore:
         """
         since = ((now or datetime.now(UTC)) - timedelta(seconds=SHOWN_AFTER_S)).timestamp()
         shown = or_(JOBS.c.state != "expired", JOBS.c.changed > since)
-        with self._asking("read") as connection:
+        with self._database.asking("read") as connection:
             lines = connection.execute(select(*LIGHT).where(shown).order_by(JOBS.c.created.desc()))
             return [from_line(line._asdict()) for line in lines]
 
     def row(self, token: str) -> JobRow | None:
         """Return a job, or None where there is none."""
-        with self._asking("read") as connection:
+        with self._database.asking("read") as connection:
             line = connection.execute(select(*LIGHT).where(JOBS.c.token == token)).first()
         return None if line is None else from_line(line._asdict())
 
     def details(self, token: str) -> JobDetails | None:
         """Return what is kept beside the row of a job, or None where there is none."""
         columns = (JOBS.c[name] for name in DETAILS)
-        with self._asking("read") as connection:
+        with self._database.asking("read") as connection:
             line = connection.execute(select(*columns).where(JOBS.c.token == token)).first()
         return None if line is None else details_from_line(line._asdict())
 
@@ -117,9 +102,9 @@ class JobStore:
             False where the token has a job that is alive or done: nothing is changed.
         """
         line = to_line(row) | details_line(details)
-        with self._asking("written") as connection:
+        with self._database.asking("written") as connection:
             if row.holder:
-                line["lease_end"] = _now(connection) + LEASE_S
+                line["lease_end"] = now_of(connection) + LEASE_S
             over = update(JOBS).where(JOBS.c.token == row.token, JOBS.c.state.in_(ENDED - {"done"}))
             # Who asks again means the same: its title stays.
             if connection.execute(over.values({**line, "title": JOBS.c.title})).rowcount:
@@ -156,28 +141,33 @@ class JobStore:
         bool
             False where another server was faster, or the job has ended.
         """
-        with self._asking("written") as connection:
-            now = _now(connection)
-            free = or_(_unheld(now), JOBS.c.holder == holder)
+        with self._database.asking("written") as connection:
+            now = now_of(connection)
+            free = or_(unheld(JOBS, now), JOBS.c.holder == holder)
             taking = update(JOBS).where(JOBS.c.token == token, free, _NEEDS_A_HOLDER)
             return bool(connection.execute(taking.values(holder=holder, lease_end=now + LEASE_S)).rowcount)
 
     def renew(self, holder: str, tokens: Collection[str]) -> set[str]:
-        """Go on owning jobs, and return their tokens: what is not among them is another's by now."""
-        with self._asking("written") as connection:
+        """Go on owning jobs, and return their tokens: what is not among them is another's by now.
+
+        The clusters of the server are its own for as long.
+        """
+        with self._database.asking("written") as connection:
+            lease_end = now_of(connection) + LEASE_S
             mine = and_(JOBS.c.holder == holder, JOBS.c.token.in_(tokens))
-            connection.execute(update(JOBS).where(mine).values(lease_end=_now(connection) + LEASE_S))
+            connection.execute(update(JOBS).where(mine).values(lease_end=lease_end))
+            connection.execute(update(CLUSTERS).where(CLUSTERS.c.holder == holder).values(lease_end=lease_end))
             return set(connection.scalars(select(JOBS.c.token).where(mine)))
 
     def adoptable(self) -> list[str]:
         """Return the tokens of jobs that no server owns though one should, the oldest first."""
-        with self._asking("read") as connection:
-            asked = select(JOBS.c.token).where(_unheld(_now(connection)), _NEEDS_A_HOLDER).order_by(JOBS.c.created)
-            return list(connection.scalars(asked))
+        with self._database.asking("read") as connection:
+            orphans = and_(unheld(JOBS, now_of(connection)), _NEEDS_A_HOLDER)
+            return list(connection.scalars(select(JOBS.c.token).where(orphans).order_by(JOBS.c.created)))
 
     def release(self, holder: str) -> None:
         """Let go of the jobs of a server, so that another need not wait until its lease runs out."""
-        with self._asking("written") as connection:
+        with self._database.asking("written") as connection:
             connection.execute(update(JOBS).where(JOBS.c.holder == holder).values(holder="", lease_end=None))
 
     def end(self, token: str, was: State, state: State, message: str, holder: str = "") -> bool:
@@ -188,19 +178,19 @@ class JobStore:
         bool
             False where another server holds it, or it is not in the state `was` any more: nothing is changed.
         """
-        with self._asking("written") as connection:
-            now = _now(connection)
+        with self._database.asking("written") as connection:
+            now = now_of(connection)
             values: dict[str, Any] = {"state": state, "message": message, "changed": now, "wanted": ""}
             values |= {"ended": func.coalesce(JOBS.c.ended, now), "holder": "", "lease_end": None}
             values |= {"plan": b"", "size": 0} if state == "expired" else {}
-            mine = or_(_unheld(now), JOBS.c.holder == holder)
+            mine = or_(unheld(JOBS, now), JOBS.c.holder == holder)
             ending = update(JOBS).where(JOBS.c.token == token, JOBS.c.state == was, mine)
             return bool(connection.execute(ending.values(values)).rowcount)
 
     def delete(self, token: str, holder: str = "") -> bool:
         """Forget a job that `holder` or no server holds; False where another does, or where nobody knows it."""
-        with self._asking("written") as connection:
-            mine = or_(_unheld(_now(connection)), JOBS.c.holder == holder)
+        with self._database.asking("written") as connection:
+            mine = or_(unheld(JOBS, now_of(connection)), JOBS.c.holder == holder)
             return bool(connection.execute(delete(JOBS).where(JOBS.c.token == token, mine)).rowcount)
 
     def wish(self, token: str, wanted: Wish) -> None:
@@ -216,70 +206,5 @@ class JobStore:
         self._change(JOBS.c.token == token, {"opened": when.timestamp()})
 
     def _change(self, which: ColumnElement[bool], values: Mapping[str, Any]) -> bool:
-        with self._asking("written") as connection:
+        with self._database.asking("written") as connection:
             return bool(connection.execute(update(JOBS).where(which).values(values)).rowcount)
-
-    @contextmanager
-    def _asking(self, act: str) -> Iterator[Connection]:
-        """Give a connection within a transaction; what the database refuses becomes a sentence."""
-        try:
-            if not self._ready:
-                self._create()
-            with self._engine.begin() as connection:
-                yield connection
-        except (SQLAlchemyError, OSError) as error:
-            raise JobStoreError(f"The list of jobs cannot be {act}; {_REMEDY}") from error
-
-    def _create(self) -> None:
-        """Make folder and table where they are missing."""
-        file = self._url.database
-        if self._url.get_backend_name() == "sqlite" and file and not file.startswith((":", "file:")):
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
-        if not inspect(self._engine).has_table(JOBS.name):
-            try:
-                with self._engine.begin() as connection:
-                    connection.execute(CreateTable(JOBS, if_not_exists=True))
-            except DBAPIError:
-                # Another server may have been faster, which not every database forgives.
-                if not inspect(self._engine).has_table(JOBS.name):
-                    raise
-        self._ready = True
-
-
-def _now(connection: Connection) -> float:
-    """Return the time of the database, in seconds of its own: the clocks of servers may differ, and leases must not.
-
-    To the second, as databases agree on no finer one.
-    """
-    now: datetime = connection.execute(select(func.current_timestamp())).scalar_one()
-    return now.replace(tzinfo=now.tzinfo or UTC).timestamp()
-
-
-def _unheld(now: float) -> ColumnElement[bool]:
-    return or_(JOBS.c.holder == "", JOBS.c.lease_end < now)
-
-
-def _explicit(url: URL) -> URL:
-    """Return a URL with PostgreSQL's driver written out, for what SQLAlchemy takes as the default varies."""
-    if url.drivername not in ("postgresql", "postgres"):
-        return url
-    return url.set(drivername="postgresql+psycopg2", query={"connect_timeout": f"{_BUSY_S:.0f}", **url.query})
-
-
-def _engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        # A database server may have been restarted since the last question.
-        return create_engine(url, pool_pre_ping=True)
-    if url.database in (None, "", ":memory:"):
-        # One connection, or each would have a store of its own.
-        return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
-    engine = create_engine(url, connect_args={"timeout": _BUSY_S, "check_same_thread": False})
-    event.listen(engine, "connect", _in_wal_mode)
-    return engine
-
-
-def _in_wal_mode(connection: sqlite3.Connection, _: object) -> None:
-    """Let others read while one writes."""
-    # A file that cannot be written stays as it is, and can still be read.
-    with suppress(sqlite3.OperationalError):
-        connection.execute("PRAGMA journal_mode=WAL")

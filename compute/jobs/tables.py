@@ -1,4 +1,4 @@
-"""The one table of the job store, and how a job becomes a line of it and back."""
+"""The tables of the job store, and how a job becomes a line of one and back."""
 
 from __future__ import annotations
 
@@ -8,10 +8,25 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    or_,
+)
 
 from compute.cluster import ClusterSpec
 from compute.jobs.rows import JobDetails, JobRow
+
+LEASE_S = 20.0
+"""How long a server owns a job without a word from it: four renewals, so that a busy moment costs nothing."""
 
 JOBS = Table(
     "greenup_jobs",
@@ -46,6 +61,18 @@ JOBS = Table(
 )
 """A line a job."""
 
+CLUSTERS = Table(
+    "greenup_clusters",
+    MetaData(),
+    Column("name", String(64), primary_key=True),
+    Column("cluster", Text, nullable=False),
+    Column("holder", String(32), nullable=False),
+    Column("lease_end", Float(53)),
+)
+"""A line a Gateway cluster, by its short name: the whole one opens every door."""
+
+TABLES = (JOBS, CLUSTERS)
+
 DETAILS = ("recipe", "plan", "failed_scenes")
 """Columns that lists leave out."""
 
@@ -58,16 +85,30 @@ _TIMES = ("created", "started", "ended", "opened", "changed", "lease_end")
 def to_line(row: JobRow) -> dict[str, Any]:
     """Return a row as values of its columns."""
     values = {column.name: getattr(row, column.name) for column in LIGHT}
-    cluster = asdict(row.cluster) | {"options": dict(row.cluster.options)}
     times = {name: seconds(values[name]) for name in _TIMES}
-    return values | times | {"about": json.dumps(dict(row.about)), "cluster": json.dumps(cluster)}
+    return values | times | {"about": json.dumps(dict(row.about)), "cluster": cluster_text(row.cluster)}
 
 
 def from_line(line: Mapping[str, Any]) -> JobRow:
     """Return a row from the values of its columns."""
     times = {name: moment(line[name]) for name in _TIMES}
-    about, cluster = json.loads(line["about"]), ClusterSpec(**json.loads(line["cluster"]))
+    about, cluster = json.loads(line["about"]), cluster_from_text(line["cluster"])
     return JobRow(**{**line, **times, "about": about, "cluster": cluster})
+
+
+def cluster_text(cluster: ClusterSpec) -> str:
+    """Return what was asked for of a cluster as its column has it."""
+    return json.dumps(asdict(cluster) | {"options": dict(cluster.options)})
+
+
+def cluster_from_text(text: str) -> ClusterSpec:
+    """Return what was asked for of a cluster from its column."""
+    return ClusterSpec(**json.loads(text))
+
+
+def unheld(table: Table, now: float) -> ColumnElement[bool]:
+    """Return which lines of a table no server owns, at a time of the database."""
+    return or_(table.c.holder == "", table.c.lease_end < now)
 
 
 def details_line(details: JobDetails) -> dict[str, Any]:
