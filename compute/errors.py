@@ -47,6 +47,10 @@ class ClusterError(GreenupError):
     """A cluster cannot be reached, started or scaled in time."""
 
 
+class ClusterAwayError(ClusterError):
+    """What starts clusters cannot be reached now; what runs there may go on, and the same question succeed later."""
+
+
 class OverloadError(GreenupError):
     """More is asked of the server than it can do now; the same question may succeed a moment later."""
 

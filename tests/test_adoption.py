@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import pytest
 import xarray as xr
@@ -20,9 +21,9 @@ from distributed import LocalCluster
 from sqlalchemy import create_engine, text
 
 from compute.catalog import OdcCatalog
-from compute.cluster import ClusterPool, ClusterSpec, parse_cluster
+from compute.cluster import ClusterPool, ClusterSpec, PooledCluster, parse_cluster
 from compute.errors import InputError, JobStoreError
-from compute.jobs import ANONYMOUS, Caretaker, JobRegistry, JobStore, KeptResults, Retention
+from compute.jobs import ANONYMOUS, Caretaker, JobRecord, JobRegistry, JobStore, KeptResults, Retention
 from compute.jobs.checkpoints import rebuild
 from compute.jobs.rows import JobDetails, JobRow
 from compute.plan import NdviPlan, plan_document
@@ -229,6 +230,31 @@ def test_what_cannot_be_taken_up_again_says_why(house: House, quick: NdviPlan, u
 
 
 # When the cluster is lost, or the list
+
+
+def test_a_job_waits_for_a_gateway_that_is_away_for_as_long_as_it_takes(
+    house: House, quick: NdviPlan, url: str
+) -> None:
+    spec = ClusterSpec(kind="gateway", owner=ANONYMOUS.scope)
+    pool = ClusterPool(Settings(gateway_address="http://127.0.0.1:9"))
+
+    async def wait() -> None:
+        record = JobRecord(token="e" * 32, scope=ANONYMOUS.scope, plan=quick, cluster=spec)
+        details = JobDetails(recipe=quick.request.to_json(), plan=plan_document(quick))
+        assert JobStore(url).put(record.row(), details)
+        tried: list[PooledCluster] = []
+        async with server(house, url, pool=pool, pauses=(0.05, 0.05)) as jobs:
+            while len(tried) < 6:
+                tried += [each for each in pool.clusters() if each not in tried]
+                await asyncio.sleep(0.01)
+            row = row_of(jobs, record.token)
+            assert row.state in ("queued", "connecting")
+            assert row.message.startswith("The Dask Gateway cannot be reached")
+            assert row.message.endswith("The computation goes on once it can.")
+            await jobs.cancel(record.token, ANONYMOUS)
+
+    with dask.config.set({"gateway.http-client.proxy": False}):
+        house.watch(wait)
 
 
 def test_a_job_whose_scheduler_is_lost_is_taken_up_again_where_there_is_another(

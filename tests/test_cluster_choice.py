@@ -274,7 +274,7 @@ def test_a_gateway_that_is_away_is_one_sentence_and_the_own_cluster_stays(gatewa
         await visit.choose(NEW_CLUSTER)
         assert visit.notice == (
             "error",
-            "The Dask Gateway cannot be reached; check GREENUP_GATEWAY_ADDRESS and that the Gateway runs.",
+            "The Dask Gateway cannot be reached; check GREENUP_GATEWAY_ADDRESS and that it runs.",
         )
         await visit.do("start")
         await visit.until(lambda state: state.cluster == NEW_CLUSTER and state.cluster_notice)

@@ -25,7 +25,7 @@ from compute.cluster.options import ClusterOption, choose, describe, with_config
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.stages import Stages
 from compute.cluster.waiting import to_the_end
-from compute.errors import ClusterError, InputError
+from compute.errors import ClusterAwayError, ClusterError, InputError
 from compute.settings import Settings
 
 T = TypeVar("T")
@@ -188,19 +188,20 @@ async def _ask(request: Awaitable[T], refused: str = _ELSEWHERE) -> T:
         async with asyncio.timeout(_ANSWER_S):
             return await request
     except (aiohttp.ClientError, OSError, GatewayServerError) as error:
-        raise ClusterError(_sentence(error)) from None
+        raise _failure(error) from None
     except (ValueError, GatewayClusterError) as error:
         raise ClusterError(refused.format(str(error).rstrip("."))) from None
 
 
-def _sentence(error: Exception) -> str:
+def _failure(error: Exception) -> ClusterError:
+    # A proxy answers with 502 or its like for a Gateway that is not there.
+    if isinstance(error, aiohttp.ClientResponseError) and error.status < 500:
+        return ClusterError(_NO_LOGIN if error.status in (401, 403) else _ELSEWHERE)
     if isinstance(error, TimeoutError):
-        return f"The Dask Gateway did not answer within {_ANSWER_S:g} s; try again later."
-    if isinstance(error, aiohttp.ClientResponseError):
-        return _NO_LOGIN if error.status in (401, 403) else _ELSEWHERE
+        return ClusterAwayError(f"The Dask Gateway did not answer within {_ANSWER_S:g} s; try again later.")
     if isinstance(error, GatewayServerError):
-        return "The Dask Gateway failed inside; its administrator finds the reason in its log."
-    return "The Dask Gateway cannot be reached; check GREENUP_GATEWAY_ADDRESS and that the Gateway runs."
+        return ClusterAwayError("The Dask Gateway failed inside; its administrator finds the reason in its log.")
+    return ClusterAwayError("The Dask Gateway cannot be reached; check GREENUP_GATEWAY_ADDRESS and that it runs.")
 
 
 async def _options(gateway: Gateway) -> Any:

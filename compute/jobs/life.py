@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from compute.cluster import ClusterPool
-from compute.errors import ClusterError, GreenupError, JobLostError
+from compute.errors import ClusterAwayError, ClusterError, GreenupError, JobLostError
 from compute.jobs.checkpoints import size_of
 from compute.jobs.failures import failed_sentence, left_out
 from compute.jobs.job import LOST, Job
@@ -69,7 +69,7 @@ class Lives:
         """Compute a job and hold its blocks, until it is stopped, fails, or is lost with its cluster for good."""
         try:
             while not await self._attempt(record):  # noqa: ASYNC110  # nothing tells that a cluster can be had again
-                await asyncio.sleep(self._pauses[record.attempts - 1])
+                await asyncio.sleep(self._pauses[max(0, record.attempts - 1)])
         except GreenupError as error:
             self.end(record, "expired" if record.state == "done" else "failed", str(error))
         except Exception as error:  # noqa: BLE001  # whatever it is, a job must not end unseen
@@ -150,10 +150,12 @@ class Lives:
         """Prepare a job for another attempt, if it was its cluster that failed it rather than itself."""
         if record.state in ("done", "cancelled") or not self._was_lost(record, job, error):
             return False
-        if record.attempts >= self.most_attempts:
+        away = isinstance(error, ClusterAwayError)
+        if not away and record.attempts >= self.most_attempts:
             return False
-        record.attempts += 1
-        record.state, record.message = "queued", f"The cluster was lost. {TAKEN_UP}"
+        # That nothing can be had at all says nothing of the job, which waits for as long as it takes.
+        record.attempts += not away
+        record.state, record.message = "queued", f"{error} {WAITS}" if away else f"The cluster was lost. {TAKEN_UP}"
         record.connection = record.stack = record.tiles = None
         record.finished, record.order = [], BlockOrder.of_plan(record.plan)
         self._note(record)
@@ -168,6 +170,8 @@ class Lives:
 
 
 TAKEN_UP = "The computation is taken up again."
+
+WAITS = "The computation goes on once it can."
 
 
 def _tiles(job: Job, client: Any) -> ResultTiles:
