@@ -308,6 +308,32 @@ def test_a_killed_worker_comes_back_and_its_work_is_done_again(gateway_settings:
     asyncio.run(scenario())
 
 
+def test_a_scheduler_that_is_gone_is_given_up_in_seconds_and_one_that_is_slow_is_not(
+    gateway: GatewayServer, gateway_settings: Settings
+) -> None:
+    async def scenario() -> None:
+        pool, spec = ClusterPool(gateway_settings), parse_cluster("gateway", workers=1)
+        connection = await pool.get(spec)
+        (pooled,) = pool.clusters()
+        (scheduler,) = (each for each in gateway.processes() if "distributed.cli.dask_scheduler" in each.cmdline())
+        gone = connection._gone
+        assert gone is not None
+        assert not await gone()
+        scheduler.suspend()
+        assert not await gone()
+        scheduler.resume()
+        scheduler.kill()
+        # Dask's own client would try for 30 s.
+        async with asyncio.timeout(25):
+            while not pooled.error:  # noqa: ASYNC110  # as the page does
+                await asyncio.sleep(0.05)
+        assert pooled.error.endswith("was lost and its results with it; compute again to open another.")
+        await pool.close()
+
+    asyncio.run(scenario())
+    assert nothing_is_left(gateway, gateway_settings)
+
+
 def test_a_wrong_password_is_said(gateway_settings: Settings) -> None:
     with (
         dask.config.set({"gateway.auth.kwargs": {"username": "tester", "password": "autumn"}}),

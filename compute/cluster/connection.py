@@ -24,6 +24,7 @@ _CLOSE_S = 10.0
 
 Scale = Callable[[int], Awaitable[int]]
 WarmUp = Callable[[], object]
+Gone = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,8 @@ class Endpoint:
         Asks for a number of workers and returns how many the cluster allows; None where it has a size of its own.
     workers : int
         Workers to have when the request names no number.
+    gone : callable or None
+        Tells within seconds whether nothing is left of the scheduler; None where nobody knows.
     """
 
     address: str
@@ -52,6 +55,7 @@ class Endpoint:
     direct: bool = False
     scale: Scale | None = None
     workers: int = 1
+    gone: Gone | None = None
 
 
 class Connection:
@@ -76,6 +80,7 @@ class Connection:
         self.name = endpoint.name
         self.version_notes: list[str] = []
         self._scale = endpoint.scale
+        self._gone = endpoint.gone
         self._max_workers = max_workers
 
     @property
@@ -126,6 +131,10 @@ class Connection:
         if self._scale is None:
             raise InputError("workers", f"The {self.name} has a size of its own; add workers where it was started.")
         return await self._scale(n)
+
+    async def is_gone(self) -> bool:
+        """Tell whether the connection has broken because nothing is left of the scheduler, as far as anybody knows."""
+        return self.client.status == "connecting" and self._gone is not None and await self._gone()
 
     async def wait_for_workers(self, n: int, timeout_s: float) -> None:
         """Wait until at least `n` workers are there.

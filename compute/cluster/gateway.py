@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import aiohttp
@@ -32,6 +33,7 @@ T = TypeVar("T")
 
 # The Gateway answers in milliseconds; a busy one forwards to a scheduler and retries for a few seconds.
 _ANSWER_S = 30.0
+_LISTENS_S = 3.0
 _POLL_S = 0.25
 _LIMIT = re.compile(r"limit of (\d+) workers")
 
@@ -274,6 +276,7 @@ async def _running(gateway: Gateway, name: str, settings: Settings, stages: Stag
         security=report.security,
         scale=partial(_scale, gateway, name),
         workers=settings.workers,
+        gone=partial(_is_gone, gateway, name),
     )
 
 
@@ -284,3 +287,13 @@ async def _scale(gateway: Gateway, name: str, n: int) -> int:
     answer = await _ask((await _ask(request, _GONE)).json())
     limit = _LIMIT.search(answer.get("msg") or "")
     return int(limit[1]) if limit else n
+
+
+async def _is_gone(gateway: Gateway, name: str) -> bool:
+    """Ask the proxy, which knows at once that nothing listens any more; a scheduler that is slow gives no answer."""
+    try:
+        async with asyncio.timeout(_LISTENS_S):
+            (await gateway._request("GET", f"{gateway.address}/clusters/{name}/health")).release()
+    except (aiohttp.ClientError, OSError, GatewayServerError, GatewayClusterError, ValueError) as error:
+        return getattr(error, "status", 0) == HTTPStatus.BAD_GATEWAY
+    return False

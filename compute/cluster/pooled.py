@@ -18,6 +18,9 @@ from compute.errors import ClusterError, GreenupError
 LOOK_S = 1.0
 """How soon a lost scheduler shows; its client gave up long before, and tells nobody."""
 
+_GONE_LOOKS = 2
+"""How often in a row nothing is left of a scheduler until it is given up; its client would try for half a minute."""
+
 
 @dataclass(kw_only=True, eq=False)
 class PooledCluster:
@@ -79,7 +82,9 @@ async def keep_open(pooled: PooledCluster, connection: Connection) -> bool:
     ClusterError
         Its scheduler is gone before.
     """
-    while connection.client.status not in ("closing", "closed"):
+    gone = 0
+    while connection.client.status not in ("closing", "closed") and gone < _GONE_LOOKS:
+        gone = gone + 1 if await connection.is_gone() else 0
         await _grow(pooled, connection)
         if pooled.spec.kind == "gateway":
             pooled.need.stir(connection.client)
