@@ -71,5 +71,13 @@ class JobLostError(JobError):
     """The cluster that computed or held a result is gone; what it was made from is not."""
 
 
+class ResultGoneError(JobError):
+    """What was kept of a result cannot be opened any more; it can be computed again."""
+
+
+class ResultAwayError(JobError):
+    """What was kept of a result cannot be reached now; it may be there all the same."""
+
+
 class JobCancelledError(JobError):
     """A computation was withdrawn by those who asked for it."""

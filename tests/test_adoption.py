@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,17 +19,22 @@ import numpy as np
 import pytest
 import xarray as xr
 from distributed import LocalCluster
+from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
 from compute.catalog import OdcCatalog
 from compute.cluster import ClusterPool, ClusterSpec, PooledCluster, parse_cluster
-from compute.errors import InputError, JobStoreError
+from compute.errors import InputError, JobStoreError, ResultAwayError, ResultGoneError
 from compute.jobs import ANONYMOUS, Caretaker, JobRecord, JobRegistry, JobStore, KeptResults, Retention
 from compute.jobs.checkpoints import rebuild
 from compute.jobs.rows import JobDetails, JobRow
-from compute.plan import NdviPlan, plan_document
+from compute.plan import UNREADABLE, NdviPlan, plan_document
 from compute.settings import Settings
 from compute.store import Checkpoint, open_result
+from dashboard.services import Services
+from dashboard.session.tasks import Tasks
+from dashboard.session.watching import Watching
+from dashboard.state import VisitState
 from tests.fixtures.engine import compute_here
 from tests.fixtures.jobs import SECRET, House, reaches
 from tests.fixtures.processes import family
@@ -208,7 +214,7 @@ def test_what_cannot_be_taken_up_again_says_why(house: House, quick: NdviPlan, u
     async def give_up() -> None:
         reasons: dict[str, dict[str, Any]] = {
             "Greenup was updated meanwhile": {"engine": "0.0.1"},
-            "The plan of this result cannot be read any more": {},
+            "made by another version of Greenup, or is damaged": {},
             "was taken up again 3 times and got no further": {"attempts": 3},
         }
         async with server(house, url) as first:
@@ -227,6 +233,69 @@ def test_what_cannot_be_taken_up_again_says_why(house: House, quick: NdviPlan, u
                 assert reason in row.message
 
     house.watch(give_up)
+
+
+def test_a_kept_result_that_cannot_be_opened_says_why_stays_in_the_list_and_can_be_computed_again(
+    house: House, quick: NdviPlan, url: str, tmp_path: Path
+) -> None:
+    async def open_again() -> None:
+        results, kept = tmp_path / "results", KeptResults(str(tmp_path / "results"))
+        async with server(house, url, kept=kept) as first:
+            record = await first.submit(quick, house.spec, ANONYMOUS, "a")
+            await reaches(record, "done")
+        manifest = results / record.token / "manifest.json"
+        whole = manifest.read_text()
+        async with server(house, url, kept=kept) as second:
+            manifest.write_text(whole.replace('"format": 1', '"format": 2'))
+            with pytest.raises(ResultGoneError, match="made by another version of Greenup, or is damaged"):
+                await second.open(record.token, ANONYMOUS)
+            manifest.write_text(whole)
+            results.rename(tmp_path / "away")
+            results.touch()
+            with pytest.raises(ResultAwayError, match="cannot be reached now; try again later"):
+                await second.open(record.token, ANONYMOUS)
+            results.unlink()
+            (tmp_path / "away").rename(results)
+            assert row_of(second, record.token).state == "done"
+            assert (await second.open(record.token, ANONYMOUS)).tiles is not None
+        async with server(house, url) as elsewhere:
+            with pytest.raises(ResultAwayError):
+                await elsewhere.open(record.token, ANONYMOUS)
+        async with server(house, url, kept=kept) as third:
+            manifest.unlink()
+            with pytest.raises(ResultGoneError, match="is not there any more; compute it again"):
+                await third.open(record.token, ANONYMOUS)
+            again = await third.submit(quick, house.spec, ANONYMOUS, "a")
+            assert (again.token, again.created > record.created) == (record.token, True)
+            await reaches(again, "done")
+            assert again.size
+        await kept.close()
+
+    house.watch(open_again)
+
+
+def test_the_page_says_what_became_of_a_result_that_cannot_be_opened_and_what_was_asked_for(
+    quick: NdviPlan, url: str, tmp_path: Path
+) -> None:
+    async def look() -> None:
+        settings = Settings(home=tmp_path, jobs_url=SecretStr(url))
+        services, state = Services(settings, {}, ClusterSpec(kind="local")), VisitState()
+        Watching(state, services, Tasks(state), ANONYMOUS, lambda boxes: None)
+        state.token = unreadable(url, quick)
+        await until(lambda: state.job_message)
+        assert state.job_message == UNREADABLE
+        assert (state.start, state.end) == (quick.request.start, quick.request.end)
+        await services.jobs.close()
+
+    asyncio.run(look())
+
+
+def unreadable(url: str, plan: NdviPlan) -> str:
+    """Have the list know a result that is done, and whose plan is damaged."""
+    record = JobRecord(token="f" * 32, scope=ANONYMOUS.scope, plan=plan, cluster=ClusterSpec(kind="local"))
+    row = replace(record.row(), state="done", size=1, checkpoint="memory://nowhere")
+    assert JobStore(url).put(row, JobDetails(recipe=plan.request.to_json(), plan=plan_document(plan)[:100]))
+    return record.token
 
 
 # When the cluster is lost, or the list
@@ -394,6 +463,10 @@ def test_a_job_of_a_server_that_is_killed_is_found_under_the_same_address_and_co
         west, south, east, north = slow.request.region.bbox
         place = (west + east) / 2, (south + north) / 2
         value = answer(f"{root}api/results/{token}/value?lon={place[0]}&lat={place[1]}")
+        with pytest.raises(urllib.error.HTTPError, match="410") as refusal:
+            answer(f"{root}api/results/{unreadable(url, slow)}")
+        assert json.load(refusal.value) == {"error": UNREADABLE}
+        refusal.value.close()
     # What was written before it was killed was not computed again.
     assert len(written) >= 2
     assert sum(path.stat().st_mtime_ns == time for path, time in before.items()) >= len(written)

@@ -23,7 +23,7 @@ import xarray as xr
 from dask.task_spec import Task
 
 from compute.blocks import Block
-from compute.errors import JobError
+from compute.errors import JobError, ResultGoneError
 from compute.jobs import Keep, KeptResults
 from compute.kernels import NOT_COMPUTED
 from compute.plan import NdviPlan, make_plan
@@ -122,7 +122,7 @@ def test_what_another_or_nobody_can_read_is_begun_anew(
     token = TOKEN if content is not None else TOKEN[::-1]
     if content is not None:
         (tmp_path / "manifest.json").write_bytes(content)
-        with pytest.raises(JobError, match="manifest of this result cannot be read"):
+        with pytest.raises(JobError, match="made by another version of Greenup, or is damaged"):
             Checkpoint.find(str(tmp_path))
     again = Checkpoint.resume(str(tmp_path), plan, token, "shared")
     assert again.store != first.store
@@ -250,13 +250,19 @@ def test_a_server_opens_results_that_are_whole(
     results.readers = readers
     url = results.url(TOKEN)
     assert results.keep(TOKEN, "somebody") == Keep(url=url, scope="somebody")
-    for blocks, whole in ((None, False), (total - 1, False), (total, True)):
-        if blocks is not None:
-            written(plan, computed, url, blocks)
-        assert (asyncio.run(results.open(url, plan)) is not None) == whole
-    assert asyncio.run(results.open(url, replace(plan, notes=("another",)))) is None
+
+    def is_gone(plan: NdviPlan, why: str) -> None:
+        with pytest.raises(ResultGoneError, match=why):
+            asyncio.run(results.open(url, plan))
+
+    is_gone(plan, "not there any more")
+    written(plan, computed, url, total - 1)
+    is_gone(plan, "not there any more")
+    written(plan, computed, url, total)
+    assert len(asyncio.run(results.open(url, plan)).stack.graph) == total
+    is_gone(replace(plan, notes=("another",)), "not there any more")
     (tmp_path / TOKEN / "manifest.json").write_bytes(b"{")
-    assert asyncio.run(results.open(url, plan)) is None
+    is_gone(plan, "made by another version")
 
 
 def test_a_damaged_block_is_not_computed_any_more_and_nothing_else_changes(

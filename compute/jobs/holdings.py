@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 
 from compute import __version__
 from compute.cluster import ClusterPool, ClusterSpec
-from compute.errors import InputError, JobError
+from compute.errors import InputError, JobError, ResultAwayError, ResultGoneError
 from compute.jobs.checkpoints import remove
 from compute.jobs.job import CANCELLED
-from compute.jobs.kept import KeptResults
+from compute.jobs.kept import AWAY, KeptResults
 from compute.jobs.ledger import Ledger
 from compute.jobs.life import TAKEN_UP, Lives
 from compute.jobs.record import JobRecord
@@ -81,8 +80,8 @@ class Holdings:
 
         Raises
         ------
-        JobError
-            It is done, and what is kept of it cannot be read.
+        ResultAwayError
+            It is done, and what is kept of it cannot be reached.
         """
         while True:
             record = JobRecord(token=token, scope=scope, plan=plan, cluster=cluster)
@@ -90,8 +89,14 @@ class Holdings:
             if await self._ledger.begin(record, owner):
                 self._start(record)
                 return record
-            with suppress(InputError):
-                return await self.load(await self._ledger.find(token))
+            row = await self._ledger.find(token)
+            try:
+                return await self.load(row)
+            except ResultGoneError as error:
+                if row is not None:
+                    await self._ledger.end(row, "expired", str(error))
+            except InputError:
+                pass
             # Its result was gone, which is known by now, or somebody is deleting it.
             await asyncio.sleep(_AGAIN_S)
 
@@ -102,8 +107,10 @@ class Holdings:
         ------
         InputError
             There is none, or it has expired.
-        JobError
-            What is kept of it cannot be read.
+        ResultGoneError
+            What is kept of it cannot be read any more. It stays in the list, for a version of Greenup that can.
+        ResultAwayError
+            What is kept of it cannot be reached.
         """
         if row is None or row.state == "expired":
             raise InputError("token", row.message if row else NONE)
@@ -157,7 +164,9 @@ class Holdings:
             raise InputError("token", NONE)
         plan = await asyncio.to_thread(plan_of, details.plan)
         record = JobRecord.of_row(row, plan, details.failed_scenes)
-        if row.state == "done" and self._kept is not None and row.checkpoint:
+        if row.state == "done" and row.size:
+            if self._kept is None:
+                raise ResultAwayError(AWAY)
             record.tiles = await self._kept.open(row.checkpoint, plan)
         return record
 

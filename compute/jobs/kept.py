@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from compute.errors import JobError
+from compute.errors import ResultAwayError, ResultGoneError
 from compute.jobs.job import Job
 from compute.jobs.keeping import Keep
 from compute.plan import NdviPlan
 from compute.store import Checkpoint
 from compute.tiles import ResultTiles, StoredPixels, StoreReaders
+
+_GONE = "What was kept of this result is not there any more; compute it again."
+
+AWAY = "The folder of all results cannot be reached now; try again later, or ask those who run the server."
 
 
 class KeptResults:
@@ -50,8 +54,8 @@ class KeptResults:
         kept = StoredPixels(job.stack, job.keeping.stored, self.readers)
         return ResultTiles.on_workers(job.stack, client, region=job.plan.request.region, kept=kept)
 
-    async def open(self, url: str, plan: NdviPlan) -> ResultTiles | None:
-        """Return the tiles of a result that lies whole at a URL, without a cluster; None where it does not.
+    async def open(self, url: str, plan: NdviPlan) -> ResultTiles:
+        """Return the tiles of a result that lies whole at a URL, without a cluster.
 
         Parameters
         ----------
@@ -59,16 +63,21 @@ class KeptResults:
             As `url` returns it.
         plan : NdviPlan
             Of the result.
+
+        Raises
+        ------
+        ResultGoneError
+            It does not, or not any more.
+        ResultAwayError
+            The URL cannot be reached.
         """
         try:
             found = await asyncio.to_thread(Checkpoint.find, url)
-            if found is None or found.manifest.plan != plan:
-                return None
-            stack = await asyncio.to_thread(found.stack)
-        except (JobError, OSError):
-            return None
-        if len(stack.graph) < len(plan.blocks):
-            return None
+            stack = None if found is None or found.manifest.plan != plan else await asyncio.to_thread(found.stack)
+        except OSError as error:
+            raise ResultAwayError(AWAY) from error
+        if stack is None or len(stack.graph) < len(plan.blocks):
+            raise ResultGoneError(_GONE)
         self.readers.start()
         return ResultTiles(stack, StoredPixels.of(stack, self.readers), region=plan.request.region)
 

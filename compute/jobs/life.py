@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from compute.cluster import ClusterPool
-from compute.errors import ClusterAwayError, ClusterError, GreenupError, JobLostError
+from compute.errors import ClusterAwayError, ClusterError, GreenupError, JobLostError, ResultAwayError
 from compute.jobs.checkpoints import size_of
 from compute.jobs.failures import failed_sentence, left_out
 from compute.jobs.job import LOST, Job
@@ -141,10 +141,17 @@ class Lives:
         """Watch over a finished result until the cluster loses it; it stays open where it lies elsewhere as well."""
         while not job.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
             await asyncio.sleep(_LOOK_S)
-        tiles = await self._kept.open(record.checkpoint, record.plan) if self._kept and record.size else None
-        if tiles is None:
+        if self._kept is None or not record.size:
             raise JobLostError(LOST)
-        record.tiles, record.stack, record.connection = tiles, None, None
+        record.tiles, record.stack, record.connection = await self._opened(self._kept, record), None, None
+
+    async def _opened(self, kept: KeptResults, record: JobRecord) -> ResultTiles:
+        while True:
+            try:
+                return await kept.open(record.checkpoint, record.plan)
+            except ResultAwayError as error:
+                record.message = str(error)
+                await asyncio.sleep(_LOOK_S)
 
     async def _may_go_on(self, record: JobRecord, job: Job | None, error: Exception) -> bool:
         """Prepare a job for another attempt, if it was its cluster that failed it rather than itself."""

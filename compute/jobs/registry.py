@@ -141,8 +141,8 @@ class JobRegistry:
         ------
         InputError
             As `get` does, and with another sentence where it has expired.
-        JobError
-            What is kept of it cannot be read any more.
+        ResultGoneError, ResultAwayError
+            What is kept of it cannot be read any more, or not be reached.
         """
         if token not in self.holdings.records:
             row = await self.find(token, principal)

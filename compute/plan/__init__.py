@@ -1,6 +1,6 @@
 """What a request will do, worked out before anything is spent: pure arithmetic on a request and its scenes."""
 
-from compute.plan.document import plan_document, plan_of
+from compute.plan.document import UNREADABLE, plan_document, plan_of
 from compute.plan.grid import COARSEST_PX, fit_chunks, level_count
 from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan
 from compute.plan.planning import make_plan
@@ -9,6 +9,7 @@ from compute.plan.strata import has_strata
 
 __all__ = [
     "COARSEST_PX",
+    "UNREADABLE",
     "BlockPlan",
     "NdviPlan",
     "SeasonPlan",

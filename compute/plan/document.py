@@ -7,8 +7,12 @@ import zlib
 
 from pydantic import ConfigDict, RootModel, ValidationError
 
-from compute.errors import GreenupError, JobError
+from compute.errors import GreenupError, ResultGoneError
 from compute.plan.model import NdviPlan
+
+UNREADABLE = (
+    "This result was made by another version of Greenup, or is damaged, and cannot be opened here; compute it again."
+)
 
 _EFFORT = 6
 """Of gzip, 1 to 9: addresses repeat, so a document comes to a small part of its JSON; more only takes longer."""
@@ -38,10 +42,10 @@ def plan_of(document: bytes) -> NdviPlan:
 
     Raises
     ------
-    JobError
+    ResultGoneError
         They are damaged, or another version of Greenup wrote them.
     """
     try:
         return _Document.model_validate_json(gzip.decompress(document)).root
     except (EOFError, OSError, zlib.error, ValidationError, GreenupError) as error:
-        raise JobError("The plan of this result cannot be read any more; compute the result again.") from error
+        raise ResultGoneError(UNREADABLE) from error

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from compute import __version__
-from compute.errors import JobError
-from compute.plan import NdviPlan, plan_document, plan_of
+from compute.errors import ResultGoneError
+from compute.plan import UNREADABLE, NdviPlan, plan_document, plan_of
 from compute.store.objects import read_object, write_object
 
 MANIFEST = "manifest.json"
@@ -86,7 +86,7 @@ class Manifest:
 
         Raises
         ------
-        JobError
+        ResultGoneError
             It is damaged, or another version of Greenup wrote it.
         OSError
             The folder cannot be reached.
@@ -98,7 +98,7 @@ class Manifest:
             document = _Document.model_validate_json(content)
             plan = plan_of(base64.b64decode(document.plan, validate=True))
         except ValueError as error:
-            raise JobError("The manifest of this result cannot be read any more; compute the result again.") from error
+            raise ResultGoneError(UNREADABLE) from error
         return cls(
             token=document.token,
             scope=document.scope,

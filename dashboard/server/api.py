@@ -18,6 +18,8 @@ from compute.errors import (
     JobStoreError,
     NoScenesError,
     OverloadError,
+    ResultAwayError,
+    ResultGoneError,
     TooLargeError,
     TooManyRequestsError,
 )
@@ -38,6 +40,8 @@ STATUS: tuple[tuple[type[GreenupError], int], ...] = (
     (CatalogError, 503),
     (JobStoreError, 503),
     (ClusterError, 503),
+    (ResultGoneError, 410),
+    (ResultAwayError, 503),
     (TooManyRequestsError, 429),
     (OverloadError, 503),
     (GreenupError, 500),

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from compute.cluster import ClusterSpec
-from compute.errors import InputError, JobError
+from compute.errors import InputError, JobError, ResultGoneError
 from compute.jobs import JobRecord, JobRow, Principal, Viewpoint
 from compute.plan import NdviPlan
 from compute.request import NdviRequest
@@ -131,11 +131,11 @@ class Watching:
         state, token = self._state, self._state.token
         try:
             record = await self._services.jobs.open(token, self._principal)
+        except (InputError, ResultGoneError) as error:
+            await self._show_missing(token, str(error))
         except JobError as error:
             if token == state.token:
                 state.show(job_state="failed", job_message=str(error))
-        except InputError as error:
-            await self._show_missing(token, str(error))
         else:
             if token == state.token:
                 self._begin(record)
