@@ -49,8 +49,8 @@ async def reduce_seasons(
     # All futures are held until the last is done: a scheduler that is told to cancel blocks breaks off with its client
     # where it finds a task of theirs that nobody wants (distributed 2026.8, `Scheduler.stimulus_cancel`).
     submitted = [await _submit_season(stack, season, client, of_block, join) for season in range(len(stack.labels))]
-    reduced: list[Part] = await client.gather([futures[-1] for futures in submitted])
-    return reduced
+    # One after another: whoever is cancelled while Dask gathers several leaves tasks behind, which complain.
+    return [await futures[-1] for futures in submitted]
 
 
 async def _submit_season(
