@@ -77,6 +77,14 @@ class Settings(BaseSettings):
     max_workers: Annotated[int, Field(ge=1)] = 64
     """Most workers that one cluster may be scaled to: a guard against a slip of the finger, not a quota."""
 
+    max_clusters_per_user: Annotated[int, Field(ge=1)] = 4
+    """Most clusters that one user has open through the page; without a login, all visitors together. More are forgotten
+    sooner than they are used, and each may cost."""
+
+    max_jobs_per_user: Annotated[int, Field(ge=1)] = 4
+    """Most computations of one user that a server has under way; without a login, of all visitors together. Others are
+    queued: they would only take turns, and all end later."""
+
     cluster_linger_s: Annotated[float, Field(gt=0)] = 900.0
     """How long a Gateway cluster that a visitor started stays with nothing to do: starting another takes minutes, and
     every minute of this one may cost."""

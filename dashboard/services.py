@@ -85,6 +85,7 @@ class Services:
             kept=self.kept,
             own=cluster,
             must_keep=settings.require_durable,
+            most_at_once=settings.max_jobs_per_user,
         )
         self._caretaker = Caretaker(self.jobs, self.clusters, self.retention)
         self.tiles = TileDesk(cache_mib=settings.tile_cache_mib, queue=settings.tile_queue)
@@ -224,6 +225,7 @@ class Services:
             raise InputError("cluster", "Only those who started a cluster can stop it; choose one of yours.")
         if cluster.name:
             await stop_gateway_cluster(self.settings, cluster.name)
+        await self.jobs.holdings.forsake(cluster)
         await self.clusters.stop(cluster)
 
     def _is_of(self, name: str, principal: Principal) -> bool:

@@ -112,6 +112,33 @@ def test_a_job_has_one_server_and_is_taken_up_by_the_next_once_that_has_stopped(
     house.watch(hand_over)
 
 
+def test_the_queue_of_a_user_outlives_servers_in_its_order_and_waiting_is_no_attempt(
+    house: House, slow: NdviPlan, url: str
+) -> None:
+    plans = [replace(slow, request=replace(slow.request, min_clear=number)) for number in (1, 2, 3)]
+
+    async def hand_over() -> None:
+        async with server(house, url, most_at_once=1) as first:
+            runs, *_ = [await first.submit(plan, house.spec, ANONYMOUS, "a") for plan in plans]
+            await reaches(runs, "running", blocks=1)
+        for _ in range(2):
+            async with server(house, url, most_at_once=1) as following:
+                tokens = [following.token(plan, ANONYMOUS) for plan in plans]
+                records = [following.get(token, ANONYMOUS) for token in tokens]
+                await reaches(records[0], "running")
+                await until(lambda: all(record.message.startswith("It waits for") for record in records[1:]))  # noqa: B023
+                assert [(record.attempts, record.state) for record in records[1:]] == [(0, "queued")] * 2
+        async with server(house, url, most_at_once=1) as last:
+            records = [last.get(token, ANONYMOUS) for token in tokens]
+            await last.cancel(records[0].token, ANONYMOUS)
+            await reaches(records[1], "running")
+            assert (records[1].message, records[2].state) == ("", "queued")
+            await last.cancel(records[1].token, ANONYMOUS)
+            await reaches(records[2], "running")
+
+    house.watch(hand_over)
+
+
 def test_a_server_that_did_not_answer_for_a_while_lays_down_what_another_has_taken_over(
     house: House, slow: NdviPlan, url: str
 ) -> None:

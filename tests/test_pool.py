@@ -296,6 +296,28 @@ def test_owners_of_the_same_cluster_are_apart() -> None:
     watched(part)
 
 
+def test_a_user_has_no_more_clusters_than_may_be_and_the_server_its_own() -> None:
+    async def ask() -> None:
+        pool = ClusterPool(HURRIED.model_copy(update={"max_clusters_per_user": 2}))
+        specs = [ClusterSpec(kind="tcp", address=f"tcp://127.0.0.1:{port}", owner="ann") for port in (9, 7, 6)]
+        for spec in specs[:2]:
+            pool.open(spec)
+        with pytest.raises(InputError, match=r"^You have 2 clusters open, and may have no more; stop") as found:
+            pool.open(specs[2])
+        assert found.value.field == "cluster"
+        pool.open(specs[0])
+        pool.open(replace(specs[2], owner="bob"))
+        pool.open(replace(specs[2], owner=None))
+        await pool.stop(specs[0])
+        failed = pool.open(specs[2])
+        await until(lambda: bool(failed.error))
+        # What has failed is open no more.
+        pool.open(specs[0])
+        await pool.close()
+
+    watched(ask)
+
+
 def test_closing_leaves_no_process() -> None:
     before = {process.pid for process in psutil.Process().children(recursive=True)}
 

@@ -17,7 +17,7 @@ from compute.jobs import ANONYMOUS, JobRegistry, Principal
 from compute.plan import NdviPlan
 from compute.settings import Settings
 from tests.fixtures.engine import compute_here
-from tests.fixtures.jobs import House, reaches
+from tests.fixtures.jobs import SECRET, House, reaches
 
 pytestmark = pytest.mark.index
 
@@ -271,6 +271,59 @@ def test_deleting_forgets_a_result_and_frees_its_memory(house: House, quick: Ndv
             await jobs.delete(token, ANONYMOUS)
 
     house.run(delete)
+
+
+# At once and one after another
+
+WAITS = "It waits for one of your other computations to end."
+
+
+def variants(plan: NdviPlan, count: int) -> list[NdviPlan]:
+    """Return plans of as many computations of their own."""
+    return [replace(plan, request=replace(plan.request, min_clear=number)) for number in range(1, count + 1)]
+
+
+def test_the_fifth_computation_of_a_user_waits_until_one_ends_and_nobody_else_does(
+    house: House, slow: NdviPlan, quick: NdviPlan
+) -> None:
+    async def queue(jobs: JobRegistry) -> None:
+        *four, fifth, sixth = [await jobs.submit(plan, house.spec, ANONYMOUS, "a") for plan in variants(slow, 6)]
+        theirs = await jobs.submit(quick, house.spec, OTHER, "a")
+        for record in (*four, theirs):
+            await reaches(record, "running", "done")
+        assert [(each.state, each.message, each.finished) for each in (fifth, sixth)] == [("queued", WAITS, [])] * 2
+        assert jobs.held_by(house.spec) == [*four, fifth, sixth, theirs]
+        await jobs.cancel(four[2].token, ANONYMOUS)
+        await reaches(fifth, "running")
+        assert fifth.message == ""
+        assert (sixth.state, sixth.message) == ("queued", WAITS)
+        # A result that is held takes nobody's turn.
+        await reaches(four[0], "done")
+        await reaches(sixth, "running", "done")
+
+    house.run(queue)
+
+
+def test_who_waits_can_be_cancelled_and_goes_with_its_cluster(house: House, slow: NdviPlan) -> None:
+    async def leave() -> None:
+        jobs = JobRegistry(house.pool, SECRET, most_at_once=1)
+        elsewhere = replace(house.spec, threads=1)
+        runs, cancelled, forsaken, last = [
+            await jobs.submit(plan, spec, ANONYMOUS, "a")
+            for plan, spec in zip(variants(slow, 4), (house.spec, house.spec, elsewhere, house.spec), strict=True)
+        ]
+        await reaches(runs, "running")
+        await jobs.cancel(cancelled.token, ANONYMOUS)
+        assert (cancelled.state, cancelled.message) == ("cancelled", "The computation was cancelled.")
+        await jobs.holdings.forsake(elsewhere)
+        assert (forsaken.state, forsaken.message) == ("failed", "The cluster was stopped; compute again to open one.")
+        assert [pooled.spec for pooled in house.pool.clusters()] == [house.spec]
+        await jobs.cancel(runs.token, ANONYMOUS)
+        await reaches(last, "running")
+        assert cancelled.started is forsaken.started is None
+        await jobs.close()
+
+    house.watch(leave)
 
 
 # Failures

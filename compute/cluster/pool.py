@@ -13,7 +13,7 @@ from compute.cluster.opening import open_cluster
 from compute.cluster.pooled import LOOK_S, PooledCluster, give_up, keep_open, resize
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.stages import Stage
-from compute.errors import ClusterError, GreenupError
+from compute.errors import ClusterError, GreenupError, InputError
 from compute.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -64,9 +64,15 @@ class ClusterPool:
         """Start opening a cluster without waiting for it.
 
         One that is open already is returned, and grows where more workers are asked for than it has.
+
+        Raises
+        ------
+        InputError
+            Its owner has as many open as may be.
         """
         pooled = self._clusters.get(spec.identity)
         if pooled is None or pooled.error:
+            self._refuse_too_many(spec.owner)
             pooled = self._start(spec)
         pooled.need.note()
         pooled.wanted = max(pooled.wanted, spec.workers or 0)
@@ -79,6 +85,8 @@ class ClusterPool:
         ------
         ClusterError
             It could not be opened, or was stopped meanwhile.
+        InputError
+            As `open` does.
         """
         # Shielded, because others may wait for it too when one of them is cancelled.
         return await asyncio.shield(self.open(spec).ready)
@@ -193,6 +201,14 @@ class ClusterPool:
         """Close every cluster."""
         self._clusters.clear()
         await asyncio.gather(*(self._end(pooled) for pooled in list(self._tasks)))
+
+    def _refuse_too_many(self, owner: str | None) -> None:
+        most = self._settings.max_clusters_per_user
+        if owner is not None and sum(each.spec.owner == owner and not each.error for each in self.clusters()) >= most:
+            raise InputError(
+                "cluster",
+                f"You have {most} clusters open, and may have no more; stop or leave one, or choose one of them.",
+            )
 
     def _start(self, spec: ClusterSpec, resume: str = "") -> PooledCluster:
         need = Need.of(spec, self._settings.cluster_linger_s)

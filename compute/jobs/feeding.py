@@ -14,6 +14,7 @@ from distributed import Client, Future, as_completed
 from compute.blocks import HeldBlock
 from compute.jobs.keeping import SLOW_S, Keeping
 from compute.jobs.order import BlockOrder, Index
+from compute.jobs.sharing import Share, Sharing
 from compute.stack import Key, SeasonStack, block_key
 from compute.store import StoredBlock
 
@@ -39,6 +40,8 @@ class Feeding:
         Workers that get all the blocks at once, ahead of other work; left out, blocks wait their turn.
     keeping : Keeping, optional
         Has blocks written once they are computed, each before those that are handed over later.
+    share : Share, optional
+        Which of them go before the blocks of other computations, and which after; left out, there are no others.
 
     Attributes
     ----------
@@ -58,12 +61,14 @@ class Feeding:
         retries: int,
         ahead: list[str] | None = None,
         keeping: Keeping | None = None,
+        share: Share | None = None,
     ) -> None:
         self.futures: dict[Key, Future[HeldBlock]] = {}
         self._tasks, self._sources, stored = _apart(lazy)
         self._graph: dict[Key, Any] = dict(stored)
         self.stack = replace(lazy, graph=self._graph)
         self._keeping = keeping or Keeping(None, {})
+        self._share = share or Sharing().share_of("")
         # Not annotated as a Client, whose annotations say what its methods return when they block.
         self._client: Any = client
         self._order = order
@@ -72,8 +77,7 @@ class Feeding:
             "retries": retries,
             "workers": ahead,
             "allow_other_workers": self._ahead,
-            "priority": int(self._ahead),
-            # Each block is a generation of its own: the scheduler keeps their order, and those of two jobs alternate.
+            # Each block is a generation of its own: the scheduler keeps the order of those that rank alike.
             "fifo_timeout": 0,
             "sync": False,
         }
@@ -86,9 +90,10 @@ class Feeding:
         self._news = asyncio.Event()
         # Here rather than in the task: who has begun a job finds its first blocks under way.
         self._under_way: Any = as_completed(loop=client.loop)
+        self._share.join()
         self._top_up()
         self._life = asyncio.create_task(self._feed(), name=f"feeding {lazy.token[:8]}")
-        self._life.add_done_callback(lambda _: self._tell())
+        self._life.add_done_callback(lambda _: self._over())
 
     def stop(self) -> None:
         """Hand over no more, and hold nothing that only further blocks would need."""
@@ -117,6 +122,7 @@ class Feeding:
                 async for future in self._under_way:
                     if not await self._keeping.settle(future):
                         self._running -= 1
+                        self._share.ended(future.key)
                         self._ended.append((future.key[1:], future))
                         self._tell()
                         if future.status != "finished":
@@ -125,6 +131,10 @@ class Feeding:
                     if not self._running:
                         bound.reschedule(asyncio.get_running_loop().time() + SLOW_S)
         await self._keeping.finish()
+
+    def _over(self) -> None:
+        self._share.leave()
+        self._tell()
 
     def _tell(self) -> None:
         """Wake who waits for news."""
@@ -149,7 +159,10 @@ class Feeding:
         season, key = index[0], block_key(self.stack.token, *index)
         sources, keeps = self._sources.pop(season, {}), self._keeping.tasks(key)
         graph = self._tasks.pop(index) | sources | keeps
-        block, *others = self._client.get(graph, [key, *keeps, *sources], **self._options)
+        # Whatever is asked of the workers beside the blocks has priority 0, and goes before them.
+        rank = self._share.rank(key)
+        priority = 1 if self._ahead else -rank
+        block, *others = self._client.get(graph, [key, *keeps, *sources], priority=priority, **self._options)
         self.futures[key] = self._graph[key] = block
         self._under_way.add(block)
         self._running += 1

@@ -27,6 +27,8 @@ _MEMORY_GONE = "This result was in the memory of a cluster alone, and went with 
 
 _ELSEWHERE = "Another server computes this result; it can be looked at here once it is done."
 
+_STOPPED = "The cluster was stopped; compute again to open one."
+
 _UPDATED = "Greenup was updated meanwhile, and one result is never made by two versions; compute it again."
 
 _HOPELESS = "The computation was taken up again {} times and got no further each time; ask those who run the server."
@@ -49,6 +51,8 @@ class Holdings:
         Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
     pauses : sequence of float
         See `compute.jobs.life.PAUSES_S`.
+    most_at_once : int
+        Jobs of one scope that are computed at once.
 
     Attributes
     ----------
@@ -66,13 +70,14 @@ class Holdings:
         own: ClusterSpec | None,
         max_failed_share: float,
         pauses: Sequence[float],
+        most_at_once: int,
     ) -> None:
         self.records: dict[str, JobRecord] = {}
         self.lives: dict[JobRecord, asyncio.Task[None]] = {}
         self._ledger = ledger
         self._kept = kept
         self._own = own
-        self._life = Lives(clusters, kept, max_failed_share, self._note, pauses)
+        self._life = Lives(clusters, kept, max_failed_share, self._note, pauses, most_at_once)
         self._writing: set[asyncio.Task[None]] = set()
 
     async def begin(self, plan: NdviPlan, cluster: ClusterSpec, token: str, scope: str, owner: str) -> JobRecord:
@@ -147,8 +152,12 @@ class Holdings:
             return
         record.cluster = row.cluster if row.cluster.owner is not None else self._own or row.cluster
         record.checkpoint = "" if self._kept is None else self._kept.url(row.token)
-        record.attempts += 1
-        record.state, record.message, record.started = "queued", f"The server was restarted. {TAKEN_UP}", None
+        record.message = ""
+        # To wait for one's turn is no attempt.
+        if row.state != "queued":
+            record.attempts += 1
+            record.message = f"The server was restarted. {TAKEN_UP}"
+        record.state, record.started = "queued", None
         self._start(record)
         self._note(record)
 
@@ -174,6 +183,13 @@ class Holdings:
         """End a job, finished or not, and wait until its workers are free of it."""
         self._life.end(record, "cancelled", CANCELLED)
         await self._lay_down(record)
+
+    async def forsake(self, cluster: ClusterSpec) -> None:
+        """End the jobs that wait for a cluster which was stopped; they would have it opened again."""
+        for record in list(self.lives):
+            if record.state == "queued" and record.cluster.identity == cluster.identity:
+                self._life.end(record, "failed", _STOPPED)
+                await self._lay_down(record)
 
     async def delete(self, row: JobRow) -> bool:
         """Forget a job of this server or of none, and all that is kept of it; False where another server holds it."""

@@ -21,6 +21,7 @@ from compute.jobs.keeping import Keep, Keeping
 from compute.jobs.memory import Room, refuse_large_blocks, spill_note
 from compute.jobs.numbers import season_numbers, season_tallies
 from compute.jobs.order import BlockOrder
+from compute.jobs.sharing import Share
 from compute.plan import NdviPlan
 from compute.reductions import tally_seasons
 from compute.stack import Key, SeasonStack, build_stack
@@ -80,6 +81,7 @@ class Job:
         store: str | None = None,
         ahead: bool = False,
         keep: Keep | None = None,
+        share: Share | None = None,
     ) -> Self:
         """Start a computation. It goes on until it ends or `cancel` is called, whether or not anybody follows it.
 
@@ -103,6 +105,8 @@ class Job:
         keep : Keep, optional
             Where blocks are also written as they finish, and looked for before: those of an earlier run of the same
             computation count as finished at once. What cannot be written costs no result: `note` says why.
+        share : Share, optional
+            Of the threads, where other computations run on the same cluster; left out, there are no others.
 
         Returns
         -------
@@ -133,7 +137,7 @@ class Job:
         keeping, lazy = await Keeping.begin(keep, lazy, plan, token, client)
         note = "" if store is not None else spill_note(plan, room)
         order = order or BlockOrder.of_plan(plan)
-        feeding = Feeding(lazy, client, order, retries=RETRIES, ahead=workers, keeping=keeping)
+        feeding = Feeding(lazy, client, order, retries=RETRIES, ahead=workers, keeping=keeping, share=share)
         return cls(token, plan, feeding, client, keeping, note)
 
     @property

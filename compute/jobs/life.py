@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 from compute.cluster import ClusterPool
 from compute.errors import ClusterAwayError, ClusterError, GreenupError, JobLostError, ResultAwayError
@@ -18,12 +20,15 @@ from compute.jobs.order import BlockOrder
 from compute.jobs.preview import Preview
 from compute.jobs.record import JobRecord
 from compute.jobs.rows import State
+from compute.jobs.sharing import Sharing
 from compute.tiles import ResultTiles
 
 _log = logging.getLogger(__name__)
 
 PAUSES_S = (1.0, 5.0, 20.0)
 """Before each time that a job is taken up again without having got further: as many times as there are pauses."""
+
+WAITS = "It waits for one of your other computations to end."
 
 _LOOK_S = 1.0
 """How soon a finished result shows as lost when its cluster is gone."""
@@ -44,6 +49,8 @@ class Lives:
         Told of each record that has changed.
     pauses : sequence of float
         Seconds, as `PAUSES_S`.
+    most_at_once : int
+        Computations of one scope at once; others wait their turn, in the order in which they came.
     """
 
     def __init__(
@@ -52,13 +59,18 @@ class Lives:
         kept: KeptResults | None,
         max_failed_share: float,
         note: Callable[[JobRecord], None],
-        pauses: Sequence[float] = PAUSES_S,
+        pauses: Sequence[float],
+        most_at_once: int,
     ) -> None:
         self._clusters = clusters
         self._kept = kept
         self._max_failed_share = max_failed_share
         self._note = note
         self._pauses = pauses
+        self._most_at_once = most_at_once
+        # Held by those who need them: of whom computes nothing here, nothing is known.
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._sharing: WeakValueDictionary[str, Sharing] = WeakValueDictionary()
 
     @property
     def most_attempts(self) -> int:
@@ -68,8 +80,10 @@ class Lives:
     async def live(self, record: JobRecord) -> None:
         """Compute a job and hold its blocks, until it is stopped, fails, or is lost with its cluster for good."""
         try:
-            while not await self._attempt(record):  # noqa: ASYNC110  # nothing tells that a cluster can be had again
-                await asyncio.sleep(self._pauses[max(0, record.attempts - 1)])
+            async with AsyncExitStack() as turn:
+                await self._await_turn(record, turn)
+                while not await self._attempt(record, turn):  # noqa: ASYNC110  # nothing tells of another cluster
+                    await asyncio.sleep(self._pauses[max(0, record.attempts - 1)])
         except GreenupError as error:
             self.end(record, "expired" if record.state == "done" else "failed", str(error))
         except Exception as error:  # noqa: BLE001  # whatever it is, a job must not end unseen
@@ -87,13 +101,22 @@ class Lives:
             record.stack = record.tiles = None
         self._note(record)
 
-    async def _attempt(self, record: JobRecord) -> bool:
+    async def _await_turn(self, record: JobRecord, turn: AsyncExitStack) -> None:
+        """Wait until fewer computations of the scope are under way than may be; this is one until `turn` is closed."""
+        turns = self._turns.setdefault(record.scope, asyncio.Semaphore(self._most_at_once))
+        if turns.locked():
+            record.message = WAITS
+            self._note(record)
+        await turn.enter_async_context(turns)
+
+    async def _attempt(self, record: JobRecord, turn: AsyncExitStack) -> bool:
         """Return whether the job came to its end; where it was lost with its cluster, it is to be tried again."""
         job: Job | None = None
         try:
             job = await self._start(record)
             await self._finish(job, record)
             await _release_preview(record)
+            await turn.aclose()
             await self._keep(job, record)
         except Exception as error:
             if not await self._may_go_on(record, job, error):
@@ -108,6 +131,7 @@ class Lives:
 
     async def _start(self, record: JobRecord) -> Job:
         record.state = "connecting"
+        record.message = "" if record.message == WAITS else record.message
         self._note(record)
         record.connection = await self._clusters.get(record.cluster)
         record.cluster_name = self._clusters.name_of(record.cluster)
@@ -116,7 +140,8 @@ class Lives:
         client = record.connection.client
         record.preview = await Preview.begin(record.plan, client, record.token)
         keep = None if self._kept is None else self._kept.keep(record.token, record.scope)
-        job = await Job.submit(record.plan, client, record.token, order=record.order, keep=keep)
+        share = self._sharing.setdefault(client.scheduler.address, Sharing()).share_of(record.scope)
+        job = await Job.submit(record.plan, client, record.token, order=record.order, keep=keep, share=share)
         record.stack, record.state = job.stack, "running"
         record.message = " ".join(filter(None, (TAKEN_UP if record.attempts else "", job.note)))
         record.tiles = _tiles(job, client) if self._kept is None else self._kept.tiles(job, client)
@@ -162,7 +187,7 @@ class Lives:
             return False
         # That nothing can be had at all says nothing of the job, which waits for as long as it takes.
         record.attempts += not away
-        record.state, record.message = "queued", f"{error} {WAITS}" if away else f"The cluster was lost. {TAKEN_UP}"
+        record.state, record.message = "queued", f"{error} {GOES_ON}" if away else f"The cluster was lost. {TAKEN_UP}"
         record.connection = record.stack = record.tiles = None
         record.finished, record.order = [], BlockOrder.of_plan(record.plan)
         self._note(record)
@@ -178,7 +203,7 @@ class Lives:
 
 TAKEN_UP = "The computation is taken up again."
 
-WAITS = "The computation goes on once it can."
+GOES_ON = "The computation goes on once it can."
 
 
 def _tiles(job: Job, client: Any) -> ResultTiles:

@@ -45,6 +45,8 @@ class JobRegistry:
         Whether to refuse a job that would not survive a restart.
     pauses : sequence of float
         See `compute.jobs.life.PAUSES_S`.
+    most_at_once : int
+        Jobs of one scope that are computed at once; others are queued.
 
     Attributes
     ----------
@@ -67,9 +69,10 @@ class JobRegistry:
         own: ClusterSpec | None = None,
         must_keep: bool = False,
         pauses: Sequence[float] = PAUSES_S,
+        most_at_once: int = 4,
     ) -> None:
         self.ledger = Ledger(store or JobStore(), must_keep=must_keep)
-        self.holdings = Holdings(self.ledger, clusters, kept, own, max_failed_share, pauses)
+        self.holdings = Holdings(self.ledger, clusters, kept, own, max_failed_share, pauses, most_at_once)
         self.started = StartedClusters(self.ledger.journal, self.ledger.holder, clusters)
         self._secret = secret
         # One at a time, so that none is begun or opened twice.

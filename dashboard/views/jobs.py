@@ -15,7 +15,7 @@ from dashboard.units import bbox_text, day_text
 from dashboard.views.theme import HTML_STYLE
 
 _WORDS = {
-    "queued": "about to begin",
+    "queued": "waiting",
     "connecting": "waiting for its cluster",
     "running": "{done} of {total} blocks",
     "done": "done",
