@@ -62,6 +62,11 @@ class Address:
     prefix: str = ""
     origins: tuple[str, ...] = ()
 
+    @property
+    def only_here(self) -> bool:
+        """Whether only browsers of this machine can use the page: no other interface, and no other host before it."""
+        return self.host in ("127.0.0.1", "::1", "localhost") and not self.origins
+
 
 @asynccontextmanager
 async def running_server(
@@ -81,7 +86,7 @@ async def running_server(
     OSError
         The port is taken.
     """
-    services = Services(settings, profiles, cluster)
+    services = Services(settings, profiles, cluster, only_here=address.only_here)
     try:
         await services.start()
         server = _listen(services, address)

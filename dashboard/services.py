@@ -68,12 +68,22 @@ class Services:
         What products mean.
     cluster : ClusterSpec
         Where visitors compute unless they choose otherwise.
+    only_here : bool
+        Whether nobody but people of this machine can come.
     """
 
-    def __init__(self, settings: Settings, profiles: Mapping[str, ProductProfile], cluster: ClusterSpec) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        profiles: Mapping[str, ProductProfile],
+        cluster: ClusterSpec,
+        *,
+        only_here: bool = False,
+    ) -> None:
         self.settings = settings
         self.profiles = profiles
         self.cluster = cluster
+        self._only_here = only_here
         self.clusters = ClusterPool(settings, warm_up)
         self.retention = Retention(days=settings.results_max_age_days, most_bytes=settings.results_max_gib * GIB)
         self.kept = _kept(settings)
@@ -227,6 +237,29 @@ class Services:
             await stop_gateway_cluster(self.settings, cluster.name)
         await self.jobs.holdings.forsake(cluster)
         await self.clusters.stop(cluster)
+
+    def dashboard_of(self, pooled: PooledCluster, principal: Principal) -> Callable[[], str] | None:
+        """Return what tells where Dask's dashboard of a cluster answers; None where the principal may not see it.
+
+        It tells of everybody's work, code included. So it is for who owns the cluster; the server's own belongs to
+        nobody, unless nobody but people of this machine can come, and without a login.
+        """
+        owner = ANONYMOUS.scope if pooled.spec.owner is None and self._only_here else pooled.spec.owner
+        return pooled.connection.dashboard if pooled.connection and owner == principal.scope else None
+
+    def dashboard(self, cluster: str, principal: Principal) -> str:
+        """Return the URL of Dask's dashboard of a cluster, by its id; not for pages and logs.
+
+        Raises
+        ------
+        InputError
+            There is none that the principal may see: the sentence is the same.
+        """
+        for pooled in self.clusters.clusters():
+            found = self.dashboard_of(pooled, principal) if pooled.id == cluster else None
+            if found is not None:
+                return found()
+        raise InputError("cluster", "There is no such cluster here; choose another.")
 
     def _is_of(self, name: str, principal: Principal) -> bool:
         return self.jobs.started.owners.get(short_name(name), ANONYMOUS.scope) == principal.scope

@@ -73,6 +73,7 @@ class VisitState(param.Parameterized):
         default=False, label="Keep it while nobody needs it", doc="Whether the chosen cluster stays all the same."
     )
     cluster_keep = param.Event(doc="Think better of stopping it.")
+    cluster_dashboard = param.String(doc="Where Dask's dashboard of it is, relative to the page; empty for nowhere.")
     cluster_refresh = param.Event(doc="Ask the Gateway what runs and what it offers.")
 
     # The estimate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -88,6 +89,29 @@ def test_below_a_path_the_whole_job_is_done_and_nothing_is_asked_elsewhere(page:
     page.goto(below.url)
     draw_compute_and_click(page, below)
     assert_all_below(asked, below.url)
+
+
+def test_below_a_path_dasks_dashboard_opens_from_the_page_and_keeps_itself_up_to_date(
+    page: Page, below: RunningDashboard, watch: Watch
+) -> None:
+    page.set_viewport_size(WIDE)
+    page.goto(below.url)
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Dask dashboard").click()
+    dask = opened.value
+    watch.follow(dask)
+    watch.allowed.append("could not set initial ranges")  # of plots that have nothing to show yet
+    asked, told = addresses(dask), Counter[str]()
+    dask.on("websocket", lambda websocket: websocket.on("framereceived", lambda _: told.update("m")))
+    dask.reload()
+    dask.locator("canvas").first.wait_for()
+    drawn = told.total()
+    page.wait_for_timeout(1500)
+    assert told.total() > drawn
+    assert_all_below(asked, below.url)
+    dask.goto(dask.url.replace("status", "graph"))
+    dask.locator("canvas").first.wait_for()
+    dask.close()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from distributed import Client
@@ -47,6 +47,9 @@ class Endpoint:
         Workers to have when the request names no number.
     gone : callable or None
         Tells within seconds whether nothing is left of the scheduler; None where nobody knows.
+    dashboard : callable or None
+        Returns the URL of Dask's own dashboard, without a slash at its end, and whoever knows it sees all; None where
+        it is not known.
     """
 
     address: str
@@ -56,6 +59,7 @@ class Endpoint:
     scale: Scale | None = None
     workers: int = 1
     gone: Gone | None = None
+    dashboard: Callable[[], str] | None = field(default=None, repr=False)
 
 
 class Connection:
@@ -71,6 +75,8 @@ class Connection:
         What people call the cluster.
     version_notes : list of str
         Differences of software that are tolerated, one clause each.
+    dashboard : callable or None
+        See `Endpoint`.
     """
 
     def __init__(self, *, client: Any, spec: ClusterSpec, endpoint: Endpoint, max_workers: int) -> None:
@@ -79,6 +85,7 @@ class Connection:
         self.spec = spec
         self.name = endpoint.name
         self.version_notes: list[str] = []
+        self.dashboard = endpoint.dashboard
         self._scale = endpoint.scale
         self._gone = endpoint.gone
         self._max_workers = max_workers

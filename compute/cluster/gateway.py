@@ -277,6 +277,7 @@ async def _running(gateway: Gateway, name: str, settings: Settings, stages: Stag
         scale=partial(_scale, gateway, name),
         workers=settings.workers,
         gone=partial(_is_gone, gateway, name),
+        dashboard=lambda: f"{gateway.address}/clusters/{name}",
     )
 
 

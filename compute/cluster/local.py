@@ -69,7 +69,7 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
         local_directory=scratch,
         env=_ONE_THREAD_EACH,
         preload=[*dask.config.get("distributed.worker.preload"), _PRELOAD],
-        # Without an address the scheduler would ask for port 8787, and warn where it is taken.
+        # Without an address the scheduler would ask for port 8787, and warn where it is taken. See `_dashboard`.
         dashboard_address="127.0.0.1:0",
         scheduler_kwargs={"dashboard": False},
         silence_logs=logging.ERROR,
@@ -82,7 +82,12 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
         await _start(cluster)
         # Reached by address like any other, and directly, since a tile need not pass through the scheduler.
         yield Endpoint(
-            address=cluster.scheduler_address, name="local cluster", direct=True, scale=scale, workers=workers
+            address=cluster.scheduler_address,
+            name="local cluster",
+            direct=True,
+            scale=scale,
+            workers=workers,
+            dashboard=lambda: _dashboard(cluster.scheduler),
         )
     finally:
         await to_the_end(_stop(cluster, scratch))
@@ -119,6 +124,27 @@ async def _hand_over(scheduler: Any, leaving: list[object]) -> set[object]:
     there = {worker.name for worker in scheduler.workers.values()}
     free = {worker["name"] for worker in (await scheduler.retire_workers(names=leaving)).values()}
     return there.intersection(leaving) - free
+
+
+def _dashboard(scheduler: Any) -> str:
+    """Return where the dashboard answers; its pages are made when it is first wanted, as few ever do."""
+    from distributed.dashboard.scheduler import connect  # noqa: PLC0415  # Bokeh, which a computation does without
+
+    if not scheduler.http_application.applications:
+        connect(scheduler.http_application, scheduler.http_server, scheduler)
+        for application in scheduler.http_application.applications:
+            _restore_handlers(application)
+    return f"http://127.0.0.1:{scheduler.http_server.port}"
+
+
+def _restore_handlers(application: Any) -> None:
+    """Have a Bokeh server answer with Bokeh's own handlers.
+
+    Panel, where it is in the process, puts its own in their place for all servers, and they break some of Dask's pages.
+    """
+    for rule in application.wildcard_router.rules:
+        ancestors = getattr(rule.target, "__mro__", ())
+        rule.target = next((each for each in ancestors if each.__module__.startswith("bokeh.")), rule.target)
 
 
 async def _start(cluster: Any) -> None:

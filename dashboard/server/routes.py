@@ -6,7 +6,7 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from dashboard.server import api, clients, statistics, values
+from dashboard.server import api, clients, dask, statistics, values
 from dashboard.services import Services
 
 
@@ -18,4 +18,4 @@ def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str
     services : Services
         Shared by all routes.
     """
-    return [route for module in (api, values, statistics, clients) for route in module.routes(services)]
+    return [route for module in (api, values, statistics, clients, dask) for route in module.routes(services)]

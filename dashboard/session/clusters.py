@@ -89,6 +89,7 @@ class Clusters:
         state.show(
             clusters=self._choices(),
             cluster_acts=self._acts(),
+            cluster_dashboard=self._dashboard(pooled),
             cluster_stage=stage_text(pooled, self._name()),
             cluster_state=doing(pooled, working=any(record.state == "running" for record in held)),
         )
@@ -123,6 +124,11 @@ class Clusters:
     def _acts(self) -> list[str]:
         choice = self._state.cluster
         return [] if choice == OWN_CLUSTER else acts(self._chosen, running=choice.startswith(_RUNNING))
+
+    def _dashboard(self, pooled: PooledCluster | None) -> str:
+        if pooled is None or self._services.dashboard_of(pooled, self._principal) is None:
+            return ""
+        return f"dask/{pooled.id}/status"
 
     def _name(self) -> str:
         """Return what the choice is called."""

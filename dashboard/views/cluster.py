@@ -29,6 +29,7 @@ def cluster_choice(state: VisitState) -> pmui.Column:
         _options(state),
         _doings(state),
         _warm(state),
+        _dashboard(state),
         _progress(state),
         _question(state),
         sizing_mode="stretch_width",
@@ -187,6 +188,19 @@ def _button(state: VisitState, act: str, label: str, *, variant: str = "text", e
 def _warm(state: VisitState) -> pmui.Checkbox:
     shown = pn.bind(_can, state.param.cluster_acts, "warm")
     return pmui.Checkbox.from_param(state.param.cluster_warm, size="small", visible=shown, margin=0)
+
+
+def _dashboard(state: VisitState) -> pmui.Button:
+    return pmui.Button(
+        label="Dask dashboard",
+        icon="open_in_new",
+        href=state.param.cluster_dashboard,
+        target="_blank",
+        variant="text",
+        size="small",
+        visible=pn.bind(bool, state.param.cluster_dashboard),
+        margin=_BELOW,
+    )
 
 
 def _is_open(acts: list[str], question: str) -> bool:
