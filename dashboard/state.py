@@ -55,6 +55,10 @@ class VisitState(param.Parameterized):
     cluster_values = param.Dict(default={}, doc="Values of cluster options as texts, by name; the rest has defaults.")
     cluster_refusals = param.Dict(default={}, doc="Sentence by name of the option, or workers, that is not accepted.")
     workers = param.Integer(default=4, allow_None=True, doc="Workers to start a cluster with, or to scale it to.")
+    workers_follow = param.Boolean(
+        default=False, label="More as needed, up to", doc="Whether the cluster grows and shrinks with its work."
+    )
+    workers_most = param.Integer(default=8, allow_None=True, doc="Workers to grow to, where it does.")
     workers_limit = param.Integer(default=64, doc="Most workers of one cluster.")
     cluster_acts = param.List(default=[], item_type=str, doc="What can be done: start, connect, scale, leave, stop.")
     cluster_busy = param.String(doc="What is being done, such as Stopping; empty for nothing.")

@@ -161,6 +161,20 @@ def test_a_cluster_is_started_scaled_and_stopped(settings: Settings, gateway: Ga
         await visit.do("scale")
         await visit.until(lambda state: state.cluster_stage.endswith("· 2 workers, 4 threads, 2 GiB"))
 
+        state.show(workers_follow=True, workers_most=1)
+        assert state.cluster_refusals == {"workers_most": "It must be a whole number from 2 to 64."}
+        state.show(workers=1, workers_most=MAX_WORKERS + 1)
+        await visit.do("scale")
+        assert visit.notice == ("info", f"The Gateway allows {MAX_WORKERS} of the {MAX_WORKERS + 1} workers asked for.")
+        words = f"· 1 worker, 2 threads, 1 GiB, up to {MAX_WORKERS} workers as needed"
+        await visit.until(lambda state: words in state.cluster_stage)
+        other = Visit(services)
+        await other.choose(pooled.id)
+        assert (other.state.workers, other.state.workers_follow, other.state.workers_most) == (1, True, MAX_WORKERS)
+        state.workers_follow = False
+        await visit.do("scale")
+        assert (pooled.spec.workers, pooled.spec.most_workers) == (1, None)
+
         await visit.do("stop")
         assert visit.notice == ("info", f"{name} is stopped.")
         assert (state.cluster, state.cluster_acts) == (NEW_CLUSTER, ["start"])

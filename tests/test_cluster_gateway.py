@@ -391,7 +391,7 @@ def no_server() -> Iterator[str]:
 def test_a_gateway_that_is_not_there_is_said_within_the_bound(
     monkeypatch: pytest.MonkeyPatch, server: Callable[[], AbstractContextManager[str]], says: str
 ) -> None:
-    monkeypatch.setattr("compute.cluster.gateway._ANSWER_S", 0.5)
+    monkeypatch.setattr("compute.cluster.gateway_answers._ANSWER_S", 0.5)
     began = time.monotonic()
     with (
         server() as address,

@@ -9,11 +9,11 @@ from compute.cluster.connection import Connection, WarmUp
 from compute.cluster.gateway import (
     RunningCluster,
     gateway_options,
-    has_gateway,
     list_gateway_clusters,
     short_name,
     stop_gateway_cluster,
 )
+from compute.cluster.gateway_answers import has_gateway
 from compute.cluster.opening import open_cluster
 from compute.cluster.options import ClusterOption
 from compute.cluster.pool import ClusterPool

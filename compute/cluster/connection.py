@@ -7,6 +7,7 @@ import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from distributed import Client
@@ -23,6 +24,7 @@ _ANSWER_S = 2.0
 _CLOSE_S = 10.0
 
 Scale = Callable[[int], Awaitable[int]]
+Adapt = Callable[[int, int], Awaitable[int]]
 WarmUp = Callable[[], object]
 Gone = Callable[[], Awaitable[bool]]
 
@@ -43,6 +45,9 @@ class Endpoint:
         Whether this process reaches the workers without the scheduler.
     scale : callable or None
         Asks for a number of workers and returns how many the cluster allows; None where it has a size of its own.
+    adapt : callable or None
+        Has the cluster follow its work between two numbers of workers, and returns the most that it allows; None as
+        `scale`, which ends it.
     workers : int
         Workers to have when the request names no number.
     gone : callable or None
@@ -57,6 +62,7 @@ class Endpoint:
     security: Any = None
     direct: bool = False
     scale: Scale | None = None
+    adapt: Adapt | None = None
     workers: int = 1
     gone: Gone | None = None
     dashboard: Callable[[], str] | None = field(default=None, repr=False)
@@ -88,6 +94,8 @@ class Connection:
         self.dashboard = endpoint.dashboard
         self._scale = endpoint.scale
         self._gone = endpoint.gone
+        self._adapt = endpoint.adapt
+        self._most = 0
         self._max_workers = max_workers
 
     @property
@@ -99,6 +107,11 @@ class Connection:
     def threads(self) -> int:
         """Threads of all workers: tasks that run at once."""
         return self._total("total_threads")
+
+    @property
+    def threads_to_come(self) -> int:
+        """Threads of as many workers as it may grow to by itself: it grows with what the scheduler knows of."""
+        return ceil(self.threads * max(1.0, self._most / max(1, self.workers)))
 
     @property
     def resizable(self) -> bool:
@@ -137,11 +150,42 @@ class Connection:
             raise InputError("workers", f"The number of workers must be from 1 to {self._max_workers}, not {n}.")
         if self._scale is None:
             raise InputError("workers", f"The {self.name} has a size of its own; add workers where it was started.")
+        self._most = 0
         return await self._scale(n)
 
     async def is_gone(self) -> bool:
         """Tell whether the connection has broken because nothing is left of the scheduler, as far as anybody knows."""
         return self.client.status == "connecting" and self._gone is not None and await self._gone()
+
+    async def adapt(self, least: int, most: int) -> int:
+        """Have the cluster follow its work from now on, until it is scaled: Dask adds workers and lets them go.
+
+        Nothing is lost by that: results move to those that stay, and a worker that cannot part with one stays, too.
+
+        Parameters
+        ----------
+        least, most : int
+            Workers to have, at least 1.
+
+        Returns
+        -------
+        int
+            Most workers that the cluster will have: fewer than `most` where the Gateway allows no more.
+
+        Raises
+        ------
+        InputError
+            The numbers are out of bounds or order, or the cluster has a size of its own.
+        ClusterError
+            The cluster cannot be reached.
+        """
+        if not 1 <= least <= most <= self._max_workers:
+            limits = f"from 1 to {self._max_workers}, the least first"
+            raise InputError("adapt", f"The least and the most workers must be {limits}, not {least} and {most}.")
+        if self._adapt is None:
+            raise InputError("adapt", f"The {self.name} has a size of its own; add workers where it was started.")
+        self._most = await self._adapt(least, most)
+        return self._most
 
     async def wait_for_workers(self, n: int, timeout_s: float) -> None:
         """Wait until at least `n` workers are there.

@@ -1,4 +1,4 @@
-"""Clusters of a Dask Gateway: the only user of dask_gateway.
+"""Clusters of a Dask Gateway; with `compute.cluster.gateway_answers` the only user of dask_gateway.
 
 Works with the `Gateway` client's plain requests instead of its `GatewayCluster`, which cannot be bounded in time,
 cannot say how far the start has come, and loses track of a cluster when its start is cancelled.
@@ -15,31 +15,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
-import dask
 from dask_gateway import Gateway, GatewayClusterError, GatewayServerError
 
 from compute.cluster.connection import Endpoint
+from compute.cluster.gateway_answers import GONE, ask, open_gateway
 from compute.cluster.options import ClusterOption, choose, describe, with_configured_defaults
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.stages import Stages
 from compute.cluster.waiting import to_the_end
-from compute.errors import ClusterAwayError, ClusterError, InputError
+from compute.errors import ClusterError
 from compute.settings import Settings
 
-T = TypeVar("T")
-
-# The Gateway answers in milliseconds; a busy one forwards to a scheduler and retries for a few seconds.
-_ANSWER_S = 30.0
 _LISTENS_S = 3.0
 _POLL_S = 0.25
 _LIMIT = re.compile(r"limit of (\d+) workers")
-
-_ELSEWHERE = "What answered is not a Dask Gateway; check GREENUP_GATEWAY_ADDRESS."
-_NO_LOGIN = "The Dask Gateway refused the login; sign in again, or check gateway.auth in Dask's configuration."
-_GONE = "The Dask Gateway has no such cluster any more; open another."
 
 _log = logging.getLogger(__name__)
 
@@ -66,11 +58,6 @@ class RunningCluster:
     started: datetime
 
 
-def has_gateway(settings: Settings) -> bool:
-    """Return whether a Gateway is configured, here or in Dask's own configuration; it is not asked."""
-    return bool(settings.gateway_address or dask.config.get("gateway.address", None))
-
-
 def short_name(name: str) -> str:
     """Return what people are shown of a cluster's full name, which would open its dashboards to them."""
     # Kubernetes Gateways put their namespace before a dot; the random part says which cluster it is.
@@ -85,8 +72,8 @@ async def list_gateway_clusters(settings: Settings) -> list[RunningCluster]:
     ClusterError
         The Gateway cannot be reached, or refuses the login.
     """
-    async with _gateway(settings) as gateway:
-        reports = await _ask(gateway.list_clusters())
+    async with open_gateway(settings) as gateway:
+        reports = await ask(gateway.list_clusters())
     return [
         RunningCluster(
             name=report.name,
@@ -106,7 +93,7 @@ async def gateway_options(settings: Settings) -> list[ClusterOption]:
     ClusterError
         The Gateway cannot be reached, or refuses the login.
     """
-    async with _gateway(settings) as gateway:
+    async with open_gateway(settings) as gateway:
         return describe(await _options(gateway))
 
 
@@ -125,8 +112,8 @@ async def stop_gateway_cluster(settings: Settings, name: str) -> None:
     ClusterError
         No such cluster runs, or the Gateway cannot be reached.
     """
-    async with _gateway(settings) as gateway:
-        await _ask(gateway.stop_cluster(await _find(gateway, name)), _GONE)
+    async with open_gateway(settings) as gateway:
+        await ask(gateway.stop_cluster(await _find(gateway, name)), GONE)
 
 
 @asynccontextmanager
@@ -158,7 +145,7 @@ async def gateway_scheduler(
     ClusterError
         The Gateway cannot be reached, or the scheduler did not start; at the end, it was not stopped.
     """
-    async with _gateway(settings) as gateway:
+    async with open_gateway(settings) as gateway:
         if spec.name:
             name = await _find(gateway, spec.name)
             stages.cluster = short_name(name)
@@ -170,48 +157,12 @@ async def gateway_scheduler(
             yield await _running(gateway, name, settings, stages)
 
 
-@asynccontextmanager
-async def _gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    if not has_gateway(settings):
-        raise InputError("cluster", "No Dask Gateway is configured; set GREENUP_GATEWAY_ADDRESS to its URL.")
-    try:
-        gateway = Gateway(address=settings.gateway_address, asynchronous=True)
-    except (ValueError, TypeError, KeyError, ImportError):
-        raise ClusterError(
-            "The Dask Gateway settings are not usable; check gateway.address and gateway.auth in Dask's configuration."
-        ) from None
-    async with gateway:
-        yield gateway
-
-
-async def _ask(request: Awaitable[T], refused: str = _ELSEWHERE) -> T:
-    """Await an answer of the Gateway within its bound; each way to fail has its sentence."""
-    try:
-        async with asyncio.timeout(_ANSWER_S):
-            return await request
-    except (aiohttp.ClientError, OSError, GatewayServerError) as error:
-        raise _failure(error) from None
-    except (ValueError, GatewayClusterError) as error:
-        raise ClusterError(refused.format(str(error).rstrip("."))) from None
-
-
-def _failure(error: Exception) -> ClusterError:
-    # A proxy answers with 502 or its like for a Gateway that is not there.
-    if isinstance(error, aiohttp.ClientResponseError) and error.status < 500:
-        return ClusterError(_NO_LOGIN if error.status in (401, 403) else _ELSEWHERE)
-    if isinstance(error, TimeoutError):
-        return ClusterAwayError(f"The Dask Gateway did not answer within {_ANSWER_S:g} s; try again later.")
-    if isinstance(error, GatewayServerError):
-        return ClusterAwayError("The Dask Gateway failed inside; its administrator finds the reason in its log.")
-    return ClusterAwayError("The Dask Gateway cannot be reached; check GREENUP_GATEWAY_ADDRESS and that it runs.")
-
-
 async def _options(gateway: Gateway) -> Any:
-    return with_configured_defaults(await _ask(gateway.cluster_options(use_local_defaults=False)))
+    return with_configured_defaults(await ask(gateway.cluster_options(use_local_defaults=False)))
 
 
 async def _find(gateway: Gateway, wanted: str) -> str:
-    names = [report.name for report in await _ask(gateway.list_clusters())]
+    names = [report.name for report in await ask(gateway.list_clusters())]
     matches = [name for name in names if wanted in (name, short_name(name))]
     if len(matches) == 1:
         return str(matches[0])
@@ -225,7 +176,7 @@ async def _asked_for(gateway: Gateway, spec: ClusterSpec, stages: Stages, resume
         return _find(gateway, resume)
     options = choose(await _options(gateway), spec.options)
     stages.report("starting scheduler", "The Gateway is asked for a cluster.")
-    return _ask(gateway.submit(options), "The Dask Gateway did not start a cluster: {}.")
+    return ask(gateway.submit(options), "The Dask Gateway did not start a cluster: {}.")
 
 
 @asynccontextmanager
@@ -247,7 +198,7 @@ async def _ours(gateway: Gateway, named: Awaitable[str]) -> AsyncIterator[str]:
 async def _stop(gateway: Gateway, name: str, *, quietly: bool) -> None:
     """Stop a cluster; say that it was not stopped, `quietly` in the log alone, where another sentence is on its way."""
     try:
-        await _ask(gateway.stop_cluster(name), _GONE)
+        await ask(gateway.stop_cluster(name), GONE)
     except ClusterError as error:
         reason = str(error)
         message = f"Gateway cluster {short_name(name)} was not stopped and may still cost money: {reason}"
@@ -258,7 +209,7 @@ async def _stop(gateway: Gateway, name: str, *, quietly: bool) -> None:
 
 async def _running(gateway: Gateway, name: str, settings: Settings, stages: Stages) -> Endpoint:
     """Wait for the scheduler."""
-    report = await _ask(gateway.get_cluster(name), _GONE)
+    report = await ask(gateway.get_cluster(name), GONE)
     while report.status.name == "PENDING":
         if stages.seconds > settings.cluster_start_timeout_s:
             raise ClusterError(
@@ -267,7 +218,7 @@ async def _running(gateway: Gateway, name: str, settings: Settings, stages: Stag
             )
         stages.report("starting scheduler", "The Gateway is starting the scheduler.")
         await asyncio.sleep(_POLL_S)
-        report = await _ask(gateway.get_cluster(name), _GONE)
+        report = await ask(gateway.get_cluster(name), GONE)
     if report.status.name != "RUNNING":
         raise ClusterError("The Gateway could not start the scheduler; its administrator finds the reason in its log.")
     return Endpoint(
@@ -275,6 +226,7 @@ async def _running(gateway: Gateway, name: str, settings: Settings, stages: Stag
         name=f"Gateway cluster {short_name(name)}",
         security=report.security,
         scale=partial(_scale, gateway, name),
+        adapt=partial(_adapt, gateway, name),
         workers=settings.workers,
         gone=partial(_is_gone, gateway, name),
         dashboard=lambda: f"{gateway.address}/clusters/{name}",
@@ -283,11 +235,21 @@ async def _running(gateway: Gateway, name: str, settings: Settings, stages: Stag
 
 async def _scale(gateway: Gateway, name: str, n: int) -> int:
     """Ask for `n` workers and return how many the Gateway allows."""
-    # `Gateway.scale_cluster` tells of the limit by a warning, which belongs to the process and not to this call.
-    request = gateway._request("POST", f"{gateway.address}/api/v1/clusters/{name}/scale", json={"count": n})
-    answer = await _ask((await _ask(request, _GONE)).json())
+    return await _resize(gateway, name, "scale", {"count": n}) or n
+
+
+async def _adapt(gateway: Gateway, name: str, least: int, most: int) -> int:
+    """Have the scheduler follow its work and return the most workers that the Gateway allows."""
+    return await _resize(gateway, name, "adapt", {"minimum": least, "maximum": most}) or most
+
+
+async def _resize(gateway: Gateway, name: str, act: str, numbers: dict[str, int]) -> int:
+    """Return the limit that the numbers are cut to; 0 where they are within it."""
+    # The methods of `Gateway` tell of the limit by a warning, which belongs to the process and not to this call.
+    request = gateway._request("POST", f"{gateway.address}/api/v1/clusters/{name}/{act}", json=numbers)
+    answer = await ask((await ask(request, GONE)).json())
     limit = _LIMIT.search(answer.get("msg") or "")
-    return int(limit[1]) if limit else n
+    return int(limit[1]) if limit else 0
 
 
 async def _is_gone(gateway: Gateway, name: str) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from math import ceil
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import dask
 from dask.system import CPU_COUNT
 from distributed import LocalCluster
+from distributed.deploy.adaptive import Adaptive
 from distributed.deploy.utils import nprocesses_nthreads
 from distributed.system import MEMORY_LIMIT
 
@@ -75,8 +76,17 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
         silence_logs=logging.ERROR,
     )
 
+    following: Adaptive | None = None
+
     async def scale(n: int) -> int:
+        if following is not None:
+            following.stop()
         return await _scale(cluster, n)
+
+    async def adapt(least: int, most: int) -> int:
+        nonlocal following
+        following = cluster.adapt(_Careful, minimum=least, maximum=most)
+        return most
 
     try:
         await _start(cluster)
@@ -86,6 +96,7 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
             name="local cluster",
             direct=True,
             scale=scale,
+            adapt=adapt,
             workers=workers,
             dashboard=lambda: _dashboard(cluster.scheduler),
         )
@@ -95,8 +106,9 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
 
 def _sizes(spec: ClusterSpec) -> tuple[int, int]:
     """Return how many workers there are to be, and how many threads each has: together the cores, where they may."""
-    if spec.workers:
-        return spec.workers, spec.threads or ceil(CPU_COUNT / spec.workers)
+    workers = spec.most_workers or spec.workers
+    if workers:
+        return workers, spec.threads or ceil(CPU_COUNT / workers)
     if spec.threads:
         return max(1, CPU_COUNT // spec.threads), spec.threads
     workers, threads = nprocesses_nthreads()
@@ -105,18 +117,32 @@ def _sizes(spec: ClusterSpec) -> tuple[int, int]:
 
 async def _scale(cluster: Any, n: int) -> int:
     """Add workers, or let the newest go; return how many there will be."""
-    leaving = list(cluster.worker_spec)[n:]
-    async with bounded(_HAND_OVER_S, "workers handed over what they hold"):
-        stuck = await _hand_over(cluster.scheduler, leaving)
-    for name in leaving:
-        if name not in stuck:
-            cluster.worker_spec.pop(name, None)
+    await _let_go(cluster, list(cluster.worker_spec)[n:])
     allowed = max(n, len(cluster.worker_spec))
     cluster.scale(allowed)
     return allowed
 
 
-async def _hand_over(scheduler: Any, leaving: list[object]) -> set[object]:
+class _Careful(Adaptive):
+    """Dask's adaptive scaling, but that a worker stays which cannot part with what it holds."""
+
+    async def scale_down(self, workers: Any) -> None:
+        """Let workers go, by their names."""
+        cluster: Any = self.cluster
+        await _let_go(cluster, workers)
+        cluster.scale(len(cluster.worker_spec))
+
+
+async def _let_go(cluster: Any, leaving: Sequence[object]) -> None:
+    """Take workers out of the plan, but for those that could not hand over what they hold."""
+    async with bounded(_HAND_OVER_S, "workers handed over what they hold"):
+        stuck = await _hand_over(cluster.scheduler, leaving)
+    for name in leaving:
+        if name not in stuck:
+            cluster.worker_spec.pop(name, None)
+
+
+async def _hand_over(scheduler: Any, leaving: Sequence[object]) -> set[object]:
     """Move what workers hold to those that stay, and return the workers that could not part with it.
 
     `LocalCluster.scale` means to, but names workers where addresses are looked up, and closes them as they are.

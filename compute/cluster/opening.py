@@ -59,8 +59,9 @@ async def open_cluster(
     ClusterError
         The cluster cannot be reached, did not start in time, or runs other software; nothing half-started is left.
     """
-    if spec.workers and spec.workers > settings.max_workers:
-        raise InputError("workers", f"At most {settings.max_workers} workers may be asked for, not {spec.workers}.")
+    most = max(spec.workers or 0, spec.most_workers or 0)
+    if most > settings.max_workers:
+        raise InputError("workers", f"At most {settings.max_workers} workers may be asked for, not {most}.")
     stages = Stages(on_stage)
     stages.report("connecting", f"The {_WORDS[spec.kind]} is contacted.")
     async with (
@@ -68,6 +69,8 @@ async def open_cluster(
         connect(endpoint, spec, settings) as connection,
     ):
         await _start_workers(connection, endpoint, settings, stages)
+        if spec.most_workers:
+            await connection.adapt(spec.workers or 1, spec.most_workers)
         stages.report("checking versions", "The software of the cluster is compared.")
         connection.version_notes = await check_versions(connection.client)
         if warm_up:

@@ -10,7 +10,7 @@ from compute.cluster.connection import Connection, WarmUp
 from compute.cluster.gateway import list_gateway_clusters, stop_gateway_cluster
 from compute.cluster.need import Need
 from compute.cluster.opening import open_cluster
-from compute.cluster.pooled import LOOK_S, PooledCluster, give_up, keep_open, resize
+from compute.cluster.pooled import LOOK_S, PooledCluster, follow_work, give_up, keep_open, resize
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.stages import Stage
 from compute.errors import ClusterError, GreenupError, InputError
@@ -176,11 +176,24 @@ class ClusterPool:
         ClusterError
             The cluster is not open, or cannot be reached.
         """
-        pooled = self._clusters.get(spec.identity)
-        if pooled is None or pooled.connection is None:
-            raise ClusterError("The cluster is not ready; scale it once it is.")
-        pooled.wanted = 0
-        return await resize(pooled, pooled.connection, n)
+        pooled, connection = self._ready(spec)
+        return await resize(pooled, connection, n)
+
+    async def adapt(self, spec: ClusterSpec, least: int, most: int) -> int:
+        """Have an open cluster follow its work between two numbers of workers, until it is scaled.
+
+        Returns
+        -------
+        int
+            Most workers that the cluster will have: fewer than `most` where the Gateway allows no more.
+
+        Raises
+        ------
+        InputError, ClusterError
+            As `scale` does.
+        """
+        pooled, connection = self._ready(spec)
+        return await follow_work(pooled, connection, least, most)
 
     async def stop(self, spec: ClusterSpec) -> None:
         """Close a cluster; one that this pool started is shut down. Its results are lost.
@@ -201,6 +214,13 @@ class ClusterPool:
         """Close every cluster."""
         self._clusters.clear()
         await asyncio.gather(*(self._end(pooled) for pooled in list(self._tasks)))
+
+    def _ready(self, spec: ClusterSpec) -> tuple[PooledCluster, Connection]:
+        pooled = self._clusters.get(spec.identity)
+        if pooled is None or pooled.connection is None:
+            raise ClusterError("The cluster is not ready; scale it once it is.")
+        pooled.wanted = 0
+        return pooled, pooled.connection
 
     def _refuse_too_many(self, owner: str | None) -> None:
         most = self._settings.max_clusters_per_user

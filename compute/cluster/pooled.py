@@ -101,7 +101,8 @@ async def keep_open(pooled: PooledCluster, connection: Connection) -> bool:
 async def _grow(pooled: PooledCluster, connection: Connection) -> None:
     """Ask for the workers that came to be wanted since it opened; never for fewer than there are."""
     wanted, pooled.wanted = pooled.wanted, 0
-    if not connection.resizable or wanted <= max(connection.workers, pooled.spec.workers or 0):
+    enough = max(connection.workers, pooled.spec.workers or 0)
+    if not connection.resizable or pooled.spec.most_workers or wanted <= enough:
         return
     try:
         allowed = await resize(pooled, connection, wanted)
@@ -114,7 +115,14 @@ async def _grow(pooled: PooledCluster, connection: Connection) -> None:
 async def resize(pooled: PooledCluster, connection: Connection, n: int) -> int:
     """Ask for a number of workers, and return how many the cluster will have; raises as `Connection.scale` does."""
     allowed = await connection.scale(n)
-    pooled.spec, pooled.notice = replace(pooled.spec, workers=allowed), ""
+    pooled.spec, pooled.notice = replace(pooled.spec, workers=allowed, most_workers=None), ""
+    return allowed
+
+
+async def follow_work(pooled: PooledCluster, connection: Connection, least: int, most: int) -> int:
+    """Have it follow its work, and return the most workers that it will have; raises as `Connection.adapt` does."""
+    allowed = await connection.adapt(least, most)
+    pooled.spec, pooled.notice = replace(pooled.spec, workers=min(least, allowed), most_workers=allowed), ""
     return allowed
 
 

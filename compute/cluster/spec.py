@@ -33,6 +33,9 @@ class ClusterSpec:
     workers : int or None
         Workers to have: started on ``"local"`` and ``"gateway"``, waited for on ``"tcp"``. None leaves the number
         to the machine, to the settings, or to whoever runs the scheduler.
+    most_workers : int or None
+        Workers that it grows to while there is work for them; it shrinks to `workers` when there is none. None keeps
+        their number. Not for kind ``"tcp"``.
     threads : int or None
         Threads of each worker, for kind ``"local"`` only: tasks that it runs at once. None shares the cores out.
     options : mapping of str to str
@@ -45,6 +48,7 @@ class ClusterSpec:
     name: str | None = field(default=None, repr=False)
     address: str | None = None
     workers: int | None = None
+    most_workers: int | None = None
     threads: int | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
@@ -56,7 +60,12 @@ class ClusterSpec:
 
 
 def parse_cluster(
-    text: str, *, workers: int | None = None, threads: int | None = None, options: Sequence[str] = ()
+    text: str,
+    *,
+    workers: int | None = None,
+    adapt: str | None = None,
+    threads: int | None = None,
+    options: Sequence[str] = (),
 ) -> ClusterSpec:
     """Read the cluster options of the command line.
 
@@ -66,6 +75,8 @@ def parse_cluster(
         ``local``, ``gateway``, ``gateway:NAME`` or ``tcp://HOST:PORT``.
     workers : int, optional
         Number of workers, at least 1.
+    adapt : str, optional
+        ``LEAST-MOST`` workers, in place of their number.
     threads : int, optional
         Threads of each worker, at least 1; only a local cluster's can be chosen here.
     options : sequence of str, optional
@@ -80,15 +91,26 @@ def parse_cluster(
     ------
     InputError
         Any of them is malformed, or does not go with the others; its field is ``"cluster"``, ``"workers"``,
-        ``"threads"`` or ``"cluster-option"``.
+        ``"adapt"``, ``"threads"`` or ``"cluster-option"``.
     """
     if workers is not None and workers < 1:
         raise InputError("workers", f"The number of workers must be at least 1, not {workers}.")
     kind, name, address = _kind(text.strip())
     _check_threads(threads, kind)
+    most = None
+    if adapt is not None:
+        workers, most = _limits(adapt, kind, workers)
     if options and (kind != "gateway" or name):
         raise InputError("cluster-option", "Cluster options go with a new Gateway cluster only: use --cluster gateway.")
-    return ClusterSpec(kind=kind, name=name, address=address, workers=workers, threads=threads, options=_pairs(options))
+    return ClusterSpec(
+        kind=kind,
+        name=name,
+        address=address,
+        workers=workers,
+        most_workers=most,
+        threads=threads,
+        options=_pairs(options),
+    )
 
 
 def _check_threads(threads: int | None, kind: str) -> None:
@@ -98,6 +120,19 @@ def _check_threads(threads: int | None, kind: str) -> None:
         raise InputError("threads", f"The threads of a worker must be 1 to {MAX_THREADS}, not {threads}.")
     if kind != "local":
         raise InputError("threads", "Threads are those of local workers: use --cluster local, or leave --threads out.")
+
+
+def _limits(text: str, kind: str, workers: int | None) -> tuple[int, int]:
+    """Return the least and the most workers of a cluster that follows its work."""
+    if workers is not None:
+        raise InputError("adapt", "Give the workers either as a number or as limits: leave --workers or --adapt out.")
+    if kind == "tcp":
+        raise InputError("adapt", "A scheduler that runs already has a size of its own; leave --adapt out.")
+    found = re.fullmatch(r"([0-9]{1,6})-([0-9]{1,6})", text.strip(), re.ASCII)
+    least, most = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= least <= most:
+        raise InputError("adapt", f"The limits {text[:80]!r} are not LEAST-MOST workers, such as 1-8, from 1 upwards.")
+    return least, most
 
 
 def _kind(text: str) -> tuple[Literal["local", "gateway", "tcp"], str | None, str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -40,6 +40,8 @@ class Feeding:
         Workers that get all the blocks at once, ahead of other work; left out, blocks wait their turn.
     keeping : Keeping, optional
         Has blocks written once they are computed, each before those that are handed over later.
+    threads : callable, optional
+        Returns for how many threads blocks are handed over; left out, for those that there are.
     share : Share, optional
         Which of them go before the blocks of other computations, and which after; left out, there are no others.
 
@@ -61,6 +63,7 @@ class Feeding:
         retries: int,
         ahead: list[str] | None = None,
         keeping: Keeping | None = None,
+        threads: Callable[[], int] | None = None,
         share: Share | None = None,
     ) -> None:
         self.futures: dict[Key, Future[HeldBlock]] = {}
@@ -68,6 +71,7 @@ class Feeding:
         self._graph: dict[Key, Any] = dict(stored)
         self.stack = replace(lazy, graph=self._graph)
         self._keeping = keeping or Keeping(None, {})
+        self._threads = threads or self._threads_there
         self._share = share or Sharing().share_of("")
         # Not annotated as a Client, whose annotations say what its methods return when they block.
         self._client: Any = client
@@ -151,8 +155,10 @@ class Feeding:
 
     def _has_room(self) -> bool:
         # Workers come and go meanwhile.
-        threads = int(self._client.scheduler_info().get("total_threads") or 1)
-        return self._ahead or self._running < _PER_THREAD * threads
+        return self._ahead or self._running < _PER_THREAD * max(1, self._threads())
+
+    def _threads_there(self) -> int:
+        return int(self._client.scheduler_info().get("total_threads") or 1)
 
     def _hand_over(self, index: Index) -> None:
         """Submit a block, with the first of its season also the scenes that the season shares."""

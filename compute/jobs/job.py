@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
@@ -31,7 +31,6 @@ RETRIES = 3
 """Times that a block is tried again when its worker dies or a read fails: networks and nodes do."""
 
 CANCELLED = "The computation was cancelled."
-
 LOST = "The cluster that held this result was stopped or lost; compute it again."
 
 _CANCEL_POLL_S = 0.05
@@ -81,6 +80,7 @@ class Job:
         store: str | None = None,
         ahead: bool = False,
         keep: Keep | None = None,
+        threads: Callable[[], int] | None = None,
         share: Share | None = None,
     ) -> Self:
         """Start a computation. It goes on until it ends or `cancel` is called, whether or not anybody follows it.
@@ -105,6 +105,8 @@ class Job:
         keep : Keep, optional
             Where blocks are also written as they finish, and looked for before: those of an earlier run of the same
             computation count as finished at once. What cannot be written costs no result: `note` says why.
+        threads : callable, optional
+            Returns for how many threads the scheduler has blocks: it grows by what it has. Left out, those there are.
         share : Share, optional
             Of the threads, where other computations run on the same cluster; left out, there are no others.
 
@@ -137,7 +139,9 @@ class Job:
         keeping, lazy = await Keeping.begin(keep, lazy, plan, token, client)
         note = "" if store is not None else spill_note(plan, room)
         order = order or BlockOrder.of_plan(plan)
-        feeding = Feeding(lazy, client, order, retries=RETRIES, ahead=workers, keeping=keeping, share=share)
+        feeding = Feeding(
+            lazy, client, order, retries=RETRIES, ahead=workers, keeping=keeping, threads=threads, share=share
+        )
         return cls(token, plan, feeding, client, keeping, note)
 
     @property

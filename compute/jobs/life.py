@@ -133,15 +133,23 @@ class Lives:
         record.state = "connecting"
         record.message = "" if record.message == WAITS else record.message
         self._note(record)
-        record.connection = await self._clusters.get(record.cluster)
+        record.connection = connection = await self._clusters.get(record.cluster)
         record.cluster_name = self._clusters.name_of(record.cluster)
         # Before anything runs there: who takes the job over must find the cluster.
         self._note(record)
-        client = record.connection.client
+        client = connection.client
         record.preview = await Preview.begin(record.plan, client, record.token)
         keep = None if self._kept is None else self._kept.keep(record.token, record.scope)
         share = self._sharing.setdefault(client.scheduler.address, Sharing()).share_of(record.scope)
-        job = await Job.submit(record.plan, client, record.token, order=record.order, keep=keep, share=share)
+        job = await Job.submit(
+            record.plan,
+            client,
+            record.token,
+            order=record.order,
+            keep=keep,
+            threads=lambda: connection.threads_to_come,
+            share=share,
+        )
         record.stack, record.state = job.stack, "running"
         record.message = " ".join(filter(None, (TAKEN_UP if record.attempts else "", job.note)))
         record.tiles = _tiles(job, client) if self._kept is None else self._kept.tiles(job, client)

@@ -37,6 +37,9 @@ def run(
     options: RequestOptions,
     cluster: Annotated[str, typer.Option(help="local, gateway, gateway:NAME, or tcp://HOST:PORT.")] = "local",
     workers: Annotated[int | None, typer.Option(help="Number of workers; left out, what suits the cluster.")] = None,
+    adapt: Annotated[
+        str | None, typer.Option(metavar="LEAST-MOST", help="Workers as needed within these limits, such as 1-8.")
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(help="Threads of each local worker; left out, the cores are shared out.")
     ] = None,
@@ -53,7 +56,7 @@ def run(
     from compute.settings import load_settings
 
     settings = load_settings()
-    spec = parse_cluster(cluster, workers=workers, threads=threads, options=cluster_option or ())
+    spec = parse_cluster(cluster, workers=workers, adapt=adapt, threads=threads, options=cluster_option or ())
     target = _Target.check(out, format_, overwrite=overwrite)
     planned = make_plan(options, settings)
     report = asyncio.run(_until_told(_compute(planned, spec, settings, target)))
@@ -149,7 +152,8 @@ async def _computed(plan: NdviPlan, cluster: Connection, scratch: Path | None, p
     """Compute a plan, into a store in the scratch folder where there is one."""
     from compute.jobs import Job
 
-    job = await Job.submit(plan, cluster.client, store=None if scratch is None else str(scratch / ZARR_NAME))
+    store = None if scratch is None else str(scratch / ZARR_NAME)
+    job = await Job.submit(plan, cluster.client, store=store, threads=lambda: cluster.threads_to_come)
     if job.note:
         progress.console.print(job.note)
     await _watch(job, progress)

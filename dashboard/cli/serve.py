@@ -26,6 +26,9 @@ Origin = Annotated[list[str] | None, typer.Option(help="Host from which browsers
 Cluster = Annotated[str, typer.Option(help="local, gateway, gateway:NAME, or tcp://HOST:PORT.")]
 Workers = Annotated[int | None, typer.Option(help="Number of workers; left out, what suits the cluster.")]
 Threads = Annotated[int | None, typer.Option(help="Threads of each local worker; left out, the cores are shared out.")]
+Adapt = Annotated[
+    str | None, typer.Option(metavar="LEAST-MOST", help="Workers as needed within these limits, such as 1-8.")
+]
 Parent = Annotated[int | None, typer.Option(metavar="PID", help="Process that starts it: stop when that one ends.")]
 Show = Annotated[bool, typer.Option("--show/--no-show", help="Open a browser.")]
 
@@ -37,6 +40,7 @@ def serve(
     origin: Origin = None,
     cluster: Cluster = "local",
     workers: Workers = None,
+    adapt: Adapt = None,
     threads: Threads = None,
     parent: Parent = None,
     show: Show = False,
@@ -45,7 +49,7 @@ def serve(
     from compute.cluster import parse_cluster
     from compute.settings import load_settings
 
-    spec = parse_cluster(cluster, workers=workers, threads=threads)
+    spec = parse_cluster(cluster, workers=workers, adapt=adapt, threads=threads)
     _serve(load_settings(), port, address, prefix, tuple(origin or ()), spec, parent, show=show)
 
 

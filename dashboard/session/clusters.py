@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 from compute.cluster import ClusterSpec, PooledCluster, RunningCluster
-from compute.errors import GreenupError, InputError
+from compute.errors import GreenupError
 from compute.jobs import Principal
 from dashboard.services import Services
+from dashboard.session.cluster_form import CHECKED, new_cluster, refusals_of
 from dashboard.session.cluster_words import acts, doing, held_name, losses, stage_text
 from dashboard.session.tasks import Tasks
 from dashboard.state import NEW_CLUSTER, OWN_CLUSTER, VisitState
@@ -47,7 +48,9 @@ class Clusters:
         self._sized: PooledCluster | None = None
         settings = services.settings
         limit = settings.max_workers
-        state.show(workers=min(settings.workers, limit), workers_limit=limit, cluster_offered=services.has_gateway)
+        workers = min(settings.workers, limit)
+        state.show(workers=workers, workers_most=min(2 * workers, limit), workers_limit=limit)
+        state.show(cluster_offered=services.has_gateway)
         doings: dict[str, tuple[str, Act]] = {
             "cluster_start": ("", self._start),
             "cluster_scale": ("Scaling", self._scale),
@@ -59,7 +62,7 @@ class Clusters:
         state.param.watch(lambda _: tasks.start(self._refresh), "cluster_refresh")
         state.param.watch(lambda _: state.show(cluster_question=""), "cluster_keep")
         state.param.watch(lambda event: self._keep_warm(warm=event.new), "cluster_warm")
-        state.param.watch(lambda *_: self._check(), ["workers", "cluster_values", "cluster_options"])
+        state.param.watch(lambda *_: self._check(), CHECKED)
         # After the views have followed: they hold to what was chosen until the list is without it.
         state.param.watch(lambda _: self._choice_changed(), "cluster", precedence=1)
         # At once, so that the page begins with it; the Gateway is asked when the visitor wants something of it.
@@ -179,32 +182,22 @@ class Clusters:
         if chosen is None or chosen.connection is None or chosen is self._sized:
             return
         self._sized = chosen
-        self._state.show(workers=chosen.spec.workers or chosen.connection.workers)
+        workers, most = chosen.spec.workers or chosen.connection.workers, chosen.spec.most_workers
+        self._state.show(workers=workers, workers_follow=most is not None)
+        if most is not None:
+            self._state.show(workers_most=most)
 
     # What is asked of a new cluster
 
     def _check(self) -> None:
-        state, refusals = self._state, {}
-        if state.workers is None or not 1 <= state.workers <= state.workers_limit:
-            refusals["workers"] = f"It must be a whole number from 1 to {state.workers_limit}."
-        for option in state.cluster_options:
-            if option.name in state.cluster_values and not option.takes(state.cluster_values[option.name]):
-                refusals[option.name] = f"It must be {option.accepts}."
-        state.show(cluster_refusals=refusals)
+        self._state.show(cluster_refusals=refusals_of(self._state))
 
     def _wanted(self) -> ClusterSpec:
         """Return the cluster that the form describes."""
-        state = self._state
+        state, owner = self._state, self._principal.scope
         if state.cluster.startswith(_RUNNING):
-            return ClusterSpec(kind="gateway", name=state.cluster.removeprefix(_RUNNING), owner=self._principal.scope)
-        if state.cluster_refusals:
-            raise InputError("cluster", "A field of the new cluster is not accepted; correct it, or choose another.")
-        options = {
-            option.name: state.cluster_values[option.name]
-            for option in state.cluster_options
-            if option.name in state.cluster_values and option.read(state.cluster_values[option.name]) != option.default
-        }
-        return ClusterSpec(kind="gateway", workers=state.workers, options=options, owner=self._principal.scope)
+            return ClusterSpec(kind="gateway", name=state.cluster.removeprefix(_RUNNING), owner=owner)
+        return new_cluster(state, owner)
 
     # What the visitor does
 
@@ -241,10 +234,15 @@ class Clusters:
         state, chosen = self._state, self._chosen
         if chosen is None or state.workers is None:
             return
-        wanted = state.workers
-        allowed = await self._services.clusters.scale(chosen.spec, wanted)
+        clusters, least = self._services.clusters, state.workers
+        if state.workers_follow and state.workers_most is not None:
+            wanted = state.workers_most
+            allowed = await clusters.adapt(chosen.spec, least, wanted)
+        else:
+            wanted = least
+            allowed = await clusters.scale(chosen.spec, wanted)
         if allowed < wanted:
-            state.show(workers=allowed)
+            state.show(workers=min(least, allowed), workers_most=max(allowed, 1))
             self._say("info", f"The Gateway allows {allowed} of the {wanted} workers asked for.")
 
     async def _leave(self) -> None:

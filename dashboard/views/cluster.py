@@ -12,11 +12,8 @@ import panel_material_ui as pmui
 
 from compute.cluster import ClusterOption
 from dashboard.state import VisitState
+from dashboard.views.workers import BELOW, FIELD, NUMBER, follow_choice, refusal_of, workers_input
 
-_FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}
-# Less and more would be dark on dark.
-_NUMBER: dict[str, Any] = {**_FIELD, "sx": {"& .MuiIconButton-root": {"color": "text.secondary"}}}
-_BELOW = (0, 0, 12, 0)
 _QUIET = {"color": "text.secondary"}
 
 
@@ -27,6 +24,7 @@ def cluster_choice(state: VisitState) -> pmui.Column:
         _status(state),
         _notice(state),
         _options(state),
+        follow_choice(state, visible=_sized(state)),
         _doings(state),
         _warm(state),
         _dashboard(state),
@@ -47,7 +45,7 @@ def _where(state: VisitState) -> pmui.Row:
         label="Compute on",
         disabled=pn.bind(_is_fixed, state.param.cluster_offered, state.param.cluster_busy),
         margin=0,
-        **_FIELD,
+        **FIELD,
     )
     # The browser knows an option by its label, and a cluster gets its name while it is chosen.
     state.param.watch(lambda _: where.param.trigger("value"), "clusters")
@@ -65,7 +63,7 @@ def _where(state: VisitState) -> pmui.Row:
 
     refresh.on_click(look)
     where.param.watch(lambda event: look() if event.new else None, "dropdown_open")
-    return pmui.Row(where, refresh, sizing_mode="stretch_width", margin=_BELOW, sx={"alignItems": "center"})
+    return pmui.Row(where, refresh, sizing_mode="stretch_width", margin=BELOW, sx={"alignItems": "center"})
 
 
 def _is_fixed(offered: bool, busy: str) -> bool:
@@ -91,9 +89,9 @@ def _inputs(state: VisitState, options: Sequence[ClusterOption]) -> list[Any]:
 def _input(state: VisitState, option: ClusterOption) -> Any:
     """Return the input of one option, with the Gateway's own words; a refusal stands at it."""
     kind, more = _kind(option)
-    field = kind(label=option.label, margin=_BELOW, **more)
+    field = kind(label=option.label, margin=BELOW, **more)
     if not isinstance(field, pmui.Switch):
-        refused = pn.bind(_sentence, state.param.cluster_refusals, option.name)
+        refused = refusal_of(state, option.name)
         field.param.update(error_state=pn.bind(bool, refused), helper_text=refused)
 
     def take(event: Any) -> None:
@@ -105,14 +103,14 @@ def _input(state: VisitState, option: ClusterOption) -> Any:
 
 def _kind(option: ClusterOption) -> tuple[Callable[..., Any], dict[str, Any]]:
     if option.choices:
-        return pmui.Select, {"options": list(option.choices), "value": option.default, **_FIELD}
+        return pmui.Select, {"options": list(option.choices), "value": option.default, **FIELD}
     if option.kind == "bool":
         return pmui.Switch, {"value": option.default, "size": "small"}
     if option.kind in ("int", "float"):
         kind, step = (pmui.IntInput, 1) if option.kind == "int" else (pmui.FloatInput, 0.5)
         limits = {"start": option.minimum, "end": option.maximum}
-        return kind, {"value": option.default, "step": step, **limits, **_NUMBER}
-    return pmui.TextInput, {"value": _text(option.default), **_FIELD}
+        return kind, {"value": option.default, "step": step, **limits, **NUMBER}
+    return pmui.TextInput, {"value": _text(option.default), **FIELD}
 
 
 def _text(value: Any) -> str:
@@ -122,16 +120,12 @@ def _text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool | dict) else str(value)
 
 
-def _sentence(refusals: dict[str, str], name: str) -> str:
-    return refusals.get(name, "")
-
-
 # What can be done
 
 
 def _doings(state: VisitState) -> pmui.Row:
     return pmui.Row(
-        _workers(state),
+        workers_input(state, visible=_sized(state)),
         _start_text(state),
         _button(state, "start", "Start", variant="outlined"),
         _button(state, "connect", "Connect", variant="outlined", event="cluster_start"),
@@ -140,23 +134,8 @@ def _doings(state: VisitState) -> pmui.Row:
         _button(state, "stop", "Stop"),
         visible=pn.bind(_is_open, state.param.cluster_acts, state.param.cluster_question),
         sizing_mode="stretch_width",
-        margin=_BELOW,
+        margin=BELOW,
         sx={"alignItems": "flex-start"},
-    )
-
-
-def _workers(state: VisitState) -> pmui.IntInput:
-    refused = pn.bind(_sentence, state.param.cluster_refusals, "workers")
-    return pmui.IntInput.from_param(
-        state.param.workers,
-        label="Workers",
-        start=1,
-        end=state.param.workers_limit,
-        error_state=pn.bind(bool, refused),
-        helper_text=refused,
-        visible=pn.bind(_can, state.param.cluster_acts, "start", "scale"),
-        margin=(0, 8, 0, 0),
-        **_NUMBER,
     )
 
 
@@ -168,6 +147,10 @@ def _start_text(state: VisitState) -> pmui.Typography:
         sizing_mode="stretch_width",
         margin=(8, 8, 0, 0),
     )
+
+
+def _sized(state: VisitState) -> Any:
+    return pn.bind(_can, state.param.cluster_acts, "start", "scale")
 
 
 def _button(state: VisitState, act: str, label: str, *, variant: str = "text", event: str = "") -> pmui.Button:
@@ -199,7 +182,7 @@ def _dashboard(state: VisitState) -> pmui.Button:
         variant="text",
         size="small",
         visible=pn.bind(bool, state.param.cluster_dashboard),
-        margin=_BELOW,
+        margin=BELOW,
     )
 
 
@@ -219,7 +202,7 @@ def _is_held_up(act: str, busy: str, asking: bool, refusals: dict[str, str]) -> 
     """Return whether a button waits: for what is being done, for the Gateway's options, or for a field it needs."""
     if act == "start":
         return bool(busy) or asking or bool(refusals)
-    return bool(busy) or (act == "scale" and "workers" in refusals)
+    return bool(busy) or (act == "scale" and not {"workers", "workers_most"}.isdisjoint(refusals))
 
 
 # What is said
@@ -232,7 +215,7 @@ def _status(state: VisitState) -> pmui.Typography:
         variant="caption",
         sx=_QUIET,
         visible=pn.bind(_lacks_chip, state.param.narrow, state.param.cluster_acts),
-        margin=_BELOW,
+        margin=BELOW,
     )
 
 
@@ -251,7 +234,7 @@ def _notice(state: VisitState) -> pmui.Typography:
         variant="caption",
         sx=pn.bind(_notice_look, state.param.cluster_notice),
         visible=pn.bind(bool, state.param.cluster_notice),
-        margin=_BELOW,
+        margin=BELOW,
     )
 
 
@@ -268,7 +251,7 @@ def _progress(state: VisitState) -> pmui.LinearProgress:
         variant="indeterminate",
         visible=pn.bind(_is_moving, state.param.cluster_acts, state.param.cluster_busy, state.param.cluster_asking),
         sizing_mode="stretch_width",
-        margin=_BELOW,
+        margin=BELOW,
     )
 
 
@@ -286,5 +269,5 @@ def _question(state: VisitState) -> pmui.Column:
         pmui.Row(stop, keep, margin=0),
         visible=pn.bind(bool, state.param.cluster_question),
         sizing_mode="stretch_width",
-        margin=_BELOW,
+        margin=BELOW,
     )

@@ -1,0 +1,73 @@
+"""How many workers a cluster is to have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from dashboard.state import VisitState
+
+FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}
+"""Look of an input that concerns the cluster."""
+
+# Less and more would be dark on dark.
+NUMBER: dict[str, Any] = {**FIELD, "sx": {"& .MuiIconButton-root": {"color": "text.secondary"}}}
+"""Look of one for a number."""
+
+BELOW = (0, 0, 12, 0)
+"""Margin that leaves room below."""
+
+
+def workers_input(state: VisitState, visible: Any) -> pmui.IntInput:
+    """Return the input of the number of workers, the least where it follows the work."""
+    refused = refusal_of(state, "workers")
+    return pmui.IntInput.from_param(
+        state.param.workers,
+        label="Workers",
+        start=1,
+        end=state.param.workers_limit,
+        error_state=pn.bind(bool, refused),
+        helper_text=refused,
+        visible=visible,
+        margin=(0, 8, 0, 0),
+        **NUMBER,
+    )
+
+
+def follow_choice(state: VisitState, visible: Any) -> pmui.Row:
+    """Return the choice whether the number of workers follows the work, and how far."""
+    refused = refusal_of(state, "workers_most")
+    most = pmui.IntInput.from_param(
+        state.param.workers_most,
+        label="At most",
+        start=1,
+        end=state.param.workers_limit,
+        disabled=pn.bind(_not, state.param.workers_follow),
+        error_state=pn.bind(bool, refused),
+        helper_text=refused,
+        margin=0,
+        **NUMBER,
+    )
+    return pmui.Row(
+        pmui.Checkbox.from_param(state.param.workers_follow, size="small", margin=(0, 8, 0, 0)),
+        most,
+        visible=visible,
+        sizing_mode="stretch_width",
+        margin=BELOW,
+        sx={"alignItems": "center"},
+    )
+
+
+def refusal_of(state: VisitState, name: str) -> Any:
+    """Return what is wrong with a field, bound to the state; empty where nothing is."""
+    return pn.bind(_sentence, state.param.cluster_refusals, name)
+
+
+def _sentence(refusals: dict[str, str], name: str) -> str:
+    return refusals.get(name, "")
+
+
+def _not(value: bool) -> bool:
+    return not value
