@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from compute.cluster import ClusterPool, ClusterSpec, parse_cluster
-from compute.errors import InputError
-from compute.jobs import ANONYMOUS, JobRegistry, Principal
+from compute.errors import InputError, JobError
+from compute.jobs import ANONYMOUS, JobRegistry, Principal, open_published, published_name
 from compute.plan import NdviPlan
 from compute.settings import Settings
 from tests.fixtures.engine import compute_here
@@ -49,6 +49,30 @@ def test_a_job_runs_to_its_end_while_nobody_looks(house: House, quick: NdviPlan)
         xr.testing.assert_identical(await record.connection.client.compute(record.stack.dataset()), compute_here(quick))
 
     house.run(run)
+
+
+def test_a_finished_result_is_published_for_other_clients_until_it_is_deleted(house: House, quick: NdviPlan) -> None:
+    async def publish(jobs: JobRegistry) -> None:
+        record = await jobs.submit(quick, house.spec, ANONYMOUS, "a")
+        await reaches(record, "done")
+        assert record.connection is not None
+        client = record.connection.client
+        async with asyncio.timeout(10):
+            while published_name(record.token) not in await client.list_datasets():  # noqa: ASYNC110  # schedulers tell nobody
+                await asyncio.sleep(0.02)
+
+        def look() -> xr.Dataset:
+            with Client(client.scheduler.address, set_as_default=False) as other:
+                with pytest.raises(JobError, match="no finished result of that token"):
+                    open_published("elsewhere", other)
+                return other.compute(open_published(record.token, other), sync=True)
+
+        xr.testing.assert_identical(await asyncio.to_thread(look), compute_here(quick))
+        await jobs.delete(record.token, ANONYMOUS)
+        assert await client.list_datasets() == ()
+        await house.is_free()
+
+    house.run(publish)
 
 
 def test_every_block_is_listed_once_as_it_finishes(house: House, quick: NdviPlan) -> None:

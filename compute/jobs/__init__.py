@@ -9,6 +9,7 @@ from compute.jobs.kept import KeptResults
 from compute.jobs.observing import observations_at
 from compute.jobs.order import BlockOrder, Viewpoint
 from compute.jobs.planning import plan_request
+from compute.jobs.published import open_published, published_name
 from compute.jobs.record import JobRecord
 from compute.jobs.registry import JobRegistry
 from compute.jobs.retention import Retention
@@ -36,6 +37,8 @@ __all__ = [
     "job_token",
     "left_out",
     "observations_at",
+    "open_published",
     "plan_request",
+    "published_name",
     "server_secret",
 ]

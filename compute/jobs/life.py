@@ -18,6 +18,7 @@ from compute.jobs.job import LOST, Job
 from compute.jobs.kept import KeptResults
 from compute.jobs.order import BlockOrder
 from compute.jobs.preview import Preview
+from compute.jobs.published import published
 from compute.jobs.record import JobRecord
 from compute.jobs.rows import State
 from compute.jobs.sharing import Sharing
@@ -172,8 +173,10 @@ class Lives:
 
     async def _keep(self, job: Job, record: JobRecord) -> None:
         """Watch over a finished result until the cluster loses it; it stays open where it lies elsewhere as well."""
-        while not job.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
-            await asyncio.sleep(_LOOK_S)
+        assert record.connection is not None
+        async with published(record.token, record.plan, job.stack, record.connection.client):
+            while not job.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
+                await asyncio.sleep(_LOOK_S)
         if self._kept is None or not record.size:
             raise JobLostError(LOST)
         record.tiles, record.stack, record.connection = await self._opened(self._kept, record), None, None

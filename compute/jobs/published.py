@@ -1,0 +1,96 @@
+"""Finished results by name: what another client of the same cluster opens, for as long as the workers hold it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import xarray as xr
+from distributed import Client, Future
+from distributed.client import futures_of
+
+from compute.errors import JobError
+from compute.plan import NdviPlan, plan_document, plan_of
+from compute.stack import SeasonStack, block_key, without_blocks
+
+_log = logging.getLogger(__name__)
+
+_ANSWER_S = 10.0
+
+
+def published_name(token: str) -> str:
+    """Return the name under which a scheduler has the finished result of a job."""
+    return f"greenup-{token}"
+
+
+@asynccontextmanager
+async def published(token: str, plan: NdviPlan, stack: SeasonStack, client: Client) -> AsyncIterator[None]:
+    """Publish a finished result on its scheduler while the body runs.
+
+    What is published says where the blocks are and does not hold them: a server that dies leaves nothing behind that
+    fills the workers. Where it fails, the result can do without.
+
+    Parameters
+    ----------
+    token : str
+        Of the job.
+    plan : NdviPlan
+        Of the result.
+    stack : SeasonStack
+        Persisted.
+    client : distributed.Client
+        Asynchronous.
+    """
+    name, document = published_name(token), await asyncio.to_thread(plan_document, plan)
+    await _tried(client, lambda: client.publish_dataset((stack.token, document), name=name, override=True))
+    try:
+        yield
+    finally:
+        await _tried(client, lambda: client.unpublish_dataset(name))
+
+
+async def _tried(client: Client, act: Callable[[], Awaitable[None]]) -> None:
+    """Do something at a scheduler that nobody needs to wait for; one that is gone has forgotten everything."""
+    if client.status == "running":
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                await act()
+        except Exception:  # noqa: BLE001  # whatever a scheduler raises
+            _log.exception("A result is not published as it should be")
+
+
+def open_published(token: str, client: Client) -> xr.Dataset:
+    """Open the finished result of a job on the cluster that computed it, without a copy.
+
+    Parameters
+    ----------
+    token : str
+        Of the job, as in its link.
+    client : distributed.Client
+        Synchronous, of that cluster. It keeps the blocks there while the dataset is in use.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy; see `compute.stack.SeasonStack.dataset`.
+
+    Raises
+    ------
+    JobError
+        The cluster has no such result: it is not finished, was deleted, or lies elsewhere.
+    """
+    try:
+        run, document = client.get_dataset(published_name(token))
+    except KeyError:
+        raise JobError(
+            "This cluster holds no finished result of that token; open what is kept of it instead."
+        ) from None
+    plan = plan_of(document)
+    keys = [block_key(run, block.season, block.row, block.column) for block in plan.blocks]
+    result = replace(without_blocks(plan, run), graph={key: Future(key, client) for key in keys}).dataset()
+    if any(future.cancelled() for future in futures_of(result)):
+        raise JobError("The cluster has lost a part of this result; open what is kept of it, or compute it again.")
+    return result
