@@ -167,7 +167,7 @@ def eventually(true: Callable[[], Any], within_s: float = 60.0) -> float:
 @pytest.fixture(scope="module")
 def site(index_settings: Settings, catalog: OdcCatalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    with running_gateway(folder, IDLE_S) as gateway:
+    with running_gateway(folder, IDLE_S, durable=True) as gateway:
         yield Site(folder=folder, gateway=gateway, home=index_settings.home, port=free_ports(1)[0])
 
 
@@ -188,13 +188,14 @@ def test_the_next_server_goes_on_with_the_cluster_of_one_that_was_killed_and_sto
     assert site.names() == [name]
     site.run_out()
     with site.server():
-        eventually(lambda: site.is_done(token))
-        site.is_right(token, exact)
+        seen: set[str] = set()
+        eventually(lambda: seen.update(site.names()) or site.is_done(token))
+        assert seen == {name}
         assert site.row(token).cluster_name == name
-        assert site.names() == [name]
-        eventually(lambda: not site.names(), 30.0)
+        site.is_right(token, exact)
+        eventually(lambda: not site.names())
         # It has been told to by then, and does it.
-        eventually(lambda: not site.gateway.processes(), 30.0)
+        eventually(lambda: not site.gateway.processes())
     after = site.written(token)
     assert {path: after[path] for path in before} == before
 
