@@ -34,7 +34,6 @@ CANCELLED = "The computation was cancelled."
 LOST = "The cluster that held this result was stopped or lost; compute it again."
 
 _CANCEL_POLL_S = 0.05
-
 # Tasks stop at their next read; where reading hangs, nobody need wait for it.
 _CANCEL_S = 30.0
 
