@@ -57,10 +57,10 @@ async def grows_and_shrinks(cluster: Connection, most: int) -> None:
 
 def test_a_local_cluster_grows_and_shrinks_with_its_work_and_a_persisted_result_stays_to_the_bit() -> None:
     async def scenario() -> None:
-        async with open_cluster(parse_cluster("local", adapt="1-3"), SETTINGS) as cluster:
+        async with open_cluster(parse_cluster("local", adapt="1-2"), SETTINGS) as cluster:
             # Each worker has the share of the machine that it has among the most of them.
-            assert cluster.threads == max(1, -(-dask.system.CPU_COUNT // 3))
-            await grows_and_shrinks(cluster, 3)
+            assert cluster.threads == max(1, -(-dask.system.CPU_COUNT // 2))
+            await grows_and_shrinks(cluster, 2)
             for least, most in [(0, 2), (3, 2), (1, SETTINGS.max_workers + 1)]:
                 with pytest.raises(InputError, match=r"must be from 1 to \d+, the least first, not"):
                     await cluster.adapt(least, most)
