@@ -99,7 +99,7 @@ def parse_cluster(
     _check_threads(threads, kind)
     most = None
     if adapt is not None:
-        workers, most = _limits(adapt, kind, workers)
+        workers, most = _limits(adapt, kind == "tcp" or name is not None, workers)
     if options and (kind != "gateway" or name):
         raise InputError("cluster-option", "Cluster options go with a new Gateway cluster only: use --cluster gateway.")
     return ClusterSpec(
@@ -122,12 +122,14 @@ def _check_threads(threads: int | None, kind: str) -> None:
         raise InputError("threads", "Threads are those of local workers: use --cluster local, or leave --threads out.")
 
 
-def _limits(text: str, kind: str, workers: int | None) -> tuple[int, int]:
+def _limits(text: str, runs: bool, workers: int | None) -> tuple[int, int]:
     """Return the least and the most workers of a cluster that follows its work."""
     if workers is not None:
         raise InputError("adapt", "Give the workers either as a number or as limits: leave --workers or --adapt out.")
-    if kind == "tcp":
-        raise InputError("adapt", "A scheduler that runs already has a size of its own; leave --adapt out.")
+    if runs:
+        raise InputError(
+            "adapt", "A cluster that runs already may have other users, so its size stays; leave --adapt out."
+        )
     found = re.fullmatch(r"([0-9]{1,6})-([0-9]{1,6})", text.strip(), re.ASCII)
     least, most = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= least <= most:
