@@ -21,10 +21,13 @@ import pytest
 import shapely
 import xarray as xr
 from dask.task_spec import Task
+from fsspec import register_implementation
+from fsspec.implementations.memory import MemoryFileSystem
 
 from compute.blocks import Block
 from compute.errors import JobError, ResultGoneError
 from compute.jobs import Keep, KeptResults
+from compute.jobs.checkpoints import size_of
 from compute.kernels import NOT_COMPUTED
 from compute.plan import NdviPlan, make_plan
 from compute.reductions.statistics import cut_of, join_parts, part_of, told_of
@@ -32,6 +35,7 @@ from compute.region import parse_geojson
 from compute.settings import Settings
 from compute.stack import SeasonStack, block_key, chunk_window, without_blocks
 from compute.store import Checkpoint, Manifest, StoredBlock, open_result, recalled, slots_of
+from compute.store.objects import names_in, read_objects
 from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress, kept_statistics
 from compute.tiles.source import FirstPixels
 from tests.fixtures.stacks import assembled, noisy_block
@@ -162,6 +166,41 @@ def test_of_an_unfinished_result_what_is_not_computed_has_no_value(
             assert np.isnan(found[1]).all()
     with pytest.raises(JobError, match="no result in this folder"):
         open_result(str(tmp_path / "elsewhere"))
+
+
+class Remembering(MemoryFileSystem):
+    """Files whose listings are remembered until they are said to be old, as object stores' are."""
+
+    protocol = "remembering"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.replace("remembering://", "memory://")))
+
+    def ls(self, path: str, detail: bool = True, **_: Any) -> Any:
+        if path not in self.dircache:
+            try:
+                self.dircache[path] = super().ls(path, detail=True)
+            except FileNotFoundError:
+                self.dircache[path] = []
+        found = self.dircache[path]
+        return found if detail else [each["name"] for each in found]
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self.dircache.clear()
+
+
+def test_what_others_write_is_seen_where_listings_are_remembered() -> None:
+    register_implementation("remembering", Remembering, clobber=True)
+    url, others = "remembering://results", MemoryFileSystem()
+    assert (names_in(url), read_objects(url), size_of(url)) == ([], {}, 0)
+    others.pipe_file("/results/a", b"1")
+    assert names_in(url) == ["a"]
+    others.pipe_file("/results/b", b"23")
+    assert read_objects(url) == {"a": b"1", "b": b"23"}
+    others.pipe_file("/results/c", b"456")
+    assert size_of(url) == 6
+    others.rm("/results", recursive=True)
 
 
 # Tiles and statistics

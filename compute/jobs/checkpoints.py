@@ -22,6 +22,7 @@ def size_of(url: str) -> int:
     """Return the bytes of what lies at a URL, 0 where nothing does."""
     try:
         files, path = url_to_fs(url)
+        files.invalidate_cache(path)
         return int(files.du(path))
     except OSError:
         return 0

@@ -63,7 +63,7 @@ def read_objects(url: str) -> dict[str, bytes]:
     """Return the objects in a folder by their names; those that vanish meanwhile are left out."""
     system, path = _place(url)
     try:
-        found = system.ls(path, detail=False)
+        found = _listed(system, path)
         contents: dict[str, bytes] = system.cat(found, on_error="omit") if found else {}
     except FileNotFoundError:
         return {}
@@ -92,7 +92,7 @@ def names_in(url: str) -> list[str]:
     """Return the names in a folder; none where there is no folder."""
     system, path = _place(url)
     try:
-        return [name.rstrip("/").rpartition("/")[2] for name in system.ls(path, detail=False)]
+        return [name.rstrip("/").rpartition("/")[2] for name in _listed(system, path)]
     except FileNotFoundError:
         return []
 
@@ -101,6 +101,13 @@ def sizes_of(url: str, keys: Iterable[str]) -> dict[str, int]:
     """Return the bytes of objects by their keys under a URL; raises FileNotFoundError where one is not there."""
     system, path = _place(url)
     return {key: int(system.info(f"{path}/{key}")["size"]) for key in keys}
+
+
+def _listed(system: AbstractFileSystem, path: str) -> list[str]:
+    """Return the paths in a folder as it is now: others write there, which object stores' listings of before ignore."""
+    system.invalidate_cache(path)
+    found: list[str] = system.ls(path, detail=False)
+    return found
 
 
 def _place(url: str) -> tuple[AbstractFileSystem, str]:
