@@ -157,7 +157,7 @@ class Holdings:
         if row.state != "queued":
             record.attempts += 1
             record.message = f"The server was restarted. {TAKEN_UP}"
-        record.state, record.started = "queued", None
+        record.state, record.started, record.taken_up = "queued", None, True
         self._start(record)
         self._note(record)
 

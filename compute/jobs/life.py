@@ -208,7 +208,8 @@ class Lives:
         if isinstance(error, JobLostError) or (job is not None and job.lost):
             return True
         # A cluster that never opened is likely asked for wrongly; one that was there may come back.
-        again = record.attempts > 0 or (record.connection is not None and record.connection.client.status != "running")
+        broken = record.connection is not None and record.connection.client.status != "running"
+        again = record.taken_up or record.attempts > 0 or broken
         return again and isinstance(error, ClusterError | OSError)
 
 

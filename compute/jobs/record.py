@@ -43,6 +43,8 @@ class JobRecord:
         Ids of the scenes that could not be read, once all blocks are done.
     finished : list of (int, int, int)
         (season, row, column) of the finished blocks, in the order in which they finished.
+    taken_up : bool
+        Whether another server acknowledged it, so that it is not given up where its cluster cannot be had yet.
     attempts : int
         Times that it was taken up again and got no further.
     furthest : int
@@ -80,6 +82,7 @@ class JobRecord:
     ended: datetime | None = None
     failed_scenes: list[str] = field(default_factory=list)
     finished: list[tuple[int, int, int]] = field(default_factory=list)
+    taken_up: bool = False
     attempts: int = 0
     furthest: int = 0
     cluster_name: str = ""
