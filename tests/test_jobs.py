@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -103,6 +104,24 @@ def test_progress_counts_every_block(many_blocks: NdviPlan) -> None:
         return seen
 
     assert on_cluster(watch, Settings()) == list(range(1, len(many_blocks.blocks) + 1))
+
+
+def test_the_workers_let_go_of_a_result_that_nobody_holds(many_blocks: NdviPlan) -> None:
+    """At once: Python looks for rings of objects that hold one another when it has made many new ones, or never."""
+
+    async def drop(connection: Connection) -> int:
+        client: Any = connection.client
+        gc.disable()
+        try:
+            await (await Job.submit(many_blocks, client)).result()
+            async with asyncio.timeout(20):
+                while await client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)):  # noqa: ASYNC110  # no event
+                    await asyncio.sleep(0.1)
+        finally:
+            gc.enable()
+        return len(client.futures)
+
+    assert on_cluster(drop, Settings()) == 0
 
 
 def test_a_worker_killed_in_the_middle_changes_no_bit(many_blocks: NdviPlan, expected: xr.Dataset) -> None:

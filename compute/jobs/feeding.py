@@ -71,7 +71,7 @@ class Feeding:
         self._graph: dict[Key, Any] = dict(stored)
         self.stack = replace(lazy, graph=self._graph)
         self._keeping = keeping or Keeping(None, {})
-        self._threads = threads or self._threads_there
+        self._threads = threads
         self._share = share or Sharing().share_of("")
         # Not annotated as a Client, whose annotations say what its methods return when they block.
         self._client: Any = client
@@ -155,10 +155,8 @@ class Feeding:
 
     def _has_room(self) -> bool:
         # Workers come and go meanwhile.
-        return self._ahead or self._running < _PER_THREAD * max(1, self._threads())
-
-    def _threads_there(self) -> int:
-        return int(self._client.scheduler_info().get("total_threads") or 1)
+        threads = self._threads() if self._threads else self._client.scheduler_info().get("total_threads")
+        return self._ahead or self._running < _PER_THREAD * max(1, int(threads or 1))
 
     def _hand_over(self, index: Index) -> None:
         """Submit a block, with the first of its season also the scenes that the season shares."""
