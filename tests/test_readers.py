@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from compute.bench.remote import Store, open_store
 from compute.plan import NdviPlan, make_plan
 from compute.scenes import Scene
 from compute.settings import Settings
@@ -140,3 +141,26 @@ def test_a_file_that_is_no_image_is_left_out(tmp_path: Path, garbage: bytes) -> 
     (tmp_path / "second-nir.tif").write_bytes(garbage)
     result = compute_here(plan_of([first, second]))
     same(result, *expected([[(first, good)]], result, "EPSG:32655"))
+
+
+def test_scenes_that_are_served_by_http_are_read_likewise_and_what_cannot_be_is_left_out(tmp_path: Path) -> None:
+    pixels = [pixels_of(seed) for seed in (1, 2, 3)]
+    scenes = [
+        write_scene(scene_of(f"s{n}", f"2020-01-{5 + 7 * n:02}T00:00:00", **PLACE), pixels[n], tmp_path)
+        for n in (0, 1, 2)
+    ]
+    (tmp_path / "s2-nir.tif").write_bytes(b"<html>not found</html>")
+    with open_store(tmp_path, 0.0) as store:
+        served = [served_by(store, scene) for scene in scenes]
+        result = compute_here(plan_of(served))
+        headers = {path for path, first, _ in store.served("run") if not first}
+    same(result, *expected([[pair] for pair in zip(scenes[:2], pixels[:2], strict=True)], result, "EPSG:32655"))
+    assert headers == {f"s{n}-{band}.tif" for n in (0, 1, 2) for band in ("mask", "red", "nir")}
+
+
+def served_by(store: Store, scene: Scene) -> Scene:
+    bands = {
+        name: replace(band, uri=f"http://{store.host}/run/{Path(band.uri).name}")
+        for name, band in scene.source.bands.items()
+    }
+    return replace(scene, source=replace(scene.source, bands=bands))

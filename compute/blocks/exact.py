@@ -7,19 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from compute.blocks.adding import Adder
 from compute.blocks.ahead import in_order
 from compute.blocks.cancelling import CancelWatch
-from compute.blocks.files import GDAL_OPTIONS, ReadError, is_local, read_window
+from compute.blocks.files import ReadError, fetch_header, is_local, read_window
 from compute.blocks.masks import FILTERING_BYTES_PER_PX, MaskReading
 from compute.blocks.placing import Placement, Placements
 from compute.blocks.records import BlockTask
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, clear_part
 from compute.products import BandRole, MaskRole, Roles, verdicts_of_pixels
-from compute.scenes import Source
+from compute.scenes import Band, Source
 from compute.warp import Window, alignment_of, first_pixel, widened, window_in
 
 MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
@@ -165,6 +164,8 @@ class ExactReader:
         self._outside = np.broadcast_to(~inside, task.grid.shape)
         self._watch = watch
         self._placements = Placements(task.grid, task.resampling)
+        # Of their own, since who waits for a second band holds a thread of the others.
+        self._beside = ThreadPoolExecutor(2 * MOST_AHEAD, thread_name_prefix="reading-beside")
         self._masks = {product: MaskReading(roles.mask, task.reasons) for product, roles in task.roles.items()}
         self._contiguous = {
             product: roles.contiguity.table() for product, roles in task.roles.items() if roles.contiguity
@@ -185,7 +186,7 @@ class ExactReader:
         """
         failed, current, taken = set(), -1, np.empty(0, bool)
         errands = list(self._errands(groups, sums.order))
-        with ThreadPoolExecutor(MOST_AHEAD, thread_name_prefix="reading") as pool:
+        with self._beside, ThreadPoolExecutor(MOST_AHEAD, thread_name_prefix="reading") as pool:
             for errand, look in in_order(pool, self._read, errands, _ahead(errands)):
                 if errand.group != current:
                     current, taken = errand.group, self._outside.copy()
@@ -251,20 +252,38 @@ class ExactReader:
     def _read(self, errand: Errand) -> Look | ReadError | None:
         """Read the mask first, then contiguity: of the bands no more than what is clear, and nothing where none is."""
         try:
-            with rasterio.Env(**GDAL_OPTIONS):
-                masks = self._masks[errand.scene.product]
-                mask = masks.believed(self._band(errand.scene, errand.mask), errand.mask.inner)
-                clear = clear_part(mask, masks.table)
-                if clear is None:
-                    return Look(mask=mask) if self._task.reasons else None
-                whole = self._band(errand.scene, errand.contiguity) if errand.contiguity else None
-                if whole is not None and not clear_part(whole, self._contiguous[errand.scene.product]):
-                    return Look(mask=mask, contiguity=whole) if self._task.reasons else None
-                parts = [part.narrowed(clear, errand.mask) for part in (errand.red, errand.nir)]
-                red, nir = (self._band(errand.scene, part) for part in parts)
+            masks = self._masks[errand.scene.product]
+            self._expect_bands(errand)
+            mask = masks.believed(self._band(errand.scene, errand.mask), errand.mask.inner)
+            clear = clear_part(mask, masks.table)
+            if clear is None:
+                return Look(mask=mask) if self._task.reasons else None
+            whole = self._band(errand.scene, errand.contiguity) if errand.contiguity else None
+            if whole is not None and not clear_part(whole, self._contiguous[errand.scene.product]):
+                return Look(mask=mask, contiguity=whole) if self._task.reasons else None
+            red, nir = (part.narrowed(clear, errand.mask) for part in (errand.red, errand.nir))
+            bands = self._bands(errand.scene, red, nir)
         except ReadError as error:
             return error
-        return Look(mask=mask, contiguity=whole, bands=(red, nir), at=parts[0].at)
+        return Look(mask=mask, contiguity=whole, bands=bands, at=red.at)
+
+    def _expect_bands(self, errand: Errand) -> None:
+        """Fetch the headers of the bands while the mask is on its way: one wait less, for a few bytes more."""
+        for part in (errand.red, errand.nir):
+            band = errand.scene.bands[part.role.measurement]
+            if not is_local(band.uri):
+                self._beside.submit(self._fetch_header, band)
+
+    def _fetch_header(self, band: Band) -> None:
+        self._watch.raise_if_cancelled()
+        fetch_header(band)
+
+    def _bands(self, scene: Source, red: _Part, nir: _Part) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+        """Read both bands, at once where waiting for the first answer takes longer than unpacking it."""
+        if is_local(scene.bands[red.role.measurement].uri):
+            return self._band(scene, red), self._band(scene, nir)
+        beside = self._beside.submit(self._band, scene, nir)
+        return self._band(scene, red), beside.result()
 
     def _band(self, scene: Source, part: _Part) -> NDArray[np.generic]:
         self._watch.raise_if_cancelled()

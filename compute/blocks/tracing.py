@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from compute.blocks.adding import Adder
 from compute.blocks.cancelling import CancelWatch
 from compute.blocks.exact import Errand, ExactReader, Look
-from compute.blocks.files import GDAL_OPTIONS, ReadError
+from compute.blocks.files import ReadError
 from compute.blocks.placing import Aligned
 from compute.blocks.records import BlockTask, Sums
 from compute.blocks.tasks import finish, inside
@@ -150,10 +149,9 @@ class _TracingReader(ExactReader):
 
     def _read(self, errand: Errand) -> Look | ReadError | None:
         try:
-            with rasterio.Env(**GDAL_OPTIONS):
-                stored = self._band(errand.scene, errand.mask)
-                whole = self._band(errand.scene, errand.contiguity) if errand.contiguity else None
-                bands = self._band(errand.scene, errand.red), self._band(errand.scene, errand.nir)
+            stored = self._band(errand.scene, errand.mask)
+            whole = self._band(errand.scene, errand.contiguity) if errand.contiguity else None
+            bands = self._bands(errand.scene, errand.red, errand.nir)
         except ReadError as error:
             return error
         top, left, bottom, right = errand.mask.inner
