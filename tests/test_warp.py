@@ -123,7 +123,7 @@ def look_at(file: Grid, dtype: str = "int16", seed: int = 0, missing: float = 0.
     return Look(red=red, nir=nir, mask=random.integers(0, 4, file.shape).astype(np.uint8), bands=bands)
 
 
-kinds = st.tuples(st.sampled_from(sorted(STORED)), st.integers(0, 999), st.sampled_from([0.0, 0.1, 0.6]))
+kinds = st.tuples(st.sampled_from(sorted(STORED)), st.integers(0, 999), st.sampled_from([0.0, 0.001, 0.1, 0.6]))
 
 CLEAR = np.isin(np.arange(256), [1, 2])
 
@@ -401,6 +401,23 @@ def test_averages_are_those_of_exact_areas(pair: tuple[Grid, Grid], kind: tuple[
     # What little is known of a footprint is weighed in the same steps.
     seen = shares > 1e-4
     np.testing.assert_array_less((np.abs(means - exact) * shares)[seen], 0.2)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 259), st.integers(0, 139), st.integers(0, 999))
+def test_a_single_missing_value_is_left_out_of_all_means_above_it_and_of_no_other(
+    row: int, column: int, seed: int
+) -> None:
+    block, wide = grid_at("EPSG:3577", (146.0, -42.0), (200, 100)), grid_at("EPSG:32655", (146.0, -42.0), (260, 140))
+    file = cut(wide, -30, -20, wide.shape)
+    values = look_at(file, seed=seed, missing=0.0).red
+    table, at = resample.average_weights(geometry_of(block, file)), first_pixel(file)
+    whole, holed = values.astype(float), values.copy()
+    holed[row, column] = NODATA["int16"]
+    apart = np.where(holed == values, values, np.nan)
+    means = averaged(holed, at, table, NODATA["int16"])
+    np.testing.assert_array_equal(means, averaged(apart, at, table, np.inf))
+    assert np.count_nonzero(means != averaged(whole, at, table, np.inf)) <= 9
 
 
 @settings(max_examples=40)
