@@ -549,6 +549,29 @@ def test_a_scheduler_that_is_not_there_is_given_up_after_the_bound() -> None:
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_place_where_nothing_listens_is_given_up_in_seconds_and_a_scheduler_that_is_slow_is_not(host: str) -> None:
+    async def connect_to(port: int, bound_s: float) -> None:
+        settings = SETTINGS.model_copy(update={"cluster_start_timeout_s": bound_s})
+        async with open_cluster(parse_cluster(f"tcp://{host}:{port}"), settings):
+            pass
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def scenario() -> None:
+        # Dask's own client would try for half a minute.
+        async with asyncio.timeout(10):
+            with pytest.raises(ClusterError, match=r"^Nothing listens where the scheduler was; .* so open another\.$"):
+                await connect_to(9, 60.0)
+        async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+            with pytest.raises(ClusterError, match=r"^The scheduler did not answer within 3 s while it"):
+                await connect_to(silent.sockets[0].getsockname()[1], 3.0)
+
+    asyncio.run(scenario())
+
+
 def test_a_scheduler_that_is_lost_is_said_within_the_bound() -> None:
     async def scenario() -> None:
         async with (

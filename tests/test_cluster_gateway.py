@@ -312,7 +312,8 @@ def test_a_scheduler_that_is_gone_is_given_up_in_seconds_and_one_that_is_slow_is
     gateway: GatewayServer, gateway_settings: Settings
 ) -> None:
     async def scenario() -> None:
-        pool, spec = ClusterPool(gateway_settings), parse_cluster("gateway", workers=1)
+        pool, following = ClusterPool(gateway_settings), ClusterPool(gateway_settings)
+        spec = parse_cluster("gateway", workers=1)
         connection = await pool.get(spec)
         (pooled,) = pool.clusters()
         (scheduler,) = (each for each in gateway.processes() if "distributed.cli.dask_scheduler" in each.cmdline())
@@ -323,12 +324,16 @@ def test_a_scheduler_that_is_gone_is_given_up_in_seconds_and_one_that_is_slow_is
         assert not await gone()
         scheduler.resume()
         scheduler.kill()
+        # The next server, before the Gateway has seen it.
+        assert following.take_over(spec, pooled.short_name)
+        (taken,) = following.clusters()
         # Dask's own client would try for 30 s.
         async with asyncio.timeout(25):
-            while not pooled.error:  # noqa: ASYNC110  # as the page does
+            while not (pooled.error and taken.error):  # noqa: ASYNC110  # as the page does
                 await asyncio.sleep(0.05)
         assert pooled.error.endswith("was lost and its results with it; compute again to open another.")
-        await pool.close()
+        assert taken.error == "Nothing listens where the scheduler was; it was stopped or lost, so open another."
+        await asyncio.gather(pool.close(), following.close())
 
     asyncio.run(scenario())
     assert nothing_is_left(gateway, gateway_settings)

@@ -14,7 +14,7 @@ from distributed import Client
 from distributed.versions import VersionMismatchWarning
 
 from compute.cluster.spec import ClusterSpec
-from compute.cluster.waiting import bounded, to_the_end
+from compute.cluster.waiting import Gone, bounded, to_the_end, unless_gone
 from compute.errors import ClusterError, InputError
 from compute.settings import Settings
 
@@ -26,7 +26,6 @@ _CLOSE_S = 10.0
 Scale = Callable[[int], Awaitable[int]]
 Adapt = Callable[[int, int], Awaitable[int]]
 WarmUp = Callable[[], object]
-Gone = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,7 +267,7 @@ async def connect(endpoint: Endpoint, spec: ClusterSpec, settings: Settings) -> 
     Raises
     ------
     ClusterError
-        The scheduler cannot be reached in time.
+        The scheduler cannot be reached in time, or nothing is left of it, which shows within seconds.
     """
     # The differences are checked and said in our own words; this one is written to standard error as a table.
     warnings.filterwarnings("ignore", category=VersionMismatchWarning)
@@ -283,7 +282,7 @@ async def connect(endpoint: Endpoint, spec: ClusterSpec, settings: Settings) -> 
     )
     try:
         async with bounded(seconds, "it was connected to"):
-            await client
+            await unless_gone(client, endpoint.gone)
         yield Connection(client=client, spec=spec, endpoint=endpoint, max_workers=settings.max_workers)
     finally:
         with suppress(TimeoutError, OSError):

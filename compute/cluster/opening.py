@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+
+from distributed.comm.addressing import parse_address, parse_host_port
 
 from compute.cluster.connection import Connection, Endpoint, WarmUp, connect
 from compute.cluster.gateway import gateway_scheduler
@@ -20,6 +25,7 @@ _GRACE_S = 20.0
 _POLL_S = 0.25
 # Importing the engine takes some ten seconds on a cold node.
 _WARM_UP_S = 120.0
+_LISTENS_S = 3.0
 
 
 @asynccontextmanager
@@ -97,7 +103,28 @@ def _scheduler(
 async def _existing_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
     assert spec.address is not None
     # Its workers may live where only the scheduler reaches them, so results come through the scheduler.
-    yield Endpoint(address=spec.address, name=f"scheduler {spec.address.removeprefix('tcp://')}")
+    name = f"scheduler {spec.address.removeprefix('tcp://')}"
+    yield Endpoint(address=spec.address, name=name, gone=partial(_is_refused, spec.address))
+
+
+async def _is_refused(address: str) -> bool:
+    """Tell whether the host answers that nothing listens there; one that is slow or away gives no answer."""
+    host, port = parse_host_port(parse_address(address)[1])
+    try:
+        async with asyncio.timeout(_LISTENS_S):
+            places = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return all([await _refuses(*place[:2]) for *_, place in places])
+    except OSError:
+        return False
+
+
+async def _refuses(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except ConnectionRefusedError:
+        return True
+    writer.close()
+    return False
 
 
 async def _start_workers(connection: Connection, endpoint: Endpoint, settings: Settings, stages: Stages) -> None:

@@ -13,13 +13,11 @@ from compute.cluster.gateway import short_name
 from compute.cluster.need import Need
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.stages import Stage
+from compute.cluster.waiting import GONE_LOOKS
 from compute.errors import ClusterError, GreenupError
 
 LOOK_S = 1.0
 """How soon a lost scheduler shows; its client gave up long before, and tells nobody."""
-
-_GONE_LOOKS = 2
-"""How often in a row nothing is left of a scheduler until it is given up; its client would try for half a minute."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -83,7 +81,7 @@ async def keep_open(pooled: PooledCluster, connection: Connection) -> bool:
         Its scheduler is gone before.
     """
     gone = 0
-    while connection.client.status not in ("closing", "closed") and gone < _GONE_LOOKS:
+    while connection.client.status not in ("closing", "closed") and gone < GONE_LOOKS:
         gone = gone + 1 if await connection.is_gone() else 0
         await _grow(pooled, connection)
         if pooled.spec.kind == "gateway":

@@ -1,15 +1,23 @@
-"""Waits that end: with an answer, at their bound, or, where half a step would be lost, at the end of the step."""
+"""Waits that end: with an answer, at their bound, as nobody is there, or, where half a step would be lost, after it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from compute.errors import ClusterError
 
 T = TypeVar("T")
+
+Gone = Callable[[], Awaitable[bool]]
+"""Tells within seconds whether nothing is left of a scheduler."""
+
+GONE_LOOKS = 2
+"""How often in a row nothing is left of a scheduler until it is given up; its client would try for half a minute."""
+
+_LOOK_S = 0.75
 
 
 @asynccontextmanager
@@ -39,6 +47,40 @@ async def bounded(seconds: float, doing: str) -> AsyncIterator[None]:
         raise ClusterError(
             f"The connection to the scheduler broke while {doing}; the cluster was stopped or lost, so open another."
         ) from None
+
+
+async def unless_gone(step: Awaitable[T], gone: Gone | None) -> T:
+    """Finish a step of a scheduler's client, but for one thing: that there is no scheduler, which clients do not see.
+
+    Parameters
+    ----------
+    step : awaitable
+        Cancelled where it is given up, or where the caller is.
+    gone : callable or None
+        None where nobody knows; the step takes as long as it takes then.
+
+    Returns
+    -------
+    object
+        What the step returned.
+
+    Raises
+    ------
+    ClusterError
+        Nothing is left of the scheduler.
+    """
+    doing, looks = asyncio.ensure_future(step), 0
+    try:
+        while not (await asyncio.wait([doing], timeout=_LOOK_S))[0]:
+            looks = looks + 1 if gone is not None and await gone() else 0
+            if looks == GONE_LOOKS and not doing.done():
+                raise ClusterError("Nothing listens where the scheduler was; it was stopped or lost, so open another.")
+        return doing.result()
+    finally:
+        doing.cancel()
+        await asyncio.wait([doing])
+        if not doing.cancelled():
+            doing.exception()  # Looked at, or asyncio would report it as forgotten.
 
 
 async def to_the_end(awaitable: Awaitable[T]) -> T:

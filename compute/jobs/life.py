@@ -26,8 +26,9 @@ from compute.tiles import ResultTiles
 
 _log = logging.getLogger(__name__)
 
-PAUSES_S = (1.0, 5.0, 20.0)
-"""Before each time that a job is taken up again without having got further: as many times as there are pauses."""
+PAUSES_S = (1.0, 5.0, 20.0, 60.0)
+"""Before each time that a job is taken up again without having got further: as many times as there are pauses. A
+scheduler that is gone is given up in seconds, and the machine that starts it again may take a minute."""
 
 WAITS = "It waits for one of your other computations to end."
 
