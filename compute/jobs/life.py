@@ -140,7 +140,9 @@ class Lives:
         # Before anything runs there: who takes the job over must find the cluster.
         self._note(record)
         client = connection.client
-        record.preview = await Preview.begin(record.plan, client, record.token)
+        # What only has to be opened is there as soon as a preview would be.
+        if self._kept is None or not await self._kept.is_whole(record.token, record.plan):
+            record.preview = await Preview.begin(record.plan, client, record.token)
         keep = None if self._kept is None else self._kept.keep(record.token, record.scope)
         share = self._sharing.setdefault(client.scheduler.address, Sharing()).share_of(record.scope)
         job = await Job.submit(
