@@ -82,8 +82,8 @@ class Settings(BaseSettings):
     sooner than they are used, and each may cost."""
 
     max_jobs_per_user: Annotated[int, Field(ge=1)] = 4
-    """Most computations of one user that a server has under way; without a login, of all visitors together. Others are
-    queued: they would only take turns, and all end later."""
+    """Most computations of one user that are under way on all servers of one list of jobs; without a login, of all
+    visitors together. Others are queued: they would only take turns, and all end later."""
 
     cluster_linger_s: Annotated[float, Field(gt=0)] = 900.0
     """How long a Gateway cluster that a visitor started stays with nothing to do: starting another takes minutes, and

@@ -25,7 +25,7 @@ from sqlalchemy import create_engine, text
 from compute.catalog import OdcCatalog
 from compute.cluster import ClusterPool, ClusterSpec, PooledCluster, parse_cluster
 from compute.errors import InputError, JobStoreError, ResultAwayError, ResultGoneError
-from compute.jobs import ANONYMOUS, Caretaker, JobRecord, JobRegistry, JobStore, KeptResults, Retention
+from compute.jobs import ANONYMOUS, Caretaker, JobRecord, JobRegistry, JobStore, KeptResults, Principal, Retention
 from compute.jobs.checkpoints import rebuild
 from compute.jobs.rows import JobDetails, JobRow
 from compute.plan import UNREADABLE, NdviPlan, plan_document
@@ -137,6 +137,30 @@ def test_the_queue_of_a_user_outlives_servers_in_its_order_and_waiting_is_no_att
             await reaches(records[2], "running")
 
     house.watch(hand_over)
+
+
+def test_a_user_has_no_more_under_way_on_two_servers_than_on_one(
+    house: House, slow: NdviPlan, quick: NdviPlan, url: str
+) -> None:
+    other = replace(slow, request=replace(slow.request, min_clear=2))
+    ann = Principal(name="ann", scope="ann")
+
+    async def queue() -> None:
+        async with server(house, url, most_at_once=1) as first, server(house, url, most_at_once=1) as second:
+            runs = await first.submit(slow, house.spec, ANONYMOUS, "a")
+            await reaches(runs, "running", blocks=1)
+            # At once, long before the second server has read the list again.
+            waits = await second.submit(other, house.spec, ANONYMOUS, "a")
+            theirs = await second.submit(quick, house.spec, ann, "b")
+            await reaches(theirs, "running", "done")
+            await until(lambda: waits.message.startswith("It waits for"))
+            assert (waits.state, waits.finished) == ("queued", [])
+            await first.cancel(runs.token, ANONYMOUS)
+            await reaches(waits, "running")
+            assert waits.message == ""
+            await second.cancel(waits.token, ANONYMOUS)
+
+    house.watch(queue)
 
 
 def test_a_server_that_did_not_answer_for_a_while_lays_down_what_another_has_taken_over(

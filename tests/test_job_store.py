@@ -125,6 +125,35 @@ def test_a_job_has_one_owner_however_many_want_it(url: str) -> None:
         store.close()
 
 
+def test_of_jobs_that_are_asked_for_anywhere_only_so_many_of_a_scope_begin_the_first_first(url: str) -> None:
+    stores = [JobStore(url) for _ in range(6)]
+    tokens = [f"{n:032x}" for n in range(6)]
+    for n, store in enumerate(stores):
+        assert store.put(job(token=tokens[n], holder=f"server-{n}", created=NOW + timedelta(seconds=n)), DETAILS)
+    assert stores[0].put(job(token="f" * 32, scope="another", holder="server-0"), DETAILS)
+
+    def begun(most: int) -> list[int]:
+        began = at_once(lambda n: stores[n].let_begin(tokens[n], f"server-{n}", most))
+        return [n for n, yes in enumerate(began) if yes]
+
+    # Who asks while one before it begins is asked to wait, and asks again.
+    assert set(begun(2)) <= {0, 1}
+    begun(2)
+    states = [row.state for row in reversed(stores[0].rows()) if row.scope == "shared"]
+    assert states == ["connecting"] * 2 + ["queued"] * 4
+    assert begun(2) == []
+    assert stores[0].let_begin("f" * 32, "server-0", 1)
+    assert not stores[3].let_begin(tokens[2], "server-3", 9), "it is another server's"
+    assert stores[0].save(job(token=tokens[0], state="done", size=1), "server-0")
+    assert begun(2) == [2]
+    # Servers that are dead have nothing under way, and nothing that waits.
+    run_out(url)
+    assert stores[5].let_begin(tokens[5], "server-5", 1)
+    assert not stores[4].let_begin(tokens[4], "server-4", 1)
+    for store in stores:
+        store.close()
+
+
 @pytest.mark.parametrize("state", ["running", "done", "failed", "cancelled", "expired"])
 def test_only_what_has_ended_without_a_result_is_replaced_and_keeps_its_title(state: State) -> None:
     store = JobStore()

@@ -215,8 +215,8 @@ def test_cancelled_while_its_cluster_starts_it_lets_others_have_it(
     async def cancel(jobs: JobRegistry) -> None:
         spec = ClusterSpec(kind="tcp", address=(await house.pool.get(house.spec)).client.scheduler.address)
         gone, stays = [await jobs.submit(plan, spec, ANONYMOUS, "a") for plan in (slow, quick)]
-        await asyncio.sleep(0.01)
-        assert gone.state == stays.state == "connecting"
+        for record in (gone, stays):
+            await reaches(record, "connecting")
         await jobs.cancel(gone.token, ANONYMOUS)
         await reaches(stays, "done")
         assert gone.state == "cancelled"

@@ -15,6 +15,7 @@ from compute.jobs.ledger import Ledger
 from compute.jobs.life import TAKEN_UP, Lives
 from compute.jobs.record import JobRecord
 from compute.jobs.rows import ENDED, JobDetails, JobRow
+from compute.jobs.turns import Turns
 from compute.plan import NdviPlan, plan_of
 
 NONE = "There is no such result here; it may have expired, so compute it again."
@@ -77,7 +78,8 @@ class Holdings:
         self._ledger = ledger
         self._kept = kept
         self._own = own
-        self._life = Lives(clusters, kept, max_failed_share, self._note, pauses, most_at_once)
+        turns = Turns(ledger, most_at_once, self._note)
+        self._life = Lives(clusters, kept, max_failed_share, self._note, pauses, turns)
         self._writing: set[asyncio.Task[None]] = set()
 
     async def begin(self, plan: NdviPlan, cluster: ClusterSpec, token: str, scope: str, owner: str) -> JobRecord:

@@ -125,20 +125,34 @@ class Ledger:
         self._dirty[record.token] = record
         return before.state != row.state
 
+    async def let_begin(self, token: str, most: int) -> bool:
+        """Let a queued job of this server begin if fewer than `most` of its scope are ahead of it.
+
+        The durable list decides, as other servers know it. Where it cannot be written, what is known here has to do.
+        """
+        async with self._flushing:
+            row = self.rows.get(token)
+            if row is None or sum(each.is_ahead_of(row) for each in self.rows.values()) >= most:
+                return row is None
+            await self._write_dirty()
+            begun = await self.journal.write(lambda store: store.let_begin(token, self.holder, most))
+            return begun is not False or token in self._unkept
+
     async def flush(self) -> None:
         """Write what was noted."""
         async with self._flushing:
-            await self._keep_the_unkept()
-            if not self._dirty:
-                return
-            dirty, self._dirty = self._dirty, {}
-            self._touched |= dirty.keys()
-            rows = [(self.rows[token], tuple(record.failed_scenes)) for token, record in dirty.items()]
-            saved = await self.journal.write(
-                lambda store: [store.save(row, self.holder, failed) for row, failed in rows]
-            )
-            if saved is None:
-                self._dirty = {token: record for token, record in dirty.items() if token in self.rows} | self._dirty
+            await self._write_dirty()
+
+    async def _write_dirty(self) -> None:
+        await self._keep_the_unkept()
+        if not self._dirty:
+            return
+        dirty, self._dirty = self._dirty, {}
+        self._touched |= dirty.keys()
+        rows = [(self.rows[token], tuple(record.failed_scenes)) for token, record in dirty.items()]
+        saved = await self.journal.write(lambda store: [store.save(row, self.holder, failed) for row, failed in rows])
+        if saved is None:
+            self._dirty = {token: record for token, record in dirty.items() if token in self.rows} | self._dirty
 
     async def _keep_the_unkept(self) -> None:
         for token, details in list(self._unkept.items()):

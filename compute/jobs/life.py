@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakValueDictionary
@@ -22,6 +21,7 @@ from compute.jobs.published import published
 from compute.jobs.record import JobRecord
 from compute.jobs.rows import State
 from compute.jobs.sharing import Sharing
+from compute.jobs.turns import Turns
 from compute.tiles import ResultTiles
 
 _log = logging.getLogger(__name__)
@@ -29,8 +29,6 @@ _log = logging.getLogger(__name__)
 PAUSES_S = (1.0, 5.0, 20.0, 60.0)
 """Before each time that a job is taken up again without having got further: as many times as there are pauses. A
 scheduler that is gone is given up in seconds, and the machine that starts it again may take a minute."""
-
-WAITS = "It waits for one of your other computations to end."
 
 _LOOK_S = 1.0
 """How soon a finished result shows as lost when its cluster is gone."""
@@ -51,8 +49,8 @@ class Lives:
         Told of each record that has changed.
     pauses : sequence of float
         Seconds, as `PAUSES_S`.
-    most_at_once : int
-        Computations of one scope at once; others wait their turn, in the order in which they came.
+    turns : Turns
+        Whose computation begins next.
     """
 
     def __init__(
@@ -62,16 +60,15 @@ class Lives:
         max_failed_share: float,
         note: Callable[[JobRecord], None],
         pauses: Sequence[float],
-        most_at_once: int,
+        turns: Turns,
     ) -> None:
         self._clusters = clusters
         self._kept = kept
         self._max_failed_share = max_failed_share
         self._note = note
         self._pauses = pauses
-        self._most_at_once = most_at_once
-        # Held by those who need them: of whom computes nothing here, nothing is known.
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns = turns
+        # Held by those who need them: of a scheduler on which nothing is computed, nothing is known.
         self._sharing: WeakValueDictionary[str, Sharing] = WeakValueDictionary()
 
     @property
@@ -82,10 +79,8 @@ class Lives:
     async def live(self, record: JobRecord) -> None:
         """Compute a job and hold its blocks, until it is stopped, fails, or is lost with its cluster for good."""
         try:
-            async with AsyncExitStack() as turn:
-                await self._await_turn(record, turn)
-                while not await self._attempt(record, turn):  # noqa: ASYNC110  # nothing tells of another cluster
-                    await asyncio.sleep(self._pauses[max(0, record.attempts - 1)])
+            while not await self._attempt(record):  # noqa: ASYNC110  # nothing tells of another cluster
+                await asyncio.sleep(self._pauses[max(0, record.attempts - 1)])
         except GreenupError as error:
             self.end(record, "expired" if record.state == "done" else "failed", str(error))
         except Exception as error:  # noqa: BLE001  # whatever it is, a job must not end unseen
@@ -103,22 +98,14 @@ class Lives:
             record.stack = record.tiles = None
         self._note(record)
 
-    async def _await_turn(self, record: JobRecord, turn: AsyncExitStack) -> None:
-        """Wait until fewer computations of the scope are under way than may be; this is one until `turn` is closed."""
-        turns = self._turns.setdefault(record.scope, asyncio.Semaphore(self._most_at_once))
-        if turns.locked():
-            record.message = WAITS
-            self._note(record)
-        await turn.enter_async_context(turns)
-
-    async def _attempt(self, record: JobRecord, turn: AsyncExitStack) -> bool:
+    async def _attempt(self, record: JobRecord) -> bool:
         """Return whether the job came to its end; where it was lost with its cluster, it is to be tried again."""
+        await self._turns.wait_for(record)
         job: Job | None = None
         try:
             job = await self._start(record)
             await self._finish(job, record)
             await _release_preview(record)
-            await turn.aclose()
             await self._keep(job, record)
         except Exception as error:
             if not await self._may_go_on(record, job, error):
@@ -132,9 +119,6 @@ class Lives:
         return True
 
     async def _start(self, record: JobRecord) -> Job:
-        record.state = "connecting"
-        record.message = "" if record.message == WAITS else record.message
-        self._note(record)
         record.connection = connection = await self._clusters.get(record.cluster)
         record.cluster_name = self._clusters.name_of(record.cluster)
         # Before anything runs there: who takes the job over must find the cluster.

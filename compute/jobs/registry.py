@@ -46,7 +46,7 @@ class JobRegistry:
     pauses : sequence of float
         See `compute.jobs.life.PAUSES_S`.
     most_at_once : int
-        Jobs of one scope that are computed at once; others are queued.
+        Jobs of one scope that are computed at once by all servers of the list; others are queued.
 
     Attributes
     ----------

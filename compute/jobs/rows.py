@@ -19,6 +19,9 @@ Wish = Literal["", "cancel", "delete"]
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled", "expired"})
 """States in which no server works on a job."""
 
+UNDER_WAY: frozenset[State] = frozenset({"connecting", "running"})
+"""States in which a server works on a job."""
+
 MOST_TITLE = 120
 """Most characters of a title: what a line of a list can show twice over."""
 
@@ -94,6 +97,13 @@ class JobRow:
     def needs_holder(self) -> bool:
         """Whether a server must own it: it is to be worked on, or lies in the memory of a cluster alone."""
         return self.state not in ENDED or (self.state == "done" and not self.size)
+
+    def is_ahead_of(self, other: JobRow) -> bool:
+        """Return whether another job of its scope begins only after it: it was asked for before, or has begun."""
+        if self.scope != other.scope or self.token == other.token or not self.holder:
+            return False
+        earlier = (self.created, self.token) < (other.created, other.token)
+        return self.state in UNDER_WAY or (self.state == "queued" and earlier)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

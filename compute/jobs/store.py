@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from compute.jobs.cluster_store import ClusterStore
 from compute.jobs.database import Database, now_of
-from compute.jobs.rows import ENDED, JobDetails, JobRow, State, Wish
+from compute.jobs.rows import ENDED, UNDER_WAY, JobDetails, JobRow, State, Wish
 from compute.jobs.tables import (
     CLUSTERS,
     DETAILS,
@@ -40,7 +40,7 @@ _NEEDS_A_HOLDER = or_(JOBS.c.state.not_in(ENDED), and_(JOBS.c.state == "done", J
 class JobStore:
     """The durable list of jobs. Its methods wait for the database: call them from a thread.
 
-    Every change is one statement, so servers that share the store need no other lock than the database's own.
+    Every change is right whatever others do meanwhile, so servers that share the store need no lock of their own.
 
     Parameters
     ----------
@@ -146,6 +146,35 @@ class JobStore:
             free = or_(unheld(JOBS, now), JOBS.c.holder == holder)
             taking = update(JOBS).where(JOBS.c.token == token, free, _NEEDS_A_HOLDER)
             return bool(connection.execute(taking.values(holder=holder, lease_end=now + LEASE_S)).rowcount)
+
+    def let_begin(self, token: str, holder: str, most: int) -> bool:
+        """Let a queued job of `holder` begin: it is connecting from now on.
+
+        Returns
+        -------
+        bool
+            False where `most` jobs of its scope are ahead of it, being under way or queued before it, and held by
+            servers that are alive. Of two jobs that ask at the same time, the later one counts the other in any case,
+            so both begin only where there is room for both.
+        """
+        mine = and_(JOBS.c.token == token, JOBS.c.holder == holder, JOBS.c.state == "queued")
+        with self._database.asking("written") as connection:
+            now = now_of(connection)
+            asking = connection.execute(select(JOBS.c.scope, JOBS.c.created).where(mine)).first()
+            if asking is None:
+                return False
+            earlier = or_(JOBS.c.created < asking.created, and_(JOBS.c.created == asking.created, JOBS.c.token < token))
+            ahead = and_(
+                JOBS.c.scope == asking.scope,
+                JOBS.c.token != token,
+                JOBS.c.lease_end >= now,
+                or_(JOBS.c.state.in_(UNDER_WAY), and_(JOBS.c.state == "queued", earlier)),
+            )
+            count: int = connection.execute(select(func.count()).select_from(JOBS).where(ahead)).scalar_one()
+            if count >= most:
+                return False
+            beginning = update(JOBS).where(mine).values(state="connecting", lease_end=now + LEASE_S)
+            return bool(connection.execute(beginning).rowcount)
 
     def renew(self, holder: str, tokens: Collection[str]) -> set[str]:
         """Go on owning jobs, and return their tokens: what is not among them is another's by now.

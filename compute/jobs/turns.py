@@ -1,0 +1,46 @@
+"""Whose computation begins next where a user has more than may be under way, on all servers that share a list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from compute.jobs.ledger import Ledger
+from compute.jobs.record import JobRecord
+
+WAITS = "It waits for one of your other computations to end."
+
+_LOOK_S = 0.5
+"""How soon a computation begins when another has ended."""
+
+
+class Turns:
+    """Lets computations of one scope begin in the order in which they were asked for, a few at once.
+
+    Who is under way is read off the list: what is connecting or running, and held by a server that is alive.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        The list.
+    most : int
+        Computations of one scope at once.
+    note : callable
+        Told of a record that has changed.
+    """
+
+    def __init__(self, ledger: Ledger, most: int, note: Callable[[JobRecord], None]) -> None:
+        self._ledger = ledger
+        self._most = most
+        self._note = note
+
+    async def wait_for(self, record: JobRecord) -> None:
+        """Wait for the turn of a queued job, which is connecting then."""
+        while not await self._ledger.let_begin(record.token, self._most):
+            if record.message != WAITS:
+                record.message = WAITS
+                self._note(record)
+            await asyncio.sleep(_LOOK_S)
+        record.state = "connecting"
+        record.message = "" if record.message == WAITS else record.message
+        self._note(record)
