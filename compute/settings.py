@@ -78,8 +78,8 @@ class Settings(BaseSettings):
     """Most workers that one cluster may be scaled to: a guard against a slip of the finger, not a quota."""
 
     max_clusters_per_user: Annotated[int, Field(ge=1)] = 4
-    """Most clusters that one user has open through the page; without a login, all visitors together. More are forgotten
-    sooner than they are used, and each may cost."""
+    """Most clusters that one user has open through the pages of all servers of one list of jobs; without a login, all
+    visitors together. More are forgotten sooner than they are used, and each may cost."""
 
     max_jobs_per_user: Annotated[int, Field(ge=1)] = 4
     """Most computations of one user that are under way on all servers of one list of jobs; without a login, of all

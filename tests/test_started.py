@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,37 @@ def test_what_a_dead_server_left_is_its_owners_until_it_is_let_go_and_all_else_i
         assert await running(settings) == {alive, elsewhere}
         for name in (alive, elsewhere):
             await stop_gateway_cluster(settings, name)
+
+    asyncio.run(story())
+
+
+def test_what_a_user_has_started_on_another_server_counts_unless_that_is_dead(settings: Settings) -> None:
+    url, few = settings.jobs_location, settings.model_copy(update={"max_clusters_per_user": 2})
+
+    async def story() -> None:
+        store, services = JobStore(url), Services(few, {}, OWN)
+        for name, principal, holder in (
+            ("0a1b2c3d", ANN, "alive"),
+            ("1a1b2c3d", ANN, "dead"),
+            ("2a1b2c3d", BOB, "alive"),
+        ):
+            store.clusters.put(ClusterRow(name=name, cluster=visitors(principal), holder=holder))
+        pool, named = services.clusters, [replace(visitors(ANN), name=name) for name in ("0a1b2c3d", "9a1b2c3d")]
+        try:
+            await services.jobs.started.tend()
+            with pytest.raises(InputError, match="You have 2 clusters open, and may have no more"):
+                pool.open(visitors(ANN))
+            # One that is open already is no other one.
+            assert pool.open(named[0])
+            assert pool.open(visitors(BOB))
+            run_out(url, "dead")
+            await services.jobs.started.tend()
+            assert pool.open(named[1])
+            with pytest.raises(InputError, match="You have 2 clusters open, and may have no more"):
+                pool.open(visitors(ANN))
+        finally:
+            await services.close()
+        assert await running(settings) == set()
 
     asyncio.run(story())
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from compute.cluster.connection import Connection, WarmUp
-from compute.cluster.gateway import list_gateway_clusters, stop_gateway_cluster
+from compute.cluster.gateway import list_gateway_clusters, short_name, stop_gateway_cluster
 from compute.cluster.need import Need
 from compute.cluster.opening import open_cluster
 from compute.cluster.pooled import LOOK_S, PooledCluster, follow_work, give_up, keep_open, resize
@@ -34,10 +34,14 @@ class ClusterPool:
     on_named : callable or None
         Told the short name of each cluster that a Gateway starts for this pool, and what was asked for, as soon as it
         has one.
+    elsewhere : callable or None
+        Returns the short names of the Gateway clusters of an owner that other pools have started, as far as they count
+        for how many an owner may have open; None where there are no others.
     """
 
     def __init__(self, settings: Settings, warm_up: WarmUp | None = None) -> None:
         self.on_named: Callable[[str, ClusterSpec], None] | None = None
+        self.elsewhere: Callable[[str], Set[str]] | None = None
         self._settings = settings
         self._warm_up = warm_up
         self._clusters: dict[tuple[object, ...], PooledCluster] = {}
@@ -72,7 +76,7 @@ class ClusterPool:
         """
         pooled = self._clusters.get(spec.identity)
         if pooled is None or pooled.error:
-            self._refuse_too_many(spec.owner)
+            self._refuse_too_many(spec)
             pooled = self._start(spec)
         pooled.need.note()
         pooled.wanted = max(pooled.wanted, spec.workers or 0)
@@ -222,13 +226,21 @@ class ClusterPool:
         pooled.wanted = 0
         return pooled, pooled.connection
 
-    def _refuse_too_many(self, owner: str | None) -> None:
+    def _refuse_too_many(self, spec: ClusterSpec) -> None:
         most = self._settings.max_clusters_per_user
-        if owner is not None and sum(each.spec.owner == owner and not each.error for each in self.clusters()) >= most:
+        if spec.owner is not None and self._open_besides(spec, spec.owner) >= most:
             raise InputError(
                 "cluster",
                 f"You have {most} clusters open, and may have no more; stop or leave one, or choose one of them.",
             )
+
+    def _open_besides(self, spec: ClusterSpec, owner: str) -> int:
+        """Return how many other clusters an owner has open, here and elsewhere."""
+        here = [each for each in self.clusters() if each.spec.owner == owner and not each.error]
+        # To connect to one that is open elsewhere makes it no second one.
+        counted = {each.short_name for each in here} | {short_name(spec.name or "")}
+        elsewhere = set() if self.elsewhere is None else self.elsewhere(owner) - counted
+        return len(here) + len(elsewhere)
 
     def _start(self, spec: ClusterSpec, resume: str = "") -> PooledCluster:
         need = Need.of(spec, self._settings.cluster_linger_s)

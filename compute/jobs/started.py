@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import partial
 
 from compute.cluster import ClusterPool, ClusterSpec
@@ -35,6 +35,7 @@ class StartedClusters:
         self._listed: dict[str, ClusterRow] = {}
         self._writing: set[asyncio.Task[None]] = set()
         pool.on_named = self._named
+        pool.elsewhere = self._elsewhere
 
     @property
     def owners(self) -> Mapping[str, str | None]:
@@ -89,6 +90,11 @@ class StartedClusters:
         writing = asyncio.create_task(self._put(name, cluster))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
+
+    def _elsewhere(self, owner: str) -> Set[str]:
+        """Return the clusters of an owner that other servers hold which are alive, as the list had them last."""
+        rows = (row for row in self._listed.values() if row.holder != self._holder)
+        return {row.name for row in rows if row.cluster.owner == owner}
 
     async def _put(self, name: str, cluster: ClusterSpec) -> None:
         row = ClusterRow(name=name, cluster=cluster, holder=self._holder)
