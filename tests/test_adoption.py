@@ -25,7 +25,17 @@ from sqlalchemy import create_engine, text
 from compute.catalog import OdcCatalog
 from compute.cluster import ClusterPool, ClusterSpec, PooledCluster, parse_cluster
 from compute.errors import InputError, JobStoreError, ResultAwayError, ResultGoneError
-from compute.jobs import ANONYMOUS, Caretaker, JobRecord, JobRegistry, JobStore, KeptResults, Principal, Retention
+from compute.jobs import (
+    ANONYMOUS,
+    Caretaker,
+    JobRecord,
+    JobRegistry,
+    JobStore,
+    KeptResults,
+    Principal,
+    Retention,
+    participant_of,
+)
 from compute.jobs.checkpoints import rebuild
 from compute.jobs.rows import JobDetails, JobRow
 from compute.plan import UNREADABLE, NdviPlan, plan_document
@@ -41,6 +51,7 @@ from tests.fixtures.processes import family
 
 pytestmark = pytest.mark.index
 
+OWN = ClusterSpec(kind="local")
 TAKEN_UP = "The computation is taken up again."
 
 
@@ -137,6 +148,38 @@ def test_the_queue_of_a_user_outlives_servers_in_its_order_and_waiting_is_no_att
             await reaches(records[2], "running")
 
     house.watch(hand_over)
+
+
+def test_who_takes_part_is_known_after_a_restart_and_nobody_takes_a_job_from_another(
+    house: House, quick: NdviPlan, long: NdviPlan, url: str, tmp_path: Path
+) -> None:
+    ann, bob = (Principal(name=name, scope=name) for name in ("ann", "bob"))
+
+    async def part() -> None:
+        kept = KeptResults(str(tmp_path))
+        async with server(house, url, kept=kept) as first:
+            anns, bobs = [await first.submit(quick, house.spec, who, "x") for who in (ann, bob)]
+            for record in (anns, bobs):
+                await reaches(record, "done")
+            shared, again = [await first.submit(long, house.spec, ANONYMOUS, visit) for visit in ("a", "b")]
+            assert shared is again
+            await reaches(shared, "running", blocks=1)
+        async with server(house, url, kept=kept) as second:
+            assert [[row.token for row in second.list(who)] for who in (ann, bob)] == [[anns.token], [bobs.token]]
+            await second.delete(anns.token, ann)
+            assert second.list(ann) == []
+            assert (await second.open(bobs.token, bob)).tiles is not None
+            taken = second.get(shared.token, ANONYMOUS)
+            await reaches(taken, "running")
+            assert await second.withdraw(shared.token, ANONYMOUS, "a")
+            assert taken.state == "running"
+        async with server(house, url, kept=kept) as third:
+            assert [row.token for row in third.list(ANONYMOUS)] == [shared.token]
+            assert not await third.withdraw(shared.token, ANONYMOUS, "b")
+            assert third.get(shared.token, ANONYMOUS).state == "cancelled"
+        await kept.close()
+
+    house.watch(part)
 
 
 def test_a_user_has_no_more_under_way_on_two_servers_than_on_one(
@@ -339,6 +382,31 @@ def test_the_page_says_what_became_of_a_result_that_cannot_be_opened_and_what_wa
         await services.jobs.close()
 
     asyncio.run(look())
+
+
+def test_cancel_on_the_page_leaves_the_job_to_others_and_stops_it_with_the_last(
+    quick: NdviPlan, url: str, tmp_path: Path
+) -> None:
+    async def cancel() -> None:
+        store, services = JobStore(url), Services(Settings(home=tmp_path, jobs_url=SecretStr(url)), {}, OWN)
+        record = JobRecord(token="d" * 32, scope=ANONYMOUS.scope, plan=quick, cluster=OWN, state="running")
+        details = JobDetails(recipe=quick.request.to_json(), plan=plan_document(quick))
+        assert store.put(replace(record.row(), holder="another server"), details)
+        for name in ("laptop", "telephone"):
+            store.participants.add(record.token, participant_of(ANONYMOUS, name))
+        said = []
+        for name in ("laptop", "a passer-by", "telephone"):
+            state = VisitState(visitor=name, token=record.token)
+            watching = Watching(state, services, Tasks(state), ANONYMOUS, lambda boxes: None)
+            await watching._cancel()
+            row = store.row(record.token)
+            assert row is not None
+            said += [(state.notice, row.wanted)]
+        goes_on = "It goes on for others who have asked for it; delete it to stop it for everybody."
+        assert said == [(goes_on, ""), (goes_on, ""), ("", "cancel")]
+        await services.jobs.close()
+
+    asyncio.run(cancel())
 
 
 def unreadable(url: str, plan: NdviPlan) -> str:

@@ -19,7 +19,7 @@ from compute.errors import InputError, JobStoreError
 from compute.jobs.cluster_store import ClusterRow
 from compute.jobs.rows import JobDetails, JobRow, State
 from compute.jobs.store import JobStore
-from compute.jobs.tables import LEASE_S, TABLES
+from compute.jobs.tables import CLUSTERS, JOBS, LEASE_S
 
 NOW = datetime(2026, 11, 26, 3, 0, 0, 123456, UTC)
 DETAILS = JobDetails(recipe='{"by": "season"}', plan=b"\x00\xff plan", failed_scenes=("a", "b"))
@@ -54,7 +54,7 @@ def run_out(url: str) -> None:
     """Let every lease have run out a second ago."""
     engine = create_engine(url)
     with engine.begin() as connection:
-        for table in TABLES:
+        for table in (JOBS, CLUSTERS):
             connection.execute(update(table).values(lease_end=table.c.lease_end - (LEASE_S + 2)))
     engine.dispose()
 
@@ -164,6 +164,27 @@ def test_only_what_has_ended_without_a_result_is_replaced_and_keeps_its_title(st
     found = store.row(TOKEN)
     assert found is not None
     assert (found.title, found.holder) == ("Mine", {"running": "one", "done": ""}.get(state, "two"))
+
+
+def test_who_takes_part_in_a_job_is_known_until_they_leave_it_is_deleted_or_begun_again(url: str) -> None:
+    store, other = JobStore(url), JobStore(url)
+    assert store.put(job(), DETAILS)
+    for name in ("a", "b", "a"):
+        store.participants.add(TOKEN, name)
+    store.participants.add("b" * 32, "c")
+    assert other.participants.remove(TOKEN, "a")
+    assert other.participants.remove(TOKEN, "who only looked")
+    assert not other.participants.remove(TOKEN, "b")
+    store.participants.add(TOKEN, "a")
+    assert store.save(job(state="failed"), "one")
+    assert store.put(job(), DETAILS)
+    assert not store.participants.remove(TOKEN, "b")
+    store.participants.add(TOKEN, "a")
+    assert store.delete(TOKEN, "one")
+    assert not store.participants.remove(TOKEN, "b")
+    assert store.participants.remove("b" * 32, "b")
+    for each in (store, other):
+        each.close()
 
 
 def test_an_expired_job_is_listed_for_a_week_and_known_for_ever() -> None:

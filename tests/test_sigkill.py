@@ -29,7 +29,7 @@ from compute.catalog import OdcCatalog
 from compute.cluster import ClusterSpec
 from compute.jobs import ANONYMOUS, JobRecord, JobRow, JobStore
 from compute.jobs.rows import ENDED, JobDetails
-from compute.jobs.tables import TABLES
+from compute.jobs.tables import CLUSTERS, JOBS
 from compute.plan import NdviPlan, plan_document
 from compute.settings import Settings
 from compute.store import Checkpoint, open_result
@@ -146,7 +146,7 @@ class Site:
         """Let every lease have run out."""
         engine = create_engine(self._url)
         with engine.begin() as connection:
-            for table in TABLES:
+            for table in (JOBS, CLUSTERS):
                 connection.execute(update(table).where(table.c.holder != "").values(lease_end=0.0))
         engine.dispose()
 

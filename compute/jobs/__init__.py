@@ -2,7 +2,7 @@
 
 from compute.jobs.caretaker import EXPIRED, Caretaker
 from compute.jobs.failures import left_out
-from compute.jobs.identity import ANONYMOUS, Principal, job_token
+from compute.jobs.identity import ANONYMOUS, Principal, job_token, participant_of
 from compute.jobs.job import Job
 from compute.jobs.keeping import Keep, Keeping
 from compute.jobs.kept import KeptResults
@@ -38,6 +38,7 @@ __all__ = [
     "left_out",
     "observations_at",
     "open_published",
+    "participant_of",
     "plan_request",
     "published_name",
     "server_secret",

@@ -43,6 +43,8 @@ def remove(url: str) -> None:
 def rebuild(store: JobStore, root: str) -> tuple[list[str], list[str]]:
     """Add the jobs to a list whose checkpoints it does not know; what is not whole is taken up by the next server.
 
+    No checkpoint knows titles, clusters, and who takes part in a job: whoever withdraws from it next is the last.
+
     Parameters
     ----------
     store : JobStore

@@ -31,6 +31,25 @@ ANONYMOUS = Principal(name="anonymous", scope="shared")
 """The one principal where there is no login."""
 
 
+def participant_of(principal: Principal, visitor: str) -> str:
+    """Return who takes part in what a visit asks for: its user, or the browser where there is no login.
+
+    Parameters
+    ----------
+    principal : Principal
+        Who visits.
+    visitor : str
+        Name of the browser, of any form.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    name = visitor if principal == ANONYMOUS else principal.name
+    return hashlib.sha256(name.encode(errors="replace")).hexdigest()[:32]
+
+
 def job_token(plan: NdviPlan, scope: str = ANONYMOUS.scope, secret: bytes = b"") -> str:
     """Return the identity of a computation: the same request on the same scenes by the same engine, in one scope.
 

@@ -226,6 +226,14 @@ class Ledger:
         """Return the tokens of jobs that no server owns though one should; raises as `refresh` does."""
         return await self.journal.read(JobStore.adoptable)
 
+    async def join(self, token: str, participant: str) -> None:
+        """Note that somebody takes part in a job."""
+        await self.journal.write(lambda store: store.participants.add(token, participant))
+
+    async def leave(self, token: str, participant: str) -> bool:
+        """Note that somebody takes part in a job no more, and return whether others do, as far as anybody knows."""
+        return bool(await self.journal.write(lambda store: store.participants.remove(token, participant)))
+
     async def wish(self, token: str, wanted: Wish) -> None:
         """Tell the server that holds a job what to do with it."""
         await self.journal.write(lambda store: store.wish(token, wanted))

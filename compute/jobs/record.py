@@ -57,8 +57,6 @@ class JobRecord:
         Bytes of the whole result there; 0 while it is not.
     seen : float
         When somebody last looked at it, in seconds of `time.monotonic`.
-    participants : set of str
-        Who asked for it and has not withdrawn; the work stops with the last.
     connection : Connection or None
         The cluster that holds it, once there is one.
     stack : SeasonStack or None
@@ -89,7 +87,6 @@ class JobRecord:
     checkpoint: str = ""
     size: int = 0
     seen: float = field(default_factory=time.monotonic)
-    participants: set[str] = field(default_factory=set)
     connection: Connection | None = None
     stack: SeasonStack | None = None
     tiles: ResultTiles | None = None
@@ -157,14 +154,6 @@ class JobRecord:
             checkpoint=row.checkpoint,
             size=row.size,
         )
-
-    def is_asked_by(self, participant: str) -> bool:
-        """Return whether a visit asked for it and has not withdrawn."""
-        return participant in self.participants
-
-    def others(self, participant: str) -> int:
-        """Return how many others asked for it: while there are some, it goes on without this visit."""
-        return len(self.participants - {participant})
 
     @property
     def seconds_left(self) -> float | None:

@@ -95,7 +95,7 @@ class JobRegistry:
         principal : Principal
             Who asks.
         participant : str
-            Name of the visit that asks; see `withdraw`.
+            Who takes part from now on, as `participant_of` has it; see `withdraw`.
 
         Returns
         -------
@@ -116,7 +116,7 @@ class JobRegistry:
             record = self.holdings.records.get(token)
             if record is None or record.state in ENDED - {"done"}:
                 record = await self.holdings.begin(plan, cluster, token, principal.scope, principal.name)
-        record.participants.add(participant)
+        await self.ledger.join(token, participant)
         return record
 
     def token(self, plan: NdviPlan, principal: Principal) -> str:
@@ -219,19 +219,26 @@ class JobRegistry:
         """
         await self.ledger.rename(await self.find(token, principal), checked_title(title))
 
-    async def withdraw(self, token: str, principal: Principal, participant: str) -> None:
-        """Withdraw one participant; with the last of them a running job stops and frees its workers.
+    async def withdraw(self, token: str, principal: Principal, participant: str) -> bool:
+        """Withdraw one participant; with the last of them a running job stops, whichever server computes it.
+
+        Where nobody is known to take part, as in a list that was made again from results, whoever withdraws is last.
+
+        Returns
+        -------
+        bool
+            Whether others take part, for whom the job goes on.
 
         Raises
         ------
         InputError
             As `get` does.
         """
-        record = self.get(token, principal)
-        if participant in record.participants:
-            record.participants.remove(participant)
-            if not record.participants and record.state not in ENDED:
-                await self.holdings.stop(record)
+        await self.find(token, principal)
+        if await self.ledger.leave(token, participant):
+            return True
+        await self.cancel(token, principal)
+        return False
 
     async def cancel(self, token: str, principal: Principal) -> None:
         """Stop a running job whoever takes part in it, and whichever server computes it; raises as `get` does."""

@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Delete, and_, delete, func, insert, or_, select, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError
 
 from compute.jobs.cluster_store import ClusterStore
 from compute.jobs.database import Database, now_of
+from compute.jobs.participant_store import ParticipantStore
 from compute.jobs.rows import ENDED, UNDER_WAY, JobDetails, JobRow, State, Wish
 from compute.jobs.tables import (
     CLUSTERS,
@@ -19,6 +20,7 @@ from compute.jobs.tables import (
     JOBS,
     LEASE_S,
     LIGHT,
+    PARTICIPANTS,
     details_from_line,
     details_line,
     failed_text,
@@ -56,11 +58,14 @@ class JobStore:
     ----------
     clusters : ClusterStore
         The Gateway clusters that the servers have started.
+    participants : ParticipantStore
+        Who has asked for the jobs.
     """
 
     def __init__(self, url: str | URL = IN_MEMORY) -> None:
         self._database = Database(url)
         self.clusters = ClusterStore(self._database)
+        self.participants = ParticipantStore(self._database)
 
     def close(self) -> None:
         """Close all connections."""
@@ -108,6 +113,7 @@ class JobStore:
             over = update(JOBS).where(JOBS.c.token == row.token, JOBS.c.state.in_(ENDED - {"done"}))
             # Who asks again means the same: its title stays.
             if connection.execute(over.values({**line, "title": JOBS.c.title})).rowcount:
+                connection.execute(_nobody_in(row.token))
                 return True
             if connection.scalar(select(JOBS.c.token).where(JOBS.c.token == row.token)):
                 return False
@@ -220,7 +226,10 @@ class JobStore:
         """Forget a job that `holder` or no server holds; False where another does, or where nobody knows it."""
         with self._database.asking("written") as connection:
             mine = or_(unheld(JOBS, now_of(connection)), JOBS.c.holder == holder)
-            return bool(connection.execute(delete(JOBS).where(JOBS.c.token == token, mine)).rowcount)
+            gone = connection.execute(delete(JOBS).where(JOBS.c.token == token, mine)).rowcount
+            if gone:
+                connection.execute(_nobody_in(token))
+            return bool(gone)
 
     def wish(self, token: str, wanted: Wish) -> None:
         """Tell the server that holds a job what to do with it."""
@@ -237,3 +246,7 @@ class JobStore:
     def _change(self, which: ColumnElement[bool], values: Mapping[str, Any]) -> bool:
         with self._database.asking("written") as connection:
             return bool(connection.execute(update(JOBS).where(which).values(values)).rowcount)
+
+
+def _nobody_in(token: str) -> Delete:
+    return delete(PARTICIPANTS).where(PARTICIPANTS.c.token == token)

@@ -71,7 +71,15 @@ CLUSTERS = Table(
 )
 """A line a Gateway cluster, by its short name: the whole one opens every door."""
 
-TABLES = (JOBS, CLUSTERS)
+PARTICIPANTS = Table(
+    "greenup_participants",
+    MetaData(),
+    Column("token", String(32), primary_key=True),
+    Column("participant", String(32), primary_key=True),
+)
+"""A line for each who has asked for a job and has not withdrawn."""
+
+TABLES = (JOBS, CLUSTERS, PARTICIPANTS)
 
 DETAILS = ("recipe", "plan", "failed_scenes")
 """Columns that lists leave out."""

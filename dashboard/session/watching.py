@@ -10,7 +10,7 @@ from typing import Any
 
 from compute.cluster import ClusterSpec
 from compute.errors import InputError, JobError, ResultGoneError
-from compute.jobs import JobRecord, JobRow, Principal, Viewpoint
+from compute.jobs import JobRecord, JobRow, Principal, Viewpoint, participant_of
 from compute.plan import NdviPlan
 from compute.request import NdviRequest
 from compute.tiles import block_bbox, geometry_of, result_info
@@ -21,6 +21,9 @@ from dashboard.state import VisitState
 
 Refresh = Callable[[list[tuple[float, float, float, float]]], None]
 """Told the boxes (west, south, east, north in degrees) whose pixels have changed."""
+
+
+_GOES_ON = "It goes on for others who have asked for it; delete it to stop it for everybody."
 
 
 class Watching:
@@ -50,9 +53,13 @@ class Watching:
         state.param.watch(lambda _: tasks.start(self._rename), "rename")
         state.show(kept=services.retention_words)
 
+    @property
+    def _participant(self) -> str:
+        return participant_of(self._principal, self._state.visitor)
+
     async def submit(self, plan: NdviPlan, cluster: ClusterSpec) -> None:
         """Start a computation, or join one, and look at it."""
-        record = await self._services.jobs.submit(plan, cluster, self._principal, self._state.visitor)
+        record = await self._services.jobs.submit(plan, cluster, self._principal, self._participant)
         self._opened = record.token
         self._state.show(token=record.token)
 
@@ -97,7 +104,8 @@ class Watching:
 
     async def _cancel(self) -> None:
         with suppress(InputError):
-            await self._services.jobs.cancel(self._state.token, self._principal)
+            if await self._services.jobs.withdraw(self._state.token, self._principal, self._participant):
+                self._state.show(notice=_GOES_ON)
         self.poll()
 
     async def _delete(self) -> None:
