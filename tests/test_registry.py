@@ -12,10 +12,11 @@ import xarray as xr
 from distributed import Client, LocalCluster
 
 from compute.cluster import ClusterPool, ClusterSpec, parse_cluster
-from compute.errors import InputError, JobError
+from compute.errors import ClusterError, InputError, JobError
 from compute.jobs import ANONYMOUS, JobRegistry, Principal, open_published, published_name
 from compute.plan import NdviPlan
 from compute.settings import Settings
+from dashboard.session.cluster_words import left_text
 from tests.fixtures.engine import compute_here
 from tests.fixtures.jobs import SECRET, House, reaches
 
@@ -342,6 +343,32 @@ def test_who_waits_can_be_cancelled_and_goes_with_its_cluster(house: House, slow
         await reaches(last, "running")
         assert cancelled.started is forsaken.started is None
         await jobs.close()
+
+    house.watch(leave)
+
+
+def test_who_waits_on_a_cluster_that_is_left_connects_to_it_again_and_one_that_computes_is_not_left(
+    house: House, slow: NdviPlan, quick: NdviPlan
+) -> None:
+    async def leave() -> None:
+        jobs = JobRegistry(house.pool, SECRET, most_at_once=1)
+        spec = ClusterSpec(kind="tcp", address=(await house.pool.get(house.spec)).client.scheduler.address)
+        await house.pool.get(spec)
+        runs = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
+        waits = await jobs.submit(quick, spec, ANONYMOUS, "a")
+        await reaches(runs, "running")
+        assert left_text("It", []) == "It goes on without this page."
+        assert left_text("It", jobs.held_by(spec)) == (
+            "It goes on without this page. What waits for its turn on it, 1 computation, connects to it again then."
+        )
+        with pytest.raises(ClusterError, match=r"^It computes for you, or alone holds a result of yours; cancel or"):
+            left_text("It", jobs.held_by(house.spec))
+        await house.pool.stop(spec)
+        await jobs.cancel(runs.token, ANONYMOUS)
+        await reaches(waits, "done")
+        assert jobs.held_by(spec) == [waits]
+        await jobs.close()
+        await house.pool.stop(spec)
 
     house.watch(leave)
 

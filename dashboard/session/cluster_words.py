@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from compute.cluster import Connection, PooledCluster
+from compute.errors import ClusterError
 from compute.jobs import JobRecord
 from dashboard.units import duration_text
 
@@ -102,6 +103,29 @@ def losses(records: Sequence[JobRecord], *, elsewhere: bool) -> str:
     lost = [f"Stopping it loses {' and '.join(parts)}."] if parts else []
     others = ["It was started elsewhere: whoever else uses it loses it."] if elsewhere else []
     return " ".join(lost + others)
+
+
+def left_text(name: str, records: Sequence[JobRecord]) -> str:
+    """Return what becomes of a cluster that a visitor leaves, and of the jobs that only wait for their turn on it.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    records : sequence of JobRecord
+        The jobs that it holds, waits for or works on.
+
+    Raises
+    ------
+    ClusterError
+        It computes or alone holds what would be lost: jobs outlive who looks, and must outlive who leaves.
+    """
+    if any(record.state != "queued" for record in records):
+        raise ClusterError(
+            f"{name} computes for you, or alone holds a result of yours; cancel or delete that to leave."
+        )
+    waiting = f" What waits for its turn on it, {_counted(len(records), 'computation')}, connects to it again then."
+    return f"{name} goes on without this page.{waiting if records else ''}"
 
 
 def _counted(count: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from compute.errors import GreenupError
 from compute.jobs import Principal
 from dashboard.services import Services
 from dashboard.session.cluster_form import CHECKED, new_cluster, refusals_of
-from dashboard.session.cluster_words import acts, doing, held_name, losses, stage_text
+from dashboard.session.cluster_words import acts, doing, held_name, left_text, losses, stage_text
 from dashboard.session.tasks import Tasks
 from dashboard.state import NEW_CLUSTER, OWN_CLUSTER, VisitState
 
@@ -249,9 +249,10 @@ class Clusters:
         chosen = self._chosen
         if chosen is None or not chosen.spec.name:
             return
+        text = left_text(held_name(chosen), self._services.jobs.held_by(chosen.spec))
         await self._services.clusters.stop(chosen.spec)
         self._choose(OWN_CLUSTER)
-        self._say("info", f"{held_name(chosen)} goes on without this page.")
+        self._say("info", text)
 
     def _keep_warm(self, *, warm: bool) -> None:
         if self._chosen is not None:
