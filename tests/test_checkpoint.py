@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -149,7 +150,9 @@ def test_a_result_opens_as_lazy_arrays(plan: NdviPlan, computed: SeasonStack, ke
         assert all(array.chunks for array in result.data_vars.values())
         assert result.odc.geobox == plan.grid.geobox
         assert result.greenup_token == TOKEN
+        elsewhere = pickle.loads(pickle.dumps(result))
         xr.testing.assert_equal(result.load(), computed.dataset().compute())
+        xr.testing.assert_equal(elsewhere.load(), result)
 
 
 def test_of_an_unfinished_result_what_is_not_computed_has_no_value(
@@ -304,14 +307,37 @@ def test_a_server_opens_results_that_are_whole(
     is_gone(plan, "made by another version")
 
 
+def harm(checkpoint: Checkpoint, shard: str) -> None:
+    """Have bytes of all chunks of a shard flip."""
+    path = Path(checkpoint.store) / shard
+    content = bytearray(path.read_bytes())
+    content[:-200:50] = bytes(len(content[:-200:50]))
+    path.write_bytes(content)
+
+
+def test_computing_from_a_damaged_chunk_says_what_to_do_and_the_rest_can_be_computed_from(
+    plan: NdviPlan, computed: SeasonStack, tmp_path: Path, readers: StoreReaders
+) -> None:
+    checkpoint = written(plan, computed, str(tmp_path), len(computed.keys))
+    whole = asyncio.run(kept_statistics(checkpoint.stack(), readers, plan.request.region))["seasons"]
+    harm(checkpoint, "ndvi_mean/c/0/0/1")
+    held = checkpoint.stack().dataset()
+    with open_result(str(tmp_path)) as result:
+        for dataset in (result, held):
+            with pytest.raises(ResultGoneError, match="kept result is damaged or gone; compute it again"):
+                dataset.ndvi_mean.mean().compute()
+            np.testing.assert_array_equal(dataset.ndvi_mean[1], assembled(computed, 1, 0, "ndvi_mean"))
+            np.testing.assert_array_equal(dataset.clear_count[0], assembled(computed, 0, 0, "clear_count"))
+    first, second = asyncio.run(kept_statistics(checkpoint.stack(), readers, plan.request.region))["seasons"]
+    assert 0 < first["not_computed_share"] < 1
+    assert second == whole[1]
+
+
 def test_a_damaged_block_is_not_computed_any_more_and_nothing_else_changes(
     plan: NdviPlan, computed: SeasonStack, tmp_path: Path, readers: StoreReaders, caplog: pytest.LogCaptureFixture
 ) -> None:
     checkpoint = written(plan, computed, str(tmp_path), len(computed.keys))
-    shard = Path(checkpoint.store) / "ndvi_mean/c/0/0/1"
-    content = bytearray(shard.read_bytes())
-    content[:-200:50] = bytes(len(content[:-200:50]))
-    shard.write_bytes(content)
+    harm(checkpoint, "ndvi_mean/c/0/0/1")
     stack = checkpoint.stack()
     assert len(stack.graph) == len(computed.keys)
     address = tile_at(plan.grid, 12, 0.4, 0.5)

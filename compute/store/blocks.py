@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from compute.blocks import Block, Tally
-from compute.errors import JobError
+from compute.errors import JobError, ResultGoneError
 from compute.layers import BY_REASON
 from compute.levels import Level
 from compute.stack import Key, SeasonStack, Window, chunk_window
@@ -101,7 +101,7 @@ class Slot:
 
         Raises
         ------
-        JobError
+        ResultGoneError
             It is damaged or gone.
         """
         return self._read(layer, 0, window or self.window)
@@ -122,9 +122,9 @@ class Slot:
             is_lost = _is_empty(values, array.fill_value) and not sizes_of(self.url, [shard])[shard]
         except Exception as error:
             # Whatever zarr and the codecs raise on what they cannot make sense of.
-            raise JobError(DAMAGED) from error
+            raise ResultGoneError(DAMAGED) from error
         if is_lost:
-            raise JobError(DAMAGED)
+            raise ResultGoneError(DAMAGED)
         return values
 
     def remove(self) -> None:

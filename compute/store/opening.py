@@ -7,10 +7,12 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import xarray as xr
+import zarr
 from numpy.typing import NDArray
 
-from compute.errors import JobError
+from compute.errors import JobError, ResultGoneError
 from compute.plan import NdviPlan
+from compute.store.blocks import DAMAGED
 from compute.store.checkpoint import Checkpoint
 
 
@@ -26,7 +28,8 @@ def open_result(url: str) -> xr.Dataset:
     -------
     xarray.Dataset
         Lazy, with the variables of `compute.stack.SeasonStack.dataset`. While blocks are missing, every variable is
-        floating and NaN there; where something is computed and never was clear, counts are 0.
+        floating and NaN there; where something is computed and never was clear, counts are 0. To compute from a part
+        that is damaged raises ResultGoneError.
 
     Raises
     ------
@@ -40,6 +43,9 @@ def open_result(url: str) -> xr.Dataset:
         raise JobError("There is no result in this folder; give one that has a manifest.json.")
     plan, written = checkpoint.manifest.plan, checkpoint.written()
     result: xr.Dataset = xr.open_zarr(checkpoint.store, decode_coords="all", chunks={})
+    for name, layer in result.data_vars.items():
+        stored = _Layer(zarr.open_array(checkpoint.store, path=str(name), mode="r"))
+        layer.data = da.from_array(stored, chunks=layer.chunks, name=False)
     result.attrs |= {"greenup_token": checkpoint.manifest.token, "greenup_request": plan.request.to_json()}
     if len(written) == len(plan.blocks):
         return result
@@ -47,6 +53,27 @@ def open_result(url: str) -> xr.Dataset:
     there[tuple(np.array([*written], int).reshape(-1, 3).T)] = True
     masked: xr.Dataset = result.where(xr.DataArray(_pixels(there, plan), dims=("season", "y", "x")))
     return masked
+
+
+class _Layer:
+    """An array of a store, as Dask takes it; what cannot be read of it is said in one sentence.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        Opened to be read.
+    """
+
+    def __init__(self, array: zarr.Array[Any]) -> None:
+        self._array = array
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, part: tuple[slice, ...]) -> NDArray[Any]:
+        try:
+            return np.asarray(self._array[part])
+        except Exception as error:
+            # Whatever zarr and the codecs raise on what they cannot make sense of.
+            raise ResultGoneError(DAMAGED) from error
 
 
 def _pixels(there: NDArray[np.bool_], plan: NdviPlan) -> da.Array:
