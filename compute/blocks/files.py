@@ -51,8 +51,10 @@ class ReadError(Exception):
 
 
 def expect_no_place() -> None:
-    """Have rasterio say nothing of files that it opens without asking where they lie; for a process that reads them."""
-    warnings.filterwarnings("ignore", category=rasterio.errors.NotGeoreferencedWarning)
+    """Have rasterio say nothing, in this process, of files that are opened without asking where they lie."""
+    expected = rasterio.errors.NotGeoreferencedWarning
+    if not any(category is expected for _, _, category, _, _ in warnings.filters):
+        warnings.filterwarnings("ignore", category=expected)
 
 
 def gdal_name(uri: str) -> str:

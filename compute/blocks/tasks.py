@@ -20,7 +20,6 @@ from compute.blocks.adding import Adder
 from compute.blocks.allocating import keep_freed_memory
 from compute.blocks.cancelling import CancelWatch
 from compute.blocks.exact import ExactReader
-from compute.blocks.files import expect_no_place
 from compute.blocks.odc import OdcReader
 from compute.blocks.placing import Placement, Placements
 from compute.blocks.records import Block, BlockTask, Sums
@@ -154,7 +153,6 @@ def inside(polygon: bytes | None, grid: Grid) -> NDArray[np.bool_]:
 def warm_up() -> None:
     """Load and compile what the first block would otherwise wait for; run once on each worker."""
     keep_freed_memory()
-    expect_no_place()
     block, elsewhere = _grid("EPSG:3577", 1_200_000.0, -4_500_000.0), _grid("EPSG:32655", 450_000.0, -4_600_000.0)
     for source in (block, elsewhere):
         for resampling in EXACT_RESAMPLINGS:
