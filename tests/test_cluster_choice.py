@@ -82,7 +82,7 @@ def run(settings: Settings, act: Callable[[Services], Awaitable[None]]) -> None:
     async def bounded() -> None:
         services = Services(settings, {}, OWN)
         try:
-            async with asyncio.timeout(180):
+            async with asyncio.timeout(120):
                 await act(services)
         finally:
             await services.close()
@@ -145,7 +145,8 @@ def test_a_cluster_is_started_scaled_and_stopped(settings: Settings, gateway: Ga
         (pooled,) = services.clusters.clusters()
         assert dict(pooled.spec.options) == {"worker_threads": "2"}, "defaults need not be said"
         name = f"Gateway cluster {pooled.short_name}"
-        assert state.cluster_stage == f"{name} · 1 worker, 2 threads, 1 GiB"
+        # Nobody needs it, which is said after a few seconds: in how many minutes it is let go.
+        assert state.cluster_stage.startswith(f"{name} · 1 worker, 2 threads, 1 GiB")
         assert state.clusters == {
             "The server's cluster": OWN_CLUSTER,
             name: state.cluster,
@@ -160,9 +161,7 @@ def test_a_cluster_is_started_scaled_and_stopped(settings: Settings, gateway: Ga
         assert f"1 of {MAX_WORKERS} workers" in state.cluster_stage
         state.workers = 2
         await visit.do("scale")
-        # Asked again while it tells the Gateway of the last number, a scheduler forgets to wake up, and tells of this
-        # one with its next heartbeat: up to 15 s later, when too many workers have come, some of which have to go.
-        await visit.until(lambda state: state.cluster_stage.endswith("· 2 workers, 4 threads, 2 GiB"), within_s=90.0)
+        await visit.until(lambda state: f"{name} · 2 workers, 4 threads, 2 GiB" in state.cluster_stage)
 
         state.show(workers_follow=True, workers_most=1)
         assert state.cluster_refusals == {"workers_most": "It must be a whole number from 2 to 64."}
