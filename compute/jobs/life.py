@@ -197,7 +197,9 @@ class Lives:
         # A cluster that never opened is likely asked for wrongly; one that was there may come back.
         broken = record.connection is not None and record.connection.client.status != "running"
         again = record.taken_up or record.attempts > 0 or broken
-        return again and isinstance(error, ClusterError | OSError)
+        # What a client raises that was closed meanwhile is of any kind; what is wrong with a job is an error of ours.
+        unreached = ClusterError, OSError
+        return (again and isinstance(error, unreached)) or (broken and not isinstance(error, GreenupError))
 
 
 TAKEN_UP = "The computation is taken up again."

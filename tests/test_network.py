@@ -1,0 +1,64 @@
+"""Jobs whose network fails for a while: the cluster is there all along, but cannot be reached."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from compute.cluster import ClusterPool, parse_cluster
+from compute.jobs import ANONYMOUS, Caretaker, JobRegistry, JobStore, KeptResults, Retention
+from compute.plan import NdviPlan
+from compute.settings import Settings
+from compute.store import Checkpoint, open_result
+from tests.fixtures.engine import compute_here
+from tests.fixtures.jobs import SECRET, House, reaches
+from tests.fixtures.relay import relay_to
+
+pytestmark = pytest.mark.index
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["cut", "silent"])
+def test_a_job_goes_on_once_the_network_is_back(house: House, slow: NdviPlan, tmp_path: Path, *, told: bool) -> None:
+    pool = ClusterPool(Settings(cluster_start_timeout_s=10.0))
+    kept = KeptResults(str(tmp_path / "results"))
+
+    async def lose() -> None:
+        jobs = JobRegistry(pool, SECRET, store=JobStore(), own=house.spec, kept=kept, pauses=(0.5, 5.0, 5.0, 5.0))
+        caretaker = Caretaker(jobs, pool, Retention())
+        await caretaker.start()
+        async with relay_to((await house.pool.get(house.spec)).client.scheduler.address) as relay:
+            record = await jobs.submit(slow, parse_cluster(f"tcp://127.0.0.1:{relay.port}"), ANONYMOUS, "a")
+            await reaches(record, "running", blocks=3)
+            if told:
+                relay.cut()
+            else:
+                relay.hush()
+            await asyncio.sleep(3.0)
+            before = written(kept.url(record.token))
+            if told:
+                await relay.open()
+            else:
+                relay.resume()
+            async with asyncio.timeout(60):
+                while record.state != "done":
+                    await asyncio.sleep(0.1)
+            after = written(kept.url(record.token))
+            assert before
+            assert {path: after[path] for path in before} == before
+            with open_result(kept.url(record.token)) as result:
+                xr.testing.assert_equal(result.compute(), compute_here(slow))
+            await jobs.delete(record.token, ANONYMOUS)
+            await caretaker.close()
+            await pool.close()
+
+    house.watch(lose)
+
+
+def written(url: str) -> dict[str, float]:
+    """When each block of a kept result was written, by its path."""
+    checkpoint = Checkpoint.find(url)
+    assert checkpoint is not None
+    return dict(checkpoint.written())
