@@ -18,7 +18,7 @@ from compute.warp import Window
 
 GDAL_OPTIONS: Mapping[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_CACHEMAX": 64,
+    "GDAL_CACHEMAX": 2**20,
     "VSI_CACHE": True,
     "VSI_CACHE_SIZE": 1_000_000,
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.TIF,.TIFF",
@@ -29,9 +29,10 @@ GDAL_OPTIONS: Mapping[str, Any] = {
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": True,
     "GDAL_INGESTED_BYTES_AT_OPEN": 32_768,
 }
-"""Look for no side-car files; keep GDAL's cache at 64 MB a worker and 1 MB of each file that is read by HTTP; ask for
-nothing but GeoTIFFs; hold a thread for a minute at the most, connecting, waiting and trying again taken together; get
-the header of a file in one request and neighbouring tiles in another."""
+"""Look for no side-car files; keep 1 MB of unpacked tiles (in bytes here), as windows are read once and more only takes
+memory, and 1 MB of each file that is read by HTTP; ask for nothing but GeoTIFFs; hold a thread for a minute at most,
+connecting, waiting and trying again taken together; get the header of a file in one request and neighbouring tiles in
+another."""
 
 _TRIES, _TRIES_HERE = 3, 2
 """How often a file is tried, and how often one of this machine's file system, where little heals by itself."""

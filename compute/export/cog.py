@@ -20,8 +20,8 @@ from compute.layers import ARRAYS, BY_REASON
 from compute.stack import SeasonStack, block_key
 
 _NODATA = {"f": np.nan, "u": None}
-_GDAL_OPTIONS = {"GDAL_CACHEMAX": 64}
-"""GDAL would take a twentieth of the machine for its cache, whatever a worker may have; it is as fast with 64 MB."""
+_GDAL_OPTIONS = {"GDAL_CACHEMAX": 2**20}
+"""GDAL would take a twentieth of the machine for its cache, whatever a worker may have; it is as fast with 1 MB."""
 
 _PREDICTOR = {"f": 3, "u": 2}
 """By kind of type."""
