@@ -53,9 +53,7 @@ class ReadError(Exception):
 
 def expect_no_place() -> None:
     """Have rasterio say nothing, in this process, of files that are opened without asking where they lie."""
-    expected = rasterio.errors.NotGeoreferencedWarning
-    if not any(category is expected for _, _, category, _, _ in warnings.filters):
-        warnings.filterwarnings("ignore", category=expected)
+    warnings.filterwarnings("ignore", category=rasterio.errors.NotGeoreferencedWarning)
 
 
 def gdal_name(uri: str) -> str:

@@ -139,7 +139,6 @@ def finish_store(url: str, blocks: int, attributes: Mapping[str, Any]) -> None:
 
 def _consolidate(url: str) -> None:
     """Gather the metadata in one place: one request opens the group, and xarray's readers look there first."""
-    with warnings.catch_warnings():
-        # Zarr 3 reads and writes it, though its specification does not have it yet.
-        warnings.simplefilter("ignore", ZarrUserWarning)
-        zarr.consolidate_metadata(url)
+    # Zarr 3 reads and writes it, though its specification does not have it yet. For good, as threads may do this.
+    warnings.filterwarnings("ignore", "Consolidated metadata is currently not part", ZarrUserWarning)
+    zarr.consolidate_metadata(url)
