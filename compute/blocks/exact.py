@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from compute.blocks.adding import Adder
 from compute.blocks.ahead import in_order
 from compute.blocks.cancelling import CancelWatch
-from compute.blocks.files import ReadError, expect_no_place, fetch_header, is_local, read_window
+from compute.blocks.files import ReadError, fetch_header, is_local, read_window
 from compute.blocks.masks import FILTERING_BYTES_PER_PX, MaskReading
 from compute.blocks.placing import Placement, Placements
 from compute.blocks.records import BlockTask
@@ -160,7 +160,6 @@ class ExactReader:
     """
 
     def __init__(self, task: BlockTask, inside: NDArray[np.bool_], watch: CancelWatch) -> None:
-        expect_no_place()
         self._task = task
         self._outside = np.broadcast_to(~inside, task.grid.shape)
         self._watch = watch

@@ -39,21 +39,12 @@ _TRIES, _TRIES_HERE = 3, 2
 
 _WAIT_S = 0.2
 
-_OPEN: Mapping[str, Any] = {"sharing": False, "GEOREF_SOURCES": "NONE"}
-"""Documents say where files lie; to look their coordinate reference systems up again takes twice as long as
-opening them."""
-
 _FAILURES = (rasterio.errors.RasterioError, OSError, ValueError, RuntimeError)
 """What opening and reading raise for files that are missing, cut short or garbled."""
 
 
 class ReadError(Exception):
     """A file cannot be read; names no file, as this travels to people."""
-
-
-def expect_no_place() -> None:
-    """Have rasterio say nothing, in this process, of files that are opened without asking where they lie."""
-    warnings.filterwarnings("ignore", category=rasterio.errors.NotGeoreferencedWarning)
 
 
 def gdal_name(uri: str) -> str:
@@ -69,7 +60,7 @@ def is_local(uri: str) -> bool:
 
 def fetch_header(band: Band) -> None:
     """Open a file and close it: who opens it next finds its header with GDAL, and fails where this fails."""
-    with rasterio.Env(**GDAL_OPTIONS), rasterio.open(gdal_name(band.uri), **_OPEN):
+    with rasterio.Env(**GDAL_OPTIONS), _opened(band):
         pass
 
 
@@ -109,7 +100,7 @@ def read_window(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
 
 def _read(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
     top, left, bottom, right = window
-    with rasterio.open(gdal_name(band.uri), **_OPEN) as file:
+    with _opened(band) as file:
         if file.shape != (band.stored or band.grid.shape):
             raise ReadError("another size than its document says")
         # GDAL reads from the coarsest overview that is fine enough; a file without any is read pixel by pixel.
@@ -120,3 +111,12 @@ def _read(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
             out_shape=(bottom - top, right - left),
         )
     return values if values.dtype == dtype else values.astype(dtype)
+
+
+def _opened(band: Band) -> Any:
+    """Open a file without asking where it lies: documents say so, and to have PROJ look it up takes twice as long."""
+    expected = rasterio.errors.NotGeoreferencedWarning
+    # For the whole process: what `warnings.catch_warnings` restores is not one thread's own.
+    if not any(category is expected for _, _, category, _, _ in warnings.filters):
+        warnings.filterwarnings("ignore", category=expected)
+    return rasterio.open(gdal_name(band.uri), sharing=False, GEOREF_SOURCES="NONE")
