@@ -57,8 +57,10 @@ def test_a_job_goes_on_once_the_network_is_back(house: House, slow: NdviPlan, tm
     house.watch(lose)
 
 
-def written(url: str) -> dict[str, float]:
-    """When each block of a kept result was written, by its path."""
+def written(url: str) -> dict[Path, int]:
+    """When the means of each block of a kept result were written, in nanoseconds, by their file."""
     checkpoint = Checkpoint.find(url)
     assert checkpoint is not None
-    return dict(checkpoint.written())
+    files = [path for path in Path(checkpoint.store).glob("ndvi_mean/c/**/*") if path.is_file()]
+    assert len(files) >= len(checkpoint.written())
+    return {path: path.stat().st_mtime_ns for path in files}

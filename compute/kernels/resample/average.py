@@ -104,10 +104,7 @@ def _line_means(red, nir, at, places, extent, weights, listed, nodata, known, ro
         is_whole = red.shape[0] >= extent[0] and red.shape[1] >= extent[1] and row < rows and column < wide
         if is_whole:
             # Flat, a place is one number, and the compiler need not keep so many.
-            first, wides = (
-                row * np.uint64(red.shape[1]) + column,
-                (np.uint64(red.shape[1]), np.uint64(weights.shape[1])),
-            )
+            first = row * wides[0] + column
             if known[row, column >> np.uint64(_CELL_BITS)]:
                 sums = _weighted(reds, nirs, taps, first, x, wides, extent, nodata, ask=False)
             else:
