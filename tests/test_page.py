@@ -34,6 +34,7 @@ from tests.fixtures.pages import (
     type_region,
     wait_for_state,
 )
+from tests.fixtures.processes import slow_workers
 from tests.fixtures.server import RunningDashboard
 
 if TYPE_CHECKING:
@@ -237,14 +238,15 @@ def test_tiles_appear_while_the_rest_is_running(opened: Page, dashboard: Running
 
     opened.on("response", note)
     type_region(opened, ISLAND)
-    compute(opened)
-    token_of(opened)
-    opened.get_by_text(re.compile(r"^[1-9]\d* of \d+ blocks are done")).wait_for()
-    for _ in range(40):
-        if early:
-            break
-        opened.wait_for_timeout(250)
-    assert early
+    with slow_workers():
+        compute(opened)
+        token_of(opened)
+        opened.get_by_text(re.compile(r"^[1-9]\d* of \d+ blocks are done")).wait_for()
+        for _ in range(40):
+            if early:
+                break
+            opened.wait_for_timeout(250)
+        assert early
     wait_for_state(opened, dashboard, "done")
     forget(dashboard, opened)
 
@@ -257,12 +259,11 @@ def test_a_killed_tab_changes_nothing_for_another(
     other.goto(dashboard.url)
     choose_product(other)
     type_region(other, ISLAND)
-    compute(other)
-    token = token_of(other)
-
-    opened.goto(f"{dashboard.url}?result={token}")
-    opened.get_by_text(re.compile(r"^[1-9]\d* of \d+ blocks are done")).wait_for()
-    other.context.close()
+    with slow_workers():
+        compute(other)
+        opened.goto(f"{dashboard.url}?result={token_of(other)}")
+        opened.get_by_text(re.compile(r"^[1-9]\d* of \d+ blocks are done")).wait_for()
+        other.context.close()
     wait_for_state(opened, dashboard, "done")
     with opened.expect_response(lambda answer: "/MAM/" in answer.url and answer.status == 200):
         opened.get_by_role("button", name="MAM", exact=True).click()
@@ -272,8 +273,9 @@ def test_a_killed_tab_changes_nothing_for_another(
 def test_cancel_ends_the_job(opened: Page, dashboard: RunningDashboard, watch: Watch) -> None:
     watch.allowed += ["status of 503"]  # of a tile that the map asked for in the same moment
     type_region(opened, ISLAND)
-    compute(opened)
-    opened.get_by_role("button", name="Cancel").last.click()
+    with slow_workers():
+        compute(opened)
+        opened.get_by_role("button", name="Cancel").last.click()
     opened.get_by_text("The computation was cancelled.").wait_for()
     wait_for_state(opened, dashboard, "cancelled")
     opened.get_by_role("button", name="Compute again").wait_for()

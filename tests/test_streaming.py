@@ -8,6 +8,7 @@ import resource
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -65,13 +66,26 @@ def result(observed: OdcCatalog, tmp_path_factory: pytest.TempPathFactory) -> St
             async for done in job.progress():
                 if done == 3:
                     os.kill(next(iter(pids.values())), signal.SIGKILL)
-            kept = await client.run(held)
+            kept = await kept_by(client, job.total)
             statistics = await job.statistics()
             await write_cogs(job.stack, folder, client, {})
             await finish_zarr(folder / "result.zarr", job.total, job.provenance())
             return Streamed(plan=plan, folder=folder, kept=kept, statistics=statistics)
 
     return asyncio.run(run())
+
+
+async def kept_by(client: Any, most: int) -> Mapping[str, list[tuple[str, int]]]:
+    """What each worker holds in the end: at most so many values, or what it is after two seconds.
+
+    Workers are told a moment later that nothing needs the scenes of a season any more.
+    """
+    kept: Mapping[str, list[tuple[str, int]]] = {}
+    with suppress(TimeoutError):
+        async with asyncio.timeout(2):
+            while sum(map(len, (kept := await client.run(held)).values())) > most:  # noqa: ASYNC110  # no event
+                await asyncio.sleep(0.02)
+    return kept
 
 
 def held(dask_worker: Any) -> list[tuple[str, int]]:
