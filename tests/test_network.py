@@ -20,8 +20,13 @@ from tests.fixtures.relay import relay_to
 pytestmark = pytest.mark.index
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["cut", "silent"])
-def test_a_job_goes_on_once_the_network_is_back(house: House, slow: NdviPlan, tmp_path: Path, *, told: bool) -> None:
+# A client comes back by itself after the shortest, and in the midst of being given up after one of the longer.
+@pytest.mark.parametrize(
+    ("told", "seconds"), [(True, 1.0), (True, 2.0), (True, 2.5), (True, 3.0), (True, 3.5), (False, 3.0)]
+)
+def test_a_job_goes_on_once_the_network_is_back(
+    house: House, slow: NdviPlan, tmp_path: Path, *, told: bool, seconds: float
+) -> None:
     pool = ClusterPool(Settings(cluster_start_timeout_s=10.0))
     kept = KeptResults(str(tmp_path / "results"))
 
@@ -36,7 +41,7 @@ def test_a_job_goes_on_once_the_network_is_back(house: House, slow: NdviPlan, tm
                 relay.cut()
             else:
                 relay.hush()
-            await asyncio.sleep(3.0)
+            await asyncio.sleep(seconds)
             before = written(kept.url(record.token))
             if told:
                 await relay.open()

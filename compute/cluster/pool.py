@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Set
 
 from compute.cluster.connection import Connection, WarmUp
 from compute.cluster.gateway import list_gateway_clusters, short_name, stop_gateway_cluster
 from compute.cluster.need import Need
 from compute.cluster.opening import open_cluster
-from compute.cluster.pooled import LOOK_S, PooledCluster, follow_work, give_up, keep_open, resize
+from compute.cluster.pooled import LOOK_S, PooledCluster, follow_work, give_up, keep_open, problem_noted, resize
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.stages import Stage
-from compute.errors import ClusterError, GreenupError, InputError
+from compute.errors import ClusterError, InputError
 from compute.settings import Settings
-
-_log = logging.getLogger(__name__)
 
 
 class ClusterPool:
@@ -150,10 +147,15 @@ class ClusterPool:
         """Have the Gateway stop a cluster that was started and is open here no more; raises as `running` does."""
         await stop_gateway_cluster(self._settings, name)
 
+    def holds(self, connection: Connection) -> bool:
+        """Tell whether a connection can be used, as far as is known."""
+        there = (pooled.connection is connection for pooled in self._tasks)
+        return connection.client.status == "running" and any(there)
+
     async def settled(self, spec: ClusterSpec) -> bool:
-        """Wait until a cluster whose scheduler does not answer is back, or given up; False where it was stopped."""
+        """Wait until a cluster whose scheduler does not answer is back, or closed; False where it was stopped."""
         while (pooled := self._clusters.get(spec.identity)) is not None:
-            if pooled.connection is None or pooled.connection.client.status == "running":
+            if pooled not in self._tasks or (pooled.connection is not None and self.holds(pooled.connection)):
                 return True
             await asyncio.sleep(LOOK_S / 4)
         return False
@@ -273,19 +275,14 @@ class ClusterPool:
                 if self.on_named is not None:
                     self.on_named(stage.cluster, pooled.spec)
 
-        try:
+        with problem_noted(pooled):
             async with open_cluster(
                 pooled.spec, self._settings, on_stage=note, warm_up=self._warm_up, resume=pooled.resume
-            ) as pooled.connection:
+            ) as connection:
+                pooled.connection = connection
                 pooled.need.note()
-                pooled.ready.set_result(pooled.connection)
-                if await keep_open(pooled, pooled.connection):
-                    self._clusters.pop(pooled.spec.identity, None)
-        except GreenupError as error:
-            pooled.error = str(error)
-            give_up(pooled, error)
-        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
-            _log.exception("A %s cluster failed", pooled.spec.kind)
-            pooled.error = f"The cluster failed ({type(error).__name__}); try again, or ask those who run the server."
-        finally:
-            pooled.connection = None
+                pooled.ready.set_result(connection)
+                # Lost before it is closed, which takes a while: a client that gets through meanwhile claims to run.
+                with problem_noted(pooled):
+                    if await keep_open(pooled, connection):
+                        self._clusters.pop(pooled.spec.identity, None)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from compute.cluster.connection import Connection
@@ -15,6 +17,8 @@ from compute.cluster.spec import ClusterSpec
 from compute.cluster.stages import Stage
 from compute.cluster.waiting import GONE_LOOKS
 from compute.errors import ClusterError, GreenupError
+
+_log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """How soon a lost scheduler shows; its client gave up long before, and tells nobody."""
@@ -131,3 +135,18 @@ def give_up(pooled: PooledCluster, reason: GreenupError | None = None) -> None:
         pooled.ready.set_exception(reason or ClusterError(stopped))
         # Looked at, or asyncio would report it as forgotten where nobody waits.
         pooled.ready.exception()
+
+
+@contextmanager
+def problem_noted(pooled: PooledCluster) -> Iterator[None]:
+    """Note why the body failed, if it does; however it ends, the cluster cannot be used after it."""
+    try:
+        yield
+    except GreenupError as error:
+        pooled.error = str(error)
+        give_up(pooled, error)
+    except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+        _log.exception("A %s cluster failed", pooled.spec.kind)
+        pooled.error = f"The cluster failed ({type(error).__name__}); try again, or ask those who run the server."
+    finally:
+        pooled.connection = None

@@ -195,7 +195,7 @@ class Lives:
         if isinstance(error, JobLostError) or (job is not None and job.lost):
             return True
         # A cluster that never opened is likely asked for wrongly; one that was there may come back.
-        broken = record.connection is not None and record.connection.client.status != "running"
+        broken = record.connection is not None and not self._clusters.holds(record.connection)
         again = record.taken_up or record.attempts > 0 or broken
         # What a client raises that was closed meanwhile is of any kind; what is wrong with a job is an error of ours.
         unreached = ClusterError, OSError
