@@ -7,8 +7,10 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from pydantic import SecretStr
@@ -17,10 +19,13 @@ from compute.catalog import OdcCatalog, index_status, open_catalog
 from compute.catalog.connect import _explicit, _without_secrets
 from compute.errors import CatalogError
 from compute.settings import Settings
+from tests.fixtures.index import require_index
 
 pytestmark = pytest.mark.index
 
 SECRET = "swordfish"
+CONFIGURING = ("ODC_", "DATACUBE_", "DB_", "GREENUP_")
+"""Beginnings of variables that may name another index."""
 
 
 def settings_of(url: str, home: Path) -> Settings:
@@ -142,6 +147,7 @@ import sys
 from pathlib import Path
 from compute.catalog import index_status
 from compute.settings import Settings
+from tests.fixtures.index import require_index
 status = index_status(Settings(home=Path(sys.argv[1]), index_url=None))
 sys.stdout.write(f"{status.kind} {[product.name for product in status.products]}")
 """
@@ -155,3 +161,29 @@ sys.stdout.write(f"{status.kind} {[product.name for product in status.products]}
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout == f"embedded {catalog.products()}"
+
+
+def test_an_embedded_database_that_dies_is_started_again_when_it_is_asked() -> None:
+    require_index()
+    script = """
+        import os, signal
+        from compute.catalog import open_catalog
+        from compute.settings import Settings
+
+        settings = Settings()
+        with open_catalog(settings) as catalog:
+            assert catalog.products() == []
+            pid = int((settings.home / "index" / "postgres" / "postmaster.pid").read_text().split()[0])
+            os.kill(pid, signal.SIGKILL)
+            for _ in range(3):
+                assert catalog.products() == []
+        """
+    # Not below pytest's folder, which it closes to the user that root's database runs as.
+    with tempfile.TemporaryDirectory(prefix="greenup-test-") as home:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(CONFIGURING)}
+        subprocess.run(
+            [sys.executable, "-c", dedent(script)],
+            env=environment | {"GREENUP_HOME": home},
+            check=True,
+            timeout=120,
+        )

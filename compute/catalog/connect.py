@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,11 +37,12 @@ _CONNECT_TIMEOUT_S = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Place:
-    """Where an index is: how it was found, datacube's configuration of it, and its name for people."""
+    """Where an index is: how it was found, datacube's configuration of it, its name for people, and what revives it."""
 
     kind: Kind
     environment: ODCEnvironment
     location: str
+    revive: Callable[[], None] | None = None
 
 
 @contextmanager
@@ -122,7 +123,8 @@ def _open(settings: Settings, *, create: bool) -> Iterator[OdcCatalog]:
         place = _configured(settings) or _embedded(settings, stack)
         if create:
             _create_tables(place.environment)
-        catalog = OdcCatalog(_connect(place.environment), kind=place.kind, location=place.location)
+        index = _connect(place.environment)
+        catalog = OdcCatalog(index, kind=place.kind, location=place.location, revive=place.revive)
         stack.callback(catalog.close)
         yield catalog
 
@@ -150,7 +152,8 @@ def _embedded(settings: Settings, stack: ExitStack) -> _Place:
     server = EmbeddedPostgres(folder)
     server.start(prepare=lambda url: _create_tables(_environment(url)))
     stack.callback(server.stop)
-    return _Place(kind="embedded", environment=_environment(server.url), location=str(folder))
+    environment = _environment(server.url)
+    return _Place(kind="embedded", environment=environment, location=str(folder), revive=server.revive)
 
 
 def _explicit(text: str) -> URL:

@@ -102,6 +102,13 @@ class EmbeddedPostgres:
         atexit.register(self.stop)
         return self.url
 
+    def revive(self) -> None:
+        """Start the server again, if it has died under those who hold it; raises as `start` does."""
+        if self._hold is not None and not _answers(self._data):
+            server_type = _import_server()
+            with self._exclusive():
+                _run(server_type, self._data)
+
     def stop(self) -> None:
         """Let the server go, and stop it when nobody else holds it; a second call does nothing.
 

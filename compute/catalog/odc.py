@@ -37,12 +37,17 @@ class OdcCatalog:
         How the index was found.
     location : str
         Where it is, for people; without a password.
+    revive : callable, optional
+        Starts its database again, if that has died; left out, that is somebody else's business.
     """
 
-    def __init__(self, index: AbstractIndex, *, kind: Kind, location: str) -> None:
+    def __init__(
+        self, index: AbstractIndex, *, kind: Kind, location: str, revive: Callable[[], None] | None = None
+    ) -> None:
         self.index = index
         self.kind = kind
         self.location = location
+        self._revive = revive
 
     def products(self) -> list[str]:
         """Return the names of all products, sorted."""
@@ -162,8 +167,11 @@ class OdcCatalog:
         try:
             return question()
         except DBAPIError as error:
-            if not error.connection_invalidated:
+            dead = self._revive is not None and isinstance(error, OperationalError)
+            if not (error.connection_invalidated or dead):
                 raise refused(error) from error
+        if self._revive is not None:
+            self._revive()
         try:
             return question()
         except DBAPIError as error:
