@@ -14,6 +14,8 @@ from compute.tiles.colours import Style, hex_colours
 from dashboard.state import VisitState
 from dashboard.units import size_text
 from dashboard.views import build_page, result_map
+from dashboard.views.chip import cluster_chip
+from dashboard.views.cluster import cluster_choice
 from dashboard.views.dock import word_of
 from dashboard.views.inspect import table_html
 from dashboard.views.jobs import job_html
@@ -29,6 +31,21 @@ def test_nothing_keeps_a_page_once_its_visit_has_ended() -> None:
     del state, page
     gc.collect()
     assert ended() is None
+
+
+def test_what_the_state_says_is_not_changed_by_what_a_browser_sends_back() -> None:
+    state = VisitState(cluster_stage="This machine", cluster_busy="Scaling")
+    choice = cluster_choice(state)
+    stop = next(button for button in choice.select(pmui.Button) if button.label == "Stop")
+    chip = cluster_chip(state)
+    for busy, stage in (("", "2 workers"), ("Stopping", "no worker")):
+        state.show(cluster_busy=busy, cluster_stage=stage)
+        # As of a browser that draws the state before, and is told of this one in that moment.
+        stop._process_events({"disabled": not busy})
+        chip._process_events({"label": "1 worker"})
+        assert (stop.disabled, chip.label) == (bool(busy), stage)
+    state.show(cluster_busy="", cluster_stage="3 workers")
+    assert (stop.disabled, chip.label) == (False, "3 workers")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from dashboard.state import VisitState
+from dashboard.views.holding import hold
 
 _ICONS = {
     "none": "cloud_queue",
@@ -18,13 +19,14 @@ _ICONS = {
 
 def cluster_chip(state: VisitState) -> pmui.Chip:
     """Return the chip that says which cluster is there, or how far it is."""
-    return pmui.Chip(
+    chip = pmui.Chip(
+        variant="outlined", size="small", sx={"maxWidth": "46vw", "&.MuiChip-colorDefault": {"color": "inherit"}}
+    )
+    return hold(
+        chip,
         label=state.param.cluster_stage,
         icon=pn.bind(_ICONS.__getitem__, state.param.cluster_state),
         color=pn.bind(_chip_colour, state.param.cluster_state),
-        variant="outlined",
-        size="small",
-        sx={"maxWidth": "46vw", "&.MuiChip-colorDefault": {"color": "inherit"}},
     )
 
 

@@ -12,6 +12,7 @@ import panel_material_ui as pmui
 
 from compute.cluster import ClusterOption
 from dashboard.state import VisitState
+from dashboard.views.holding import hold
 from dashboard.views.workers import BELOW, FIELD, NUMBER, follow_choice, refusal_of, workers_input
 
 _QUIET = {"color": "text.secondary"}
@@ -39,13 +40,11 @@ def cluster_choice(state: VisitState) -> pmui.Column:
 
 
 def _where(state: VisitState) -> pmui.Row:
-    where = pmui.Select.from_param(
-        state.param.cluster,
-        options=state.param.clusters,
-        label="Compute on",
+    where = hold(
+        pmui.Select.from_param(
+            state.param.cluster, options=state.param.clusters, label="Compute on", margin=0, **FIELD
+        ),
         disabled=pn.bind(_is_fixed, state.param.cluster_offered, state.param.cluster_busy),
-        margin=0,
-        **FIELD,
     )
     # The browser knows an option by its label, and a cluster gets its name while it is chosen.
     state.param.watch(lambda _: where.param.trigger("value"), "clusters")
@@ -55,8 +54,8 @@ def _where(state: VisitState) -> pmui.Row:
         size="small",
         margin=(0, 0, 0, 4),
         visible=state.param.cluster_offered,
-        disabled=state.param.cluster_asking,
     )
+    hold(refresh, disabled=state.param.cluster_asking)
 
     def look(*_: Any) -> None:
         state.param.trigger("cluster_refresh")
@@ -92,7 +91,7 @@ def _input(state: VisitState, option: ClusterOption) -> Any:
     field = kind(label=option.label, margin=BELOW, **more)
     if not isinstance(field, pmui.Switch):
         refused = refusal_of(state, option.name)
-        field.param.update(error_state=pn.bind(bool, refused), helper_text=refused)
+        hold(field, error_state=pn.bind(bool, refused), helper_text=refused)
 
     def take(event: Any) -> None:
         state.show(cluster_values=state.cluster_values | {option.name: _text(event.new)})
@@ -140,13 +139,13 @@ def _doings(state: VisitState) -> pmui.Row:
 
 
 def _start_text(state: VisitState) -> pmui.Typography:
-    return pmui.Typography(
-        state.param.cluster_stage,
+    text = pmui.Typography(
         variant="body2",
         visible=pn.bind(_is_starting, state.param.cluster_acts),
         sizing_mode="stretch_width",
         margin=(8, 8, 0, 0),
     )
+    return hold(text, object=state.param.cluster_stage)
 
 
 def _sized(state: VisitState) -> Any:
@@ -160,12 +159,10 @@ def _button(state: VisitState, act: str, label: str, *, variant: str = "text", e
         size="small",
         margin=(3, 0, 0, 0),
         visible=pn.bind(_can, state.param.cluster_acts, act),
-        disabled=pn.bind(
-            _is_held_up, act, state.param.cluster_busy, state.param.cluster_asking, state.param.cluster_refusals
-        ),
     )
     button.on_click(lambda _: state.param.trigger(event or f"cluster_{act}"))
-    return button
+    waits_for = state.param.cluster_busy, state.param.cluster_asking, state.param.cluster_refusals
+    return hold(button, disabled=pn.bind(_is_held_up, act, *waits_for))
 
 
 def _warm(state: VisitState) -> pmui.Checkbox:
@@ -210,13 +207,13 @@ def _is_held_up(act: str, busy: str, asking: bool, refusals: dict[str, str]) -> 
 
 def _status(state: VisitState) -> pmui.Typography:
     """Return what the chip says, for a telephone, which has no room for a chip."""
-    return pmui.Typography(
-        pn.bind(_without_name, state.param.cluster_stage, state.param.cluster_state),
+    text = pmui.Typography(
         variant="caption",
         sx=_QUIET,
         visible=pn.bind(_lacks_chip, state.param.narrow, state.param.cluster_acts),
         margin=BELOW,
     )
+    return hold(text, object=pn.bind(_without_name, state.param.cluster_stage, state.param.cluster_state))
 
 
 def _without_name(stage: str, cluster_state: str) -> str:
@@ -229,13 +226,9 @@ def _lacks_chip(narrow: bool, acts: list[str]) -> bool:
 
 
 def _notice(state: VisitState) -> pmui.Typography:
-    return pmui.Typography(
-        pn.bind(_notice_text, state.param.cluster_notice),
-        variant="caption",
-        sx=pn.bind(_notice_look, state.param.cluster_notice),
-        visible=pn.bind(bool, state.param.cluster_notice),
-        margin=BELOW,
-    )
+    notice = state.param.cluster_notice
+    text = pmui.Typography(variant="caption", visible=pn.bind(bool, notice), margin=BELOW)
+    return hold(text, object=pn.bind(_notice_text, notice), sx=pn.bind(_notice_look, notice))
 
 
 def _notice_text(notice: dict[str, str] | None) -> str:
@@ -265,7 +258,7 @@ def _question(state: VisitState) -> pmui.Column:
     stop.on_click(lambda _: state.param.trigger("cluster_stop"))
     keep.on_click(lambda _: state.param.trigger("cluster_keep"))
     return pmui.Column(
-        pmui.Typography(state.param.cluster_question, variant="body2", margin=(0, 0, 6, 0)),
+        hold(pmui.Typography(variant="body2", margin=(0, 0, 6, 0)), object=state.param.cluster_question),
         pmui.Row(stop, keep, margin=0),
         visible=pn.bind(bool, state.param.cluster_question),
         sizing_mode="stretch_width",

@@ -9,6 +9,7 @@ import panel_material_ui as pmui
 
 from dashboard.state import VisitState
 from dashboard.units import duration_text, size_text
+from dashboard.views.holding import hold
 from dashboard.views.theme import FLOATING
 
 _FOLLOWED = [
@@ -63,31 +64,25 @@ def dock(state: VisitState) -> pmui.Paper:
     """Return the card, there whenever it has something to say."""
     word = pn.bind(lambda *_: word_of(state), *(state.param[name] for name in _FOLLOWED))
     button = pmui.Button(
-        label=pn.bind(_action, word),
         visible=pn.bind(_has_action, word),
-        variant=pn.bind(_weight, word),
         size="small",
         margin=(0, 0, 0, 12),
         sx={"textTransform": "none", "whiteSpace": "nowrap"},
     )
     button.on_click(lambda _: state.param.trigger(word_of(state).event))
-    text = pmui.Typography(
-        pn.bind(_text, word), variant="body2", margin=0, sizing_mode="stretch_width", styles={"align-self": "center"}
-    )
-    return pmui.Paper(
+    hold(button, label=pn.bind(_action, word), variant=pn.bind(_weight, word))
+    text = pmui.Typography(variant="body2", margin=0, sizing_mode="stretch_width", styles={"align-self": "center"})
+    hold(text, object=pn.bind(_text, word))
+    progress = pmui.LinearProgress(visible=pn.bind(_has_share, word), sizing_mode="stretch_width", margin=(8, 0, 2, 0))
+    hold(progress, value=pn.bind(_share, word), variant=pn.bind(_pace, word))
+    card = pmui.Paper(
         pmui.Row(text, button, sizing_mode="stretch_width", margin=0, sx={"alignItems": "center"}),
-        pmui.LinearProgress(
-            value=pn.bind(_share, word),
-            variant=pn.bind(_pace, word),
-            visible=pn.bind(_has_share, word),
-            sizing_mode="stretch_width",
-            margin=(8, 0, 2, 0),
-        ),
+        progress,
         elevation=4,
         visible=pn.bind(_has_text, word),
         margin=0,
-        sx=pn.bind(_frame, word),
     )
+    return hold(card, sx=pn.bind(_frame, word))
 
 
 def _text(word: Word) -> str:

@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 from dashboard.state import VisitState
 from dashboard.units import size_text
 from dashboard.views.form import FIELDS
+from dashboard.views.holding import hold
 from dashboard.views.theme import HTML_STYLE
 
 _MOST_BARS = 8
@@ -27,16 +28,16 @@ def estimate_card(state: VisitState) -> pmui.Paper:
         icon="play_arrow",
         variant="contained",
         color="primary",
-        disabled=pn.bind(bool, reason),
         sizing_mode="stretch_width",
         margin=(8, 0, 0, 0),
         sx={"textTransform": "none", "fontWeight": 600},
     )
     compute.on_click(lambda _: state.param.trigger("compute"))
+    hold(compute, disabled=pn.bind(bool, reason))
     return pmui.Paper(
         pn.pane.HTML(figures, sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, _STYLE]),
         compute,
-        pmui.Typography(reason, variant="caption", color="textSecondary", margin=(4, 0, 0, 0)),
+        hold(pmui.Typography(variant="caption", color="textSecondary", margin=(4, 0, 0, 0)), object=reason),
         elevation=0,
         square=True,
         sizing_mode="stretch_width",

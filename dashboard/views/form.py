@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 from dashboard.state import VisitState
 from dashboard.units import bbox_text
 from dashboard.views.cluster import cluster_choice
+from dashboard.views.holding import hold
 from dashboard.views.options import REFUSED_AS, more_options, weight_choice
 
 MAX_UPLOAD_BYTES = 2_000_000
@@ -39,15 +40,15 @@ def request_form(state: VisitState) -> pmui.Column:
 
 def _region_text(state: VisitState) -> pmui.TextInput:
     refused = pn.bind(lambda refusal: _at(refusal, "bbox", "region"), state.param.refusal)
-    return pmui.TextInput.from_param(
+    text = pmui.TextInput.from_param(
         state.param.region_text,
         label="Region",
         placeholder="W,S,E,N in degrees, or GeoJSON",
-        error_state=pn.bind(bool, refused),
-        helper_text=pn.bind(_region_help, refused, state.param.region),
         margin=(4, 0, 0, 0),
         **_FIELD,
     )
+    helped = pn.bind(_region_help, refused, state.param.region)
+    return hold(text, error_state=pn.bind(bool, refused), helper_text=helped)
 
 
 def _region_help(refused: str, region: dict[str, Any] | None) -> str:
@@ -100,7 +101,10 @@ def _dates(state: VisitState) -> pmui.Column:
     )
     return pmui.Column(
         pmui.Row(first, last, sizing_mode="stretch_width", margin=0),
-        pmui.Typography(refused, color="error", variant="caption", margin=0, visible=pn.bind(bool, refused)),
+        hold(
+            pmui.Typography(color="error", variant="caption", margin=0, visible=pn.bind(bool, refused)),
+            object=refused,
+        ),
         sizing_mode="stretch_width",
         margin=(0, 0, 14, 0),
     )

@@ -12,6 +12,7 @@ import panel_material_ui as pmui
 from compute.jobs import MOST_TITLE
 from dashboard.state import VisitState
 from dashboard.units import bbox_text, day_text
+from dashboard.views.holding import hold
 from dashboard.views.theme import HTML_STYLE
 
 _WORDS = {
@@ -99,7 +100,8 @@ def _job(state: VisitState, token: str) -> pmui.Paper:
         return next((job_html(job) for job in jobs if job["token"] == token), "")
 
     chosen = pn.bind(is_chosen, state.param.token)
-    show = pmui.IconButton(icon="visibility", size="small", margin=0, description="Show on the map", disabled=chosen)
+    show = pmui.IconButton(icon="visibility", size="small", margin=0, description="Show on the map")
+    hold(show, disabled=chosen)
     rename = pmui.IconButton(icon="edit", size="small", margin=0, description="Rename")
     delete = pmui.IconButton(icon="delete_outline", size="small", margin=0, description="Delete")
     rename.on_click(lambda _: state.show(renaming=token, doomed="", title=_title_of(state, token)))
@@ -107,13 +109,13 @@ def _job(state: VisitState, token: str) -> pmui.Paper:
     delete.on_click(lambda _: state.show(doomed=token, renaming=""))
     text = pn.bind(words, state.param.jobs)
     pane = pn.pane.HTML(text, sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, _STYLE])
-    return pmui.Paper(
+    card = pmui.Paper(
         pmui.Row(pane, show, rename, delete, sizing_mode="stretch_width", margin=0, sx={"alignItems": "center"}),
         elevation=0,
         sizing_mode="stretch_width",
         margin=0,
-        sx=pn.bind(frame, state.param.token),
     )
+    return hold(card, sx=pn.bind(frame, state.param.token))
 
 
 def _title_of(state: VisitState, token: str) -> str:

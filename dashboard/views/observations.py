@@ -14,6 +14,7 @@ import panel_material_ui as pmui
 from bokeh.models import DatetimeTicker
 
 from dashboard.state import VisitState
+from dashboard.views.holding import hold
 from dashboard.views.theme import chart_look
 
 CHART_PX = 180
@@ -28,10 +29,10 @@ def observations_view(state: VisitState) -> pmui.Column:
         variant="text",
         size="small",
         margin=(4, 0),
-        loading=state.param.observing,
         visible=pn.bind(_is_missing, state.param.observations, state.param.pixel),
     )
     ask.on_click(lambda _: state.param.trigger("observe"))
+    hold(ask, loading=state.param.observing)
     return pmui.Column(
         ask,
         pn.bind(_content, state.param.observations, state.param.dark),

@@ -11,6 +11,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from dashboard.state import VisitState
+from dashboard.views.holding import hold
 
 _FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}
 _BELOW = (0, 0, 12, 0)
@@ -164,12 +165,12 @@ def _summary(state: VisitState) -> pmui.Row:
     reset = pmui.Button(label="Reset", variant="text", size="small", margin=0)
     reset.on_click(lambda _: state.show(options={}))
     words = pmui.Typography(
-        pn.bind(_set_words, state.param.options),
         variant="caption",
         sx=_QUIET,
         sizing_mode="stretch_width",
         margin=(6, 8, 0, 4),
     )
+    hold(words, object=pn.bind(_set_words, state.param.options))
     return pmui.Row(words, reset, visible=pn.bind(bool, state.param.options), sizing_mode="stretch_width", margin=0)
 
 
@@ -183,7 +184,7 @@ def _input(state: VisitState, option: Option) -> pn.viewable.Viewable:
     made: pn.widgets.Widget = _widget(option)
     if option.usual not in _SWITCH:
         refused = pn.bind(partial(_refused, option), state.param.refusal)
-        made.param.update(error_state=pn.bind(bool, refused), helper_text=pn.bind(partial(_help, option), refused))
+        hold(made, error_state=pn.bind(bool, refused), helper_text=pn.bind(partial(_help, option), refused))
 
     def show(options: dict[str, str]) -> None:
         made.value = _shown(option, options)

@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from dashboard.state import VisitState
+from dashboard.views.holding import hold
 from dashboard.views.theme import HTML_STYLE, TABLE_STYLE
 
 
@@ -20,10 +21,10 @@ def region_summary(state: VisitState) -> pmui.Column:
         variant="text",
         size="small",
         margin=(4, 0),
-        loading=state.param.summing_up,
         visible=pn.bind(_is_missing, state.param.statistics),
     )
     ask.on_click(lambda _: state.param.trigger("sum_up"))
+    hold(ask, loading=state.param.summing_up)
     numbers = pn.pane.HTML(
         pn.bind(_html, state.param.statistics),
         sizing_mode="stretch_width",

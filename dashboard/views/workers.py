@@ -8,6 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from dashboard.state import VisitState
+from dashboard.views.holding import hold
 
 FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}
 """Look of an input that concerns the cluster."""
@@ -23,17 +24,16 @@ BELOW = (0, 0, 12, 0)
 def workers_input(state: VisitState, visible: Any) -> pmui.IntInput:
     """Return the input of the number of workers, the least where it follows the work."""
     refused = refusal_of(state, "workers")
-    return pmui.IntInput.from_param(
+    number = pmui.IntInput.from_param(
         state.param.workers,
         label="Workers",
         start=1,
         end=state.param.workers_limit,
-        error_state=pn.bind(bool, refused),
-        helper_text=refused,
         visible=visible,
         margin=(0, 8, 0, 0),
         **NUMBER,
     )
+    return hold(number, error_state=pn.bind(bool, refused), helper_text=refused)
 
 
 def follow_choice(state: VisitState, visible: Any) -> pmui.Row:
@@ -44,12 +44,11 @@ def follow_choice(state: VisitState, visible: Any) -> pmui.Row:
         label="At most",
         start=1,
         end=state.param.workers_limit,
-        disabled=pn.bind(_not, state.param.workers_follow),
-        error_state=pn.bind(bool, refused),
-        helper_text=refused,
         margin=0,
         **NUMBER,
     )
+    fixed = pn.bind(_not, state.param.workers_follow)
+    hold(most, disabled=fixed, error_state=pn.bind(bool, refused), helper_text=refused)
     return pmui.Row(
         pmui.Checkbox.from_param(state.param.workers_follow, size="small", margin=(0, 8, 0, 0)),
         most,
