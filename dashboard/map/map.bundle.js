@@ -654,10 +654,14 @@ var p1={ADD:"add",REMOVE:"remove"};var B1={PROPERTYCHANGE:"propertychange"};func
 }
 .gm-credit {
   position: absolute;
-  right: 10px;
-  bottom: 6px;
+  right: 6px;
+  bottom: 5px;
+  padding: 1px 5px;
+  border-radius: 4px;
   font-size: 11px;
   color: var(--quiet);
+  /* A degree label may lie beneath. */
+  background: var(--paper);
   pointer-events: none;
 }
 .gm-lost {
