@@ -295,6 +295,28 @@ def test_a_cluster_that_cannot_be_stopped_is_said_and_by_its_short_name(
         asyncio.run(scenario())
 
 
+def test_a_cluster_that_is_lost_is_said_to_be_also_where_it_cannot_be_stopped(gateway_settings: Settings) -> None:
+    async def scenario() -> None:
+        async with forwarder(str(gateway_settings.gateway_address)) as (address, leave):
+            pool = ClusterPool(gateway_settings.model_copy(update={"gateway_address": address}))
+            connection = await pool.get(parse_cluster("gateway", workers=1))
+            (pooled,) = pool.clusters()
+            await leave()
+            await connection.client.close()
+            assert not pool.holds(connection)
+            async with asyncio.timeout(20):
+                while not pooled.error:  # noqa: ASYNC110  # as the page does
+                    await asyncio.sleep(0.05)
+            await pool.close()
+        assert pooled.error.endswith("was lost and its results with it; compute again to open another.")
+        await stop_gateway_cluster(gateway_settings, pooled.short_name)
+
+    with dask.config.set(
+        {"gateway.proxy-address": f"gateway://{urlsplit(str(gateway_settings.gateway_address)).netloc}"}
+    ):
+        asyncio.run(scenario())
+
+
 def test_a_killed_worker_comes_back_and_its_work_is_done_again(gateway_settings: Settings) -> None:
     async def scenario() -> None:
         async with open_cluster(parse_cluster("gateway", workers=2), gateway_settings) as cluster:

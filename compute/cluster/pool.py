@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 
 from compute.cluster.connection import Connection, WarmUp
 from compute.cluster.gateway import list_gateway_clusters, short_name, stop_gateway_cluster
@@ -275,7 +276,8 @@ class ClusterPool:
                 if self.on_named is not None:
                     self.on_named(stage.cluster, pooled.spec)
 
-        with problem_noted(pooled):
+        # Whoever waits for the cluster is told why; nobody awaits this.
+        with suppress(Exception), problem_noted(pooled):
             async with open_cluster(
                 pooled.spec, self._settings, on_stage=note, warm_up=self._warm_up, resume=pooled.resume
             ) as connection:

@@ -139,14 +139,20 @@ def give_up(pooled: PooledCluster, reason: GreenupError | None = None) -> None:
 
 @contextmanager
 def problem_noted(pooled: PooledCluster) -> Iterator[None]:
-    """Note why the body failed, if it does; however it ends, the cluster cannot be used after it."""
+    """Note why the body failed, if it does, and fail; however it ends, the cluster cannot be used after it."""
     try:
         yield
-    except GreenupError as error:
-        pooled.error = str(error)
-        give_up(pooled, error)
-    except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
-        _log.exception("A %s cluster failed", pooled.spec.kind)
-        pooled.error = f"The cluster failed ({type(error).__name__}); try again, or ask those who run the server."
+    except Exception as error:
+        if not pooled.error:
+            pooled.error = _sentence(pooled, error)
+        give_up(pooled, error if isinstance(error, GreenupError) else None)
+        raise
     finally:
         pooled.connection = None
+
+
+def _sentence(pooled: PooledCluster, error: Exception) -> str:
+    if isinstance(error, GreenupError):
+        return str(error)
+    _log.error("A %s cluster failed", pooled.spec.kind, exc_info=error)
+    return f"The cluster failed ({type(error).__name__}); try again, or ask those who run the server."
