@@ -58,7 +58,7 @@ class Asking:
             self._tasks.start(lambda: self._fill_in_once_it_answers(notice))
 
     async def _fill_in_once_it_answers(self, notice: str) -> None:
-        while not self._state.products:
+        while True:
             await asyncio.sleep(_ASK_AGAIN_S)
             with suppress(CatalogError):
                 await self._fill_in()
