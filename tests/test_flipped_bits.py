@@ -41,7 +41,7 @@ class Tile:
     def read(self) -> np.ndarray[Any, Any]:
         rows, columns = self.pixels.shape
         band = Band(uri=self.path.as_uri(), index=1, grid=replace(GRID, shape=(rows, columns)))
-        return read_window(band, (0, 0, rows, columns), str(self.pixels.dtype))
+        return read_window(band, (0, 0, rows, columns)).values
 
     def flips(self, fate: str, number: int) -> Iterator[None]:
         """Flip one bit of the tile as it was written, so many times, and stop where that has a fate."""

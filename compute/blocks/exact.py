@@ -287,7 +287,8 @@ class ExactReader:
 
     def _band(self, scene: Source, part: _Part) -> NDArray[np.generic]:
         self._watch.raise_if_cancelled()
-        return read_window(scene.bands[part.role.measurement], part.halo, part.role.dtype)
+        values = read_window(scene.bands[part.role.measurement], part.halo).values
+        return values if values.dtype == part.role.dtype else values.astype(part.role.dtype)
 
 
 def _ahead(errands: Sequence[Errand]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -47,6 +48,27 @@ class ReadError(Exception):
     """A file cannot be read; names no file, as this travels to people."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredWindow:
+    """A window of one band as its file stores it.
+
+    Attributes
+    ----------
+    values : numpy.ndarray
+        (y, x) stored values in the file's own type.
+    nodata : float or None
+        Value that the file declares to be no data, None where it declares none.
+    scale, offset : float or None
+        What the file declares to make physical values of stored ones, None where it declares nothing: GDAL says 1 and
+        0 then, so a declared 1 and 0 is None as well.
+    """
+
+    values: NDArray[np.generic]
+    nodata: float | None = None
+    scale: float | None = None
+    offset: float | None = None
+
+
 def gdal_name(uri: str) -> str:
     """Return what GDAL opens: the path of a ``file://`` address, any other address as it is."""
     parts = urlparse(uri)
@@ -64,8 +86,8 @@ def fetch_header(band: Band) -> None:
         pass
 
 
-def read_window(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
-    """Read a window of one band, trying again where that fails: networks do.
+def read_window(band: Band, window: Window) -> StoredWindow:
+    """Read a window of one band in the file's own type, trying again where that fails: networks do.
 
     Parameters
     ----------
@@ -73,13 +95,11 @@ def read_window(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
         Where it is stored.
     window : Window
         In pixels of the band's grid, within it.
-    dtype : str
-        NumPy type that the product says is stored.
 
     Returns
     -------
-    numpy.ndarray
-        (y, x) stored values.
+    StoredWindow
+        (y, x) stored values, and what the file says of them.
 
     Raises
     ------
@@ -90,7 +110,7 @@ def read_window(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
     for attempt in range(tries):
         try:
             with rasterio.Env(**GDAL_OPTIONS):
-                return _read(band, window, dtype)
+                return _read(band, window)
         except _FAILURES as error:
             reason = type(error).__name__
             time.sleep(_WAIT_S * 2**attempt if attempt + 1 < tries else 0.0)
@@ -98,7 +118,7 @@ def read_window(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
     raise ReadError(reason)
 
 
-def _read(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
+def _read(band: Band, window: Window) -> StoredWindow:
     top, left, bottom, right = window
     with _opened(band) as file:
         if file.shape != (band.stored or band.grid.shape):
@@ -110,7 +130,19 @@ def _read(band: Band, window: Window, dtype: str) -> NDArray[np.generic]:
             window=((top * rows, bottom * rows), (left * columns, right * columns)),
             out_shape=(bottom - top, right - left),
         )
-    return values if values.dtype == dtype else values.astype(dtype)
+        return _with_tags(values, file, band.index - 1)
+
+
+def _with_tags(values: NDArray[np.generic], file: Any, position: int) -> StoredWindow:
+    """Return values with the nodata, scale and offset that their file declares for a band."""
+    scale, offset = float(file.scales[position]), float(file.offsets[position])
+    declared = (scale, offset) != (1.0, 0.0)
+    return StoredWindow(
+        values=values,
+        nodata=file.nodatavals[position],
+        scale=scale if declared else None,
+        offset=offset if declared else None,
+    )
 
 
 def _opened(band: Band) -> Any:
