@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
+
+Property = str | bool | float
+"""A value of a document's property."""
+
+NAMED_PROPERTIES = frozenset(
+    ("processing_baseline", "boa_offset_applied", "processing_version", "product_id", "product_uri", "tile_id")
+)
+"""Local names of the properties that tell processings of one acquisition apart, and how their values are stored."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +115,9 @@ class Scene:
         Whether the document says (``greenup:synthetic``) that nobody observed this.
     region_code : str
         ``odc:region_code`` of the document (path and row, or tile), empty where it has none.
+    properties : mapping of str to str, bool or float
+        Properties of the document whose local name (all that follows a colon) is one of `NAMED_PROPERTIES`, by their
+        full names, and ``label``, the document's own; only those that it has.
     """
 
     source: Source
@@ -118,6 +129,7 @@ class Scene:
     maturity: str = ""
     synthetic: bool = False
     region_code: str = ""
+    properties: Mapping[str, Property] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

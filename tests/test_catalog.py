@@ -168,6 +168,27 @@ def test_scenes_equal_what_datacube_says_of_the_same_datasets(sample: OdcCatalog
         assert unit.almost_equals(BandInfo(dataset, "nbart_red").transform)
 
 
+def test_scenes_hold_the_properties_that_tell_processings_apart(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    named = {
+        "sentinel:processing_baseline": "05.00",
+        "earthsearch:boa_offset_applied": True,
+        "processing_version": 2,
+        "s2:product_uri": "S2A_MSIL2A.SAFE",
+        "mgrs:tile_id": None,
+        "eo:cloud_cover": 3.5,
+    }
+    original = document()
+    add_scenes(dea_catalog, [written(tmp_path, original | {"properties": original["properties"] | named})])
+    (scene,) = dea_catalog.find(PRODUCT, BANDS, region=None, time=None)
+    assert scene.properties == {
+        "label": original["label"],
+        "sentinel:processing_baseline": "05.00",
+        "earthsearch:boa_offset_applied": True,
+        "processing_version": 2,
+        "s2:product_uri": "S2A_MSIL2A.SAFE",
+    }
+
+
 def test_bands_have_their_own_grid_and_equal_grids_are_one_object(sample: OdcCatalog) -> None:
     scenes = sample.find(PRODUCT, [*BANDS, "nbart_panchromatic"], region=None, time=None)
     bands = scenes[0].source.bands

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from shapely.errors import ShapelyError
 from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
-from compute.scenes import Band, Grid, Scene, Source
+from compute.scenes import NAMED_PROPERTIES, Band, Grid, Property, Scene, Source
 
 Document = Mapping[str, Any]
 
@@ -82,6 +82,7 @@ class SceneReader:
             maturity=str(properties.get("dea:dataset_maturity", "")),
             synthetic=properties.get("greenup:synthetic") is True,
             region_code=str(properties.get("odc:region_code") or ""),
+            properties=dict(_named_properties(document)),
         )
 
     def _centre(self, document: Document) -> datetime:
@@ -129,6 +130,15 @@ def local_first(locations: Sequence[str]) -> str:
 def missing_measurements(document: Document, names: Iterable[str]) -> list[str]:
     """Return which of some measurements an EO3 document does not have, sorted."""
     return sorted(set(names) - set(document.get("measurements") or {}))
+
+
+def _named_properties(document: Document) -> Iterator[tuple[str, Property]]:
+    """Yield what `Scene.properties` holds, by full name; a list or a null is no value."""
+    if isinstance(document.get("label"), str):
+        yield "label", document["label"]
+    for name, value in document["properties"].items():
+        if name.rpartition(":")[2] in NAMED_PROPERTIES and isinstance(value, str | bool | int | float):
+            yield name, value
 
 
 def _footprint(document: Document) -> BaseGeometry:
