@@ -76,8 +76,9 @@ def _load(
 
 
 def _ndvi(scenes: xr.Dataset, roles: Roles, only_valid: bool) -> xr.DataArray:
-    clear = reduce(and_, (_meets(scenes[role.measurement], role) for role in _masks(roles)))
     red, nir = scenes[roles.red.measurement], scenes[roles.nir.measurement]
+    masks = (_meets(scenes[role.measurement], role) for role in _masks(roles))
+    clear = reduce(and_, masks, xr.ones_like(red, dtype=bool))
     if only_valid:
         clear = clear & _valid(red, roles.red) & _valid(nir, roles.nir)
     red, nir = _scaled(red.where(clear), roles.red), _scaled(nir.where(clear), roles.nir)
@@ -88,7 +89,7 @@ def _ndvi(scenes: xr.Dataset, roles: Roles, only_valid: bool) -> xr.DataArray:
 
 
 def _masks(roles: Roles) -> list[MaskRole]:
-    return [role for role in (roles.mask, roles.contiguity) if role is not None]
+    return [role for role in (roles.mask, *roles.conditions) if isinstance(role, MaskRole)]
 
 
 def _meets(codes: xr.DataArray, role: MaskRole) -> xr.DataArray:
@@ -102,7 +103,8 @@ def _valid(band: xr.DataArray, role: BandRole) -> xr.DataArray:
 
 
 def _scaled(band: xr.DataArray, role: BandRole) -> xr.DataArray:
-    return band.astype("float64") * role.scale + role.offset
+    _, _, _, scale, offset = role.numbers(role.dtype)
+    return band.astype("float64") * scale + offset
 
 
 def _seasonal(ndvi: xr.DataArray, request: NdviRequest) -> tuple[xr.DataArray, xr.DataArray]:

@@ -10,6 +10,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
+from compute.products.scaling import NOTHING_STATED, Stated
+
 Property = str | bool | float
 """A value of a document's property."""
 
@@ -64,12 +66,15 @@ class Band:
     stored : (int, int) or None
         (rows, columns) of the file where `grid` is coarser and read through the file's overviews; None where it is
         the file's own.
+    stated : Stated
+        Scale, offset and nodata as the scene's document states them.
     """
 
     uri: str
     index: int
     grid: Grid
     stored: tuple[int, int] | None = None
+    stated: Stated = NOTHING_STATED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from odc.geo.xr import xr_coords
 
 from compute import blocks
+from compute.kernels import EVERY_INDEX
 from compute.layers import ARRAYS, ATTRIBUTES, BY_REASON, LAYERS
 from compute.plan import BlockPlan, NdviPlan, has_strata, level_count
 from compute.scenes import Grid
@@ -280,6 +281,9 @@ def _task(
         months=tuple(map(plan.month_of, groups)) if plan.request.months else None,
         std=plan.request.std,
         reasons=plan.reasons,
+        average=plan.request.average,
+        min_area=plan.request.min_area,
+        index_range=plan.request.index_range or EVERY_INDEX,
     )
     return task, sources
 

@@ -53,6 +53,12 @@ class Alignment:
     axes: tuple[float, float, float, float]
     remainder: tuple[float, float]
 
+    @property
+    def is_upright(self) -> bool:
+        """Whether rows lie along x and columns along y."""
+        _, b, d, _ = self.axes
+        return b == 0.0 and d == 0.0
+
     def to_crs(
         self, row: NDArray[np.float64], column: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

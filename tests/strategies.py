@@ -185,7 +185,7 @@ def roles_of(product: str = "landsat") -> Roles:
         product=product,
         red=BandRole(measurement="red", **band),
         nir=BandRole(measurement="nir", **band),
-        mask=MaskRole(measurement="mask", dtype="uint8", nodata=0.0, any_of=((255, 1),)),
+        mask=MaskRole(measurement="mask", dtype="uint8", nodata=0.0, clauses=(((255, 1),),)),
     )
 
 

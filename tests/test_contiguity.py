@@ -24,7 +24,7 @@ from tests.strategies import request_of, roles_of, scene_of
 
 SIZE = 60
 PLACE: Mapping[str, Any] = {"lon": 147.0, "lat": -42.0, "size": SIZE, "crs": "EPSG:32655"}
-CONTIGUITY = MaskRole(measurement="contiguity", dtype="uint8", nodata=255.0, any_of=((255, 1),))
+CONTIGUITY = MaskRole(measurement="contiguity", dtype="uint8", nodata=255.0, clauses=(((255, 1),),))
 
 Pixels = Mapping[str, NDArray[Any]]
 

@@ -161,7 +161,7 @@ def test_filters_cost_memory_and_nothing_else_does(synthetic: OdcCatalog) -> Non
 
 
 def test_what_a_removed_class_says_no_longer_counts() -> None:
-    enumerated = MaskRole(measurement="m", dtype="uint8", nodata=0.0, any_of=((255, 1),), filters=((255, 2, 2, 3),))
+    enumerated = MaskRole(measurement="m", dtype="uint8", nodata=0.0, clauses=(((255, 1),),), filters=((255, 2, 2, 3),))
     plain, forgiven = enumerated.filter_tables()
     assert list(np.flatnonzero(plain)) == [1]
     assert forgiven[2]

@@ -143,7 +143,7 @@ def pixels_of(seed: int) -> Pixels:
 def fmask_roles(**fields: Any) -> Roles:
     """Codes 1 is clear, 5 is not named by the definition."""
     mask = replace(roles_of().mask, classes=FMASK, **fields)
-    whole = MaskRole(measurement="contiguity", dtype="uint8", nodata=255.0, any_of=((255, 1),))
+    whole = MaskRole(measurement="contiguity", dtype="uint8", nodata=255.0, clauses=(((255, 1),),))
     return replace(roles_of(), mask=mask, contiguity=whole)
 
 

@@ -89,6 +89,7 @@ def _reads(plan: NdviPlan, block: BlockPlan) -> Iterator[FloorRead]:
 
 def _read_of(source: Source, grid: Grid, plan: NdviPlan) -> FloorRead | None:
     roles = plan.roles[source.product]
+    assert roles.mask is not None, "the scenes of the benchmark have a mask"
     mask = source.bands[roles.mask.measurement]
     bands = tuple(source.bands[role.measurement].uri for role in (roles.red, roles.nir))
     span = _span(grid, mask)

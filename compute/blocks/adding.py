@@ -1,4 +1,4 @@
-"""Where a reader adds the looks of a task, and what becomes of them at the end of a look and of a stratum."""
+"""Sums of a task's looks, of their strata, months, squares and reasons."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ class Adder:
         self._look = _room_for(sums) if task.months or task.std or task.reasons else self._stratum
         self._first = np.zeros(sums.count.shape if task.reasons else (0, 0), np.uint8)
         self._current: int | None = None
+
+    @property
+    def beyond(self) -> NDArray[np.int64]:
+        """(2,) int64: numbers of observations outside -1 to 1, and of those that the index range leaves out."""
+        return self._sums.beyond
 
     @property
     def total(self) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The exact reader: the mask first, windows only, one scene a pixel, and a warp whose geometry is worked out once."""
+"""The exact reader: masks first, windows only, one scene a pixel, and a warp whose geometry is worked out once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from compute.blocks.adding import Adder
 from compute.blocks.ahead import in_order
 from compute.blocks.cancelling import CancelWatch
-from compute.blocks.files import ReadError, fetch_header, is_local, read_window
-from compute.blocks.masks import FILTERING_BYTES_PER_PX, MaskReading
-from compute.blocks.placing import Placement, Placements
+from compute.blocks.files import ReadError, StoredWindow, fetch_header, is_local, read_window
+from compute.blocks.masks import CLEAR_ALONE, FILTERING_BYTES_PER_PX, MaskCodes, MaskReading
+from compute.blocks.placing import Placement, Placements, on_other_grid
 from compute.blocks.records import BlockTask
-from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, clear_part
-from compute.products import BandRole, MaskRole, Roles, verdicts_of_pixels
-from compute.scenes import Band, Source
+from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, clear_part, pixels_not, usable_pixels
+from compute.products import BandRole, Condition, MaskRole, RangeRole, Roles, Stated, verdicts_of_pixels
+from compute.scenes import Band, Grid, Source
 from compute.warp import Window, alignment_of, first_pixel, widened, window_in
 
 MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
@@ -35,8 +35,10 @@ class _Part:
 
     Attributes
     ----------
-    role : BandRole or MaskRole
-        What the band is.
+    role : BandRole, MaskRole or RangeRole
+        Role of the band.
+    band : Band
+        Its file.
     window : tuple of int
         In the file's own pixels.
     halo : tuple of int
@@ -47,7 +49,8 @@ class _Part:
         How the block lies in it.
     """
 
-    role: BandRole | MaskRole
+    role: BandRole | Condition
+    band: Band
     window: Window
     halo: Window
     at: tuple[int, int]
@@ -71,7 +74,7 @@ class _Part:
         return top - row, left - column, bottom - row, right - column
 
     def narrowed(self, clear: Window, mask: _Part) -> _Part:
-        """Return what of the window can be looked at where only a part of a mask, in pixels of its window, is clear."""
+        """Return the window around the clear part of a mask, which is given in pixels of the mask's window."""
         if self.placement is not mask.placement:
             return self
         spans = [
@@ -82,9 +85,18 @@ class _Part:
         at = self.at[0] + top - self.window[0], self.at[1] + left - self.window[1]
         return replace(self, window=(top, left, bottom, right), halo=(top, left, bottom, right), at=at)
 
+    @property
+    def grid(self) -> Grid:
+        """Pixel grid of the window."""
+        top, left, bottom, right = self.window
+        a, b, c, d, e, f = self.band.grid.transform
+        origin = c + a * left + b * top, f + d * left + e * top
+        transform = (a, b, origin[0], d, e, origin[1])
+        return Grid(crs=self.band.grid.crs, shape=(bottom - top, right - left), transform=transform)
+
 
 def _narrowed(whole: tuple[int, ...], clear: tuple[int, ...], shift: int, reach: int) -> tuple[int, int]:
-    """Return where along an axis to read: at what is clear and around it, at least one pixel, and never beyond."""
+    """Return the span to read along an axis: clear pixels and those around them, at least one, and never beyond."""
     (first, last), start = whole, whole[0] + shift
     begin, end = start + clear[0] - reach, start + clear[1] + reach
     return min(max(begin, first), last - 1), max(min(end, last), first + 1)
@@ -102,48 +114,52 @@ class Errand:
         The scene.
     roles : Roles
         Of its product.
-    mask, red, nir : _Part
-        What is read of it.
-    contiguity : _Part or None
-        Likewise, where its product has one.
+    mask : _Part or None
+        Window of its mask; None where its product has none.
+    red, nir : _Part
+        Windows of its bands.
+    conditions : tuple of _Part
+        Windows of the bands of further conditions.
     """
 
     group: int
     scene: Source
     roles: Roles
-    mask: _Part
+    mask: _Part | None
     red: _Part
     nir: _Part
-    contiguity: _Part | None
+    conditions: tuple[_Part, ...] = ()
+
+    @property
+    def parts(self) -> tuple[_Part, ...]:
+        """All windows."""
+        return (*filter(None, (self.mask,)), self.red, self.nir, *self.conditions)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all its windows, and of what filtering its mask takes."""
-        filtering = FILTERING_BYTES_PER_PX * self.mask.pixels if self.roles.mask.filters else 0
-        contiguity = self.contiguity.nbytes if self.contiguity else 0
-        return filtering + self.mask.nbytes + self.red.nbytes + self.nir.nbytes + contiguity
+        filtered = self.mask is not None and self.roles.mask is not None and self.roles.mask.filters
+        filtering = FILTERING_BYTES_PER_PX * self.mask.pixels if filtered and self.mask else 0
+        return filtering + sum(part.nbytes for part in self.parts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """What was read of one scene.
+    """The windows of one scene as they were read.
 
     Attributes
     ----------
-    mask : numpy.ndarray
-        As it is believed.
-    contiguity : numpy.ndarray or None
-        Stored values, where the product has one and something is clear.
-    bands : (numpy.ndarray, numpy.ndarray) or None
-        Stored values of red and nir; None where nothing is clear.
-    at : (int, int)
-        Row and column of the first pixel of the bands, in absolute source pixels.
+    mask : MaskCodes or None
+        The mask, classified; None where the product has none.
+    conditions : tuple of MaskCodes
+        Further conditions, as far as they were read.
+    bands : BandWindows or None
+        Red and nir; None where nothing is clear.
     """
 
-    mask: NDArray[np.generic]
-    contiguity: NDArray[np.generic] | None = None
-    bands: tuple[NDArray[np.generic], NDArray[np.generic]] | None = None
-    at: tuple[int, int] = (0, 0)
+    mask: MaskCodes | None
+    conditions: tuple[MaskCodes, ...] = ()
+    bands: BandWindows | None = None
 
 
 class ExactReader:
@@ -166,9 +182,13 @@ class ExactReader:
         self._placements = Placements(task.grid, task.resampling)
         # Of their own, since who waits for a second band holds a thread of the others.
         self._beside = ThreadPoolExecutor(2 * MOST_AHEAD, thread_name_prefix="reading-beside")
-        self._masks = {product: MaskReading(roles.mask, task.reasons) for product, roles in task.roles.items()}
-        self._contiguous = {
-            product: roles.contiguity.table() for product, roles in task.roles.items() if roles.contiguity
+        roles = task.roles.items()
+        self._masks = {product: MaskReading(each.mask, task.reasons) for product, each in roles if each.mask}
+        self._conditions = {
+            (product, condition): MaskReading(condition)
+            for product, each in roles
+            for condition in each.conditions
+            if isinstance(condition, MaskRole)
         }
 
     def add(self, groups: Sequence[Sequence[Source]], sums: Adder) -> frozenset[str]:
@@ -199,100 +219,191 @@ class ExactReader:
         return frozenset(failed)
 
     def _add(self, errand: Errand, look: Look, taken: NDArray[np.bool_], sums: Adder) -> None:
-        mask, whole = errand.mask, errand.contiguity
-        clear = mask.placement.clear(look.mask, mask.at, self._masks[errand.scene.product].table, taken)
-        if whole is not None and look.contiguity is not None:
-            table, elsewhere = self._contiguous[errand.scene.product], clear.elsewhere(taken.shape)
-            clear = whole.placement.clear(look.contiguity, whole.at, table, elsewhere)
-        if self._task.reasons:
-            sums.note(self._verdicts(errand, look, clear))
-        if clear and look.bands:
-            (red, nir), numbers = look.bands, errand.roles.bands
-            bands = BandWindows(red=red, nir=nir, at=look.at, numbers=numbers)
-            errand.red.placement.add(bands, clear, Accumulators(total=sums.total, count=sums.count, taken=taken))
+        if self._task.reasons and errand.mask is not None and look.mask is not None:
+            sums.note(self._verdicts(errand, look))
+        if look.bands is None:
+            return
+        clear = pixels_not(taken) if self._judges_each(errand) else self._clear_at_centre(errand, look, taken)
+        if clear:
+            errand.red.placement.add(look.bands, clear, self._accumulators(taken, sums))
 
-    def _verdicts(self, errand: Errand, look: Look, contiguous: ClearPixels) -> NDArray[np.generic]:
-        """Return (y, x) why pixels are no observations, should they be none."""
-        told = errand.mask.placement.take(look.mask, errand.mask.at)
+    def _accumulators(self, taken: NDArray[np.bool_], sums: Adder) -> Accumulators:
+        return Accumulators(
+            total=sums.total,
+            count=sums.count,
+            taken=taken,
+            beyond=sums.beyond,
+            index_range=self._task.index_range,
+            min_area=self._task.min_area,
+        )
+
+    def _judges_each(self, errand: Errand) -> bool:
+        """Return whether every source pixel is judged by its own pixel of the mask, before a mean is taken."""
+        return self._task.average == "clear" and errand.red.placement.takes_means
+
+    def _clear_at_centre(self, errand: Errand, look: Look, taken: NDArray[np.bool_]) -> ClearPixels:
+        """List the pixels of the block whose centres are clear by the mask and meet all conditions."""
+        clear = pixels_not(taken)
+        for part, codes in _classified(errand, look):
+            elsewhere = clear.elsewhere(taken.shape)
+            clear = part.placement.clear(codes.codes, part.at, codes.table, elsewhere)
+        return clear
+
+    def _verdicts(self, errand: Errand, look: Look) -> NDArray[np.generic]:
+        """Return (y, x) the reasons of pixels, should they be no observations."""
+        assert errand.mask is not None
+        assert look.mask is not None
+        told = errand.mask.placement.take(look.mask.codes, errand.mask.at)
         told[self._outside] = 0
-        whole = ~contiguous.elsewhere(told.shape) if errand.contiguity else np.ones((1, 1), bool)
-        return verdicts_of_pixels(told, self._task.reasons, whole)
+        met = []
+        for part, codes in zip(errand.conditions, look.conditions, strict=False):
+            assert isinstance(part.role, MaskRole | RangeRole)
+            clear = part.placement.clear(codes.codes, part.at, codes.table, np.zeros(told.shape, bool))
+            met.append((part.role.reason, ~clear.elsewhere(told.shape)))
+        return verdicts_of_pixels(told, self._task.reasons, met)
 
-    # What is to be read
+    # Windows to be read
 
     def _errands(self, groups: Sequence[Sequence[Source]], order: Callable[[int], int]) -> Iterator[Errand]:
         """Return the scenes that meet the block, those of one alignment together as far as their order allows."""
         for number in sorted(range(len(groups)), key=lambda number: (order(number), self._home(groups[number]))):
             group = groups[number]
             for scene in group:
-                roles = self._task.roles[scene.product]
-                mask = self._part(scene, roles.mask, self._masks[scene.product].halo)
-                red, nir = (self._part(scene, role) for role in (roles.red, roles.nir))
-                whole = self._part(scene, roles.contiguity) if roles.contiguity else None
-                if mask and red and nir and bool(whole) == bool(roles.contiguity):
-                    yield Errand(group=number, scene=scene, roles=roles, mask=mask, red=red, nir=nir, contiguity=whole)
+                errand = self._errand(number, scene)
+                if errand is not None:
+                    yield errand
+
+    def _errand(self, group: int, scene: Source) -> Errand | None:
+        roles = self._task.roles[scene.product]
+        red, nir = (self._part(scene, role) for role in (roles.red, roles.nir))
+        mask = self._part(scene, roles.mask, roles.mask.halo) if roles.mask else None
+        conditions = [self._part(scene, condition) for condition in roles.conditions]
+        if red is None or nir is None or None in conditions or (mask is None and roles.mask):
+            return None
+        found = tuple(filter(None, conditions))
+        return Errand(group=group, scene=scene, roles=roles, mask=mask, red=red, nir=nir, conditions=found)
 
     def _home(self, group: Sequence[Source]) -> str:
         red = self._task.roles[group[0].product].red
         return str(alignment_of(group[0].bands[red.measurement].grid))
 
-    def _part(self, scene: Source, role: BandRole | MaskRole, halo: int = 0) -> _Part | None:
-        grid = scene.bands[role.measurement].grid
-        placement = self._placements.of(grid)
-        window = window_in(placement.window, grid)
-        around = window_in(widened(placement.window, halo), grid)
+    def _part(self, scene: Source, role: BandRole | Condition, halo: int = 0) -> _Part | None:
+        band = scene.bands[role.measurement]
+        placement = self._placements.of(band.grid)
+        window = window_in(placement.window, band.grid)
+        around = window_in(widened(placement.window, halo), band.grid)
         if window is None or around is None:
             return None
-        row, column = first_pixel(grid)
+        row, column = first_pixel(band.grid)
         at = row + window[0], column + window[1]
-        return _Part(role=role, window=window, halo=around, at=at, placement=placement)
+        return _Part(role=role, band=band, window=window, halo=around, at=at, placement=placement)
 
     # Reading, in threads of its own
 
     def _read(self, errand: Errand) -> Look | ReadError | None:
-        """Read the mask first, then contiguity: of the bands no more than what is clear, and nothing where none is."""
+        """Read masks first: of the bands no more than what is clear, and nothing where none is."""
         try:
-            masks = self._masks[errand.scene.product]
             self._expect_bands(errand)
-            mask = masks.believed(self._band(errand.scene, errand.mask), errand.mask.inner)
-            clear = clear_part(mask, masks.table)
-            if clear is None:
+            mask = self._read_mask(errand) if errand.mask else None
+            clear = mask and clear_part(mask.codes, mask.table)
+            if mask is not None and clear is None:
                 return Look(mask=mask) if self._task.reasons else None
-            whole = self._band(errand.scene, errand.contiguity) if errand.contiguity else None
-            if whole is not None and not clear_part(whole, self._contiguous[errand.scene.product]):
-                return Look(mask=mask, contiguity=whole) if self._task.reasons else None
-            red, nir = (part.narrowed(clear, errand.mask) for part in (errand.red, errand.nir))
-            bands = self._bands(errand.scene, red, nir)
+            conditions: tuple[MaskCodes, ...] = ()
+            for part in errand.conditions:
+                conditions = *conditions, self._read_condition(errand, part)
+                if clear_part(conditions[-1].codes, conditions[-1].table) is None:
+                    return Look(mask=mask, conditions=conditions) if self._task.reasons else None
+            red, nir = errand.red, errand.nir
+            if clear and errand.mask:
+                red, nir = (part.narrowed(clear, errand.mask) for part in (red, nir))
+            stored = self._bands(red, nir)
         except ReadError as error:
             return error
-        return Look(mask=mask, contiguity=whole, bands=bands, at=red.at)
+        look = Look(mask=mask, conditions=conditions)
+        return replace(look, bands=self._band_windows(errand, look, red, stored))
+
+    def _read_mask(self, errand: Errand) -> MaskCodes:
+        assert errand.mask is not None
+        return self._classify(self._masks[errand.scene.product], errand.mask)
+
+    def _read_condition(self, errand: Errand, part: _Part) -> MaskCodes:
+        if isinstance(part.role, MaskRole):
+            return self._classify(self._conditions[errand.scene.product, part.role], part)
+        assert isinstance(part.role, RangeRole)
+        stored = self._window(part)
+        clear = part.role.clear(stored.values, part.band.stated, _tags(stored))
+        return MaskCodes(codes=clear.astype(np.uint8), table=CLEAR_ALONE)
+
+    def _classify(self, masks: MaskReading, part: _Part) -> MaskCodes:
+        stored = self._window(part)
+        nodata = part.band.stated.nodata if stored.nodata is None else stored.nodata
+        return masks.classify(stored.values, part.inner, nodata)
+
+    def _band_windows(
+        self,
+        errand: Errand,
+        look: Look,
+        red: _Part,
+        stored: tuple[StoredWindow, StoredWindow],
+        *,
+        every: bool = False,
+    ) -> BandWindows:
+        """Return both bands with the numbers by which they are judged, and judge each pixel where means are taken.
+
+        With `every`, the mask is not asked.
+        """
+        roles = zip((errand.roles.red, errand.roles.nir), (errand.red, errand.nir), stored, strict=True)
+        rows = [role.numbers(each.values.dtype, part.band.stated, _tags(each)) for role, part, each in roles]
+        numbers, (first, second) = np.array(rows), (each.values for each in stored)
+        usable = None
+        if red.placement.takes_means:
+            clear = self._clear_of_window(errand, look, red) if self._judges_each(errand) and not every else None
+            usable = usable_pixels(first, second, clear, numbers)
+        return BandWindows(red=first, nir=second, at=red.at, numbers=numbers, usable=usable)
+
+    def _clear_of_window(self, errand: Errand, look: Look, red: _Part) -> NDArray[np.bool_] | None:
+        """Return which pixels of the bands' window are clear, by their own pixels of the mask and all conditions."""
+        clear: NDArray[np.bool_] | None = None
+        for part, codes in _classified(errand, look):
+            here = on_other_grid(codes.clear, part.band.grid, part.at, red.grid)
+            clear = here if clear is None else clear & here
+        return clear
 
     def _expect_bands(self, errand: Errand) -> None:
         """Fetch the headers of the bands while the mask is on its way: one wait less, for a few bytes more."""
         for part in (errand.red, errand.nir):
-            band = errand.scene.bands[part.role.measurement]
-            if not is_local(band.uri):
-                self._beside.submit(self._fetch_header, band)
+            if errand.mask is not None and not is_local(part.band.uri):
+                self._beside.submit(self._fetch_header, part.band)
 
     def _fetch_header(self, band: Band) -> None:
         self._watch.raise_if_cancelled()
         fetch_header(band)
 
-    def _bands(self, scene: Source, red: _Part, nir: _Part) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    def _bands(self, red: _Part, nir: _Part) -> tuple[StoredWindow, StoredWindow]:
         """Read both bands, at once where waiting for the first answer takes longer than unpacking it."""
-        if is_local(scene.bands[red.role.measurement].uri):
-            return self._band(scene, red), self._band(scene, nir)
-        beside = self._beside.submit(self._band, scene, nir)
-        return self._band(scene, red), beside.result()
+        if is_local(red.band.uri):
+            return self._window(red), self._window(nir)
+        beside = self._beside.submit(self._window, nir)
+        return self._window(red), beside.result()
 
-    def _band(self, scene: Source, part: _Part) -> NDArray[np.generic]:
+    def _window(self, part: _Part) -> StoredWindow:
         self._watch.raise_if_cancelled()
-        values = read_window(scene.bands[part.role.measurement], part.halo).values
-        return values if values.dtype == part.role.dtype else values.astype(part.role.dtype)
+        return read_window(part.band, part.halo)
+
+
+def _classified(errand: Errand, look: Look) -> Iterator[tuple[_Part, MaskCodes]]:
+    """Yield the mask and the conditions of a look, each with its window."""
+    if errand.mask is not None and look.mask is not None:
+        yield errand.mask, look.mask
+    yield from zip(errand.conditions, look.conditions, strict=False)
+
+
+def _tags(stored: StoredWindow) -> Stated:
+    return Stated(scale=stored.scale, offset=stored.offset, nodata=stored.nodata)
 
 
 def _ahead(errands: Sequence[Errand]) -> int:
     """Return how many scenes may be read ahead without taking more memory than they should."""
     largest = max((errand.nbytes for errand in errands), default=1)
-    is_here = all(is_local(errand.scene.bands[errand.red.role.measurement].uri) for errand in errands)
+    is_here = all(is_local(errand.red.band.uri) for errand in errands)
     return min(MOST_AHEAD_HERE if is_here else MOST_AHEAD, max(1, AHEAD_BYTES // largest))

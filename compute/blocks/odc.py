@@ -1,8 +1,9 @@
-"""Datacube's own reading: warp every scene by GDAL, then fill every band by itself. Kept beside the exact reader."""
+"""Datacube's own reading, beside the exact reader: warp every scene by GDAL, then fill every band by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import rasterio
@@ -14,10 +15,11 @@ from compute import kernels
 from compute.blocks.adding import Adder
 from compute.blocks.cancelling import CancelWatch
 from compute.blocks.files import GDAL_OPTIONS, gdal_name
-from compute.blocks.masks import MaskReading
+from compute.blocks.masks import MaskCodes, MaskReading
 from compute.blocks.records import BlockTask
 from compute.errors import JobError
-from compute.products import BandRole, MaskRole, verdicts_of_pixels
+from compute.products import BandRole, Condition, MaskRole, RangeRole, Stated, verdicts_of_pixels
+from compute.products.roles import BandNumbers
 from compute.scenes import Band, Source
 
 _FILL = {"i": 0, "u": 0, "f": np.nan}
@@ -65,44 +67,59 @@ class OdcReader:
         return frozenset()
 
     def _add_group(self, group: Sequence[Source], sums: Adder) -> None:
-        """Read the mask first, then contiguity: where nothing is clear, the bands need not be read."""
+        """Read the mask first, then conditions: where nothing is clear, the bands need not be read."""
         roles = self._task.roles[group[0].product]
-        masks = MaskReading(roles.mask, self._task.reasons)
-        mask = masks.believed(self._read(group, roles.mask, "nearest"), (0, 0, *self._task.grid.shape))
-        clear = _met(mask, masks.table) & self._inside
-        whole = np.ones((1, 1), bool)
-        if clear.any() and roles.contiguity is not None:
-            whole = _met(self._read(group, roles.contiguity, "nearest"), roles.contiguity.table())
-            clear &= whole
-        if self._task.reasons:
-            sums.note(verdicts_of_pixels(mask * self._inside, self._task.reasons, whole))
+        clear = np.broadcast_to(self._inside, self._task.grid.shape)
+        mask = None
+        if roles.mask is not None:
+            mask = self._codes(group, roles.mask, self._task.reasons)
+            clear = clear & mask.clear
+        met: list[tuple[str, NDArray[np.bool_]]] = []
+        for condition in roles.conditions:
+            if clear.any():
+                met.append((condition.reason, self._condition(group, condition)))
+                clear = clear & met[-1][1]
+        if self._task.reasons and mask is not None:
+            sums.note(verdicts_of_pixels(mask.codes * self._inside, self._task.reasons, met))
         if not clear.any():
             return
         red = self._read(group, roles.red, self._task.resampling)
         nir = self._read(group, roles.nir, self._task.resampling)
-        kernels.accumulate(red, nir, clear, roles.bands, sums.total, sums.count)
+        numbers = np.array([self._numbers(group, role) for role in (roles.red, roles.nir)])
+        limits = self._task.index_range
+        kernels.accumulate(red, nir, clear, numbers, sums.total, sums.count, index_range=limits, beyond=sums.beyond)
 
-    def _read(self, group: Sequence[Source], role: BandRole | MaskRole, resampling: str) -> NDArray[np.generic]:
+    def _codes(self, group: Sequence[Source], role: MaskRole, reasons: Sequence[str] = ()) -> MaskCodes:
+        stored = self._read(group, role, "nearest")
+        return MaskReading(role, reasons).classify(stored, (0, 0, *self._task.grid.shape), role.nodata)
+
+    def _condition(self, group: Sequence[Source], condition: Condition) -> NDArray[np.bool_]:
+        if isinstance(condition, MaskRole):
+            return self._codes(group, condition).clear
+        stated = group[0].bands[condition.measurement].stated
+        return condition.clear(self._read(group, condition, "nearest"), replace(stated, nodata=None), Stated())
+
+    def _numbers(self, group: Sequence[Source], role: BandRole) -> BandNumbers:
+        """Return the numbers of a band, which the scenes of a group share: the plan refuses others."""
+        return role.numbers(role.dtype, replace(group[0].bands[role.measurement].stated, nodata=None))
+
+    def _read(self, group: Sequence[Source], role: BandRole | Condition, resampling: str) -> NDArray[np.generic]:
         """Read one measurement of a group: warp every scene, then fuse by datacube's rule."""
         self._watch.raise_if_cancelled()
         kind = np.dtype(role.dtype)
-        nodata = kind.type(_FILL[kind.kind] if role.nodata is None else role.nodata)
+        stated = role.band.nodata if isinstance(role, RangeRole) else role.nodata
+        nodata = kind.type(_FILL[kind.kind] if stated is None else stated)
         fused = np.empty(self._task.grid.shape, role.dtype)
         sources = [_BandSource(scene.bands[role.measurement], nodata) for scene in group]
         try:
             return reproject_and_fuse(sources, fused, self._task.grid.geobox, nodata, resampling=resampling)
-        except (rasterio.errors.RasterioError, OSError, ValueError, RuntimeError) as error:
+        except (rasterio.errors.RasterioError, OSError, ValueError, RuntimeError, TypeError) as error:
             reason = type(error).__name__
         # Raised here, not there: GDAL's errors name files, and not every one can travel to the client as a cause.
         names = ", ".join(scene.id for scene in group)
         raise JobError(
             f"The {role.measurement} of scene {names} cannot be read ({reason}); check its file and run again."
         )
-
-
-def _met(codes: NDArray[np.generic], table: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    met: NDArray[np.bool_] = table[codes.view(f"u{codes.dtype.itemsize}")]
-    return met
 
 
 class _BandSource(RasterioDataSource):

@@ -1,4 +1,4 @@
-"""How the pixels of a block lie among those of a scene, and what that makes of a look at the ground."""
+"""Placement of a block's pixels among those of a scene, and the looks taken by it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.kernels import resample
-from compute.kernels.resample import Accumulators, AverageTable, BandWindows, ClearPixels, NearestIndex
+from compute.kernels.resample import SLIVER_PX, Accumulators, AverageTable, BandWindows, ClearPixels, NearestIndex
 from compute.scenes import Grid
 from compute.warp import Alignment, WarpGeometry, Window, alignment_of, first_pixel, geometry_of
 
@@ -23,7 +23,7 @@ Mask = NDArray[np.bool_]
 
 
 class Placement(Protocol):
-    """How a block lies in all scenes of one alignment. Windows are in absolute source pixels."""
+    """Place of a block in all scenes of one alignment. Windows are in absolute source pixels."""
 
     @property
     def window(self) -> Window | None:
@@ -31,7 +31,11 @@ class Placement(Protocol):
 
     @property
     def reach(self) -> int:
-        """How many source pixels around the one that its centre lies in a pixel of the block is made of."""
+        """Source pixels around the one that its centre lies in that a pixel of the block is made of."""
+
+    @property
+    def takes_means(self) -> bool:
+        """Whether a pixel of the block is a mean of several source pixels."""
 
     def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> ClearPixels:
         """Return which pixels of the block are clear and not taken; `at` is where `mask` begins."""
@@ -47,6 +51,7 @@ class Aligned:
     """A block whose pixels are the scenes' own: nothing is warped."""
 
     reach = 0
+    takes_means = False
 
     def __init__(self, block: Grid) -> None:
         self._first, self._shape = first_pixel(block), block.shape
@@ -78,11 +83,12 @@ def _shared(first: int, size: int, at: int, held: int) -> tuple[slice, slice]:
 
 
 class Warped:
-    """A block on another grid than the scenes: what the warp needs is worked out once, for every date and band."""
+    """A block on another grid than the scenes: the warp is worked out once, for every date and band."""
 
     def __init__(self, geometry: WarpGeometry, resampling: str) -> None:
         self._geometry = geometry
         self._resampling = resampling
+        self.takes_means = resampling in ("average", "bilinear")
         self.window = geometry.source_window()
         self.reach = geometry.reach()
 
@@ -114,7 +120,7 @@ class Warped:
 
 
 class Placements:
-    """How a block lies in the scenes that its task reads; in the thread of the task alone, as PROJ wants it.
+    """Placements of a block in the scenes that its task reads; in the thread of the task alone, as PROJ wants it.
 
     Parameters
     ----------
@@ -131,7 +137,7 @@ class Placements:
         self._known: OrderedDict[Alignment, Placement] = OrderedDict()
 
     def of(self, source: Grid) -> Placement:
-        """Return how the block lies in a file and in all others of its alignment."""
+        """Return the placement of the block in a file and in all others of its alignment."""
         alignment = alignment_of(source)
         placement = self._known.pop(alignment, None) or self._place(alignment, source)
         self._known[alignment] = placement
@@ -143,3 +149,44 @@ class Placements:
         if alignment == self._own:
             return Aligned(self._block)
         return Warped(geometry_of(self._block, source), self._resampling)
+
+
+def on_other_grid(values: Mask, values_grid: Grid, at: tuple[int, int], target: Grid) -> Mask:
+    """Take the nearest of a mask's pixels for every pixel of a window on another grid.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (rows, columns) bool: a window of the mask.
+    values_grid : Grid
+        Grid of the whole file of the mask.
+    at : (int, int)
+        Row and column of the window's first pixel, in absolute pixels of the mask.
+    target : Grid
+        Pixel grid of the other window.
+
+    Returns
+    -------
+    numpy.ndarray
+        Bool of the shape of `target`, False beyond the window of the mask.
+    """
+    own, other = alignment_of(values_grid), alignment_of(target)
+    if own == other:
+        return Aligned(target).take(values, at).astype(bool)
+    if own.crs == other.crs and own.is_upright and other.is_upright:
+        return _by_line(values, at, own, other, target)
+    return Warped(geometry_of(target, values_grid), "nearest").take(values, at).astype(bool)
+
+
+def _by_line(values: Mask, at: tuple[int, int], own: Alignment, other: Alignment, target: Grid) -> Mask:
+    """Take the nearest pixels where rows lie along rows, each row and column by itself."""
+    row, column = first_pixel(target)
+    centres = [first + np.arange(float(size)) + 0.5 for first, size in zip((row, column), target.shape, strict=True)]
+    _, y = other.to_crs(centres[0], np.zeros(1))
+    x, _ = other.to_crs(np.zeros(1), centres[1])
+    rows = np.floor(own.to_pixels(np.zeros(1), y)[0] + SLIVER_PX).astype(np.int64) - at[0]
+    columns = np.floor(own.to_pixels(x, np.zeros(1))[1] + SLIVER_PX).astype(np.int64) - at[1]
+    is_held = [(places >= 0) & (places < size) for places, size in zip((rows, columns), values.shape, strict=True)]
+    taken = np.zeros(target.shape, bool)
+    taken[np.ix_(*is_held)] = values[np.ix_(rows[is_held[0]], columns[is_held[1]])]
+    return taken

@@ -1,4 +1,4 @@
-"""What a task is given, and what it returns."""
+"""Records of a block's task: its input, its sums, and the finished block."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.blocks.tallies import Tally
+from compute.kernels import EVERY_INDEX, IndexRange
 from compute.levels import Level
 from compute.products import Roles
 from compute.scenes import Grid
@@ -33,7 +34,14 @@ class BlockTask:
     reader : str
         Who reads and warps: ``exact`` or ``odc``.
     resampling : str
-        How red and nir are warped; the mask is always taken from the nearest pixel.
+        How red and nir are warped.
+    average : str
+        Pixels that a mean over areas is taken of: ``clear`` ones, each by its own mask pixel, or ``all`` valid ones,
+        where the mask is clear at the centre.
+    min_area : float
+        Least share of an output pixel that must be clear and valid where a mean over areas is taken.
+    index_range : (float, float)
+        Least and greatest index that is an observation.
     polygon : bytes or None
         WKB in the grid's CRS: pixels whose centre lies outside are never observed.
     strata : tuple of int
@@ -58,6 +66,9 @@ class BlockTask:
     months: tuple[int, ...] | None = None
     std: bool = False
     reasons: tuple[str, ...] = ()
+    average: str = "clear"
+    min_area: float = 0.5
+    index_range: IndexRange = EVERY_INDEX
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,15 +86,18 @@ class Sums:
     months : numpy.ndarray or None
         (y, x) uint16, a bit for each calendar month with an observation.
     squares : numpy.ndarray or None
-        (y, x) int64 sums of squares in units of 2**-40.
+        (2, y, x) int64 sums of squares, in the two limbs of `compute.kernels.strata.add_squares`.
     reasons : numpy.ndarray or None
         (reason, y, x) uint16 numbers of looks that are no observations.
     failed : frozenset of str
         Ids of the scenes that could not be read and are not in the sums.
+    beyond : numpy.ndarray
+        (2,) int64 numbers of observations outside -1 to 1, and of those that the index range leaves out.
     """
 
     total: NDArray[np.int64]
     count: NDArray[np.uint16]
+    beyond: NDArray[np.int64]
     means: NDArray[np.int64] | None = None
     strata: NDArray[np.uint16] | None = None
     months: NDArray[np.uint16] | None = None
@@ -94,7 +108,7 @@ class Sums:
     @classmethod
     def of_nothing(cls, shape: tuple[int, int]) -> Sums:
         """Return the sums of no look at the ground."""
-        return cls(total=np.zeros(shape, np.int64), count=np.zeros(shape, np.uint16))
+        return cls(total=np.zeros(shape, np.int64), count=np.zeros(shape, np.uint16), beyond=np.zeros(2, np.int64))
 
     @classmethod
     def of_task(cls, task: BlockTask) -> Sums:
@@ -105,7 +119,7 @@ class Sums:
             means=np.zeros(shape, np.int64) if task.strata else None,
             strata=np.zeros(shape, np.uint16) if task.strata else None,
             months=None if task.months is None else np.zeros(shape, np.uint16),
-            squares=np.zeros(shape, np.int64) if task.std else None,
+            squares=np.zeros((2, *shape), np.int64) if task.std else None,
             reasons=np.zeros((len(task.reasons), *shape), np.uint16) if task.reasons else None,
         )
 
@@ -134,6 +148,8 @@ class Block:
         (reason, y, x) uint16 numbers of looks that are no observations, where asked for.
     failed : frozenset of str
         Ids of the scenes that could not be read and are not in it.
+    beyond : (int, int)
+        Numbers of observations outside -1 to 1, and of those that the index range leaves out.
     """
 
     ndvi_mean: NDArray[np.float32]
@@ -143,6 +159,7 @@ class Block:
     ndvi_std: NDArray[np.float32] | None = None
     unclear_count: NDArray[np.uint16] | None = None
     failed: frozenset[str] = frozenset()
+    beyond: tuple[int, int] = (0, 0)
 
     def __sizeof__(self) -> int:
         """Bytes of the arrays, by which Dask weighs what it spills and moves."""
@@ -152,7 +169,7 @@ class Block:
     @property
     def tally(self) -> Tally:
         """What its pixels come to."""
-        return Tally.of(self.ndvi_mean, self.clear_count, self.unclear_count, self.failed)
+        return Tally.of(self.ndvi_mean, self.clear_count, self.unclear_count, self.failed, self.beyond)
 
     def level(self, number: int) -> Level:
         """Return a level by its number, from 1."""

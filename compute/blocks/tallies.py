@@ -1,4 +1,4 @@
-"""What the pixels of a block come to, small enough to outlive its arrays."""
+"""Totals of a block's pixels, small enough to outlive its arrays."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Tally:
         Number of observations, and of looks that are none by each reason; empty where these are not counted.
     failed : frozenset of str
         Ids of the scenes that could not be read and are not in them.
+    beyond : (int, int)
+        Numbers of observations outside -1 to 1, and of those that the index range leaves out.
     """
 
     total: float
@@ -33,6 +35,7 @@ class Tally:
     most: int
     looks: tuple[int, ...] = ()
     failed: frozenset[str]
+    beyond: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(
@@ -41,6 +44,7 @@ class Tally:
         clear_count: NDArray[np.uint16],
         unclear_count: NDArray[np.uint16] | None,
         failed: frozenset[str],
+        beyond: tuple[int, int] = (0, 0),
     ) -> Self:
         """Return the tally of (y, x) means, NaN where there is none, and counts, and of (reason, y, x) counts."""
         seen = ~np.isnan(ndvi_mean)
@@ -51,6 +55,7 @@ class Tally:
             most=int(clear_count.max()),
             looks=() if unclear_count is None else _looks(clear_count, unclear_count),
             failed=failed,
+            beyond=beyond,
         )
 
     @classmethod
@@ -62,6 +67,7 @@ class Tally:
             most=max(each.most for each in tallies),
             looks=tuple(sum(numbers) for numbers in zip(*(each.looks for each in tallies), strict=True)),
             failed=frozenset[str]().union(*(each.failed for each in tallies)),
+            beyond=(sum(each.beyond[0] for each in tallies), sum(each.beyond[1] for each in tallies)),
         )
 
 

@@ -1,4 +1,4 @@
-"""What one task does: look at the scenes of one season of one spatial chunk, and return sum and count.
+"""The task of a block: look at the scenes of one season of one spatial chunk, and return sum and count.
 
 A task never holds a time stack: its memory is the block's sum and count and the windows of a few scenes.
 """
@@ -24,7 +24,7 @@ from compute.blocks.odc import OdcReader
 from compute.blocks.placing import Placement, Placements
 from compute.blocks.records import Block, BlockTask, Sums
 from compute.kernels import strata
-from compute.kernels.resample import Accumulators, BandWindows
+from compute.kernels.resample import Accumulators, BandWindows, pixels_not, usable_pixels
 from compute.levels import build_levels
 from compute.request import EXACT_RESAMPLINGS
 from compute.scenes import Grid, Source
@@ -86,7 +86,7 @@ def join_parts(parts: Sequence[Sums], min_clear: int, levels: int) -> Block:
 
 
 _JOINED: Mapping[str, np.ufunc] = {
-    **dict.fromkeys(("total", "count", "means", "strata", "squares", "reasons"), np.add),
+    **dict.fromkeys(("total", "count", "beyond", "means", "strata", "squares", "reasons"), np.add),
     "months": np.bitwise_or,
 }
 """How the arrays of the parts of a block become those of the block."""
@@ -125,6 +125,7 @@ def finish(sums: Sums, min_clear: int, levels: int) -> Block:
         else strata.deviation(sums.total, sums.count, sums.squares, min_clear=min_clear),
         unclear_count=sums.reasons,
         failed=sums.failed,
+        beyond=(int(sums.beyond[0]), int(sums.beyond[1])),
     )
 
 
@@ -168,9 +169,14 @@ def _grid(crs: str, left: float, top: float) -> Grid:
 def _look_once(placement: Placement, shape: tuple[int, int]) -> None:
     """Do what a task does to a Landsat scene, on a few pixels."""
     top, left, bottom, right = placement.window or (0, 0, 1, 1)
-    mask, band = (np.ones((bottom - top, right - left), kind) for kind in (np.uint8, np.int16))
+    at, size = (top, left), (bottom - top, right - left)
+    mask, red, nir = (np.ones(size, kind) for kind in (np.uint8, np.int16, np.int16))
     sums, taken = Sums.of_nothing(shape), np.zeros(shape, bool)
-    clear = placement.clear(mask, (top, left), np.ones(256, bool), taken)
     numbers = np.array([[-999.0, 1.0, 10_000.0, 1e-4, 0.0]] * 2)
-    bands = BandWindows(red=band, nir=band, at=(top, left), numbers=numbers)
-    placement.add(bands, clear, Accumulators(total=sums.total, count=sums.count, taken=taken))
+    clear = placement.clear(mask, at, np.ones(256, bool), taken)
+    usable = None
+    if placement.takes_means:
+        clear, usable = pixels_not(taken), usable_pixels(red, nir, np.ones(size, bool), numbers)
+    bands = BandWindows(red=red, nir=nir, at=at, numbers=numbers, usable=usable)
+    added = Accumulators(total=sums.total, count=sums.count, taken=taken, beyond=sums.beyond)
+    placement.add(bands, clear, added)

@@ -1,4 +1,4 @@
-"""What every scene shows of one pixel, and whether it counts: decided by the code that computes blocks."""
+"""Trace of one pixel: the values of every scene and whether they count, decided by the code that computes blocks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from compute.blocks.adding import Adder
 from compute.blocks.cancelling import CancelWatch
 from compute.blocks.exact import Errand, ExactReader, Look
-from compute.blocks.files import ReadError
+from compute.blocks.files import ReadError, StoredWindow
 from compute.blocks.placing import Aligned
 from compute.blocks.records import BlockTask, Sums
 from compute.blocks.tasks import finish, inside
 from compute.kernels.observations import UNITS_PER_NDVI
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels
-from compute.products import CLEAR, DISCONTIGUOUS, BandRole, MaskRole
+from compute.products import CLEAR, MaskRole, RangeRole
 from compute.scenes import Source
 
 _THE_PIXEL = ClearPixels(starts=np.array([0, 1]), columns=np.zeros(1, np.uint16))
@@ -129,19 +129,22 @@ def trace_pixel(task: BlockTask, sources: Sequence[Source], min_clear: int) -> P
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _WholeLook(Look):
-    """A look with all that there is to tell of it.
+    """A look with everything that there is to tell of it.
 
     Attributes
     ----------
-    stored : numpy.ndarray
-        Stored values of the mask, where `mask` has what is believed of them.
+    stored : numpy.ndarray or None
+        Stored values of the mask, where `mask` has their verdicts; None where the product has no mask.
+    shown : BandWindows
+        Red and nir of all valid pixels, whether or not they are clear.
     """
 
-    stored: NDArray[np.generic]
+    stored: NDArray[np.generic] | None
+    shown: BandWindows
 
 
 class _TracingReader(ExactReader):
-    """Reads whatever a pixel shows, where the exact reader stops at what is not clear, and notes what becomes of it."""
+    """Reads everything that a pixel shows, where the exact reader stops at unclear pixels, and notes what counts."""
 
     def __init__(self, task: BlockTask, inside: NDArray[np.bool_], watch: CancelWatch) -> None:
         super().__init__(task, inside, watch)
@@ -149,85 +152,119 @@ class _TracingReader(ExactReader):
 
     def _read(self, errand: Errand) -> Look | ReadError | None:
         try:
-            stored = self._band(errand.scene, errand.mask)
-            whole = self._band(errand.scene, errand.contiguity) if errand.contiguity else None
-            bands = self._bands(errand.scene, errand.red, errand.nir)
+            mask = self._read_mask(errand) if errand.mask else None
+            stored = self._window(errand.mask).values if errand.mask else None
+            conditions = tuple(self._read_condition(errand, part) for part in errand.conditions)
+            bands = self._bands(errand.red, errand.nir)
         except ReadError as error:
             return error
-        top, left, bottom, right = errand.mask.inner
-        believed = self._masks[errand.scene.product].believed(stored, errand.mask.inner)
-        inner = stored[top:bottom, left:right]
-        return _WholeLook(mask=believed, contiguity=whole, bands=bands, at=errand.red.at, stored=inner)
+        look = Look(mask=mask, conditions=conditions)
+        shown = self._band_windows(errand, look, errand.red, _copied(bands), every=True)
+        counted = self._band_windows(errand, look, errand.red, bands)
+        if stored is not None and errand.mask is not None:
+            top, left, bottom, right = errand.mask.inner
+            stored = stored[top:bottom, left:right]
+        return _WholeLook(mask=mask, conditions=conditions, bands=counted, stored=stored, shown=shown)
 
     def _add(self, errand: Errand, look: Look, taken: NDArray[np.bool_], sums: Adder) -> None:
         assert isinstance(look, _WholeLook)
+        assert look.bands is not None
         was_taken = bool(taken.item())
         total, count = sums.total.item(), sums.count.item()
         super()._add(errand, look, taken, sums)
         counted = sums.count.item() > count
-        trace = self._look_at(errand, look)
+        trace = self._describe(errand, look, look.bands if counted else look.shown)
         if counted:
             ndvi = (sums.total.item() - total) / UNITS_PER_NDVI
             self.traces.append(replace(trace, counted=True, ndvi=ndvi))
         else:
             self.traces.append(replace(trace, why_not=self._why_not(errand, look, trace, was_taken)))
 
-    def _look_at(self, errand: Errand, look: _WholeLook) -> Trace:
+    def _describe(self, errand: Errand, look: _WholeLook, bands: BandWindows) -> Trace:
         """Return what a scene shows, whether or not it counts."""
-        told = errand.mask.placement.take(look.mask, errand.mask.at).item()
-        code = errand.mask.placement.take(look.stored, errand.mask.at).item() if told else None
-        red, nir = (_value_of(errand, look, place) for place in (0, 1))
+        code = None
+        if errand.mask is not None and look.stored is not None and self._told(errand, look):
+            code = int(errand.mask.placement.take(look.stored, errand.mask.at).item())
+        red, nir = (_value_of(errand, bands, place) for place in (0, 1))
         return Trace(
             scene=errand.scene.id,
             made_of="own pixel" if isinstance(errand.red.placement, Aligned) else self._task.resampling,
             mask=code,
-            mask_class=None if code is None else _class_of(errand.roles.mask, code),
+            mask_class=None if code is None or errand.roles.mask is None else _class_of(errand.roles.mask, code),
             red=red,
             nir=nir,
             ndvi=_ndvi(red, nir),
         )
 
+    def _told(self, errand: Errand, look: _WholeLook) -> int:
+        """Return the verdict of the mask at the centre of the pixel; without a mask all is clear."""
+        if errand.mask is None or look.mask is None:
+            return int(CLEAR)
+        return int(errand.mask.placement.take(look.mask.codes, errand.mask.at).item())
+
     def _why_not(self, errand: Errand, look: _WholeLook, trace: Trace, was_taken: bool) -> str:
-        told = errand.mask.placement.take(look.mask, errand.mask.at).item()
+        told = self._told(errand, look)
         if self._outside.item():
             return "outside the region"
-        if trace.mask is None:
+        if told == 0:
             return "nodata"
         if told != CLEAR:
             reason = self._task.reasons[told - 1]
-            return f"{reason}, by the mask filter" if _is_clear(errand.roles.mask, trace.mask) else reason
+            mask = errand.roles.mask
+            opened = mask is not None and trace.mask is not None and mask.filters and _is_clear(mask, trace.mask)
+            return f"{reason}, by the mask filter" if opened else reason
         if was_taken:
             return "another scene won the pixel"
-        if errand.contiguity and look.contiguity is not None:
-            table = self._contiguous[errand.scene.product]
+        for part, codes in zip(errand.conditions, look.conditions, strict=True):
             free = np.zeros((1, 1), bool)
-            if not errand.contiguity.placement.clear(look.contiguity, errand.contiguity.at, table, free):
-                return DISCONTIGUOUS
-        return _why_invalid(trace, errand)
+            if not part.placement.clear(codes.codes, part.at, codes.table, free):
+                assert isinstance(part.role, MaskRole | RangeRole)
+                return part.role.reason
+        return self._why_invalid(trace, errand, look)
+
+    def _why_invalid(self, trace: Trace, errand: Errand, look: _WholeLook) -> str:
+        """Return the reason of a pixel that is clear at its centre and no observation."""
+        if trace.red is None or trace.nir is None:
+            return "too little of its area is valid" if errand.red.placement.takes_means else "nodata"
+        numbers = look.shown.numbers
+        values = (trace.red.stored, trace.nir.stored)
+        if not all(low <= value <= high for value, (_, low, high, *_) in zip(values, numbers, strict=True)):
+            return "out of the valid range"
+        if trace.ndvi is None:
+            return "red + nir is 0"
+        low, high = self._task.index_range
+        if not low <= trace.ndvi <= high:
+            return "out of the index range"
+        return "too little of its area is clear"
 
 
-def _value_of(errand: Errand, look: _WholeLook, place: int) -> BandValue | None:
-    """Return what a band, the first or the second, shows of the pixel, by the kernels that take the index of it.
+def _copied(bands: tuple[StoredWindow, StoredWindow]) -> tuple[StoredWindow, StoredWindow]:
+    """Copy values, since judging them sets to 0 what is not usable."""
+    red, nir = (replace(each, values=each.values.copy()) for each in bands)
+    return red, nir
+
+
+def _value_of(errand: Errand, bands: BandWindows, place: int) -> BandValue | None:
+    """Return the value of a band, the first or the second, at the pixel, by the kernels that take the index of it.
 
     These return nothing but the index: that of a band whose reflectance is 1 and this one gives it away.
     """
-    assert look.bands is not None
-    role = (errand.roles.red, errand.roles.nir)[place]
-    nodata = np.inf if role.nodata is None else role.nodata
-    numbers = np.array([[nodata, -np.inf, np.inf, 0.0, 1.0], [nodata, -np.inf, np.inf, role.scale, 0.0]])
+    nodata, _, _, scale, offset = bands.numbers[place].tolist()
+    numbers = np.array([[nodata, -np.inf, np.inf, 0.0, 1.0], [nodata, -np.inf, np.inf, scale, 0.0]])
     sums = Accumulators(
-        total=np.zeros((1, 1), np.int64), count=np.zeros((1, 1), np.uint16), taken=np.zeros((1, 1), bool)
+        total=np.zeros((1, 1), np.int64),
+        count=np.zeros((1, 1), np.uint16),
+        taken=np.zeros((1, 1), bool),
+        beyond=np.zeros(2, np.int64),
+        min_area=0.0,
     )
-    band = look.bands[place]
-    bands = BandWindows(red=band, nir=band, at=look.at, numbers=numbers)
-    errand.red.placement.add(bands, _THE_PIXEL, sums)
+    band = (bands.red, bands.nir)[place]
+    errand.red.placement.add(replace(bands, red=band, nir=band, numbers=numbers), _THE_PIXEL, sums)
     if not sums.count.item():
         return None
     index = sums.total.item() / UNITS_PER_NDVI
     value = (1.0 + index) / (1.0 - index)
-    return BandValue(
-        stored=round(value / role.scale, _STORED_DIGITS), scaled=round(value + role.offset, _SCALED_DIGITS)
-    )
+    return BandValue(stored=round(value / scale, _STORED_DIGITS), scaled=round(value + offset, _SCALED_DIGITS))
 
 
 def _ndvi(red: BandValue | None, nir: BandValue | None) -> float | None:
@@ -236,24 +273,11 @@ def _ndvi(red: BandValue | None, nir: BandValue | None) -> float | None:
     return (nir.scaled - red.scaled) / (nir.scaled + red.scaled)
 
 
-def _why_invalid(trace: Trace, errand: Errand) -> str:
-    """Return why a clear pixel is none, as its bands are."""
-    if trace.red is None or trace.nir is None:
-        return "nodata"
-    values = ((trace.red, errand.roles.red), (trace.nir, errand.roles.nir))
-    return "red + nir is 0" if all(_is_valid(*each) for each in values) else "out of the valid range"
-
-
-def _is_valid(value: BandValue, role: BandRole) -> bool:
-    return role.valid_min <= value.stored <= role.valid_max
-
-
 def _class_of(mask: MaskRole, code: int) -> str | None:
     """Return the names of the classes that a code is of, joined where bits of their own name several."""
-    unsigned = code % len(mask.codes)
-    names = [name for name, bits, value in mask.classes if unsigned & bits == value]
+    names = [name for name, bits, value in mask.classes if mask.matches(np.array(code), bits, value)]
     return ", ".join(names) or None
 
 
 def _is_clear(mask: MaskRole, code: int) -> bool:
-    return bool(mask.table()[code % len(mask.codes)])
+    return bool(mask.clear(np.array(code)))

@@ -14,6 +14,8 @@ from shapely.errors import ShapelyError
 from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
+from compute.products import Stated
+from compute.products.scaling import NOTHING_STATED
 from compute.scenes import NAMED_PROPERTIES, Band, Grid, Property, Scene, Source
 
 Document = Mapping[str, Any]
@@ -103,6 +105,7 @@ class SceneReader:
             uri=uri_resolve(location, entry.get("path")),
             index=_band_number(name, entry),
             grid=self._grid(document["grids"][entry.get("grid", "default")], crs),
+            stated=_stated(entry),
         )
 
     def _grid(self, entry: Document, crs: str) -> Grid:
@@ -161,3 +164,16 @@ def _band_number(name: str, entry: Document) -> int:
     if not isinstance(number, int) or isinstance(entry.get("layer"), str):
         raise NotImplementedError(f"the measurement {name} is a named layer of its file, not a numbered band")
     return number
+
+
+def _stated(entry: Document) -> Stated:
+    """Return scale, offset and nodata that a document states of a measurement, as EO3 or as STAC's raster extension."""
+    bands = entry.get("raster:bands") or [{}]
+    found = {**bands[min(int(entry.get("band", 1)), len(bands)) - 1], **entry}
+    scale, offset = found.get("scale_factor", found.get("scale")), found.get("add_offset", found.get("offset"))
+    numbers = [None if value is None else float(value) for value in (scale, offset, found.get("nodata"))]
+    return (
+        NOTHING_STATED
+        if numbers == [None, None, None]
+        else Stated(scale=numbers[0], offset=numbers[1], nodata=numbers[2])
+    )

@@ -13,6 +13,7 @@ from compute.blocks import BlockTask, PixelTrace, Trace, cancel_on_worker, trace
 from compute.cluster.waiting import bounded
 from compute.errors import InputError, TooLargeError
 from compute.jobs.job import RETRIES
+from compute.kernels import EVERY_INDEX
 from compute.plan import BlockPlan, NdviPlan, has_strata
 from compute.products import reasons_of
 from compute.scenes import Source
@@ -166,6 +167,9 @@ def _season_task(plan: NdviPlan, block: BlockPlan, row: int, column: int) -> Sea
         polygon=block.polygon,
         strata=tuple(map(plan.stratum_of, block.groups)) if has_strata(plan.request) else (),
         reasons=reasons_of(plan.roles.values(), _MOST_REASONS),
+        average=plan.request.average,
+        min_area=plan.request.min_area,
+        index_range=plan.request.index_range or EVERY_INDEX,
     )
     sources = tuple(plan.sources[index] for index in indices)
     return SeasonTask(label=plan.labels[block.season], task=task, sources=sources, indices=indices)

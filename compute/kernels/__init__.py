@@ -15,15 +15,18 @@ from compute.kernels.levels import (
     halve,
     level_values,
 )
-from compute.kernels.observations import accumulate, mean
+from compute.kernels.observations import EVERY_INDEX, NDVI_LIMIT, IndexRange, accumulate, mean
 from compute.kernels.warp import gather
 
 __all__ = [
+    "EVERY_INDEX",
     "LARGEST",
+    "NDVI_LIMIT",
     "NEVER_CLEAR",
     "NOT_COMPUTED",
     "OUTSIDE",
     "TOO_FEW",
+    "IndexRange",
     "accumulate",
     "add_up",
     "encode",

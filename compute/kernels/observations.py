@@ -1,4 +1,4 @@
-"""From looks at the ground to sums, and from sums to means."""
+"""Sums and counts of observations, and the means of sums."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ UNITS_PER_NDVI = 2.0**32
 """Sums count in units of 2**-32: rounding an observation costs at most 1.2e-10."""
 
 NDVI_LIMIT = 2.0**15
-"""A single observation saturates here, far outside any physical value. 65,535 of them, the most that a count can
-hold, then still fit a 64-bit sum."""
+"""Beyond this the index counts as undefined, since red + nir is next to 0 there. 65,535 observations of it, the most
+that a count can hold, still fit a 64-bit sum."""
+
+IndexRange = tuple[float, float]
+"""Least and greatest index that is an observation, both included."""
+
+EVERY_INDEX: IndexRange = (-NDVI_LIMIT, NDVI_LIMIT)
+"""Nothing is left out but what counts as undefined."""
+
+PHYSICAL = 1.0
+"""No positive reflectance has an index beyond this; negative ones have, and are counted."""
 
 ZERO_SUM = 1e-6
 """red + nir counts as 0 below this many stored units: with an offset, scaling leaves a rest of rounding there."""
@@ -24,11 +33,14 @@ def accumulate(
     bands: NDArray[np.float64],
     total: NDArray[np.int64],
     count: NDArray[np.uint16],
+    *,
+    index_range: IndexRange = EVERY_INDEX,
+    beyond: NDArray[np.int64] | None = None,
 ) -> None:
     """Add one look at the ground to the sums of a block.
 
-    A pixel is an observation when it is clear, neither band is nodata nor outside its valid range, and red + nir is
-    finite and not 0. Bands are scaled and offset first, because NDVI is not invariant to an offset.
+    A pixel is an observation when it is clear, neither band is nodata nor outside its valid range, and the index is
+    defined and within its range. Bands are scaled and offset first, because NDVI is not invariant to an offset.
 
     Parameters
     ----------
@@ -43,12 +55,17 @@ def accumulate(
         (y, x) int64 sums in units of 2**-32 NDVI, changed in place.
     count : numpy.ndarray
         (y, x) uint16 numbers of observations, changed in place.
+    index_range : (float, float)
+        Least and greatest index that is an observation.
+    beyond : numpy.ndarray, optional
+        (2,) int64 numbers of observations outside -1 to 1, and of those left out by `index_range`; changed in place.
     """
-    _accumulate(red, nir, clear, bands, total, count)
+    numbers = np.zeros(2, np.int64) if beyond is None else beyond
+    _accumulate(red, nir, clear, bands, total, count, index_range, numbers)
 
 
 @njit(nogil=True, cache=True)
-def _accumulate(red, nir, clear, bands, total, count):  # type: ignore[no-untyped-def]  # for any band types
+def _accumulate(red, nir, clear, bands, total, count, index_range, beyond):  # type: ignore[no-untyped-def]
     nodata, least, greatest = bands[:, 0], bands[:, 1], bands[:, 2]
     scale, offset = bands[:, 3], bands[:, 4]
     smallest = ZERO_SUM * max(scale[0], scale[1])
@@ -64,7 +81,11 @@ def _accumulate(red, nir, clear, bands, total, count):  # type: ignore[no-untype
             r, n = r * scale[0] + offset[0], n * scale[1] + offset[1]
             if not smallest < abs(n + r) < np.inf:
                 continue
-            ndvi = min(max((n - r) / (n + r), -NDVI_LIMIT), NDVI_LIMIT)
+            ndvi = (n - r) / (n + r)
+            if not index_range[0] <= ndvi <= index_range[1]:
+                beyond[1] += 1
+                continue
+            beyond[0] += abs(ndvi) > PHYSICAL
             total[y, x] += np.int64(np.rint(ndvi * UNITS_PER_NDVI))
             count[y, x] += np.uint16(1)
 

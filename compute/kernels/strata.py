@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 
 from compute.kernels.observations import UNITS_PER_NDVI
 
-SQUARE_UNITS = 2.0**40
-"""Squares are added up in units of 2**-40, so rounding one costs at most 4.6e-13."""
-
-SQUARE_LIMIT = 8.0
-"""An observation beyond this counts as this in squares: far outside any physical value, and 65,535 of them, the most
-that a count can hold, still fit a 64-bit sum."""
+LIMB_BITS = 47
+"""Squares are added up in units of 2**-64, in two limbs of so many bits: that of the largest observation fills both,
+and of 65,535 of them, the most that a count can hold, each limb's sum still fits 64 bits."""
 
 Totals = NDArray[np.int64]
 Counts = NDArray[np.uint16]
@@ -53,7 +50,8 @@ def add_squares(total: Totals, count: Counts, squares: Totals) -> None:
     total, count : numpy.ndarray
         (y, x) int64 in units of 2**-32 NDVI and uint16: the look.
     squares : numpy.ndarray
-        (y, x) int64 in units of 2**-40, changed in place.
+        (2, y, x) int64: sums of the squares' lower and upper limbs of `LIMB_BITS` bits, in units of 2**-64; changed in
+        place.
     """
     _add_squares(total, count, squares)
 
@@ -63,8 +61,23 @@ def _add_squares(total, count, squares):  # type: ignore[no-untyped-def]  # numb
     for y in range(count.shape[0]):
         for x in range(count.shape[1]):
             if count[y, x]:
-                ndvi = min(abs(total[y, x] / UNITS_PER_NDVI), SQUARE_LIMIT)
-                squares[y, x] += np.int64(np.rint(ndvi * ndvi * SQUARE_UNITS))
+                low, high = _square(abs(total[y, x]))
+                squares[0, y, x] += low
+                squares[1, y, x] += high
+
+
+@njit(nogil=True, cache=True)
+def _square(number):  # type: ignore[no-untyped-def]  # numba types it
+    """Return the lower and the upper limb of the square of a number below 2**47, exactly.
+
+    With number = a * 2**24 + b, the square is a**2 * 2**48 + a * b * 2**25 + b**2.
+    """
+    limb = np.int64((1 << LIMB_BITS) - 1)
+    a, b = number >> 24, number & np.int64((1 << 24) - 1)
+    middle = a * b
+    # The lower 22 bits of the middle product lie in the lower limb, the others in the upper one.
+    low = ((middle & np.int64((1 << 22) - 1)) << 25) + b * b
+    return low & limb, (a * a << 1) + (middle >> 22) + (low >> LIMB_BITS)
 
 
 def add_mean(total: Totals, count: Counts, means: Totals, strata: Counts) -> None:
@@ -119,19 +132,17 @@ def month_count(months: NDArray[np.uint16]) -> NDArray[np.uint8]:
 def deviation(total: Totals, count: Counts, squares: Totals, *, min_clear: int = 1) -> NDArray[np.float32]:
     """Return the standard deviation of the observations: of the population, each weighing 1.
 
-    Where all observations are alike it is below 1e-6, and not always 0.
-
     Parameters
     ----------
     total, count, squares : numpy.ndarray
-        (y, x) int64 in units of 2**-32 NDVI, uint16, and int64 in units of 2**-40.
+        (y, x) int64 in units of 2**-32 NDVI, uint16, and (2, y, x) int64 as `add_squares` leaves it.
     min_clear : int
         Fewest observations that have one, at least 1.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) float32 NDVI, NaN where there are fewer than `min_clear` observations.
+        (y, x) float32 NDVI, NaN where there are fewer than `min_clear` observations, 0 where all are alike.
     """
     result = np.empty(count.shape, np.float32)
     _deviation(total, count, squares, max(min_clear, 1), result)
@@ -142,8 +153,44 @@ def deviation(total: Totals, count: Counts, squares: Totals, *, min_clear: int =
 def _deviation(total, count, squares, min_clear, result):  # type: ignore[no-untyped-def]  # numba types it
     for y in range(count.shape[0]):
         for x in range(count.shape[1]):
-            n = float(count[y, x])
+            n = np.int64(count[y, x])
             result[y, x] = np.nan
-            if n >= min_clear:
-                mean = total[y, x] / (n * UNITS_PER_NDVI)
-                result[y, x] = np.sqrt(max(squares[y, x] / (n * SQUARE_UNITS) - mean * mean, 0.0))
+            if n >= min_clear and n > 0:
+                result[y, x] = _spread(n, abs(total[y, x]), squares[0, y, x], squares[1, y, x])
+
+
+@njit(nogil=True, cache=True)
+def _spread(n, total, low, high):  # type: ignore[no-untyped-def]  # numba types it
+    """Return sqrt(n * squares - total**2) / n: the difference in whole numbers, so that nothing cancels.
+
+    Numbers are limbs of 32 bits, the lowest first, with carries and borrows settled in the end.
+    """
+    mask = np.int64(0xFFFFFFFF)
+    limbs = np.zeros(5, np.int64)
+    # n * (low + high * 2**47): n has 16 bits, and so what is shifted here stays far below 64.
+    for k in range(2):
+        part = low if k == 0 else high
+        for j in range(2):
+            piece = ((part & mask) if j == 0 else (part >> 32)) * n
+            place = 32 * j + LIMB_BITS * k
+            limb, shift = place >> 5, place & 31
+            limbs[limb] += (piece & ((np.int64(1) << (32 - shift)) - 1)) << shift
+            rest = piece >> (32 - shift)
+            limbs[limb + 1] += rest & mask
+            limbs[limb + 2] += rest >> 32
+    a, b = total >> 32, total & mask
+    # b * b may pass 2**63: as an unsigned number.
+    square, cross = np.uint64(b) * np.uint64(b), a * b
+    limbs[0] -= np.int64(square & np.uint64(0xFFFFFFFF))
+    limbs[1] -= np.int64(square >> np.uint64(32)) + ((cross & np.int64(0x7FFFFFFF)) << 1)
+    limbs[2] -= cross >> 31
+    limbs[2] -= (a * a) & mask
+    limbs[3] -= (a * a) >> 32
+    for k in range(4):
+        carry = limbs[k] >> 32
+        limbs[k] &= mask
+        limbs[k + 1] += carry
+    value = 0.0
+    for k in range(4, -1, -1):
+        value = value * 4294967296.0 + limbs[k]
+    return np.sqrt(value) / (n * UNITS_PER_NDVI)

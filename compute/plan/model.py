@@ -32,8 +32,9 @@ they begin 22, the nearest pixel 4."""
 FILTER_BYTES_PER_PX = 14
 """Memory of a running task more per block pixel where masks are filtered: two masks at once, with what each takes."""
 
-CONTIGUITY_BYTES_PER_PX = 3
-"""Memory of a running task more per block pixel where contiguity is asked: its window, and what is clear twice."""
+CONDITION_BYTES_PER_PX = 5
+"""Memory of a running task more per block pixel for each further condition: its window, what of it is clear, and the
+list of clear pixels once more."""
 
 STRATA_BYTES_PER_PX = 20
 """Memory of a running task more per block pixel where strata weigh alike: a stratum's sum and count 10, the sum and
@@ -46,7 +47,7 @@ MONTHS_BYTES = 1
 """Bytes of a result pixel's number of months (uint8); a running task needs 2 more, a bit for each month."""
 
 STD_BYTES = 4
-"""Bytes of a result pixel's standard deviation (float32); a running task needs 8 more, for squares."""
+"""Bytes of a result pixel's standard deviation (float32); a running task needs 16 more, for squares."""
 
 REASON_BYTES = 2
 """Bytes of a result pixel's number of looks by one reason (uint16); a running task needs 4 more for all of them: what
@@ -130,7 +131,7 @@ class NdviPlan:
     roles : mapping of str to Roles
         By product.
     bytes_to_read : int
-        Decoded bytes of mask, red, nir and contiguity within the region: what reading costs at least.
+        Decoded bytes of masks, red, nir and conditions within the region: what reading costs at least.
     max_groups_per_task : int
         Most groups that one task reads.
     notes : tuple of str
@@ -178,7 +179,7 @@ class NdviPlan:
     def task_bytes(self) -> int:
         """Memory of one running task, in bytes."""
         rows, columns = self.chunks
-        halo = 2 * max((role.mask.halo for role in self.roles.values()), default=0)
+        halo = 2 * max((role.mask.halo for role in self.roles.values() if role.mask), default=0)
         filtering = FILTER_BYTES_PER_PX * (max(rows) + halo) * (max(columns) + halo) if halo else 0
         return TASK_BYTES + self._task_bytes_per_px * max(rows) * max(columns) + filtering
 
@@ -187,11 +188,11 @@ class NdviPlan:
         request = self.request
         looks = LOOK_BYTES_PER_PX * (request.months or request.std or request.reasons)
         warp = WARP_BYTES_PER_PX * (request.reader == "exact" and request.crs != NATIVE)
-        layers = (MONTHS_BYTES + 2) * request.months + (STD_BYTES + 8) * request.std
+        layers = (MONTHS_BYTES + 2) * request.months + (STD_BYTES + 16) * request.std
         layers += REASON_BYTES * len(self.reasons) + 4 * request.reasons
         strata = STRATA_BYTES_PER_PX * has_strata(request)
-        contiguity = CONTIGUITY_BYTES_PER_PX * any(role.contiguity for role in self.roles.values())
-        return TASK_BYTES_PER_PX + strata + contiguity + warp + looks + layers
+        conditions = CONDITION_BYTES_PER_PX * max((len(role.conditions) for role in self.roles.values()), default=0)
+        return TASK_BYTES_PER_PX + strata + conditions + warp + looks + layers
 
     def parts(self, block: BlockPlan) -> list[tuple[tuple[int, ...], ...]]:
         """Split the groups of a block into those of single tasks; strata stay whole, and may make a task larger."""

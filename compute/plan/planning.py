@@ -17,8 +17,9 @@ from compute.plan.chunks import polygons_by_chunk, scenes_by_chunk, spatial_chun
 from compute.plan.grid import output_grid
 from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan, month_text, pixel_bytes
 from compute.plan.outlines import project_footprints, window, with_valid_outline
+from compute.plan.radiometry import state_scaling
 from compute.plan.sensors import choose_scenes, sensor_notes
-from compute.products import Roles, reasons_of
+from compute.products import BandRole, Roles, reasons_of
 from compute.request import NATIVE, NdviRequest
 from compute.scenes import Grid, Scene
 from compute.seasons import SeasonYear, missing_months, season_year, season_years
@@ -76,6 +77,8 @@ def make_plan(
     _refuse_none(scenes)
     _refuse_scenes(len(scenes), settings)
     _refuse_split_grids(request, scenes, roles)
+    scenes, scaling_notes = state_scaling(scenes, roles)
+    _refuse_mixed_offsets(request, scenes, roles)
     groups = _by_label(request, _group(request, scenes))
     reasons = reasons_of(roles.values()) if request.reasons else ()
     _refuse_size(grid, groups, pixel_bytes(request, reasons), settings)
@@ -92,7 +95,7 @@ def make_plan(
         roles=dict(roles),
         bytes_to_read=_bytes_to_read(scenes, footprints, grid, roles),
         max_groups_per_task=settings.max_groups_per_task,
-        notes=(*left_out, *_notes(request, scenes, grid, roles)),
+        notes=(*left_out, *scaling_notes, *_notes(request, scenes, grid, roles)),
         synthetic=any(scene.synthetic for scene in scenes),
         months=_months(scenes),
         times=tuple(scene.time for scene in scenes),
@@ -124,6 +127,21 @@ def _refuse_split_grids(request: NdviRequest, scenes: Sequence[Scene], roles: Ma
             raise InputError(
                 "reader",
                 f"Red and nir of {scene.product} lie on grids of their own; give --reader odc, which warps each.",
+            )
+
+
+def _refuse_mixed_offsets(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:
+    """Refuse looks of scenes that are scaled differently where datacube's reader fuses them before they are scaled."""
+    if request.reader != "odc":
+        return
+    for (product, _, day), members in _looks(scenes).items():
+        bands = (roles[product].red.measurement, roles[product].nir.measurement)
+        stated = {tuple(scenes[index].source.bands[name].stated for name in bands) for index in members}
+        if len(stated) > 1:
+            raise InputError(
+                "reader",
+                f"Scenes of {product} on {day} differ in scale or offset, and datacube's reader joins them before they "
+                "are scaled; give --reader exact.",
             )
 
 
@@ -271,7 +289,27 @@ def _notes(request: NdviRequest, scenes: Sequence[Scene], grid: Grid, roles: Map
     if any(scene.synthetic for scene in scenes):
         yield "The scenes are synthetic: made to try Greenup with, observed by nobody."
     yield from sensor_notes(request, scenes, roles)
+    if request.index_range is None:
+        yield from _index_notes(roles)
     reds = (scene.source.bands[roles[scene.product].red.measurement] for scene in scenes)
     elsewhere = sum(red.grid.crs != grid.crs for red in reds)
     if request.crs == NATIVE and elsewhere:
         yield f"{elsewhere} of {len(scenes)} scenes lie in another CRS and are warped to {grid.crs}."
+
+
+def _index_notes(roles: Mapping[str, Roles]) -> Iterable[str]:
+    """Warn of products whose values may be negative, so that their index may lie far outside -1 to 1."""
+    for product, each in roles.items():
+        if any(_least_reflectance(band) < 0.0 for band in (each.red, each.nir)):
+            yield (
+                f"The valid range of {product} admits negative reflectance, where NDVI may lie outside -1 to 1; the "
+                "result says how many observations do, and --index-range -1,1 leaves them out."
+            )
+
+
+def _least_reflectance(band: BandRole) -> float:
+    """Return the least reflectance that stored values within the valid range, and within their type, come to."""
+    _, low, _, scale, offset = band.numbers(band.dtype)
+    kind = np.dtype(band.dtype)
+    least = np.iinfo(kind).min if kind.kind in "iu" else -np.inf
+    return max(low, float(least)) * scale + offset

@@ -14,7 +14,7 @@ from affine import Affine
 from compute.plan.chunks import polygons_by_chunk
 from compute.plan.grid import COARSEST_PX
 from compute.plan.model import BlockPlan, NdviPlan
-from compute.products import Roles
+from compute.products import MaskRole, Roles
 from compute.request import NdviRequest
 from compute.scenes import Band, Grid, Source
 from compute.warp import transformer_of
@@ -183,13 +183,16 @@ def _plain(request: NdviRequest, *, thinned: bool) -> NdviRequest:
 def _with_filters(plan: NdviPlan, factors: _Factors) -> dict[str, Roles]:
     """Return the roles with mask filters in pixels of the overviews; the first file of a product stands for all."""
     firsts = {source.product: source for source in reversed(plan.sources)}
-    masks = {product: source.bands[plan.roles[product].mask.measurement] for product, source in firsts.items()}
-    return {product: _scaled(plan.roles[product], factors.of(mask.grid)) for product, mask in masks.items()}
+    roles = dict(plan.roles)
+    for product, source in firsts.items():
+        mask = roles[product].mask
+        if mask is not None:
+            roles[product] = _scaled(roles[product], mask, factors.of(source.bands[mask.measurement].grid))
+    return roles
 
 
-def _scaled(role: Roles, factor: int) -> Roles:
+def _scaled(role: Roles, mask: MaskRole, factor: int) -> Roles:
     filters = tuple(
-        (bits, value, opening // factor, ceil(dilation / factor))
-        for bits, value, opening, dilation in role.mask.filters
+        (bits, value, opening // factor, ceil(dilation / factor)) for bits, value, opening, dilation in mask.filters
     )
-    return replace(role, mask=replace(role.mask, filters=filters))
+    return replace(role, mask=replace(mask, filters=filters))

@@ -1,4 +1,4 @@
-"""What the measurements of a product mean: roles, scaling, valid ranges and clear classes, described by data.
+"""Roles, scaling, valid ranges and clear rules of a product's measurements, described by data.
 
 A *definition* is what the index says of a product (measurements, types, nodata, flags). A *profile* is what
 ``products.toml`` says of it (which measurement is red, which classes are clear). `resolve` joins the two into
@@ -12,13 +12,16 @@ from compute.products.profile import (
     BandProfile,
     BitsProfile,
     ClearClass,
+    MaskProfile,
     ProductProfile,
+    ThresholdProfile,
     load_profiles,
     shipped_profiles,
 )
-from compute.products.reasons import CLEAR, DISCONTIGUOUS, cover_verdicts, reasons_of, verdicts, verdicts_of_pixels
-from compute.products.resolving import ValidRange, resolve
-from compute.products.roles import BandRole, MaskRole, Roles
+from compute.products.reasons import CLEAR, cover_verdicts, reasons_of, verdicts, verdicts_of_pixels
+from compute.products.resolving import DISCONTIGUOUS, ValidRange, resolve
+from compute.products.roles import BandRole, Condition, MaskRole, RangeRole, Roles
+from compute.products.scaling import OffsetRule, Properties, Stated
 
 __all__ = [
     "CITATION",
@@ -29,14 +32,21 @@ __all__ = [
     "BandRole",
     "BitsProfile",
     "ClearClass",
+    "Condition",
     "Harmonise",
     "MaskFilter",
+    "MaskProfile",
     "MaskRole",
     "Measurement",
+    "OffsetRule",
     "ProductDefinition",
     "ProductProfile",
+    "Properties",
+    "RangeRole",
     "Roles",
     "Sensor",
+    "Stated",
+    "ThresholdProfile",
     "ValidRange",
     "cover_verdicts",
     "load_profiles",

@@ -23,12 +23,16 @@ class Measurement:
         Stored value that means "no observation"; NaN is possible, None where the definition has none.
     flags : mapping
         The ``flags_definition`` of the document, by flag name; empty where there is none.
+    scale, offset : float or None
+        ``scale_factor`` and ``add_offset``: a value is ``stored * scale + offset``. None where the definition has none.
     """
 
     name: str
     dtype: str
     nodata: float | None
     flags: Mapping[str, Any] = field(default_factory=dict)
+    scale: float | None = None
+    offset: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,17 +69,14 @@ class ProductDefinition:
         -------
         ProductDefinition
             The measurements and aliases of the document.
+
+        Raises
+        ------
+        InputError
+            A nodata, scale or offset is not a number.
         """
         entries = document.get("measurements") or []
-        measurements = {
-            m["name"]: Measurement(
-                name=m["name"],
-                dtype=str(m["dtype"]),
-                nodata=None if m.get("nodata") is None else float(m["nodata"]),
-                flags=m.get("flags_definition") or {},
-            )
-            for m in entries
-        }
+        measurements = {entry["name"]: _measurement(entry, str(document["name"])) for entry in entries}
         aliases = {alias: m["name"] for m in entries for alias in m.get("aliases") or []}
         return cls(
             name=document["name"],
@@ -97,3 +98,22 @@ class ProductDefinition:
             known = ", ".join(sorted(self.measurements))
             raise InputError("product", f"Product {self.name} has no measurement {name!r}; it has {known}.")
         return found
+
+
+def _measurement(entry: Mapping[str, Any], product: str) -> Measurement:
+    return Measurement(
+        name=entry["name"],
+        dtype=str(entry["dtype"]),
+        nodata=_number(entry, "nodata", product),
+        flags=entry.get("flags_definition") or {},
+        scale=_number(entry, "scale_factor", product),
+        offset=_number(entry, "add_offset", product),
+    )
+
+
+def _number(entry: Mapping[str, Any], key: str, product: str) -> float | None:
+    try:
+        return None if entry.get(key) is None else float(entry[key])
+    except (TypeError, ValueError):
+        sentence = f"The definition of {product} gives {entry['name']} the {key} {str(entry[key])[:40]!r}"
+        raise InputError("product", f"{sentence}, which is not a number; correct it in the index.") from None

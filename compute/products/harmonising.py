@@ -37,8 +37,8 @@ CITATION = "Roy et al. 2016, doi 10.1016/j.rse.2015.12.024"
 def harmonised(roles: Roles, harmonise: Harmonise) -> Roles:
     """Turn the reflectance of TM and ETM+ into that of OLI.
 
-    The coefficients are linear in reflectance, and so is reflectance in stored values: only scale and offset change.
-    Valid ranges and nodata stay, since they are in stored units.
+    The coefficients are linear in reflectance, and so is reflectance in stored values: only gain and bias change. Valid
+    ranges and nodata stay, since they are of what is stored.
 
     Parameters
     ----------
@@ -79,4 +79,4 @@ def _as_oli(band: BandRole, name: str, product: str) -> BandRole:
             "give its scale in a products file, or leave --harmonise out.",
         )
     slope, intercept = ROY_2016[name]
-    return replace(band, scale=slope * band.scale, offset=slope * band.offset + intercept)
+    return replace(band, gain=slope, bias=intercept)

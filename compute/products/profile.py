@@ -1,11 +1,11 @@
-"""What ``products.toml`` says of a product: which measurement is red, nir, mask, and which classes are clear."""
+"""The language of ``products.toml``: bands, masks and clear rules of a product, validated by pydantic."""
 
 from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -20,28 +20,113 @@ from pydantic import (
 
 from compute.errors import InputError
 from compute.products.harmonising import Sensor
+from compute.products.scaling import version_of
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Nodata = float | Literal["none"] | None
+"""A stored value; ``"none"`` where every stored value means something; None for what is stated nearer to the pixel."""
+
+HIGHEST_BIT = 31
+"""Masks have at most 32 bits."""
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-class BandProfile(_Strict):
-    """How stored values of red or nir become reflectance: ``stored * scale + offset``."""
+class OffsetProfile(_Strict):
+    """An offset chosen for each scene by a property of its document."""
+
+    by: str = Field(min_length=1, max_length=80)
+    """Property of the document, whole or by its name after the colon."""
+    since: Annotated[str, BeforeValidator(str), Field(alias="from")]
+    """Least version of that property with the offset."""
+    offset: Finite
+    """In units of reflectance."""
+    unless: str | None = None
+    """Property that is true where the stored values have been corrected already."""
+
+    @model_validator(mode="after")
+    def _version(self) -> Self:
+        if version_of(self.since) is None:
+            raise ValueError('from must be a version such as "04.00"')
+        return self
+
+
+def _offset_kind(value: object) -> str:
+    return "<rule>" if isinstance(value, dict | OffsetProfile) else "<number>"
+
+
+Offset = Annotated[
+    Annotated[Finite, Tag("<number>")] | Annotated[OffsetProfile, Tag("<rule>")], Discriminator(_offset_kind)
+]
+"""A number in units of reflectance, or a rule that gives it scene by scene."""
+
+
+class _Scaled(_Strict):
+    """How stored values of a band become reflectance: ``stored * scale + offset``."""
 
     measurement: str
-    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    offset: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    nodata: float | None = None
-    """Stored value that means "no observation"; left out, what the product definition says."""
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Left out, as the file, the document or the product definition states it, else 1."""
+    offset: Offset | None = None
+    """In units of reflectance; left out, as stated elsewhere, else 0."""
+    nodata: Nodata = None
+    """Stored value that is no observation; left out, as stated elsewhere."""
+    override: bool = False
+    """Whether scale, offset and nodata given here hold against what file, document and definition state."""
+
+
+class BandProfile(_Scaled):
+    """Red or near infrared."""
+
     valid: tuple[float, float] | None = None
     """Least and greatest stored value that is an observation; left out, every value is."""
+    valid_reflectance: tuple[float, float] | None = None
+    """The same in units of reflectance."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.valid and not self.valid[0] <= self.valid[1]:
-            raise ValueError("valid must be [least, greatest]")
+        for name, each in (("valid", self.valid), ("valid_reflectance", self.valid_reflectance)):
+            if each and not each[0] <= each[1]:
+                raise ValueError(f"{name} must be [least, greatest]")
+        if self.valid and self.valid_reflectance:
+            raise ValueError("valid and valid_reflectance exclude each other")
         return self
+
+
+class ThresholdProfile(_Scaled):
+    """A condition on the value of a band, such as a cloud probability below 40 or a blue reflectance below 0.375."""
+
+    below: Finite | None = None
+    at_most: Finite | None = None
+    above: Finite | None = None
+    at_least: Finite | None = None
+    reflectance_below: Finite | None = None
+    reflectance_at_most: Finite | None = None
+    reflectance_above: Finite | None = None
+    reflectance_at_least: Finite | None = None
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that are given, by their names."""
+        return {name: value for name in THRESHOLDS if (value := getattr(self, name)) is not None}
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Self:
+        units = {name.startswith("reflectance") for name in self.limits}
+        if len(units) != 1:
+            raise ValueError(
+                "give limits either in stored units (below = 40) or in reflectance (reflectance_below = 0.4)"
+            )
+        return self
+
+
+THRESHOLDS = (
+    *("below", "at_most", "above", "at_least"),
+    *("reflectance_below", "reflectance_at_most", "reflectance_above", "reflectance_at_least"),
+)
+"""Keys of a table that make it a `ThresholdProfile`."""
 
 
 def _as_tuple(value: object) -> object:
@@ -51,7 +136,9 @@ def _as_tuple(value: object) -> object:
 class BitsProfile(_Strict):
     """A condition on bits of the mask: the number formed by `bits` is one of `value`."""
 
-    bits: Annotated[tuple[Annotated[int, Field(ge=0, le=15)], ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    bits: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=HIGHEST_BIT)], ...], BeforeValidator(_as_tuple), Field(min_length=1)
+    ]
     """Bit positions, the least significant of the number first; bit 0 is the mask's lowest."""
     value: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_as_tuple), Field(min_length=1)]
     """The number or numbers that are clear."""
@@ -63,40 +150,103 @@ class BitsProfile(_Strict):
         return self
 
 
-def _as_band(value: object) -> object:
-    return {"measurement": value} if isinstance(value, str) else value
-
-
 ClearClass = str | int
 
 
+class AnyProfile(_Strict):
+    """Conditions of which one must hold."""
+
+    any: Annotated[tuple[ClearPart, ...], Field(min_length=1)]
+
+
+class AllProfile(_Strict):
+    """Conditions that must all hold."""
+
+    all: Annotated[tuple[ClearPart, ...], Field(min_length=1)]
+
+
 def _clear_kind(value: object) -> str:
-    """Tell the two forms of `clear` apart, so that a mistake in one is not explained as the other."""
-    first = value[0] if isinstance(value, tuple) and value else None
-    return "tuple[bits]" if isinstance(first, dict | BitsProfile) else "tuple[classes]"
+    """Tell the forms of a condition apart, so that a mistake in one is not explained as another."""
+    if isinstance(value, AnyProfile) or (isinstance(value, dict) and "any" in value):
+        return "<any>"
+    if isinstance(value, AllProfile) or (isinstance(value, dict) and "all" in value):
+        return "<all>"
+    return "<bits>" if isinstance(value, dict | BitsProfile) else "<class>"
+
+
+ClearPart = Annotated[
+    Annotated[ClearClass, Tag("<class>")]
+    | Annotated[BitsProfile, Tag("<bits>")]
+    | Annotated[AnyProfile, Tag("<any>")]
+    | Annotated[AllProfile, Tag("<all>")],
+    Discriminator(_clear_kind),
+]
+"""A class by name or code, a condition on bits, or several of them joined."""
+
+ClearRule = Annotated[tuple[ClearPart, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+"""Conditions of a clear pixel. Classes of one flag are joined by *or*, everything else by *and*."""
+
+
+class MaskProfile(_Strict):
+    """A mask and what is clear in it."""
+
+    measurement: str
+    clear: ClearRule | None = None
+    """Left out, `ProductProfile.clear`."""
+    nodata: Nodata = None
+    """Left out, as the file or the product definition states it."""
+
+
+def _mask_kind(value: object) -> str:
+    if isinstance(value, ThresholdProfile) or (isinstance(value, dict) and set(value) & set(THRESHOLDS)):
+        return "<threshold>"
+    return "<mask>"
+
+
+def _as_masks(value: object) -> object:
+    """Return the masks as a tuple of tables; a name stands for a table of one key, ``"none"`` for no mask."""
+    if value == "none":
+        return ()
+    return tuple({"measurement": each} if isinstance(each, str) else each for each in _as_list(value))
+
+
+def _as_list(value: object) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+AnyMask = Annotated[
+    Annotated[MaskProfile, Tag("<mask>")] | Annotated[ThresholdProfile, Tag("<threshold>")], Discriminator(_mask_kind)
+]
+
+
+def _as_band(value: object) -> object:
+    return {"measurement": value} if isinstance(value, str) else value
 
 
 class ProductProfile(_Strict):
     """One ``[products.NAME]`` table.
 
-    `clear` is a list of class names or integers, of which a clear pixel has any one, or one or several
-    ``{ bits = ..., value = ... }`` conditions, all of which a clear pixel meets. `sensor` is only needed to harmonise
-    several sensors, and to be warned where that is not done. `contiguity` is a measurement that is 1 where all bands
-    have data; left out, it is neither read nor asked for.
+    `mask` is a measurement, a table, a list of tables that must all be clear, or ``"none"``. `clear` belongs to the
+    mask that has no rule of its own. `sensor` is only needed to harmonise several sensors, to be warned where that is
+    not done, and for the offset of Sentinel-2. `contiguity` is a measurement that is 1 where all bands have data; left
+    out, it is not read.
     """
 
     red: Annotated[BandProfile, BeforeValidator(_as_band)]
     nir: Annotated[BandProfile, BeforeValidator(_as_band)]
-    mask: str
-    clear: Annotated[
-        Annotated[tuple[ClearClass, ...], Tag("tuple[classes]")]
-        | Annotated[tuple[BitsProfile, ...], Tag("tuple[bits]")],
-        Discriminator(_clear_kind),
-        BeforeValidator(_as_tuple),
-        Field(min_length=1),
-    ]
+    mask: Annotated[tuple[AnyMask, ...], BeforeValidator(_as_masks)]
+    clear: ClearRule | None = None
     sensor: Sensor | None = None
     contiguity: str | None = None
+
+    @model_validator(mode="after")
+    def _ruled(self) -> Self:
+        without = [each for each in self.mask if isinstance(each, MaskProfile) and each.clear is None]
+        if len(without) > 1 or (without and self.clear is None):
+            raise ValueError(f"the mask {without[-1].measurement} has no clear rule; give it clear = [...]")
+        if self.clear is not None and not without:
+            raise ValueError("clear belongs to a mask without a clear rule of its own; there is none")
+        return self
 
 
 class _ProductsFile(_Strict):
@@ -145,25 +295,47 @@ def load_profiles(path: Path | None) -> dict[str, ProductProfile]:
 
 def _parse(text: str, name: str) -> dict[str, ProductProfile]:
     try:
-        return _ProductsFile.model_validate(tomllib.loads(text)).products
+        tables = _ProductsFile.model_validate(tomllib.loads(text)).products
     except tomllib.TOMLDecodeError as error:
         raise InputError("products", f"{name} is not valid TOML: {error}.") from None
     except ValidationError as error:
         raise InputError("products", _first_sentence(name, error)) from None
+    except RecursionError:
+        raise InputError("products", f"{name} nests conditions too deeply; write the clear rule more simply.") from None
+    profiles: dict[str, ProductProfile] = {}
+    for names, profile in tables.items():
+        for product in (each.strip() for each in names.split(",")):
+            if not product or product in profiles:
+                raise InputError("products", f"{name} describes the product {product!r} twice or without a name.")
+            profiles[product] = profile
+    return profiles
 
 
 def _first_sentence(name: str, error: ValidationError) -> str:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("tuple[", "function-")))
+    parts = [str(part) for part in first["loc"] if not str(part).startswith(("tuple[", "function-", "<", "tagged-"))]
+    where = ".".join(parts)
     if first["type"] == "extra_forbidden":
-        return f"{name} has an unknown key {where}; known there are {', '.join(_known_keys(where))}."
+        kinds = {str(part) for part in first["loc"]}
+        return f"{name} has an unknown key {where}; known there are {', '.join(_known_keys(parts, kinds))}."
     return f"{name} has an unusable value at {where}: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
 
 
-def _known_keys(where: str) -> list[str]:
-    parts = where.split(".")
+_TABLES: dict[str, type[_Strict]] = {
+    "<rule>": OffsetProfile,
+    "<bits>": BitsProfile,
+    "<any>": AnyProfile,
+    "<all>": AllProfile,
+    "<threshold>": ThresholdProfile,
+    "<mask>": MaskProfile,
+}
+"""By the tag of a table, innermost first."""
+
+
+def _known_keys(parts: list[str], kinds: set[str]) -> list[str]:
     if len(parts) == 1:
         return ["products"]
-    if len(parts) == 3:
-        return list(ProductProfile.model_fields)
-    return list((BitsProfile if "clear" in parts else BandProfile).model_fields)
+    table = next((table for tag, table in _TABLES.items() if tag in kinds), None)
+    if table is None:
+        table = ProductProfile if len(parts) == 3 else BandProfile
+    return [each.alias or key for key, each in table.model_fields.items()]

@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import InputError
-from compute.products.roles import MaskRole, Roles
+from compute.products.roles import MASK_BITS, TABLE_BITS, MaskRole, Roles
 
 INVALID = "invalid"
-"""Clear, but a band is nodata or out of its range, or red + nir is 0. Also what a mask's definition has no name for."""
-
-DISCONTIGUOUS = "discontiguous"
-"""Clear, but not contiguous in all bands; where a product names a contiguity."""
+"""Clear, but a band is nodata or out of its range, the index is not defined or out of its range, or too little of the
+area is clear. Also what a mask's definition has no name for."""
 
 MASKED = "masked"
 """Not clear, by a mask whose definition names no classes."""
@@ -46,8 +44,8 @@ def reasons_of(roles: Iterable[Roles], most: int = MOST_REASONS) -> tuple[str, .
         There are more.
     """
     roles = tuple(roles)
-    names = [name for each in roles for name in _names_of(each.mask)]
-    names += [DISCONTIGUOUS] * any(each.contiguity for each in roles)
+    names = [name for each in roles if each.mask for name in _names_of(each.mask)]
+    names += [condition.reason for each in roles for condition in each.conditions]
     found = (*dict.fromkeys(name for name in names if name != INVALID), INVALID)
     if len(found) > most:
         raise InputError(
@@ -85,7 +83,7 @@ def cover_verdicts(mask: MaskRole, reasons: Sequence[str]) -> NDArray[np.uint8]:
 
 
 def verdicts_of_pixels(
-    told: NDArray[np.generic], reasons: Sequence[str], contiguous: NDArray[np.bool_]
+    told: NDArray[np.generic], reasons: Sequence[str], met: Sequence[tuple[str, NDArray[np.bool_]]]
 ) -> NDArray[np.generic]:
     """Return why pixels are no observations, should they be none.
 
@@ -95,16 +93,17 @@ def verdicts_of_pixels(
         (y, x) uint8 verdicts of the mask.
     reasons : sequence of str
         Of `reasons_of`.
-    contiguous : numpy.ndarray
-        (y, x) bool, where what is clear is contiguous as well.
+    met : sequence of (str, numpy.ndarray)
+        For each further condition its reason, and (y, x) bool where what is clear meets it as well.
 
     Returns
     -------
     numpy.ndarray
         (y, x) uint8, 0 where there is no look, else one more than the place of the reason.
     """
-    gap = reasons.index(DISCONTIGUOUS) if DISCONTIGUOUS in reasons else -1
-    why = np.where(contiguous, len(reasons), gap + 1).astype(np.uint8)
+    why = np.full(told.shape, len(reasons), np.uint8)
+    for reason, where in reversed(met):
+        why[~np.broadcast_to(where, told.shape)] = reasons.index(reason) + 1
     return np.where(told == CLEAR, why, told)
 
 
@@ -116,7 +115,9 @@ def _told(mask: MaskRole, numbers: NDArray[np.uint8], forgiven: int) -> NDArray[
 
 
 def _names_of(mask: MaskRole) -> Iterable[str]:
-    """Return the names of the reasons of a mask, without those that no code ever has."""
+    """Return the names of the reasons of a mask, without those that no code ever has, as far as all can be asked."""
+    if MASK_BITS[mask.dtype] > TABLE_BITS:
+        return [*dict.fromkeys(_class_names(mask))]
     places = {place for forgiven in mask.forgiven for place in np.unique(_unclear_classes(mask, forgiven)).tolist()}
     names = _class_names(mask)
     return [*(names[place] for place in sorted(places)), *_filter_names(mask)]
@@ -140,5 +141,5 @@ def _first_class(mask: MaskRole, forgiven: int) -> NDArray[np.int64]:
     """Return for every code the place of the first class that speaks against it; one beyond them all for none."""
     first = np.full(mask.codes.shape, len(mask.classes))
     for place, (_, bits, value) in reversed(list(enumerate(mask.classes))):
-        first[((mask.codes & bits) == value) & mask.denied(bits, value, forgiven)] = place
+        first[mask.matches(mask.codes, bits, value) & mask.denied(bits, forgiven)] = place
     return first

@@ -1,27 +1,43 @@
-"""From a definition and a profile to roles."""
+"""Resolve the roles of a product: join its definition in the index with its profile in ``products.toml``."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import isnan
+from math import inf, isnan, nextafter
 from typing import Literal
 
 import numpy as np
 
 from compute.errors import InputError
+from compute.products.clauses import Clauses, Test, all_of, any_of, bits_clause, flag_clauses
 from compute.products.definition import Measurement, ProductDefinition
 from compute.products.filters import MaskFilter
 from compute.products.harmonising import Harmonise, harmonised
-from compute.products.profile import BandProfile, BitsProfile, ClearClass, ProductProfile
-from compute.products.roles import MASK_BITS, BandRole, MaskRole, Roles
+from compute.products.profile import (
+    AllProfile,
+    AnyProfile,
+    BandProfile,
+    BitsProfile,
+    ClearClass,
+    ClearPart,
+    MaskProfile,
+    OffsetProfile,
+    ProductProfile,
+    ThresholdProfile,
+)
+from compute.products.roles import MASK_BITS, TABLE_BITS, BandRole, Condition, MaskRole, RangeRole, Roles
+from compute.products.scaling import OffsetRule, Stated, contradictions, in_stored_type, merge_scaling
 
 ValidRange = tuple[float, float] | Literal["none"] | None
 
 CONTIGUOUS = 1
 """Stored value of a contiguity measurement where all bands have data."""
+
+DISCONTIGUOUS = "discontiguous"
+"""Reason of what is clear, but not contiguous in all bands; where a product names a contiguity."""
 
 
 def resolve(
@@ -33,7 +49,7 @@ def resolve(
     harmonise: Harmonise = "none",
     mask_filters: Sequence[MaskFilter] = (),
 ) -> Roles:
-    """Join what the index and ``products.toml`` say of a product.
+    """Join what the index and ``products.toml`` state of a product.
 
     Parameters
     ----------
@@ -46,91 +62,84 @@ def resolve(
     valid_range : (float, float) or "none", optional
         Range of stored values in place of the profile's, for both bands; ``"none"`` turns it off.
     harmonise : {"none", "roy2016"}
-        Whose coefficients bring the reflectance of TM and ETM+ to that of OLI; see `harmonised`.
+        Coefficients that bring the reflectance of TM and ETM+ to that of OLI; see `harmonised`.
     mask_filters : sequence of MaskFilter
-        Classes to open and widen before the mask is believed.
+        Classes of the first mask to open and widen.
 
     Returns
     -------
     Roles
-        Measurements with canonical names, types, nodata and the resolved clear rule.
+        Measurements with canonical names, types, scaling, nodata and the resolved clear rule.
 
     Raises
     ------
     InputError
-        A measurement or class does not exist, mask or contiguity is not an 8- or 16-bit integer, or the product cannot
-        be harmonised.
+        A measurement or class does not exist, a mask or contiguity is no integer of up to 32 bits, or the product
+        cannot be harmonised.
     """
     if clear is not None and not clear:
         raise InputError("clear", "The list of clear classes is empty; name at least one, or leave it out.")
     if valid_range is not None:
-        valid = None if valid_range == "none" else valid_range
-        profile = profile.model_copy(
-            update={
-                "red": profile.red.model_copy(update={"valid": valid}),
-                "nir": profile.nir.model_copy(update={"valid": valid}),
-            }
-        )
+        update = {"valid": None if valid_range == "none" else valid_range, "valid_reflectance": None}
+        bands = {"red": profile.red.model_copy(update=update), "nir": profile.nir.model_copy(update=update)}
+        profile = profile.model_copy(update=bands)
+    mask, conditions = _masks(definition, profile, None if clear is None else tuple(clear), mask_filters)
     roles = Roles(
         product=definition.name,
         red=_band_role(definition, profile.red),
         nir=_band_role(definition, profile.nir),
-        mask=_filtered(
-            definition,
-            _mask_role(definition, profile.mask, profile.clear if clear is None else tuple(clear)),
-            mask_filters,
-        ),
-        contiguity=None if profile.contiguity is None else _mask_role(definition, profile.contiguity, (CONTIGUOUS,)),
+        mask=mask,
+        conditions=conditions,
         sensor=profile.sensor or "",
     )
-    return harmonised(roles, harmonise)
+    roles = harmonised(roles, harmonise)
+    return replace(roles, notes=tuple(_notes(definition, profile, roles)))
+
+
+# Bands
 
 
 def _band_role(definition: ProductDefinition, band: BandProfile) -> BandRole:
+    low, high = band.valid or band.valid_reflectance or (-inf, inf)
+    role = _scaled_role(definition, band)
+    return replace(role, valid_min=low, valid_max=high, valid_reflectance=band.valid_reflectance is not None)
+
+
+def _scaled_role(definition: ProductDefinition, band: BandProfile | ThresholdProfile) -> BandRole:
     measurement = definition.measurement(band.measurement)
-    nodata = measurement.nodata if band.nodata is None else band.nodata
-    low, high = band.valid or (float("-inf"), float("inf"))
+    stated, told = _stated(measurement), _told(band)
+    merged = merge_scaling(told, stated) if band.override else merge_scaling(stated, told)
+    rule = band.offset if isinstance(band.offset, OffsetProfile) else None
+    if stated.offset is not None and not band.override:
+        rule = None
     return BandRole(
         measurement=measurement.name,
         dtype=measurement.dtype,
-        scale=band.scale,
-        offset=band.offset,
-        nodata=_number(nodata),
-        valid_min=low,
-        valid_max=high,
+        scale=1.0 if merged.scale is None else merged.scale,
+        offset=merged.offset or 0.0,
+        nodata=_number(merged.nodata),
+        valid_min=-inf,
+        valid_max=inf,
+        offset_rule=_offset_rule(rule),
+        override=band.override,
+        all_stored=band.nodata == "none",
+        offset_stated=merged.offset is not None,
     )
 
 
-def _mask_role(definition: ProductDefinition, name: str, clear: tuple[ClearClass | BitsProfile, ...]) -> MaskRole:
-    measurement = definition.measurement(name)
-    if measurement.dtype not in MASK_BITS:
-        raise InputError(
-            "product",
-            f"The mask {measurement.name} of {definition.name} is {measurement.dtype}; "
-            "a mask must be an 8- or 16-bit integer.",
-        )
-    named = _classes(measurement)
-    role = MaskRole(
-        measurement=measurement.name,
-        dtype=measurement.dtype,
-        nodata=_number(measurement.nodata),
-        classes=tuple((name, *pair) for name, pair in named.items()),
-    )
-    conditions = tuple((c.bits, c.value) for c in clear if isinstance(c, BitsProfile))
-    if conditions:
-        _refuse_bits_beyond(measurement, conditions)
-        return replace(role, all_of=conditions)
-    pairs = (_class_pair(c, named, measurement) for c in clear if not isinstance(c, BitsProfile))
-    return replace(role, any_of=tuple(dict.fromkeys(pairs)))
+def _offset_rule(rule: OffsetProfile | None) -> OffsetRule | None:
+    return None if rule is None else OffsetRule(by=rule.by, since=rule.since, offset=rule.offset, unless=rule.unless)
 
 
-def _filtered(definition: ProductDefinition, role: MaskRole, filters: Sequence[MaskFilter]) -> MaskRole:
-    measurement = definition.measurement(role.measurement)
-    named = _classes(measurement)
-    pairs = (_class_pair(each.mask_class, named, measurement, field="mask-filter") for each in filters)
-    return replace(
-        role, filters=tuple((*pair, each.opening, each.dilation) for pair, each in zip(pairs, filters, strict=True))
-    )
+def _stated(measurement: Measurement) -> Stated:
+    return Stated(scale=measurement.scale, offset=measurement.offset, nodata=measurement.nodata)
+
+
+def _told(band: BandProfile | ThresholdProfile) -> Stated:
+    """Return what the products file states of a band."""
+    offset = None if isinstance(band.offset, OffsetProfile) else band.offset
+    nodata = band.nodata if isinstance(band.nodata, float | int) else None
+    return Stated(scale=band.scale, offset=offset, nodata=nodata)
 
 
 def _number(nodata: float | None) -> float | None:
@@ -138,19 +147,127 @@ def _number(nodata: float | None) -> float | None:
     return None if nodata is None or isnan(nodata) else nodata
 
 
-def _refuse_bits_beyond(
-    measurement: Measurement, conditions: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]
-) -> None:
+# Masks
+
+
+def _masks(
+    definition: ProductDefinition,
+    profile: ProductProfile,
+    clear: tuple[ClearClass, ...] | None,
+    filters: Sequence[MaskFilter],
+) -> tuple[MaskRole | None, tuple[Condition, ...]]:
+    """Return the first mask of classes or flags, and all other conditions."""
+    masks = [each for each in profile.mask if isinstance(each, MaskProfile)]
+    if not masks and (clear is not None or filters):
+        field = "clear" if clear is not None else "mask-filter"
+        raise InputError(field, f"{definition.name} has no mask of classes; leave --{field} out.")
+    first = masks[0] if masks else None
+    mask = None
+    if first is not None:
+        rule = clear if clear is not None else first.clear or profile.clear or ()
+        mask = _filtered(definition, _mask_role(definition, first, rule), filters)
+    conditions = [_condition(definition, each, profile.clear or ()) for each in profile.mask if each is not first]
+    if profile.contiguity is not None:
+        table = MaskProfile(measurement=profile.contiguity)
+        conditions.append(replace(_mask_role(definition, table, (CONTIGUOUS,)), reason=DISCONTIGUOUS))
+    return mask, tuple(conditions)
+
+
+def _condition(
+    definition: ProductDefinition, mask: MaskProfile | ThresholdProfile, rule: tuple[ClearPart, ...]
+) -> Condition:
+    if isinstance(mask, ThresholdProfile):
+        return _range_role(definition, mask)
+    role = _mask_role(definition, mask, mask.clear or rule)
+    return replace(role, reason=role.measurement)
+
+
+def _range_role(definition: ProductDefinition, table: ThresholdProfile) -> RangeRole:
+    low, high = -inf, inf
+    for name, value in table.limits.items():
+        match name.removeprefix("reflectance_"):
+            case "below":
+                high = min(high, nextafter(value, -inf))
+            case "at_most":
+                high = min(high, value)
+            case "above":
+                low = max(low, nextafter(value, inf))
+            case _:
+                low = max(low, value)
+    role = replace(_scaled_role(definition, table), valid_min=low, valid_max=high)
+    is_reflectance = any(name.startswith("reflectance") for name in table.limits)
+    return RangeRole(band=replace(role, valid_reflectance=is_reflectance), reason=role.measurement)
+
+
+def _mask_role(definition: ProductDefinition, mask: MaskProfile, rule: Sequence[ClearPart]) -> MaskRole:
+    measurement = definition.measurement(mask.measurement)
+    if measurement.dtype not in MASK_BITS:
+        raise InputError(
+            "product",
+            f"The mask {measurement.name} of {definition.name} is {measurement.dtype}; a mask of classes or flags must "
+            "be an integer of 8, 16 or 32 bits. A probability takes a limit, such as below = 40.",
+        )
+    named = classes_of(measurement)
+    nodata = measurement.nodata
+    if nodata is None and isinstance(mask.nodata, float | int):
+        nodata = mask.nodata
+    return MaskRole(
+        measurement=measurement.name,
+        dtype=measurement.dtype,
+        nodata=_number(nodata),
+        classes=tuple((name, *pair) for name, pair in named.items()),
+        clauses=_clauses(rule, measurement, named),
+        all_stored=mask.nodata == "none",
+    )
+
+
+def _clauses(rule: Sequence[ClearPart], measurement: Measurement, named: Mapping[str, Test]) -> Clauses:
+    """Return the clauses of conditions that are joined by *and*, classes of one flag by *or*."""
+    tests = [class_pair(part, named, measurement) for part in rule if isinstance(part, str | int)]
+    return all_of([flag_clauses(tests), *_joined(rule, measurement, named)])
+
+
+def _joined(rule: Sequence[ClearPart], measurement: Measurement, named: Mapping[str, Test]) -> Iterator[Clauses]:
+    for part in rule:
+        if isinstance(part, BitsProfile):
+            _refuse_bits_beyond(measurement, part)
+            yield (bits_clause(part.bits, part.value),)
+        elif isinstance(part, AnyProfile):
+            yield any_of([_clauses((each,), measurement, named) for each in part.any])
+        elif isinstance(part, AllProfile):
+            yield _clauses(part.all, measurement, named)
+
+
+def _filtered(definition: ProductDefinition, role: MaskRole, filters: Sequence[MaskFilter]) -> MaskRole:
+    if filters and MASK_BITS[role.dtype] > TABLE_BITS:
+        sentence = f"The mask {role.measurement} of {definition.name} is {role.dtype}"
+        raise InputError("mask-filter", f"{sentence}; mask filters take masks of 8 or 16 bits.")
+    measurement = definition.measurement(role.measurement)
+    named = classes_of(measurement)
+    pairs = (class_pair(each.mask_class, named, measurement, field="mask-filter") for each in filters)
+    return replace(
+        role, filters=tuple((*pair, each.opening, each.dilation) for pair, each in zip(pairs, filters, strict=True))
+    )
+
+
+def _refuse_bits_beyond(measurement: Measurement, condition: BitsProfile) -> None:
     size = MASK_BITS[measurement.dtype]
-    highest = max(max(bits) for bits, _ in conditions)
+    highest = max(condition.bits)
     if highest >= size:
         sentence = f"The mask {measurement.name} is {measurement.dtype} and has bits 0 to {size - 1}, not {highest}."
         raise InputError("products", sentence)
 
 
-def _class_pair(
-    wanted: ClearClass, named: Mapping[str, tuple[int, int]], measurement: Measurement, *, field: str = "clear"
-) -> tuple[int, int]:
+def class_pair(
+    wanted: ClearClass, named: Mapping[str, Test], measurement: Measurement, *, field: str = "clear"
+) -> Test:
+    """Return (bits, value) of a class by its name or its code.
+
+    Raises
+    ------
+    InputError
+        The mask has no such class, or no such code.
+    """
     if wanted in named:
         return named[str(wanted)]
     if re.fullmatch(r"-?[0-9]+", str(wanted)):
@@ -159,7 +276,7 @@ def _class_pair(
     raise InputError(field, f"The mask {measurement.name} has no class {wanted!r}; it has {known}.")
 
 
-def _code_pair(code: int, measurement: Measurement, field: str) -> tuple[int, int]:
+def _code_pair(code: int, measurement: Measurement, field: str) -> Test:
     limits = np.iinfo(measurement.dtype)
     if not limits.min <= code <= limits.max:
         sentence = f"The mask {measurement.name} is {measurement.dtype} and has classes {limits.min} to {limits.max}"
@@ -168,12 +285,12 @@ def _code_pair(code: int, measurement: Measurement, field: str) -> tuple[int, in
     return size - 1, code % size
 
 
-def _classes(measurement: Measurement) -> dict[str, tuple[int, int]]:
+def classes_of(measurement: Measurement) -> dict[str, Test]:
     """Return (bits, value) by class name, as ODC's ``flags_definition`` gives them.
 
     A name that several flags use, such as the confidences of Landsat's quality band, is written ``flag.name``.
     """
-    found: list[tuple[str, str, tuple[int, int]]] = []
+    found: list[tuple[str, str, Test]] = []
     for flag, entry in measurement.flags.items():
         positions = entry["bits"] if isinstance(entry["bits"], list) else [entry["bits"]]
         bits, lowest = sum(1 << int(p) for p in positions), min(int(p) for p in positions)
@@ -183,3 +300,53 @@ def _classes(measurement: Measurement) -> dict[str, tuple[int, int]]:
                 found.append((flag, name, (bits, int(number) << lowest)))
     times = Counter(name for _, name, _ in found)
     return {name if times[name] == 1 else f"{flag}.{name}": pair for flag, name, pair in found}
+
+
+# What people should know
+
+
+def _notes(definition: ProductDefinition, profile: ProductProfile, roles: Roles) -> Iterator[str]:
+    for table in (profile.red, profile.nir):
+        yield from _contradictions(definition, table)
+    masks = [role for role in (roles.mask, *roles.conditions) if isinstance(role, MaskRole)]
+    for role in masks:
+        if _is_ambiguous(role):
+            yield (
+                f"Warning: the mask {role.measurement} of {definition.name} has nodata {role.nodata:g}, which is also "
+                "what it stores where nothing is flagged; such pixels are not counted. If they are clear, write "
+                f'mask = {{ measurement = "{role.measurement}", nodata = "none" }} in the products file.'
+            )
+        if not any(_can_be_clear(role)):
+            yield f"Warning: no code of the mask {role.measurement} of {definition.name} is clear by its rule."
+
+
+def _contradictions(definition: ProductDefinition, table: BandProfile) -> Iterator[str]:
+    measurement = definition.measurement(table.measurement)
+    for word, theirs, ours in contradictions(_stated(measurement), _told(table)):
+        used = "products file" if table.override else "definition"
+        yield (
+            f"Warning: the definition of {definition.name} gives {measurement.name} the {word} {theirs:g}, and the "
+            f"products file {ours:g}; that of the {used} is used."
+        )
+
+
+def _is_ambiguous(role: MaskRole) -> bool:
+    """Return whether a nodata would be clear by its bits, though the definition names no flag for it."""
+    nodata = in_stored_type(role.nodata, role.dtype)
+    tests = [bits for clause in role.clauses for bits, _ in clause]
+    if nodata is None or role.all_stored or not tests or role.every_bit in tests:
+        return False
+    return bool(role.clear(np.array([int(nodata)]))[0]) and not _names_nodata(role, int(nodata))
+
+
+def _names_nodata(role: MaskRole, code: int) -> bool:
+    """Return whether the code has a flag or class that says so: nodata, fill, no data, outside."""
+    names = [name.lower() for name, bits, value in role.classes if bool(role.matches(np.array([code]), bits, value)[0])]
+    return any(word in name.replace("_", " ") for name in names for word in ("nodata", "no data", "fill"))
+
+
+def _can_be_clear(role: MaskRole) -> Iterator[bool]:
+    if MASK_BITS[role.dtype] > TABLE_BITS:
+        yield True
+        return
+    yield bool(role.table().any())

@@ -1,14 +1,23 @@
-"""What tasks carry of a product: its roles, resolved."""
+"""Roles of a product's measurements as tasks carry them: bands, masks and conditions, resolved."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-MASK_BITS = {"uint8": 8, "int8": 8, "uint16": 16, "int16": 16}
-"""Bits of the types that a mask may have."""
+from compute.products.clauses import Clauses, Test
+from compute.products.scaling import NOTHING_STATED, OffsetRule, Stated, in_stored_type, merge_scaling
+
+MASK_BITS = {"uint8": 8, "int8": 8, "uint16": 16, "int16": 16, "uint32": 32, "int32": 32}
+"""Bits of the types that a mask with classes or flags may have."""
+
+TABLE_BITS = 16
+"""A mask of up to so many bits is looked up in a table of all its codes."""
+
+BandNumbers = tuple[float, float, float, float, float]
+"""Nodata (infinite where there is none), least and greatest valid stored value, scale and offset."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,13 +29,26 @@ class BandRole:
     measurement : str
         Canonical name.
     dtype : str
-        NumPy type of the stored values.
+        NumPy type of the stored values, by the product definition; a file may have another.
     scale, offset : float
-        Reflectance is ``stored * scale + offset``.
+        Reflectance is ``stored * scale + offset``, unless a scene's document or file states something nearer.
     nodata : float or None
-        Stored value that is no observation; None where there is none (NaN never is one).
+        Stored value that is no observation, unless a scene's document or file states another; None where none is
+        stated (NaN never is an observation).
     valid_min, valid_max : float
-        Least and greatest stored value that is an observation; infinite where unbounded.
+        Least and greatest value that is an observation; infinite where unbounded.
+    valid_reflectance : bool
+        Whether the valid range is in units of reflectance, else in stored ones.
+    gain, bias : float
+        Harmonised reflectance is ``reflectance * gain + bias``.
+    offset_rule : OffsetRule or None
+        How the products file chooses the offset of each scene.
+    override : bool
+        Whether the products file holds against documents and files.
+    all_stored : bool
+        Whether every stored value means something, whatever nodata is stated.
+    offset_stated : bool
+        Whether definition or products file state an offset.
     """
 
     measurement: str
@@ -36,49 +58,110 @@ class BandRole:
     nodata: float | None
     valid_min: float
     valid_max: float
+    valid_reflectance: bool = False
+    gain: float = 1.0
+    bias: float = 0.0
+    offset_rule: OffsetRule | None = None
+    override: bool = False
+    all_stored: bool = False
+    offset_stated: bool = False
+
+    def scaling(self, document: Stated, file: Stated) -> Stated:
+        """Return scale, offset and nodata of one file of a scene.
+
+        Parameters
+        ----------
+        document, file : Stated
+            What the scene's document and the file's tags state.
+        """
+        own = Stated(scale=self.scale, offset=self.offset, nodata=self.nodata)
+        if self.override:
+            return replace(own, nodata=document.nodata if self.nodata is None else self.nodata)
+        return merge_scaling(file, merge_scaling(document, own))
+
+    def numbers(
+        self, dtype: DTypeLike, document: Stated = NOTHING_STATED, file: Stated = NOTHING_STATED
+    ) -> BandNumbers:
+        """Return the numbers by which kernels judge and scale one file of a scene.
+
+        Parameters
+        ----------
+        dtype : dtype
+            Of the values that are judged.
+        document, file : Stated
+            What the scene's document and the file's tags state.
+        """
+        found = self.scaling(document, file)
+        scale, offset = (1.0 if found.scale is None else found.scale), found.offset or 0.0
+        nodata = None if self.all_stored else in_stored_type(found.nodata, dtype)
+        low, high = self.valid_min, self.valid_max
+        if self.valid_reflectance:
+            low, high = (_snapped((limit - offset) / scale) for limit in (low, high))
+        return np.inf if nodata is None else nodata, low, high, self.gain * scale, self.gain * offset + self.bias
+
+
+def _snapped(stored: float) -> float:
+    """Return a limit in stored units without what dividing by a scale leaves beside a whole number."""
+    whole = np.rint(stored)
+    return float(whole) if abs(stored - whole) < _SNAP else stored
+
+
+_SNAP = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaskRole:
-    """The mask and what is clear in it.
+    """A mask and what is clear in it.
 
     Attributes
     ----------
     measurement : str
         Canonical name.
     dtype : str
-        NumPy type of the stored values: an 8- or 16-bit integer.
+        NumPy type of the stored values by the product definition, an integer; a file may have another.
     nodata : float or None
-        Stored value outside the scene; None where there is none.
-    any_of : tuple of (int, int)
-        (bits, value) pairs of which a clear pixel meets one: ``stored & bits == value``. Empty: no such test.
-    all_of : tuple of (tuple of int, tuple of int)
-        (bit positions, numbers) pairs that a clear pixel meets all.
+        Stored value outside the scene, unless the file states another; None where none is stated.
+    clauses : tuple of tuple of (int, int)
+        Tests ``stored & bits == value``: of every clause a clear pixel meets one.
     filters : tuple of (int, int, int, int)
         For each class that is opened and widened first its (bits, value), and the radii of opening and dilation in
         pixels of the mask.
     classes : tuple of (str, int, int)
         Name, bits and value of every class that the product's definition names, in its order.
+    all_stored : bool
+        Whether every stored value means something, whatever nodata is stated.
+    reason : str
+        Name under which pixels that it alone speaks against are counted; empty for the names of its classes.
     """
 
     measurement: str
     dtype: str
     nodata: float | None
-    any_of: tuple[tuple[int, int], ...] = ()
-    all_of: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = ()
+    clauses: Clauses = ()
     filters: tuple[tuple[int, int, int, int], ...] = ()
     classes: tuple[tuple[str, int, int], ...] = ()
+    all_stored: bool = False
+    reason: str = ""
 
     @property
     def codes(self) -> NDArray[np.int64]:
-        """All codes that the type can hold, seen as unsigned integers: (256,) or (65536,)."""
-        return np.arange(2 ** MASK_BITS[self.dtype])
+        """All codes that the type can hold, in the order of their unsigned forms: (256,) or (65536,)."""
+        return codes_of(self.dtype)
+
+    @property
+    def every_bit(self) -> int:
+        """The bits of the type: a test of all of them is one of the whole code."""
+        return (1 << MASK_BITS[self.dtype]) - 1
 
     @property
     def held(self) -> NDArray[np.bool_]:
         """Which of `codes` are not nodata."""
-        stored = self.codes.astype(f"u{np.dtype(self.dtype).itemsize}").view(self.dtype)
-        return np.ones(stored.shape, bool) if self.nodata is None else stored != self.nodata
+        return self.is_held(self.codes, self.nodata)
+
+    def is_held(self, codes: NDArray[np.int64], nodata: float | None) -> NDArray[np.bool_]:
+        """Return which codes are not a nodata value."""
+        none = self.all_stored or nodata is None
+        return np.ones(codes.shape, bool) if none else codes != nodata
 
     @property
     def forgiven(self) -> list[int]:
@@ -93,52 +176,90 @@ class MaskRole:
         """Pixels around a place that decide whether it is clear: none without filters."""
         return max((2 * opening + dilation for _, _, opening, dilation in self.filters), default=0)
 
+    def as_type(self, dtype: str) -> MaskRole:
+        """Return the role for files of another integer type: tests of whole codes are of the new type's codes."""
+        if dtype == self.dtype or dtype not in MASK_BITS:
+            return self
+        every = (1 << MASK_BITS[dtype]) - 1
+
+        def turn(bits: int, value: int) -> Test:
+            return (every, self._stored(value) & every) if bits == self.every_bit else (bits, value)
+
+        return replace(
+            self,
+            dtype=dtype,
+            clauses=tuple(tuple(turn(*test) for test in clause) for clause in self.clauses),
+            filters=tuple((*turn(bits, value), opening, dilation) for bits, value, opening, dilation in self.filters),
+            classes=tuple((name, *turn(bits, value)) for name, bits, value in self.classes),
+        )
+
+    def _stored(self, value: int) -> int:
+        """Return a whole code, held as an unsigned number, as its type stores it."""
+        size = 1 << MASK_BITS[self.dtype]
+        return value - size if self.dtype.startswith("int") and value >= size // 2 else value
+
+    def clear(self, codes: NDArray[np.int64], forgiven: int = 0) -> NDArray[np.bool_]:
+        """Return which codes meet every clause; nodata is not looked at.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray
+            Any shape, int64: stored values.
+        forgiven : int
+            Bits that do not speak against a pixel any more, because a class that they make was taken from it: tests
+            of any of them are met.
+        """
+        clear = np.ones(codes.shape, bool)
+        for clause in self.clauses:
+            clear &= self._meets(codes, clause, forgiven)
+        return clear
+
     def table(self, forgiven: int = 0) -> NDArray[np.bool_]:
         """Return the look-up table of clear codes.
 
         Parameters
         ----------
         forgiven : int
-            Bits that do not speak against a pixel any more, because a class that they make was taken from it: tests
-            of any of them are met.
+            As `clear` takes it.
 
         Returns
         -------
         numpy.ndarray
             (256,) or (65536,) bool, to be indexed by the stored values viewed as unsigned integers.
         """
-        codes = self.codes
-        clear = np.zeros(codes.shape, bool) if self.any_of else np.ones(codes.shape, bool)
-        for bits, value in self.any_of:
-            clear |= ((codes & bits) == value) | bool(bits & forgiven)
-        for positions, numbers in self.all_of:
-            clear &= self._meets(positions, numbers, forgiven)
-        return clear & self.held
+        return self.clear(self.codes, forgiven) & self.held
 
-    def denied(self, bits: int, value: int, forgiven: int = 0) -> NDArray[np.bool_]:
-        """Return for which of `codes` a class that they are of speaks against them.
-
-        A class does where it is not among those that are clear, or where a test of one of its bits fails.
+    def denied(self, bits: int, forgiven: int = 0) -> NDArray[np.bool_]:
+        """Return which of `codes` fail a clause that tests one of some bits.
 
         Parameters
         ----------
-        bits, value : int
-            The class.
+        bits : int
+            Those of a class.
         forgiven : int
-            As `table` takes it.
+            As `clear` takes it.
         """
-        unlisted = bool(self.any_of) and (bits, value) not in self.any_of and not bits & forgiven
-        denied = np.full(self.codes.shape, unlisted)
-        for positions, numbers in self.all_of:
-            if any(bits >> position & 1 for position in positions):
-                denied |= ~self._meets(positions, numbers, forgiven)
+        codes = self.codes
+        denied = np.zeros(codes.shape, bool)
+        for clause in self.clauses:
+            if any(bits & tested for tested, _ in clause):
+                denied |= ~self._meets(codes, clause, forgiven)
         return denied
 
-    def _meets(self, positions: tuple[int, ...], numbers: tuple[int, ...], forgiven: int) -> NDArray[np.bool_]:
-        if any(forgiven >> position & 1 for position in positions):
-            return np.ones(self.codes.shape, bool)
-        number = sum(((self.codes >> position) & 1) << n for n, position in enumerate(positions))
-        return np.isin(number, numbers)
+    def _meets(self, codes: NDArray[np.int64], clause: tuple[Test, ...], forgiven: int) -> NDArray[np.bool_]:
+        if any(bits & forgiven for bits, _ in clause):
+            return np.ones(codes.shape, bool)
+        met = np.zeros(codes.shape, bool)
+        for bits, value in clause:
+            met |= self.matches(codes, bits, value)
+        return met
+
+    def matches(self, codes: NDArray[np.int64], bits: int, value: int) -> NDArray[np.bool_]:
+        """Return which stored values are of a class; a test of all bits is one of the whole code."""
+        matching: NDArray[np.bool_] = (
+            codes == self._stored(value) if bits == self.every_bit else (codes & bits) == value
+        )
+        return matching
 
     def filter_tables(self) -> NDArray[np.bool_]:
         """Return the tables of clear codes when some filtered classes are taken away.
@@ -151,6 +272,50 @@ class MaskRole:
         return np.stack([self.table(each) for each in self.forgiven])
 
 
+def codes_of(dtype: str) -> NDArray[np.int64]:
+    """Return the stored values of an 8- or 16-bit type in the order of their unsigned forms, as int64."""
+    size = 8 * np.dtype(dtype).itemsize
+    return np.arange(1 << size).astype(f"u{size // 8}").view(dtype).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RangeRole:
+    """A condition on the values of a band: those between two limits are clear.
+
+    Attributes
+    ----------
+    band : BandRole
+        The band; its valid range are the limits, both included.
+    reason : str
+        Name under which pixels that it alone speaks against are counted.
+    """
+
+    band: BandRole
+    reason: str
+
+    @property
+    def measurement(self) -> str:
+        """Canonical name."""
+        return self.band.measurement
+
+    @property
+    def dtype(self) -> str:
+        """NumPy type of the stored values by the product definition."""
+        return self.band.dtype
+
+    def clear(self, values: ArrayLike, document: Stated, file: Stated) -> NDArray[np.bool_]:
+        """Return which stored values are within the limits: (y, x) bool; nodata and NaN never are."""
+        stored = np.asarray(values)
+        nodata, _, _, scale, offset = self.band.numbers(stored.dtype, document, file)
+        value = stored * scale + offset if self.band.valid_reflectance else stored
+        within = (value >= self.band.valid_min) & (value <= self.band.valid_max) & (stored != nodata)
+        return np.asarray(within, bool)
+
+
+Condition = MaskRole | RangeRole
+"""What a clear pixel meets beside its mask."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Roles:
     """What a task needs to know of a product to compute NDVI from it.
@@ -161,26 +326,30 @@ class Roles:
         ODC product name.
     red, nir : BandRole
         The bands.
-    mask : MaskRole
-        What is clear.
-    contiguity : MaskRole or None
-        Where all bands have data; None where that is not asked.
+    mask : MaskRole or None
+        What is clear; None where the product has no mask.
+    conditions : tuple of MaskRole or RangeRole
+        Further masks and conditions on bands, all of which a clear pixel meets; contiguity among them.
     sensor : str
         ``"tm"``, ``"etm+"``, ``"oli"`` or ``"msi"``; empty where the profile does not say.
+    notes : tuple of str
+        What people should know of how the product was understood.
     """
 
     product: str
     red: BandRole
     nir: BandRole
-    mask: MaskRole
-    contiguity: MaskRole | None = None
+    mask: MaskRole | None
+    conditions: tuple[Condition, ...] = ()
     sensor: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
-    def read(self) -> tuple[BandRole | MaskRole, ...]:
-        """Mask, red, nir and, where it is asked, contiguity: the only bands that are ever read."""
-        needed = self.mask, self.red, self.nir
-        return needed if self.contiguity is None else (*needed, self.contiguity)
+    def read(self) -> tuple[BandRole | Condition, ...]:
+        """Mask, red, nir and the bands of conditions: the only bands that are ever read, each once."""
+        masks = () if self.mask is None else (self.mask,)
+        each = {role.measurement: role for role in reversed((*masks, self.red, self.nir, *self.conditions))}
+        return tuple(reversed(each.values()))
 
     @property
     def measurements(self) -> tuple[str, ...]:
@@ -189,10 +358,5 @@ class Roles:
 
     @property
     def bands(self) -> NDArray[np.float64]:
-        """Red and nir as `compute.kernels.accumulate` takes them: (2, 5) float64."""
-        return np.array([self._numbers(self.red), self._numbers(self.nir)])
-
-    @staticmethod
-    def _numbers(band: BandRole) -> tuple[float, float, float, float, float]:
-        nodata = np.inf if band.nodata is None else band.nodata
-        return nodata, band.valid_min, band.valid_max, band.scale, band.offset
+        """Red and nir as `compute.kernels.accumulate` takes them, where files state nothing else: (2, 5) float64."""
+        return np.array([band.numbers(band.dtype) for band in (self.red, self.nir)])

@@ -2,18 +2,20 @@
 
 from compute.request.filters import parse_mask_filters
 from compute.request.record import NdviRequest
-from compute.request.text import parse_clear, parse_region, parse_time, parse_valid_range
-from compute.request.values import EXACT_RESAMPLINGS, NATIVE, Landsat7, Reader, Resampling, Weight
+from compute.request.text import parse_clear, parse_index_range, parse_region, parse_time, parse_valid_range
+from compute.request.values import EXACT_RESAMPLINGS, NATIVE, Average, Landsat7, Reader, Resampling, Weight
 
 __all__ = [
     "EXACT_RESAMPLINGS",
     "NATIVE",
+    "Average",
     "Landsat7",
     "NdviRequest",
     "Reader",
     "Resampling",
     "Weight",
     "parse_clear",
+    "parse_index_range",
     "parse_mask_filters",
     "parse_region",
     "parse_time",

@@ -10,12 +10,15 @@ from typing import Any, Self, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from compute.errors import InputError
+from compute.kernels import IndexRange
 from compute.products import ClearClass, Harmonise, MaskFilter, ValidRange
 from compute.region import Region
 from compute.request.filters import canonical_filters, filters_document
 from compute.request.text import FROM_JSON, FROM_TEXT, as_text, parse_region, parse_time
 from compute.request.values import (
+    MIN_AREA,
     NATIVE,
+    Average,
     Landsat7,
     Reader,
     Resampling,
@@ -56,6 +59,12 @@ class NdviRequest:
         Pixel size in units of the CRS; None for the scenes' own.
     resampling : str
         How red and nir are warped.
+    average : {"clear", "all"}
+        Pixels that a mean over areas is taken of: those that are clear and valid, or all that are valid.
+    min_area : float
+        Least share of an output pixel, from 0 to 1, that must be clear and valid where a mean over areas is taken.
+    index_range : (float, float) or None
+        Least and greatest index that is an observation; None for every one.
     reader : {"exact", "odc"}
         Who reads and warps.
     clear : tuple of str or int, or None
@@ -89,6 +98,9 @@ class NdviRequest:
     crs: str = "EPSG:3577"
     resolution: float | None = None
     resampling: Resampling = "average"
+    average: Average = "clear"
+    min_area: float = MIN_AREA
+    index_range: IndexRange | None = None
     reader: Reader = "exact"
     clear: tuple[ClearClass, ...] | None = None
     valid_range: ValidRange = None
@@ -108,12 +120,16 @@ class NdviRequest:
         check_crs(self.crs)
         check_choice("by", self.by, get_args(By))
         check_choice("resampling", self.resampling, get_args(Resampling))
+        check_choice("average", self.average, get_args(Average))
         check_choice("reader", self.reader, get_args(Reader))
         check_reader(self.reader, self.resampling, filtered=bool(self.mask_filters))
         check_choice("weight", self.weight, get_args(Weight))
         check_choice("landsat7", self.landsat7, get_args(Landsat7))
         check_choice("harmonise", self.harmonise, get_args(Harmonise))
-        check_numbers(self.resolution, self.min_clear, self.valid_range)
+        check_numbers(self.resolution, self.min_clear, self.valid_range, self.min_area, self.index_range)
+        object.__setattr__(self, "min_area", float(self.min_area))
+        if self.index_range is not None:
+            object.__setattr__(self, "index_range", tuple(float(value) for value in self.index_range))
         if self.resolution is not None:
             object.__setattr__(self, "resolution", float(self.resolution))
         if isinstance(self.valid_range, tuple):
@@ -178,6 +194,9 @@ class NdviRequest:
             "crs": self.crs,
             "resolution": self.resolution,
             "resampling": self.resampling,
+            "average": self.average,
+            "min_area": self.min_area,
+            "index_range": None if self.index_range is None else list(self.index_range),
             "reader": self.reader,
             "clear": None if self.clear is None else list(self.clear),
             "valid_range": list(self.valid_range) if isinstance(self.valid_range, tuple) else self.valid_range,

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from compute.errors import InputError
+from compute.kernels import IndexRange
 from compute.products import ClearClass, ValidRange
 from compute.region import Region, parse_bbox, parse_geojson
 from compute.request.filters import filters_document, filters_of_document, filters_text, parse_mask_filters
@@ -66,6 +67,20 @@ def _valid_range(values: tuple[Any, ...]) -> tuple[float, float]:
     except (ValueError, OverflowError):
         text = ",".join(str(value) for value in values)[:60]
         raise InputError("valid-range", f"The valid range {text!r} is not two numbers; give A,B or none.") from None
+    return low, high
+
+
+def parse_index_range(text: str) -> IndexRange | None:
+    """Read ``LEAST,GREATEST`` of the index, or ``none``."""
+    return None if text == "none" else _index_range(tuple(text.split(",")))
+
+
+def _index_range(values: tuple[Any, ...]) -> IndexRange:
+    try:
+        low, high = (float(value) for value in values)
+    except (ValueError, OverflowError):
+        text = ",".join(str(value) for value in values)[:60]
+        raise InputError("index-range", f"The index range {text!r} is not two numbers; give A,B or none.") from None
     return low, high
 
 
@@ -130,10 +145,12 @@ FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(("months", "std", "reasons"), lambda text: {"true": True, "false": False}.get(text, text)),
     "mask_filters": lambda text: filters_document(parse_mask_filters(text.split(";"))),
     "valid_range": lambda text: text if text == "none" else list(parse_valid_range(text) or ()),
+    "index_range": lambda text: None if text == "none" else list(parse_index_range(text) or ()),
 }
 """How a field of a query string becomes what JSON has; all others are text in both."""
 
 _RANGE = _listed("valid-range", "two numbers", int, float)
+_INDEX_RANGE = _listed("index-range", "two numbers", int, float)
 FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "products": _listed("product", "names", str),
     "seasons": lambda value: parse_seasons(_text("seasons")(value)),
@@ -146,5 +163,8 @@ FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "valid_range": lambda value: value if value == "none" else _valid_range(_RANGE(value)),
     "resolution": _number("resolution", float),
     "min_clear": _number("min-clear", int),
+    "min_area": _number("min-area", float),
+    "index_range": lambda value: _index_range(_INDEX_RANGE(value)),
+    "average": _text("average"),
 }
 """How a field of JSON becomes that of the record; all others are the same in both."""

@@ -12,13 +12,21 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from compute.errors import InputError
+from compute.kernels import NDVI_LIMIT, IndexRange
 from compute.products import ClearClass, ValidRange
 
 Resampling = Literal["nearest", "average", "bilinear", "cubic", "mode", "min", "max", "med", "q1", "q3"]
-"""How red and nir are warped to the output grid; the mask is always taken from the nearest pixel."""
+"""How red and nir are warped to the output grid."""
 
 EXACT_RESAMPLINGS = ("average", "nearest", "bilinear")
 """What the exact reader knows; datacube's own knows all of GDAL's."""
+
+Average = Literal["clear", "all"]
+"""Pixels that a mean over areas is taken of: those that are clear and valid, each by its own pixel of the mask; or all
+valid ones, where the mask is clear at the centre of the output pixel, as GDAL's warp and the notebook's recipe do."""
+
+MIN_AREA = 0.5
+"""Least share of an output pixel that must be clear and valid for an observation, unless another is asked for."""
 
 Reader = Literal["exact", "odc"]
 """Who reads and warps: ``exact`` is Greenup's own, ``odc`` datacube's, which warps by GDAL and may mix scenes."""
@@ -105,8 +113,19 @@ def check_reader(reader: str, resampling: str, *, filtered: bool = False) -> Non
         raise InputError("resampling", f"The exact reader has no {resampling}; give one of {known}, or --reader odc.")
 
 
-def check_numbers(resolution: float | None, min_clear: int, valid_range: ValidRange) -> None:
+def check_numbers(
+    resolution: float | None, min_clear: int, valid_range: ValidRange, min_area: float, index_range: IndexRange | None
+) -> None:
     """Refuse numbers out of bounds."""
+    if not 0.0 <= min_area <= 1.0:
+        raise InputError("min-area", f"The least area {min_area:g} is outside 0 to 1; give a share of a pixel.")
+    if index_range is not None:
+        low, high = index_range
+        if not (-NDVI_LIMIT <= low <= high <= NDVI_LIMIT):
+            limit = f"{-NDVI_LIMIT:g} to {NDVI_LIMIT:g}"
+            raise InputError(
+                "index-range", f"The index range {low:g},{high:g} is not in order within {limit}; give A,B."
+            )
     if resolution is not None and not 0 < resolution <= MAX_RESOLUTION:
         raise InputError("resolution", f"The resolution {resolution} is outside 0 to {MAX_RESOLUTION:,.0f}.")
     if not 1 <= min_clear <= 65535:

@@ -81,8 +81,10 @@ class Slot:
         tally = tally_of(self.url, self.index)
         if tally is None:
             return None
-        layers = {layer: self.read(layer) for layer in self.layers}
-        return Block(**layers, levels=tuple(map(self.read_level, self.levels)), failed=tally.failed)
+        layers: dict[str, Any] = {layer: self.read(layer) for layer in self.layers}
+        return Block(
+            **layers, levels=tuple(map(self.read_level, self.levels)), failed=tally.failed, beyond=tally.beyond
+        )
 
     def _write(self, group: zarr.Group, path: str, level: int, values: NDArray[Any]) -> None:
         # Also where there is nothing: a shard that is missing was lost, and nobody was never clear there.

@@ -90,7 +90,8 @@ def _vouched(url: str, document: bytes) -> Tally:
     if mark["crc32"] != _checksum(content) or sizes_of(url, mark["shards"]) != mark["shards"]:
         raise ValueError("The mark vouches for something else.")
     tally = mark["tally"]
-    return Tally(**{**tally, "looks": tuple(tally["looks"]), "failed": frozenset(tally["failed"])})
+    lists = {"looks": tuple(tally["looks"]), "failed": frozenset(tally["failed"])}
+    return Tally(**{**tally, **lists, "beyond": tuple(tally.get("beyond", (0, 0)))})
 
 
 def _checksum(content: Mapping[str, Any]) -> int:

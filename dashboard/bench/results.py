@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from math import prod
 
@@ -128,7 +128,7 @@ def make_block(shape: tuple[int, int], origin: tuple[int, int], season: int, lev
     count[random.random(shape, np.float32) < GAPS] = 0
     mean = _field(shape, origin, season) + np.float32(0.05) * random.standard_normal(shape, np.float32)
     total = np.rint(mean * count.astype(np.float64) * 2.0**32).astype(np.int64)
-    return finish(Sums(total=total, count=count), 1, levels)
+    return finish(replace(Sums.of_nothing(shape), total=total, count=count), 1, levels)
 
 
 def _field(shape: tuple[int, int], origin: tuple[int, int], season: int) -> NDArray[np.float32]:

@@ -51,6 +51,16 @@ class RequestOptions:
         typer.Option(help="Class to clean and widen, in pixels, repeatable, such as cloud:opening=2,dilation=6."),
     ] = None
     resampling: Annotated[str, typer.Option(help="average, nearest, bilinear, ... for red and nir.")] = "average"
+    average: Annotated[
+        str,
+        typer.Option(help="clear (each source pixel by its own mask pixel) or all (mask at the centre), for average."),
+    ] = "clear"
+    min_area: Annotated[
+        float, typer.Option(help="Least share of an output pixel that must be clear and valid, 0 to 1, for average.")
+    ] = 0.5
+    index_range: Annotated[
+        str, typer.Option(help="LEAST,GREATEST index that is an observation; others are dropped and counted.")
+    ] = "none"
     reader: Annotated[str, typer.Option(help="exact, or odc: datacube's own reading, which warps by GDAL.")] = "exact"
     min_clear: Annotated[int, typer.Option(help="Fewest clear observations that make a mean.")] = 1
     weight: Annotated[
@@ -84,7 +94,13 @@ class RequestOptions:
         InputError
             A word is not usable; the sentence names it.
         """
-        from compute.request import NdviRequest, parse_clear, parse_mask_filters, parse_valid_range
+        from compute.request import (
+            NdviRequest,
+            parse_clear,
+            parse_index_range,
+            parse_mask_filters,
+            parse_valid_range,
+        )
         from compute.seasons import parse_seasons
 
         region, time = self._region(), self._time()
@@ -101,6 +117,9 @@ class RequestOptions:
             crs=self.crs,
             resolution=self.resolution,
             resampling=self.resampling,  # type: ignore[arg-type]  # likewise
+            average=self.average,  # type: ignore[arg-type]  # likewise
+            min_area=self.min_area,
+            index_range=parse_index_range(self.index_range),
             reader=self.reader,  # type: ignore[arg-type]  # likewise
             clear=None if self.clear is None else parse_clear(self.clear),
             valid_range=None if self.valid_range is None else parse_valid_range(self.valid_range),

@@ -73,6 +73,20 @@ GROUPS: Mapping[str, tuple[Option, ...]] = {
             usual="average",
             choices={"average": "average", "bilinear": "bilinear", "nearest": "nearest"},
         ),
+        Option(
+            name="average",
+            label="Averaged pixels",
+            words="Under average and bilinear",
+            usual="clear",
+            choices={"clear pixels": "clear", "all, where the centre is clear": "all"},
+        ),
+        Option(
+            name="min_area",
+            label="Least clear area",
+            words="Share of an output pixel, 0 to 1",
+            usual="0.5",
+            refusal="min-area",
+        ),
     ),
     "What counts": (
         Option(name="clear", label="Clear classes", words="Of the mask; empty, the product's own"),
@@ -87,6 +101,12 @@ GROUPS: Mapping[str, tuple[Option, ...]] = {
             label="Valid range",
             words="LEAST,GREATEST stored value, or none",
             refusal="valid-range",
+        ),
+        Option(
+            name="index_range",
+            label="Index range",
+            words="LEAST,GREATEST NDVI, such as -1,1; empty, every one",
+            refusal="index-range",
         ),
         Option(
             name="min_clear",

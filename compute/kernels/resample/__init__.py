@@ -5,15 +5,17 @@ has placed, by the nearest pixel, between four pixels, or by the exact area of e
 """
 
 from compute.kernels.resample.average import accumulate_average
-from compute.kernels.resample.clear import ClearPixels, clear_of_index, clear_of_window, clear_part
-from compute.kernels.resample.lattice import LATTICE_PX, Lattice
+from compute.kernels.resample.clear import ClearPixels, clear_of_index, clear_of_window, clear_part, pixels_not
+from compute.kernels.resample.lattice import LATTICE_PX, SLIVER_PX, Lattice
 from compute.kernels.resample.lines import Accumulators, BandWindows
 from compute.kernels.resample.looks import accumulate_bilinear, accumulate_nearest, accumulate_window
 from compute.kernels.resample.nearest import NearestIndex, nearest_index, take
+from compute.kernels.resample.usable import usable_pixels
 from compute.kernels.resample.weights import AverageTable, average_weights
 
 __all__ = [
     "LATTICE_PX",
+    "SLIVER_PX",
     "Accumulators",
     "AverageTable",
     "BandWindows",
@@ -29,5 +31,7 @@ __all__ = [
     "clear_of_window",
     "clear_part",
     "nearest_index",
+    "pixels_not",
     "take",
+    "usable_pixels",
 ]

@@ -1,4 +1,4 @@
-"""Which pixels of a block are clear, by the nearest pixel of the mask."""
+"""Lists of a block's clear pixels, by the nearest pixel of the mask."""
 
 from __future__ import annotations
 
@@ -191,11 +191,30 @@ def _clear_of_index(mask, shift, index, table, taken, starts, columns):  # type:
     return pixels
 
 
+def pixels_not(taken: NDArray[np.bool_]) -> ClearPixels:
+    """List the pixels of a block that are not taken: (y, x) bool."""
+    free = _room_for(taken.shape)
+    pixels = _pixels_not(held(taken), free.starts, free.columns)
+    return replace(free, columns=free.columns[:pixels])
+
+
+@njit(nogil=True, cache=True)
+def _pixels_not(taken, starts, columns):  # type: ignore[no-untyped-def]  # numba types it
+    pixels = np.uint64(0)
+    for y in range(taken.shape[0]):
+        starts[y] = pixels
+        for x in range(taken.shape[1]):
+            columns[pixels] = x
+            pixels += np.uint64(not taken[y, x])
+    starts[taken.shape[0]] = pixels
+    return pixels
+
+
 def _room_for(shape: tuple[int, ...]) -> ClearPixels:
     """Return room for as many pixels as a block has; memory that is not written to is never taken."""
     rows, columns = shape
     kind = np.uint16 if columns <= np.iinfo(np.uint16).max else np.uint32
-    return ClearPixels(starts=np.empty(rows + 1, np.int64), columns=np.empty(rows * columns, kind))
+    return ClearPixels(starts=np.empty(rows + 1, np.int64), columns=np.empty(rows * columns + 1, kind))
 
 
 def _unsigned(mask: NDArray[np.generic]) -> NDArray[np.generic]:

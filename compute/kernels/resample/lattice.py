@@ -142,9 +142,3 @@ def line_of(lattice, y, down, along, line):  # type: ignore[no-untyped-def]  # n
             for x in range(max(left, 0), min(left + reach, line.shape[1])):
                 u = (x - left + along) / LATTICE_PX
                 line[z, x] = start + u * (slope + u * bend)
-
-
-@njit(nogil=True, cache=True)
-def is_missing(value, nodata):  # type: ignore[no-untyped-def]  # numba types it
-    """Tell whether a stored value takes no part in a mean."""
-    return value == nodata or not abs(value) < np.inf

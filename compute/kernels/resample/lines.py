@@ -1,4 +1,4 @@
-"""What a line of looks adds to the sums: the arithmetic of `compute.kernels.observations`, to the last bit.
+"""One line of looks added to the sums: the arithmetic of `compute.kernels.observations`, to the last bit.
 
 The clear pixels of a line stand side by side and are worked on without branches, so that several go through the
 processor at once.
@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.kernels.observations import NDVI_LIMIT, UNITS_PER_NDVI, ZERO_SUM
+from compute.kernels.observations import EVERY_INDEX, PHYSICAL, UNITS_PER_NDVI, ZERO_SUM, IndexRange
 from compute.kernels.resample.clear import ClearPixels
 from compute.kernels.resample.lattice import held
 
@@ -36,15 +36,20 @@ class BandWindows:
         Row and column of their first pixel, in absolute source pixels.
     numbers : numpy.ndarray
         (2, 5) float64, as `compute.kernels.accumulate` takes them.
+    usable : numpy.ndarray or None
+        (rows, columns) uint8, 1 where a pixel may weigh in a mean over areas, 0 where not; see
+        `compute.kernels.resample.usable_pixels`, which also sets red and nir to 0 there. None where no mean is taken.
     """
 
     red: NDArray[np.generic]
     nir: NDArray[np.generic]
     at: tuple[int, int]
     numbers: NDArray[np.float64]
+    usable: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         assert self.red.shape == self.nir.shape
+        assert self.usable is None or self.usable.shape == self.red.shape
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,14 +64,24 @@ class Accumulators:
         (y, x) uint16 numbers of observations.
     taken : numpy.ndarray
         (y, x) bool, set where an observation is added. Whether a pixel is taken already is not asked.
+    beyond : numpy.ndarray
+        (2,) int64 numbers of observations outside -1 to 1, and of those left out by `index_range`.
+    index_range : (float, float)
+        Least and greatest index that is an observation; not changed.
+    min_area : float
+        Least share of a pixel's area that must be usable where a mean over areas is taken; not changed.
     """
 
     total: NDArray[np.int64]
     count: NDArray[np.uint16]
     taken: NDArray[np.bool_]
+    beyond: NDArray[np.int64]
+    index_range: IndexRange = EVERY_INDEX
+    min_area: float = 0.5
 
     def __post_init__(self) -> None:
         assert self.total.shape == self.count.shape == self.taken.shape
+        assert self.beyond.shape == (2,)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,16 +93,19 @@ def look_of(bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> tuple
     """Return windows, clear pixels, and sums as kernels take them: these look for nothing beyond an array."""
     assert len(clear.starts) == sums.shape[0] + 1
     windows, listed = (held(bands.red), held(bands.nir)), (held(clear.starts), held(clear.columns))
-    return windows, listed, (sums.total, sums.count, sums.taken)
+    return windows, listed, (sums.total, sums.count, sums.taken, sums.beyond)
 
 
-@njit(nogil=True, cache=True)
-def rules_of(bands):  # type: ignore[no-untyped-def]  # numba types it
-    """Return what `add_line` goes by, as numbers: in a loop they stay in registers, elements of an array do not."""
-    smallest = ZERO_SUM * max(bands[0, 3], bands[1, 3])
-    red = bands[0, 1], bands[0, 2], bands[0, 3], bands[0, 4]
-    nir = bands[1, 1], bands[1, 2], bands[1, 3], bands[1, 4]
-    return red, nir, smallest
+def rules_of(bands: BandWindows, sums: Accumulators) -> tuple[tuple[float, ...], ...]:
+    """Return the numbers that `add_line` goes by: in a loop they stay in registers, elements of an array do not.
+
+    Pixels that were judged one by one before a mean was taken of them have no valid range any more.
+    """
+    (_, *red), (_, *nir) = bands.numbers.tolist()
+    if bands.usable is not None:
+        red[:2] = nir[:2] = -np.inf, np.inf
+    smallest = ZERO_SUM * max(red[2], nir[2])
+    return tuple(red), tuple(nir), (smallest, *map(float, sums.index_range))
 
 
 @njit(nogil=True, cache=True)
@@ -97,7 +115,7 @@ def line_room(columns):  # type: ignore[no-untyped-def]  # numba types it
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def add_line(room, listed, rules, total, count, taken):  # type: ignore[no-untyped-def]  # numba types it
+def add_line(room, listed, rules, total, count, taken, beyond):  # type: ignore[no-untyped-def]  # numba types it
     """Add the clear pixels of a line to the sums, and mark those that were observations as taken.
 
     Parameters
@@ -111,17 +129,26 @@ def add_line(room, listed, rules, total, count, taken):  # type: ignore[no-untyp
         As `rules_of` returns them.
     total, count, taken : numpy.ndarray
         (x,) int64, uint16 and bool, changed in place.
+    beyond : numpy.ndarray
+        (2,) int64 as in `Accumulators`, changed in place.
     """
     red, nir, rounded, seen = room
-    (red_least, red_most, red_scale, red_offset), (nir_least, nir_most, nir_scale, nir_offset), smallest = rules
+    (red_least, red_most, red_scale, red_offset), (nir_least, nir_most, nir_scale, nir_offset), limits = rules
+    smallest, least, greatest = limits
+    unphysical = left_out = 0
     for k in range(listed.size):
         r, n = red[k], nir[k]
         valid = (red_least <= r) & (r <= red_most) & (nir_least <= n) & (n <= nir_most)
         r, n = r * red_scale + red_offset, n * nir_scale + nir_offset
         valid &= (smallest < abs(n + r)) & (abs(n + r) < np.inf)
-        ndvi = min(max((n - r) / (n + r), -NDVI_LIMIT), NDVI_LIMIT)
-        rounded[k] = (ndvi * UNITS_PER_NDVI if valid else 0.0) + _ROUNDING
-        seen[k] = valid
+        ndvi = (n - r) / (n + r)
+        within = valid & (least <= ndvi) & (ndvi <= greatest)
+        left_out += valid & (not within)
+        unphysical += within & (abs(ndvi) > PHYSICAL)
+        rounded[k] = (ndvi * UNITS_PER_NDVI if within else 0.0) + _ROUNDING
+        seen[k] = within
+    beyond[0] += unphysical
+    beyond[1] += left_out
     bits = rounded.view(np.int64)
     for k in range(listed.size):
         x = np.uint64(listed[k])

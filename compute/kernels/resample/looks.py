@@ -6,13 +6,13 @@ import numpy as np
 from numba import njit
 
 from compute.kernels.resample.clear import ClearPixels
-from compute.kernels.resample.lattice import Lattice, arrays_of, held, is_missing, line_of
+from compute.kernels.resample.lattice import Lattice, arrays_of, held, line_of
 from compute.kernels.resample.lines import Accumulators, BandWindows, add_line, line_room, look_of, rules_of
 from compute.kernels.resample.nearest import NearestIndex
 
 LEAST_SHARE = 1e-6
-"""Pixels that are not missing must weigh this much between four: where a centre falls on a missing pixel's own, what
-rounding leaves to its neighbours is nothing."""
+"""Usable pixels weigh at least this much between four, whatever `min_area` is: where a centre falls on the centre of an
+unusable pixel, what rounding leaves to its neighbours is nothing."""
 
 
 def accumulate_window(bands: BandWindows, first: tuple[int, int], clear: ClearPixels, sums: Accumulators) -> None:
@@ -31,17 +31,21 @@ def accumulate_window(bands: BandWindows, first: tuple[int, int], clear: ClearPi
     """
     offset = first[0] - bands.at[0], first[1] - bands.at[1]
     window, listed, added = look_of(bands, clear, sums)
-    _accumulate_window(window, offset, listed, held(bands.numbers), added)
+    _accumulate_window(window, offset, listed, _nodata_of(bands), rules_of(bands, sums), added)
+
+
+def _nodata_of(bands: BandWindows) -> tuple[float, float]:
+    return float(bands.numbers[0, 0]), float(bands.numbers[1, 0])
 
 
 @njit(nogil=True, cache=True)
-def _accumulate_window(window, offset, clear, bands, sums):  # type: ignore[no-untyped-def]  # for any value type
-    (red, nir), (starts, columns), (total, count, taken) = window, clear, sums
-    nodata, rules, room = (bands[0, 0], bands[1, 0]), rules_of(bands), line_room(total.shape[1])
+def _accumulate_window(window, offset, clear, nodata, rules, sums):  # type: ignore[no-untyped-def]  # for any type
+    (red, nir), (starts, columns), (total, count, taken, beyond) = window, clear, sums
+    room = line_room(total.shape[1])
     for y in range(max(-offset[0], 0), min(total.shape[0], red.shape[0] - offset[0])):
         listed = columns[starts[y] : starts[y + 1]]
         _take_line(red[y + offset[0]], nir[y + offset[0]], offset[1], listed, nodata, room)
-        add_line(room, listed, rules, total[y], count[y], taken[y])
+        add_line(room, listed, rules, total[y], count[y], taken[y], beyond)
 
 
 @njit(nogil=True, cache=True)
@@ -75,14 +79,15 @@ def accumulate_nearest(bands: BandWindows, index: NearestIndex, clear: ClearPixe
     assert index.places.shape[1:] == sums.shape
     shift = index.origin[0] - bands.at[0], index.origin[1] - bands.at[1]
     window, listed, added = look_of(bands, clear, sums)
-    _accumulate_nearest(window, shift, held(index.places), listed, held(bands.numbers), added)
+    rules = rules_of(bands, sums)
+    _accumulate_nearest(window, shift, held(index.places), listed, _nodata_of(bands), rules, added)
 
 
 @njit(nogil=True, cache=True)
-def _accumulate_nearest(window, shift, places, clear, bands, sums):  # type: ignore[no-untyped-def]  # for any value type
-    (red, nir), (starts, columns), (total, count, taken) = window, clear, sums
-    (red_nodata, nir_nodata), nowhere = (bands[0, 0], bands[1, 0]), np.iinfo(places.dtype).max
-    rules, room = rules_of(bands), line_room(total.shape[1])
+def _accumulate_nearest(window, shift, places, clear, nodata, rules, sums):  # type: ignore[no-untyped-def]
+    (red, nir), (starts, columns), (total, count, taken, beyond) = window, clear, sums
+    (red_nodata, nir_nodata), nowhere = nodata, np.iinfo(places.dtype).max
+    room = line_room(total.shape[1])
     rows, wide, (r, n, _, _) = np.uint64(red.shape[0]), np.uint64(red.shape[1]), room
     for y in range(total.shape[0]):
         listed = columns[starts[y] : starts[y + 1]]
@@ -95,35 +100,38 @@ def _accumulate_nearest(window, shift, places, clear, bands, sums):  # type: ign
                 value, other = float(red[row, column]), float(nir[row, column])
                 r[k] = value if (value != red_nodata) & (other != nir_nodata) else np.nan
                 n[k] = other
-        add_line(room, listed, rules, total[y], count[y], taken[y])
+        add_line(room, listed, rules, total[y], count[y], taken[y], beyond)
 
 
 def accumulate_bilinear(bands: BandWindows, lattice: Lattice, clear: ClearPixels, sums: Accumulators) -> None:
     """Add one look of a scene, each pixel of the block between the four source pixels around its centre.
 
-    Each band leaves out its own missing pixels and what lies outside the window; the rest weighs the more. Where
-    output pixels are more than twice as large as source pixels, this still looks at four of them only.
+    Pixels that are not usable, and what lies outside the window, weigh nothing; the rest weighs the more. Where output
+    pixels are more than twice as large as source pixels, this still looks at four of them only.
 
     Parameters
     ----------
     bands : BandWindows
-        Of the scene.
+        Of the scene, with usable pixels.
     lattice : Lattice
         Where the block lies.
     clear : ClearPixels
-        Of the block, where the mask shows the ground.
+        Pixels of the block that may be observed.
     sums : Accumulators
-        Of the block.
+        Of the block; usable pixels weigh at least `min_area` between the four.
     """
     assert lattice.shape == sums.shape
+    assert bands.usable is not None
     window, listed, added = look_of(bands, clear, sums)
-    _accumulate_bilinear(window, bands.at, arrays_of(lattice), listed, held(bands.numbers), added)
+    least = max(sums.min_area, LEAST_SHARE)
+    look = *window, held(bands.usable)
+    _accumulate_bilinear(look, bands.at, arrays_of(lattice), listed, least, rules_of(bands, sums), added)
 
 
 @njit(nogil=True, cache=True)
-def _accumulate_bilinear(window, at, lattice, clear, bands, sums):  # type: ignore[no-untyped-def]  # for any value type
-    (red, nir), (starts, columns), (total, count, taken) = window, clear, sums
-    rules, room, centres = rules_of(bands), line_room(total.shape[1]), np.empty((2, total.shape[1]))
+def _accumulate_bilinear(look, at, lattice, clear, least, rules, sums):  # type: ignore[no-untyped-def]  # any type
+    (starts, columns), (total, count, taken, beyond) = clear, sums
+    room, centres = line_room(total.shape[1]), np.empty((2, total.shape[1]))
     r, n, _, _ = room
     for y in range(total.shape[0]):
         listed = columns[starts[y] : starts[y + 1]]
@@ -134,23 +142,24 @@ def _accumulate_bilinear(window, at, lattice, clear, bands, sums):  # type: igno
             x = listed[k]
             r[k] = np.nan
             if not np.isnan(centres[0, x]):
-                r[k] = _between_four(red, at, centres[0, x], centres[1, x], bands[0, 0])
-                n[k] = _between_four(nir, at, centres[0, x], centres[1, x], bands[1, 0])
-        add_line(room, listed, rules, total[y], count[y], taken[y])
+                r[k], n[k] = _between_four(look, at, centres[0, x], centres[1, x], least)
+        add_line(room, listed, rules, total[y], count[y], taken[y], beyond)
 
 
 @njit(nogil=True, cache=True)
-def _between_four(values, at, row, column, nodata):  # type: ignore[no-untyped-def]  # for any value type
-    """Return the bilinear mean around a place in absolute source pixels, NaN where nothing is known."""
+def _between_four(look, at, row, column, least):  # type: ignore[no-untyped-def]  # for any value type
+    """Return the bilinear means around a place in absolute source pixels, NaN where too little is usable."""
+    red, nir, usable = look
     top, left = np.floor(row - 0.5), np.floor(column - 0.5)
     down, along = row - 0.5 - top, column - 0.5 - left
     first_row, first_column = int(top) - at[0], int(left) - at[1]
-    value = weight = 0.0
+    red_sum = nir_sum = weight = 0.0
     for a in range(2):
         for b in range(2):
             r, c = first_row + a, first_column + b
-            if 0 <= r < values.shape[0] and 0 <= c < values.shape[1] and not is_missing(float(values[r, c]), nodata):
+            if 0 <= r < red.shape[0] and 0 <= c < red.shape[1] and usable[r, c]:
                 share = (down if a else 1.0 - down) * (along if b else 1.0 - along)
-                value += share * float(values[r, c])
+                red_sum += share * float(red[r, c])
+                nir_sum += share * float(nir[r, c])
                 weight += share
-    return value / weight if weight > LEAST_SHARE else np.nan
+    return (red_sum / weight, nir_sum / weight) if weight >= least else (np.nan, np.nan)

@@ -1,0 +1,122 @@
+"""Scale and offset of every scene's bands, by the statement that is nearest to the pixel."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from compute.errors import InputError
+from compute.products import BandRole, RangeRole, Roles, Stated
+from compute.products.scaling import contradictions, is_true, merge_scaling, property_of, rule_offset, sentinel_2_offset
+from compute.scenes import Band, Scene
+
+SENTINEL_2_DAY = date(2022, 1, 25)
+"""First day of processing baseline 04.00: https://sentiwiki.copernicus.eu/web/s2-products. Earlier scenes have it where
+they were processed again."""
+
+
+@dataclass
+class _Tally:
+    """Statements as they are met, scene by scene."""
+
+    offsets: dict[str, Counter[float]] = field(default_factory=dict)
+    disputes: Counter[str] = field(default_factory=Counter)
+    silent: Counter[str] = field(default_factory=Counter)
+
+
+def state_scaling(scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> tuple[list[Scene], tuple[str, ...]]:
+    """Give the bands of every scene the scale and offset that their document states or implies.
+
+    The document is nearer to the pixel than the product definition and the products file, which `Roles` hold; the tags
+    of the files are nearer still, and are read with the pixels.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        With the properties and statements of their documents.
+    roles : mapping of str to Roles
+        By product.
+
+    Returns
+    -------
+    (list of Scene, tuple of str)
+        The scenes with `Band.stated` filled in, and a sentence for everything that people should know of it.
+
+    Raises
+    ------
+    InputError
+        The offset of a scene depends on a property that its document lacks.
+    """
+    tally = _Tally()
+    stated = [_with_scaling(scene, roles[scene.product], tally) for scene in scenes]
+    return stated, tuple(_notes(roles, tally))
+
+
+def _with_scaling(scene: Scene, roles: Roles, tally: _Tally) -> Scene:
+    bands = dict(scene.source.bands)
+    for role in (roles.red, roles.nir, *(each.band for each in roles.conditions if isinstance(each, RangeRole))):
+        band = bands[role.measurement]
+        document = _of_document(scene, roles, role, band, tally)
+        if document != band.stated:
+            bands[role.measurement] = replace(band, stated=document)
+        if role is roles.red:
+            offset = role.scaling(document, Stated()).offset
+            tally.offsets.setdefault(scene.product, Counter())[0.0 if offset is None else offset] += 1
+    if bands == scene.source.bands:
+        return scene
+    return replace(scene, source=replace(scene.source, bands=bands))
+
+
+def _of_document(scene: Scene, roles: Roles, role: BandRole, band: Band, tally: _Tally) -> Stated:
+    """Return the statement of a scene's document on a band, and note what contradicts it or is missing."""
+    implied = _implied_offset(scene, roles, role)
+    stated = band.stated
+    if implied is not None:
+        if stated.offset is not None and not is_true(property_of(scene.properties, "boa_offset_applied")):
+            implied = merge_scaling(stated, Stated(scale=role.scale)).offset
+        stated = replace(stated, offset=implied)
+    own = Stated(scale=role.scale, offset=role.offset if role.offset_stated else None, nodata=role.nodata)
+    for word, near, far in contradictions(stated, own):
+        used = "the products file is used" if role.override else "the documents are used"
+        tally.disputes[
+            f"Warning: documents of {scene.product} state the {word} {near:g} for {role.measurement} where the "
+            f"definition or the products file states {far:g}; {used}"
+        ] += 1
+    unstated = stated.offset is None and not role.offset_stated and role.offset_rule is None
+    if unstated and roles.sensor == "msi" and scene.solar_day >= SENTINEL_2_DAY and role is roles.red:
+        tally.silent[scene.product] += 1
+    return stated
+
+
+def _implied_offset(scene: Scene, roles: Roles, role: BandRole) -> float | None:
+    """Return the offset in units of reflectance that the properties of a document imply; None where they imply none."""
+    if role.override and role.offset_rule is None:
+        return None
+    if role.offset_rule is not None and property_of(scene.properties, "boa_offset_applied") is None:
+        return rule_offset(role.offset_rule, scene.properties, scene.product)
+    if roles.sensor not in ("", "msi"):
+        return None
+    try:
+        offset = sentinel_2_offset(scene.properties)
+    except InputError as error:
+        raise InputError(error.field, f"{error} The scene is {scene.id} of {scene.product}.") from None
+    return None if offset is None else offset * role.scale
+
+
+def _notes(roles: Mapping[str, Roles], tally: _Tally) -> Iterator[str]:
+    for product, each in roles.items():
+        if product in tally.offsets:
+            yield from each.notes
+    for product, offsets in tally.offsets.items():
+        if len(offsets) > 1:
+            counts = ", ".join(f"{offset:g} for {number:,}" for offset, number in sorted(offsets.items()))
+            yield f"Scenes of {product} differ in their offset, as their documents state: {counts} of them."
+    for sentence, number in tally.disputes.items():
+        yield f"{sentence} ({number:,} scenes)."
+    for product, number in tally.silent.items():
+        yield (
+            f"Warning: {number:,} scenes of {product} since {SENTINEL_2_DAY} do not state whether the Sentinel-2 offset "
+            "of -0.1 is in their values; none is taken off. State it in the products file: offset = -0.1 or offset = 0."
+        )
