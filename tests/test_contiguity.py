@@ -24,7 +24,9 @@ from tests.strategies import request_of, roles_of, scene_of
 
 SIZE = 60
 PLACE: Mapping[str, Any] = {"lon": 147.0, "lat": -42.0, "size": SIZE, "crs": "EPSG:32655"}
-CONTIGUITY = MaskRole(measurement="contiguity", dtype="uint8", nodata=255.0, clauses=(((255, 1),),))
+CONTIGUITY = MaskRole(
+    measurement="contiguity", dtype="uint8", nodata=255.0, clauses=(((255, 1),),), reason="discontiguous"
+)
 
 Pixels = Mapping[str, NDArray[Any]]
 
@@ -38,7 +40,7 @@ def pixels_of(seed: int) -> Pixels:
 
 
 def asking(roles: Roles) -> Roles:
-    return replace(roles, contiguity=CONTIGUITY)
+    return replace(roles, conditions=(CONTIGUITY,))
 
 
 def plan_of(scenes: list[Scene], roles: Roles, **fields: Any) -> NdviPlan:
@@ -113,8 +115,8 @@ def test_a_profile_names_the_measurement_that_analysis_ready_data_has(product: s
     path = DATA / f"definitions/products/{product}.odc-product.yaml"
     definition = ProductDefinition.from_document(yaml.safe_load(path.read_text(encoding="utf-8")))
     profile = shipped_profiles()[product]
-    assert resolve(definition, profile).contiguity is None
-    role = resolve(definition, profile.model_copy(update={"contiguity": "nbart_contiguity"})).contiguity
+    assert resolve(definition, profile).conditions == ()
+    (role,) = resolve(definition, profile.model_copy(update={"contiguity": "nbart_contiguity"})).conditions
     assert role == replace(CONTIGUITY, measurement="oa_nbart_contiguity", classes=(("contiguous", 1, 1),))
     assert np.flatnonzero(role.table()).tolist() == [1]
     with pytest.raises(InputError, match="no measurement 'gaps'"):

@@ -167,7 +167,7 @@ def test_what_a_removed_class_says_no_longer_counts() -> None:
     assert forgiven[2]
     assert not forgiven[0]
     bits = MaskRole(
-        measurement="m", dtype="uint8", nodata=None, all_of=(((3,), (0,)), ((4,), (0,))), filters=((8, 8, 2, 3),)
+        measurement="m", dtype="uint8", nodata=None, clauses=(((8, 0),), ((16, 0),)), filters=((8, 8, 2, 3),)
     )
     plain, forgiven = bits.filter_tables()
     assert not plain[0b1000]

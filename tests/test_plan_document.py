@@ -15,7 +15,7 @@ from pyproj import CRS
 from compute.errors import JobError
 from compute.jobs import job_token
 from compute.plan import BlockPlan, NdviPlan, SeasonPlan, make_plan, plan_document, plan_of
-from compute.products import BandRole, MaskRole, Roles
+from compute.products import BandRole, MaskRole, OffsetRule, RangeRole, Roles, Stated
 from compute.request import NdviRequest
 from compute.scenes import Band, Grid, Source
 from compute.settings import Settings
@@ -27,7 +27,15 @@ TEXTS = st.text(max_size=12)
 CRS_TEXTS = st.sampled_from(["EPSG:3577", CRS("EPSG:32655").to_wkt(), CRS("EPSG:6933").to_wkt(pretty=True)])
 
 GRIDS = st.builds(Grid, crs=CRS_TEXTS, shape=st.tuples(SIZES, SIZES), transform=st.tuples(*[NUMBERS] * 6))
-BANDS = st.builds(Band, uri=TEXTS, index=st.integers(1, 99), grid=GRIDS, stored=st.none() | st.tuples(SIZES, SIZES))
+STATEMENTS = st.builds(Stated, scale=st.none() | NUMBERS, offset=st.none() | NUMBERS, nodata=st.none() | NUMBERS)
+BANDS = st.builds(
+    Band,
+    uri=TEXTS,
+    index=st.integers(1, 99),
+    grid=GRIDS,
+    stored=st.none() | st.tuples(SIZES, SIZES),
+    stated=STATEMENTS,
+)
 SOURCES = st.builds(Source, id=TEXTS, product=WORDS, bands=st.dictionaries(WORDS, BANDS, max_size=3))
 PAIRS = st.tuples(st.integers(0, 65535), st.integers(0, 65535))
 BAND_ROLES = st.builds(
@@ -39,24 +47,34 @@ BAND_ROLES = st.builds(
     nodata=st.none() | NUMBERS,
     valid_min=NUMBERS,
     valid_max=NUMBERS,
+    valid_reflectance=st.booleans(),
+    gain=NUMBERS,
+    bias=NUMBERS,
+    offset_rule=st.none() | st.builds(OffsetRule, by=WORDS, since=WORDS, offset=NUMBERS, unless=st.none() | WORDS),
+    override=st.booleans(),
+    all_stored=st.booleans(),
+    offset_stated=st.booleans(),
 )
 MASK_ROLES = st.builds(
     MaskRole,
     measurement=WORDS,
     dtype=st.just("uint16"),
     nodata=st.none() | NUMBERS,
-    any_of=st.lists(PAIRS, max_size=2).map(tuple),
-    all_of=st.lists(st.tuples(PAIRS, PAIRS), max_size=2).map(tuple),
+    clauses=st.lists(st.lists(PAIRS, max_size=2).map(tuple), max_size=2).map(tuple),
+    all_stored=st.booleans(),
+    reason=st.sampled_from(["", "discontiguous"]),
     filters=st.lists(st.tuples(*[st.integers(0, 50)] * 4), max_size=2).map(tuple),
     classes=st.lists(st.tuples(TEXTS, st.integers(0, 255), st.integers(0, 255)), max_size=2).map(tuple),
 )
+RANGE_ROLES = st.builds(RangeRole, band=BAND_ROLES, reason=WORDS)
 ROLES = st.builds(
     Roles,
     product=WORDS,
     red=BAND_ROLES,
     nir=BAND_ROLES,
-    mask=MASK_ROLES,
-    contiguity=st.none() | MASK_ROLES,
+    mask=st.none() | MASK_ROLES,
+    conditions=st.lists(MASK_ROLES | RANGE_ROLES, max_size=2).map(tuple),
+    notes=st.lists(TEXTS, max_size=2).map(tuple),
     sensor=st.sampled_from(["", "etm+"]),
 )
 BLOCKS = st.builds(
@@ -119,7 +137,7 @@ def test_a_made_plan_computes_the_same_after_its_document() -> None:
     request = NdviRequest.from_query(
         f"products=landsat,sentinel&region={DIAMOND}&time=2019-01-01/2020-12-31&by=season-year&weight=month&reasons=true"
     )
-    plan = planned(request, contiguity=MaskRole(measurement="mask", dtype="uint8", nodata=None, clauses=(((255, 1),),)))
+    plan = planned(request, conditions=(MaskRole(measurement="mask", dtype="uint8", nodata=None, clauses=(((255, 1),),)),))
     assert any(block.polygon for block in plan.blocks)
     assert plan.task_count > 0  # what a plan has worked out and keeps is not of its document
     found = plan_of(plan_document(plan))

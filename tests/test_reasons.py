@@ -111,8 +111,8 @@ def test_every_code_that_is_not_clear_has_a_reason_that_holds(
 ) -> None:
     named = tuple((f"c{n}", bits, value & bits) for n, (bits, value) in enumerate(classes))
     listed = tuple((bits, value) for _, bits, value in named[::2])
-    asked = {"all_of": tuple(((bit,), (value,)) for bit, value in conditions)} if conditions else {"any_of": listed}
-    mask = MaskRole(measurement="mask", dtype="uint8", nodata=nodata, classes=named, **asked)
+    clauses = tuple(((1 << bit, value << bit),) for bit, value in conditions) if conditions else (listed,)
+    mask = MaskRole(measurement="mask", dtype="uint8", nodata=nodata, classes=named, clauses=clauses)
     reasons = reasons_of([replace(roles_of(), mask=mask)])
     told, clear = verdicts(mask, reasons)[0], mask.table()
     for code in range(256):
@@ -143,8 +143,10 @@ def pixels_of(seed: int) -> Pixels:
 def fmask_roles(**fields: Any) -> Roles:
     """Codes 1 is clear, 5 is not named by the definition."""
     mask = replace(roles_of().mask, classes=FMASK, **fields)
-    whole = MaskRole(measurement="contiguity", dtype="uint8", nodata=255.0, clauses=(((255, 1),),))
-    return replace(roles_of(), mask=mask, contiguity=whole)
+    whole = MaskRole(
+        measurement="contiguity", dtype="uint8", nodata=255.0, clauses=(((255, 1),),), reason="discontiguous"
+    )
+    return replace(roles_of(), mask=mask, conditions=(whole,))
 
 
 def scene(name: str, time: str, place: Mapping[str, Any], pixels: Pixels, folder: Path) -> Scene:

@@ -137,9 +137,25 @@ def windows_of(look: Look, at: tuple[int, int] = (0, 0)) -> BandWindows:
     return BandWindows(red=look.red, nir=look.nir, at=at, numbers=look.bands)
 
 
-def adding(sums: tuple[Pixels, Pixels, Pixels]) -> Accumulators:
+def judged(look: Look, at: tuple[int, int], clear: Pixels | None = None) -> BandWindows:
+    """All of a look, each of its pixels judged; its own arrays stay as they are."""
+    red, nir = look.red.copy(), look.nir.copy()
+    usable = resample.usable_pixels(red, nir, clear, look.bands)
+    return BandWindows(red=red, nir=nir, at=at, numbers=look.bands, usable=usable)
+
+
+def valid(look: Look) -> Pixels:
+    """Where both bands are finite, no nodata and in their range."""
+    within = [
+        np.isfinite(values) & (values != nodata) & (values >= least) & (values <= most)
+        for values, (nodata, least, most, *_) in zip((look.red, look.nir), look.bands, strict=True)
+    ]
+    return within[0] & within[1]
+
+
+def adding(sums: tuple[Pixels, Pixels, Pixels], **how: Any) -> Accumulators:
     """Total, count and taken as kernels take them."""
-    return Accumulators(total=sums[0], count=sums[1], taken=sums[2])
+    return Accumulators(total=sums[0], count=sums[1], taken=sums[2], beyond=np.zeros(2, np.int64), **how)
 
 
 def listed(clear: Pixels) -> ClearPixels:
@@ -148,18 +164,19 @@ def listed(clear: Pixels) -> ClearPixels:
     return ClearPixels(starts=starts, columns=np.nonzero(clear)[1].astype(np.uint16))
 
 
-def averaged(values: Pixels, at: tuple[int, int], table: AverageTable, nodata: float) -> Pixels:
-    """Means of a file by the weights of a table, NaN where nothing is known."""
-    (_, wide), value_sum, weight_sum = table.extent, 0.0, 0.0
+def averaged(values: Pixels, at: tuple[int, int], table: AverageTable, known: Pixels) -> tuple[Pixels, Pixels]:
+    """Means of a file by the weights of a table, NaN where nothing is known, and the share of the weights that is."""
+    (_, wide), value_sum, weight_sum, whole = table.extent, 0.0, 0.0, 0.0
     for tap in range(table.weights.shape[1]):
         row, column = (table.base[:, z].astype(int) + table.origin[z] - at[z] for z in range(2))
         inside, row, column = within(values.shape, row + tap // wide, column + tap % wide)
-        known = inside & np.isfinite(values[row, column]) & (values[row, column] != nodata)
-        weight = table.weights[:, tap] * known
-        value_sum = value_sum + np.where(known, values[row, column], 0).astype(float) * weight
+        seen = inside & known[row, column]
+        weight = table.weights[:, tap] * seen
+        value_sum = value_sum + np.where(seen, values[row, column], 0).astype(float) * weight
         weight_sum = weight_sum + weight
+        whole = whole + table.weights[:, tap].astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight_sum > 0, value_sum / weight_sum, np.nan)
+        return np.where(weight_sum > 0, value_sum / weight_sum, np.nan), np.where(whole > 0, weight_sum / whole, 0.0)
 
 
 def observed(block: Grid, file: Grid, look: Look, resampling: str, most_bytes: int = 10**8) -> tuple[Pixels, ...]:
@@ -172,15 +189,16 @@ def observed(block: Grid, file: Grid, look: Look, resampling: str, most_bytes: i
     read = np.s_[top:bottom, left:right]
     row, column = first_pixel(file)
     at, index = (row + top, column + left), resample.nearest_index(geometry)
-    clear = resample.clear_of_index(look.mask[read], at, index, CLEAR, sums[2])
-    bands, added = BandWindows(red=look.red[read], nir=look.nir[read], at=at, numbers=look.bands), adding(sums)
+    part, added = replace(look, red=look.red[read], nir=look.nir[read]), adding(sums)
+    if resampling == "nearest":
+        clear = resample.clear_of_index(look.mask[read], at, index, CLEAR, sums[2])
+        resample.accumulate_nearest(windows_of(part, at), index, clear, added)
+        return sums
+    bands, free = judged(part, at, CLEAR[look.mask[read]]), resample.pixels_not(sums[2])
     if resampling == "average":
-        table = resample.average_weights(geometry, most_bytes=most_bytes)
-        resample.accumulate_average(bands, table, clear, added)
-    elif resampling == "bilinear":
-        resample.accumulate_bilinear(bands, geometry, clear, added)
+        resample.accumulate_average(bands, resample.average_weights(geometry, most_bytes=most_bytes), free, added)
     else:
-        resample.accumulate_nearest(bands, index, clear, added)
+        resample.accumulate_bilinear(bands, geometry, free, added)
     return sums
 
 
@@ -245,7 +263,7 @@ def test_on_its_own_grid_every_pixel_lies_on_itself(crs: str, part: float) -> No
     np.testing.assert_array_equal(index.places + np.reshape(index.origin, (2, 1, 1)), places)
     table = resample.average_weights(geometry)
     assert table.extent == (1, 1)
-    np.testing.assert_array_equal(averaged(values, (row, column), table, -999), values)
+    np.testing.assert_array_equal(averaged(values, (row, column), table, values > 0)[0], values)
 
 
 @pytest.mark.parametrize("crs", CRS)
@@ -256,7 +274,7 @@ def test_pixels_that_divide_an_output_pixel_weigh_alike_and_no_others_do(crs: st
     block = Grid(crs=crs, shape=(40, 50), transform=(ratio * a, b, c, d, ratio * e, f))
     values, table = look_at(file, missing=0.0).red, resample.average_weights(geometry_of(block, file))
     assert table.extent == (ratio, ratio)
-    means = averaged(values, first_pixel(file), table, -999)
+    means, _ = averaged(values, first_pixel(file), table, values > 0)
     np.testing.assert_allclose(means, values.reshape(40, ratio, 50, ratio).mean((1, 3)), rtol=0, atol=0.05)
 
 
@@ -289,8 +307,8 @@ def test_a_block_outside_of_what_proj_knows_lies_nowhere() -> None:
     assert not table.weights.any()
     sums = nothing(block.shape)
     at = first_pixel(file)
-    resample.accumulate_average(windows_of(look, at), table, listed(everywhere), adding(sums))
-    resample.accumulate_bilinear(windows_of(look, at), geometry, listed(everywhere), adding(sums))
+    resample.accumulate_average(judged(look, at), table, listed(everywhere), adding(sums, min_area=0.0))
+    resample.accumulate_bilinear(judged(look, at), geometry, listed(everywhere), adding(sums, min_area=0.0))
     assert not sums[1].any()
 
 
@@ -395,7 +413,8 @@ def test_averages_are_those_of_exact_areas(pair: tuple[Grid, Grid], kind: tuple[
     known = np.isfinite(values) & (values != nodata)
     exact, shares = exact_means(block, file, values, known)
     table = resample.average_weights(geometry_of(block, file))
-    means = averaged(values, first_pixel(file), table, nodata)
+    means, seen_shares = averaged(values, first_pixel(file), table, known)
+    np.testing.assert_allclose(seen_shares, shares, rtol=0, atol=1e-3)
     assert np.isnan(means[shares == 0.0]).all()
     assert np.isfinite(means[shares > 1e-4]).all()
     # What little is known of a footprint is weighed in the same steps.
@@ -412,18 +431,16 @@ def test_a_single_missing_value_is_left_out_of_all_means_above_it_and_of_no_othe
     file = cut(wide, -30, -20, wide.shape)
     values = look_at(file, seed=seed, missing=0.0).red
     table, at = resample.average_weights(geometry_of(block, file)), first_pixel(file)
-    whole, holed = values.astype(float), values.copy()
+    holed = values.copy()
     holed[row, column] = NODATA["int16"]
-    apart = np.where(holed == values, values, np.nan)
-    means = averaged(holed, at, table, NODATA["int16"])
-    np.testing.assert_array_equal(means, averaged(apart, at, table, np.inf))
-    assert np.count_nonzero(means != averaged(whole, at, table, np.inf)) <= 9
+    means, _ = averaged(holed, at, table, holed == values)
+    assert np.count_nonzero(means != averaged(values, at, table, values > 0)[0]) <= 9
 
 
 @settings(max_examples=40)
-@given(grid_pairs(ratios=(0.5, 1.0, 2.5)), kinds, st.booleans())
-def test_observations_of_averages_are_those_of_the_means(
-    pair: tuple[Grid, Grid], kind: tuple[str, int, float], kept: bool
+@given(grid_pairs(ratios=(0.5, 1.0, 2.5)), kinds, st.booleans(), st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+def test_observations_of_averages_are_those_of_the_means_of_usable_pixels(
+    pair: tuple[Grid, Grid], kind: tuple[str, int, float], kept: bool, min_area: float
 ) -> None:
     block, file = pair
     look, at, table = look_at(file, *kind), first_pixel(file), resample.average_weights(geometry_of(block, file))
@@ -431,16 +448,31 @@ def test_observations_of_averages_are_those_of_the_means(
     clear, taken = random.random(block.shape) < 0.5, random.random(block.shape) < 0.2
     total, count, done = *nothing(block.shape)[:2], taken.copy()
     anew = resample.average_weights(geometry_of(block, file), most_bytes=0)
-    sums = adding((total, count, done))
-    resample.accumulate_average(windows_of(look, at), table if kept else anew, listed(clear), sums)
-    red, nir = (averaged(values, at, table, look.bands[0, 0]) for values in (look.red, look.nir))
+    sums = adding((total, count, done), min_area=min_area)
+    resample.accumulate_average(judged(look, at, CLEAR[look.mask]), table if kept else anew, listed(clear), sums)
+    usable = valid(look) & CLEAR[look.mask]
+    (red, shares), (nir, _) = (averaged(values, at, table, usable) for values in (look.red, look.nir))
     means = look.bands.copy()
-    means[:, 0] = np.inf
-    expected = nothing(block.shape)
-    kernels.accumulate(red, nir, clear, means, *expected[:2])
+    means[:, :3] = np.inf, -np.inf, np.inf
+    expected, enough = nothing(block.shape), shares >= max(min_area - 2.0**-12, 1e-12)
+    kernels.accumulate(red, nir, clear & enough, means, *expected[:2])
     np.testing.assert_array_equal(total, expected[0])
     np.testing.assert_array_equal(count, expected[1])
     np.testing.assert_array_equal(done, taken | (count > 0))
+
+
+@given(kinds, st.floats(-2.0, 2.0), st.floats(-2.0, 2.0))
+def test_usable_pixels_are_those_that_the_plain_kernel_counts(
+    kind: tuple[str, int, float], least: float, most: float
+) -> None:
+    file = Grid(crs="EPSG:32655", shape=(9, 11), transform=(30.0, 0.0, 0.0, 0.0, -30.0, 0.0))
+    look = look_at(file, *kind)
+    look.bands[:, 1:3] = 5000.0 * least, 5000.0 * most
+    bands = judged(look, (0, 0), CLEAR[look.mask])
+    np.testing.assert_array_equal(bands.usable, valid(look) & CLEAR[look.mask])
+    assert bands.usable is not None
+    for judged_values, values in ((bands.red, look.red), (bands.nir, look.nir)):
+        np.testing.assert_array_equal(judged_values, np.where(bands.usable, values, 0))
 
 
 def test_a_table_of_pixels_of_one_size_takes_22_bytes_for_each_or_is_not_kept() -> None:
@@ -464,8 +496,9 @@ def test_more_source_pixels_than_16_bits_count_are_found_as_well() -> None:
     assert not table.is_kept
     sums, sevens = nothing(block.shape), np.full((300, 300), 7, np.int16)
     everywhere = listed(np.ones(block.shape, bool))
-    bands = BandWindows(red=sevens, nir=3 * sevens, at=at, numbers=BANDS)
-    resample.accumulate_average(bands, table, everywhere, adding(sums))
+    usable = np.ones(sevens.shape, np.uint8)
+    bands = BandWindows(red=sevens, nir=3 * sevens, at=at, numbers=BANDS, usable=usable)
+    resample.accumulate_average(bands, table, everywhere, adding(sums, min_area=0.0))
     assert sums[1].any()
     np.testing.assert_array_equal(sums[0], sums[1].astype(np.int64) << 31)
 
@@ -510,7 +543,7 @@ def test_the_nearest_pixel_is_the_one_that_a_centre_lies_in(
 
 
 def between_four(file: Grid, values: Pixels, known: Pixels, centres: Pixels) -> Pixels:
-    """Bilinear means over what is known."""
+    """Bilinear means over what is known, where that weighs at least one half."""
     corner = np.floor(centres - 0.5).astype(int)
     down, along = centres - 0.5 - corner
     value, weight = np.zeros(down.shape), np.zeros(down.shape)
@@ -521,7 +554,7 @@ def between_four(file: Grid, values: Pixels, known: Pixels, centres: Pixels) -> 
         value += share * np.where(share > 0, values[row, column], 0)
         weight += share
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > 1e-6, value / weight, np.nan)
+        return np.where(weight >= 0.5, value / weight, np.nan)
 
 
 @settings(max_examples=40)
@@ -530,11 +563,9 @@ def test_bilinear_weighs_the_known_ones_of_four_pixels(pair: tuple[Grid, Grid], 
     block, file = pair
     look, sums = look_at(file, *kind), nothing(block.shape)
     everywhere, geometry = listed(np.ones(block.shape, bool)), geometry_of(block, file)
-    resample.accumulate_bilinear(windows_of(look, first_pixel(file)), geometry, everywhere, adding(sums))
-    centres, nodata = exact_places(block, file, 0.5), look.bands[0, 0]
-    known = [np.isfinite(values) & (values != nodata) for values in (look.red, look.nir)]
-    red = between_four(file, look.red, known[0], centres)
-    nir = between_four(file, look.nir, known[1], centres)
+    resample.accumulate_bilinear(judged(look, first_pixel(file)), geometry, everywhere, adding(sums))
+    centres = exact_places(block, file, 0.5)
+    red, nir = (between_four(file, values, valid(look), centres) for values in (look.red, look.nir))
     seen = np.isfinite(red) & np.isfinite(nir)
     np.testing.assert_array_equal(sums[1] > 0, seen)
     with np.errstate(invalid="ignore"):
