@@ -1,26 +1,28 @@
 """The geometry of a warp: where the pixels of a block lie among the pixels of a scene.
 
-PROJ places the nodes of a lattice of cells, `LATTICE_PX` output pixels wide; everything between is interpolated. Cells
-lie on the whole output grid, counted from the origin of its CRS, and source pixels are counted on their whole grid. So
-neither where a result begins, nor how it is cut into blocks, nor which file a pixel is read from changes a bit.
+PROJ places the nodes of a lattice of cells; everything between is interpolated. Cells lie on the whole output grid,
+counted from the origin of its CRS, and source pixels are counted on their whole grid. So neither where a result begins,
+nor how it is cut into blocks, nor which file a pixel is read from changes a bit.
 
-At 30 m, what is interpolated is within 1e-6 source pixels of PROJ within 60 degrees of the equator, and within 0.001
-within 80. The distance grows with the third power of the output pixel's size.
+A cell is at most `LATTICE_PX` output pixels and about a kilometre wide, and at least one pixel, whose corners and
+centre are nodes. So at every output size, what is interpolated is within 1e-6 source pixels of 30 m of PROJ within 60
+degrees of the equator, and within 1e-4 within 80.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-from math import ceil, floor
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
+from math import ceil, floor, hypot, log2
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import Transformer
+from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
 
 from compute.kernels.resample import LATTICE_PX
-from compute.kernels.resample.lattice import cells_of, span_of
+from compute.kernels.resample.lattice import span_of
 from compute.scenes import Grid
 
 Window = tuple[int, int, int, int]
@@ -32,7 +34,19 @@ _STEPS = 2**24
 """Origins are told apart by this part of a pixel: finer than what counts, coarser than what rounding does to them."""
 
 _LARGEST_BEND = 0.125
-"""A cell whose centre is further from amid its corners than this share of its size is torn, as by the antimeridian."""
+"""A cell whose centre is further from amid its corners than this share of its size is torn, as by the edge of a map."""
+
+_CELL_M, _SOURCE_M = 1024.0, 30.0
+"""A cell is at most so many metres wide where source pixels have this size: 32 pixels of up to an arc second. What is
+interpolated departs from PROJ by the third power of the width, in metres; source pixels are what that counts in."""
+
+_METRES_PER_RADIAN = 6_371_000.0
+
+_SLAB_NODES = 2**18
+"""So many nodes go through PROJ at once: it takes four copies of each."""
+
+_MOST_TURNS = 2
+"""A file that begins a turn west of where PROJ places a block, which itself spans a turn, is two turns away."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,9 +73,7 @@ class Alignment:
         _, b, d, _ = self.axes
         return b == 0.0 and d == 0.0
 
-    def to_crs(
-        self, row: NDArray[np.float64], column: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def to_crs(self, row: _Places, column: _Places) -> tuple[_Places, _Places]:
         """Return x and y of places in absolute pixels."""
         a, b, d, e = self.axes
         row, column = row + self.remainder[0], column + self.remainder[1]
@@ -88,12 +100,15 @@ class WarpGeometry:
         Row and column of the block's first pixel within the first cell, in output pixels.
     shape : tuple of int
         (rows, columns) of the block.
+    cell : int
+        Output pixels along a cell.
     """
 
     nodes: NDArray[np.float64]
     lies: NDArray[np.bool_]
     first: tuple[int, int]
     shape: tuple[int, int]
+    cell: int
 
     def __sizeof__(self) -> int:
         """Bytes of the arrays."""
@@ -120,7 +135,7 @@ class WarpGeometry:
         Half of a pixel's edges taken together, or the neighbours of its centre, and one for what is bent.
         """
         steps = [np.nan_to_num(np.abs(np.diff(self.nodes, axis=axis))).max((1, 2)) for axis in (1, 2)]
-        return 2 + ceil(float((steps[0] + steps[1]).max()) / LATTICE_PX)
+        return 2 + ceil(float((steps[0] + steps[1]).max()) / self.cell)
 
 
 def alignment_of(grid: Grid) -> Alignment:
@@ -150,7 +165,7 @@ def _solve(axes: tuple[float, float, float, float], x: _Places, y: _Places) -> t
     return (a * y - d * x) / determinant, (e * x - b * y) / determinant
 
 
-def geometry_of(block: Grid, source: Grid) -> WarpGeometry:
+def geometry_of(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
     """Work out where the pixels of a block lie in a source: once for all files of an alignment, dates and bands.
 
     Parameters
@@ -159,6 +174,9 @@ def geometry_of(block: Grid, source: Grid) -> WarpGeometry:
         Pixel grid of the block.
     source : Grid
         Pixel grid of a file, of which only the alignment matters: keep the result by `alignment_of` of it.
+    turn : int
+        Turns of the globe by which the block is moved east in the source, see `turns_of`. At 0, the middle of the block
+        lies where PROJ has it, and what is across the edge of the map continues beyond.
 
     Returns
     -------
@@ -171,14 +189,106 @@ def geometry_of(block: Grid, source: Grid) -> WarpGeometry:
         PROJ does not know a CRS, or no way from one to the other.
     """
     target, start = _placed(block)
-    alignment, transformer = alignment_of(source), transformer_of(block.crs, source.crs)
-    (top, down), (left, along) = (divmod(place, LATTICE_PX) for place in start)
-    rows = _nodes_along(top, down + block.shape[0])
-    columns = _nodes_along(left, along + block.shape[1])
-    x, y = transformer.transform(*target.to_crs(*np.meshgrid(rows, columns, indexing="ij")))
-    known = np.isfinite(x) & np.isfinite(y)
-    nodes = alignment.to_pixels(np.where(known, x, np.nan), np.where(known, y, np.nan))
-    return WarpGeometry(nodes=nodes, lies=_lies(nodes), first=(down, along), shape=block.shape)
+    alignment = alignment_of(source)
+    size = _cell_px(target, alignment)
+    unit = max(size, 2)
+    (top, down), (left, along) = (divmod(place, unit) for place in start)
+    rows = _nodes_along(top, down + block.shape[0], unit, size)
+    columns = _nodes_along(left, along + block.shape[1], unit, size)
+    nodes = _place_nodes(target, alignment, rows, columns, turn)
+    return WarpGeometry(nodes=nodes, lies=_lies(nodes, size), first=(down, along), shape=block.shape, cell=size)
+
+
+def turns_of(window: Window | None, source: Grid) -> tuple[int, ...]:
+    """Return the turns of the globe by which a block must be moved to meet a file.
+
+    Most often that is none, whether they meet or not. A file that ends at 180 degrees and one that begins there meet a
+    block on either side at turns of their own; a file around the globe may meet it at two.
+
+    Parameters
+    ----------
+    window : (int, int, int, int) or None
+        Absolute source pixels that the block needs at turn 0.
+    source : Grid
+        Pixel grid of the file.
+
+    Returns
+    -------
+    tuple of int
+        For `geometry_of`, ascending: what lies furthest west in the file comes first.
+    """
+    width = turn_width(source.crs)
+    if window is None or width == 0.0:
+        return (0,)
+    down, along = (round(step) for step in _solve(alignment_of(source).axes, width, 0.0))
+    top, left, bottom, right = window
+    found = tuple(
+        turn
+        for turn in range(-_MOST_TURNS, _MOST_TURNS + 1)
+        if window_in((top + turn * down, left + turn * along, bottom + turn * down, right + turn * along), source)
+    )
+    return found or (0,)
+
+
+def turned(block: Grid, source: Grid, turn: int) -> Grid:
+    """Return a block in the CRS of a source, moved east by turns of the globe."""
+    a, b, c, d, e, f = block.transform
+    return replace(block, transform=(a, b, c + turn * turn_width(source.crs), d, e, f))
+
+
+@lru_cache(maxsize=256)
+def turn_width(crs: str) -> float:
+    """Return what a turn around the globe adds to x in a CRS, 0 where that is not one number for all latitudes."""
+    longitudes = np.arange(-180.0, 180.0, 15.0)
+    try:
+        transformer = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+        x = np.stack([transformer.transform(longitudes, np.full(24, latitude))[0] for latitude in (-40.0, 0.0, 20.0)])
+    except ProjError:
+        return 0.0
+    steps = np.diff(x, axis=1)
+    width = float(np.median(steps)) * 24.0
+    if not (np.isfinite(x).all() and width > 0.0):
+        return 0.0
+    # All but the step over the edge of the map are alike.
+    is_even = bool(np.isclose(steps % width, width / 24.0, rtol=1e-9).all())
+    return width if is_even and np.ptp(x, 0).max() < width * 1e-9 else 0.0
+
+
+def _cell_px(target: Alignment, source: Alignment) -> int:
+    """Return how many output pixels wide a cell is: a function of the two pixel sizes alone, whatever the block."""
+    widest = _CELL_M * (max(_pixel_m(source), _SOURCE_M) / _SOURCE_M) ** (1 / 3)
+    return int(2 ** min(max(floor(log2(widest / _pixel_m(target))), 0), log2(LATTICE_PX)))
+
+
+def _pixel_m(alignment: Alignment) -> float:
+    """Return the longer edge of a pixel in metres, those of degrees as at the equator."""
+    a, b, d, e = alignment.axes
+    return max(hypot(a, d), hypot(b, e)) * _unit_m(alignment.crs)
+
+
+@lru_cache(maxsize=256)
+def _unit_m(crs: str) -> float:
+    known = CRS(crs)
+    return float(known.axis_info[0].unit_conversion_factor) * (_METRES_PER_RADIAN if known.is_geographic else 1.0)
+
+
+def _place_nodes(
+    target: Alignment, source: Alignment, rows: NDArray[np.float64], columns: NDArray[np.float64], turn: int
+) -> NDArray[np.float64]:
+    """Return (2, rows, columns) of absolute source pixels, continuous across the edge of the source's map."""
+    transformer, width = transformer_of(target.crs, source.crs), turn_width(source.crs)
+    nodes = np.empty((2, rows.size, columns.size))
+    middle = transformer.transform(*target.to_crs(rows[rows.size // 2], columns[columns.size // 2]))[0]
+    step = max(1, _SLAB_NODES // columns.size)
+    for first in range(0, rows.size, step):
+        part = np.s_[first : first + step]
+        x, y = transformer.transform(*target.to_crs(*np.meshgrid(rows[part], columns, indexing="ij")))
+        known = np.isfinite(x) & np.isfinite(y)
+        x, y = np.where(known, x, np.nan), np.where(known, y, np.nan)
+        if width:
+            x += (np.rint((middle - x) / width) + turn) * width if np.isfinite(middle) else turn * width
+        nodes[:, part] = source.to_pixels(x, y)
+    return nodes
 
 
 @lru_cache(maxsize=16)
@@ -191,18 +301,22 @@ def transformer_of(target: str, source: str) -> Transformer:
     return Transformer.from_crs(target, source, always_xy=True)
 
 
-def _nodes_along(first: int, pixels: int) -> NDArray[np.float64]:
-    """Return absolute places of the nodes around some pixels, counted from a border of cells."""
-    return first * LATTICE_PX + np.arange(2.0 * ceil(pixels / LATTICE_PX) + 1.0) * (LATTICE_PX / 2)
+def _nodes_along(first: int, pixels: int, unit: int, size: int) -> NDArray[np.float64]:
+    """Return absolute places of the nodes around some pixels, counted from a border of units of whole cells."""
+    return first * unit + np.arange(2.0 * ceil(pixels / unit) * (unit // size) + 1.0) * (size / 2)
 
 
-def _lies(nodes: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _lies(nodes: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
     """Return which cells lie somewhere: all nodes are known, and the centre is about amid the corners."""
-    cells = cells_of(nodes)
-    size = np.ptp(cells, axis=(0, 1)).max(0)
-    bend = np.abs(cells[::2, ::2].mean((0, 1)) - cells[1, 1]).max(0)
+    rows, columns = (length - 2 for length in nodes.shape[1:])
+    each = [nodes[:, a : rows + a : 2, b : columns + b : 2] for a in range(3) for b in range(3)]
+    extent = (reduce(np.maximum, each) - reduce(np.minimum, each)).max(0)
+    bend = np.abs((each[0] + each[2] + each[6] + each[8]) / 4.0 - each[4]).max(0)
     # What is not known is NaN, and not smaller than anything.
-    lies: NDArray[np.bool_] = bend <= _LARGEST_BEND * size
+    lies: NDArray[np.bool_] = bend <= _LARGEST_BEND * extent
+    if size == 1:
+        # Of two pixels side by side neither lies where one does not, so that the corner between them is of no cell.
+        lies = np.repeat(lies[:, ::2] & lies[:, 1::2], 2, axis=1)
     return lies
 
 

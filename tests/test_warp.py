@@ -24,6 +24,8 @@ from compute.warp import (
     alignment_of,
     first_pixel,
     geometry_of,
+    turned,
+    turns_of,
     widened,
     window_in,
 )
@@ -31,7 +33,9 @@ from tests.strategies import STORED
 
 Pixels = np.ndarray[Any, Any]
 
+OUTPUTS = ("EPSG:3577", "EPSG:32756", "EPSG:3857", "EPSG:4326", "EPSG:6933")
 CRS = ("EPSG:3577", "EPSG:32655", "EPSG:32656", "EPSG:3857", "EPSG:4326")
+SINUSOIDAL = "ESRI:54008"
 DEGREES = 0.00027
 NODATA = {"int16": -999, "uint16": 0, "float32": -999.0}
 BANDS = np.array([[-999.0, 1.0, 10000.0, 1e-4, 0.0], [-999.0, 1.0, 10000.0, 1e-4, 0.0]])
@@ -73,6 +77,14 @@ def corners_of(geometry: WarpGeometry, source: Grid) -> Pixels:
     for y in range(rows + 1):
         at, down = (y, 0.0) if y < rows else (y - 1, 1.0)
         lattice.line_of(lattice.arrays_of(geometry), at, down, 0.0, lines[y])
+    return np.array(np.moveaxis(lines, 0, 1) - np.reshape(first_pixel(source), (2, 1, 1)))
+
+
+def centres_of(geometry: WarpGeometry, source: Grid) -> Pixels:
+    """Row and column in the file of every pixel centre of a block, as interpolated: (2, y, x)."""
+    lines: Pixels = np.empty((geometry.shape[0], 2, geometry.shape[1]))
+    for y, line in enumerate(lines):
+        lattice.line_of(lattice.arrays_of(geometry), y, 0.5, 0.5, line)
     return np.array(np.moveaxis(lines, 0, 1) - np.reshape(first_pixel(source), (2, 1, 1)))
 
 
@@ -220,11 +232,33 @@ def test_every_corner_lies_where_proj_has_it(pair: tuple[Grid, Grid]) -> None:
     np.testing.assert_allclose(corners_of(geometry, file), exact_places(block, file), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("crs", CRS)
-def test_a_coarse_result_is_still_placed_to_a_fraction_of_its_pixels(crs: str) -> None:
-    block = grid_at(crs, (147.0, -42.0), (64, 64), pixel=1000.0)
-    file = grid_at("EPSG:32655", (147.0, -42.0), (1, 1))
-    np.testing.assert_allclose(corners_of(geometry_of(block, file), file), exact_places(block, file), rtol=0, atol=0.05)
+@settings(max_examples=60)
+@given(
+    st.sampled_from(OUTPUTS),
+    st.sampled_from(["EPSG:32655", "EPSG:4326", "EPSG:6933"]),
+    st.floats(10.0, 50_000.0),
+    st.tuples(st.floats(140.0, 154.0), st.floats(-80.0, 80.0)),
+    st.tuples(st.integers(1, 50), st.integers(1, 50)),
+)
+def test_at_every_output_size_and_latitude_corners_and_centres_lie_where_proj_has_them(
+    crs: str, source: str, pixel: float, place: tuple[float, float], shape: tuple[int, int]
+) -> None:
+    block, file = grid_at(crs, place, shape, pixel), grid_at(source, place, (1, 1))
+    a, _, c, _, e, f = block.transform
+    x, y = c + a * np.array([0, shape[1]]), f + e * np.array([0, shape[0]])
+    _, latitudes = way_of(crs, "EPSG:4326").transform(*np.meshgrid(x, y))
+    assume(np.isfinite(latitudes).all() and abs(latitudes).max() < 80.0)
+    geometry = geometry_of(block, file)
+    off = 1e-6 if abs(latitudes).max() < 60.0 else 1e-4
+    np.testing.assert_allclose(corners_of(geometry, file), exact_places(block, file), rtol=0, atol=off)
+    np.testing.assert_allclose(centres_of(geometry, file), exact_places(block, file, 0.5), rtol=0, atol=off)
+
+
+@pytest.mark.parametrize(("pixel", "source", "cell"), [(10, 10, 32), (30, 10, 32), (33, 30, 16), (250, 30, 4)])
+def test_cells_are_as_wide_as_their_pixel_sizes_say(pixel: float, source: float, cell: int) -> None:
+    for crs in CRS:
+        block, file = (grid_at(each, (147.0, -42.0), (9, 9), size) for each, size in ((crs, pixel), (CRS[1], source)))
+        assert geometry_of(block, file).cell == cell
 
 
 @settings(max_examples=60)
@@ -286,13 +320,84 @@ def test_a_rotated_source_is_placed_as_well() -> None:
     np.testing.assert_allclose(corners_of(geometry_of(block, file), file), exact_places(block, file), rtol=0, atol=1e-5)
 
 
-def test_a_cell_torn_by_the_antimeridian_lies_nowhere_and_the_others_do() -> None:
-    block = grid_at("EPSG:3832", (179.98, -17.0), (64, 256))
-    file = grid_at("EPSG:4326", (179.98, -17.0), (64, 128))
-    lies = geometry_of(block, file).lies
-    assert lies.any(1).all()
-    assert (~lies).sum(1).max() == 1
-    assert (~lies).any()
+@pytest.mark.parametrize("pixel", [100.0, 2000.0])
+def test_cells_torn_by_the_edge_of_a_map_lie_nowhere_and_the_others_do(pixel: float) -> None:
+    block = grid_at("EPSG:3832", (179.93, -17.0), (3, 256), pixel)
+    geometry = geometry_of(block, grid_at(SINUSOIDAL, (179.0, -17.0), (1, 1), 500.0))
+    assert geometry.lies.any(1).all()
+    assert (~geometry.lies).any()
+    nowhere = np.isnan(centres_of(geometry, block)[0]).sum(1)
+    assert (nowhere <= 3 * max(geometry.cell, 2)).all()
+    table = resample.average_weights(geometry)
+    assert max(table.extent) < 2 * pixel / 500.0 + 3, "no footprint spans the map"
+
+
+# Across 180 degrees
+
+
+def seen(block: Grid, files: list[tuple[Grid, Pixels]]) -> tuple[Pixels, Pixels]:
+    """What a block sees of some files by the nearest pixel, and how often."""
+    values, times = np.zeros(block.shape), np.zeros(block.shape, int)
+    for file, stored in files:
+        for turn in turns_of(geometry_of(block, file).source_window(), file):
+            index = resample.nearest_index(geometry_of(block, file, turn))
+            values += resample.take(stored, first_pixel(file), index, 0)
+            times += resample.take(np.ones(file.shape, np.uint8), first_pixel(file), index, 0)
+    return values, times
+
+
+def sides(crs: str, parts: int) -> list[tuple[Grid, Pixels]]:
+    """Files that end at 180 degrees east and begin at 180 west, or one around the globe; values are longitudes."""
+    edge, top = way_of("EPSG:4326", crs).transform(180.0, -16.0)
+    bottom = way_of("EPSG:4326", crs).transform(180.0, -18.0)[1]
+    columns, rows = (36_000, 200) if crs == "EPSG:4326" else (34_000, 200)
+    size, high = 2 * edge / columns, (top - bottom) / rows
+    whole = Grid(crs=crs, shape=(rows, columns), transform=(size, 0.0, -edge, 0.0, -high, top))
+    values = np.broadcast_to(((np.arange(columns) + 0.5) / columns * 360.0 - 180.0) % 360.0, whole.shape)
+    halves = [cut(whole, 0, 0, (rows, 300)), cut(whole, 0, columns - 300, (rows, 300))]
+    if parts == 1:
+        return [(whole, values)]
+    return [(halves[0], values[:, :300]), (halves[1], values[:, -300:])]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("source", ["EPSG:4326", "EPSG:6933"])
+@pytest.mark.parametrize("crs", ["EPSG:3832", "EPSG:32660", "EPSG:32601", "EPSG:3460", "EPSG:4326"])
+@pytest.mark.parametrize("pixel", [300.0, 1500.0])
+def test_every_pixel_across_180_degrees_is_seen_once(crs: str, source: str, parts: int, pixel: float) -> None:
+    west = grid_at(crs, (179.8, -16.8), (41, 150), pixel)
+    values, times = seen(west, sides(source, parts))
+    assert (times == 1).all()
+    a, _, c, _, e, f = west.transform
+    column, row = np.meshgrid(np.arange(150) + 0.5, np.arange(41) + 0.5)
+    longitudes, _ = way_of(crs, "EPSG:4326").transform(a * column + c, e * row + f)
+    np.testing.assert_allclose(values, longitudes % 360.0, rtol=0, atol=0.0054)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3832", "EPSG:4326"])
+@pytest.mark.parametrize("pixel", [300.0, 2000.0])
+def test_chunks_across_180_degrees_change_no_bit(crs: str, pixel: float) -> None:
+    block = grid_at(crs, (179.7, -16.8), (40, 180), pixel)
+    whole, _ = seen(block, sides("EPSG:4326", 1))
+    for left, right in pairwise([0, 37, 64, 101, 102, 180]):
+        part, _ = seen(cut(block, 0, left, (40, right - left)), sides("EPSG:4326", 1))
+        np.testing.assert_array_equal(part, whole[:, left:right])
+
+
+def test_a_block_moved_by_a_turn_of_whole_pixels_shares_the_alignment_of_the_file_there() -> None:
+    block = Grid(crs="EPSG:4326", shape=(5, 7), transform=(0.25, 0.0, 181.0, 0.0, -0.25, -16.0))
+    file = Grid(crs="EPSG:4326", shape=(80, 80), transform=(0.25, 0.0, -180.0, 0.0, -0.25, -10.0))
+    assert turns_of(geometry_of(block, file).source_window(), file) == (-1,)
+    moved = turned(block, file, -1)
+    assert alignment_of(moved) == alignment_of(file)
+    assert np.subtract(first_pixel(moved), first_pixel(file)).tolist() == [24, 4]
+
+
+@pytest.mark.parametrize("source", ["EPSG:32655", "EPSG:3577", "EPSG:4326", "EPSG:6933"])
+def test_elsewhere_a_block_is_looked_at_as_proj_has_it(source: str) -> None:
+    block, file = grid_at("EPSG:3577", (147.0, -42.0), (40, 40)), grid_at(source, (147.0, -42.0), (40, 40))
+    assert turns_of(geometry_of(block, file).source_window(), file) == (0,)
+    assert turns_of(None, file) == (0,)
 
 
 def test_a_block_outside_of_what_proj_knows_lies_nowhere() -> None:

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 LATTICE_PX = 32
-"""Output pixels along a cell of a lattice. A power of two: what weighs its nodes is exact."""
+"""Most output pixels along a cell of a lattice. A power of two, as are all fewer: what weighs its nodes is exact."""
 
 SLIVER_PX = 2.0**-20
 """What a place may be off by rounding, in pixels. Where it meets the border of two pixels that closely, the one behind
@@ -35,6 +35,8 @@ class Lattice(Protocol):
         Row and column of the block's first pixel within the first cell, in output pixels.
     shape : tuple of int
         (rows, columns) of the block.
+    cell : int
+        Output pixels along a cell: `LATTICE_PX`, or a smaller power of two.
     """
 
     @property
@@ -45,6 +47,8 @@ class Lattice(Protocol):
     def first(self) -> tuple[int, int]: ...  # noqa: D102  # above
     @property
     def shape(self) -> tuple[int, int]: ...  # noqa: D102  # above
+    @property
+    def cell(self) -> int: ...  # noqa: D102  # above
 
 
 def cells_of(nodes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -68,6 +72,12 @@ def span_of(lattice: Lattice) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     """
     if not lattice.lies.any():
         return None
+    if lattice.lies.all():
+        # The same as below, without a copy of every node for each of its cells.
+        nodes, trimmed = lattice.nodes, _trimmed(lattice)
+        bends = np.diff(nodes, 2, axis=1)[:, ::2], np.diff(nodes, 2, axis=2)[:, :, ::2]
+        bend = (abs(bends[0]).max((1, 2)) + abs(bends[1]).max((1, 2))) / 4.0
+        return trimmed.min((1, 2)) - bend, trimmed.max((1, 2)) + bend
     whole, cells = (cells_of(nodes)[..., lattice.lies] for nodes in (lattice.nodes, _trimmed(lattice)))
     # Between three points a parabola leaves their range by an eighth of its second difference at most.
     bend = (abs(np.diff(whole, 2, axis=0)).max((0, 1, 3)) + abs(np.diff(whole, 2, axis=1)).max((0, 1, 3))) / 4.0
@@ -76,21 +86,21 @@ def span_of(lattice: Lattice) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 def _trimmed(lattice: Lattice) -> NDArray[np.float64]:
     """Return nodes of which the outer ones are moved to the border of the block."""
-    nodes = lattice.nodes
+    nodes, size = lattice.nodes, lattice.cell
     for axis in (1, 2):
         first, length, last = lattice.first[axis - 1], lattice.shape[axis - 1], nodes.shape[axis] // 2 - 1
-        places = np.clip(np.arange(nodes.shape[axis]) * (LATTICE_PX // 2), first, first + length)
-        cell = np.minimum(places // LATTICE_PX, last)
-        weights = (np.expand_dims(each, 2 - axis) for each in _weights((places - cell * LATTICE_PX) / LATTICE_PX))
+        places = np.clip(np.arange(nodes.shape[axis]) * (size / 2), first, first + length)
+        cell = np.minimum((places // size).astype(np.intp), last)
+        weights = (np.expand_dims(each, 2 - axis) for each in _weights((places - cell * size) / size))
         # A node that lies nowhere takes no other with it.
         terms = [np.where(w == 0.0, 0.0, w * nodes.take(2 * cell + n, axis)) for n, w in enumerate(weights)]
         nodes = terms[0] + terms[1] + terms[2]
     return nodes
 
 
-def arrays_of(lattice: Lattice) -> tuple[NDArray[np.float64], NDArray[np.bool_], tuple[int, int]]:
-    """Return nodes, cells and first pixel as kernels take them."""
-    return held(lattice.nodes), held(lattice.lies), lattice.first
+def arrays_of(lattice: Lattice) -> tuple[NDArray[np.float64], NDArray[np.bool_], tuple[int, int], int]:
+    """Return nodes, cells, first pixel and cell size as kernels take them."""
+    return held(lattice.nodes), held(lattice.lies), lattice.first, lattice.cell
 
 
 def held(values: NDArray[Any]) -> NDArray[Any]:
@@ -124,21 +134,26 @@ def line_of(lattice, y, down, along, line):  # type: ignore[no-untyped-def]  # n
         (2, columns + 1) float64 for corners, (2, columns) for centres; NaN in cells that lie nowhere. Of a pixel in
         such a cell one corner at least is within it.
     """
-    nodes, lies, first = lattice
-    i, k = divmod(first[0] + y, LATTICE_PX)
-    above, middle, below = _weights((k + down) / LATTICE_PX)
-    reach = LATTICE_PX + (1 if along == 0.0 else 0)
+    nodes, lies, first, size = lattice
+    i, k = divmod(first[0] + y, size)
+    # Of a power of two, multiplying by the reciprocal gives the bits of a division.
+    share = 1.0 / size
+    above, middle, below = _weights((k + down) * share)
     line[:] = np.nan
     for j in range(lies.shape[1]):
         if not lies[i, j]:
             continue
-        left = j * LATTICE_PX - first[1]
+        left = j * size - first[1]
+        after = left + size
         for z in range(2):
             cell = nodes[z, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
             start = above * cell[0, 0] + middle * cell[1, 0] + below * cell[2, 0]
             half = above * cell[0, 1] + middle * cell[1, 1] + below * cell[2, 1]
             stop = above * cell[0, 2] + middle * cell[1, 2] + below * cell[2, 2]
             slope, bend = 4.0 * half - 3.0 * start - stop, 2.0 * (start - 2.0 * half + stop)
-            for x in range(max(left, 0), min(left + reach, line.shape[1])):
-                u = (x - left + along) / LATTICE_PX
+            for x in range(max(left, 0), min(after, line.shape[1])):
+                u = (x - left + along) * share
                 line[z, x] = start + u * (slope + u * bend)
+            if along == 0.0 and after < line.shape[1]:
+                # The corner that two cells share is a node, to the same bits in either.
+                line[z, after] = stop
