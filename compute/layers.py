@@ -19,6 +19,15 @@ ARRAYS: Mapping[str, np.dtype[Any]] = {
 """With those that are kept on request: number of calendar months with a clear observation, standard deviation, and
 number of looks that are no observations, by their reason."""
 
+NAMES: Mapping[str, str] = {
+    "ndvi_mean": "NDVI mean",
+    "clear_count": "clear count",
+    "clear_months": "clear months",
+    "ndvi_std": "NDVI standard deviation",
+    "unclear_count": "unclear count",
+}
+"""What each array is called in a list of bands."""
+
 BY_REASON = "unclear_count"
 """The one array that has a number for every reason."""
 

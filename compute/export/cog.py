@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import accumulate, pairwise, product
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
 from distributed import Client, Future
+from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from compute.blocks import HeldBlock
-from compute.layers import ARRAYS, BY_REASON
+from compute.export.overviews import build_overviews
+from compute.layers import ARRAYS, ATTRIBUTES, BY_REASON, NAMES
+from compute.scenes import Grid
 from compute.stack import SeasonStack, block_key
 
 _NODATA = {"f": np.nan, "u": None}
@@ -27,11 +32,62 @@ _PREDICTOR = {"f": 3, "u": 2}
 """By kind of type."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _File:
+    """One layer of one season.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The COG.
+    layer : str
+        Which of `ARRAYS`.
+    grid : Grid
+        Of the result.
+    bands : tuple of str
+        Description of each band.
+    tags : mapping of str to str
+        Metadata of the file.
+    levels : int
+        Number of overviews.
+    """
+
+    path: Path
+    layer: str
+    grid: Grid
+    bands: tuple[str, ...]
+    tags: Mapping[str, str]
+    levels: int
+
+    def scratch(self, level: int = 0) -> Path:
+        """Return the file that blocks are written to, or overviews of them."""
+        return self.path.with_name(f".{self.path.name}.{level}")
+
+    def profile(self, level: int) -> dict[str, Any]:
+        """Return how a scratch file is made."""
+        height, width = (-(-length >> level) for length in self.grid.shape)
+        dtype = ARRAYS[self.layer]
+        return {
+            "driver": "GTiff",
+            "dtype": dtype.name,
+            "count": len(self.bands),
+            "height": height,
+            "width": width,
+            "crs": self.grid.crs,
+            "transform": Affine(*self.grid.transform) @ Affine.scale(2**level),
+            "nodata": _NODATA[dtype.kind],
+            "tiled": True,
+            "blockxsize": 512,
+            "blockysize": 512,
+            "bigtiff": "if_safer",
+        }
+
+
 async def write_cogs(stack: SeasonStack, folder: Path, client: Client, provenance: Mapping[str, Any]) -> list[Path]:
     """Have the workers write a persisted stack as COGs with overviews.
 
-    Blocks are written one after another into a tiled file, which is then rearranged: no task ever holds more than
-    one block, and seasons are written side by side.
+    Blocks and their overviews are written one after another into tiled files, which are then joined and rearranged: no
+    task ever holds more than one block, and seasons are written side by side.
 
     Parameters
     ----------
@@ -48,7 +104,8 @@ async def write_cogs(stack: SeasonStack, folder: Path, client: Client, provenanc
     -------
     list of pathlib.Path
         ``<layer>_<label>.tif`` of every layer and season, such as ``ndvi_mean_DJF.tif``; where looks are counted by
-        their reason, with a band for each, which it describes.
+        their reason, with a band for each, which it describes. An overview pixel is the mean of its level-0 pixels
+        that have a value, each weighing 1; counts are rounded, halves to even, and 0 is a value like any other.
     """
     tags = {key: value if isinstance(value, str) else json.dumps(value) for key, value in provenance.items()}
     files = [
@@ -62,67 +119,85 @@ async def write_cogs(stack: SeasonStack, folder: Path, client: Client, provenanc
 def _write_file(
     stack: SeasonStack, season: int, layer: str, path: Path, client: Client, tags: Mapping[str, str]
 ) -> Future[Path]:
-    scratch = path.with_name(f".{path.name}.unfinished")
-    bands = stack.reasons if layer == BY_REASON else ("",)
-    last = client.submit(_create, scratch, _profile(stack, layer), bands, tags, pure=False)
+    name, label = NAMES[layer], stack.labels[season]
+    file = _File(
+        path=path,
+        layer=layer,
+        grid=stack.grid,
+        bands=stack.reasons if layer == BY_REASON else (f"{name}, {label}",),
+        tags={**tags, "title": f"{ATTRIBUTES[layer]['long_name']}, {label}"},
+        levels=stack.levels,
+    )
+    last = client.submit(_create, file, pure=False)
     for row, column, window in _windows(stack):
         block = stack.graph[block_key(stack.token, season, row, column)]
-        last = client.submit(_write_window, last, block, layer, window, pure=False)
-    return client.submit(_rearrange, last, path, layer, pure=False)
+        last = client.submit(_write_block, last, block, window, pure=False)
+    return client.submit(_rearrange, last, pure=False)
 
 
-def _windows(stack: SeasonStack) -> Iterator[tuple[int, int, tuple[int, int, int, int]]]:
-    """Yield row, column and pixel window (x, y, width, height) of every spatial chunk."""
+def _windows(stack: SeasonStack) -> Iterator[tuple[int, int, tuple[int, int]]]:
+    """Yield row, column and first pixel (row, column) of every spatial chunk."""
     rows, columns = (list(pairwise(accumulate(sizes, initial=0))) for sizes in stack.chunks)
-    for (row, (y0, y1)), (column, (x0, x1)) in product(enumerate(rows), enumerate(columns)):
-        yield row, column, (x0, y0, x1 - x0, y1 - y0)
+    for (row, (y0, _)), (column, (x0, _)) in product(enumerate(rows), enumerate(columns)):
+        yield row, column, (y0, x0)
 
 
-def _profile(stack: SeasonStack, layer: str) -> dict[str, Any]:
-    height, width = stack.grid.shape
-    return {
-        "driver": "GTiff",
-        "dtype": ARRAYS[layer].name,
-        "height": height,
-        "width": width,
-        "crs": stack.grid.crs,
-        "transform": Affine(*stack.grid.transform),
-        "nodata": _NODATA[ARRAYS[layer].kind],
-        "tiled": True,
-        "blockxsize": 512,
-        "blockysize": 512,
-        "bigtiff": "if_safer",
-    }
+def _create(file: _File) -> _File:
+    for level in range(file.levels + 1):
+        with rasterio.Env(**_GDAL_OPTIONS), rasterio.open(file.scratch(level), "w", **file.profile(level)) as scratch:
+            scratch.descriptions = file.bands
+            scratch.units = [ATTRIBUTES[file.layer]["units"]] * len(file.bands)
+            scratch.update_tags(**file.tags)
+    return file
 
 
-def _create(path: Path, profile: dict[str, Any], bands: Sequence[str], tags: Mapping[str, str]) -> Path:
-    with rasterio.Env(**_GDAL_OPTIONS), rasterio.open(path, "w", count=len(bands), **profile) as file:
-        file.descriptions = bands
-        file.update_tags(**tags)
-    return path
+def _write_block(file: _File, block: HeldBlock, first: tuple[int, int]) -> _File:
+    """Write a block and its overviews; `first` is its first pixel (row, column)."""
+    values: NDArray[Any] = getattr(block, file.layer)
+    bands = values.reshape(-1, *values.shape[-2:])
+    _write_window(file.scratch(), bands, first)
+    overviews = zip(*(build_overviews(band, file.levels) for band in bands), strict=True)
+    for level, overview in enumerate(overviews, 1):
+        _write_window(file.scratch(level), np.stack(overview), (first[0] >> level, first[1] >> level))
+    return file
 
 
-def _write_window(path: Path, block: HeldBlock, layer: str, window: tuple[int, int, int, int]) -> Path:
-    with rasterio.Env(**_GDAL_OPTIONS), rasterio.open(path, "r+") as file:
-        values = getattr(block, layer)
-        file.write(values.reshape(-1, *values.shape[-2:]), window=Window(*window))
-    return path
+def _write_window(path: Path, bands: NDArray[Any], first: tuple[int, int]) -> None:
+    _, height, width = bands.shape
+    with rasterio.Env(**_GDAL_OPTIONS), rasterio.open(path, "r+") as scratch:
+        scratch.write(bands, window=Window(first[1], first[0], width, height))
 
 
-def _rearrange(scratch: Path, path: Path, layer: str) -> Path:
-    finished = scratch.with_suffix(".cog")
+def _rearrange(file: _File) -> Path:
+    """Make a COG of the scratch files, with what its valid pixels come to."""
+    joined, finished = (file.path.with_name(f".{file.path.name}.{suffix}") for suffix in ("vrt", "cog"))
     with rasterio.Env(**_GDAL_OPTIONS):
+        rasterio.shutil.copy(file.scratch(), joined, driver="VRT")
+        _add_overviews(joined, file)
         rasterio.shutil.copy(
-            scratch,
+            joined,
             finished,
             driver="COG",
             compress="deflate",
             level=6,
-            predictor=_PREDICTOR[ARRAYS[layer].kind],
+            predictor=_PREDICTOR[ARRAYS[file.layer].kind],
             blocksize=512,
-            overview_resampling="average",
+            overviews="FORCE_USE_EXISTING",
+            statistics="YES",
             bigtiff="if_safer",
         )
-    scratch.unlink()
-    finished.rename(path)
-    return path
+    for scratch in (joined, *map(file.scratch, range(file.levels + 1))):
+        scratch.unlink()
+    finished.rename(file.path)
+    return file.path
+
+
+def _add_overviews(joined: Path, file: _File) -> None:
+    """Name the overviews' files in a GDAL virtual raster: GDAL's own would be means of means."""
+    document = ET.parse(joined)  # noqa: S314  # GDAL has just written it
+    for band in document.getroot().iter("VRTRasterBand"):
+        for level in range(1, file.levels + 1):
+            overview = ET.SubElement(band, "Overview")
+            ET.SubElement(overview, "SourceFilename", relativeToVRT="1").text = file.scratch(level).name
+            ET.SubElement(overview, "SourceBand").text = band.get("band")
+    document.write(joined)
