@@ -32,10 +32,26 @@ BY_REASON = "unclear_count"
 """The one array that has a number for every reason."""
 
 ATTRIBUTES: Mapping[str, Mapping[str, Any]] = {
-    "ndvi_mean": {"long_name": "seasonal mean NDVI of clear observations", "units": "1"},
+    "ndvi_mean": {
+        "standard_name": "normalized_difference_vegetation_index",
+        "long_name": "seasonal mean NDVI of clear observations",
+        "units": "1",
+    },
     "clear_count": {"long_name": "number of clear observations", "units": "1"},
     "clear_months": {"long_name": "number of different calendar months with a clear observation", "units": "1"},
     "ndvi_std": {"long_name": "standard deviation of the clear observations' NDVI", "units": "1"},
     "unclear_count": {"long_name": "number of looks that are no observations, by the reason", "units": "1"},
 }
 """Of each array, as the CF conventions have them."""
+
+CONVENTIONS = "CF-1.11"
+"""Version that stored results follow. Counts may be unsigned from 1.9 on; from 1.12 on, labels of seasons may not be
+called as their axis is."""
+
+
+def unused_value(dtype: np.dtype[Any]) -> float:
+    """Return a value that no pixel has, for readers that take the fill value of a Zarr array for missing data.
+
+    Counts end before the greatest value of their type, and 0 is one of them.
+    """
+    return float("nan") if dtype.kind == "f" else int(np.iinfo(dtype).max)

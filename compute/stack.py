@@ -17,6 +17,7 @@ from dask.task_spec import List, Task, TaskRef
 from dask.threaded import get as threaded_get
 from numpy.typing import NDArray
 from odc.geo.xr import xr_coords
+from pyproj import CRS
 
 from compute import blocks
 from compute.kernels import EVERY_INDEX
@@ -31,6 +32,18 @@ Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 
 Groups = tuple[tuple[int, ...], ...]
 """Scenes of each date, by number."""
+
+GRID_MAPPING: Mapping[str, str] = {"grid_mapping": "spatial_ref"}
+"""Attribute of every array that lies on a grid: the variable that holds its CRS."""
+
+_GEOGRAPHIC: Mapping[str, str] = {"y": "latitude", "x": "longitude"}
+_PROJECTED: Mapping[str, str] = {"y": "projection_y_coordinate", "x": "projection_x_coordinate"}
+"""Standard names of the CF conventions."""
+
+_LABELS: Mapping[str, Mapping[str, str]] = {
+    "season": {"long_name": "season"},
+    "reason": {"long_name": "reason why a look is no observation"},
+}
 
 Window = tuple[int, int, int, int]
 """First row, first column, and row and column after the last, in level-0 pixels of the result."""
@@ -93,16 +106,16 @@ class SeasonStack:
             ``clear_months`` uint8, ``ndvi_std`` float32 and ``unclear_count`` (season, reason, y, x) uint16, with CF
             metadata and the grid as ``spatial_ref``.
         """
-        coords = xr_coords(self.grid.geobox, dims=("y", "x")) | {"season": np.array(self.labels, object)}
+        coords = grid_coords(self.grid) | {"season": ("season", np.array(self.labels, object), _LABELS["season"])}
         if self.reasons:
-            coords["reason"] = np.array(self.reasons, object)
+            coords["reason"] = ("reason", np.array(self.reasons, object), _LABELS["reason"])
         arrays = {
-            name: xr.DataArray(self._array(name), dims=self._dims(name), attrs=dict(ATTRIBUTES[name]))
+            name: xr.DataArray(self._array(name), dims=self._dims(name), attrs={**ATTRIBUTES[name], **GRID_MAPPING})
             for name in self.layers
         }
         result = xr.Dataset(arrays, coords=coords)
         for name in self.layers:
-            result[name].encoding["grid_mapping"] = "spatial_ref"
+            result[name].encoding["coordinates"] = " ".join(self._dims(name)[:-2])
         return result
 
     def _dims(self, layer: str) -> tuple[str, ...]:
@@ -156,6 +169,18 @@ class SeasonStack:
     def _rebuild(self, graph: Mapping[Key, Any], *, rename: Mapping[str, str] | None = None) -> Self:
         assert not rename, "a stack is named by its token"
         return replace(self, graph={key: graph[key] for key in self.keys})
+
+
+def grid_coords(grid: Grid) -> dict[str, Any]:
+    """Return the coordinates y and x of a grid and its CRS as ``spatial_ref``, as the CF conventions have them."""
+    coords: dict[str, Any] = dict(xr_coords(grid.geobox, dims=("y", "x")))
+    names = _GEOGRAPHIC if CRS(grid.crs).is_geographic else _PROJECTED
+    for axis, name in names.items():
+        units = coords[axis].attrs["units"].replace(" ", "_")  # as UDUNITS writes them, such as US_survey_foot
+        title = f"{name.replace('_', ' ')} of pixel centres"
+        coords[axis].attrs |= {"standard_name": name, "long_name": title, "units": units, "axis": axis.upper()}
+        coords[axis].encoding["_FillValue"] = None
+    return coords
 
 
 def block_key(token: str, season: int, row: int, column: int) -> Key:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from compute.blocks import Block
 from compute.export import write_cogs
 from compute.export.overviews import build_overviews
 from compute.layers import ARRAYS, BY_REASON, NAMES
-from compute.stack import SeasonStack, chunk_window
-from tests.fixtures.stacks import empty_stack, grid_at
+from compute.stack import SeasonStack
+from tests.fixtures.stacks import grid_at, layered_stack, layers_of
 
 SHAPES = st.tuples(st.integers(1, 41), st.integers(1, 41))
 MEANS = st.floats(-1, 1, width=32) | st.sampled_from([np.nan, np.nan, 0.0, 7.5])
+SHAPE = (1101, 203)
 REASONS = ("cloud", "shadow", "invalid")
 
 
@@ -83,44 +83,26 @@ def test_cutting_into_blocks_changes_no_bit(values: NDArray[Any], levels: int, m
 
 @pytest.fixture(scope="module")
 def arrays() -> dict[str, NDArray[Any]]:
-    """Every layer of one season, of a size that no power of two divides; its first columns were never clear."""
-    random, shape = np.random.default_rng(5), (1101, 203)
-    count = random.integers(0, 3, shape).astype(np.uint16)
-    count[:, :11] = 0
-    mean = np.where(count > 0, random.uniform(-1, 1, shape), np.nan).astype(np.float32)
-    return {
-        "ndvi_mean": mean,
-        "clear_count": count,
-        "clear_months": np.minimum(count, 1).astype(np.uint8),
-        "ndvi_std": np.abs(mean / 3),
-        BY_REASON: random.integers(0, 9, (len(REASONS), *shape)).astype(np.uint16),
-    }
+    """Every layer of one season, of a size that no power of two divides."""
+    return layers_of(SHAPE, len(REASONS))
 
 
 @pytest.fixture(scope="module")
 def folder(arrays: dict[str, NDArray[Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """COGs of these, written in blocks of several sizes."""
     out = tmp_path_factory.mktemp("cogs")
-    stack = _stack(arrays)
-
-    async def write() -> None:
-        async with Client(processes=False, asynchronous=True, n_workers=1, dashboard_address=None) as client:
-            await write_cogs(stack, out, client, {"source": "test", "title": "Seasonal mean NDVI"})
-
-    asyncio.run(write())
+    stack = layered_stack(grid_at("EPSG:3577", SHAPE), arrays, REASONS, 128)
+    assert len(stack.keys) > 4
+    _write(stack, out, {"source": "test", "title": "Seasonal mean NDVI"})
     return out
 
 
-def _stack(arrays: dict[str, NDArray[Any]]) -> SeasonStack:
-    stack = empty_stack(grid_at("EPSG:3577", arrays["ndvi_mean"].shape), 1, 128)  # type: ignore[arg-type]
-    assert len(stack.keys) > 4
-    graph = {}
-    for key in stack.keys:
-        top, left, bottom, right = chunk_window(stack.chunks, *key[2:])
-        graph[key] = Block(
-            levels=(), **{name: each[..., top:bottom, left:right].copy() for name, each in arrays.items()}
-        )
-    return replace(stack, graph=graph, layers=tuple(ARRAYS), reasons=REASONS)
+def _write(stack: SeasonStack, out: Path, provenance: Mapping[str, str]) -> None:
+    async def write() -> None:
+        async with Client(processes=False, asynchronous=True, n_workers=1, dashboard_address=None) as client:
+            await write_cogs(stack, out, client, provenance)
+
+    asyncio.run(write())
 
 
 def test_nothing_unfinished_is_left(folder: Path) -> None:
@@ -161,25 +143,15 @@ def test_a_cog_says_what_it_holds(folder: Path, arrays: dict[str, NDArray[Any]],
             assert float(tags["STATISTICS_STDDEV"]) == pytest.approx(np.nanstd(band, dtype=float), abs=1e-6)
 
 
-def test_a_season_that_was_never_clear_is_a_cog_too(arrays: dict[str, NDArray[Any]], tmp_path: Path) -> None:
-    shape = (600, 30)
-    nothing = {name: np.zeros((*each.shape[:-2], *shape), each.dtype) for name, each in arrays.items()}
-    for name in ("ndvi_mean", "ndvi_std"):
-        nothing[name][:] = np.nan
-    out = tmp_path
-    stack = empty_stack(grid_at("EPSG:4326", shape), 1, 512)
-    block = Block(levels=(), **nothing)  # type: ignore[arg-type]
-    stack = replace(stack, graph=dict.fromkeys(stack.keys, block), layers=tuple(ARRAYS), reasons=REASONS)
-
-    async def write() -> None:
-        async with Client(processes=False, asynchronous=True, n_workers=1, dashboard_address=None) as client:
-            await write_cogs(stack, out, client, {})
-
-    asyncio.run(write())
-    with rasterio.open(out / "ndvi_mean_DJF.tif") as file:
+def test_a_season_that_was_never_clear_is_a_cog_too(tmp_path: Path) -> None:
+    grid = grid_at("EPSG:4326", (600, 30))
+    arrays = {name: np.zeros_like(each) for name, each in layers_of(grid.shape, len(REASONS)).items()}
+    arrays |= {name: np.full_like(arrays[name], np.nan) for name in ("ndvi_mean", "ndvi_std")}
+    _write(layered_stack(grid, arrays, REASONS, 512), tmp_path, {})
+    with rasterio.open(tmp_path / "ndvi_mean_DJF.tif") as file:
         assert np.isnan(file.read()).all()
         assert file.overviews(1) == [2]
-    with rasterio.open(out / "clear_count_DJF.tif") as file:
+    with rasterio.open(tmp_path / "clear_count_DJF.tif") as file:
         assert file.nodata is None
         assert not file.read(masked=True).mask.any()
         assert file.tags(1)["STATISTICS_MAXIMUM"] == "0"

@@ -74,7 +74,7 @@ def test_a_store_holds_every_pixel_of_the_result_and_of_its_levels(small: Season
     finish_store(store, len(stored), {"title": "a result"})
     assert sorted(zarr.open_group(store, mode="r").group_keys()) == ["levels"]
     with xr.open_zarr(store, decode_coords="all") as result:
-        assert result.attrs == {"Conventions": "CF-1.8", "title": "a result"}
+        assert result.attrs == {"Conventions": "CF-1.11", "title": "a result"}
         assert result.odc.geobox.transform == small.grid.geobox.transform
         for season, label in enumerate(small.labels):
             assert result.season.values[season] == label

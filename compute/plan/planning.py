@@ -25,8 +25,8 @@ from compute.scenes import Grid, Scene
 from compute.seasons import SeasonYear, missing_months, season_year, season_years
 from compute.settings import GIB, Settings
 
-MAX_COUNT = 65_535
-"""Most observations that a clear count (uint16) can hold."""
+MAX_COUNT = 65_534
+"""Most observations that a clear count (uint16) can hold: the greatest value of the type stands for none in a store."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 
 from compute.blocks import Block, Tally
 from compute.errors import JobError, ResultGoneError
+from compute.kernels import NEVER_CLEAR
 from compute.layers import BY_REASON
 from compute.levels import Level
 from compute.stack import Key, SeasonStack, Window, chunk_window
-from compute.store.layout import level_path, pixels_of
+from compute.store.layout import LEVEL_ARRAYS, level_path, pixels_of
 from compute.store.marks import Index, mark_written, tally_of, unmark
 from compute.store.objects import remove_objects, sizes_of
 
 DAMAGED = "A part of the kept result is damaged or gone; compute it again."
-
-_LEVEL_ARRAYS = ("ndvi_mean", "clear_share", "clear_count")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +67,7 @@ class Slot:
             for layer in self.layers:
                 self._write(group, layer, 0, getattr(block, layer))
             for number, level in enumerate(block.levels, 1):
-                for name in _LEVEL_ARRAYS:
+                for name in LEVEL_ARRAYS:
                     self._write(group, f"{level_path(number)}/{name}", number, getattr(level, name))
             mark_written(self.url, self.index, tally, self._shards())
         except Exception as error:
@@ -89,6 +88,8 @@ class Slot:
     def _write(self, group: zarr.Group, path: str, level: int, values: NDArray[Any]) -> None:
         # Also where there is nothing: a shard that is missing was lost, and nobody was never clear there.
         array = _array(group, path).with_config({"write_empty_chunks": True})
+        if level and array.dtype == np.uint16:
+            values = stored_counts(values)
         array[self._part(self.window, level)] = values[np.newaxis]
 
     def read(self, layer: str, window: Window | None = None) -> NDArray[Any]:
@@ -110,11 +111,12 @@ class Slot:
 
     def read_level(self, number: int) -> Level:
         """Return a level of the block by its number, from 1; raises as `read` does."""
-        return Level(**{name: self.read_overview(name, number) for name in _LEVEL_ARRAYS})
+        return Level(**{name: self.read_overview(name, number) for name in LEVEL_ARRAYS})
 
     def read_overview(self, layer: str, number: int, window: Window | None = None) -> NDArray[Any]:
         """Return one array of a level; `window`, as `read` takes it, begins on a pixel of the level."""
-        return self._read(f"{level_path(number)}/{layer}", number, window or self.window)
+        values = self._read(f"{level_path(number)}/{layer}", number, window or self.window)
+        return counts_of(values) if values.dtype == np.uint16 else values
 
     def _read(self, path: str, level: int, window: Window) -> NDArray[Any]:
         try:
@@ -141,13 +143,35 @@ class Slot:
 
     def _shards(self) -> list[str]:
         """Return the keys of the block's shards in the store."""
-        overviews = (f"{level_path(number)}/{name}" for number in self.levels for name in _LEVEL_ARRAYS)
+        overviews = (f"{level_path(number)}/{name}" for number in self.levels for name in LEVEL_ARRAYS)
         return [self._shard(path) for path in (*self.layers, *overviews)]
 
     def _shard(self, path: str) -> str:
         season, row, column = self.index
         between = (0,) if path == BY_REASON else ()
         return "/".join(map(str, (path, "c", season, *between, row, column)))
+
+
+def stored_counts(counts: NDArray[np.int16]) -> NDArray[np.uint16]:
+    """Return the mean counts of a level as a store has them, so that any reader takes 0 where it was never clear.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray
+        int16 as in `Level`.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint16 in half the steps: 0 where never clear, 1 where a mean above 0 is rounded to 0, else even.
+    """
+    stored = np.where(counts == 0, 1, 2 * counts.astype(np.int32))
+    return np.where(counts == NEVER_CLEAR, 0, stored).astype(np.uint16)
+
+
+def counts_of(stored: NDArray[np.uint16]) -> NDArray[np.int16]:
+    """Return the mean counts of a level from those of a store; the inverse of `stored_counts`."""
+    return np.where(stored == 0, NEVER_CLEAR, stored >> 1).astype(np.int16)
 
 
 def reason_of(error: BaseException) -> str:

@@ -6,14 +6,17 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.errors import ZarrUserWarning
 
 from compute.errors import JobError
 from compute.kernels import NEVER_CLEAR
+from compute.layers import ATTRIBUTES, CONVENTIONS, unused_value
 from compute.levels import LAYER_ENCODING
-from compute.stack import SeasonStack
+from compute.scenes import Grid
+from compute.stack import GRID_MAPPING, SeasonStack, grid_coords
 from compute.store.marks import MARKS, remove_marks, written_blocks
 
 MOST_INNER_PX = 512
@@ -22,6 +25,43 @@ MOST_INNER_PX = 512
 _COMPRESSORS = (BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec())
 """Of seasonal means zstd leaves four fifths, as the slower ones do: their last digits are noise. By its checksum, a
 chunk that came to harm is taken for pixels by no reader."""
+
+
+LEVEL_ARRAYS: Mapping[str, tuple[str, int, Mapping[str, Any]]] = {
+    "ndvi_mean": (
+        "int16",
+        NEVER_CLEAR,
+        {
+            **ATTRIBUTES["ndvi_mean"],
+            "long_name": "mean NDVI of the level-0 pixels that have one, each weighing 1",
+            "scale_factor": LAYER_ENCODING["ndvi_mean"].scale,
+            "add_offset": 0.0,
+            "_FillValue": NEVER_CLEAR,
+        },
+    ),
+    "clear_share": (
+        "uint8",
+        0,
+        {
+            "long_name": "share of level-0 pixels that have a mean",
+            "units": "1",
+            "scale_factor": 1 / 255,
+            "add_offset": 0.0,
+        },
+    ),
+    "clear_count": (
+        "uint16",
+        65_535,
+        {
+            "long_name": "mean number of clear observations of all level-0 pixels",
+            "units": "1",
+            "scale_factor": LAYER_ENCODING["clear_count"].scale / 2,
+            "add_offset": 0.0,
+        },
+    ),
+}
+"""Type, fill value and attributes of the arrays of a level. Mean counts have half the steps of a tile's: 0 is told from
+what is rounded to it."""
 
 
 def create_store(url: str, stack: SeasonStack) -> None:
@@ -34,43 +74,41 @@ def create_store(url: str, stack: SeasonStack) -> None:
     stack : SeasonStack
         Lazy or persisted; nothing of it is computed.
     """
-    dataset = stack.dataset().assign_attrs(Conventions="CF-1.8")
+    dataset = stack.dataset().assign_attrs(Conventions=CONVENTIONS)
     for array in dataset.data_vars.values():
-        array.encoding |= _chunks(stack, 0, array.shape[1:-2])
+        array.encoding |= _chunks(stack, 0, array.shape[1:-2]) | {"fill_value": unused_value(array.dtype)}
     dataset.to_zarr(url, mode="w", compute=False, consolidated=False, safe_chunks=False)
     for level in range(1, stack.levels + 1):
-        _create_level(url, stack, level)
+        _create_level(url, stack, level, dataset.season)
     zarr.create_group(url, path=MARKS)
     _consolidate(url)
 
 
-def _create_level(url: str, stack: SeasonStack, level: int) -> None:
-    group = zarr.create_group(url, path=level_path(level))
-    shape = len(stack.labels), *(pixels_of(length, level) for length in stack.grid.shape)
-    for name in ("ndvi_mean", "clear_count"):
-        attributes = {"scale_factor": LAYER_ENCODING[name].scale, "_FillValue": NEVER_CLEAR}
-        _create_array(group, name, "int16", NEVER_CLEAR, shape, attributes, _chunks(stack, level))
-    _create_array(group, "clear_share", "uint8", 0, shape, {"scale_factor": 1 / 255}, _chunks(stack, level))
-
-
-def _create_array(
-    group: zarr.Group,
-    name: str,
-    dtype: str,
-    fill_value: int,
-    shape: tuple[int, ...],
-    attributes: dict[str, Any],
-    chunks: Mapping[str, Any],
-) -> None:
-    group.create_array(
-        name,
-        shape=shape,
-        dtype=dtype,
-        fill_value=fill_value,
-        attributes=attributes,
-        dimension_names=("season", "y", "x"),
-        **chunks,
+def _create_level(url: str, stack: SeasonStack, level: int, season: xr.DataArray) -> None:
+    grid = level_grid(stack.grid, level)
+    title = f"Level {level}: means of {2**level} by {2**level} pixels"
+    coords = xr.Dataset(coords=grid_coords(grid) | {"season": season})
+    coords.assign_attrs(Conventions=CONVENTIONS, title=title).to_zarr(
+        url, group=level_path(level), mode="w", consolidated=False
     )
+    group, shape = zarr.open_group(url, path=level_path(level), mode="r+"), (len(stack.labels), *grid.shape)
+    for name, (dtype, fill_value, attributes) in LEVEL_ARRAYS.items():
+        group.create_array(
+            name,
+            shape=shape,
+            dtype=dtype,
+            fill_value=fill_value,
+            attributes={**attributes, **GRID_MAPPING, "coordinates": "season"},
+            dimension_names=("season", "y", "x"),
+            **_chunks(stack, level),
+        )
+
+
+def level_grid(grid: Grid, level: int) -> Grid:
+    """Return the pixel grid of a level, which reaches beyond a ragged edge."""
+    dx, _, left, _, dy, top = grid.transform
+    rows, columns = (pixels_of(length, level) for length in grid.shape)
+    return Grid(crs=grid.crs, shape=(rows, columns), transform=(dx * 2**level, 0.0, left, 0.0, dy * 2**level, top))
 
 
 def level_path(level: int) -> str:
