@@ -173,7 +173,7 @@ class SeasonStack:
 
 def grid_coords(grid: Grid) -> dict[str, Any]:
     """Return the coordinates y and x of a grid and its CRS as ``spatial_ref``, as the CF conventions have them."""
-    coords: dict[str, Any] = dict(xr_coords(grid.geobox, dims=("y", "x")))
+    coords: dict[str, Any] = {str(name): each for name, each in xr_coords(grid.geobox, dims=("y", "x")).items()}
     names = _GEOGRAPHIC if CRS(grid.crs).is_geographic else _PROJECTED
     for axis, name in names.items():
         units = coords[axis].attrs["units"].replace(" ", "_")  # as UDUNITS writes them, such as US_survey_foot
