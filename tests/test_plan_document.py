@@ -137,7 +137,9 @@ def test_a_made_plan_computes_the_same_after_its_document() -> None:
     request = NdviRequest.from_query(
         f"products=landsat,sentinel&region={DIAMOND}&time=2019-01-01/2020-12-31&by=season-year&weight=month&reasons=true"
     )
-    plan = planned(request, conditions=(MaskRole(measurement="mask", dtype="uint8", nodata=None, clauses=(((255, 1),),)),))
+    plan = planned(
+        request, conditions=(MaskRole(measurement="mask", dtype="uint8", nodata=None, clauses=(((255, 1),),)),)
+    )
     assert any(block.polygon for block in plan.blocks)
     assert plan.task_count > 0  # what a plan has worked out and keeps is not of its document
     found = plan_of(plan_document(plan))

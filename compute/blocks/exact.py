@@ -269,15 +269,18 @@ class ExactReader:
         for number in sorted(range(len(groups)), key=lambda number: (order(number), self._home(groups[number]))):
             group = groups[number]
             for scene in group:
-                errand = self._errand(number, scene)
-                if errand is not None:
-                    yield errand
+                grid = scene.bands[self._task.roles[scene.product].red.measurement].grid
+                for turn in self._placements.turns(grid):
+                    errand = self._errand(number, scene, turn)
+                    if errand is not None:
+                        yield errand
 
-    def _errand(self, group: int, scene: Source) -> Errand | None:
+    def _errand(self, group: int, scene: Source, turn: int) -> Errand | None:
+        """Return a scene where it meets the block, which may be several times around the globe."""
         roles = self._task.roles[scene.product]
-        red, nir = (self._part(scene, role) for role in (roles.red, roles.nir))
-        mask = self._part(scene, roles.mask, roles.mask.halo) if roles.mask else None
-        conditions = [self._part(scene, condition) for condition in roles.conditions]
+        red, nir = (self._part(scene, role, turn) for role in (roles.red, roles.nir))
+        mask = self._part(scene, roles.mask, turn, roles.mask.halo) if roles.mask else None
+        conditions = [self._part(scene, condition, turn) for condition in roles.conditions]
         if red is None or nir is None or None in conditions or (mask is None and roles.mask):
             return None
         found = tuple(filter(None, conditions))
@@ -287,9 +290,9 @@ class ExactReader:
         red = self._task.roles[group[0].product].red
         return str(alignment_of(group[0].bands[red.measurement].grid))
 
-    def _part(self, scene: Source, role: BandRole | Condition, halo: int = 0) -> _Part | None:
+    def _part(self, scene: Source, role: BandRole | Condition, turn: int, halo: int = 0) -> _Part | None:
         band = scene.bands[role.measurement]
-        placement = self._placements.of(band.grid)
+        placement = self._placements.of(band.grid, turn)
         window = window_in(placement.window, band.grid)
         around = window_in(widened(placement.window, halo), band.grid)
         if window is None or around is None:

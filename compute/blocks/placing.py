@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from compute.kernels import resample
 from compute.kernels.resample import SLIVER_PX, Accumulators, AverageTable, BandWindows, ClearPixels, NearestIndex
 from compute.scenes import Grid
-from compute.warp import Alignment, WarpGeometry, Window, alignment_of, first_pixel, geometry_of
+from compute.warp import (
+    Alignment,
+    WarpGeometry,
+    Window,
+    alignment_of,
+    first_pixel,
+    geometry_of,
+    turned,
+    turns_of,
+)
 
 MOST_KEPT = 3
 """Alignments that a task remembers, each for up to 128 MB of weights: a block rarely lies in more than two zones, and a
@@ -134,21 +143,35 @@ class Placements:
         self._block = block
         self._own = alignment_of(block)
         self._resampling = resampling
-        self._known: OrderedDict[Alignment, Placement] = OrderedDict()
+        self._known: OrderedDict[tuple[Alignment, int], Placement] = OrderedDict()
 
-    def of(self, source: Grid) -> Placement:
-        """Return the placement of the block in a file and in all others of its alignment."""
-        alignment = alignment_of(source)
-        placement = self._known.pop(alignment, None) or self._place(alignment, source)
-        self._known[alignment] = placement
+    def of(self, source: Grid, turn: int = 0) -> Placement:
+        """Return the placement of the block in a file and in all others of its alignment.
+
+        Parameters
+        ----------
+        source : Grid
+            Pixel grid of the file.
+        turn : int
+            One of `turns`.
+        """
+        key = alignment_of(source), turn
+        placement = self._known.pop(key, None) or self._place(source, turn)
+        self._known[key] = placement
         if len(self._known) > MOST_KEPT:
             self._known.popitem(last=False)
         return placement
 
-    def _place(self, alignment: Alignment, source: Grid) -> Placement:
-        if alignment == self._own:
-            return Aligned(self._block)
-        return Warped(geometry_of(self._block, source), self._resampling)
+    def turns(self, source: Grid) -> tuple[int, ...]:
+        """Return the turns of the globe at which the block meets a file, see `compute.warp.turns_of`."""
+        return turns_of(self.of(source).window, source)
+
+    def _place(self, source: Grid, turn: int) -> Placement:
+        if alignment_of(source) == self._own:
+            block = turned(self._block, source, turn) if turn else self._block
+            if alignment_of(block) == self._own:
+                return Aligned(block)
+        return Warped(geometry_of(self._block, source, turn), self._resampling)
 
 
 def on_other_grid(values: Mask, values_grid: Grid, at: tuple[int, int], target: Grid) -> Mask:

@@ -118,5 +118,5 @@ def _notes(roles: Mapping[str, Roles], tally: _Tally) -> Iterator[str]:
     for product, number in tally.silent.items():
         yield (
             f"Warning: {number:,} scenes of {product} since {SENTINEL_2_DAY} do not state whether the Sentinel-2 offset "
-            "of -0.1 is in their values; none is taken off. State it in the products file: offset = -0.1 or offset = 0."
+            "of -0.1 is in their values; none is applied. State it in the products file: offset = -0.1 or offset = 0."
         )

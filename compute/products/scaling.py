@@ -1,7 +1,7 @@
 """Scale, offset and nodata of a band: statements of files, documents, definitions and products files, merged.
 
 A value is ``stored * scale + offset``, as the Open Data Cube (``scale_factor``, ``add_offset``), GDAL and the STAC
-raster extension define it. The statement nearest to the pixel holds: the file's tags, then the dataset document, then the
+raster extension define it. The statement nearest to the pixel holds: the tags of the file, then the document, then the
 product definition, then the products file.
 """
 

@@ -41,7 +41,7 @@ def usable_pixels(
 
 
 def _stored_limits(dtype: np.dtype[Any], nodata: float, least: float, greatest: float) -> tuple[Any, Any, Any, Any]:
-    """Return nodata and limits as values of the type, several of which are compared at once; True first to ask nodata."""
+    """Return nodata and limits as values of the type, which compare several at once; True first to ask nodata."""
     kind = dtype.type
     if dtype.kind == "f":
         return not isinf(nodata), kind(0 if isinf(nodata) else nodata), float(least), float(greatest)
