@@ -53,7 +53,7 @@ BAND_ROLES = st.builds(
     offset_rule=st.none() | st.builds(OffsetRule, by=WORDS, since=WORDS, offset=NUMBERS, unless=st.none() | WORDS),
     override=st.booleans(),
     all_stored=st.booleans(),
-    offset_stated=st.booleans(),
+    offset_from=st.sampled_from(["", "definition"]),
 )
 MASK_ROLES = st.builds(
     MaskRole,

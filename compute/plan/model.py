@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Any
 
 from compute.plan.strata import has_strata, stratum_of
-from compute.products import Roles
+from compute.products import Roles, describe_roles
 from compute.request import NATIVE, NdviRequest
 from compute.scenes import Grid, Source
 
@@ -277,6 +277,7 @@ class NdviPlan:
             "result_bytes": self.result_bytes,
             "task_bytes": self.task_bytes,
             "reasons": list(self.reasons),
+            "roles": {product: dict(describe_roles(each)) for product, each in sorted(self.roles.items())},
             "notes": list(self.notes),
         }
 

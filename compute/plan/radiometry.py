@@ -77,14 +77,14 @@ def _of_document(scene: Scene, roles: Roles, role: BandRole, band: Band, tally: 
         if stated.offset is not None and not is_true(property_of(scene.properties, "boa_offset_applied")):
             implied = merge_scaling(stated, Stated(scale=role.scale)).offset
         stated = replace(stated, offset=implied)
-    own = Stated(scale=role.scale, offset=role.offset if role.offset_stated else None, nodata=role.nodata)
+    own = Stated(scale=role.scale, offset=role.offset if role.offset_from else None, nodata=role.nodata)
     for word, near, far in contradictions(stated, own):
         used = "the products file is used" if role.override else "the documents are used"
         tally.disputes[
             f"Warning: documents of {scene.product} state the {word} {near:g} for {role.measurement} where the "
             f"definition or the products file states {far:g}; {used}"
         ] += 1
-    unstated = stated.offset is None and not role.offset_stated and role.offset_rule is None
+    unstated = stated.offset is None and not role.offset_from and role.offset_rule is None
     if unstated and roles.sensor == "msi" and scene.solar_day >= SENTINEL_2_DAY and role is roles.red:
         tally.silent[scene.product] += 1
     return stated
@@ -117,6 +117,7 @@ def _notes(roles: Mapping[str, Roles], tally: _Tally) -> Iterator[str]:
         yield f"{sentence} ({number:,} scenes)."
     for product, number in tally.silent.items():
         yield (
-            f"Warning: {number:,} scenes of {product} since {SENTINEL_2_DAY} do not state whether the Sentinel-2 offset "
-            "of -0.1 is in their values; none is applied. State it in the products file: offset = -0.1 or offset = 0."
+            f"Warning: {number:,} scenes of {product} since {SENTINEL_2_DAY} do not state whether the Sentinel-2 "
+            "offset of -0.1 is in their values; none is applied. State it in the products file: "
+            "offset = -0.1 or offset = 0."
         )

@@ -6,6 +6,7 @@ A *definition* is what the index says of a product (measurements, types, nodata,
 """
 
 from compute.products.definition import Measurement, ProductDefinition
+from compute.products.describing import describe_roles
 from compute.products.filters import MaskFilter
 from compute.products.harmonising import CITATION, HARMONISED, Harmonise, Sensor
 from compute.products.profile import (
@@ -49,6 +50,7 @@ __all__ = [
     "ThresholdProfile",
     "ValidRange",
     "cover_verdicts",
+    "describe_roles",
     "load_profiles",
     "reasons_of",
     "resolve",

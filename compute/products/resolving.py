@@ -36,6 +36,9 @@ ValidRange = tuple[float, float] | Literal["none"] | None
 CONTIGUOUS = 1
 """Stored value of a contiguity measurement where all bands have data."""
 
+DEFINITION, PRODUCTS_FILE = "definition", "products file"
+"""Sources of a number, as plans name them."""
+
 DISCONTIGUOUS = "discontiguous"
 """Reason of what is clear, but not contiguous in all bands; where a product names a contiguity."""
 
@@ -123,8 +126,17 @@ def _scaled_role(definition: ProductDefinition, band: BandProfile | ThresholdPro
         offset_rule=_offset_rule(rule),
         override=band.override,
         all_stored=band.nodata == "none",
-        offset_stated=merged.offset is not None,
+        scale_from=_source(stated.scale, told.scale, override=band.override),
+        offset_from=_source(stated.offset, told.offset, override=band.override),
+        nodata_from=_source(stated.nodata, told.nodata, override=band.override),
     )
+
+
+def _source(stated: float | None, told: float | None, *, override: bool = False) -> str:
+    """Return the source of a number, of the definition and the products file the one that holds."""
+    if told is not None and (override or stated is None):
+        return PRODUCTS_FILE
+    return "" if stated is None else DEFINITION
 
 
 def _offset_rule(rule: OffsetProfile | None) -> OffsetRule | None:
@@ -218,6 +230,7 @@ def _mask_role(definition: ProductDefinition, mask: MaskProfile, rule: Sequence[
         classes=tuple((name, *pair) for name, pair in named.items()),
         clauses=_clauses(rule, measurement, named),
         all_stored=mask.nodata == "none",
+        nodata_from=_source(measurement.nodata, mask.nodata if isinstance(mask.nodata, float | int) else None),
     )
 
 

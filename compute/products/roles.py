@@ -47,8 +47,8 @@ class BandRole:
         Whether the products file holds against documents and files.
     all_stored : bool
         Whether every stored value means something, whatever nodata is stated.
-    offset_stated : bool
-        Whether definition or products file state an offset.
+    scale_from, offset_from, nodata_from : str
+        Source of each (``"definition"`` or ``"products file"``), empty where neither states it.
     """
 
     measurement: str
@@ -64,7 +64,9 @@ class BandRole:
     offset_rule: OffsetRule | None = None
     override: bool = False
     all_stored: bool = False
-    offset_stated: bool = False
+    scale_from: str = ""
+    offset_from: str = ""
+    nodata_from: str = ""
 
     def scaling(self, document: Stated, file: Stated) -> Stated:
         """Return scale, offset and nodata of one file of a scene.
@@ -132,6 +134,8 @@ class MaskRole:
         Whether every stored value means something, whatever nodata is stated.
     reason : str
         Name under which pixels that it alone speaks against are counted; empty for the names of its classes.
+    nodata_from : str
+        Source of the nodata, empty where none is stated.
     """
 
     measurement: str
@@ -142,6 +146,7 @@ class MaskRole:
     classes: tuple[tuple[str, int, int], ...] = ()
     all_stored: bool = False
     reason: str = ""
+    nodata_from: str = ""
 
     @property
     def codes(self) -> NDArray[np.int64]:
@@ -183,7 +188,7 @@ class MaskRole:
         every = (1 << MASK_BITS[dtype]) - 1
 
         def turn(bits: int, value: int) -> Test:
-            return (every, self._stored(value) & every) if bits == self.every_bit else (bits, value)
+            return (every, self.stored_code(value) & every) if bits == self.every_bit else (bits, value)
 
         return replace(
             self,
@@ -193,7 +198,7 @@ class MaskRole:
             classes=tuple((name, *turn(bits, value)) for name, bits, value in self.classes),
         )
 
-    def _stored(self, value: int) -> int:
+    def stored_code(self, value: int) -> int:
         """Return a whole code, held as an unsigned number, as its type stores it."""
         size = 1 << MASK_BITS[self.dtype]
         return value - size if self.dtype.startswith("int") and value >= size // 2 else value
@@ -257,7 +262,7 @@ class MaskRole:
     def matches(self, codes: NDArray[np.int64], bits: int, value: int) -> NDArray[np.bool_]:
         """Return which stored values are of a class; a test of all bits is one of the whole code."""
         matching: NDArray[np.bool_] = (
-            codes == self._stored(value) if bits == self.every_bit else (codes & bits) == value
+            codes == self.stored_code(value) if bits == self.every_bit else (codes & bits) == value
         )
         return matching
 

@@ -11,7 +11,7 @@ import typer
 
 from compute import __version__
 from compute.errors import GreenupError, InputError
-from dashboard.cli import bench, doctor, index, jobs, plan, run, serve
+from dashboard.cli import bench, doctor, index, jobs, plan, products, run, serve
 
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes: input that was refused, anything else that went wrong, Ctrl-C."""
@@ -28,6 +28,7 @@ app.command("serve")(serve.serve)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.add_typer(index.app, name="index")
+app.add_typer(products.app, name="products")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(bench.app, name="bench")
 app.command("doctor")(doctor.doctor)

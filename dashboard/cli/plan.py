@@ -55,9 +55,22 @@ def print_plan(planned: NdviPlan) -> None:
             ("to read", f"at least {size_text(planned.bytes_to_read)}, decoded"),
             ("result", size_text(planned.result_bytes)),
             ("worker memory", f"{size_text(planned.task_bytes)} for each thread; without --out, also the result"),
+            *_bands_text(planned),
             *(("note", note) for note in planned.notes),
         ],
     )
+
+
+def _bands_text(planned: NdviPlan) -> list[tuple[str, str]]:
+    """Return how the bands and masks of each product are understood."""
+    from compute.products import describe_roles
+
+    several = len(planned.roles) > 1
+    return [
+        (f"{product} {name}" if several else name, words)
+        for product, roles in sorted(planned.roles.items())
+        for name, words in describe_roles(roles)
+    ]
 
 
 def _season_text(season: SeasonPlan) -> str:
