@@ -245,9 +245,11 @@ def turn_width(crs: str) -> float:
         x = np.stack([transformer.transform(longitudes, np.full(24, latitude))[0] for latitude in (-40.0, 0.0, 20.0)])
     except ProjError:
         return 0.0
+    if not np.isfinite(x).all():
+        return 0.0
     steps = np.diff(x, axis=1)
     width = float(np.median(steps)) * 24.0
-    if not (np.isfinite(x).all() and width > 0.0):
+    if width <= 0.0:
         return 0.0
     # All but the step over the edge of the map are alike.
     is_even = bool(np.isclose(steps % width, width / 24.0, rtol=1e-9).all())

@@ -32,6 +32,7 @@ class VisitState(param.Parameterized):
     # The request
     region = param.Dict(default=None, allow_None=True, doc="GeoJSON geometry in longitude and latitude.")
     region_text = param.String(doc="W,S,E,N or GeoJSON, as typed or pasted.")
+    region_file = param.Bytes(default=None, allow_None=True, doc="An uploaded region file, until it is read.")
     start = param.CalendarDate(default=date(2020, 12, 1), doc="First day, included.")
     end = param.CalendarDate(default=date(2021, 11, 30), doc="Last day, included.")
     product = param.String(default=None, allow_None=True, doc="ODC product; None until one is chosen.")

@@ -36,13 +36,18 @@ def place_text(lon: float, lat: float) -> str:
 
 
 def bbox_text(bbox: Sequence[float]) -> str:
-    """Return (west, south, east, north) in degrees as people write it."""
+    """Return (west, south, east, north) in degrees as people write it; across 180 degrees, that is E to W."""
     west, south, east, north = bbox
-    return f"{_span(west, east, 'E', 'W')}, {_span(south, north, 'N', 'S')}"
+    return f"{_span(_wrapped(west), _wrapped(east), 'E', 'W')}, {_span(south, north, 'N', 'S')}"
+
+
+def _wrapped(lon: float) -> float:
+    return lon if abs(lon) <= 180.0 else (lon + 180.0) % 360.0 - 180.0
 
 
 def _span(low: float, high: float, positive: str, negative: str) -> str:
-    ends = (low, high) if low >= 0 else (high, low)
-    sides = [positive if end >= 0 else negative for end in ends]
-    first = f"{abs(ends[0]):.2f}°" + ("" if sides[0] == sides[1] else f" {sides[0]}")
-    return f"{first} to {abs(ends[1]):.2f}° {sides[1]}"
+    sides = [positive if end >= 0 else negative for end in (low, high)]
+    if sides[0] != sides[1]:
+        return f"{abs(low):.2f}° {sides[0]} to {abs(high):.2f}° {sides[1]}"
+    least, greatest = sorted((abs(low), abs(high)))
+    return f"{least:.2f}° to {greatest:.2f}° {sides[0]}"

@@ -13,6 +13,7 @@ from pyproj import Transformer
 from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
+from compute.region import longitude_span
 from compute.scenes import Scene
 
 Geometries = NDArray[np.object_]
@@ -32,7 +33,7 @@ def meeting(scenes: Sequence[Scene], region: BaseGeometry) -> list[Scene]:
     scenes : sequence of Scene
         Candidates, in any mix of coordinate reference systems.
     region : shapely geometry
-        In degrees of longitude and latitude (EPSG:4326).
+        In degrees of longitude and latitude (EPSG:4326), past 180 where it crosses them.
 
     Returns
     -------
@@ -40,12 +41,12 @@ def meeting(scenes: Sequence[Scene], region: BaseGeometry) -> list[Scene]:
         In the order given. A footprint that cannot be expressed in degrees is kept: a scene is never lost.
     """
     kept: set[int] = set()
-    across = translate(region, xoff=360.0)
-    shapely.prepare([region, across])
+    sides = [region, *(translate(region, xoff=turn) for turn in (-360.0, 360.0))]
+    shapely.prepare(sides)
     for places, outlines in _by_crs(scenes):
         known = np.isfinite(shapely.bounds(outlines)).all(axis=1)
-        touches = [shapely.dwithin(outlines[known], side, TOLERANCE_DEG) for side in (region, across)]
-        kept.update(places[~known].tolist(), places[known][np.logical_or(*touches)].tolist())
+        touches = [shapely.dwithin(outlines[known], side, TOLERANCE_DEG) for side in sides]
+        kept.update(places[~known].tolist(), places[known][np.any(touches, axis=0)].tolist())
     return [scene for place, scene in enumerate(scenes) if place in kept]
 
 
@@ -66,9 +67,8 @@ def bounds_degrees(scenes: Sequence[Scene]) -> tuple[float, float, float, float]
     if not scenes:
         return None
     corners = np.concatenate([shapely.bounds(outlines) for _, outlines in _by_crs(scenes)])
-    west, south = np.nanmin(corners[:, :2], axis=0).tolist()
-    east, north = np.nanmax(corners[:, 2:], axis=0).tolist()
-    return west, south, east, north
+    west, east = longitude_span(corners[np.isfinite(corners).all(1)][:, ::2].tolist())
+    return west, float(np.nanmin(corners[:, 1])), east, float(np.nanmax(corners[:, 3]))
 
 
 def _by_crs(scenes: Sequence[Scene]) -> Iterator[tuple[NDArray[np.intp], Geometries]]:

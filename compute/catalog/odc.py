@@ -16,6 +16,7 @@ from compute.catalog.protocol import Extent, TimeRange, by_time, unknown_product
 from compute.catalog.scene_reader import UNREADABLE, SceneReader, local_first
 from compute.errors import CatalogError, InputError
 from compute.products import ProductDefinition
+from compute.region import longitude_span
 from compute.scenes import Scene
 
 Kind = Literal["embedded", "url", "odc configuration"]
@@ -132,8 +133,8 @@ class OdcCatalog:
         if not spans:
             return None
         boxes = [bounds for bounds, _ in spans]
-        west, south = min(b[0] for b in boxes), min(b[1] for b in boxes)
-        east, north = max(b[2] for b in boxes), max(b[3] for b in boxes)
+        west, east = longitude_span((b[0], b[2]) for b in boxes)
+        south, north = min(b[1] for b in boxes), max(b[3] for b in boxes)
         days = min(span[0] for _, span in spans), max(span[1] for _, span in spans)
         return Extent(bbox=(west, south, east, north), time=days)
 
@@ -212,13 +213,13 @@ def _time_terms(days: TimeRange | None) -> dict[str, Any]:
 
 
 def _region_terms(region: BaseGeometry | None) -> dict[str, Any]:
-    """Return the search terms of a box around a region; past 180 degrees too, where the index may have it."""
+    """Return the search terms of a box around a region, in every turn of the globe that the index may have it in."""
     if region is None:
         return {}
     west, south, east, north = region.bounds
     west, south = west - _INDEX_MARGIN_DEG, south - _INDEX_MARGIN_DEG
     east, north = east + _INDEX_MARGIN_DEG, north + _INDEX_MARGIN_DEG
-    return {"lat": Range(south, north), "lon": [Range(west, east), Range(west + 360, east + 360)]}
+    return {"lat": Range(south, north), "lon": [Range(west + turn, east + turn) for turn in (-360, 0, 360)]}
 
 
 def _read(reader: SceneReader, dataset: Dataset) -> Scene:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from compute.plan.grid import fit_chunks, level_count
-from compute.plan.outlines import LONLAT, project_one, window
+from compute.plan.outlines import project_onto, window
 from compute.request import NdviRequest
 from compute.scenes import Grid, Scene
 
@@ -74,6 +74,6 @@ def polygons_by_chunk(request: NdviRequest, grid: Grid, chunks: Chunks) -> list[
     boxes = _chunk_boxes(grid, chunks, margin=1.0)
     if request.region.polygon is None:
         return [None] * len(boxes)
-    polygon = shapely.make_valid(project_one(request.region.geometry, LONLAT, grid.crs))
+    polygon = project_onto(request.region.geometry, grid)
     shapely.prepare(polygon)
     return [None if polygon.covers(each) else shapely.intersection(polygon, each) for each in boxes]

@@ -10,9 +10,10 @@ from typing import Any
 
 import shapely
 from pyproj import CRS
+from shapely.affinity import translate
 
 from compute.errors import InputError, TooLargeError
-from compute.plan.outlines import LONLAT, project_one
+from compute.plan.outlines import is_torn, project_region
 from compute.region import Region
 from compute.request import NATIVE, NdviRequest
 from compute.scenes import Grid, Scene
@@ -139,20 +140,29 @@ def _own_resolution(crs: str, home: Alignment) -> float:
 def _check_area_of_use(region: Region, crs: str) -> None:
     """Refuse a CRS made for elsewhere; not that of the scenes: northern UTM zones are in use south of the equator."""
     area = CRS(crs).area_of_use
-    if area is None or area.west > area.east:
+    if area is None:
         return
-    if not region.geometry.intersects(shapely.box(area.west, area.south, area.east, area.north)):
+    east = area.east + (360.0 if area.west > area.east else 0.0)
+    places = [translate(region.geometry, turn) for turn in (-360.0, 0.0, 360.0)]
+    if not shapely.intersects(places, shapely.box(area.west, area.south, east, area.north)).any():
         raise InputError(
             "crs",
             f"{crs} is made for longitudes {area.west:g} to {area.east:g} and latitudes {area.south:g} to "
-            f"{area.north:g}, and the region lies outside; give --crs native or another EPSG code.",
+            f"{area.north:g}, and the region lies outside; give --crs native or another EPSG code"
+            f"{', such as EPSG:3832 over 180 degrees' if region.crosses_180 else ''}.",
         )
 
 
 def _envelope(region: Region, crs: str) -> tuple[float, float, float, float]:
-    left, bottom, right, top = project_one(region.geometry, LONLAT, crs).bounds
+    left, bottom, right, top = project_region(region.geometry, crs).bounds
     if not all(isfinite(value) for value in (left, bottom, right, top)):
         raise InputError("bbox", f"The region reaches beyond what {crs} can express; draw a smaller one.")
+    if not CRS(crs).is_geographic and is_torn(region.geometry, crs):
+        raise InputError(
+            "crs",
+            f"The region crosses {'180 degrees' if region.crosses_180 else 'the line'}, where the map of {crs} ends; "
+            "give a --crs that goes on there, such as native, the UTM zone, or EPSG:3832 around 180 degrees.",
+        )
     return left, bottom, right, top
 
 

@@ -10,9 +10,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
+from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from compute.scenes import Grid, Scene
+from compute.warp import turn_width
 
 LONLAT = "EPSG:4326"
 
@@ -21,6 +23,9 @@ _EDGE_POINTS = 128
 
 _ROUNDING = 1.0
 """In a CRS that does not end at 180 degrees, 180 east and 180 west are one point, but for less than one map unit."""
+
+_TURNS = (0, -1, 1, -2, 2)
+"""Turns around the globe in which a place may meet a grid: grids begin below 180 degrees and may be a turn wide."""
 
 
 def project(geometries: NDArray[np.object_], source: str, target: str) -> NDArray[np.object_]:
@@ -40,51 +45,130 @@ def project(geometries: NDArray[np.object_], source: str, target: str) -> NDArra
     """
     if source == target:
         return geometries
-    bounds = shapely.bounds(geometries)
-    longest = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
-    fine = shapely.segmentize(geometries, np.maximum(longest / _EDGE_POINTS, 1e-9))
     transformer = Transformer.from_crs(source, target, always_xy=True)
 
     def move(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.column_stack(transformer.transform(coordinates[:, 0], coordinates[:, 1]))
 
-    projected: NDArray[np.object_] = shapely.transform(fine, move)
+    projected: NDArray[np.object_] = shapely.transform(_densified(geometries), move)
     return projected
 
 
-def project_one(geometry: BaseGeometry, source: str, target: str) -> BaseGeometry:
-    """Project one geometry; see `project`."""
-    projected: BaseGeometry = project(np.array([geometry]), source, target)[0]
-    return projected
+def _densified(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
+    bounds = shapely.bounds(geometries)
+    longest = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
+    fine: NDArray[np.object_] = shapely.segmentize(geometries, np.maximum(longest / _EDGE_POINTS, 1e-9))
+    return fine
 
 
-def unwrap(geometries: NDArray[np.object_], crs: str) -> NDArray[np.object_]:
-    """Make outlines whole again that a CRS tears apart at 180 degrees.
+def project_region(region: BaseGeometry, crs: str) -> BaseGeometry:
+    """Project a region from degrees; it goes on past the edge of a map around the globe, as at 180 degrees.
 
     Parameters
     ----------
-    geometries : numpy.ndarray
-        (n,) shapely geometries in `crs`, their points close together as `project` leaves them.
+    region : shapely geometry
+        In degrees of longitude and latitude, past 180 degrees where it crosses them.
     crs : str
         Coordinate reference system.
 
     Returns
     -------
-    numpy.ndarray
-        (n,) geometries; those that leapt across the map stand past its eastern and past its western end.
+    shapely geometry
+        In `crs`; coordinates that it cannot express are infinite.
     """
+    if crs == LONLAT:
+        return region
+    transformer, width = Transformer.from_crs(LONLAT, crs, always_xy=True), turn_width(crs)
+    zero = transformer.transform(0.0, 0.0)[0]
+
+    def move(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        x, y = transformer.transform(at[:, 0], at[:, 1])
+        if width:
+            # Nobody who asks PROJ hears of turns: it has the same place for all of them.
+            turns = np.rint((zero + at[:, 0] * (width / 360.0) - x) / width)
+            x = x + np.where(np.isfinite(x), turns - _least(turns), 0.0) * width
+        return np.column_stack([x, y])
+
+    projected: BaseGeometry = shapely.transform(_densified(np.array([region]))[0], move)
+    return projected
+
+
+def _least(turns: NDArray[np.float64]) -> float:
+    return float(np.min(turns, where=np.isfinite(turns), initial=np.inf))
+
+
+def project_onto(region: BaseGeometry, grid: Grid) -> BaseGeometry:
+    """Return a region in degrees as a polygon in the CRS of a grid, in the turn in which it meets the grid."""
+    polygon = np.array([shapely.make_valid(project_region(region, grid.crs))])
+    onto: BaseGeometry = _meeting(polygon, grid, turn_width(grid.crs))[0]
+    return onto
+
+
+def is_torn(region: BaseGeometry, crs: str) -> bool:
+    """Return whether a region in degrees crosses the edge of the map of a CRS, as 180 degrees is of many.
+
+    Between two points of an outline on both sides of the edge, the step across the map gets no shorter with points
+    between them.
+    """
+    if crs == LONLAT:
+        return False
     transformer = Transformer.from_crs(LONLAT, crs, always_xy=True)
-    west, east = transformer.transform([-180.0, 180.0], [0.0, 0.0])[0]
-    turn = east - west
-    if not (isfinite(turn) and turn > _ROUNDING):
-        return geometries
+    points, owners = shapely.get_coordinates(_densified(shapely.get_parts([region])), return_index=True)
+    steps = np.where(np.diff(owners) == 0, _steps(transformer, points), 0.0)
+    at = int(np.nan_to_num(steps).argmax())
+    between = np.linspace(points[at], points[at + 1], 33)
+    return bool(np.nan_to_num(_steps(transformer, between)).max() > max(steps[at] / 2.0, _ROUNDING))
+
+
+def _steps(transformer: Transformer, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far apart consecutive places in degrees are, projected."""
+    x, y = transformer.transform(points[:, 0], points[:, 1])
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.hypot(np.diff(x), np.diff(y)))
+
+
+def _whole(geometries: NDArray[np.object_], turn: float) -> NDArray[np.object_]:
+    """Return outlines in one piece that a map tears apart at its edge, a turn wide; they go on past it."""
     points, owners = shapely.get_coordinates(geometries, return_index=True)
-    leaps = (np.abs(np.diff(points[:, 0])) > turn / 2) & (np.diff(owners) == 0)
+    with np.errstate(invalid="ignore"):
+        leaps = (np.abs(np.diff(points[:, 0])) > turn / 2) & (np.diff(owners) == 0)
     torn = np.unique(owners[1:][leaps])
-    whole = shapely.transform(geometries[torn], lambda points: points + (points[:, :1] < 0) * [turn, 0.0])
-    unwrapped = geometries.copy()
-    unwrapped[torn] = shapely.union(whole, shapely.transform(whole, lambda points: points - [turn, 0.0]))
-    return unwrapped
+    whole = geometries.copy()
+    whole[torn] = [_continued(geometry, turn) for geometry in geometries[torn]]
+    return whole
+
+
+def _continued(geometry: BaseGeometry, turn: float) -> BaseGeometry:
+    x = shapely.get_coordinates(geometry)[:, 0]
+    first = x[np.isfinite(x)][0]
+
+    def move(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack([at[:, 0] + np.rint((first - at[:, 0]) / turn) * turn, at[:, 1]])
+
+    continued: BaseGeometry = shapely.transform(geometry, move)
+    return continued
+
+
+def _meeting(geometries: NDArray[np.object_], grid: Grid, turn: float) -> NDArray[np.object_]:
+    """Return geometries in the turns in which they may meet a grid; those that do in none stay where they are."""
+    if not turn:
+        return geometries
+    left, _, right, _ = window(grid, (0, grid.shape[0]), (0, grid.shape[1])).bounds
+    west, _, east, _ = shapely.bounds(geometries).T
+    moves = np.array(_TURNS)[:, np.newaxis] * turn
+    meets = (west + moves <= right) & (east + moves >= left)
+    found = geometries.copy()
+    for index in np.flatnonzero(meets.any(0) & ~(meets[0] & (meets.sum(0) == 1))):
+        here = [translate(geometries[index], move) for move in moves[meets[:, index], 0]]
+        found[index] = here[0] if len(here) == 1 else shapely.union_all(here)
+    return found
+
+
+def _edge_to_edge(crs: str) -> float:
+    """Return what a turn around the globe adds to x, at the equator at least; 0 where 180 degrees is no edge."""
+    west, east = Transformer.from_crs(LONLAT, crs, always_xy=True).transform([-180.0, 180.0], [0.0, 0.0])[0]
+    turn = east - west
+    return turn if isfinite(turn) and turn > _ROUNDING else 0.0
 
 
 def with_valid_outline(scene: Scene) -> Scene:
@@ -101,12 +185,14 @@ def project_footprints(scenes: Sequence[Scene], grid: Grid) -> NDArray[np.object
     """
     outlines = np.array([scene.footprint for scene in scenes])
     sources = np.array([scene.crs for scene in scenes])
-    projected = np.empty(len(scenes), object)
+    projected, turn = np.empty(len(scenes), object), turn_width(grid.crs) or _edge_to_edge(grid.crs)
     for source in np.unique(sources):
         members = sources == source
         projected[members] = outlines[members]
         if source != grid.crs:
-            projected[members] = unwrap(project(outlines[members], str(source), grid.crs), grid.crs)
+            found = project(outlines[members], str(source), grid.crs)
+            projected[members] = _whole(found, turn) if turn else found
+    projected = _meeting(projected, grid, turn)
     unknown = np.isinf(shapely.bounds(projected)).any(axis=1)
     projected[unknown] = window(grid, (0, grid.shape[0]), (0, grid.shape[1]))
     return projected

@@ -21,7 +21,7 @@ from compute.blocks import HeldBlock
 from compute.cluster.waiting import bounded
 from compute.errors import InputError
 from compute.levels import LAYER_ENCODING
-from compute.plan.outlines import LONLAT, project_one
+from compute.plan.outlines import project_onto
 from compute.reductions.areas import pixel_areas
 from compute.reductions.seasons import BATCH_BLOCKS, RETRIES
 from compute.reductions.spreads import M2_PER_HA, Spread, difference, told
@@ -174,7 +174,7 @@ def cut_of(stack: SeasonStack, region: Region) -> tuple[Cut, list[tuple[int, int
     InputError
         The region does not meet the result.
     """
-    polygon = shapely.make_valid(project_one(region.geometry, LONLAT, stack.grid.crs))
+    polygon = project_onto(region.geometry, stack.grid)
     window = _window_of(polygon, stack.grid)
     cut = Cut(grid=stack.grid, polygon=shapely.to_wkb(polygon), level=_level_for(window, stack.levels))
     return cut, list(_places_in(stack, window))

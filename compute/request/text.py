@@ -19,8 +19,8 @@ _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def parse_region(text: str) -> Region:
-    """Read ``W,S,E,N`` or GeoJSON text."""
-    return parse_geojson(text) if text.lstrip().startswith("{") else parse_bbox(text)
+    """Read ``W,S,E,N`` or GeoJSON text; text of another format is refused as GeoJSON is."""
+    return parse_geojson(text) if text.lstrip("\ufeff \t\r\n").startswith(("{", "[", "<")) else parse_bbox(text)
 
 
 def parse_time(text: str) -> tuple[date, date]:

@@ -14,12 +14,20 @@ from pyproj import Transformer
 
 from compute.patches import Control
 from compute.plan import level_count
-from compute.region import Bbox
+from compute.region import Bbox, turns_between
 from compute.scenes import Grid
 from compute.stack import Window
 from compute.tiles.address import HALF_WORLD_M, MAX_ZOOM, TILE_PX, TileAddress, pixel_m
+from compute.warp import turn_width
 
 WEB_MERCATOR, LONLAT = "EPSG:3857", "EPSG:4326"
+
+WORLD = Grid(
+    crs=WEB_MERCATOR,
+    shape=(TILE_PX, TILE_PX),
+    transform=(pixel_m(0), 0.0, -HALF_WORLD_M, 0.0, -pixel_m(0), HALF_WORLD_M),
+)
+"""The tile of zoom 0."""
 
 _STEP_PX = {9: 16, 5: 8, 0: 4}
 """By least zoom of tiles of 256 px, how many tile pixels apart points are projected: the map bends more over the pixels
@@ -30,6 +38,10 @@ _EDGE_POINTS = 65
 
 _SLACK = 0.01
 """Share of its own size by which an outline is widened: what an edge may bulge between two of its points."""
+
+_TURNS_M = (0.0, 2 * HALF_WORLD_M, -2 * HALF_WORLD_M)
+
+_TOUCHING_DEG = 1e-9
 
 _ROUNDING = 1e-6
 """Share by which pixels of the same size may seem to differ."""
@@ -83,11 +95,12 @@ class ResultGeometry:
         left, bottom, right, top = self._outline_m
         reach = step * metres
         rows = (y >= bottom - reach) & (y <= top + reach)
-        columns = (x >= left - reach) & (x <= right + reach)
+        # A result over 180 degrees goes on past the eastern edge of the map and is seen at the western one.
+        columns = np.any([(x + turn >= left - reach) & (x + turn <= right + reach) for turn in _TURNS_M], axis=0)
         # Far away a projection may fold back onto the result, or tear: nothing is asked of it there.
         near = np.ix_(rows, columns)
         easting, northing = self._to_grid.transform(*np.meshgrid(x[columns], y[rows]))
-        nodes[1][near], nodes[0][near] = self._to_pixels(easting, northing)
+        nodes[1][near], nodes[0][near] = self._to_pixels(self._unturned(easting), northing)
         return Control(nodes=nodes, step=step)
 
     def level(self, zoom: int, size: int = TILE_PX) -> int:
@@ -107,7 +120,7 @@ class ResultGeometry:
     def place_of(self, lon: float, lat: float) -> tuple[float, float]:
         """Return row and column, with fractions, of a place in degrees; it may lie outside, or nowhere (infinite)."""
         x, y = self._lonlat.transform(lon, lat, direction="INVERSE")
-        column, row = self._to_pixels(x, y)
+        column, row = self._to_pixels(float(self._unturned(x)), y)
         return row, column
 
     def pixel_of(self, lon: float, lat: float) -> tuple[int, int] | None:
@@ -117,21 +130,45 @@ class ResultGeometry:
         return (floor(row), floor(column)) if 0 <= row < rows and 0 <= column < columns else None
 
     def bbox(self, window: Window | None = None) -> Bbox:
-        """Return the envelope in degrees of a window of the result, or of all of it; generous by a pixel."""
+        """Return the envelope in degrees of a window of the result, or of all of it; generous by a pixel.
+
+        East is above 180 where the result crosses 180 degrees, for its windows beyond as well.
+        """
         rows, columns = self.grid.shape
         top, left, bottom, right = window or (0, 0, rows, columns)
         lon, lat = self._lonlat.transform(*self._edges((top - 1, left - 1, bottom + 1, right + 1)))
-        west, east = _span(lon, (-180.0, 180.0))
         south, north = _span(lat, (-90.0, 90.0))
-        # An outline across 180 degrees has no envelope that goes from west to east; everything is generous.
+        middle, limits = self._frame
+        west, east = _span(_nearest(lon, middle, 360.0), limits)
+        # An outline around a pole has no envelope that goes from west to east; everything is generous.
         return (west, south, east, north) if east - west <= 180.0 else (-180.0, south, 180.0, north)
 
     @cached_property
+    def _frame(self) -> tuple[float, tuple[float, float]]:
+        """The longitude that those of the result are next to, and what its envelope is cut off at, in degrees."""
+        rows, columns = self.grid.shape
+        lon, _ = self._lonlat.transform(*self._edges((0, 0, rows, columns)))
+        middle = float(self._lonlat.transform(*_apply(self.grid.transform, columns / 2, rows / 2))[0])
+        if not (np.isfinite(lon).all() and np.isfinite(middle)) or np.ptp(_nearest(lon, middle, 360.0)) > 180.0:
+            return 0.0, (-180.0, 180.0)
+        near = _nearest(lon, middle, 360.0)
+        turn = 360.0 * turns_between(float(near.min()) + _TOUCHING_DEG, -180.0)
+        crosses = near.max() + turn > 180.0 + _TOUCHING_DEG
+        return middle + turn, (-np.inf, np.inf) if crosses else (-180.0, 180.0)
+
+    def _unturned(self, x: Any) -> Any:
+        """Return x in the CRS of the grid in the turn of the globe that is nearest to the result."""
+        middle = self.grid.transform[2] + self.grid.transform[0] * self.grid.shape[1] / 2
+        return _nearest(x, middle, turn_width(self.grid.crs))
+
+    @cached_property
     def _outline_m(self) -> tuple[float, float, float, float]:
-        """Left, bottom, right and top of the result in Web Mercator, in metres."""
+        """Left, bottom, right and top of the result in Web Mercator, in metres; past the edge where `bbox` is."""
         rows, columns = self.grid.shape
         x, y = self._to_grid.transform(*self._edges((0, 0, rows, columns)), direction="INVERSE")
-        (left, right), (bottom, top) = (_span(each, (-HALF_WORLD_M, HALF_WORLD_M)) for each in (x, y))
+        bottom, top = _span(y, (-HALF_WORLD_M, HALF_WORLD_M))
+        middle, limits = (value / 180.0 * HALF_WORLD_M for value in np.array([self._frame[0], self._frame[1][1]]))
+        left, right = _span(_nearest(x, middle, 2 * HALF_WORLD_M), (-limits, limits))
         if right - left > HALF_WORLD_M:
             left, right = -HALF_WORLD_M, HALF_WORLD_M
         return left, bottom, right, top
@@ -175,6 +212,11 @@ def _apply(affine: Sequence[float], column: Any, row: Any) -> tuple[Any, Any]:
     """Map columns and rows to x and y, or back by the inverse; numbers or arrays."""
     a, b, c, d, e, f = affine
     return a * column + b * row + c, d * column + e * row + f
+
+
+def _nearest(values: Any, middle: float, turn: float) -> Any:
+    """Return places moved by whole turns to where they are nearest to a middle; as they are, where a turn is 0."""
+    return values + turn * np.rint((middle - values) / turn) if turn else values
 
 
 def _span(values: NDArray[np.float64], limits: tuple[float, float]) -> tuple[float, float]:

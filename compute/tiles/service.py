@@ -16,12 +16,12 @@ from compute import kernels
 from compute.errors import InputError
 from compute.layers import LAYERS
 from compute.levels import LAYER_ENCODING
-from compute.plan.outlines import project_one
+from compute.plan.outlines import project_onto
 from compute.region import Bbox, Region
 from compute.scenes import Grid
 from compute.stack import Chunks, SeasonStack, chunk_window
 from compute.tiles.address import HALF_WORLD_M, TILE_PX, TileAddress, pixel_m
-from compute.tiles.geometry import LONLAT, WEB_MERCATOR, geometry_of
+from compute.tiles.geometry import WORLD, geometry_of
 from compute.tiles.source import FirstPixels, PixelSource, PixelValue, View
 from compute.tiles.stored import StoredPixels
 from compute.tiles.stretching import overview_control, stretched
@@ -251,4 +251,4 @@ class ResultTiles:
     def _polygon_m(self) -> Any:
         if self._region is None or self._region.polygon is None:
             return None
-        return shapely.make_valid(project_one(self._region.geometry, LONLAT, WEB_MERCATOR))
+        return project_onto(self._region.geometry, WORLD)

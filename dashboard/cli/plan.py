@@ -45,7 +45,7 @@ def print_plan(planned: NdviPlan) -> None:
         "Plan",
         [
             ("products", ", ".join(request.products)),
-            ("region", f"{west:g} to {east:g} E, {south:g} to {north:g} N"),
+            ("region", f"{west:.8g} to {east:.8g} E, {south:.8g} to {north:.8g} N"),
             ("time", f"{request.start} to {request.end}"),
             ("scenes", f"{len(planned.sources):,}"),
             *((f"season {season.label}", _season_text(season)) for season in planned.seasons),

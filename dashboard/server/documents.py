@@ -66,7 +66,8 @@ class TileDocuments:
 
     def tilejson(self, layer: str, label: str) -> dict[str, Any]:
         """Return the TileJSON of a layer of a season: https://github.com/mapbox/tilejson-spec/tree/master/3.0.0."""
-        west, south, east, north = self._bbox
+        west, _, east, _ = self._bbox
+        bounds = _without_crossing(self._bbox)
         zoom = geometry_of(self.plan.grid).native_zoom
         return {
             "tilejson": "3.0.0",
@@ -77,8 +78,8 @@ class TileDocuments:
             "tiles": [self._tile(layer, label, "{z}/{x}/{y}")],
             "minzoom": 0,
             "maxzoom": zoom,
-            "bounds": [west, south, east, north],
-            "center": [(west + east) / 2, (south + north) / 2, max(0, zoom - 3)],
+            "bounds": list(bounds),
+            "center": [_wrapped((west + east) / 2), (bounds[1] + bounds[3]) / 2, max(0, zoom - 3)],
         }
 
     # OGC API: https://docs.ogc.org/is/20-057/20-057.html, and for the landing page 19-072
@@ -107,13 +108,14 @@ class TileDocuments:
 
     def collection(self, layer: str, label: str) -> dict[str, Any]:
         """Return a layer of a season as a collection."""
+        west, south, east, north = self._bbox
         start, end = (day.isoformat() for day in (self.plan.request.start, self.plan.request.end))
         path = _path(layer, label)
         return {
             "id": f"{layer}.{label}",
             "title": f"{_TITLES[layer]}, {label}",
             "extent": {
-                "spatial": {"bbox": [list(self._bbox)], "crs": _CRS84},
+                "spatial": {"bbox": [[west, south, _wrapped(east), north]], "crs": _CRS84},
                 "temporal": {"interval": [[f"{start}T00:00:00Z", f"{end}T23:59:59Z"]]},
             },
             "crs": [_CRS84],
@@ -132,7 +134,7 @@ class TileDocuments:
 
     def tileset(self, layer: str, label: str) -> dict[str, Any]:
         """Return the metadata of the tileset of a collection in WebMercatorQuad."""
-        west, south, east, north = self._bbox
+        west, south, east, north = _without_crossing(self._bbox)
         item = {
             "rel": "item",
             "href": self._tile(layer, label, "{tileMatrix}/{tileCol}/{tileRow}"),
@@ -147,7 +149,7 @@ class TileDocuments:
             "crs": _MERCATOR,
             "tileMatrixSetId": "WebMercatorQuad",
             "tileMatrixSetURI": _TMS,
-            "tileMatrixSetLimits": [limits(self._bbox, zoom) for zoom in zooms],
+            "tileMatrixSetLimits": [limits((west, south, east, north), zoom) for zoom in zooms],
             "boundingBox": {"lowerLeft": [west, south], "upperRight": [east, north], "crs": _CRS84},
             "links": [
                 self._link("self", f"{_path(layer, label)}/map/tiles/WebMercatorQuad", "This document"),
@@ -208,6 +210,16 @@ class TileDocuments:
     def _link(self, rel: str, path: str, title: str, kind: str = JSON) -> dict[str, str]:
         query = f"?{self.style}" if self.style else ""
         return {"rel": rel, "href": f"{self._home}{path}{query}", "type": kind, "title": title}
+
+
+def _without_crossing(bbox: Bbox) -> Bbox:
+    """Return a box in degrees, all around the globe where it crosses 180: TileJSON and tile matrices know no other."""
+    return (-180.0, bbox[1], 180.0, bbox[3]) if bbox[2] > 180.0 else bbox
+
+
+def _wrapped(longitude: float) -> float:
+    """Return a longitude from -180 to 180; the east of a box that crosses 180 is then below its west (RFC 7946)."""
+    return longitude - 360.0 if longitude > 180.0 else longitude
 
 
 def limits(bbox: Bbox, zoom: int) -> dict[str, Any]:

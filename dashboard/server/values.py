@@ -20,8 +20,8 @@ class _PlaceHandler(Handler):
     """What the routes of a place share."""
 
     def place(self) -> tuple[float, float]:
-        """Return longitude and latitude of the query."""
-        return self._degrees("lon", 180.0), self._degrees("lat", 90.0)
+        """Return longitude and latitude of the query; a longitude past 180 degrees is read either way."""
+        return self._degrees("lon", 360.0), self._degrees("lat", 90.0)
 
     def _degrees(self, name: str, limit: float) -> float:
         text = self.get_query_argument(name, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from compute.errors import CatalogError, InputError
 from compute.jobs import Principal
 from compute.plan import NdviPlan
-from compute.region import Region, region_from_bbox
+from compute.region import Region, region_from_bbox, region_from_bytes
 from compute.request import NdviRequest, parse_region
 from dashboard.services import Services
 from dashboard.session.tasks import Tasks
@@ -45,6 +46,7 @@ class Asking:
         state.param.watch(self._region_changed, "region")
         state.param.watch(self._request_changed, ["region", "start", "end", "product", "by", "options"])
         state.param.watch(self._text_changed, "region_text")
+        state.param.watch(self._file_changed, "region_file")
         state.param.watch(lambda _: tasks.start(self._introduce), "product")
         state.param.watch(lambda _: state.show(region=None, region_text="", refusal=None), "clear")
 
@@ -90,8 +92,18 @@ class Asking:
         text = self._state.region_text.strip()
         if not text:
             return
+        self._take(lambda: parse_region(text))
+
+    def _file_changed(self, *_: Any) -> None:
+        content = self._state.region_file
+        if content is None:
+            return
+        self._state.show(region_file=None, region_text="")
+        self._take(lambda: region_from_bytes(content))
+
+    def _take(self, read: Callable[[], Region]) -> None:
         try:
-            region = parse_region(text)
+            region = read()
         except InputError as error:
             self._state.show(refusal={"field": "region", "message": str(error)}, estimate=None)
             return
@@ -142,6 +154,12 @@ def options_of(request: NdviRequest) -> dict[str, str]:
 
 def _region(geometry: dict[str, Any]) -> Region:
     """Return the region of a drawing; a rectangle along the axes is a box, which masks nothing."""
+    match geometry.get("type"), geometry.get("coordinates"):
+        case "Polygon", [[[a, b], [c, d], [e, f], [g, h], [i, j]]] if (a, b) == (i, j):
+            # However wide: on a map, longitudes go on past 180 degrees.
+            xs, ys = {a, c, e, g}, {b, d, f, h}
+            if len(xs) == len(ys) == 2 and (a == c) != (b == d) and (c == e) != (d == f):
+                return region_from_bbox(min(xs), min(ys), max(xs), max(ys))
     region = parse_region(json.dumps(geometry))
     envelope = region_from_bbox(*region.bbox)
     return envelope if region.geometry.equals(envelope.geometry) else region

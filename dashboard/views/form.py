@@ -7,14 +7,18 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from compute.region import MAX_GEOJSON_BYTES
 from dashboard.state import VisitState
 from dashboard.units import bbox_text
 from dashboard.views.cluster import cluster_choice
 from dashboard.views.holding import hold
 from dashboard.views.options import REFUSED_AS, more_options, weight_choice
 
-MAX_UPLOAD_BYTES = 2_000_000
-"""Largest GeoJSON file, as `compute.region.MAX_GEOJSON_BYTES`."""
+_MOST_BYTES = MAX_GEOJSON_BYTES + 1
+"""Larger files stay in the browser, which says so; one byte more is refused as on the command line."""
+
+_FORMATS = (".geojson", ".json", ".kml", ".kmz", ".gml", ".zip", ".shp", ".gpkg", ".fgb", ".gz", ".txt", ".csv")
+"""Names of files to choose from: those of other formats, too, since the sentence that refuses them says what to do."""
 
 FIELDS = ("bbox", "region", "time", *REFUSED_AS)
 """What a refusal may name that the form has a place for."""
@@ -74,19 +78,24 @@ def _region_tools(state: VisitState) -> pmui.Row:
 def _upload(state: VisitState) -> pmui.FileInput:
     upload = pmui.FileInput(
         label="Upload GeoJSON",
-        accept=".geojson,.json",
-        max_file_size=MAX_UPLOAD_BYTES,
+        accept=",".join(_FORMATS),
+        max_file_size=_MOST_BYTES,
         variant="text",
         size="small",
         margin=0,
         sx={"padding": "4px 8px", "fontSize": "0.8125rem"},
     )
 
-    def take(content: bytes | None) -> None:
-        if content:
-            state.region_text = bytes(content[:MAX_UPLOAD_BYTES]).decode("utf-8", errors="replace")
+    # panel-material-ui 0.16 changes nothing on an empty file, nor on the same file once more: its receiver is wrapped
+    # until it tells of every upload.
+    hooked: Any = upload
+    received = hooked._update_file
 
-    upload.param.watch(lambda event: take(event.new), "value")
+    def update(filename: Any, mime_type: Any, value: bytes | None) -> None:
+        received(filename, mime_type, value)
+        state.region_file = bytes(value or b"")
+
+    hooked._update_file = update
     return upload
 
 

@@ -114,7 +114,9 @@ export class ValueLayer extends TileLayer {
     const request = { label, z, extent: this.grid.getTileCoordExtent([z, x, y]), controller };
     this.requests.add(request);
     try {
-      const place = { label: encodeURIComponent(label), z, x, y };
+      // Past 180 degrees the map begins again, and a result goes on.
+      const count = 2 ** z;
+      const place = { label: encodeURIComponent(label), z, x: ((x % count) + count) % count, y };
       const path = this.spec.tiles.replace(/\{(label|z|x|y)\}/g, (_, name) => place[name]);
       const signals = signal ? [signal, controller.signal] : [controller.signal];
       return await fetchValues(new URL(path, document.baseURI), AbortSignal.any(signals), cache);
