@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from compute.catalog import Catalog, Extent, ListCatalog
 from compute.catalog.footprints import TOLERANCE_DEG, bounds_degrees, meeting
 from compute.errors import InputError
 from compute.products import Measurement, ProductDefinition
+from compute.region import region_from_bbox
 from compute.scenes import Band, Grid, Scene, Source
 
 GRID = Grid(crs="EPSG:32655", shape=(10, 10), transform=(30.0, 0.0, 5e5, 0.0, -30.0, -4e6))
@@ -104,6 +106,19 @@ def test_the_tolerance_is_about_a_kilometre() -> None:
     west = box_degrees[0]
     assert meeting([one], Point(west - TOLERANCE_DEG / 2, -36.5)) == [one]
     assert meeting([one], Point(west - 0.1, -36.5)) == []
+
+
+def test_the_box_of_scenes_on_both_sides_of_180_degrees_is_a_region() -> None:
+    east, west = scene(1, box(8.0e5, 8.1e6, 8.1e5, 8.2e6)), scene(2, box(1.9e5, 8.1e6, 2.0e5, 8.2e6))
+    both = [replace(each, crs=crs) for each, crs in ((east, "EPSG:32760"), (west, "EPSG:32701"))]
+    bounds = bounds_degrees(both)
+    assert bounds is not None
+    assert 179.5 < bounds[0] < 180 < bounds[2] < 180.3
+    region = region_from_bbox(*bounds)
+    assert region.bbox == pytest.approx(bounds, abs=1e-6)
+    assert meeting(both, region.geometry) == both
+    for lon in (-179.9, 180.1):
+        assert meeting(both, Point(lon, -16.9).buffer(0.05)) == both[1:]
 
 
 def test_a_footprint_that_has_no_place_on_earth_is_kept() -> None:

@@ -13,6 +13,7 @@ from pyproj import Transformer
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from compute.plan import NdviPlan, make_plan
+from compute.region import parse_bbox
 from compute.settings import Settings
 from dashboard.server.clients import root_of
 from dashboard.server.documents import TileDocuments, limits
@@ -148,3 +149,23 @@ def test_addresses_are_those_that_the_client_knows(headers: dict[str, str], path
     line = RequestStartLine("GET", f"{path}/api/results/{TOKEN}/ogc", "HTTP/1.1")
     request = HTTPServerRequest(start_line=line, headers=HTTPHeaders({"Host": "here:5006", **headers}))
     assert root_of(request) == root
+
+
+# Over 180 degrees
+
+
+def test_a_result_over_180_degrees_is_centred_on_itself_and_bounded_as_each_specification_says() -> None:
+    request = request_of(crs="native", region=parse_bbox("179.8,-17.1,-179.9,-16.9"))
+    fiji = scene_of("a", lon=179.95, lat=-17.0, crs="EPSG:32660")
+    plan = make_plan(request, [fiji], {"landsat": roles_of()}, Settings())
+    documents = TileDocuments(plan=plan, token=TOKEN, root=ROOT)
+    tilejson = documents.tilejson("ndvi_mean", plan.labels[0])
+    west, south, east, north = tilejson["bounds"]
+    assert (west, east) == (-180.0, 180.0), "bounds of TileJSON 3 must not wrap"
+    assert tilejson["center"][0] == pytest.approx(179.95, abs=0.01)
+    assert south < tilejson["center"][1] < north
+    ((west, _, east, _),) = documents.collection("ndvi_mean", plan.labels[0])["extent"]["spatial"]["bbox"]
+    assert 179.7 < west < 179.8
+    assert -179.9 < east < -179.8
+    listed = documents.tileset("ndvi_mean", plan.labels[0])["tileMatrixSetLimits"]
+    assert all((each["minTileCol"], each["maxTileCol"] + 1) == (0, 2 ** int(each["tileMatrix"])) for each in listed)

@@ -272,3 +272,45 @@ def test_a_region_that_a_crs_cannot_express_is_refused() -> None:
     polar = scene_of("a", lon=0.0, lat=-80.0, crs="EPSG:3857")
     with pytest.raises(InputError):
         grid_of(polar, region=parse_bbox("-1,-90,1,-89"), crs="EPSG:3395", resolution=1000)
+
+
+# Over 180 degrees
+
+FIJI = "179.9,-17.1,-179.9,-16.9"
+
+
+def fiji(crs: str = "EPSG:32660") -> Scene:
+    return scene_of("fiji", lon=179.95, lat=-17.0, crs=crs, size=6000)
+
+
+@pytest.mark.parametrize("text", [FIJI, "179.9,-17.1,180.1,-16.9", "-180.1,-17.1,-179.9,-16.9"])
+@pytest.mark.parametrize("crs", ["native", "EPSG:32660", "EPSG:32760", "EPSG:32701", "EPSG:3460", "EPSG:3832"])
+def test_a_region_over_180_degrees_is_no_wider_than_it_is(text: str, crs: str) -> None:
+    grid = grid_of(fiji(), crs=crs, region=parse_bbox(text), resolution=None if crs == "native" else 30)
+    assert max(grid.shape) < 800
+    assert min(grid.shape) > 700
+
+
+def test_a_grid_of_degrees_goes_on_past_180() -> None:
+    grid = grid_of(fiji(), crs="EPSG:4326", region=parse_bbox(FIJI), resolution=0.001)
+    assert edges(grid) == pytest.approx((179.9, -17.1, 180.1, -16.9))
+    assert edges(grid_of(fiji(), crs="EPSG:4326", region=parse_bbox("181,-17,182,-16"), resolution=0.1)) == (
+        pytest.approx((-179.0, -17.0, -178.0, -16.0))
+    )
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:6933", "EPSG:3577", "EPSG:8857"])
+def test_a_map_that_ends_at_180_degrees_is_refused_with_one_that_goes_on(crs: str) -> None:
+    with pytest.raises(InputError, match=r"native.*EPSG:3832") as caught:
+        grid_of(fiji(), crs=crs, region=parse_bbox(FIJI), resolution=30)
+    assert caught.value.field == "crs"
+    if crs != "EPSG:3577":
+        for text in ("179.6,-17.1,180,-16.9", "-180,-17.1,-179.8,-16.9"):
+            assert max(grid_of(fiji(), crs=crs, region=parse_bbox(text), resolution=100).shape) < 700
+
+
+@pytest.mark.parametrize(("crs", "bbox"), [("EPSG:3832", "-31,10,-29,11"), ("EPSG:3577", "-49,10,-47,11")])
+def test_a_map_that_ends_elsewhere_is_refused_there(crs: str, bbox: str) -> None:
+    scene = scene_of("there", lon=-30.0, lat=10.5, crs=crs)
+    with pytest.raises(InputError, match=f"the map of {crs} ends"):
+        grid_of(scene, crs=crs, region=parse_bbox(bbox), resolution=100)

@@ -118,16 +118,26 @@ def test_geojson_is_pasted_and_uploaded(opened: Page) -> None:
 
     opened.get_by_role("button", name="Clear", exact=True).first.click()
     opened.get_by_text("Draw it on the map").wait_for()
-    opened.locator("input[type=file]").set_input_files(
-        {"name": "field.geojson", "mimeType": "application/geo+json", "buffer": polygon.encode()}
-    )
-    opened.get_by_text("146.60° to 147.20° E, 41.60° to 42.00° S").wait_for()
+    over = {"type": "MultiPolygon", "coordinates": [square_at(179.9, 180), square_at(-180, -179.9)]}
+    for name, content, words in (
+        ("field.geojson", polygon.encode(), "146.60° to 147.20° E, 41.60° to 42.00° S"),
+        ("fields.kml", b'<kml xmlns="http://www.opengis.net/kml/2.2"/>', "The region is KML, not GeoJSON"),
+        ("over.geojson", json.dumps(over).encode("utf-16"), "179.90° E to 179.90° W, 16.00° to 17.00° S"),
+        ("empty.geojson", b"", "The region is empty"),
+        ("field.json", polygon.encode("utf-8-sig"), "146.60° to 147.20° E, 41.60° to 42.00° S"),
+    ):
+        opened.locator("input[type=file]").set_input_files({"name": name, "mimeType": "", "buffer": content})
+        opened.get_by_text(words).first.wait_for()
+
+
+def square_at(west: float, east: float) -> list[list[list[float]]]:
+    return [[[west, -17], [east, -17], [east, -16], [west, -16], [west, -17]]]
 
 
 def test_bad_input_is_refused_at_its_field(opened: Page) -> None:
     for text, sentence in (
         ("148,-42,146,-41", "west 148 east of east 146"),
-        ("<script>alert(1)</script>", "is not four numbers"),
+        ("<script>alert(1)</script>", "is XML, not GeoJSON"),
         ("100,-42,101,-41", "No scene of ga_ls8c_ard_3 meets the region"),
     ):
         type_region(opened, text)

@@ -209,6 +209,20 @@ def test_a_scene_across_180_degrees_is_read_on_both_sides(crs: str, bbox: str) -
     assert all(names_of(plan, block) == {"fiji"} for block in plan.blocks)
 
 
+@pytest.mark.parametrize("lon", [179.7, 179.95, -179.95, -179.7])
+@pytest.mark.parametrize("zone", ["EPSG:32660", "EPSG:32601", "EPSG:4326"])
+@pytest.mark.parametrize("crs", ["EPSG:32760", "EPSG:3832", "EPSG:4326"])
+def test_scenes_on_both_sides_meet_a_region_over_180_degrees(crs: str, zone: str, lon: float) -> None:
+    size: dict[str, Any] = {"pixel": 0.001, "size": 200, "origin": 0.0} if zone == "EPSG:4326" else {"size": 700}
+    scene = scene_of("a", lon=lon, lat=-17.0, crs=zone, **size)
+    triangle = parse_geojson(shapely.to_geojson(shapely.Polygon([(179.5, -17.2), (180.5, -17.2), (180, -16.8)])))
+    resolution = 0.001 if crs == "EPSG:4326" else 100
+    plan = plan_of([scene], crs=crs, resolution=resolution, region=triangle, settings_=Settings(chunk_px=256))
+    assert {name for block in plan.blocks for name in names_of(plan, block)} == {"a"}
+    masks = [np.broadcast_to(inside(block.polygon, grid), grid.shape) for block, grid in grids_of(plan)]
+    assert sum(mask.sum() for mask in masks) == pytest.approx(0.5 * np.prod(plan.grid.shape), rel=0.03)
+
+
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857"])
 def test_scenes_on_the_other_side_of_the_world_are_not_read(crs: str) -> None:
     fiji = scene_of("fiji", lon=179.9, lat=-17.0, crs="EPSG:32660", size=6000)
@@ -253,6 +267,10 @@ def test_the_masks_of_chunks_are_the_polygon(hole: bool) -> None:
     expected = shapely.contains_xy(plan.request.region.geometry, lon, lat)
     assert (mask != expected).mean() < 1e-3
     assert {block.polygon is None for block in plan.blocks} == {True, False}
+
+
+def grids_of(plan: NdviPlan) -> list[tuple[BlockPlan, Grid]]:
+    return [(block, plan.block_grid(block)) for block in plan.blocks]
 
 
 def inside(polygon: bytes | None, grid: Grid) -> Any:

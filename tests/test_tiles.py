@@ -22,7 +22,9 @@ from pyproj import Transformer
 from compute.errors import InputError
 from compute.kernels import LARGEST, NEVER_CLEAR, NOT_COMPUTED, OUTSIDE, TOO_FEW
 from compute.levels import LAYER_ENCODING
-from compute.region import parse_geojson
+from compute.plan.outlines import project_onto
+from compute.reductions.statistics import cut_of
+from compute.region import parse_bbox, parse_geojson
 from compute.scenes import Grid
 from compute.stack import SeasonStack
 from compute.tiles import (
@@ -513,3 +515,77 @@ def test_a_style_is_the_layers_own_but_for_what_is_asked() -> None:
     assert Style.from_query({}, "clear_count") == Style.for_layer("clear_count")
     asked = Style.from_query({"palette": "grey", "span": "0,0.5", "reverse": "1"}, "ndvi_mean")
     assert asked == Style(palette="grey", span=(0.0, 0.5), reverse=True)
+
+
+# Over 180 degrees
+
+OVER_180 = {
+    "EPSG:32660": (100.0, 780_000.0),
+    "EPSG:3832": (100.0, 3_310_000.0),
+    "EPSG:4326": (0.001, 179.7),
+}
+
+
+def over_180(crs: str) -> Grid:
+    pixel, left = OVER_180[crs]
+    _, top = between("EPSG:4326", crs).transform(180.0, -16.8)
+    return Grid(crs=crs, shape=(300, 600), transform=(pixel, 0.0, left, 0.0, -pixel, top))
+
+
+@pytest.mark.parametrize("crs", OVER_180)
+def test_the_envelope_goes_on_past_180_degrees_and_so_do_those_of_its_parts(crs: str) -> None:
+    geometry = geometry_of(over_180(crs))
+    west, south, east, north = geometry.bbox()
+    assert 179.6 < west < 180 < east < 180.4
+    for window in ((0, 0, 300, 100), (0, 500, 300, 600), (0, 200, 300, 500)):
+        part = geometry.bbox(window)
+        assert west - 0.01 <= part[0] < part[2] <= east + 0.01
+        assert part[2] - part[0] < 0.35
+        assert south - 0.01 <= part[1] < part[3] <= north + 0.01
+
+
+@pytest.mark.parametrize("crs", OVER_180)
+def test_a_place_is_one_whichever_way_its_longitude_is_written(crs: str) -> None:
+    geometry = geometry_of(over_180(crs))
+    for lon in (179.9, 180.0, 180.1):
+        places = [geometry.place_of(lon + turn, -16.9) for turn in (-360.0, 0.0)]
+        np.testing.assert_allclose(places[0], places[1], atol=1e-6)
+        assert geometry.pixel_of(lon, -16.9) is not None
+
+
+@pytest.mark.parametrize("crs", OVER_180)
+def test_tiles_on_both_sides_of_180_degrees_see_the_result(crs: str) -> None:
+    grid, zoom = over_180(crs), 10
+    row = int((HALF_WORLD_M - between("EPSG:4326", "EPSG:3857").transform(180.0, -16.95)[1]) / pixel_m(zoom) / 256)
+    a, _, c, _, e, f = grid.transform
+    for column in (0, 2**zoom - 1):
+        control = geometry_of(grid).control(TileAddress(z=zoom, x=column, y=row))
+        offsets = np.arange(0, 256 + control.step, control.step) * pixel_m(zoom)
+        x, y = np.meshgrid(
+            column * 256 * pixel_m(zoom) - HALF_WORLD_M + offsets, HALF_WORLD_M - row * 256 * pixel_m(zoom) - offsets
+        )
+        lon, lat = between("EPSG:3857", "EPSG:4326").transform(x, y)
+        exact_x, exact_y = between("EPSG:4326", crs).transform(lon, lat)
+        if crs == "EPSG:4326":
+            exact_x = lon % 360.0
+        known = np.isfinite(control.nodes[1])
+        assert known.any()
+        np.testing.assert_allclose(control.nodes[1][known], ((exact_x - c) / a)[known], atol=1e-5)
+        np.testing.assert_allclose(control.nodes[0][known], ((exact_y - f) / e)[known], atol=1e-5)
+        inside = (control.nodes[1] > 0) & (control.nodes[1] < 600)
+        assert inside.any()
+
+
+@pytest.mark.parametrize("crs", OVER_180)
+@pytest.mark.parametrize(
+    "text", ["-179.95,-16.95,-179.9,-16.9", "180.05,-16.95,180.1,-16.9", "179.95,-16.95,180.05,-16.9"]
+)
+def test_a_region_is_found_on_the_result_in_either_writing(crs: str, text: str) -> None:
+    grid, region = over_180(crs), parse_bbox(text)
+    left, bottom, right, top = project_onto(region.geometry, grid).bounds
+    a, _, c, _, _, f = grid.transform
+    assert c < left < right < c + a * 600
+    assert f - a * 300 < bottom < top < f
+    cut, places = cut_of(empty_stack(grid, 1, 512), region)
+    assert len(places) >= 1
+    assert shapely.from_wkb(cut.polygon).area == pytest.approx((right - left) * (top - bottom), rel=0.05)
