@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 from PIL import Image
 
@@ -87,6 +89,42 @@ def test_a_result_is_not_overwritten_unless_asked_and_costs_nothing(greenup: Run
     code, out, err = greenup("run", *LANDSAT, COLORADO, YEARS, "--out", "out")
     assert (code, out) == (2, "")
     assert err == "The folder holds seasonal_ndvi.zarr already; give --out another or --overwrite.\n"
+
+
+PRODUCTS = """
+[products.ga_ls5t_ard_3]
+red = { measurement = "nbart_red", scale = 0.0001, offset = 0.05, valid = [1, 9000] }
+nir = { measurement = "nbart_nir", scale = 0.0002, offset = -0.01 }
+mask = "oa_fmask"
+clear = ["valid", "snow"]
+"""
+
+
+@pytest.mark.timeout(360)
+def test_a_result_is_made_again_from_itself_alone(greenup: Run, tmp_path: Path) -> None:
+    products = tmp_path / "products.toml"
+    products.write_text(PRODUCTS)
+    request = ("--product", "ga_ls5t_ard_3", COLORADO, YEARS, "--crs", "EPSG:5070", "--products", "products.toml")
+    assert greenup("run", *request, "--std", "--cluster", "local", "--workers", "1", "--out", "first")[0] == 0
+    products.unlink()
+    again = ("run", "--workers", "1", "--again")
+    assert greenup(*again, "first/seasonal_ndvi.zarr", "--out", "second", "--format", "cog")[0] == 0
+    assert greenup(*again, "second/clear_count_JJA.tif", "--out", "third")[0] == 0
+    with (
+        xr.open_zarr(tmp_path / "first" / "seasonal_ndvi.zarr") as first,
+        xr.open_zarr(tmp_path / "third" / "seasonal_ndvi.zarr") as third,
+    ):
+        assert first.attrs == third.attrs
+        assert first.attrs["greenup_roles"]["ga_ls5t_ard_3"]["red"]["offset"] == 0.05
+        for (name, layer), label in product(first.data_vars.items(), first.season.values):
+            with rasterio.open(tmp_path / "second" / f"{name}_{label}.tif") as file:
+                bits = layer.sel(season=label).values.tobytes()
+                assert bits == third[name].sel(season=label).values.tobytes()
+                assert bits == file.read().tobytes()
+    code, _, err = greenup("plan", "--again", "first", "--std", "--time", "2010-01-01/2010-12-31")
+    assert (code, err) == (2, "A result is made again as it was; leave --time, --std out, or --again.\n")
+    code, _, err = greenup("plan", "--again", "nothing.zarr")
+    assert (code, err[:43]) == (2, "nothing.zarr is no result that can be read;")
 
 
 # Before any cost

@@ -9,6 +9,7 @@ from compute.jobs.kept import KeptResults
 from compute.jobs.observing import observations_at
 from compute.jobs.order import BlockOrder, Viewpoint
 from compute.jobs.planning import plan_request
+from compute.jobs.provenance import plan_again, plan_provenance
 from compute.jobs.published import open_published, published_name
 from compute.jobs.record import JobRecord
 from compute.jobs.registry import JobRegistry
@@ -39,6 +40,8 @@ __all__ = [
     "observations_at",
     "open_published",
     "participant_of",
+    "plan_again",
+    "plan_provenance",
     "plan_request",
     "published_name",
     "server_secret",

@@ -21,6 +21,7 @@ from compute.jobs.keeping import Keep, Keeping
 from compute.jobs.memory import Room, refuse_large_blocks, spill_note
 from compute.jobs.numbers import season_numbers, season_tallies
 from compute.jobs.order import BlockOrder
+from compute.jobs.provenance import SOURCE, plan_provenance
 from compute.jobs.sharing import Share
 from compute.plan import NdviPlan
 from compute.reductions import tally_seasons
@@ -226,7 +227,7 @@ class Job:
         """
         return {
             "title": "Seasonal mean NDVI",
-            "source": f"greenup {__version__}",
+            SOURCE: f"greenup {__version__}",
             "greenup_token": self.token,
             "greenup_request": self.plan.request.to_json(),
             "greenup_harmonise": self.plan.request.harmonise,
@@ -236,6 +237,7 @@ class Job:
             "greenup_dates": {s.label: s.dates for s in self.plan.seasons},
             **({"greenup_looks": {s["label"]: s["looks"] for s in statistics}} if self.stack.reasons else {}),
             "greenup_incomplete": {s.label: list(s.missing) for s in self.plan.seasons if s.missing},
+            **plan_provenance(self.plan),
         }
 
     def caption(self, failed: Sequence[str] = ()) -> tuple[str, list[str]]:

@@ -82,9 +82,18 @@ class RequestOptions:
     harmonise: Annotated[
         str, typer.Option(help="none, or roy2016: reflectance of Landsat 5 and 7 as Landsat 8 and 9 would see it.")
     ] = "none"
+    again: Annotated[
+        Path | None, typer.Option(help="Zarr or GeoTIFF of an earlier run, to be made again as it was; give it alone.")
+    ] = None
     seasons: Annotated[str, typer.Option(help="Season definition, such as DJF,MAM,JJA,SON or wet=11-4,dry=5-10.")] = (
         "DJF,MAM,JJA,SON"
     )
+
+    def check_alone(self) -> None:
+        """Refuse other words of a request beside ``--again``."""
+        given = [each.name for each in fields(self) if getattr(self, each.name) != each.default]
+        if others := ", ".join(f"--{name.replace('_', '-')}" for name in given if name != "again"):
+            raise InputError("again", f"A result is made again as it was; leave {others} out, or --again.")
 
     def request(self, catalog: Catalog, profiles: Mapping[str, ProductProfile]) -> NdviRequest:
         """Make the request; what was left out is filled from what the catalogue holds.

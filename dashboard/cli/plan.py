@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dashboard.cli.options import AsJson, RequestOptions, with_request_options
@@ -26,11 +27,14 @@ def plan(options: RequestOptions, as_json: AsJson = False) -> None:
 
 
 def make_plan(options: RequestOptions, settings: Settings) -> NdviPlan:
-    """Read the index and plan the request of the command line."""
+    """Read the index and plan the request of the command line, or read the plan of an earlier result."""
     from compute.catalog import open_catalog
-    from compute.jobs import plan_request
+    from compute.jobs import plan_again, plan_request
     from compute.products import load_profiles
 
+    if options.again is not None:
+        options.check_alone()
+        return plan_again(options.again, partial(open_catalog, settings))
     profiles = load_profiles(options.products)
     with open_catalog(settings) as catalog:
         return plan_request(options.request(catalog, profiles), catalog, profiles, settings)
