@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Self
 
 from affine import Affine
 from odc.geo.geobox import GeoBox
@@ -59,7 +60,7 @@ class Band:
     uri : str
         Absolute address that GDAL can open after datacube's rules (``file://``, ``s3://``, ``https://``).
     index : int
-        Band number in that file, from 1.
+        Band number in that file or layer, from 1; 0 for the only one of a layer.
     grid : Grid
         The pixel grid that is read: the band's own, and bands of one scene may differ (Sentinel-2), or a coarser one
         over the same extent.
@@ -68,6 +69,8 @@ class Band:
         the file's own.
     stated : Stated
         Scale, offset and nodata as the scene's document states them.
+    layer : str
+        Name of the variable in a netCDF or HDF5 file; empty where the file is the raster.
     """
 
     uri: str
@@ -75,6 +78,7 @@ class Band:
     grid: Grid
     stored: tuple[int, int] | None = None
     stated: Stated = NOTHING_STATED
+    layer: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +98,40 @@ class Source:
     id: str
     product: str
     bands: Mapping[str, Band]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class UnreadScene:
+    """A scene that cannot be read, and why.
+
+    Attributes
+    ----------
+    scene : str
+        UUID of the ODC dataset document.
+    file : str
+        Name of the file for people: relative to the others of its scene where it is local, else its address, without
+        credentials, query and fragment. Empty where it is not known any more.
+    reason : str
+        In words that end a sentence about the file, such as ``"does not exist"``.
+    """
+
+    scene: str
+    file: str = ""
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """Return one clause for people."""
+        return f"{self.file} of scene {self.scene} {self.reason}" if self.file else f"scene {self.scene}"
+
+    @classmethod
+    def kept(cls, record: str | Mapping[str, str]) -> Self:
+        """Return what was kept as JSON: a record, or the id alone, as earlier versions kept it."""
+        return cls(scene=record) if isinstance(record, str) else cls(**record)
+
+
+def one_each(unread: Iterable[UnreadScene]) -> list[UnreadScene]:
+    """Return one record for each scene, sorted: blocks may find several files of a scene unreadable."""
+    return list({each.scene: each for each in sorted(unread, reverse=True)}.values())[::-1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

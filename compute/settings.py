@@ -121,6 +121,12 @@ class Settings(BaseSettings):
     """Largest share of a request's scenes that may be left out because they cannot be read: beyond it, the mean is
     another one than was asked for."""
 
+    raster_drivers: Annotated[str, Field(pattern=r"^\s*\w+(\s*,\s*\w+)*\s*$")] = (
+        "GTiff, JP2OpenJPEG, JP2KAK, ENVI, netCDF, HDF5, HDF5Image"
+    )
+    """GDAL drivers that may open files of scenes, as far as GDAL has them; set it where the workers run, too. A file of
+    some others (VRT, WMS) names any file or address for GDAL to read: add them only where you trust all documents."""
+
     max_scenes: Annotated[int, Field(ge=1)] = 50_000
     """Most scenes of one request: two decades of four satellites over all of Tasmania are about 20,000."""
 
@@ -130,6 +136,11 @@ class Settings(BaseSettings):
         results = self.results or str(self.home / "results")
         # Workers may run in another folder.
         return results if "://" in results else str(Path(results).absolute())
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """Names of the GDAL drivers that may open files of scenes."""
+        return tuple(name.strip() for name in self.raster_drivers.split(","))
 
     @property
     def jobs_location(self) -> str:

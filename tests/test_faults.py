@@ -157,7 +157,7 @@ def computed(plan: NdviPlan) -> tuple[xr.Dataset, list[dict[str, Any]]]:
 
 def check(found: Damaged) -> None:
     result, statistics = computed(found.plan)
-    assert left_out(statistics, found.plan, 1.0) == found.ids
+    assert [each.scene for each in left_out(statistics, found.plan, 1.0)] == found.ids
     xr.testing.assert_identical(result, found.expected)
     with pytest.raises(JobError, match=f"{len(found.ids)} of {len(found.plan.sources)} scenes could not be read"):
         left_out(statistics, found.plan, (len(found.ids) - 1) / len(found.plan.sources))
@@ -181,7 +181,7 @@ def test_what_is_damaged_is_named_and_the_rest_is_right(
 def test_where_all_is_damaged_nothing_is_said_to_be_clear(observed: OdcCatalog, tmp_path: Path, kind: str) -> None:
     found = damaged(observed, tmp_path, 1.0, [kind])
     result, statistics = computed(found.plan)
-    assert left_out(statistics, found.plan, 1.0) == found.ids
+    assert [each.scene for each in left_out(statistics, found.plan, 1.0)] == found.ids
     assert np.isnan(result.ndvi_mean).all()
     assert not result.clear_count.any()
     with pytest.raises(JobError, match="GREENUP_MAX_FAILED_SHARE"):
@@ -209,4 +209,6 @@ def test_a_scene_that_is_damaged_in_part_is_left_out_there_and_named(observed: O
     xr.testing.assert_identical(result.isel(there), without.isel(there))
     for elsewhere in ({"y": slice(64)}, {"x": slice(64)}):
         xr.testing.assert_identical(result.isel(elsewhere), whole.isel(elsewhere))
-    assert {scene for block in found.graph.values() for scene in block.failed} == {clearest.id}
+    assert {(each.scene, each.reason) for block in found.graph.values() for each in block.failed} == {
+        (clearest.id, "is damaged")
+    }

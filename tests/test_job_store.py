@@ -20,9 +20,11 @@ from compute.jobs.cluster_store import ClusterRow
 from compute.jobs.rows import JobDetails, JobRow, State
 from compute.jobs.store import JobStore
 from compute.jobs.tables import CLUSTERS, JOBS, LEASE_S
+from compute.scenes import UnreadScene
 
 NOW = datetime(2026, 11, 26, 3, 0, 0, 123456, UTC)
-DETAILS = JobDetails(recipe='{"by": "season"}', plan=b"\x00\xff plan", failed_scenes=("a", "b"))
+BROKEN = UnreadScene(scene="c", file="red.tif", reason="is damaged")
+DETAILS = JobDetails(recipe='{"by": "season"}', plan=b"\x00\xff plan", failed_scenes=(UnreadScene(scene="a"), BROKEN))
 TOKEN = "a" * 32
 
 
@@ -81,12 +83,12 @@ def test_the_life_of_a_job_is_written_and_read(url: str) -> None:
     assert one.put(job(), DETAILS)
     assert two.details(TOKEN) == DETAILS
     running = job(state="running", done=5, started=NOW, message="so far", attempts=1, cluster_name="abc")
-    assert one.save(running, "one", ("c",))
+    assert one.save(running, "one", (BROKEN,))
     found = two.row(TOKEN)
     assert found is not None
     assert found.lease_end is not None
     assert replace(found, lease_end=None) == replace(running, opened=found.opened)
-    assert two.details(TOKEN) == replace(DETAILS, failed_scenes=("c",))
+    assert two.details(TOKEN) == replace(DETAILS, failed_scenes=(BROKEN,))
     assert one.save(job(state="done", done=12, ended=NOW, size=10**12), "one")
     [ended] = two.rows()
     assert (ended.state, ended.size, ended.holder, ended.lease_end) == ("done", 10**12, "", None)
@@ -239,10 +241,10 @@ _WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size
         changed=_TIMES,
         holder=st.just(""),
     ),
-    failed=st.lists(_WORDS, max_size=3).map(tuple),
+    failed=st.lists(st.builds(UnreadScene, scene=_WORDS, file=_WORDS, reason=_WORDS), max_size=3).map(tuple),
     plan=st.binary(max_size=50),
 )
-def test_whatever_a_row_holds_comes_back(row: JobRow, failed: tuple[str, ...], plan: bytes) -> None:
+def test_whatever_a_row_holds_comes_back(row: JobRow, failed: tuple[UnreadScene, ...], plan: bytes) -> None:
     store = JobStore()
     details = JobDetails(recipe=row.title, plan=plan, failed_scenes=failed)
     assert store.put(row, details)

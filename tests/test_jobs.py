@@ -185,9 +185,10 @@ def test_scenes_that_cannot_be_read_are_named_and_too_many_of_them_refuse_the_re
         return statistics, job.provenance(left_out(statistics, plan, 1.0))
 
     statistics, provenance = on_cluster(reduce, Settings())
-    assert provenance["greenup_scenes_failed"] == broken
+    assert [each["scene"] for each in provenance["greenup_scenes_failed"]] == broken
+    assert {each["reason"] for each in provenance["greenup_scenes_failed"]} == {"does not exist"}
     assert len(provenance["greenup_scenes"]) == len(plan.sources) - len(broken)
-    assert left_out(statistics, plan, 0.1) == broken
+    assert [each.scene for each in left_out(statistics, plan, 0.1)] == broken
     with pytest.raises(JobError, match=f"{len(broken)} of {len(plan.sources)} scenes could not be read and are left"):
         left_out(statistics, plan, 0.01)
 

@@ -398,8 +398,10 @@ def test_a_result_may_lack_a_few_scenes_and_says_so(house: House, slow: NdviPlan
         plan = unreadable(slow)
         record = await jobs.submit(plan, house.spec, ANONYMOUS, "a")
         await reaches(record, "done")
-        assert record.failed_scenes == [plan.sources[0].id]
-        assert record.message == f"1 of {len(plan.sources)} scenes could not be read and is left out."
+        assert [each.scene for each in record.failed_scenes] == [plan.sources[0].id]
+        [unread] = record.failed_scenes
+        assert unread.reason == "does not exist"
+        assert record.message == f"1 of {len(plan.sources)} scenes could not be read and is left out: {unread}."
 
     house.run(lack, most=0.1)
 

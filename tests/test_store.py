@@ -20,6 +20,7 @@ from compute.catalog import OdcCatalog
 from compute.errors import JobError
 from compute.levels import build_levels
 from compute.plan import fit_chunks, level_count
+from compute.scenes import UnreadScene
 from compute.stack import SeasonStack, build_stack
 from compute.store import StoredBlock, create_store, finish_store, slots_of, streamed, written_blocks
 from compute.store.layout import edge_chunks
@@ -153,7 +154,7 @@ def files(store: str) -> set[Path]:
 def test_a_block_counts_once_all_of_it_is_written(small: SeasonStack, store: str) -> None:
     slots = slots_of(small, store)
     first, second = list(slots)[:2]
-    failed = frozenset({"scene-b", "scene-a"})
+    failed = frozenset({UnreadScene(scene="b", file="red.tif", reason="is damaged"), UnreadScene(scene="a")})
     slots[first].write(replace(small.graph[first], failed=failed))
     # The last array of a block fails, as on a full disk: a folder stands where its shard should.
     (Path(store) / "levels/2/clear_count/c/0/0/1").mkdir()
@@ -226,7 +227,7 @@ def test_what_a_store_holds_is_not_computed_again(tmp_path: Path) -> None:
     lazy = lazy_stack(grid_at("EPSG:3577", (600, 500)), seasons=1, chunk_px=256, seconds=0.0)
     url = str(tmp_path / "result.zarr")
     create_store(url, lazy)
-    known = Tally(total=1.5, clear=2, most=3, failed=frozenset({"scene"}))
+    known = Tally(total=1.5, clear=2, most=3, failed=frozenset({UnreadScene(scene="scene")}))
     mark_written(url, (0, 0, 0), known)
     with dask.config.set(scheduler="synchronous"):
         (result,) = dask.compute(streamed(lazy, url))

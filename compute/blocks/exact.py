@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.addresses import is_local
 from compute.blocks.adding import Adder
 from compute.blocks.ahead import in_order
 from compute.blocks.cancelling import CancelWatch
-from compute.blocks.files import ReadError, StoredWindow, fetch_header, is_local, read_window
+from compute.blocks.files import ReadError, StoredWindow, fetch_header, read_window, unread_scene
 from compute.blocks.masks import CLEAR_ALONE, FILTERING_BYTES_PER_PX, MaskCodes, MaskReading
 from compute.blocks.placing import Placement, Placements, on_other_grid
 from compute.blocks.records import BlockTask
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, clear_part, pixels_not, usable_pixels
 from compute.products import BandRole, Condition, MaskRole, RangeRole, Roles, Stated, verdicts_of_pixels
-from compute.scenes import Band, Grid, Source
+from compute.scenes import Band, Grid, Source, UnreadScene
 from compute.warp import Window, alignment_of, first_pixel, widened, window_in
 
 MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
@@ -191,20 +192,20 @@ class ExactReader:
             if isinstance(condition, MaskRole)
         }
 
-    def add(self, groups: Sequence[Sequence[Source]], sums: Adder) -> frozenset[str]:
+    def add(self, groups: Sequence[Sequence[Source]], sums: Adder) -> frozenset[UnreadScene]:
         """Add up the looks of groups of scenes. In each, the first scene that shows the ground wins a pixel.
 
         Returns
         -------
-        frozenset of str
-            Ids of the scenes that could not be read and are left out.
+        frozenset of UnreadScene
+            Scenes that could not be read and are left out, with a file and a reason.
 
         Raises
         ------
         JobCancelledError
             The run was cancelled meanwhile.
         """
-        failed, current, taken = set(), -1, np.empty(0, bool)
+        failed, current, taken = set[UnreadScene](), -1, np.empty(0, bool)
         errands = list(self._errands(groups, sums.order))
         with self._beside, ThreadPoolExecutor(MOST_AHEAD, thread_name_prefix="reading") as pool:
             for errand, look in in_order(pool, self._read, errands, _ahead(errands)):
@@ -214,7 +215,7 @@ class ExactReader:
                 if isinstance(look, Look):
                     self._add(errand, look, taken, sums)
                 elif look is not None:
-                    failed.add(errand.scene.id)
+                    failed.add(unread_scene(errand.scene, look))
         sums.begin(None)
         return frozenset(failed)
 

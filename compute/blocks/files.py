@@ -3,49 +3,48 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from compute.scenes import Band
+from compute.addresses import is_local, name_among
+from compute.blocks.opening import opened
+from compute.blocks.reasons import is_final, reason_of
+from compute.scenes import Band, Source, UnreadScene
 from compute.warp import Window
-
-GDAL_OPTIONS: Mapping[str, Any] = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_CACHEMAX": 2**20,
-    "VSI_CACHE": True,
-    "VSI_CACHE_SIZE": 1_000_000,
-    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.TIF,.TIFF",
-    "GDAL_HTTP_CONNECTTIMEOUT": 5,
-    "GDAL_HTTP_TIMEOUT": 20,
-    "GDAL_HTTP_MAX_RETRY": 2,
-    "GDAL_HTTP_RETRY_DELAY": 0.5,
-    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": True,
-    "GDAL_INGESTED_BYTES_AT_OPEN": 32_768,
-}
-"""Look for no side-car files; keep 1 MB of unpacked tiles (in bytes here), as windows are read once and more only takes
-memory, and 1 MB of each file that is read by HTTP; ask for nothing but GeoTIFFs; hold a thread for a minute at most,
-connecting, waiting and trying again taken together; get the header of a file in one request and neighbouring tiles in
-another."""
 
 _TRIES, _TRIES_HERE = 3, 2
 """How often a file is tried, and how often one of this machine's file system, where little heals by itself."""
 
-_WAIT_S = 0.2
+_WAIT_S, _WAIT_HERE_S = 0.5, 0.2
+"""Before the second try; twice that before the third."""
 
-_FAILURES = (rasterio.errors.RasterioError, OSError, ValueError, RuntimeError)
+FAILURES = (rasterio.errors.RasterioError, OSError, ValueError, RuntimeError, IndexError)
 """What opening and reading raise for files that are missing, cut short or garbled."""
 
 
 class ReadError(Exception):
-    """A file cannot be read; names no file, as this travels to people."""
+    """A file cannot be read.
+
+    Parameters
+    ----------
+    reason : str
+        In plain words that end a sentence about the file; they name none, as this travels to people.
+    band : Band
+        What was read.
+    """
+
+    def __init__(self, reason: str, band: Band) -> None:
+        super().__init__(reason, band)
+        self.reason = reason
+        self.band = band
+
+    def __str__(self) -> str:
+        """Return the reason alone."""
+        return self.reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,20 +68,15 @@ class StoredWindow:
     offset: float | None = None
 
 
-def gdal_name(uri: str) -> str:
-    """Return what GDAL opens: the path of a ``file://`` address, any other address as it is."""
-    parts = urlparse(uri)
-    return url2pathname(parts.path) if parts.scheme == "file" else uri
-
-
-def is_local(uri: str) -> bool:
-    """Tell whether an address is a path of this machine's file system."""
-    return urlparse(uri).scheme in ("", "file")
+def unread_scene(scene: Source, error: ReadError) -> UnreadScene:
+    """Return what to tell people of a scene one of whose files cannot be read."""
+    file = name_among(error.band.uri, [band.uri for band in scene.bands.values()])
+    return UnreadScene(scene=scene.id, file=file, reason=error.reason)
 
 
 def fetch_header(band: Band) -> None:
     """Open a file and close it: who opens it next finds its header with GDAL, and fails where this fails."""
-    with rasterio.Env(**GDAL_OPTIONS), _opened(band):
+    with opened(band):
         pass
 
 
@@ -106,31 +100,48 @@ def read_window(band: Band, window: Window) -> StoredWindow:
     ReadError
         It cannot be read, or is not the raster that the document describes.
     """
-    tries = _TRIES_HERE if is_local(band.uri) else _TRIES
+    tries, wait_s = (_TRIES_HERE, _WAIT_HERE_S) if is_local(band.uri) else (_TRIES, _WAIT_S)
     for attempt in range(tries):
         try:
-            with rasterio.Env(**GDAL_OPTIONS):
-                return _read(band, window)
-        except _FAILURES as error:
-            reason = type(error).__name__
-            time.sleep(_WAIT_S * 2**attempt if attempt + 1 < tries else 0.0)
+            return _read(band, window, afresh=attempt > 0)
+        except FAILURES as error:
+            reason, last = reason_of(error, band), attempt + 1 == tries or is_final(error, band)
+        if last:
+            break
+        time.sleep(wait_s * 2**attempt)
     # Raised here, not there: GDAL's errors name files, and not every one can travel to the client as a cause.
-    raise ReadError(reason)
+    raise ReadError(reason, band)
 
 
-def _read(band: Band, window: Window) -> StoredWindow:
+def _read(band: Band, window: Window, *, afresh: bool) -> StoredWindow:
     top, left, bottom, right = window
-    with _opened(band) as file:
-        if file.shape != (band.stored or band.grid.shape):
-            raise ReadError("another size than its document says")
+    with opened(band, afresh=afresh) as file:
+        index = _index_in(file, band)
+        _check_size(file, band)
         # GDAL reads from the coarsest overview that is fine enough; a file without any is read pixel by pixel.
         rows, columns = (stored / seen for stored, seen in zip(file.shape, band.grid.shape, strict=True))
         values: NDArray[np.generic] = file.read(
-            band.index,
+            index,
             window=((top * rows, bottom * rows), (left * columns, right * columns)),
             out_shape=(bottom - top, right - left),
         )
-        return _with_tags(values, file, band.index - 1)
+        return _with_tags(values, file, index - 1)
+
+
+def _index_in(file: Any, band: Band) -> int:
+    """Return the number of a band in its file; a layer of several needs one."""
+    if band.index > file.count:
+        raise ReadError(f"has {file.count} bands where its document says {band.index}", band)
+    if band.index == 0 and file.count > 1:
+        raise ReadError(f"has {file.count} bands in the layer {band.layer!r}, and its document names none", band)
+    return max(band.index, 1)
+
+
+def _check_size(file: Any, band: Band) -> None:
+    expected = band.stored or band.grid.shape
+    if file.shape != expected:
+        (rows, columns), (as_rows, as_columns) = file.shape, expected
+        raise ReadError(f"has {rows} x {columns} pixels where its document says {as_rows} x {as_columns}", band)
 
 
 def _with_tags(values: NDArray[np.generic], file: Any, position: int) -> StoredWindow:
@@ -143,12 +154,3 @@ def _with_tags(values: NDArray[np.generic], file: Any, position: int) -> StoredW
         scale=scale if declared else None,
         offset=offset if declared else None,
     )
-
-
-def _opened(band: Band) -> Any:
-    """Open a file without asking where it lies: documents say so, and to have PROJ look it up takes twice as long."""
-    expected = rasterio.errors.NotGeoreferencedWarning
-    # For the whole process: what `warnings.catch_warnings` restores is not one thread's own.
-    if not any(category is expected for _, _, category, _, _ in warnings.filters):
-        warnings.filterwarnings("ignore", category=expected)
-    return rasterio.open(gdal_name(band.uri), sharing=False, GEOREF_SOURCES="NONE")

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import rasterio
+from datacube.drivers.datasource import DataSource
 from datacube.storage import reproject_and_fuse
-from datacube.storage._rio import RasterioDataSource
+from datacube.storage._rio import BandDataSource
+from datacube.utils.math import num2numpy
 from numpy.typing import NDArray
 
 from compute import kernels
 from compute.blocks.adding import Adder
 from compute.blocks.cancelling import CancelWatch
-from compute.blocks.files import GDAL_OPTIONS, gdal_name
+from compute.blocks.files import FAILURES, ReadError, unread_scene
 from compute.blocks.masks import MaskCodes, MaskReading
+from compute.blocks.opening import opened
+from compute.blocks.reasons import reason_of
 from compute.blocks.records import BlockTask
 from compute.errors import JobError
 from compute.products import BandRole, Condition, MaskRole, RangeRole, Stated, verdicts_of_pixels
 from compute.products.roles import BandNumbers
-from compute.scenes import Band, Source
+from compute.scenes import Band, Source, UnreadScene
 
 _FILL = {"i": 0, "u": 0, "f": np.nan}
 """What stands outside a scene whose band has no nodata, by kind of type; as in datacube."""
@@ -44,12 +50,12 @@ class OdcReader:
         self._inside = inside
         self._watch = watch
 
-    def add(self, groups: Sequence[Sequence[Source]], sums: Adder) -> frozenset[str]:
+    def add(self, groups: Sequence[Sequence[Source]], sums: Adder) -> frozenset[UnreadScene]:
         """Add up the looks of groups of scenes; every one must be readable.
 
         Returns
         -------
-        frozenset of str
+        frozenset of UnreadScene
             Empty: no scene is left out.
 
         Raises
@@ -59,10 +65,9 @@ class OdcReader:
         JobError
             A scene cannot be read.
         """
-        with rasterio.Env(**GDAL_OPTIONS):
-            for number in sorted(range(len(groups)), key=sums.order):
-                sums.begin(number)
-                self._add_group(groups[number], sums)
+        for number in sorted(range(len(groups)), key=sums.order):
+            sums.begin(number)
+            self._add_group(groups[number], sums)
         sums.begin(None)
         return frozenset()
 
@@ -113,21 +118,31 @@ class OdcReader:
         sources = [_BandSource(scene.bands[role.measurement], nodata) for scene in group]
         try:
             return reproject_and_fuse(sources, fused, self._task.grid.geobox, nodata, resampling=resampling)
-        except (rasterio.errors.RasterioError, OSError, ValueError, RuntimeError, TypeError) as error:
-            reason = type(error).__name__
+        except ReadError as error:
+            scene = next(each for each in group if each.bands[role.measurement] is error.band)
+            unread = unread_scene(scene, error)
         # Raised here, not there: GDAL's errors name files, and not every one can travel to the client as a cause.
-        names = ", ".join(scene.id for scene in group)
-        raise JobError(
-            f"The {role.measurement} of scene {names} cannot be read ({reason}); check its file and run again."
-        )
+        raise JobError(f"{unread}; check its file and run again.")
 
 
-class _BandSource(RasterioDataSource):
+class _BandSource(DataSource):
     """A band of a scene record as datacube's reading wants it, without the index's documents."""
 
     def __init__(self, band: Band, nodata: np.generic) -> None:
-        super().__init__(gdal_name(band.uri), nodata=nodata)
-        self._index = band.index
+        self._band = band
+        self._nodata = nodata
 
-    def get_bandnumber(self, src: object) -> int:  # noqa: ARG002  # datacube's signature
-        return self._index
+    @contextmanager
+    def open(self) -> Iterator[BandDataSource]:
+        """Open the file with Greenup's options, and give nodata of the file before that of the product."""
+        try:
+            with opened(self._band, georeferenced=True) as file:
+                band = rasterio.band(file, max(self._band.index, 1))
+                stated = file.nodatavals[band.bidx - 1]
+                nodata: Any = self._nodata if stated is None else stated
+                yield BandDataSource(band, nodata=num2numpy(nodata, band.dtype))
+        except FAILURES as error:
+            reason = reason_of(error, self._band)
+        else:
+            return
+        raise ReadError(reason, self._band)

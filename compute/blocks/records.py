@@ -13,7 +13,7 @@ from compute.blocks.tallies import Tally
 from compute.kernels import EVERY_INDEX, IndexRange
 from compute.levels import Level
 from compute.products import Roles
-from compute.scenes import Grid
+from compute.scenes import Grid, UnreadScene
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,8 +89,8 @@ class Sums:
         (2, y, x) int64 sums of squares, in the two limbs of `compute.kernels.strata.add_squares`.
     reasons : numpy.ndarray or None
         (reason, y, x) uint16 numbers of looks that are no observations.
-    failed : frozenset of str
-        Ids of the scenes that could not be read and are not in the sums.
+    failed : frozenset of UnreadScene
+        Scenes that could not be read and are not in the sums.
     beyond : numpy.ndarray
         (2,) int64 numbers of observations outside -1 to 1, and of those that the index range leaves out.
     """
@@ -103,7 +103,7 @@ class Sums:
     months: NDArray[np.uint16] | None = None
     squares: NDArray[np.int64] | None = None
     reasons: NDArray[np.uint16] | None = None
-    failed: frozenset[str] = frozenset()
+    failed: frozenset[UnreadScene] = frozenset()
 
     @classmethod
     def of_nothing(cls, shape: tuple[int, int]) -> Sums:
@@ -146,8 +146,8 @@ class Block:
         (y, x) float32 standard deviation of the observations, NaN where there is no mean, where asked for.
     unclear_count : numpy.ndarray or None
         (reason, y, x) uint16 numbers of looks that are no observations, where asked for.
-    failed : frozenset of str
-        Ids of the scenes that could not be read and are not in it.
+    failed : frozenset of UnreadScene
+        Scenes that could not be read and are not in it.
     beyond : (int, int)
         Numbers of observations outside -1 to 1, and of those that the index range leaves out.
     """
@@ -158,7 +158,7 @@ class Block:
     clear_months: NDArray[np.uint8] | None = None
     ndvi_std: NDArray[np.float32] | None = None
     unclear_count: NDArray[np.uint16] | None = None
-    failed: frozenset[str] = frozenset()
+    failed: frozenset[UnreadScene] = frozenset()
     beyond: tuple[int, int] = (0, 0)
 
     def __sizeof__(self) -> int:

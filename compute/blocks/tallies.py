@@ -9,6 +9,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.scenes import UnreadScene
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
@@ -24,8 +26,8 @@ class Tally:
         Largest number of clear observations of a pixel.
     looks : tuple of int
         Number of observations, and of looks that are none by each reason; empty where these are not counted.
-    failed : frozenset of str
-        Ids of the scenes that could not be read and are not in them.
+    failed : frozenset of UnreadScene
+        Scenes that could not be read and are not in them.
     beyond : (int, int)
         Numbers of observations outside -1 to 1, and of those that the index range leaves out.
     """
@@ -34,7 +36,7 @@ class Tally:
     clear: int
     most: int
     looks: tuple[int, ...] = ()
-    failed: frozenset[str]
+    failed: frozenset[UnreadScene]
     beyond: tuple[int, int] = (0, 0)
 
     @classmethod
@@ -43,7 +45,7 @@ class Tally:
         ndvi_mean: NDArray[np.float32],
         clear_count: NDArray[np.uint16],
         unclear_count: NDArray[np.uint16] | None,
-        failed: frozenset[str],
+        failed: frozenset[UnreadScene],
         beyond: tuple[int, int] = (0, 0),
     ) -> Self:
         """Return the tally of (y, x) means, NaN where there is none, and counts, and of (reason, y, x) counts."""
@@ -66,7 +68,7 @@ class Tally:
             clear=sum(each.clear for each in tallies),
             most=max(each.most for each in tallies),
             looks=tuple(sum(numbers) for numbers in zip(*(each.looks for each in tallies), strict=True)),
-            failed=frozenset[str]().union(*(each.failed for each in tallies)),
+            failed=frozenset[UnreadScene]().union(*(each.failed for each in tallies)),
             beyond=(sum(each.beyond[0] for each in tallies), sum(each.beyond[1] for each in tallies)),
         )
 

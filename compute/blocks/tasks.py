@@ -27,7 +27,7 @@ from compute.kernels import strata
 from compute.kernels.resample import Accumulators, BandWindows, pixels_not, usable_pixels
 from compute.levels import build_levels
 from compute.request import EXACT_RESAMPLINGS
-from compute.scenes import Grid, Source
+from compute.scenes import Grid, Source, UnreadScene
 
 _READERS: Mapping[str, type[ExactReader] | type[OdcReader]] = {"exact": ExactReader, "odc": OdcReader}
 
@@ -73,7 +73,7 @@ def add_parts(parts: Sequence[Sums]) -> Sums:
     parts : sequence of Sums
         At least one, all of one shape; unchanged.
     """
-    failed = frozenset[str]().union(*(part.failed for part in parts))
+    failed = frozenset[UnreadScene]().union(*(part.failed for part in parts))
     joined: dict[str, Any] = {
         name: _joined([getattr(part, name) for part in parts], how) for name, how in _JOINED.items()
     }

@@ -18,7 +18,7 @@ from compute.blocks.tasks import finish, inside
 from compute.kernels.observations import UNITS_PER_NDVI
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels
 from compute.products import CLEAR, MaskRole, RangeRole
-from compute.scenes import Source
+from compute.scenes import Source, one_each
 
 _THE_PIXEL = ClearPixels(starts=np.array([0, 1]), columns=np.zeros(1, np.uint16))
 
@@ -119,7 +119,7 @@ def trace_pixel(task: BlockTask, sources: Sequence[Source], min_clear: int) -> P
     failed = reader.add([[sources[index] for index in group] for group in task.groups], Adder(task, sums))
     block = finish(replace(sums, failed=failed), min_clear, levels=0)
     mean = block.ndvi_mean.item()
-    unread = (Trace(scene=scene, why_not="cannot be read") for scene in sorted(failed))
+    unread = (Trace(scene=each.scene, why_not=f"{each.file} {each.reason}") for each in one_each(failed))
     return PixelTrace(
         clear_count=block.clear_count.item(),
         ndvi_mean=None if np.isnan(mean) else mean,

@@ -12,6 +12,7 @@ from compute.errors import JobError
 from compute.jobs.rows import JobDetails, JobRow, about_plan
 from compute.jobs.store import JobStore
 from compute.plan import plan_document
+from compute.scenes import one_each
 from compute.store import Checkpoint
 from compute.store.objects import names_in
 
@@ -95,6 +96,6 @@ def _job_of(found: Checkpoint) -> tuple[JobRow, JobDetails]:
         ended=manifest.created if whole else None,
         size=max(1, size_of(found.url)) if whole else 0,
     )
-    failed = sorted({scene for tally in written.values() for scene in tally.failed})
+    failed = one_each(each for tally in written.values() for each in tally.failed)
     recipe, document = manifest.plan.request.to_json(), plan_document(manifest.plan)
     return row, JobDetails(recipe=recipe, plan=document, failed_scenes=tuple(failed) if whole else ())

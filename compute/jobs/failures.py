@@ -7,9 +7,13 @@ from typing import Any
 
 from compute.errors import JobError
 from compute.plan import NdviPlan
+from compute.scenes import UnreadScene, one_each
+
+_NAMED = 3
+"""Scenes that a sentence names; all stand in the result."""
 
 
-def left_out(statistics: Iterable[Mapping[str, Any]], plan: NdviPlan, most: float) -> list[str]:
+def left_out(statistics: Iterable[Mapping[str, Any]], plan: NdviPlan, most: float) -> list[UnreadScene]:
     """Return the scenes that a result lacks, or refuse the result where they are too many.
 
     Parameters
@@ -23,26 +27,30 @@ def left_out(statistics: Iterable[Mapping[str, Any]], plan: NdviPlan, most: floa
 
     Returns
     -------
-    list of str
-        Ids, sorted.
+    list of UnreadScene
+        One for each, sorted.
 
     Raises
     ------
     JobError
         More scenes are left out than may be.
     """
-    failed = sorted({scene for season in statistics for scene in season["scenes_failed"]})
+    failed = one_each(UnreadScene.kept(each) for season in statistics for each in season["scenes_failed"])
     if len(failed) > most * len(plan.sources):
         raise JobError(
             f"{failed_sentence(failed, plan)} That is more than the {most:.0%} which "
-            f"GREENUP_MAX_FAILED_SHARE allows; check the files of {', '.join(failed[:3])} first."
+            "GREENUP_MAX_FAILED_SHARE allows; mend these files first, or take the scenes out of the index."
         )
     return failed
 
 
-def failed_sentence(failed: Sequence[str], plan: NdviPlan) -> str:
-    """Return how many of a plan's scenes could not be read, as a sentence; nothing where all could."""
+def failed_sentence(failed: Sequence[UnreadScene], plan: NdviPlan) -> str:
+    """Return how many of a plan's scenes could not be read, which and why; nothing where all could."""
     if not failed:
         return ""
     verb = "is" if len(failed) == 1 else "are"
-    return f"{len(failed):,} of {len(plan.sources):,} scenes could not be read and {verb} left out."
+    more = f"; and {len(failed) - _NAMED:,} more" if len(failed) > _NAMED else ""
+    return (
+        f"{len(failed):,} of {len(plan.sources):,} scenes could not be read and {verb} left out: "
+        f"{'; '.join(map(str, failed[:_NAMED]))}{more}."
+    )

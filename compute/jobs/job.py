@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Self
 
 from distributed import Client, Future, KilledWorker
@@ -25,6 +26,7 @@ from compute.jobs.provenance import SOURCE, plan_provenance
 from compute.jobs.sharing import Share
 from compute.plan import NdviPlan
 from compute.reductions import tally_seasons
+from compute.scenes import UnreadScene
 from compute.stack import Key, SeasonStack, build_stack
 from compute.store import create_store, streamed
 
@@ -208,23 +210,27 @@ class Job:
         -------
         list of dict
             For each season ``label``, ``ndvi_mean`` (mean of the pixel means, each weighing 1; None where nothing was
-            clear), ``clear_share`` (share of the output grid with a mean), ``clear_count_max``, ``scenes_failed`` (ids
-            of the scenes that could not be read and are left out). Where looks are counted by their reason also
-            ``looks``: a mapping from ``clear`` and each reason to the number of looks, over all pixels.
+            clear), ``clear_share`` (share of the output grid with a mean), ``clear_count_max``, ``scenes_failed``
+            (``scene``, ``file`` and ``reason`` of each scene that could not be read and is left out). Where looks are
+            counted by their reason also ``looks``: a mapping from ``clear`` and each reason to the number of looks,
+            over all pixels.
         """
         tallies = season_tallies(self.keeping.tallies) or await tally_seasons(self.stack, self._client)
         return season_numbers(self.plan, tallies)
 
-    def provenance(self, failed: Sequence[str] = (), statistics: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    def provenance(
+        self, failed: Sequence[UnreadScene] = (), statistics: Sequence[Mapping[str, Any]] = ()
+    ) -> dict[str, Any]:
         """Return what a reader of the result must know to make it again, ready for JSON.
 
         Parameters
         ----------
-        failed : sequence of str
-            Ids of the scenes that could not be read.
+        failed : sequence of UnreadScene
+            Scenes that could not be read.
         statistics : sequence of mapping
             As `statistics` returns them; only what they say of looks is kept.
         """
+        unread = {each.scene for each in failed}
         return {
             "title": "Seasonal mean NDVI",
             SOURCE: f"greenup {__version__}",
@@ -232,15 +238,15 @@ class Job:
             "greenup_request": self.plan.request.to_json(),
             "greenup_harmonise": self.plan.request.harmonise,
             "greenup_notes": list(self.plan.notes),
-            "greenup_scenes": [source.id for source in self.plan.sources if source.id not in failed],
-            "greenup_scenes_failed": list(failed),
+            "greenup_scenes": [source.id for source in self.plan.sources if source.id not in unread],
+            "greenup_scenes_failed": [asdict(each) for each in failed],
             "greenup_dates": {s.label: s.dates for s in self.plan.seasons},
             **({"greenup_looks": {s["label"]: s["looks"] for s in statistics}} if self.stack.reasons else {}),
             "greenup_incomplete": {s.label: list(s.missing) for s in self.plan.seasons if s.missing},
             **plan_provenance(self.plan),
         }
 
-    def caption(self, failed: Sequence[str] = ()) -> tuple[str, list[str]]:
+    def caption(self, failed: Sequence[UnreadScene] = ()) -> tuple[str, list[str]]:
         """Return the title of a picture of the result, and the notes below it; `failed` as for `provenance`."""
         request, (dy, _) = self.plan.request, self.plan.grid.resolution
         title = f"Seasonal mean NDVI, {request.start} to {request.end}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from math import prod
 from typing import Any
 
 from compute.blocks import Tally
 from compute.plan import NdviPlan
+from compute.scenes import one_each
 from compute.store import Index
 
 
@@ -28,7 +30,7 @@ def season_numbers(plan: NdviPlan, tallies: Sequence[Tally]) -> list[dict[str, A
             "ndvi_mean": tally.total / tally.clear if tally.clear else None,
             "clear_share": tally.clear / prod(plan.grid.shape),
             "clear_count_max": tally.most,
-            "scenes_failed": sorted(tally.failed),
+            "scenes_failed": [asdict(each) for each in one_each(tally.failed)],
             **_looks(plan, tally),
         }
         for label, tally in zip(plan.labels, tallies, strict=True)

@@ -14,6 +14,7 @@ from compute.jobs.order import BlockOrder
 from compute.jobs.preview import Preview
 from compute.jobs.rows import JobRow, State, about_plan
 from compute.plan import NdviPlan
+from compute.scenes import UnreadScene
 from compute.stack import SeasonStack
 from compute.tiles import ResultTiles
 
@@ -39,8 +40,8 @@ class JobRecord:
         What people should know: why it failed, what it waits for, what a result lacks or where it lies.
     created, started, ended : datetime.datetime
         UTC; `started`, when its cluster was ready, and `ended` are None until it has.
-    failed_scenes : list of str
-        Ids of the scenes that could not be read, once all blocks are done.
+    failed_scenes : list of UnreadScene
+        Scenes that could not be read, once all blocks are done.
     finished : list of (int, int, int)
         (season, row, column) of the finished blocks, in the order in which they finished.
     taken_up : bool
@@ -78,7 +79,7 @@ class JobRecord:
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     started: datetime | None = None
     ended: datetime | None = None
-    failed_scenes: list[str] = field(default_factory=list)
+    failed_scenes: list[UnreadScene] = field(default_factory=list)
     finished: list[tuple[int, int, int]] = field(default_factory=list)
     taken_up: bool = False
     attempts: int = 0
@@ -133,7 +134,7 @@ class JobRecord:
         )
 
     @classmethod
-    def of_row(cls, row: JobRow, plan: NdviPlan, failed_scenes: Iterable[str] = ()) -> Self:
+    def of_row(cls, row: JobRow, plan: NdviPlan, failed_scenes: Iterable[UnreadScene] = ()) -> Self:
         """Return the record of a job that is kept in the list."""
         blocks = [(block.season, block.row, block.column) for block in plan.blocks]
         return cls(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from compute.cluster import ClusterSpec
 from compute.errors import InputError
 from compute.plan import NdviPlan
+from compute.scenes import UnreadScene
 
 State = Literal["queued", "connecting", "running", "done", "failed", "cancelled", "expired"]
 
@@ -116,13 +117,13 @@ class JobDetails:
         The request, canonical JSON.
     plan : bytes
         The plan as a document, with the ids of all scenes; empty once the result has expired.
-    failed_scenes : tuple of str
-        Ids of the scenes that could not be read.
+    failed_scenes : tuple of UnreadScene
+        Scenes that could not be read.
     """
 
     recipe: str
     plan: bytes = b""
-    failed_scenes: tuple[str, ...] = ()
+    failed_scenes: tuple[UnreadScene, ...] = ()
 
 
 def about_plan(plan: NdviPlan) -> dict[str, Any]:

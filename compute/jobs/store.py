@@ -28,6 +28,7 @@ from compute.jobs.tables import (
     to_line,
     unheld,
 )
+from compute.scenes import UnreadScene
 
 IN_MEMORY = "sqlite://"
 """A store that lives and dies with the process."""
@@ -123,7 +124,7 @@ class JobStore:
                 return False
             return True
 
-    def save(self, row: JobRow, holder: str, failed_scenes: tuple[str, ...] = ()) -> bool:
+    def save(self, row: JobRow, holder: str, failed_scenes: tuple[UnreadScene, ...] = ()) -> bool:
         """Write how a job does that `holder` works on; it stays its own for as long as it needs one.
 
         Returns

@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from compute.cluster import ClusterSpec
 from compute.jobs.rows import JobDetails, JobRow
+from compute.scenes import UnreadScene
 
 LEASE_S = 20.0
 """How long a server owns a job without a word from it: four renewals, so that a busy moment costs nothing."""
@@ -124,14 +125,14 @@ def details_line(details: JobDetails) -> dict[str, Any]:
     return {"recipe": details.recipe, "plan": details.plan, "failed_scenes": failed_text(details.failed_scenes)}
 
 
-def failed_text(failed_scenes: Sequence[str]) -> str:
-    """Return the ids of scenes as their column has them."""
-    return json.dumps(list(failed_scenes))
+def failed_text(failed_scenes: Sequence[UnreadScene]) -> str:
+    """Return the scenes that cannot be read as their column has them."""
+    return json.dumps([asdict(each) for each in failed_scenes])
 
 
 def details_from_line(line: Mapping[str, Any]) -> JobDetails:
     """Return what is kept beside a row from the values of its columns."""
-    failed = tuple(json.loads(line["failed_scenes"]))
+    failed = tuple(map(UnreadScene.kept, json.loads(line["failed_scenes"])))
     return JobDetails(recipe=line["recipe"], plan=bytes(line["plan"]), failed_scenes=failed)
 
 

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from compute.blocks import Tally
+from compute.scenes import UnreadScene
 from compute.store.objects import read_object, read_objects, remove, sizes_of, write_object
 
 MARKS = "blocks"
@@ -40,7 +41,7 @@ def mark_written(url: str, index: Index, tally: Tally, shards: Iterable[str] = (
     shards : iterable of str
         Keys of its shards in the store.
     """
-    noted = asdict(tally) | {"looks": list(tally.looks), "failed": sorted(tally.failed)}
+    noted = asdict(tally) | {"looks": list(tally.looks), "failed": [asdict(each) for each in sorted(tally.failed)]}
     content = {"tally": noted, "shards": sizes_of(url, shards)}
     write_object(_mark(url, index), json.dumps(content | {"crc32": _checksum(content)}).encode())
 
@@ -90,7 +91,7 @@ def _vouched(url: str, document: bytes) -> Tally:
     if mark["crc32"] != _checksum(content) or sizes_of(url, mark["shards"]) != mark["shards"]:
         raise ValueError("The mark vouches for something else.")
     tally = mark["tally"]
-    lists = {"looks": tuple(tally["looks"]), "failed": frozenset(tally["failed"])}
+    lists = {"looks": tuple(tally["looks"]), "failed": frozenset(map(UnreadScene.kept, tally["failed"]))}
     return Tally(**{**tally, **lists, "beyond": tuple(tally.get("beyond", (0, 0)))})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,7 +40,7 @@ def show(token: Token, as_json: AsJson = False) -> None:
     store = _store()
     row = _find(store, token)
     details = store.details(row.token)
-    failed = [] if details is None else list(details.failed_scenes)
+    failed = [] if details is None else [asdict(each) for each in details.failed_scenes]
     document = _document(row) | {"request": "" if details is None else details.recipe, "scenes_failed": failed}
     if as_json:
         print_json(document)

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from compute.cluster import ClusterSpec, Connection, Stage
     from compute.jobs import Job
     from compute.plan import NdviPlan
+    from compute.scenes import UnreadScene
     from compute.settings import Settings
 
 ZARR_NAME = "seasonal_ndvi.zarr"
@@ -138,7 +140,7 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
                     "notes": list(cluster.version_notes),
                 },
                 "seasons": statistics,
-                "scenes_failed": failed,
+                "scenes_failed": [asdict(each) for each in failed],
                 "outputs": outputs,
                 "seconds": {
                     "cluster": round(ready - started, 3),
@@ -192,7 +194,7 @@ async def _write(
     target: _Target,
     scratch: Path | None,
     provenance: Mapping[str, Any],
-    failed: Sequence[str],
+    failed: Sequence[UnreadScene],
 ) -> Mapping[str, Any]:
     if target.folder is None or scratch is None:
         return {}
@@ -219,6 +221,8 @@ def _moved(paths: Path | list[Path], folder: Path) -> str | list[str]:
 
 
 def _print_report(report: Mapping[str, Any]) -> None:
+    from compute.scenes import UnreadScene
+
     seconds = report["seconds"]
     outputs = report["outputs"]
     files = [path for value in outputs.values() for path in (value if isinstance(value, list) else [value])]
@@ -227,7 +231,7 @@ def _print_report(report: Mapping[str, Any]) -> None:
         [
             *((f"season {each['label']}", _season_text(each)) for each in report["seasons"]),
             *((f"looks {each['label']}", _looks_text(each["looks"])) for each in report["seasons"] if "looks" in each),
-            *(("left out, as it cannot be read", scene) for scene in report["scenes_failed"]),
+            *(("left out", str(UnreadScene(**each))) for each in report["scenes_failed"]),
             ("took", f"{seconds['compute']:.1f} s computing, {seconds['write']:.1f} s writing"),
             *(("written", path) for path in files),
             *([] if files else [("written", "nothing; give --out to keep a result")]),

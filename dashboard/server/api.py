@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -238,7 +238,7 @@ class ResultHandler(Handler):
             "token": token,
             "state": record.state,
             "message": record.message,
-            "scenes_failed": record.failed_scenes,
+            "scenes_failed": [asdict(each) for each in record.failed_scenes],
             "done": row.done,
             "total": record.total,
             "title": row.title,

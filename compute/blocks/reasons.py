@@ -1,0 +1,85 @@
+"""Why a file cannot be read, in plain words: GDAL's own name paths, addresses and tokens."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from compute.addresses import existing_path, exists, is_local
+from compute.blocks.opening import allowed_drivers
+from compute.scenes import Band
+
+DAMAGED = "is damaged"
+UNKNOWN = "cannot be read"
+
+_HTTP_CODE = re.compile(r"HTTP response code(?: on [^:]*)?: (\d{3})")
+
+_GONE = (404, 410)
+_FORBIDDEN = (400, 401, 403, 405, 501)
+"""What servers answer to somebody who may not ask, or not with HEAD."""
+
+_SAYINGS: tuple[tuple[str, str], ...] = (
+    (r"does not exist in the file system|No such file|NoSuchKey|NoSuchBucket|specified key does not", "does not exist"),
+    (r"Could not resolve host", "lies on a server whose name is not known"),
+    (r"[Tt]imed out|[Tt]imeout", "lies on a server that does not answer in time"),
+    (r"Failed to connect|Could not connect|Connection refused|CURL error", "lies on a server that cannot be reached"),
+    (r"AWS_|credential|InvalidAccessKeyId|SignatureDoesNotMatch", "cannot be read with the workers' credentials"),
+    (r"Access ?Denied|Permission denied|Forbidden", "may not be read by the workers"),
+    (r"band index|[Ii]llegal band|no band", "lacks the band that its document names"),
+    (r"Read failed|IReadBlock|decod|[Cc]orrupt|[Tt]runcat|checksum|TIFF|JPEG|libtiff|ZIP", DAMAGED),
+)
+"""What GDAL's words mean, by the first pattern that is in them."""
+
+
+def reason_of(error: BaseException, band: Band) -> str:
+    """Return why the file of a band cannot be read, in words that end a sentence about it.
+
+    Parameters
+    ----------
+    error : BaseException
+        What opening or reading it raised.
+    band : Band
+        What was read.
+    """
+    words = f"{error} {error.__cause__ or ''}"
+    code = http_code(error)
+    if code in _GONE:
+        return f"does not exist (the server answered {code})"
+    if code:
+        return f"cannot be read: the server answered {code}"
+    return _reason_here(band) or _reason_in(words, band)
+
+
+def http_code(error: BaseException) -> int:
+    """Return the code with which a server refused a file, 0 where none did."""
+    found = _HTTP_CODE.search(str(error))
+    return int(found[1]) if found else 0
+
+
+def is_final(error: BaseException, band: Band) -> bool:
+    """Tell whether trying again is of no use: a file does not exist, or there is no raster in it."""
+    here = is_local(band.uri) and "not recognized" in str(error)
+    return http_code(error) in _GONE or here or isinstance(error, IndexError)
+
+
+def _reason_here(band: Band) -> str:
+    """Return what is wrong with a file of this machine at first sight; nothing where that is not seen."""
+    path = existing_path(band.uri) if is_local(band.uri) else None
+    if path is None or path.lower().startswith("/vsi"):
+        return ""
+    if not exists(path):
+        return "does not exist"
+    if Path(path).is_dir():
+        return "is a folder"
+    if not os.access(path, os.R_OK):
+        return "may not be read by the workers"
+    return "" if Path(path).stat().st_size else "is empty"
+
+
+def _reason_in(words: str, band: Band) -> str:
+    if "not recognized" in words and "does not exist" not in words:
+        return f"is no raster of a format that may be read ({', '.join(allowed_drivers())})"
+    if band.layer and "No such file" in words:
+        return f"has no layer {band.layer!r}"
+    return next((meaning for pattern, meaning in _SAYINGS if re.search(pattern, words)), UNKNOWN)
