@@ -21,6 +21,15 @@ NAMED_PROPERTIES = frozenset(
 )
 """Local names of the properties that tell processings of one acquisition apart, and how their values are stored."""
 
+_ENDINGS = ("version", "baseline", "_applied")
+"""Endings of the names by which operators have such properties of their own."""
+
+
+def names_processing(name: str) -> bool:
+    """Return whether a property of a document is one that a scene keeps, by its name after the colon."""
+    local = name.rpartition(":")[2]
+    return local in NAMED_PROPERTIES or local.endswith(_ENDINGS)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grid:

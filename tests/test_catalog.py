@@ -46,8 +46,12 @@ Edit = Callable[[dict[str, Any]], Any]
 def sample(dea_catalog: OdcCatalog) -> OdcCatalog:
     """The catalogue with 22 real scenes."""
     report = add_scenes(dea_catalog, [SAMPLE, SINGLE])
-    assert report == AddReport(added=22)
+    assert counts_of(report) == (22, 0, ())
     return dea_catalog
+
+
+def counts_of(report: AddReport) -> tuple[int, int, tuple[tuple[str, str], ...]]:
+    return report.added, report.present, report.failed
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -238,7 +242,7 @@ def test_both_days_of_a_range_are_included_to_their_last_moment(dea_catalog: Odc
         properties = {"eo:platform": "landsat-8", "datetime": moment, "odc:product_family": "ard"}
         properties |= {"eo:instrument": "OLI_TIRS", "odc:producer": "ga.gov.au", "odc:file_format": "GeoTIFF"}
         written(tmp_path, document(properties=properties), f"{number}.json")
-    assert add_scenes(dea_catalog, [tmp_path / "*.json"]) == AddReport(added=2)
+    assert counts_of(add_scenes(dea_catalog, [tmp_path / "*.json"])) == (2, 0, ())
 
     def moments(first: date, last: date) -> list[datetime]:
         return [scene.time for scene in dea_catalog.find(PRODUCT, BANDS, region=None, time=(first, last))]
@@ -285,7 +289,7 @@ def test_a_scene_across_the_antimeridian_is_found_from_both_sides(
     for measurement in crossing["measurements"].values():
         measurement.pop("grid", None)
     crossing.pop("geometry")
-    assert add_scenes(dea_catalog, [written(tmp_path, crossing)]) == AddReport(added=1)
+    assert counts_of(add_scenes(dea_catalog, [written(tmp_path, crossing)])) == (1, 0, ())
     region = box(west, 72.5, west + 0.4, 73)
     assert len(dea_catalog.find(PRODUCT, BANDS, region=region, time=None)) == 1
     assert dea_catalog.find(PRODUCT, BANDS, region=box(0, 72.5, 10, 73), time=None) == []
@@ -372,13 +376,13 @@ def test_a_restarted_database_is_asked_again(sample: OdcCatalog, catalog: OdcCat
 
 
 def test_scenes_are_added_once(sample: OdcCatalog) -> None:
-    assert add_scenes(sample, [SAMPLE, SINGLE]) == AddReport(present=22)
+    assert counts_of(add_scenes(sample, [SAMPLE, SINGLE])) == (0, 22, ())
 
 
 def test_a_document_twice_in_one_run_is_added_once(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
     twin = document()
     paths = [written(tmp_path, twin, "a.json"), written(tmp_path, twin, "b.json")]
-    assert add_scenes(dea_catalog, paths) == AddReport(added=1, present=1)
+    assert counts_of(add_scenes(dea_catalog, paths)) == (1, 1, ())
 
 
 def test_lineage_is_left_out(sample: OdcCatalog) -> None:
@@ -392,9 +396,9 @@ def test_folders_are_searched_and_globs_expanded(dea_catalog: OdcCatalog, tmp_pa
     (deep / SINGLE.name).write_text(SINGLE.read_text())
     (deep / "notes.yaml").write_text("not: a document")
     written(tmp_path, document(), "one.json")
-    assert add_scenes(dea_catalog, [tmp_path, tmp_path / "*.json", str(tmp_path / "**" / "*.odc-metadata.yaml")]) == (
-        AddReport(added=2)
-    )
+    report = add_scenes(dea_catalog, [tmp_path, tmp_path / "*.json", str(tmp_path / "**" / "*.odc-metadata.yaml")])
+    assert counts_of(report) == (2, 0, ())
+    assert report.passed_over == (str(deep / "notes.yaml"),)
     (scene,) = [
         s
         for s in dea_catalog.find(PRODUCT, BANDS, region=None, time=None)
@@ -409,6 +413,95 @@ def test_the_location_of_a_document_goes_before_its_file(dea_catalog: OdcCatalog
     add_scenes(dea_catalog, [written(tmp_path, document(locations=["s3://bucket/a/scene.yaml", "file:///other"]))])
     (scene,) = dea_catalog.find(PRODUCT, ["nbart_red"], region=None, time=None)
     assert scene.source.bands["nbart_red"].uri.startswith("s3://bucket/a/ga_ls8c_nbart")
+
+
+def test_a_folder_says_what_it_passes_over(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    names = ["a.yaml", "b.YML", "c.json", "d.odc-metadata.yaml.gz", "e.json.bz2", "f.proc-info.yaml"]
+    others = ["readme.txt", "red.tif", "x.odc-product.yaml", "x.odc-type.yaml"]
+    for name in (*names, *others):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / SINGLE.name).write_text(SINGLE.read_text())
+    report = add_scenes(dea_catalog, [tmp_path])
+    assert counts_of(report) == (1, 0, ())
+    assert [Path(name).name for name in report.passed_over] == names
+
+
+def test_files_that_do_not_exist_and_empty_ones_are_warned_of(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    scene = document()
+    (tmp_path / scene["measurements"]["nbart_red"]["path"]).touch()
+    [(_, missing), (_, empty)] = add_scenes(dea_catalog, [written(tmp_path, scene)]).warnings
+    assert missing == (
+        "ga_ls8c_nbart_3-1-0_088080_2020-05-25_final_band05.tif, ga_ls8c_oa_3-1-0_088080_2020-05-25_final_fmask.tif "
+        "do not exist on this machine."
+    )
+    assert empty == "ga_ls8c_nbart_3-1-0_088080_2020-05-25_final_band04.tif is empty on this machine."
+
+
+UNNEEDED: list[tuple[Edit, str]] = [
+    (lambda d: d["measurements"].pop("nbart_blue"), "It has no measurement nbart_blue"),
+    (
+        lambda d: d["measurements"]["nbart_blue"].update(grid="g7"),
+        "Its measurement nbart_blue lies on the grid 'g7', which it does not have",
+    ),
+    (lambda d: d["measurements"]["nbart_blue"].update(band="x"), "Its measurement nbart_blue is in band 'x'"),
+    (lambda d: d["measurements"].update(nbart_blue=None), "It has no measurement nbart_blue"),
+]
+
+
+@pytest.mark.parametrize(("edit", "warning"), UNNEEDED)
+def test_a_measurement_that_is_not_needed_is_warned_of(
+    dea_catalog: OdcCatalog, tmp_path: Path, edit: Edit, warning: str
+) -> None:
+    broken = document(location="https://example.com/scene.yaml")
+    edit(broken)
+    report = add_scenes(dea_catalog, [written(tmp_path, broken)])
+    assert counts_of(report) == (1, 0, ())
+    [(_, found)] = report.warnings
+    assert found.startswith(warning)
+    assert len(dea_catalog.find(PRODUCT, BANDS, region=None, time=None)) == 1
+    with pytest.raises(CatalogError, match=r"nbart_blue.*; archive it in the index or correct it\.$"):
+        dea_catalog.find(PRODUCT, ["nbart_blue"], region=None, time=None)
+
+
+def test_without_a_profile_all_measurements_are_only_warned_of(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    broken = document(location="https://example.com/scene.yaml")
+    broken["measurements"].pop("nbart_red")
+    report = add_scenes(dea_catalog, [written(tmp_path, broken)], profiles={})
+    assert counts_of(report) == (1, 0, ())
+    assert [warning.partition(";")[0] for _, warning in report.warnings] == ["It has no measurement nbart_red"]
+
+
+def square(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    return dict(shapely.geometry.mapping(box(west, south, east, north)))
+
+
+OUTLINES: list[tuple[dict[str, Any], str]] = [
+    (square(146.0, -26.0, 148.0, -24.0), "Its geometry is in degrees, while its crs is"),
+    (square(8e5, -1.6e6, 9e5, -1.5e6), "Its geometry lies beside its grid."),
+    (square(-5e5, -4e6, 1.5e6, -1e6), "Of its geometry "),
+]
+
+
+@pytest.mark.parametrize(("outline", "warning"), OUTLINES)
+def test_an_outline_that_contradicts_its_grid_is_replaced_and_said(
+    dea_catalog: OdcCatalog, tmp_path: Path, outline: dict[str, Any], warning: str
+) -> None:
+    scene = document(location="https://example.com/scene.yaml")
+    rows, columns = scene["grids"]["default"]["shape"]
+    right = shapely.geometry.shape(scene["geometry"]).centroid
+    a, _, left, _, e, top, *_ = scene["grids"]["default"]["transform"]
+    report = add_scenes(dea_catalog, [written(tmp_path, scene | {"geometry": outline})])
+    [(_, said)] = report.warnings
+    assert said.startswith(warning)
+    assert said.endswith("The outline of its grid is taken, so that it is found where its pixels are.")
+    lon, lat = Geometry(right, scene["crs"]).to_crs("EPSG:4326").coords[0]
+    [found] = dea_catalog.find(PRODUCT, BANDS, region=box(lon - 0.1, lat - 0.1, lon + 0.1, lat + 0.1), time=None)
+    assert found.footprint.equals(box(left, top + e * rows, left + a * columns, top))
+
+
+def test_outlines_of_real_documents_are_believed(dea_catalog: OdcCatalog) -> None:
+    warnings = add_scenes(dea_catalog, [SAMPLE, SINGLE]).warnings
+    assert [warning for _, warning in warnings if "geometry" in warning] == []
 
 
 def test_progress_tells_the_total_where_each_file_is_a_document(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
@@ -426,12 +519,12 @@ BROKEN: list[tuple[Edit, str]] = [
     (lambda d: d.update(crs="epsg:nope"), "The document cannot be read as EO3 (CRSError"),
     (lambda d: d.update(id="x"), "The document has no id that is a UUID."),
     (lambda d: d.pop("$schema"), "This is not an EO3 dataset document"),
-    (lambda d: d["measurements"].pop("nbart_red"), "The document lacks measurements of ga_ls8c_ard_3: nbart_red."),
+    (lambda d: d["measurements"].pop("nbart_red"), "The document cannot be used: it has no measurement nbart_red."),
     (
         lambda d: d["measurements"]["nbart_red"].update(grid="g7"),
-        "The document cannot be read as EO3 (KeyError: 'g7').",
+        "The document cannot be used: its measurement nbart_red lies on the grid 'g7', which it does not have.",
     ),
-    (lambda d: d["measurements"]["nbart_red"].update(layer="red"), "The document cannot be read as EO3 (NotImpl"),
+    (lambda d: d["measurements"]["nbart_red"].update(band="red"), "The document cannot be used: its measurement"),
     (lambda d: d["grids"]["default"].update(shape=[1]), "The document cannot be read as EO3 (ValueError"),
     (lambda d: d["grids"]["default"].pop("transform"), "The document cannot be read as EO3 (ValueError"),
     (lambda d: d["geometry"].update(type="Blob"), "The document cannot be read as EO3 (ValueError"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
@@ -14,6 +15,12 @@ from datacube.utils.documents import NoDatesSafeLoader
 
 FOLDER_PATTERN = "*.odc-metadata.yaml"
 """What a document is called that datacube's own tools write; other files are taken when they are named."""
+
+
+_COULD_BE_ONE = re.compile(
+    r"(?<!\.odc-product)(?<!\.odc-type)\.(yaml|yml|json)(\.(gz|bz2|xz|zst|zip))?$", re.IGNORECASE
+)
+"""Names of files that may be documents, packed or not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +59,21 @@ def expand(paths: Sequence[Path | str]) -> list[Path]:
         In the order named, a folder's or a pattern's own sorted; a path that names nothing stands for itself.
     """
     return list(dict.fromkeys(file for path in paths for file in _files(str(path))))
+
+
+def passed_over(paths: Sequence[Path | str]) -> list[str]:
+    """Return the files in the folders among some paths that could be documents by their names, and are not read.
+
+    Definitions of products and metadata types are not among them.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path or str
+        As `expand` takes them.
+    """
+    taken = set(expand(paths))
+    found = (file for path in paths if Path(path).is_dir() for file in sorted(Path(path).rglob("*")))
+    return list(dict.fromkeys(str(file) for file in found if _COULD_BE_ONE.search(file.name) and file not in taken))
 
 
 def read(path: Path) -> Iterator[Found]:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from compute.catalog.footprints import meeting
 from compute.catalog.protocol import Extent, TimeRange, by_time, unknown_product
-from compute.catalog.scene_reader import UNREADABLE, SceneReader, local_first
+from compute.catalog.scene_reader import UNREADABLE, SceneReader, local_first, what_is_wrong
 from compute.errors import CatalogError, InputError
 from compute.products import ProductDefinition
 from compute.region import longitude_span
@@ -228,8 +228,7 @@ def _read(reader: SceneReader, dataset: Dataset) -> Scene:
     except UNREADABLE as error:
         identity = dataset.metadata_doc.get("id", "without an id")
         raise CatalogError(
-            f"The document of scene {identity} cannot be read as EO3 ({type(error).__name__}: {error}); archive it "
-            "in the index or correct it."
+            f"{what_is_wrong(error, f'The document of scene {identity}')}; archive it in the index or correct it."
         ) from error
 
 

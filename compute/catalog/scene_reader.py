@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from datacube.model import Product
 from datacube.utils.dates import parse_time
-from datacube.utils.uris import uri_resolve
 from odc.geo import CRS
 from shapely.errors import ShapelyError
 from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
-from compute.products import Stated
-from compute.products.scaling import NOTHING_STATED
-from compute.scenes import NAMED_PROPERTIES, Band, Grid, Property, Scene, Source
+from compute.addresses import join_path, part_of
+from compute.products.scaling import NOTHING_STATED, Stated
+from compute.scenes import Band, Grid, Property, Scene, Source, names_processing
 
 Document = Mapping[str, Any]
 
@@ -25,6 +24,10 @@ UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, Runti
 
 _SOLAR_SECONDS_PER_DEGREE = 240
 """A day turned by 360 degrees."""
+
+
+class DocumentError(ValueError):
+    """A document lacks something that is needed; the words begin a sentence about it."""
 
 
 class SceneReader:
@@ -73,7 +76,7 @@ class SceneReader:
         properties = document["properties"]
         time = self._centre(document)
         crs = self._crs_code(document["crs"])
-        bands = {name: self._band(document, name, crs, location) for name in self._measurements}
+        bands = {name: self.band(document, name, location) for name in self._measurements}
         return Scene(
             source=Source(id=str(document["id"]), product=self._product, bands=bands),
             platform=str(properties.get("eo:platform", "")),
@@ -99,12 +102,20 @@ class SceneReader:
         middle = (span.begin + span.end) * 0.5
         return timedelta(seconds=int(middle * _SOLAR_SECONDS_PER_DEGREE))
 
-    def _band(self, document: Document, name: str, crs: str, location: str) -> Band:
-        entry = document["measurements"][name]
+    def band(self, document: Document, name: str, location: str) -> Band:
+        """Return where a measurement is stored; see `read` for what it takes and raises."""
+        entry = document["measurements"].get(name)
+        if not isinstance(entry, Mapping):
+            raise DocumentError(f"It has no measurement {name}")
+        on = entry.get("grid", "default")
+        if not document["grids"].get(on):
+            raise DocumentError(f"Its measurement {name} lies on the grid {on!r}, which it does not have")
+        index, layer = _place_in_file(document, name, location)
         return Band(
-            uri=uri_resolve(location, entry.get("path")),
-            index=_band_number(name, entry),
-            grid=self._grid(document["grids"][entry.get("grid", "default")], crs),
+            uri=join_path(location, entry.get("path")),
+            index=index,
+            grid=self._grid(document["grids"][on], self._crs_code(document["crs"])),
+            layer=layer,
             stated=_stated(entry),
         )
 
@@ -125,14 +136,25 @@ class SceneReader:
         return code
 
 
+def what_is_wrong(error: Exception, document: str) -> str:
+    """Return why a document cannot be used, as a sentence without its stop; `document` says which.
+
+    Parameters
+    ----------
+    error : Exception
+        One of `UNREADABLE`.
+    document : str
+        The subject of a sentence.
+    """
+    words = str(error).strip().partition("\n")[0].rstrip(".")
+    if isinstance(error, DocumentError):
+        return f"{document} cannot be used: {words[0].lower()}{words[1:]}"
+    return f"{document} cannot be read as EO3 ({type(error).__name__}: {words})"
+
+
 def local_first(locations: Sequence[str]) -> str:
     """Return the location that datacube reads a dataset from: the newest local one, else the newest."""
     return next((location for location in locations if location.startswith("file:")), locations[0])
-
-
-def missing_measurements(document: Document, names: Iterable[str]) -> list[str]:
-    """Return which of some measurements an EO3 document does not have, sorted."""
-    return sorted(set(names) - set(document.get("measurements") or {}))
 
 
 def _named_properties(document: Document) -> Iterator[tuple[str, Property]]:
@@ -140,7 +162,7 @@ def _named_properties(document: Document) -> Iterator[tuple[str, Property]]:
     if isinstance(document.get("label"), str):
         yield "label", document["label"]
     for name, value in document["properties"].items():
-        if name.rpartition(":")[2] in NAMED_PROPERTIES and isinstance(value, str | bool | int | float):
+        if names_processing(name) and isinstance(value, str | bool | int | float):
             yield name, value
 
 
@@ -158,22 +180,32 @@ def _footprint(document: Document) -> BaseGeometry:
     return Polygon([(a * x + b * y + c, d * x + e * y + f) for x, y in corners])
 
 
-def _band_number(name: str, entry: Document) -> int:
-    """Return the band in its file, from 1, as `datacube.storage.BandInfo` reads ``band`` and ``layer``."""
-    number = entry.get("band", entry.get("layer", 1))
-    if not isinstance(number, int) or isinstance(entry.get("layer"), str):
-        raise NotImplementedError(f"the measurement {name} is a named layer of its file, not a numbered band")
-    return number
+def _place_in_file(document: Document, name: str, location: str) -> tuple[int, str]:
+    """Return the band and the layer in the file, as `datacube.storage.BandInfo` reads ``band`` and ``layer``."""
+    entry = document["measurements"][name]
+    number, layer = entry.get("band"), entry.get("layer")
+    if number is None and isinstance(layer, int):
+        number, layer = layer, None
+    if not (number is None or isinstance(number, int)) or not (layer is None or isinstance(layer, str)):
+        raise DocumentError(f"Its measurement {name} is in band {number!r} and layer {layer!r}, and neither is one")
+    layer = layer if layer and _has_layers(document) else ""
+    if number is None and not entry.get("path"):
+        part = part_of(location)
+        number = None if part is None else part + 1
+    return number or (0 if layer else 1), layer
+
+
+def _has_layers(document: Document) -> bool:
+    """Tell whether a document's files may have layers; in those of other formats datacube overlooks them."""
+    stored = str(document["properties"].get("odc:file_format") or "netCDF").lower()
+    return "netcdf" in stored or "hdf" in stored
 
 
 def _stated(entry: Document) -> Stated:
     """Return scale, offset and nodata that a document states of a measurement, as EO3 or as STAC's raster extension."""
     bands = entry.get("raster:bands") or [{}]
-    found = {**bands[min(int(entry.get("band", 1)), len(bands)) - 1], **entry}
-    scale, offset = found.get("scale_factor", found.get("scale")), found.get("add_offset", found.get("offset"))
-    numbers = [None if value is None else float(value) for value in (scale, offset, found.get("nodata"))]
-    return (
-        NOTHING_STATED
-        if numbers == [None, None, None]
-        else Stated(scale=numbers[0], offset=numbers[1], nodata=numbers[2])
-    )
+    found = {**bands[min(int(entry.get("band") or 1), len(bands)) - 1], **entry}
+    values = found.get("scale_factor", found.get("scale")), found.get("add_offset", found.get("offset"))
+    scale, offset, nodata = (None if value is None else float(value) for value in (*values, found.get("nodata")))
+    stated = Stated(scale=scale, offset=offset, nodata=nodata)
+    return NOTHING_STATED if stated == NOTHING_STATED else stated

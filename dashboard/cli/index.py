@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The Open Data Cube index that scenes are found in.", no_args_is_help=True)
 
-_SHOWN_FAILURES = 20
+_SHOWN = 20
 
 
 @app.command()
@@ -67,13 +68,27 @@ def add(
 def _print_added(report: AddReport, as_json: bool) -> None:
     if as_json:
         failed = [{"document": name, "reason": reason} for name, reason in report.failed]
-        print_json({"added": report.added, "present": report.present, "failed": failed})
+        warnings = [{"document": name, "warning": warning} for name, warning in report.warnings]
+        counts = {"added": report.added, "present": report.present}
+        print_json(counts | {"failed": failed, "warnings": warnings, "passed_over": list(report.passed_over)})
         return
     typer.echo(f"{report.added} scenes added, {report.present} there already, {len(report.failed)} refused.")
-    for name, reason in report.failed[:_SHOWN_FAILURES]:
-        typer.echo(f"  {name}: {reason}", err=True)
-    if len(report.failed) > _SHOWN_FAILURES:
-        typer.echo(f"  and {len(report.failed) - _SHOWN_FAILURES} more", err=True)
+    _print_some([f"{name}: {reason}" for name, reason in report.failed])
+    if report.warnings:
+        typer.echo("Warnings:", err=True)
+        _print_some([f"{name}: {warning}" for name, warning in report.warnings])
+    if report.passed_over:
+        typer.echo(
+            "Passed over, as folders are searched for *.odc-metadata.yaml alone; name them to add them:", err=True
+        )
+        _print_some(report.passed_over)
+
+
+def _print_some(lines: Sequence[str]) -> None:
+    for line in lines[:_SHOWN]:
+        typer.echo(f"  {line}", err=True)
+    if len(lines) > _SHOWN:
+        typer.echo(f"  and {len(lines) - _SHOWN} more", err=True)
 
 
 @app.command()
