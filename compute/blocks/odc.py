@@ -115,7 +115,7 @@ class OdcReader:
         stated = role.band.nodata if isinstance(role, RangeRole) else role.nodata
         nodata = kind.type(_FILL[kind.kind] if stated is None else stated)
         fused = np.empty(self._task.grid.shape, role.dtype)
-        sources = [_BandSource(scene.bands[role.measurement], nodata) for scene in group]
+        sources = [_BandSource(scene.bands[role.measurement], nodata, role) for scene in group]
         try:
             return reproject_and_fuse(sources, fused, self._task.grid.geobox, nodata, resampling=resampling)
         except ReadError as error:
@@ -128,9 +128,10 @@ class OdcReader:
 class _BandSource(DataSource):
     """A band of a scene record as datacube's reading wants it, without the index's documents."""
 
-    def __init__(self, band: Band, nodata: np.generic) -> None:
+    def __init__(self, band: Band, nodata: np.generic, role: BandRole | Condition) -> None:
         self._band = band
         self._nodata = nodata
+        self._role = role
 
     @contextmanager
     def open(self) -> Iterator[BandDataSource]:
@@ -138,6 +139,7 @@ class _BandSource(DataSource):
         try:
             with opened(self._band, georeferenced=True) as file:
                 band = rasterio.band(file, max(self._band.index, 1))
+                self._refuse_other_values(file, band.bidx - 1)
                 stated = file.nodatavals[band.bidx - 1]
                 nodata: Any = self._nodata if stated is None else stated
                 yield BandDataSource(band, nodata=num2numpy(nodata, band.dtype))
@@ -146,3 +148,15 @@ class _BandSource(DataSource):
         else:
             return
         raise ReadError(reason, self._band)
+
+    def _refuse_other_values(self, file: Any, position: int) -> None:
+        """Refuse values that datacube's reader would wrap or leave unscaled without a word."""
+        found, expected = file.dtypes[position], self._role.dtype
+        if not np.can_cast(found, expected):
+            raise ReadError(f"holds {found} where its product says {expected}; give --reader exact", self._band)
+        scaling = file.scales[position], file.offsets[position]
+        if scaling == (1.0, 0.0) or not isinstance(self._role, BandRole):
+            return
+        known = self._role.scaling(self._band.stated, Stated())
+        if not np.allclose(scaling, (known.scale or 1.0, known.offset or 0.0), rtol=1e-6):
+            raise ReadError("states a scale or an offset of its own; give --reader exact", self._band)

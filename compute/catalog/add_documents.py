@@ -201,7 +201,8 @@ class _Preparer:
 
 def _needed_by(profile: ProductProfile, definition: ProductDefinition) -> frozenset[str]:
     """Return the canonical names of the measurements that a profile names and a product has."""
-    named = {profile.red.measurement, profile.nir.measurement, profile.mask, profile.contiguity or ""}
+    masks = (each.measurement for each in profile.mask)
+    named = {profile.red.measurement, profile.nir.measurement, profile.contiguity or "", *masks}
     return frozenset({definition.aliases.get(name, name) for name in named} & set(definition.measurements))
 
 
