@@ -2,22 +2,37 @@
 
 The notebook writes ``resampling={"fmask": "nearest", "*": "average"}``. Its measurement is called ``oa_fmask``, so the
 first entry never applies and the class codes themselves are averaged. Here the mask is named as it is called. The
-notebook also leaves nodata, invalid values and red + nir = 0 in the mean; `recipe` drops them when asked to.
+notebook also leaves nodata, invalid values and red + nir = 0 in the mean; `recipe` drops them when asked to. It
+searches by the time of acquisition in UTC and lets the first scene of a solar day name its season; here the solar day,
+as datacube computes it, decides both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
 from functools import reduce
 from operator import and_
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from datacube import Datacube
+from datacube.api.query import GroupBy, solar_day
+from datacube.model import Dataset
 
 from compute.products import BandRole, MaskRole, Roles
 from compute.request import NdviRequest
 from compute.scenes import Grid
+
+_BY_SOLAR_DAY: Any = GroupBy(
+    dimension="time",
+    group_by_func=solar_day,
+    units="seconds since 1970-01-01 00:00:00",
+    sort_key=lambda dataset: dataset.center_time,
+    group_key=lambda datasets: datetime.combine(solar_day(datasets[0]).astype(date), time()),
+)
+"""As datacube's own ``solar_day``, but a group's time is its solar day, not the time of its first scene."""
 
 
 def recipe(
@@ -65,14 +80,20 @@ def _load(
     datacube: Datacube, product: str, request: NdviRequest, roles: Roles, grid: Grid, chunk_shape: tuple[int, int]
 ) -> xr.Dataset:
     return datacube.load(
-        product=product,
-        time=(str(request.start), str(request.end)),
+        datasets=_datasets(datacube, product, request, grid),
         measurements=list(roles.measurements),
         like=grid.geobox,
         resampling={role.measurement: "nearest" for role in _masks(roles)} | {"*": request.resampling},
-        group_by="solar_day",
+        group_by=_BY_SOLAR_DAY,
         dask_chunks={"time": 1, "y": chunk_shape[0], "x": chunk_shape[1]},
     )
+
+
+def _datasets(datacube: Datacube, product: str, request: NdviRequest, grid: Grid) -> list[Dataset]:
+    """Return the datasets of the request's solar days, which differ by up to a day from those of UTC."""
+    days = str(request.start - timedelta(days=1)), str(request.end + timedelta(days=1))
+    found = datacube.find_datasets(product=product, time=days, like=grid.geobox)
+    return [each for each in found if request.start <= solar_day(each).astype(date) <= request.end]
 
 
 def _ndvi(scenes: xr.Dataset, roles: Roles, only_valid: bool) -> xr.DataArray:

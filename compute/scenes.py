@@ -55,6 +55,13 @@ class Grid:
         return GeoBox(self.shape, Affine(*self.transform), self.crs)
 
     @property
+    def corners(self) -> tuple[tuple[float, float], ...]:
+        """(x, y) of the four corners, along the first row and back along the last."""
+        (rows, columns), (a, b, c, d, e, f) = self.shape, self.transform
+        ends = ((0, 0), (0, columns), (rows, columns), (rows, 0))
+        return tuple((a * column + b * row + c, d * column + e * row + f) for row, column in ends)
+
+    @property
     def resolution(self) -> tuple[float, float]:
         """Pixel size (y, x) in units of the CRS, both positive."""
         return abs(self.transform[4]), abs(self.transform[0])
@@ -156,13 +163,15 @@ class Scene:
     time : datetime.datetime
         Centre of the acquisition as datacube computes it (`Dataset.center_time`), timezone-aware UTC.
     solar_day : datetime.date
-        Local solar day as `datacube.api.query.solar_day` computes it from the scene's own longitude.
+        Local solar day at the longitude of the middle of its grid; see `compute.catalog.solar`.
     footprint : shapely.Polygon or shapely.MultiPolygon
         Outline of the valid data in the CRS of `crs`.
     crs : str
         CRS of `footprint`, the document's own.
     maturity : str
         ``dea:dataset_maturity`` (``"final"``, ``"interim"``, ``"nrt"``), empty where the document has none.
+    processed : datetime.datetime or None
+        When it was processed, UTC; None where the document does not say.
     synthetic : bool
         Whether the document says (``greenup:synthetic``) that nobody observed this.
     region_code : str
@@ -179,6 +188,7 @@ class Scene:
     footprint: BaseGeometry
     crs: str
     maturity: str = ""
+    processed: datetime | None = None
     synthetic: bool = False
     region_code: str = ""
     properties: Mapping[str, Property] = field(default_factory=dict)

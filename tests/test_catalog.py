@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from time import tzset
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -226,32 +228,78 @@ def test_scenes_come_by_time_then_id(sample: OdcCatalog) -> None:
         (date(2017, 12, 4), date(2017, 12, 4)),
         (date(2017, 12, 5), date(2022, 2, 12)),
         (date(2022, 7, 18), date(2022, 7, 18)),
+        (date(2022, 7, 19), date(2022, 7, 19)),
         (date(1999, 1, 1), date(2000, 1, 1)),
     ],
 )
-def test_a_time_range_means_what_it_means_to_datacube(sample: OdcCatalog, days: tuple[date, date]) -> None:
-    expected = Datacube(index=sample.index).find_datasets(product=PRODUCT, time=tuple(str(day) for day in days))
+def test_a_time_range_is_one_of_solar_days_as_datacube_has_them(sample: OdcCatalog, days: tuple[date, date]) -> None:
+    datasets = Datacube(index=sample.index).find_datasets(product=PRODUCT)
+    expected = {str(each.id) for each in datasets if days[0] <= solar_day(each).astype(date) <= days[1]}
     found = sample.find(PRODUCT, BANDS, region=None, time=days)
-    assert {scene.id for scene in found} == {str(dataset.id) for dataset in expected}
+    assert {scene.id for scene in found} == expected
+
+
+def timed(folder: Path, *times: dict[str, Any]) -> Path:
+    """Documents of a place at 152 degrees east, a solar day of which begins at 13:51 UTC, with times of their own."""
+    for number, time in enumerate(times):
+        properties = {"eo:platform": "landsat-8", "odc:product_family": "ard", "odc:region_code": f"{number}"}
+        properties |= {"eo:instrument": "OLI_TIRS", "odc:producer": "ga.gov.au", "odc:file_format": "GeoTIFF"}
+        written(folder, document(properties=properties | time), f"{number}.json")
+    return folder / "*.json"
 
 
 def test_both_days_of_a_range_are_included_to_their_last_moment(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
-    midnight = "2020-03-02T00:00:00Z"
-    last = "2020-03-01T23:59:59.999999Z"
-    for number, moment in enumerate((midnight, last)):
-        properties = {"eo:platform": "landsat-8", "datetime": moment, "odc:product_family": "ard"}
-        properties |= {"eo:instrument": "OLI_TIRS", "odc:producer": "ga.gov.au", "odc:file_format": "GeoTIFF"}
-        written(tmp_path, document(properties=properties), f"{number}.json")
-    assert counts_of(add_scenes(dea_catalog, [tmp_path / "*.json"])) == (2, 0, ())
+    moments = ("2020-03-01T13:50:00Z", "2020-03-01T13:52:00Z")
+    add_scenes(dea_catalog, [timed(tmp_path, *({"datetime": each} for each in moments))])
 
-    def moments(first: date, last: date) -> list[datetime]:
-        return [scene.time for scene in dea_catalog.find(PRODUCT, BANDS, region=None, time=(first, last))]
+    def found(first: date, last: date) -> list[str]:
+        scenes = dea_catalog.find(PRODUCT, BANDS, region=None, time=(first, last))
+        return [f"{scene.time:%Y-%m-%dT%H:%M:%SZ}" for scene in scenes]
 
     first_day, second_day = date(2020, 3, 1), date(2020, 3, 2)
-    assert moments(first_day, first_day) == [datetime(2020, 3, 1, 23, 59, 59, 999999, UTC)]
-    assert moments(second_day, second_day) == [datetime(2020, 3, 2, tzinfo=UTC)]
-    assert len(moments(first_day, second_day)) == 2
-    assert moments(second_day + timedelta(1), date(2020, 12, 31)) == []
+    assert found(first_day, first_day) == [moments[0]]
+    assert found(second_day, second_day) == [moments[1]]
+    assert found(first_day, second_day) == list(moments)
+    assert found(second_day + timedelta(1), date(2020, 12, 31)) == []
+    extent = dea_catalog.extent([PRODUCT])
+    assert extent is not None
+    assert extent.time == (first_day, second_day)
+
+
+NOON = datetime(2020, 3, 1, 0, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        {"datetime": "2020-03-01 00:05:00"},
+        {"datetime": "2020-03-01T10:05:00+10:00"},
+        {"datetime": "2020-02-29T10:05:00-14:00"},
+        {"datetime": "2020-03-01T00:05:00.000000Z", "dtr:start_datetime": "2020-03-01 00:04:50"},
+        {"datetime": "1 Mar 2020 00:05 UTC", "dtr:end_datetime": "2020-03-01T11:05:10+11:00"},
+    ],
+    ids=["naive", "east", "west", "mixed begin", "mixed end"],
+)
+def test_a_time_is_utc_where_it_names_no_zone_and_is_found_whatever_its_zone(
+    dea_catalog: OdcCatalog, tmp_path: Path, time: dict[str, Any]
+) -> None:
+    zone = os.environ.get("TZ")
+    try:
+        os.environ["TZ"] = "Australia/Hobart"
+        tzset()
+        assert add_scenes(dea_catalog, [timed(tmp_path, time)]) == AddReport(added=1)
+        (scene,) = dea_catalog.find(PRODUCT, BANDS, region=None, time=(date(2020, 3, 1), date(2020, 3, 1)))
+    finally:
+        os.environ.pop("TZ") if zone is None else os.environ.update(TZ=zone)
+        tzset()
+    assert abs(scene.time - NOON) <= timedelta(seconds=5)
+    assert scene.time.utcoffset() == timedelta(0)
+
+
+def test_a_zone_that_has_a_name_only_is_refused(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
+    report = add_scenes(dea_catalog, [timed(tmp_path, {"datetime": "1 Mar 2020 00:05 AEDT"})])
+    ((_, reason),) = report.failed
+    assert "the zone AEDT of a time has no offset; give one, such as +10:00" in reason
 
 
 def test_no_scene_that_datacube_finds_in_a_region_is_lost(sample: OdcCatalog) -> None:
@@ -264,17 +312,15 @@ def test_no_scene_that_datacube_finds_in_a_region_is_lost(sample: OdcCatalog) ->
         assert len(found - expected) <= 1
 
 
-def test_a_scene_is_found_by_its_outline_and_not_by_its_box(sample: OdcCatalog) -> None:
-    (scene,) = sample.find(PRODUCT, BANDS, region=None, time=(date(2020, 5, 25), date(2020, 5, 25)))
-    outline = Geometry(scene.footprint, scene.crs).to_crs("EPSG:4326", resolution=5000).geom
-    west, _, _, north = outline.bounds
-    corner = box(west, north - 0.1, west + 0.1, north)
-    assert not outline.intersects(corner)
-    days = (date(2020, 5, 25), date(2020, 5, 25))
+def test_a_scene_is_found_by_its_grid_and_not_by_its_box(sample: OdcCatalog) -> None:
+    days = (date(2020, 5, 26), date(2020, 5, 26))
+    (scene,) = sample.find(PRODUCT, BANDS, region=None, time=days)
+    grid = scene.source.bands["oa_fmask"].grid.geobox.extent.to_crs("EPSG:4326", resolution=5000).geom
+    west, _, _, north = grid.bounds
+    corner = box(west - 0.1, north, west - 0.05, north + 0.05)
     assert sample.find(PRODUCT, BANDS, region=corner, time=days) == []
-    assert sample.find(PRODUCT, BANDS, region=outline.centroid.buffer(1e-6), time=days) == [scene]
-    for edge_point in outline.exterior.coords[::20]:
-        assert sample.find(PRODUCT, BANDS, region=shapely.Point(edge_point), time=days) == [scene]
+    for edge_point in [grid.centroid, *map(shapely.Point, grid.exterior.coords[::20])]:
+        assert sample.find(PRODUCT, BANDS, region=edge_point.buffer(1e-6), time=days) == [scene]
 
 
 @pytest.mark.parametrize("west", [179.0, -179.5])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from datacube.index.abstract import AbstractIndex
@@ -12,8 +12,9 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from compute.catalog.footprints import meeting
-from compute.catalog.protocol import Extent, TimeRange, by_time, unknown_product
+from compute.catalog.protocol import Extent, TimeRange, by_time, unknown_product, within
 from compute.catalog.scene_reader import UNREADABLE, SceneReader, local_first, what_is_wrong
+from compute.catalog.solar import solar_day
 from compute.errors import CatalogError, InputError
 from compute.products import ProductDefinition
 from compute.region import longitude_span
@@ -22,6 +23,10 @@ from compute.scenes import Scene
 Kind = Literal["embedded", "url", "odc configuration"]
 Span = tuple[tuple[float, float, float, float], TimeRange]
 T = TypeVar("T")
+
+_INDEX_MARGIN = timedelta(days=2)
+"""A solar day begins up to 13 hours before or after that of UTC, and the index takes local time for UTC where a
+document gives an offset: its `agdc.common_timestamp` (datacube 1.9) casts to a timestamp without a zone."""
 
 _INDEX_MARGIN_DEG = 0.05
 """The index keeps the box around a footprint's corners; between them an edge of 200 km bulges by up to 5 km."""
@@ -74,8 +79,7 @@ class OdcCatalog:
     ) -> list[Scene]:
         """Return the scenes of a product that meet a region and a time range.
 
-        `time` means what it means to `datacube.Datacube.find_datasets`: an acquisition that lasts into the range
-        is in it. Datasets without a location are left out, as datacube's own ``load`` does.
+        Datasets without a location are left out, as datacube's own ``load`` does.
 
         Parameters
         ----------
@@ -86,7 +90,7 @@ class OdcCatalog:
         region : shapely geometry or None
             In degrees of longitude and latitude (EPSG:4326); None for anywhere.
         time : (datetime.date, datetime.date) or None
-            First and last day, both included, in UTC; None for any time.
+            First and last solar day, both included; None for any time.
 
         Returns
         -------
@@ -107,6 +111,7 @@ class OdcCatalog:
             raise InputError("product", f"Product {product} has no place and time to search by; choose another.")
         terms = _time_terms(time) | _region_terms(region)
         scenes = self.ask(lambda: list(self._search(found, names, terms)))
+        scenes = within(scenes, time)
         if region is not None:
             scenes = meeting(scenes, region)
         return sorted(scenes, key=by_time)
@@ -122,7 +127,7 @@ class OdcCatalog:
         Returns
         -------
         Extent or None
-            The box around all active scenes and the days of the first and the last; None without scenes.
+            The box around all active scenes and the solar days of the first and the last; None without scenes.
 
         Raises
         ------
@@ -143,7 +148,7 @@ class OdcCatalog:
         return self.ask(lambda: self.index.datasets.count(product=product))
 
     def spans(self, product: str) -> list[Span]:
-        """Return the box in degrees and the first and last day of every active scene of a product.
+        """Return the box in degrees and the first and last solar day of every active scene of a product.
 
         This takes 0.1 ms a scene, for the index keeps no summary. A scene without place or time is left out, and
         so are all of a product that is not geographic.
@@ -207,9 +212,8 @@ def _is_geographic(product: Product) -> bool:
 def _time_terms(days: TimeRange | None) -> dict[str, Any]:
     if days is None:
         return {}
-    first, last = days
-    begin = datetime.combine(first, datetime.min.time(), UTC)
-    return {"time": Range(begin, datetime.combine(last, datetime.max.time(), UTC))}
+    begin, end = (datetime.combine(day, datetime.min.time(), UTC) for day in days)
+    return {"time": Range(begin - _INDEX_MARGIN, end + timedelta(days=1) + _INDEX_MARGIN)}
 
 
 def _region_terms(region: BaseGeometry | None) -> dict[str, Any]:
@@ -234,14 +238,11 @@ def _read(reader: SceneReader, dataset: Dataset) -> Scene:
 
 def _span(row: Any) -> Span:
     (west, east), (south, north) = _ends(row.lon), _ends(row.lat)
-    return (west, south, east, north), (_day(row.time.lower), _day(row.time.upper))
+    first, last = (solar_day(each.astimezone(UTC), (west + east) / 2) for each in (row.time.lower, row.time.upper))
+    return (west, south, east, north), (first, last)
 
 
 def _ends(span: Any) -> tuple[float, float]:
     """Return the ends of a range; one of double precision is datacube's own type, which psycopg2 leaves as text."""
     low, high = span.strip("[]").split(",") if isinstance(span, str) else (span.lower, span.upper)
     return float(low), float(high)
-
-
-def _day(moment: datetime) -> date:
-    return moment.astimezone(UTC).date()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from shapely.geometry.base import BaseGeometry
@@ -15,7 +15,7 @@ from compute.products import ProductDefinition
 from compute.scenes import Scene
 
 TimeRange = tuple[date, date]
-"""First and last day, both included, in UTC."""
+"""First and last solar day, both included."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +27,7 @@ class Extent:
     bbox : tuple of float
         (west, south, east, north) in degrees; east exceeds 180 where a scene crosses the antimeridian.
     time : tuple of datetime.date
-        First and last day (UTC) of any acquisition.
+        First and last solar day of any acquisition.
     """
 
     bbox: tuple[float, float, float, float]
@@ -68,7 +68,7 @@ class Catalog(Protocol):
         region : shapely geometry or None
             In degrees of longitude and latitude (EPSG:4326); None for anywhere.
         time : (datetime.date, datetime.date) or None
-            First and last day, both included, in UTC; None for any time.
+            First and last solar day, both included; None for any time.
 
         Returns
         -------
@@ -98,10 +98,7 @@ def unknown_product(name: str, known: Sequence[str]) -> InputError:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListCatalog:
-    """A catalogue of a fixed list of scenes, for tests and notebooks.
-
-    A scene lies in a time range when its centre does; an Open Data Cube index compares its whole acquisition.
-    """
+    """A catalogue of a fixed list of scenes, for tests and notebooks."""
 
     scenes: Sequence[Scene]
     definitions: Mapping[str, ProductDefinition] = field(default_factory=dict)
@@ -127,7 +124,7 @@ class ListCatalog:
         """Return the scenes of a product that meet a region and a time range, as `Catalog.find` says."""
         definition = self.definition(product)
         names = [definition.measurement(name).name for name in measurements]
-        found = [scene for scene in self.scenes if scene.product == product and _is_within(scene, time)]
+        found = within([scene for scene in self.scenes if scene.product == product], time)
         if region is not None:
             found = meeting(found, region)
         return sorted((_with_bands(scene, names) for scene in found), key=by_time)
@@ -138,7 +135,7 @@ class ListCatalog:
         bbox = bounds_degrees(wanted)
         if bbox is None:
             return None
-        days = [scene.time.astimezone(UTC).date() for scene in wanted]
+        days = [scene.solar_day for scene in wanted]
         return Extent(bbox=bbox, time=(min(days), max(days)))
 
     def close(self) -> None:
@@ -150,8 +147,9 @@ def by_time(scene: Scene) -> tuple[datetime, str]:
     return scene.time, scene.id
 
 
-def _is_within(scene: Scene, time: TimeRange | None) -> bool:
-    return time is None or time[0] <= scene.time.astimezone(UTC).date() <= time[1]
+def within(scenes: Sequence[Scene], time: TimeRange | None) -> list[Scene]:
+    """Keep the scenes whose solar day lies in a time range; all of them where it is None."""
+    return [scene for scene in scenes if time is None or time[0] <= scene.solar_day <= time[1]]
 
 
 def _with_bands(scene: Scene, names: Sequence[str]) -> Scene:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from datacube.model import Product
-from datacube.utils.dates import parse_time
 from odc.geo import CRS
 from shapely.errors import ShapelyError
 from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
 from compute.addresses import join_path, part_of
+from compute.catalog.solar import centre_longitude, read_span, read_time, solar_day
 from compute.products.scaling import NOTHING_STATED, Stated
 from compute.scenes import Band, Grid, Property, Scene, Source, names_processing
 
@@ -22,8 +24,8 @@ Document = Mapping[str, Any]
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError, ShapelyError)
 """What datacube, pyproj, shapely and this module raise on a document that is not as it should be."""
 
-_SOLAR_SECONDS_PER_DEGREE = 240
-"""A day turned by 360 degrees."""
+_PROCESSED = ("odc:processing_datetime", "processing:datetime", "s2:generation_time", "created")
+"""Properties that say when a scene was processed, the plainest first."""
 
 
 class DocumentError(ValueError):
@@ -74,33 +76,32 @@ class SceneReader:
             One of `UNREADABLE`: the document lacks something, or stores a band in a way that cannot be read.
         """
         properties = document["properties"]
-        time = self._centre(document)
+        begin, end = read_span(self._time, document)
+        time = begin + (end - begin) // 2
         crs = self._crs_code(document["crs"])
+        footprint = _footprint(document)
         bands = {name: self.band(document, name, location) for name in self._measurements}
         return Scene(
             source=Source(id=str(document["id"]), product=self._product, bands=bands),
-            platform=str(properties.get("eo:platform", "")),
+            platform=str(properties.get("eo:platform") or properties.get("platform") or ""),
             time=time,
-            solar_day=(time + self._solar_offset(document)).date(),
-            footprint=_footprint(document),
+            solar_day=solar_day(time, self._centre_longitude(document, crs, footprint)),
+            footprint=footprint,
             crs=crs,
-            maturity=str(properties.get("dea:dataset_maturity", "")),
+            maturity=str(properties.get("dea:dataset_maturity") or ""),
+            processed=_processed(properties),
             synthetic=properties.get("greenup:synthetic") is True,
             region_code=str(properties.get("odc:region_code") or ""),
             properties=dict(_named_properties(document)),
         )
 
-    def _centre(self, document: Document) -> datetime:
-        """Return the middle of the acquisition, in UTC, as `Dataset.center_time` does."""
-        span = self._time.extract(document)
-        begin, end = parse_time(span.begin), parse_time(span.end)
-        return (begin + (end - begin) // 2).astimezone(UTC)
-
-    def _solar_offset(self, document: Document) -> timedelta:
-        """Return local solar time less UTC at the middle longitude, as `datacube.api.query.solar_day` does."""
+    def _centre_longitude(self, document: Document, crs: str, footprint: BaseGeometry) -> float:
+        """Return the longitude of the middle of the scene, by its outline in the index where the grid says nothing."""
+        middle = centre_longitude(self._grid(document["grids"]["default"], crs), footprint)
+        if isfinite(middle):
+            return middle
         span = self._longitude.extract(document)
-        middle = (span.begin + span.end) * 0.5
-        return timedelta(seconds=int(middle * _SOLAR_SECONDS_PER_DEGREE))
+        return float(span.begin + span.end) / 2
 
     def band(self, document: Document, name: str, location: str) -> Band:
         """Return where a measurement is stored; see `read` for what it takes and raises."""
@@ -155,6 +156,15 @@ def what_is_wrong(error: Exception, document: str) -> str:
 def local_first(locations: Sequence[str]) -> str:
     """Return the location that datacube reads a dataset from: the newest local one, else the newest."""
     return next((location for location in locations if location.startswith("file:")), locations[0])
+
+
+def _processed(properties: Document) -> datetime | None:
+    """Return when a scene was processed; a time that cannot be read says nothing."""
+    for name in _PROCESSED:
+        if properties.get(name):
+            with suppress(ValueError, TypeError, OverflowError):
+                return read_time(properties[name])
+    return None
 
 
 def _named_properties(document: Document) -> Iterator[tuple[str, Property]]:

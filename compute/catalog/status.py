@@ -21,7 +21,7 @@ class ProductStatus:
     scenes : int
         Active scenes.
     first, last : datetime.date or None
-        Days (UTC) of the first and the last acquisition; None without scenes.
+        Solar days of the first and the last acquisition; None without scenes.
     """
 
     name: str
