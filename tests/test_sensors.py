@@ -14,8 +14,6 @@ import rasterio
 import shapely
 import yaml
 from affine import Affine
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Transformer
 
@@ -23,7 +21,6 @@ from compute.catalog import Catalog, OdcCatalog
 from compute.errors import InputError, NoScenesError
 from compute.jobs import job_token
 from compute.plan import NdviPlan, make_plan
-from compute.plan.sensors import MATURITIES, most_mature
 from compute.products import ProductDefinition, ProductProfile, Roles, resolve, shipped_profiles
 from compute.region import region_from_bbox
 from compute.request import Landsat7, NdviRequest
@@ -54,89 +51,9 @@ def refusal(make: Callable[[], object], kind: type[InputError] = InputError) -> 
     return caught.value
 
 
-# One scene of each acquisition
-
-
-def version_of(name: str, maturity: str = "final", *, region_code: str = "090089", **where: Any) -> Scene:
-    time = where.pop("time", "2020-01-05T00:00:00")
-    return replace(scene_of(name, time, **where), maturity=maturity, region_code=region_code)
-
-
-def names_of(scenes: Sequence[Scene]) -> list[str]:
-    return [scene.id for scene in scenes]
-
-
-def test_the_most_mature_processing_of_an_acquisition_stays() -> None:
-    versions = [version_of("c", "nrt"), version_of("a", "final"), version_of("b", "interim")]
-    assert names_of(most_mature(versions)) == ["a"]
-    assert names_of(most_mature([versions[0], versions[2]])) == ["b"]
-
-
-def test_of_equally_mature_processings_the_greatest_id_stays() -> None:
-    assert names_of(most_mature([version_of("b"), version_of("c"), version_of("a"), version_of("z", "nrt")])) == ["c"]
-
-
-def test_processings_may_differ_by_seconds_and_in_their_zone() -> None:
-    moved = version_of("nrt", "nrt", time="2020-01-05T00:00:09", crs="EPSG:32654")
-    assert names_of(most_mature([moved, version_of("final")])) == ["final"]
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        version_of("other", "nrt", region_code="090090"),
-        version_of("other", "nrt", platform="landsat-9"),
-        version_of("other", "nrt", product="sentinel"),
-        version_of("other", "nrt", time="2020-01-21T00:00:00"),
-        version_of("other", "nrt", time="2020-01-05T01:39:00"),
-        version_of("other", "nrt", lon=147.9, time="2020-01-05T00:00:02"),
-    ],
-    ids=["region", "platform", "product", "day", "orbit", "other half of a tile"],
-)
-def test_another_acquisition_stays(other: Scene) -> None:
-    assert names_of(most_mature([version_of("one"), other])) == ["one", "other"]
-
-
-@pytest.mark.parametrize("unknown", [{"region_code": ""}, {"maturity": ""}, {"maturity": "provisional"}])
-def test_scenes_that_do_not_say_what_they_are_versions_of_are_left_alone(unknown: dict[str, str]) -> None:
-    scenes = [version_of("a", **({"maturity": "nrt"} | unknown)), version_of("b", **({"maturity": "final"} | unknown))]
-    assert most_mature(scenes) == scenes
-
-
-VERSIONS = st.lists(
-    st.tuples(st.sampled_from(MATURITIES), st.sampled_from(["090089", "091089"]), st.sampled_from(["05", "21"])),
-    min_size=1,
-    max_size=12,
-).map(
-    lambda each: [
-        version_of(f"s{number:02}", maturity, region_code=code, time=f"2020-01-{day}T00:00:00", size=50)
-        for number, (maturity, code, day) in enumerate(each)
-    ]
-)
-
-
-@given(VERSIONS.flatmap(lambda scenes: st.tuples(st.just(scenes), st.permutations(scenes))))
-def test_whatever_the_order_the_best_of_each_acquisition_stays(both: tuple[list[Scene], list[Scene]]) -> None:
-    scenes, shuffled = both
-    best: dict[tuple[str, date], Scene] = {}
-    for scene in scenes:
-        key = scene.region_code, scene.solar_day
-        best[key] = max(best.get(key, scene), scene, key=lambda each: (MATURITIES.index(each.maturity), each.id))
-    kept = most_mature(shuffled)
-    assert {scene.id for scene in kept} == {scene.id for scene in best.values()}
-    assert kept == [scene for scene in shuffled if scene in kept]
-
-
 def planned(scenes: Sequence[Scene], **fields: Any) -> NdviPlan:
     request = request_of(**({"products": sorted({scene.product for scene in scenes})} | fields))
     return make_plan(request, scenes, {product: roles_of(product) for product in request.products}, Settings())
-
-
-def test_a_plan_says_how_many_scenes_another_processing_replaces() -> None:
-    plan = planned([version_of("old", "nrt"), version_of("new"), version_of("apart", time="2020-01-21T00:00:00")])
-    assert [source.id for source in plan.sources] == ["new", "apart"]
-    assert [season.scenes for season in plan.seasons] == [2]
-    assert plan.notes == ("Left out: 1 of 3 scenes found, of which another processing is used.",)
 
 
 # Landsat 7
@@ -225,7 +142,7 @@ def test_an_unknown_sensor_is_refused() -> None:
 
 
 def notes_of(*sensors: str, **fields: Any) -> tuple[str, ...]:
-    scenes = [scene_of(sensor, product=sensor.rstrip("+")) for sensor in sensors]
+    scenes = [scene_of(sensor, product=sensor.rstrip("+"), platform=f"with-{sensor}") for sensor in sensors]
     roles = {scene.product: replace(roles_of(scene.product), sensor=scene.id) for scene in scenes}
     return make_plan(request_of(products=tuple(roles), **fields), scenes, roles, Settings()).notes
 

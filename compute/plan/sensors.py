@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
-
-import shapely
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 
 from compute.errors import NoScenesError
+from compute.plan.acquisitions import choose_processings, left_out_notes, platform_of
 from compute.products import CITATION, HARMONISED, Roles
 from compute.request import Landsat7, NdviRequest
 from compute.scenes import Scene
-
-MATURITIES = ("nrt", "interim", "final")
-"""``dea:dataset_maturity`` from near real time, with what was known of the atmosphere then, to what stays."""
 
 LANDSAT_7 = "landsat-7"
 """``eo:platform`` of Landsat 7."""
@@ -35,15 +30,12 @@ _SINCE: Mapping[Landsat7, str] = {
     "nominal": "since it left its nominal orbit on 2022-04-06",
 }
 
-_ONE_PASS = timedelta(minutes=1)
-"""Most that the times of two processings of one look differ by: the next orbit comes 99 minutes later."""
-
 _FAMILIES = {"tm": "TM/ETM+", "etm+": "TM/ETM+", "oli": "OLI", "msi": "MSI"}
 """By sensor, those whose bands count as the same."""
 
 
 def choose_scenes(request: NdviRequest, scenes: Sequence[Scene]) -> tuple[list[Scene], tuple[str, ...]]:
-    """Leave out what the request does not want of Landsat 7, and what a more mature processing replaces.
+    """Leave out what the request does not want of Landsat 7, and what a better processing replaces.
 
     Parameters
     ----------
@@ -69,62 +61,17 @@ def choose_scenes(request: NdviRequest, scenes: Sequence[Scene]) -> tuple[list[S
             f"Every scene found was taken by Landsat 7 {_SINCE[request.landsat7]}; give --landsat7 all, or other "
             "products or dates.",
         )
-    kept = most_mature(wanted)
-    late, replaced, found = len(scenes) - len(wanted), len(wanted) - len(kept), f"of {len(scenes)} scenes found"
-    notes = []
-    if late:
-        notes.append(f"Left out: {late} {found}, taken by Landsat 7 {_SINCE[request.landsat7]}.")
-    if replaced:
-        notes.append(f"Left out: {replaced} {found}, of which another processing is used.")
-    return kept, tuple(notes)
+    choice = choose_processings(wanted)
+    notes = list(left_out_notes(choice, len(scenes)))
+    if late := len(scenes) - len(wanted):
+        left_out = f"Left out: {late} of {len(scenes)} scenes found, taken by Landsat 7 {_SINCE[request.landsat7]}."
+        notes.insert(0, left_out)
+    return choice.kept, tuple(notes)
 
 
 def _is_wanted(scene: Scene, landsat7: Landsat7) -> bool:
     last = LANDSAT_7_LAST.get(landsat7)
-    return last is None or scene.platform != LANDSAT_7 or scene.time.date() <= last
-
-
-def most_mature(scenes: Sequence[Scene]) -> list[Scene]:
-    """Keep one scene of each acquisition: the most mature and, of several alike, that with the greatest id.
-
-    Scenes are one acquisition when product, platform, region code and solar day are the same, their times lie within
-    a minute, and they show mostly the same ground: a tile that two passes or two halves of one share stays whole.
-    Scenes without a region code, or of another maturity than `MATURITIES`, are left alone.
-
-    Parameters
-    ----------
-    scenes : sequence of Scene
-        With valid footprints.
-
-    Returns
-    -------
-    list of Scene
-        In the order given; which ones does not depend on it.
-    """
-    looks: dict[tuple[str, str, str, date], list[Scene]] = defaultdict(list)
-    for scene in scenes:
-        if scene.region_code and scene.maturity in MATURITIES:
-            looks[scene.product, scene.platform, scene.region_code, scene.solar_day].append(scene)
-    replaced = {scene.id for versions in looks.values() for scene in _replaced(versions)}
-    return [scene for scene in scenes if scene.id not in replaced]
-
-
-def _replaced(versions: Iterable[Scene]) -> Iterator[Scene]:
-    kept: list[Scene] = []
-    for scene in sorted(versions, key=lambda each: (MATURITIES.index(each.maturity), each.id), reverse=True):
-        if any(_same_look(scene, other) for other in kept):
-            yield scene
-        else:
-            kept.append(scene)
-
-
-def _same_look(one: Scene, other: Scene) -> bool:
-    if abs(one.time - other.time) > _ONE_PASS:
-        return False
-    if one.crs != other.crs:
-        return True  # one processing may take the next zone; the ground is that of the region code
-    shared = shapely.area(shapely.intersection(one.footprint, other.footprint))
-    return bool(shared >= min(one.footprint.area, other.footprint.area) / 2)
+    return last is None or platform_of(scene) != LANDSAT_7 or scene.time.date() <= last
 
 
 def sensor_notes(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> Iterator[str]:

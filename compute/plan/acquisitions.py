@@ -1,0 +1,316 @@
+"""One scene of each acquisition: which scenes are processings of one, and which of them is used."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import chain
+
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from compute.plan.outlines import project_one
+from compute.scenes import Grid, Scene
+
+MATURITIES = ("nrt", "interim", "final")
+"""``dea:dataset_maturity`` from near real time, with what was known of the atmosphere then, to what stays."""
+
+_SPELLINGS = {
+    "nrt": "nrt",
+    "nearrealtime": "nrt",
+    "realtime": "nrt",
+    "rt": "nrt",
+    "interim": "interim",
+    "intermediate": "interim",
+    "provisional": "interim",
+    "preliminary": "interim",
+    "final": "final",
+    "definitive": "final",
+    "consolidated": "final",
+    "standard": "final",
+}
+"""By their letters alone, the words that operators use for a maturity."""
+
+_RANKS = {"nrt": 0, "interim": 2, "final": 3}
+_UNKNOWN_RANK = 1
+"""No maturity, or a word that nobody knows: better than what is to be replaced, and no better than what says more."""
+
+_ONE_PASS = timedelta(minutes=1)
+"""Most that the times of two processings of one look differ by: the next orbit comes 99 minutes later."""
+
+_SAME_TIME = timedelta(seconds=1)
+"""What the times of one acquisition differ by when they are rounded."""
+
+_SAME_RUN = timedelta(days=1)
+"""Parts of a tile are processed within so long of one another; another processing comes later."""
+
+_SAME_GRID = 0.8
+"""Least share of the larger grid that two processings have in common."""
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_BASELINE = re.compile(r"_N(\d{2})(\d{2})_")
+"""Baseline in the name of a Sentinel-2 product."""
+
+Rank = tuple[bool, int, tuple[int, ...], datetime, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What comes of choosing among processings.
+
+    Attributes
+    ----------
+    kept : list of Scene
+        In the order given.
+    reasons : collections.Counter
+        By reason, how many scenes were left out; a reason completes "Left out: 2 of 9 scenes found, ...".
+    unknown : tuple of str
+        Words for a maturity that had to be ranked and are not known, sorted.
+    """
+
+    kept: list[Scene]
+    reasons: Counter[str]
+    unknown: tuple[str, ...]
+
+
+def choose_processings(scenes: Sequence[Scene]) -> Choice:
+    """Keep one scene of each acquisition: of several processings the best, of several copies one.
+
+    Better is, in this order: what says anything of its processing; the more mature; the higher processing baseline;
+    the later processing; the greater id.
+
+    Scenes are processings of one acquisition when
+
+    * they have the same platform and region code, as far as both say so. Those of two products must both name their
+      platform, and may divide the Earth into regions of other names.
+    * their times lie within a second, or within a minute where maturity, baseline or processing time (by over a day)
+      tell them apart. Strips of one tile, which are processed together, are taken seconds apart.
+    * four fifths of their grids are the same, and half of what their outlines show.
+
+    Scenes of one product that say the same of their processing are copies when they have the same label or files.
+    Others of the kind are parts of one look, and stay.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        With valid footprints.
+
+    Returns
+    -------
+    Choice
+        Which scenes are kept does not depend on their order.
+    """
+    reasons: Counter[str] = Counter()
+    unknown: set[str] = set()
+    replaced: set[str] = set()
+    kept = _Kept()
+    for scene in sorted(scenes, key=rank, reverse=True):
+        better = next((each for each in kept.near(scene) if _is_same(scene, each)), None)
+        if better is None:
+            kept.add(scene)
+            continue
+        replaced.add(scene.id)
+        reasons[_reason(scene, better)] += 1
+        unknown.update(each.maturity for each in (scene, better) if each.maturity and maturity_of(each) is None)
+    return Choice(
+        kept=[scene for scene in scenes if scene.id not in replaced], reasons=reasons, unknown=tuple(sorted(unknown))
+    )
+
+
+class _Kept:
+    """The scenes that are kept so far, by minute, by product and platform, and by region code."""
+
+    def __init__(self) -> None:
+        self._minutes: dict[int, dict[tuple[str, str], dict[str, list[Scene]]]] = {}
+
+    def add(self, scene: Scene) -> None:
+        """Keep a scene."""
+        series = self._minutes.setdefault(_minute(scene), {}).setdefault((scene.product, platform_of(scene)), {})
+        series.setdefault(region_of(scene), []).append(scene)
+
+    def near(self, scene: Scene) -> Iterator[Scene]:
+        """Yield the scenes that may be the same acquisition by all but time and ground."""
+        for minute in range(_minute(scene) - 1, _minute(scene) + 2):
+            for (product, platform), regions in self._minutes.get(minute, {}).items():
+                if _may_be_same(scene, product, platform):
+                    yield from _of_region(regions, region_of(scene), only=product == scene.product)
+
+
+def _minute(scene: Scene) -> int:
+    return int(scene.time.timestamp() // _ONE_PASS.total_seconds())
+
+
+def _may_be_same(scene: Scene, product: str, platform: str) -> bool:
+    """Return whether a scene may be one acquisition with those of a product and platform."""
+    own = platform_of(scene)
+    if scene.product != product:
+        return own == platform != ""
+    return own == platform or "" in (own, platform)
+
+
+def _of_region(regions: Mapping[str, Sequence[Scene]], code: str, *, only: bool) -> Iterator[Scene]:
+    """Yield the scenes of a region; those of all where it has no code, or another product may name it otherwise."""
+    if code and (only or code in regions):
+        yield from regions.get(code, ())
+        yield from regions.get("", ())
+    else:
+        yield from chain.from_iterable(regions.values())
+
+
+# What scenes say of themselves
+
+
+def platform_of(scene: Scene) -> str:
+    """Return the platform in the spelling of the EO extension: lower case, hyphens; empty where none is stated."""
+    return _spell_platform(scene.platform)
+
+
+@lru_cache(1024)
+def _spell_platform(platform: str) -> str:
+    return re.sub(r"[\s_]+", "-", platform.strip().lower())
+
+
+def region_of(scene: Scene) -> str:
+    """Return the region code without separators, leading zeros and the T before the name of a tile."""
+    return _spell_region(scene.region_code)
+
+
+@lru_cache(16_384)
+def _spell_region(code: str) -> str:
+    letters = re.sub(r"[\W_]+", "", code).upper()
+    return re.sub(r"^T(?=\d)", "", letters).lstrip("0")
+
+
+def maturity_of(scene: Scene) -> str | None:
+    """Return which of `MATURITIES` a scene has, however it is spelled; None without one, or where nobody knows it."""
+    return _SPELLINGS.get(re.sub(r"[\W_]+", "", scene.maturity).lower())
+
+
+def baseline_of(scene: Scene) -> tuple[int, ...]:
+    """Return the processing baseline as numbers, stated or in the name of the product; empty without one."""
+    named = dict(sorted((name.rpartition(":")[2], value) for name, value in scene.properties.items()))
+    if "processing_baseline" in named:
+        return tuple(int(number) for number in re.findall(r"\d+", str(named["processing_baseline"])))
+    for name in ("product_uri", "product_id", "label"):
+        if found := _BASELINE.search(str(named.get(name, ""))):
+            return int(found[1]), int(found[2])
+    return ()
+
+
+def rank(scene: Scene) -> Rank:
+    """Return the key by which the better of two processings is the greater."""
+    maturity, baseline, processed = maturity_of(scene), baseline_of(scene), scene.processed or _NEVER
+    states = bool(scene.maturity or baseline or scene.processed)
+    return states, _RANKS.get(maturity or "", _UNKNOWN_RANK), baseline, processed, scene.id
+
+
+# Whether two of them are one
+
+
+def _is_same(one: Scene, other: Scene) -> bool:
+    return _is_same_time(one, other) and _is_same_ground(one, other)
+
+
+def _is_same_time(one: Scene, other: Scene) -> bool:
+    """Return whether two scenes were taken at once, and are not parts of one look that are processed alike."""
+    apart = abs(one.time - other.time)
+    if apart > _ONE_PASS:
+        return False
+    if one.product != other.product or _is_other_processing(one, other):
+        return True
+    return apart <= _SAME_TIME and (platform_of(one) != platform_of(other) or _is_copy(one, other))
+
+
+def _is_other_processing(one: Scene, other: Scene) -> bool:
+    if rank(one)[:3] != rank(other)[:3] or maturity_of(one) != maturity_of(other):
+        return True
+    if one.processed is None or other.processed is None:
+        return one.processed != other.processed
+    least = timedelta(0) if abs(one.time - other.time) <= _SAME_TIME else _SAME_RUN
+    return abs(one.processed - other.processed) > least
+
+
+def _is_copy(one: Scene, other: Scene) -> bool:
+    label = one.properties.get("label", "")
+    return (label != "" and label == other.properties.get("label")) or _files(one) == _files(other)
+
+
+def _files(scene: Scene) -> set[tuple[str, int]]:
+    return {(band.uri, band.index) for band in scene.source.bands.values()}
+
+
+def _is_same_ground(one: Scene, other: Scene) -> bool:
+    if _grids(one) != _grids(other):
+        if one.crs != other.crs and one.product == other.product and region_of(one) == region_of(other) != "":
+            return True  # one processing may take the next zone; the ground is that of the region code
+        frames = [_frame(scene, one.crs) for scene in (one, other)]
+        if _shared_area(*frames) < _SAME_GRID * max(frame.area for frame in frames):
+            return False
+    shown = [_shown(scene, one.crs) for scene in (one, other)]
+    return _shared_area(*shown) >= min(each.area for each in shown) / 2
+
+
+def _grids(scene: Scene) -> frozenset[Grid]:
+    return frozenset(band.grid for band in scene.source.bands.values())
+
+
+def _frame(scene: Scene, crs: str) -> BaseGeometry:
+    """Return the outline of all that a scene's files may hold."""
+    frames = [_projected(shapely.Polygon(grid.corners), grid.crs, crs) for grid in _grids(scene)]
+    frame: BaseGeometry = shapely.union_all(frames)
+    return frame
+
+
+def _shown(scene: Scene, crs: str) -> BaseGeometry:
+    """Return what a scene's outline says that it shows, or the whole of its files where the two don't meet."""
+    frame = _frame(scene, crs)
+    shown: BaseGeometry = shapely.intersection(_projected(scene.footprint, scene.crs, crs), frame)
+    return shown if shown.area else frame
+
+
+def _projected(outline: BaseGeometry, source: str, target: str) -> BaseGeometry:
+    """Return an outline in another CRS, empty where that cannot express it."""
+    projected = shapely.make_valid(project_one(outline, source, target))
+    return projected if np.isfinite(projected.bounds).all() else shapely.Polygon()
+
+
+def _shared_area(one: BaseGeometry, other: BaseGeometry) -> float:
+    return float(shapely.area(shapely.intersection(one, other)))
+
+
+def _reason(scene: Scene, better: Scene) -> str:
+    """Return why a scene is left out for a better one, so that it completes a sentence."""
+    where = "" if scene.product == better.product else f" in {better.product}"
+    (states, maturity, *rest, _), (states_better, maturity_better, *rest_better, _) = rank(scene), rank(better)
+    if states != states_better:
+        return f"of which a processing{where} with a stated maturity or date is used"
+    if maturity != maturity_better:
+        return f"of which a more mature processing{where} is used"
+    if rest != rest_better:
+        return f"of which a newer processing{where} is used"
+    return f"which {better.product} holds as well" if where else "which the index holds twice"
+
+
+def left_out_notes(choice: Choice, total: int) -> Iterable[str]:
+    """Say how many scenes are left out and why, and which words for a maturity are not known.
+
+    Parameters
+    ----------
+    choice : Choice
+        Of some scenes.
+    total : int
+        How many scenes were found.
+    """
+    for reason, count in sorted(choice.reasons.items()):
+        yield f"Left out: {count} of {total} scenes found, {reason}."
+    if choice.unknown:
+        words = ", ".join(repr(word[:40]) for word in choice.unknown)
+        yield (
+            f"Warning: the dataset maturity {words} is not known and ranks between {MATURITIES[0]} and "
+            f"{MATURITIES[1]}; the known ones are {', '.join(MATURITIES)}."
+        )
