@@ -64,7 +64,7 @@ def test_a_polygon_masks_by_pixel_centre_whatever_the_chunks(observed: OdcCatalo
     np.testing.assert_array_equal(result.clear_count, np.where(inside, whole.clear_count, 0))
 
 
-def test_the_first_scene_of_a_solar_day_names_its_season(observed: OdcCatalog) -> None:
+def test_the_solar_day_names_the_season_of_its_scenes(observed: OdcCatalog) -> None:
     """Near 107 degrees west a solar day goes on until 07:00 UTC: two scenes on both sides of a UTC midnight are one."""
     before, after, *_ = ls5_scenes(observed)
     day = date(2010, 2, 28)

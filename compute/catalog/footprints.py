@@ -1,9 +1,9 @@
-"""Which scenes a region meets: their outlines in longitude and latitude."""
+"""Which scenes a region meets: the outlines of their grids and footprints in longitude and latitude."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from compute.region import longitude_span
-from compute.scenes import Scene
+from compute.scenes import Grid, Scene
 
 Geometries = NDArray[np.object_]
 
@@ -26,7 +26,7 @@ _POINTS_PER_OUTLINE = 40
 
 
 def meeting(scenes: Sequence[Scene], region: BaseGeometry) -> list[Scene]:
-    """Keep the scenes whose footprint touches a region, giving `TOLERANCE_DEG` in doubt.
+    """Keep the scenes whose grids or footprint touch a region, giving `TOLERANCE_DEG` in doubt.
 
     Parameters
     ----------
@@ -38,16 +38,41 @@ def meeting(scenes: Sequence[Scene], region: BaseGeometry) -> list[Scene]:
     Returns
     -------
     list of Scene
-        In the order given. A footprint that cannot be expressed in degrees is kept: a scene is never lost.
+        In the order given. An outline that cannot be expressed in degrees is kept: a scene is never lost.
     """
-    kept: set[int] = set()
-    sides = [region, *(translate(region, xoff=turn) for turn in (-360.0, 360.0))]
+    sides = [region, translate(region, xoff=360.0), translate(region, xoff=-360.0)]
     shapely.prepare(sides)
-    for places, outlines in _by_crs(scenes):
-        known = np.isfinite(shapely.bounds(outlines)).all(axis=1)
-        touches = [shapely.dwithin(outlines[known], side, TOLERANCE_DEG) for side in sides]
-        kept.update(places[~known].tolist(), places[known][np.any(touches, axis=0)].tolist())
+    frames = _frames(scenes)
+    names = list(frames)
+    touching = _touches([shapely.Polygon(corners) for _, corners in names], [crs for crs, _ in names], sides)
+    kept = {place for name, touches in zip(names, touching, strict=True) if touches for place in frames[name]}
+    others = [place for place in range(len(scenes)) if place not in kept]
+    outlines = [scenes[place].footprint for place in others]
+    touching = _touches(outlines, [scenes[place].crs for place in others], sides)
+    kept.update(place for place, touches in zip(others, touching, strict=True) if touches)
     return [scene for place, scene in enumerate(scenes) if place in kept]
+
+
+def _frames(scenes: Sequence[Scene]) -> Mapping[tuple[str, Any], set[int]]:
+    """Return the places of the scenes by the CRS and corners of their bands' grids, which many of them share."""
+    names: dict[Grid, tuple[str, Any]] = {}
+    frames: dict[tuple[str, Any], set[int]] = defaultdict(set)
+    for place, scene in enumerate(scenes):
+        for grid in {band.grid for band in scene.source.bands.values()}:
+            if grid not in names:
+                names[grid] = grid.crs, grid.corners
+            frames[names[grid]].add(place)
+    return frames
+
+
+def _touches(outlines: Sequence[BaseGeometry], crs: Sequence[str], sides: Sequence[BaseGeometry]) -> NDArray[np.bool_]:
+    """Tell which outlines touch a region from one of its sides; (n,) bool."""
+    touches = np.ones(len(outlines), bool)
+    for places, degrees in _by_crs(outlines, crs):
+        known = np.isfinite(shapely.bounds(degrees)).all(axis=1)
+        found = [shapely.dwithin(degrees[known], side, TOLERANCE_DEG) for side in sides]
+        touches[places[known]] = np.logical_or.reduce(found)
+    return touches
 
 
 def bounds_degrees(scenes: Sequence[Scene]) -> tuple[float, float, float, float] | None:
@@ -66,18 +91,19 @@ def bounds_degrees(scenes: Sequence[Scene]) -> tuple[float, float, float, float]
     """
     if not scenes:
         return None
-    corners = np.concatenate([shapely.bounds(outlines) for _, outlines in _by_crs(scenes)])
+    footprints = [scene.footprint for scene in scenes], [scene.crs for scene in scenes]
+    corners = np.concatenate([shapely.bounds(outlines) for _, outlines in _by_crs(*footprints)])
     west, east = longitude_span(corners[np.isfinite(corners).all(1)][:, ::2].tolist())
     return west, float(np.nanmin(corners[:, 1])), east, float(np.nanmax(corners[:, 3]))
 
 
-def _by_crs(scenes: Sequence[Scene]) -> Iterator[tuple[NDArray[np.intp], Geometries]]:
-    """Yield (positions in `scenes`, outlines in degrees), one CRS at a time: one transformer for each."""
+def _by_crs(outlines: Sequence[BaseGeometry], crs: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], Geometries]]:
+    """Yield (places, outlines in degrees), one CRS at a time: one transformer for each."""
     groups: dict[str, list[int]] = defaultdict(list)
-    for place, scene in enumerate(scenes):
-        groups[scene.crs].append(place)
-    for crs, places in groups.items():
-        yield np.asarray(places), _in_degrees(np.array([scenes[place].footprint for place in places]), crs)
+    for place, name in enumerate(crs):
+        groups[name].append(place)
+    for name, places in groups.items():
+        yield np.asarray(places), _in_degrees(np.array([outlines[place] for place in places]), name)
 
 
 def _in_degrees(footprints: Geometries, crs: str) -> Geometries:

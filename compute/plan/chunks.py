@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from math import ceil
 
-import numpy as np
 import shapely
-from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from compute.plan.extents import Extents
 from compute.plan.grid import fit_chunks, level_count
 from compute.plan.outlines import project_onto, window
 from compute.request import NdviRequest
-from compute.scenes import Grid, Scene
+from compute.scenes import Grid
 
 LEAST_CHUNKS = 2
 """A result is cut in at least so many along its longer edge, so that it shows while it grows and all workers work. Not
@@ -45,25 +44,11 @@ def _chunk_boxes(grid: Grid, chunks: Chunks, margin: float) -> list[BaseGeometry
     return [window(grid, row, column, margin=margin) for row in rows for column in columns]
 
 
-def _margin(scenes: Sequence[Scene], footprints: NDArray[np.object_], grid: Grid) -> float:
-    """Return two pixels of the output or of the scenes, whichever are larger, in output pixels.
-
-    Outlines in documents are simplified by about a pixel of the scenes.
-    """
-    own = np.array([scene.footprint.area or np.inf for scene in scenes])
-    stretch = np.sqrt(shapely.area(footprints) / own)
-    coarsest = max(max(band.grid.resolution) for scene in scenes for band in scene.source.bands.values())
-    source = coarsest * float(np.max(stretch[np.isfinite(stretch)], initial=0.0))
-    return 2.0 * max(1.0, source / min(grid.resolution))
-
-
-def scenes_by_chunk(
-    scenes: Sequence[Scene], footprints: NDArray[np.object_], grid: Grid, chunks: Chunks
-) -> list[frozenset[int]]:
+def scenes_by_chunk(extents: Extents, grid: Grid, chunks: Chunks) -> list[frozenset[int]]:
     """Return, for each chunk row by row, the indices of the scenes that may hold a pixel of it."""
-    boxes = _chunk_boxes(grid, chunks, margin=_margin(scenes, footprints, grid))
+    boxes = _chunk_boxes(grid, chunks, margin=extents.margin)
     found: list[set[int]] = [set() for _ in boxes]
-    pairs = shapely.STRtree(footprints).query(boxes, predicate="intersects")
+    pairs = shapely.STRtree(extents.outlines).query(boxes, predicate="intersects")
     for chunk, scene in pairs.T.tolist():
         found[chunk].add(scene)
     return [frozenset(scenes) for scenes in found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 
@@ -14,7 +13,7 @@ from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from compute.scenes import Grid, Scene
-from compute.warp import turn_width
+from compute.warp import transformer_of, turn_width
 
 LONLAT = "EPSG:4326"
 
@@ -45,7 +44,7 @@ def project(geometries: NDArray[np.object_], source: str, target: str) -> NDArra
     """
     if source == target:
         return geometries
-    transformer = Transformer.from_crs(source, target, always_xy=True)
+    transformer = transformer_of(source, target)
 
     def move(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.column_stack(transformer.transform(coordinates[:, 0], coordinates[:, 1]))
@@ -78,7 +77,7 @@ def project_region(region: BaseGeometry, crs: str) -> BaseGeometry:
     """
     if crs == LONLAT:
         return region
-    transformer, width = Transformer.from_crs(LONLAT, crs, always_xy=True), turn_width(crs)
+    transformer, width = transformer_of(LONLAT, crs), turn_width(crs)
     zero = transformer.transform(0.0, 0.0)[0]
 
     def move(at: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -112,7 +111,7 @@ def is_torn(region: BaseGeometry, crs: str) -> bool:
     """
     if crs == LONLAT:
         return False
-    transformer = Transformer.from_crs(LONLAT, crs, always_xy=True)
+    transformer = transformer_of(LONLAT, crs)
     points, owners = shapely.get_coordinates(_densified(shapely.get_parts([region])), return_index=True)
     steps = np.where(np.diff(owners) == 0, _steps(transformer, points), 0.0)
     at = int(np.nan_to_num(steps).argmax())
@@ -166,7 +165,7 @@ def _meeting(geometries: NDArray[np.object_], grid: Grid, turn: float) -> NDArra
 
 def _edge_to_edge(crs: str) -> float:
     """Return what a turn around the globe adds to x, at the equator at least; 0 where 180 degrees is no edge."""
-    west, east = Transformer.from_crs(LONLAT, crs, always_xy=True).transform([-180.0, 180.0], [0.0, 0.0])[0]
+    west, east = transformer_of(LONLAT, crs).transform([-180.0, 180.0], [0.0, 0.0])[0]
     turn = east - west
     return turn if isfinite(turn) and turn > _ROUNDING else 0.0
 
@@ -178,17 +177,23 @@ def with_valid_outline(scene: Scene) -> Scene:
     return replace(scene, footprint=shapely.make_valid(scene.footprint))
 
 
-def project_footprints(scenes: Sequence[Scene], grid: Grid) -> NDArray[np.object_]:
-    """Return the scenes' footprints in the grid's CRS; each CRS is projected once for all of its scenes.
+def project_outlines(outlines: NDArray[np.object_], sources: NDArray[np.str_], grid: Grid) -> NDArray[np.object_]:
+    """Return outlines in the CRS of a grid, whole and in the turns of the globe in which they may meet it.
 
-    A footprint that the grid's CRS cannot express may lie anywhere: a scene is never lost.
+    One that the grid's CRS cannot express may lie anywhere: a scene is never lost.
+
+    Parameters
+    ----------
+    outlines : numpy.ndarray
+        (n,) shapely geometries.
+    sources : numpy.ndarray
+        (n,) their CRS; each is projected once for all of its outlines.
+    grid : Grid
+        Of the result.
     """
-    outlines = np.array([scene.footprint for scene in scenes])
-    sources = np.array([scene.crs for scene in scenes])
-    projected, turn = np.empty(len(scenes), object), turn_width(grid.crs) or _edge_to_edge(grid.crs)
+    projected, turn = outlines.copy(), turn_width(grid.crs) or _edge_to_edge(grid.crs)
     for source in np.unique(sources):
         members = sources == source
-        projected[members] = outlines[members]
         if source != grid.crs:
             found = project(outlines[members], str(source), grid.crs)
             projected[members] = _whole(found, turn) if turn else found
@@ -196,6 +201,17 @@ def project_footprints(scenes: Sequence[Scene], grid: Grid) -> NDArray[np.object
     unknown = np.isinf(shapely.bounds(projected)).any(axis=1)
     projected[unknown] = window(grid, (0, grid.shape[0]), (0, grid.shape[1]))
     return projected
+
+
+def project_window(grid: Grid, crs: str) -> BaseGeometry:
+    """Return the outline of a grid in another CRS, in one piece across the edge of its map."""
+    outline = np.array([window(grid, (0, grid.shape[0]), (0, grid.shape[1]), margin=0.0)])
+    turn = turn_width(crs) or _edge_to_edge(crs)
+    projected = project(outline, grid.crs, crs)
+    if turn and grid.crs != crs:
+        projected = _whole(projected, turn)
+    outline: BaseGeometry = projected[0]
+    return shapely.make_valid(outline) if np.isfinite(shapely.bounds(outline)).all() else outline
 
 
 def window(grid: Grid, rows: tuple[int, int], columns: tuple[int, int], *, margin: float = 2.0) -> BaseGeometry:

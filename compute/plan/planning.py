@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from compute.errors import InputError, NoScenesError, TooLargeError
+from compute.plan.acquisitions import platform_of
 from compute.plan.chunks import polygons_by_chunk, scenes_by_chunk, spatial_chunks
+from compute.plan.extents import Extents, project_extents
 from compute.plan.grid import output_grid
 from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan, month_text, pixel_bytes
-from compute.plan.outlines import project_footprints, window, with_valid_outline
+from compute.plan.outlines import project_window, with_valid_outline
 from compute.plan.radiometry import state_scaling
 from compute.plan.sensors import choose_scenes, sensor_notes
 from compute.products import BandRole, Roles, reasons_of
@@ -72,8 +75,9 @@ def make_plan(
     _refuse_none(scenes)
     reds = {product: each.red.measurement for product, each in roles.items()}
     grid = output_grid(request, scenes, reds, max_edge_px=settings.max_edge_px)
-    scenes, footprints = _within(scenes, project_footprints(scenes, grid), grid)
-    scenes, footprints = _keep(scenes, footprints, _in_season(request, scenes))
+    extents = project_extents(scenes, grid)
+    scenes, extents = _keep(scenes, extents, extents.meet_grid(grid))
+    scenes, extents = _keep(scenes, extents, _in_season(request, scenes))
     _refuse_none(scenes)
     _refuse_scenes(len(scenes), settings)
     _refuse_split_grids(request, scenes, roles)
@@ -83,7 +87,7 @@ def make_plan(
     reasons = reasons_of(roles.values()) if request.reasons else ()
     _refuse_size(grid, groups, pixel_bytes(request, reasons), settings)
     chunks = spatial_chunks(grid, settings.chunk_px)
-    touching = scenes_by_chunk(scenes, footprints, grid, chunks)
+    touching = scenes_by_chunk(extents, grid, chunks)
     polygons = polygons_by_chunk(request, grid, chunks)
     return NdviPlan(
         request=request,
@@ -93,7 +97,7 @@ def make_plan(
         blocks=tuple(_blocks(groups, touching, polygons, chunks)),
         sources=tuple(scene.source for scene in scenes),
         roles=dict(roles),
-        bytes_to_read=_bytes_to_read(scenes, footprints, grid, roles),
+        bytes_to_read=_bytes_to_read(scenes, grid, roles),
         max_groups_per_task=settings.max_groups_per_task,
         notes=(*left_out, *scaling_notes, *_notes(request, scenes, grid, roles)),
         synthetic=any(scene.synthetic for scene in scenes),
@@ -158,53 +162,32 @@ def _refuse_size(grid: Grid, groups: Mapping[str, list[_Group]], bytes_per_px: i
             raise TooLargeError("time", f"The season {label} has over {MAX_COUNT:,} dates; shorten the dates.")
 
 
-def _within(
-    scenes: Sequence[Scene], footprints: NDArray[np.object_], grid: Grid
-) -> tuple[list[Scene], NDArray[np.object_]]:
-    meets = shapely.intersects(footprints, window(grid, (0, grid.shape[0]), (0, grid.shape[1])))
-    return _keep(scenes, footprints, meets)
-
-
-def _keep(
-    scenes: Sequence[Scene], footprints: NDArray[np.object_], kept: NDArray[np.bool_]
-) -> tuple[list[Scene], NDArray[np.object_]]:
-    return [scene for scene, keep in zip(scenes, kept, strict=True) if keep], footprints[kept]
+def _keep(scenes: Sequence[Scene], extents: Extents, kept: NDArray[np.bool_]) -> tuple[list[Scene], Extents]:
+    return [scene for scene, keep in zip(scenes, kept, strict=True) if keep], extents.keep(kept)
 
 
 def _in_season(request: NdviRequest, scenes: Sequence[Scene]) -> NDArray[np.bool_]:
-    """Tell which scenes belong to a group that falls in a season."""
-    inside = np.zeros(len(scenes), bool)
-    for members in _looks(scenes).values():
-        inside[members] = season_year(request.seasons, scenes[members[0]].time) is not None
-    return inside
-
-
-def _looks(scenes: Sequence[Scene]) -> Mapping[tuple[str, str, date], list[int]]:
-    """Return the positions of the scenes of each product, platform and solar day, in the order of time."""
-    members: dict[tuple[str, str, date], list[int]] = defaultdict(list)
-    for index, scene in enumerate(scenes):
-        members[scene.product, scene.platform, scene.solar_day].append(index)
-    return members
+    """Tell which scenes lie in a season, by their solar day."""
+    days = {scene.solar_day: season_year(request.seasons, scene.solar_day) is not None for scene in scenes}
+    return np.array([days[scene.solar_day] for scene in scenes], bool)
 
 
 def _group(request: NdviRequest, scenes: Sequence[Scene]) -> list[_Group]:
-    """Group scenes by platform and solar day; the first scene's time names the season, as in datacube."""
+    """Group scenes by product, platform and solar day, in the order of time; the solar day names the season."""
+    members: dict[tuple[str, str, date], list[int]] = defaultdict(list)
+    for index, scene in enumerate(scenes):
+        members[scene.product, platform_of(scene), scene.solar_day].append(index)
     groups = []
-    for indices in _looks(scenes).values():
-        season = season_year(request.seasons, scenes[indices[0]].time)
+    for (_, _, day), indices in members.items():
+        season = season_year(request.seasons, day)
         assert season is not None, "scenes outside every season are left out before"
         groups.append(_Group(season=season, scenes=tuple(indices)))
     return groups
 
 
 def _months(scenes: Sequence[Scene]) -> tuple[int, ...]:
-    """Return for each scene the month of its group, which is that of its first scene, as for the season."""
-    months = [0] * len(scenes)
-    for indices in _looks(scenes).values():
-        first = scenes[indices[0]].time
-        for index in indices:
-            months[index] = first.year * 12 + first.month - 1
-    return tuple(months)
+    """Return for each scene the month of its solar day."""
+    return tuple(scene.solar_day.year * 12 + scene.solar_day.month - 1 for scene in scenes)
 
 
 def _by_label(request: NdviRequest, groups: Iterable[_Group]) -> dict[str, list[_Group]]:
@@ -264,22 +247,28 @@ def _restrict(groups: Iterable[_Group], scenes: frozenset[int]) -> Iterable[tupl
             yield here
 
 
-def _bytes_to_read(
-    scenes: Sequence[Scene], footprints: NDArray[np.object_], grid: Grid, roles: Mapping[str, Roles]
-) -> int:
-    envelope = window(grid, (0, grid.shape[0]), (0, grid.shape[1]), margin=0.0)
-    areas = shapely.area(footprints)
-    inside = shapely.area(shapely.intersection(footprints, envelope))
-    shares = np.divide(inside, areas, out=np.zeros(len(scenes)), where=areas > 0)
-    return int(sum(share * _scene_bytes(scene, roles) for scene, share in zip(scenes, shares, strict=True)))
+def _bytes_to_read(scenes: Sequence[Scene], grid: Grid, roles: Mapping[str, Roles]) -> int:
+    """Return the decoded bytes of the scenes' valid data in the grid, by their footprints: an estimate."""
+    outlines = shapely.intersection(
+        np.array([scene.footprint for scene in scenes], object),
+        np.array([_whole_in(scene.crs, grid) for scene in scenes], object),
+    )
+    areas = shapely.area(outlines).tolist()
+    return int(sum(area * _bytes_per_area(scene, roles) for scene, area in zip(scenes, areas, strict=True)))
 
 
-def _scene_bytes(scene: Scene, roles: Mapping[str, Roles]) -> float:
-    """Return the decoded bytes of the scene's valid data in what is read of it."""
+@lru_cache(64)
+def _whole_in(crs: str, grid: Grid) -> BaseGeometry:
+    """Return the outline of a grid in another CRS, or all there is where that cannot express it."""
+    whole = project_window(grid, crs)
+    return whole if np.isfinite(shapely.bounds(whole)).all() else shapely.box(-1e9, -1e9, 1e9, 1e9)
+
+
+def _bytes_per_area(scene: Scene, roles: Mapping[str, Roles]) -> float:
+    """Return the decoded bytes of what is read of the scene, for each unit of its CRS squared."""
     types = {role.measurement: role.dtype for role in roles[scene.product].read}
-    area = scene.footprint.area
     return sum(
-        area / (band.grid.resolution[0] * band.grid.resolution[1]) * np.dtype(types[name]).itemsize
+        np.dtype(types[name]).itemsize / (band.grid.resolution[0] * band.grid.resolution[1])
         for name, band in scene.source.bands.items()
         if name in types
     )

@@ -1,0 +1,81 @@
+"""What scenes can show: the outlines of the grids of their bands, in the CRS of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from compute.plan.outlines import project_outlines, window
+from compute.scenes import Grid, Scene
+
+_Outline = tuple[str, tuple[tuple[float, float], ...]]
+"""CRS and corners: bands of several resolutions mostly share them, and so do the scenes of a tile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extents:
+    """Outlines of scenes on a grid. A footprint has no part in them: what the files hold counts, wherever it says.
+
+    Attributes
+    ----------
+    outlines : numpy.ndarray
+        (n,) shapely geometries in the CRS of the grid: the union of the grids of a scene's bands.
+    margin : float
+        What a window is to be widened by, in pixels of the grid, to meet each scene that may hold a pixel of it: two
+        pixels of the grid or of the scenes, whichever are larger.
+    """
+
+    outlines: NDArray[np.object_]
+    margin: float
+
+    def keep(self, kept: NDArray[np.bool_]) -> Self:
+        """Return the extents of some of the scenes; `kept` is (n,) bool."""
+        return type(self)(outlines=self.outlines[kept], margin=self.margin)
+
+    def meet_grid(self, grid: Grid) -> NDArray[np.bool_]:
+        """Tell which scenes may hold a pixel of the grid; (n,) bool."""
+        whole = window(grid, (0, grid.shape[0]), (0, grid.shape[1]), margin=self.margin)
+        meets: NDArray[np.bool_] = shapely.intersects(self.outlines, whole)
+        return meets
+
+
+def project_extents(scenes: Sequence[Scene], grid: Grid) -> Extents:
+    """Return the extents of scenes on a grid; outlines that are equal are projected once.
+
+    One that the grid's CRS cannot express may lie anywhere: a scene is never lost.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        Each with a band at least.
+    grid : Grid
+        Of the result.
+    """
+    numbers: dict[_Outline, int] = {}
+    grids: dict[Grid, int] = {}
+    members = [_numbers((band.grid for band in scene.source.bands.values()), grids, numbers) for scene in scenes]
+    own = np.array([shapely.Polygon(corners) for _, corners in numbers], object)
+    outlines = project_outlines(own, np.array([crs for crs, _ in numbers]), grid)
+    whole = [outlines[each[0]] if len(each) == 1 else shapely.union_all(outlines[each]) for each in members]
+    return Extents(outlines=np.array(whole, object), margin=_margin(own, outlines, grids, grid))
+
+
+def _numbers(bands: Iterable[Grid], grids: dict[Grid, int], numbers: dict[_Outline, int]) -> list[int]:
+    """Return the numbers of the outlines of some grids, giving new ones a number."""
+    found = []
+    for each in set(bands):
+        if each not in grids:
+            grids[each] = numbers.setdefault((each.crs, each.corners), len(numbers))
+        found.append(grids[each])
+    return sorted(set(found))
+
+
+def _margin(own: NDArray[np.object_], outlines: NDArray[np.object_], grids: dict[Grid, int], grid: Grid) -> float:
+    stretch = np.sqrt(shapely.area(outlines) / shapely.area(own))
+    coarsest = max(max(each.resolution) * float(stretch[number]) for each, number in grids.items())
+    return 2.0 * max(1.0, coarsest / min(grid.resolution))
