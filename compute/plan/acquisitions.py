@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from compute.plan.outlines import project_one
+from compute.plan.outlines import project
 from compute.scenes import Grid, Scene
 
 MATURITIES = ("nrt", "interim", "final")
@@ -275,7 +275,7 @@ def _shown(scene: Scene, crs: str) -> BaseGeometry:
 
 def _projected(outline: BaseGeometry, source: str, target: str) -> BaseGeometry:
     """Return an outline in another CRS, empty where that cannot express it."""
-    projected = shapely.make_valid(project_one(outline, source, target))
+    projected = shapely.make_valid(project(np.array([outline]), source, target)[0])
     return projected if np.isfinite(projected.bounds).all() else shapely.Polygon()
 
 

@@ -211,7 +211,9 @@ def project_window(grid: Grid, crs: str) -> BaseGeometry:
     if turn and grid.crs != crs:
         projected = _whole(projected, turn)
     outline: BaseGeometry = projected[0]
-    return shapely.make_valid(outline) if np.isfinite(shapely.bounds(outline)).all() else outline
+    if np.isfinite(shapely.bounds(outline)).all():
+        outline = shapely.make_valid(outline)
+    return outline
 
 
 def window(grid: Grid, rows: tuple[int, int], columns: tuple[int, int], *, margin: float = 2.0) -> BaseGeometry:

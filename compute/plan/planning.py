@@ -138,9 +138,11 @@ def _refuse_mixed_offsets(request: NdviRequest, scenes: Sequence[Scene], roles: 
     """Refuse looks of scenes that are scaled differently where datacube's reader fuses them before they are scaled."""
     if request.reader != "odc":
         return
-    for (product, _, day), members in _looks(scenes).items():
+    for group in _group(request, scenes):
+        members = [scenes[index] for index in group.scenes]
+        product, day = members[0].product, members[0].solar_day
         bands = (roles[product].red.measurement, roles[product].nir.measurement)
-        stated = {tuple(scenes[index].source.bands[name].stated for name in bands) for index in members}
+        stated = {tuple(scene.source.bands[name].stated for name in bands) for scene in members}
         if len(stated) > 1:
             raise InputError(
                 "reader",
