@@ -126,7 +126,24 @@ def test_a_boolean_flag_is_a_class_by_its_own_name() -> None:
 
 def test_a_value_of_a_flag_is_a_class_wherever_its_bits_lie() -> None:
     codes = resolved_codes(["shadow_medium", "land"], dtype="uint16", nodata=None, flags=BIT_FLAGS)
-    assert codes == {code for code in range(65536) if code >> 10 & 3 == 2 or not code & 128}
+    assert codes == {code for code in range(65536) if code >> 10 & 3 == 2 and not code & 128}
+
+
+def test_classes_of_one_flag_are_joined_by_or_and_those_of_several_by_and() -> None:
+    every = range(65536)
+    codes = resolved_codes(["shadow_medium", "shadow_low", "land"], dtype="uint16", nodata=None, flags=BIT_FLAGS)
+    assert codes == {code for code in every if code >> 10 & 3 in (1, 2) and not code & 128}
+    codes = resolved_codes(["clear", "land", 64], dtype="uint16", nodata=None, flags=BIT_FLAGS)
+    assert codes == {64}
+
+
+def test_names_bits_and_codes_are_nested_in_alternatives() -> None:
+    rule = [{"any": ["land", {"all": [{"bits": 0, "value": 1}, {"bits": [2, 3], "value": [0, 3]}]}]}, "clear"]
+    mask = resolve(definition(dtype="uint16", nodata=None, flags=BIT_FLAGS), profile(clear=rule)).mask
+    expected = {
+        code for code in range(65536) if code & 64 and (not code & 128 or (code & 1 and code >> 2 & 3 in (0, 3)))
+    }
+    assert clear_codes(mask) == expected
 
 
 def test_a_flag_that_is_false_is_no_class() -> None:
@@ -212,7 +229,7 @@ def test_a_mask_without_named_classes_asks_for_integers() -> None:
     assert "give integers" in str(refusal(definition(flags=None), profile(), clear=["valid"]))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int32", "uint32", "bool"])
+@pytest.mark.parametrize("dtype", ["float32", "int64", "uint64", "bool"])
 def test_a_mask_of_another_type_is_refused(dtype: str) -> None:
     error = refusal(definition(dtype=dtype), profile())
     assert f"is {dtype}" in str(error)
@@ -231,8 +248,15 @@ def test_a_band_named_alone_is_taken_as_stored() -> None:
 def test_scale_offset_nodata_and_range_come_from_the_profile() -> None:
     band = {"measurement": "nbart_red", "scale": 2e-5, "offset": -0.1, "nodata": 0, "valid": [1, 10000]}
     role = resolve(definition(), profile(red=band)).red
-    assert (role.scale, role.offset, role.nodata) == (2e-5, -0.1, 0)
+    assert (role.scale, role.offset, role.nodata) == (2e-5, -0.1, -999)
     assert (role.valid_min, role.valid_max) == (1, 10000)
+    assert resolve(definition(), profile(red=band | {"override": True})).red.nodata == 0
+
+
+def test_a_contradiction_of_definition_and_profile_is_noted() -> None:
+    (note,) = resolve(definition(), profile(red={"measurement": "nbart_red", "nodata": 0})).notes
+    assert "nodata -999, and the products file 0; that of the definition is used" in note
+    assert is_one_sentence(note.removeprefix("Warning: "))
 
 
 def test_a_band_whose_nodata_is_nan_has_none() -> None:
@@ -292,13 +316,16 @@ def test_without_a_file_the_shipped_profiles_hold() -> None:
         (MINE + "clear = 1\nscale = 2\n", "unknown key products.mine.scale; known there are red, nir, mask, clear"),
         (MINE.replace('"r"', '{ measurement = "r", scal = 1 }') + "clear = 1\n", "unknown key products.mine.red.scal;"),
         (MINE + "clear = 1\n[product]\n", "unknown key product; known there are products"),
-        (MINE, "products.mine.clear"),
+        (MINE, "products.mine: the mask m has no clear rule"),
         (MINE + "clear = []\n", "products.mine.clear"),
-        (MINE + 'clear = ["valid", { bits = 0, value = 0 }]\n', "products.mine.clear"),
         (MINE.replace('"r"', '{ measurement = "r", scale = 0 }') + "clear = 1\n", "products.mine.red.scale"),
         (MINE.replace('"r"', '{ measurement = "r", offset = nan }') + "clear = 1\n", "products.mine.red.offset"),
         (MINE.replace('"r"', '{ measurement = "r", valid = [2, 1] }') + "clear = 1\n", "products.mine.red"),
-        (MINE + "clear = { bits = 16, value = 0 }\n", "products.mine.clear"),
+        (MINE + "clear = { bits = 32, value = 0 }\n", "products.mine.clear"),
+        (MINE + 'clear = 1\n[products."mine, yours"]\nred = "r"\nnir = "n"\nmask = "none"\n', "'mine' twice"),
+        (MINE.replace('"m"', '"none"') + "clear = 1\n", "clear belongs to a mask"),
+        (MINE.replace('"m"', '{ measurement = "p", below = 1, reflectance_above = 0 }'), "stored units (below = 40)"),
+        (MINE + "clear = [{ any = [{ bits = 0 }] }]\n", "products.mine.clear.0.any.0.value"),
         (MINE + "clear = { bits = [], value = 0 }\n", "products.mine.clear"),
         ("", "products"),
         ("red =", "not valid TOML"),
@@ -389,7 +416,7 @@ def test_a_document_may_leave_measurements_and_aliases_empty() -> None:
     [
         ("{ bit = 0, value = 0 }", "products.mine.clear.0.bits: Field required"),
         ("{ bits = 0, value = 0, mask = 1 }", "unknown key products.mine.clear.0.mask; known there are bits, value"),
-        ("{ bits = 16, value = 0 }", "products.mine.clear.0.bits.0: Input should be less than or equal to 15"),
+        ("{ bits = 32, value = 0 }", "products.mine.clear.0.bits.0: Input should be less than or equal to 31"),
         ("{ bits = 0, value = 2 }", "products.mine.clear.0: bits must differ and be able to form each value"),
         ("{ bits = [3, 3], value = 0 }", "products.mine.clear.0: bits must differ and be able to form each value"),
     ],

@@ -205,15 +205,14 @@ def project_outlines(outlines: NDArray[np.object_], sources: NDArray[np.str_], g
 
 def project_window(grid: Grid, crs: str) -> BaseGeometry:
     """Return the outline of a grid in another CRS, in one piece across the edge of its map."""
-    outline = np.array([window(grid, (0, grid.shape[0]), (0, grid.shape[1]), margin=0.0)])
+    own = np.array([window(grid, (0, grid.shape[0]), (0, grid.shape[1]), margin=0.0)])
     turn = turn_width(crs) or _edge_to_edge(crs)
-    projected = project(outline, grid.crs, crs)
+    projected = project(own, grid.crs, crs)
     if turn and grid.crs != crs:
         projected = _whole(projected, turn)
     outline: BaseGeometry = projected[0]
-    if np.isfinite(shapely.bounds(outline)).all():
-        outline = shapely.make_valid(outline)
-    return outline
+    is_known = bool(np.isfinite(shapely.bounds(projected)).all())
+    return shapely.make_valid(outline) if is_known else outline
 
 
 def window(grid: Grid, rows: tuple[int, int], columns: tuple[int, int], *, margin: float = 2.0) -> BaseGeometry:
