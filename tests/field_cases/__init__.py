@@ -1,0 +1,17 @@
+"""A table of what other operators have: files, documents and definitions of a few pixels with the right numbers.
+
+A row is a `records.FieldCase`. Add one to the module of its kind, under a new name; `test_field_cases` runs it, the
+oracle is checked on it, and `test_field_datacube` says what datacube makes of it.
+"""
+
+from __future__ import annotations
+
+from tests.field_cases import files_and_places, masks, scenes_and_times, stored_values
+from tests.field_cases.records import FieldCase
+
+CASES: tuple[FieldCase, ...] = (
+    *stored_values.CASES,
+    *masks.CASES,
+    *scenes_and_times.CASES,
+    *files_and_places.CASES,
+)
