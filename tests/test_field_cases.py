@@ -22,6 +22,7 @@ def test_every_case_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.index
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning:datacube")
 @every
 def test_a_field_case_is_right_or_refused(case: FieldCase, catalog: OdcCatalog, tmp_path: Path) -> None:
     outcome = run_case(case, catalog, tmp_path)
