@@ -12,7 +12,7 @@ import os
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -119,34 +119,29 @@ def seasonal_ndvi(scenes: Iterable[Scene], request: Mapping[str, str], ground: G
         seen = np.full(ground.shape, np.nan)
         for scene in members:
             seen = np.where(np.isnan(seen), observe(scene, request, ground), seen)
-        totals[_label(day, request["by"])] += np.stack([np.isfinite(seen), np.nan_to_num(seen)])
-    return {label: (count.astype(int), _divided(total, count)) for label, (count, total) in totals.items()}
+        totals[label_of(day, request["by"])] += np.stack([np.isfinite(seen), np.nan_to_num(seen)])
+    return {label: (count.astype(int), divided(total, count)) for label, (count, total) in totals.items()}
 
 
 def observe(scene: Scene, request: Mapping[str, str], ground: Ground) -> Values:
     """Return the index that one scene observes, (y, x), NaN where it observes nothing."""
     times = round(ground.pixel / _own_grid(scene)["transform"][0])
-    fine = Ground(
-        crs=ground.crs,
-        left=ground.left,
-        top=ground.top,
-        pixel=ground.pixel / times,
-        shape=(ground.shape[0] * times, ground.shape[1] * times),
-    )
-    red, nir = (Band.read(scene, scene.profile[name], fine) for name in ("red", "nir"))
-    bands = [_reflectance(each, request) for each in (red, nir)]
-    valid = np.isfinite(bands[0]) & np.isfinite(bands[1])
-    clear = _is_clear(scene, fine)
+    rows, columns = ground.shape
+    fine = replace(ground, pixel=ground.pixel / times, shape=(rows * times, columns * times))
+    return index_of(scene, lambda entry: Band.read(scene, entry, fine), request, times)
+
+
+def index_of(scene: Scene, read: Read, request: Mapping[str, str], times: int = 1) -> Values:
+    """Return the index of bands that something reads, each pixel of it from `times` by `times` of theirs."""
+    red, nir = (_reflectance(read(scene.profile[name]), request) for name in ("red", "nir"))
+    valid, clear = np.isfinite(red) & np.isfinite(nir), _is_clear(scene, read, red.shape)
+    centre: Any = True
     if request.get("average", "clear") == "all":
-        middle = slice(times // 2, None, times)
-        centre = clear[middle, middle]
-        means = [_blocks(np.where(valid, each, np.nan), times, _mean) for each in bands]
-        share = _blocks(valid.astype(float), times, np.mean)
+        centre = clear[times // 2 :: times, times // 2 :: times]
     else:
         valid &= clear
-        means = [_blocks(np.where(valid, each, np.nan), times, _mean) for each in bands]
-        share, centre = _blocks(valid.astype(float), times, np.mean), True
-    index = _normalised_difference(*means)
+    share = _blocks(valid.astype(float), times, np.mean)
+    index = _normalised_difference(*(_blocks(np.where(valid, each, np.nan), times, _mean) for each in (red, nir)))
     index[~(centre & (share >= float(request.get("min_area", 0.5)) - 1e-12) & (share > 0))] = np.nan
     limits = request.get("index_range", "none")
     if limits != "none":
@@ -184,7 +179,7 @@ class Band:
     def read(cls, scene: Scene, entry: Mapping[str, Any] | str, ground: Ground) -> Band:
         """Read a band at the pixel centres of a ground."""
         entry = {"measurement": entry} if isinstance(entry, str) else entry
-        name = _canonical(scene.definition, entry["measurement"])
+        name = canonical(scene.definition, entry["measurement"])
         stated = scene.document["measurements"][name]
         defined = next(each for each in scene.definition["measurements"] if each["name"] == name)
         with rasterio.open(_address(scene.folder, stated["path"])) as file:
@@ -205,7 +200,7 @@ class Band:
         nodata = entry["nodata"] if entry.get("nodata") == "none" else _first(sources, "nodata", None)
         return cls(
             stored=stored,
-            held=inside & ~_is_nodata(stored, nodata),
+            held=inside & ~is_nodata(stored, nodata),
             scale=float(scale),
             offset=float(offset),
             entry=entry,
@@ -221,7 +216,7 @@ def _address(folder: Path, path: str) -> str:
 def _own_grid(scene: Scene) -> Mapping[str, Any]:
     entry = scene.profile["red"]
     name = entry if isinstance(entry, str) else entry["measurement"]
-    return _grid_of(scene, scene.document["measurements"][_canonical(scene.definition, name)])
+    return _grid_of(scene, scene.document["measurements"][canonical(scene.definition, name)])
 
 
 def _grid_of(scene: Scene, stated: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -229,7 +224,7 @@ def _grid_of(scene: Scene, stated: Mapping[str, Any]) -> Mapping[str, Any]:
     return grid
 
 
-def _canonical(definition: Mapping[str, Any], name: str) -> str:
+def canonical(definition: Mapping[str, Any], name: str) -> str:
     for each in definition["measurements"]:
         if name in (each["name"], *each.get("aliases", ())):
             return str(each["name"])
@@ -267,7 +262,7 @@ def _by_baseline(rule: Mapping[str, Any], scene: Scene) -> float:
     return float(rule["offset"]) if _baseline(scene) >= float(rule["from"]) and not applied else 0.0
 
 
-def _is_nodata(stored: Values, nodata: Any) -> Flags:
+def is_nodata(stored: Values, nodata: Any) -> Flags:
     """Compare in the type of the file; a value that the type cannot hold is nowhere."""
     missing = np.isnan(stored) if stored.dtype.kind == "f" else np.zeros(stored.shape, bool)
     if nodata is None or nodata == "none" or np.isnan(float(nodata)):
@@ -302,20 +297,23 @@ def _reflectance(band: Band, request: Mapping[str, str]) -> Values:
     return np.where(held, reflectance, np.nan)
 
 
+Read = Callable[[Mapping[str, Any] | str], Band]
+"""What gives the band of an entry of ``products.toml``."""
+
 # Masks
 
 
-def _is_clear(scene: Scene, ground: Ground) -> Flags:
+def _is_clear(scene: Scene, read: Read, shape: tuple[int, ...]) -> Flags:
     masks = scene.profile["mask"]
     if masks == "none":
-        return np.ones(ground.shape, bool)
+        return np.ones(shape, bool)
     if isinstance(masks, str):
         masks = {"measurement": masks, "clear": scene.profile["clear"]}
     if isinstance(masks, Mapping):
         masks = [{"clear": scene.profile.get("clear"), **masks}]
-    clear = np.ones(ground.shape, bool)
+    clear = np.ones(shape, bool)
     for entry in masks:
-        clear &= _meets_table(scene, entry, ground)
+        clear &= _meets_table(scene, entry, read)
     return clear
 
 
@@ -327,10 +325,10 @@ THRESHOLDS: Mapping[str, Callable[[Values, float], Flags]] = {
 }
 
 
-def _meets_table(scene: Scene, entry: Mapping[str, Any], ground: Ground) -> Flags:
+def _meets_table(scene: Scene, entry: Mapping[str, Any], read: Read) -> Flags:
     red_or_nir = [scene.profile[name] for name in ("red", "nir")]
     named = next((e for e in red_or_nir if isinstance(e, Mapping) and e["measurement"] == entry["measurement"]), {})
-    band = Band.read(scene, {**named, **entry}, ground)
+    band = read({**named, **entry})
     stored = band.stored.astype(np.float64)
     met = band.held.copy()
     for key, compare in THRESHOLDS.items():
@@ -339,7 +337,7 @@ def _meets_table(scene: Scene, entry: Mapping[str, Any], ground: Ground) -> Flag
         if f"reflectance_{key}" in entry:
             met &= compare(stored * band.scale + band.offset, entry[f"reflectance_{key}"])
     if entry.get("clear") is not None:
-        name = _canonical(scene.definition, entry["measurement"])
+        name = canonical(scene.definition, entry["measurement"])
         defined = next(each for each in scene.definition["measurements"] if each["name"] == name)
         met &= Rule(codes=_unsigned(band.stored), flags=defined.get("flags_definition") or {}).all_of(entry["clear"])
     return met
@@ -454,7 +452,7 @@ def _utc(value: str | date) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _label(day: date, by: str) -> str:
+def label_of(day: date, by: str) -> str:
     season = SEASONS[day.month - 1]
     return season if by == "season" else f"{day.year + (day.month == 12)}-{season}"
 
@@ -474,8 +472,8 @@ def _blocks(values: Values, times: int, reduce: Callable[..., Values]) -> Values
 
 def _mean(values: Values, axis: tuple[int, ...]) -> Values:
     held = np.isfinite(values)
-    return _divided(np.where(held, values, 0).sum(axis), held.sum(axis))
+    return divided(np.where(held, values, 0).sum(axis), held.sum(axis))
 
 
-def _divided(total: Values, count: Values) -> Values:
+def divided(total: Values, count: Values) -> Values:
     return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)

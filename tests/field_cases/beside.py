@@ -1,0 +1,147 @@
+"""What datacube makes of the field cases: plain `Datacube.load`, and ``--reader odc``.
+
+``python -m tests.field_cases.beside`` prints a table of where they differ.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from datacube import Datacube
+from odc.geo.geobox import GeoBox
+
+from compute.catalog import OdcCatalog, add_products, add_scenes
+from compute.errors import GreenupError
+from tests.field_cases.oracle import Band, Scene, canonical, divided, index_of, is_nodata, label_of, read_scenes
+from tests.field_cases.records import FieldCase, Ground, Numbers
+from tests.field_cases.running import assert_numbers, environment, numbers_on, run_indexed
+from tests.field_cases.writing import Archive, write_archive
+
+RIGHT = "the same"
+
+
+def by_datacube(case: FieldCase, catalog: OdcCatalog, archive: Archive) -> Numbers:
+    """Return what `Datacube.load` gives with the user's own arithmetic after it.
+
+    Pixels that equal the nodata of the attributes are left out, bands are scaled as the attributes say, else as
+    ``products.toml`` does; clear is what the oracle takes as clear; a season is that of the time coordinate.
+    """
+    (scene, *_) = read_scenes(archive.definitions, archive.profiles, archive.documents)
+    names = [str(entry["name"]) for entry in scene.definition["measurements"]]
+    averaged = "resolution" in case.request
+    loaded = Datacube(index=catalog.index).load(
+        product=case.product(),
+        measurements=names,
+        like=_geobox(case.ground),
+        time=tuple(case.fields["time"].split("/")),
+        group_by="solar_day",
+        resampling={"*": "average" if averaged else "nearest", "qa": "nearest"},
+        skip_broken_datasets=False,
+    )
+    totals: dict[str, Any] = defaultdict(lambda: np.zeros((2, *case.ground.shape)))
+    for place in range(loaded.sizes.get("time", 0)):
+        layer = loaded.isel(time=place)
+        seen = index_of(scene, lambda entry, layer=layer: _band(scene, entry, layer), case.request)
+        label = label_of(layer.time.values.astype("datetime64[s]").item().date(), case.fields["by"])
+        totals[label] += np.stack([np.isfinite(seen), np.nan_to_num(seen)])
+    return {label: (count.astype(int), divided(total, count)) for label, (count, total) in totals.items()}
+
+
+def _geobox(ground: Ground) -> GeoBox:
+    return GeoBox(ground.shape, Affine(ground.pixel, 0, ground.left, 0, -ground.pixel, ground.top), ground.crs)
+
+
+def _band(scene: Scene, entry: Mapping[str, Any] | str, layer: Any) -> Band:
+    entry = {"measurement": entry} if isinstance(entry, str) else entry
+    band = layer[canonical(scene.definition, entry["measurement"])]
+    offset = band.attrs.get("add_offset", entry.get("offset", 0.0))
+    nodata = entry["nodata"] if entry.get("nodata") == "none" else band.attrs.get("nodata")
+    return Band(
+        stored=band.values,
+        held=~is_nodata(band.values, nodata),
+        scale=float(band.attrs.get("scale_factor", entry.get("scale", 1.0))),
+        offset=0.0 if isinstance(offset, Mapping) else float(offset),
+        entry=entry,
+    )
+
+
+def datacube_verdict(case: FieldCase, catalog: OdcCatalog, archive: Archive) -> str:
+    """Return in a few words how `Datacube.load` differs."""
+    try:
+        found = by_datacube(case, catalog, archive)
+    except Exception as error:  # noqa: BLE001  # whatever datacube raises is what it gives
+        return f"fails ({type(error).__name__})"
+    return _difference(found, case)
+
+
+def reader_verdict(case: FieldCase, catalog: OdcCatalog, archive: Archive) -> str:
+    """Return in a few words how ``--reader odc`` differs."""
+    try:
+        outcome = run_indexed(case, catalog, archive, {}, reader="odc")
+    except GreenupError as error:
+        return f"fails ({error})"
+    if outcome.result is None:
+        return f"refused: {outcome.refusal}"
+    try:
+        return _difference(numbers_on(outcome.result, case.ground), case)
+    except AssertionError as error:
+        return str(error)
+
+
+def _difference(found: Numbers, case: FieldCase) -> str:
+    try:
+        assert_numbers(found, case.expected)
+    except AssertionError:
+        pass
+    else:
+        return RIGHT
+    counts = {label: int(count.sum()) for label, (count, _) in found.items()}
+    right = {label: int(count.sum()) for label, (count, _) in case.expected.items()}
+    return f"{counts} observations, not {right}" if counts != right else "other means"
+
+
+def index_archive(case: FieldCase, catalog: OdcCatalog, folder: Path) -> Archive:
+    """Write and index a case."""
+    archive = write_archive(case, folder)
+    add_products(catalog, archive.definitions)
+    add_scenes(catalog, [archive.folder])
+    return archive
+
+
+def comparable(case: FieldCase) -> bool:
+    """Tell whether a case has one product with right numbers on a grid that plain loading can be asked for."""
+    return case.by_oracle and bool(case.expected) and len(case.products) == 1
+
+
+def main() -> None:
+    """Print how both differ, case by case."""
+    from compute.catalog import EmbeddedPostgres, init_index, open_catalog  # noqa: PLC0415
+    from compute.settings import Settings  # noqa: PLC0415
+    from tests.field_cases import CASES  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="greenup-test-") as home:
+        settings = Settings(home=Path(home), index_url=None)
+        server = EmbeddedPostgres(settings.home / "index")
+        server.start()
+        init_index(settings)
+        with open_catalog(settings) as catalog:
+            for case in filter(comparable, CASES):
+                with tempfile.TemporaryDirectory() as folder, environment(case.environment):
+                    try:
+                        archive = index_archive(case, catalog, Path(folder))
+                    except GreenupError as refusal:
+                        print(f"| {case.name} | not indexed: {refusal} | |")
+                        continue
+                    verdicts = [each(case, catalog, archive) for each in (datacube_verdict, reader_verdict)]
+                    print(f"| {case.name} | {' | '.join(verdicts)} |", flush=True)
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()
