@@ -10,8 +10,8 @@ from compute.errors import InputError
 from compute.region import read_region
 from tests.field_cases.regions import REGIONS, Bbox, RegionFile
 
-TWO_METRES = 2e-5
-"""In degrees."""
+FIVE_METRES = 5e-5
+"""In degrees: a datum may be 2 m off, and an edge that is straight in a projection bulges by as much."""
 
 
 @pytest.mark.parametrize("case", REGIONS, ids=lambda case: case.name)
@@ -28,7 +28,7 @@ def test_a_region_file_is_read_rightly_or_refused(case: RegionFile, tmp_path: Pa
         assert str(tmp_path) not in sentence
     else:
         assert case.bbox is not None, found
-        assert off(found, case.bbox) < TWO_METRES, found
+        assert off(found, case.bbox) < FIVE_METRES, found
 
 
 def off(found: Bbox, right: Bbox) -> float:

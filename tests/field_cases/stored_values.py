@@ -114,7 +114,7 @@ clear = [1]
 """,
         scenes=(scene(red=RED + 1000, nir=NIR + 1000),),
         expected={DJF: seen()},
-        says=("offset", "products.toml"),
+        says=("offset", "-0.1", "0.05"),
     ),
 )
 
