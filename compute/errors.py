@@ -71,6 +71,10 @@ class JobLostError(JobError):
     """The cluster that computed or held a result is gone; what it was made from is not."""
 
 
+class NoWorkersError(JobError):
+    """No worker of a cluster that is there can go on with a computation."""
+
+
 class ResultGoneError(JobError):
     """What was kept of a result cannot be opened any more; it can be computed again."""
 

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     cluster_start_timeout_s: Annotated[float, Field(gt=0)] = 600.0
     """Longest wait for a scheduler and its first worker: a new cloud node takes minutes, ten mean a fault."""
 
+    workers_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    """How long a computation goes on while no worker can work, as all are gone or out of memory, in seconds: one that
+    was killed is back in ten, and what takes longer than a minute rarely comes by itself. Workers that a Gateway has
+    been asked for are waited for as long as for the first one."""
+
     chunk_px: Annotated[int, Field(ge=64, le=16384)] = 2048
     """Target edge of a spatial chunk in pixels: 2048 px keep a task's memory near 100 MB and a scene's
     windows few; larger chunks reach past the swath, smaller ones multiply reads."""

@@ -204,7 +204,7 @@ def test_that_of_the_servers_own_cluster_is_shown_where_nobody_else_can_come_and
         pooled = PooledCluster(spec=spec, need=Need(linger=None))
         assert services.dashboard_of(pooled, ANONYMOUS) is None
         endpoint = Endpoint(address="tcp://127.0.0.1:9", name="cluster", dashboard=lambda: "http://127.0.0.1:9")
-        pooled.connection = Connection(client=None, spec=spec, endpoint=endpoint, max_workers=1)
+        pooled.connection = Connection(client=None, spec=spec, endpoint=endpoint, settings=Settings())
         assert (services.dashboard_of(pooled, ANONYMOUS) is not None) == alone
         assert services.dashboard_of(pooled, Principal(name="ann", scope="ann")) is None
         await services.close()

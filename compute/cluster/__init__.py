@@ -14,6 +14,7 @@ from compute.cluster.gateway import (
     stop_gateway_cluster,
 )
 from compute.cluster.gateway_answers import has_gateway
+from compute.cluster.guarding import WorkerGuard
 from compute.cluster.opening import open_cluster
 from compute.cluster.options import ClusterOption
 from compute.cluster.pool import ClusterPool
@@ -31,6 +32,7 @@ __all__ = [
     "RunningCluster",
     "Stage",
     "WarmUp",
+    "WorkerGuard",
     "gateway_options",
     "has_gateway",
     "list_gateway_clusters",

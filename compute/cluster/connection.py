@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from distributed import Client
 from distributed.versions import VersionMismatchWarning
 
+from compute.cluster.guarding import Expected, Patience, WorkerGuard, guard_workers
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.waiting import Gone, bounded, to_the_end, unless_gone
 from compute.errors import ClusterError, InputError
@@ -51,6 +52,8 @@ class Endpoint:
         Workers to have when the request names no number.
     gone : callable or None
         Tells within seconds whether nothing is left of the scheduler; None where nobody knows.
+    expected : callable or None
+        Tells how many workers the cluster is to have by what was asked of it; None where nobody knows.
     dashboard : callable or None
         Returns the URL of Dask's own dashboard, without a slash at its end, and whoever knows it sees all; None where
         it is not known.
@@ -64,6 +67,7 @@ class Endpoint:
     adapt: Adapt | None = None
     workers: int = 1
     gone: Gone | None = None
+    expected: Expected | None = None
     dashboard: Callable[[], str] | None = field(default=None, repr=False)
 
 
@@ -84,7 +88,7 @@ class Connection:
         See `Endpoint`.
     """
 
-    def __init__(self, *, client: Any, spec: ClusterSpec, endpoint: Endpoint, max_workers: int) -> None:
+    def __init__(self, *, client: Any, spec: ClusterSpec, endpoint: Endpoint, settings: Settings) -> None:
         # Not annotated as a Client, whose annotations say what its methods return when they block.
         self.client: Any = client
         self.spec = spec
@@ -95,7 +99,12 @@ class Connection:
         self._gone = endpoint.gone
         self._adapt = endpoint.adapt
         self._most = 0
-        self._max_workers = max_workers
+        self._expected = endpoint.expected
+        self._max_workers = settings.max_workers
+        self._patience = Patience(
+            usual_s=settings.workers_timeout_s,
+            starting_s=max(settings.workers_timeout_s, settings.cluster_start_timeout_s),
+        )
 
     @property
     def workers(self) -> int:
@@ -155,6 +164,10 @@ class Connection:
     async def is_gone(self) -> bool:
         """Tell whether the connection has broken because nothing is left of the scheduler, as far as anybody knows."""
         return self.client.status == "connecting" and self._gone is not None and await self._gone()
+
+    def guard_workers(self) -> AbstractAsyncContextManager[WorkerGuard]:
+        """Return what ends its body once no worker can go on; see `compute.cluster.guarding.guard_workers`."""
+        return guard_workers(self.client, self.name, self._expected, self._patience, self.workers)
 
     async def adapt(self, least: int, most: int) -> int:
         """Have the cluster follow its work from now on, until it is scaled: Dask adds workers and lets them go.
@@ -283,7 +296,7 @@ async def connect(endpoint: Endpoint, spec: ClusterSpec, settings: Settings) -> 
     try:
         async with bounded(seconds, "it was connected to"):
             await unless_gone(client, endpoint.gone)
-        yield Connection(client=client, spec=spec, endpoint=endpoint, max_workers=settings.max_workers)
+        yield Connection(client=client, spec=spec, endpoint=endpoint, settings=settings)
     finally:
         with suppress(TimeoutError, OSError):
             await to_the_end(client.close(_CLOSE_S))

@@ -229,6 +229,7 @@ async def _running(gateway: Gateway, name: str, settings: Settings, stages: Stag
         adapt=partial(_adapt, gateway, name),
         workers=settings.workers,
         gone=partial(_is_gone, gateway, name),
+        expected=_expected_workers,
         dashboard=lambda: f"{gateway.address}/clusters/{name}",
     )
 
@@ -250,6 +251,17 @@ async def _resize(gateway: Gateway, name: str, act: str, numbers: dict[str, int]
     answer = await ask((await ask(request, GONE)).json())
     limit = _LIMIT.search(answer.get("msg") or "")
     return int(limit[1]) if limit else 0
+
+
+async def _expected_workers(client: Any) -> int:
+    """Return how many workers the Gateway is to keep up, by what was asked of it or by adaptive scaling."""
+    return int(await client.run_on_scheduler(_count_asked_for))
+
+
+def _count_asked_for(dask_scheduler: Any) -> int:
+    # dask-gateway 2026.3 tells no client: its plugin on the scheduler has the number, and tells the Gateway.
+    services = (getattr(plugin, "service", None) for plugin in dask_scheduler.plugins.values())
+    return max((int(getattr(service, "count", 0)) for service in services), default=0)
 
 
 async def _is_gone(gateway: Gateway, name: str) -> bool:

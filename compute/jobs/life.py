@@ -147,12 +147,15 @@ class Lives:
 
     async def _finish(self, job: Job, record: JobRecord) -> None:
         """Note every block that finishes, and then which scenes the result lacks."""
-        async for block in job.finished_blocks():
-            record.finished.append(block)
-            if len(record.finished) > record.furthest:
-                record.furthest, record.attempts = len(record.finished), 0
-            self._note(record)
-        record.failed_scenes = left_out(await job.statistics(), record.plan, self._max_failed_share)
+        assert record.connection is not None
+        async with record.connection.guard_workers() as guard:
+            async for block in job.finished_blocks():
+                guard.note_progress()
+                record.finished.append(block)
+                if len(record.finished) > record.furthest:
+                    record.furthest, record.attempts = len(record.finished), 0
+                self._note(record)
+            record.failed_scenes = left_out(await job.statistics(), record.plan, self._max_failed_share)
         message = f"{failed_sentence(record.failed_scenes, record.plan)} {job.note}".strip()
         if job.keeping.tallies:
             record.size = max(1, await asyncio.to_thread(size_of, record.checkpoint))

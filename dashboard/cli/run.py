@@ -23,7 +23,7 @@ from dashboard.cli.output import print_json, print_pairs, to_people
 from dashboard.cli.plan import make_plan
 
 if TYPE_CHECKING:
-    from compute.cluster import ClusterSpec, Connection, Stage
+    from compute.cluster import ClusterSpec, Connection, Stage, WorkerGuard
     from compute.jobs import Job
     from compute.plan import NdviPlan
     from compute.scenes import UnreadScene
@@ -124,8 +124,8 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
         show = partial(_show_stage, progress, stages)
         async with open_cluster(spec, settings, on_stage=show, warm_up=warm_up) as cluster:
             ready = time.perf_counter()
-            async with target.staged(cluster) as scratch:
-                job = await _computed(plan, cluster, scratch, progress)
+            async with target.staged(cluster) as scratch, cluster.guard_workers() as guard:
+                job = await _computed(plan, cluster, scratch, progress, guard)
                 computed = time.perf_counter()
                 statistics = await job.statistics()
                 failed = left_out(statistics, plan, settings.max_failed_share)
@@ -150,7 +150,9 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
             }
 
 
-async def _computed(plan: NdviPlan, cluster: Connection, scratch: Path | None, progress: Progress) -> Job:
+async def _computed(
+    plan: NdviPlan, cluster: Connection, scratch: Path | None, progress: Progress, guard: WorkerGuard
+) -> Job:
     """Compute a plan, into a store in the scratch folder where there is one."""
     from compute.jobs import Job
 
@@ -158,7 +160,7 @@ async def _computed(plan: NdviPlan, cluster: Connection, scratch: Path | None, p
     job = await Job.submit(plan, cluster.client, store=store, threads=lambda: cluster.threads_to_come)
     if job.note:
         progress.console.print(job.note)
-    await _watch(job, progress)
+    await _watch(job, progress, guard)
     return job
 
 
@@ -177,11 +179,12 @@ def _show_stage(progress: Progress, task: Any, stage: Stage) -> None:
     progress.update(task, description=stage.detail, completed=stage.done or 0, total=stage.total)
 
 
-async def _watch(job: Job, progress: Progress) -> None:
+async def _watch(job: Job, progress: Progress, guard: WorkerGuard) -> None:
     """Show the blocks as they finish; Ctrl-C takes the work back from the cluster, and so does a block that failed."""
     blocks = progress.add_task("Computing blocks", total=job.total)
     try:
         async for done in job.progress():
+            guard.note_progress()
             progress.update(blocks, completed=done)
     except BaseException:
         await job.cancel()
