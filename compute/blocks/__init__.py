@@ -3,7 +3,7 @@
 from compute.blocks.cancelling import CancelFlags, cancel_on_worker, running_on_worker
 from compute.blocks.records import Block, BlockTask, HeldBlock, Sums
 from compute.blocks.tallies import Tally
-from compute.blocks.tasks import add_parts, compute_block, finish, join_parts, sum_part, warm_up
+from compute.blocks.tasks import add_parts, compute_block, finish, inside, join_parts, sum_part, warm_up
 from compute.blocks.tracing import BandValue, PixelTrace, Trace, trace_pixel
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "cancel_on_worker",
     "compute_block",
     "finish",
+    "inside",
     "join_parts",
     "running_on_worker",
     "sum_part",

@@ -210,13 +210,15 @@ class Job:
         -------
         list of dict
             For each season ``label``, ``ndvi_mean`` (mean of the pixel means, each weighing 1; None where nothing was
-            clear), ``clear_share`` (share of the output grid with a mean), ``clear_count_max``, ``scenes_failed``
-            (``scene``, ``file`` and ``reason`` of each scene that could not be read and is left out). Where looks are
-            counted by their reason also ``looks``: a mapping from ``clear`` and each reason to the number of looks,
-            over all pixels.
+            clear), ``clear_share`` (share of the region's pixels that have a mean), ``clear_count_max``, ``scenes_failed``
+            (``scene``, ``file`` and ``reason`` of each scene that could not be read and is left out), ``unphysical``
+            (number of observations outside -1 to 1), ``out_of_range`` (number of those that the index range leaves
+            out), ``remarks`` (sentences on what files state). Where looks are counted by their reason also ``looks``: a
+            mapping from ``clear`` and each reason to the number of looks of all pixels.
         """
         tallies = season_tallies(self.keeping.tallies) or await tally_seasons(self.stack, self._client)
-        return season_numbers(self.plan, tallies)
+        # In a thread, since drawing the outline of a large region takes seconds.
+        return await asyncio.to_thread(season_numbers, self.plan, tallies)
 
     def provenance(
         self, failed: Sequence[UnreadScene] = (), statistics: Sequence[Mapping[str, Any]] = ()

@@ -245,7 +245,7 @@ def _print_report(report: Mapping[str, Any]) -> None:
 def _season_text(season: Mapping[str, Any]) -> str:
     if season["ndvi_mean"] is None:
         return "no clear observation"
-    return f"mean NDVI {season['ndvi_mean']:.3f} over {season['clear_share']:.0%} of pixels"
+    return f"mean NDVI {season['ndvi_mean']:.3f} over {season['clear_share']:.0%} of the region"
 
 
 def _looks_text(looks: Mapping[str, int]) -> str:
