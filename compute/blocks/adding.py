@@ -28,6 +28,7 @@ class Adder:
         self._look = _room_for(sums) if task.months or task.std or task.reasons else self._stratum
         self._first = np.zeros(sums.count.shape if task.reasons else (0, 0), np.uint8)
         self._current: int | None = None
+        self.remarks: set[str] = set()
 
     @property
     def beyond(self) -> NDArray[np.int64]:

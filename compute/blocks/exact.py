@@ -19,6 +19,7 @@ from compute.blocks.placing import Placement, Placements, on_other_grid
 from compute.blocks.records import BlockTask
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, clear_part, pixels_not, usable_pixels
 from compute.products import BandRole, Condition, MaskRole, RangeRole, Roles, Stated, verdicts_of_pixels
+from compute.products.scaling import NOTHING_STATED, contradictions
 from compute.scenes import Band, Grid, Source, UnreadScene
 from compute.warp import Window, alignment_of, first_pixel, widened, window_in
 
@@ -156,11 +157,14 @@ class Look:
         Further conditions, as far as they were read.
     bands : BandWindows or None
         Red and nir; None where nothing is clear.
+    remarks : tuple of str
+        Sentences on what the files state otherwise than documents or definition.
     """
 
     mask: MaskCodes | None
     conditions: tuple[MaskCodes, ...] = ()
     bands: BandWindows | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class ExactReader:
@@ -213,6 +217,7 @@ class ExactReader:
                     current, taken = errand.group, self._outside.copy()
                     sums.begin(current)
                 if isinstance(look, Look):
+                    sums.remarks.update(look.remarks)
                     self._add(errand, look, taken, sums)
                 elif look is not None:
                     failed.add(unread_scene(errand.scene, look))
@@ -323,7 +328,7 @@ class ExactReader:
             stored = self._bands(red, nir)
         except ReadError as error:
             return error
-        look = Look(mask=mask, conditions=conditions)
+        look = Look(mask=mask, conditions=conditions, remarks=tuple(_remarks(errand, stored)))
         return replace(look, bands=self._band_windows(errand, look, red, stored))
 
     def _read_mask(self, errand: Errand) -> MaskCodes:
@@ -400,6 +405,27 @@ def _classified(errand: Errand, look: Look) -> Iterator[tuple[_Part, MaskCodes]]
     if errand.mask is not None and look.mask is not None:
         yield errand.mask, look.mask
     yield from zip(errand.conditions, look.conditions, strict=False)
+
+
+def _remarks(errand: Errand, stored: tuple[StoredWindow, StoredWindow]) -> Iterator[str]:
+    """Yield a sentence for each band whose file states another scale or offset than its document or definition."""
+    roles = errand.roles.red, errand.roles.nir
+    for role, part, each in zip(roles, (errand.red, errand.nir), stored, strict=True):
+        if each.scale is None and each.offset is None:
+            continue
+        stated, known = part.band.stated, role.scaling(part.band.stated, NOTHING_STATED)
+        expected = Stated(
+            scale=known.scale if role.scale_from or stated.scale else None,
+            offset=known.offset if role.offset_from or stated.offset is not None else None,
+        )
+        for word, near, far in contradictions(_tags(each), expected):
+            if word != "nodata":
+                used = "products file's is" if role.override else "files' are"
+                product = errand.scene.product
+                yield (
+                    f"Files of {product} state the {word} {near:g} for {role.measurement} where documents, "
+                    f"definition or products file state {far:g}; the {used} used."
+                )
 
 
 def _tags(stored: StoredWindow) -> Stated:

@@ -93,6 +93,8 @@ class Sums:
         Scenes that could not be read and are not in the sums.
     beyond : numpy.ndarray
         (2,) int64 numbers of observations outside -1 to 1, and of those that the index range leaves out.
+    remarks : frozenset of str
+        Sentences on what files state otherwise than documents or definition.
     """
 
     total: NDArray[np.int64]
@@ -104,6 +106,7 @@ class Sums:
     squares: NDArray[np.int64] | None = None
     reasons: NDArray[np.uint16] | None = None
     failed: frozenset[UnreadScene] = frozenset()
+    remarks: frozenset[str] = frozenset()
 
     @classmethod
     def of_nothing(cls, shape: tuple[int, int]) -> Sums:
@@ -150,6 +153,8 @@ class Block:
         Scenes that could not be read and are not in it.
     beyond : (int, int)
         Numbers of observations outside -1 to 1, and of those that the index range leaves out.
+    remarks : frozenset of str
+        Sentences on what files state otherwise than documents or definition.
     """
 
     ndvi_mean: NDArray[np.float32]
@@ -160,6 +165,7 @@ class Block:
     unclear_count: NDArray[np.uint16] | None = None
     failed: frozenset[UnreadScene] = frozenset()
     beyond: tuple[int, int] = (0, 0)
+    remarks: frozenset[str] = frozenset()
 
     def __sizeof__(self) -> int:
         """Bytes of the arrays, by which Dask weighs what it spills and moves."""
@@ -169,7 +175,11 @@ class Block:
     @property
     def tally(self) -> Tally:
         """What its pixels come to."""
-        return Tally.of(self.ndvi_mean, self.clear_count, self.unclear_count, self.failed, self.beyond)
+        return replace(
+            Tally.of(self.ndvi_mean, self.clear_count, self.unclear_count, self.failed),
+            beyond=self.beyond,
+            remarks=self.remarks,
+        )
 
     def level(self, number: int) -> Level:
         """Return a level by its number, from 1."""

@@ -30,6 +30,8 @@ class Tally:
         Scenes that could not be read and are not in them.
     beyond : (int, int)
         Numbers of observations outside -1 to 1, and of those that the index range leaves out.
+    remarks : frozenset of str
+        Sentences on what files state otherwise than documents or definition.
     """
 
     total: float
@@ -38,6 +40,7 @@ class Tally:
     looks: tuple[int, ...] = ()
     failed: frozenset[UnreadScene]
     beyond: tuple[int, int] = (0, 0)
+    remarks: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -46,7 +49,6 @@ class Tally:
         clear_count: NDArray[np.uint16],
         unclear_count: NDArray[np.uint16] | None,
         failed: frozenset[UnreadScene],
-        beyond: tuple[int, int] = (0, 0),
     ) -> Self:
         """Return the tally of (y, x) means, NaN where there is none, and counts, and of (reason, y, x) counts."""
         seen = ~np.isnan(ndvi_mean)
@@ -57,7 +59,6 @@ class Tally:
             most=int(clear_count.max()),
             looks=() if unclear_count is None else _looks(clear_count, unclear_count),
             failed=failed,
-            beyond=beyond,
         )
 
     @classmethod
@@ -70,6 +71,7 @@ class Tally:
             looks=tuple(sum(numbers) for numbers in zip(*(each.looks for each in tallies), strict=True)),
             failed=frozenset[UnreadScene]().union(*(each.failed for each in tallies)),
             beyond=(sum(each.beyond[0] for each in tallies), sum(each.beyond[1] for each in tallies)),
+            remarks=frozenset[str]().union(*(each.remarks for each in tallies)),
         )
 
 

@@ -61,8 +61,9 @@ def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
     """
     sums = Sums.of_task(task)
     reader = _READERS[task.reader](task, inside(task.polygon, task.grid), CancelWatch(task.run))
-    failed = reader.add([[sources[index] for index in group] for group in task.groups], Adder(task, sums))
-    return replace(sums, failed=failed)
+    adder = Adder(task, sums)
+    failed = reader.add([[sources[index] for index in group] for group in task.groups], adder)
+    return replace(sums, failed=failed, remarks=frozenset(adder.remarks))
 
 
 def add_parts(parts: Sequence[Sums]) -> Sums:
@@ -74,10 +75,11 @@ def add_parts(parts: Sequence[Sums]) -> Sums:
         At least one, all of one shape; unchanged.
     """
     failed = frozenset[UnreadScene]().union(*(part.failed for part in parts))
+    remarks = frozenset[str]().union(*(part.remarks for part in parts))
     joined: dict[str, Any] = {
         name: _joined([getattr(part, name) for part in parts], how) for name, how in _JOINED.items()
     }
-    return Sums(**joined, failed=failed)
+    return Sums(**joined, failed=failed, remarks=remarks)
 
 
 def join_parts(parts: Sequence[Sums], min_clear: int, levels: int) -> Block:
@@ -126,6 +128,7 @@ def finish(sums: Sums, min_clear: int, levels: int) -> Block:
         unclear_count=sums.reasons,
         failed=sums.failed,
         beyond=(int(sums.beyond[0]), int(sums.beyond[1])),
+        remarks=sums.remarks,
     )
 
 

@@ -6,6 +6,7 @@ from compute.jobs.identity import ANONYMOUS, Principal, job_token, participant_o
 from compute.jobs.job import Job
 from compute.jobs.keeping import Keep, Keeping
 from compute.jobs.kept import KeptResults
+from compute.jobs.numbers import result_remarks
 from compute.jobs.observing import observations_at
 from compute.jobs.order import BlockOrder, Viewpoint
 from compute.jobs.planning import plan_request
@@ -44,5 +45,6 @@ __all__ = [
     "plan_provenance",
     "plan_request",
     "published_name",
+    "result_remarks",
     "server_secret",
 ]

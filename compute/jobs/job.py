@@ -20,7 +20,7 @@ from compute.jobs.feeding import Feeding
 from compute.jobs.identity import job_token
 from compute.jobs.keeping import Keep, Keeping
 from compute.jobs.memory import Room, refuse_large_blocks, spill_note
-from compute.jobs.numbers import season_numbers, season_tallies
+from compute.jobs.numbers import result_remarks, season_numbers, season_tallies
 from compute.jobs.order import BlockOrder
 from compute.jobs.provenance import SOURCE, plan_provenance
 from compute.jobs.sharing import Share
@@ -210,8 +210,8 @@ class Job:
         -------
         list of dict
             For each season ``label``, ``ndvi_mean`` (mean of the pixel means, each weighing 1; None where nothing was
-            clear), ``clear_share`` (share of the region's pixels that have a mean), ``clear_count_max``, ``scenes_failed``
-            (``scene``, ``file`` and ``reason`` of each scene that could not be read and is left out), ``unphysical``
+            clear), ``clear_share`` (share of the region's pixels that have a mean), ``clear_count_max``,
+            ``scenes_failed`` (``scene``, ``file`` and ``reason`` of each that could not be read), ``unphysical``
             (number of observations outside -1 to 1), ``out_of_range`` (number of those that the index range leaves
             out), ``remarks`` (sentences on what files state). Where looks are counted by their reason also ``looks``: a
             mapping from ``clear`` and each reason to the number of looks of all pixels.
@@ -242,6 +242,7 @@ class Job:
             "greenup_notes": list(self.plan.notes),
             "greenup_scenes": [source.id for source in self.plan.sources if source.id not in unread],
             "greenup_scenes_failed": [asdict(each) for each in failed],
+            "greenup_remarks": result_remarks(self.plan, statistics),
             "greenup_dates": {s.label: s.dates for s in self.plan.seasons},
             **({"greenup_looks": {s["label"]: s["looks"] for s in statistics}} if self.stack.reasons else {}),
             "greenup_incomplete": {s.label: list(s.missing) for s in self.plan.seasons if s.missing},

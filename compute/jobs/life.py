@@ -15,6 +15,7 @@ from compute.jobs.checkpoints import size_of
 from compute.jobs.failures import failed_sentence, left_out
 from compute.jobs.job import LOST, Job
 from compute.jobs.kept import KeptResults
+from compute.jobs.numbers import result_remarks
 from compute.jobs.order import BlockOrder
 from compute.jobs.preview import Preview
 from compute.jobs.published import published
@@ -155,8 +156,10 @@ class Lives:
                 if len(record.finished) > record.furthest:
                     record.furthest, record.attempts = len(record.finished), 0
                 self._note(record)
-            record.failed_scenes = left_out(await job.statistics(), record.plan, self._max_failed_share)
-        message = f"{failed_sentence(record.failed_scenes, record.plan)} {job.note}".strip()
+            statistics = await job.statistics()
+            record.failed_scenes = left_out(statistics, record.plan, self._max_failed_share)
+        failed, remarks = failed_sentence(record.failed_scenes, record.plan), result_remarks(record.plan, statistics)
+        message = " ".join(filter(None, (failed, *remarks, job.note)))
         if job.keeping.tallies:
             record.size = max(1, await asyncio.to_thread(size_of, record.checkpoint))
         self.end(record, "done", message)

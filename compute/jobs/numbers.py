@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from compute.blocks import Tally, inside
+from compute.kernels import EVERY_INDEX
 from compute.plan import BlockPlan, NdviPlan
 from compute.scenes import one_each
 from compute.store import Index
@@ -48,6 +49,9 @@ def season_numbers(plan: NdviPlan, tallies: Sequence[Tally]) -> list[dict[str, A
             "clear_share": tally.clear / pixels,
             "clear_count_max": tally.most,
             "scenes_failed": [asdict(each) for each in one_each(tally.failed)],
+            "unphysical": tally.beyond[0],
+            "out_of_range": tally.beyond[1],
+            "remarks": sorted(tally.remarks),
             **_looks(plan, tally),
         }
         for label, tally in zip(plan.labels, tallies, strict=True)
@@ -57,3 +61,26 @@ def season_numbers(plan: NdviPlan, tallies: Sequence[Tally]) -> list[dict[str, A
 def _looks(plan: NdviPlan, tally: Tally) -> dict[str, dict[str, int]]:
     names = ("clear", *plan.reasons)
     return {"looks": dict(zip(names, tally.looks, strict=True))} if tally.looks else {}
+
+
+def result_remarks(plan: NdviPlan, statistics: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what people should know of a finished result, beside the scenes that it lacks.
+
+    Parameters
+    ----------
+    plan : NdviPlan
+        What was computed.
+    statistics : sequence of mapping
+        As `season_numbers` returns them.
+    """
+    unphysical = sum(season["unphysical"] for season in statistics)
+    out_of_range = sum(season["out_of_range"] for season in statistics)
+    remarks = sorted({remark for season in statistics for remark in season["remarks"]})
+    if unphysical:
+        remarks.append(
+            f"{unphysical:,} observations have an index outside -1 to 1; --index-range -1,1 leaves them out."
+        )
+    if out_of_range:
+        limits = plan.request.index_range or EVERY_INDEX
+        remarks.append(f"{out_of_range:,} observations outside {limits[0]:g} to {limits[1]:g} are left out.")
+    return remarks

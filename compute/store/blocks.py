@@ -82,7 +82,11 @@ class Slot:
             return None
         layers: dict[str, Any] = {layer: self.read(layer) for layer in self.layers}
         return Block(
-            **layers, levels=tuple(map(self.read_level, self.levels)), failed=tally.failed, beyond=tally.beyond
+            **layers,
+            levels=tuple(map(self.read_level, self.levels)),
+            failed=tally.failed,
+            beyond=tally.beyond,
+            remarks=tally.remarks,
         )
 
     def _write(self, group: zarr.Group, path: str, level: int, values: NDArray[Any]) -> None:

@@ -41,7 +41,8 @@ def mark_written(url: str, index: Index, tally: Tally, shards: Iterable[str] = (
     shards : iterable of str
         Keys of its shards in the store.
     """
-    noted = asdict(tally) | {"looks": list(tally.looks), "failed": [asdict(each) for each in sorted(tally.failed)]}
+    lists = {"looks": list(tally.looks), "beyond": list(tally.beyond), "remarks": sorted(tally.remarks)}
+    noted = asdict(tally) | lists | {"failed": [asdict(each) for each in sorted(tally.failed)]}
     content = {"tally": noted, "shards": sizes_of(url, shards)}
     write_object(_mark(url, index), json.dumps(content | {"crc32": _checksum(content)}).encode())
 
@@ -92,7 +93,8 @@ def _vouched(url: str, document: bytes) -> Tally:
         raise ValueError("The mark vouches for something else.")
     tally = mark["tally"]
     lists = {"looks": tuple(tally["looks"]), "failed": frozenset(map(UnreadScene.kept, tally["failed"]))}
-    return Tally(**{**tally, **lists, "beyond": tuple(tally.get("beyond", (0, 0)))})
+    said = {"beyond": tuple(tally.get("beyond", (0, 0))), "remarks": frozenset(tally.get("remarks", ()))}
+    return Tally(**{**tally, **lists, **said})
 
 
 def _checksum(content: Mapping[str, Any]) -> int:

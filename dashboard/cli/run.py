@@ -115,7 +115,7 @@ class _Target:
 
 async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target: _Target) -> dict[str, Any]:
     from compute.cluster import open_cluster
-    from compute.jobs import left_out
+    from compute.jobs import left_out, result_remarks
     from compute.patches import warm_up
 
     started = time.perf_counter()
@@ -141,6 +141,7 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
                 },
                 "seasons": statistics,
                 "scenes_failed": [asdict(each) for each in failed],
+                "remarks": result_remarks(plan, statistics),
                 "outputs": outputs,
                 "seconds": {
                     "cluster": round(ready - started, 3),
@@ -235,6 +236,7 @@ def _print_report(report: Mapping[str, Any]) -> None:
             *((f"season {each['label']}", _season_text(each)) for each in report["seasons"]),
             *((f"looks {each['label']}", _looks_text(each["looks"])) for each in report["seasons"] if "looks" in each),
             *(("left out", str(UnreadScene(**each))) for each in report["scenes_failed"]),
+            *(("note", remark) for remark in report["remarks"]),
             ("took", f"{seconds['compute']:.1f} s computing, {seconds['write']:.1f} s writing"),
             *(("written", path) for path in files),
             *([] if files else [("written", "nothing; give --out to keep a result")]),
