@@ -151,11 +151,15 @@ def _join_remote(location: str, path: str) -> str:
     """Join a path to the key of an object, where every character stands for itself, or to a place in an archive."""
     head, mark, inner = location.rpartition("!")
     if not mark:
-        head, mark, inner = location.partition("://")
-    joined = f"{dirname(inner)}/{path}"
-    # No more than that is joined: "//" may be part of a key.
-    dotted = {".", ".."} & set(joined.split("/"))
-    return head + mark + (normpath(joined) if dotted else joined).removeprefix("/" if mark == "!" else "")
+        scheme, _, rest = location.partition("://")
+        bucket, mark, inner = rest.partition("/")
+        head = f"{scheme}://{bucket}"
+    folder, slash, _ = inner.rpartition("/")
+    joined = folder + slash + path
+    # Only where it must be: "//" may be part of a key.
+    if {".", ".."} & set(joined.split("/")):
+        joined = normpath(f"/{joined}").lstrip("/")
+    return head + mark + joined
 
 
 def _quoted(address: str) -> str:

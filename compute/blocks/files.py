@@ -130,6 +130,8 @@ def _read(band: Band, window: Window, *, afresh: bool) -> StoredWindow:
 
 def _index_in(file: Any, band: Band) -> int:
     """Return the number of a band in its file; a layer of several needs one."""
+    if not file.count:
+        raise ReadError("has several layers, and its document names none", band)
     if band.index > file.count:
         raise ReadError(f"has {file.count} bands where its document says {band.index}", band)
     if band.index == 0 and file.count > 1:

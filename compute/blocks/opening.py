@@ -6,7 +6,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -91,27 +91,33 @@ def _names(band: Band) -> list[str]:
 
 def _first_opened(names: list[str], georeferenced: bool) -> DatasetReader:
     """Open the first name that is a raster, and look for side-car files where none is without them."""
-    options = {} if georeferenced else {"GEOREF_SOURCES": "NONE"}
-    ways = [{}, _WITH_SIDE_CARS]
-    if exists(f"{names[0]}.aux.xml"):
-        ways = [_WITH_SIDE_CARS]
-    for number, (way, name) in enumerate([(way, name) for way in ways for name in names], start=1):
-        try:
-            with rasterio.Env(**way):
-                return _open(name, **options)
-        except RasterioIOError as error:
-            if number == len(ways) * len(names) or not _is_unknown(error):
-                raise
-    raise AssertionError("there is at least one name")
+    has_tags = exists(f"{names[0]}.aux.xml")
+    # PAM: the tags of a GeoTIFF that lie beside it count, too.
+    options = {} if georeferenced else {"GEOREF_SOURCES": "PAM" if has_tags else "NONE"}
+    ways = [_WITH_SIDE_CARS] if has_tags else [{}, _WITH_SIDE_CARS]
+    *others, last = [(way, name) for way in ways for name in names]
+    for way, name in others:
+        with suppress(_UnknownError):
+            return _open(name, way, options)
+    return _open(last[1], last[0], options)
 
 
-def _is_unknown(error: RasterioIOError) -> bool:
-    """Tell whether GDAL has found a file, but no raster in it."""
-    return any(words in str(error) for words in ("not recognized", "No such file or directory"))
+class _UnknownError(OSError):
+    """GDAL has found no raster: perhaps there is one by another name, or with side-car files."""
+
+
+def _open(name: str, way: Mapping[str, Any], options: Mapping[str, Any]) -> DatasetReader:
+    try:
+        with rasterio.Env(**way):
+            return _open_with_credentials(name, **options)
+    except RasterioIOError as error:
+        if any(words in str(error) for words in ("not recognized", "No such file or directory")):
+            raise _UnknownError(str(error)) from error
+        raise
 
 
 @ensure_env_with_credentials  # type: ignore[untyped-decorator]  # rasterio has no types here
-def _open(name: str, **options: Any) -> DatasetReader:
+def _open_with_credentials(name: str, **options: Any) -> DatasetReader:
     # Not `rasterio.open` (1.4), which takes one driver or all: among all are some that read whatever a file names.
     return DatasetReader(name, driver=list(allowed_drivers()), sharing=False, **options)
 
