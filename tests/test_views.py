@@ -170,7 +170,9 @@ def test_every_look_is_told_and_those_that_do_not_count_with_their_reason() -> N
 
 def test_a_region_is_told_with_where_its_numbers_come_from() -> None:
     clear = {"label": "DJF", "ndvi_mean": 0.51234, "percentiles": {"5": 0.1, "95": 0.8}, "clear_area_ha": 1234.4}
+    clear |= {"outside_area_ha": 0.0}
     cloudy = {"label": "JJA", "ndvi_mean": None, "percentiles": {"5": None, "95": None}, "clear_area_ha": 0.0}
+    cloudy |= {"outside_area_ha": 0.0}
     seasons = [clear | {"error": {"percentile": 0.004}}, cloudy | {"error": None}]
     fine, coarse = (summary_html({"level": level, "seasons": seasons}) for level in (0, 2))
     assert "<td>DJF</td><td>0.512</td><td>0.10 to 0.80</td><td>1,234</td>" in fine

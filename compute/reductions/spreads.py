@@ -1,4 +1,4 @@
-"""How the NDVI of some pixels spreads: sums from which mean, percentiles, histogram and classes follow."""
+"""Areas by NDVI, from which mean, percentiles, histogram and classes follow."""
 
 from __future__ import annotations
 
@@ -90,6 +90,10 @@ class Spread:
         """Return the square metres of every class of `CLASSES`."""
         return _added(class_of(self.values), self.areas, len(CLASSES))
 
+    def outside(self) -> float:
+        """Return the square metres whose mean lies outside -1 to 1, as negative reflectance makes it."""
+        return float(self.areas[np.abs(self.values * _SCALE) > 1.0].sum())
+
     def histogram(self) -> NDArray[np.float64]:
         """Return the square metres of every bar from -1 to 1; a bar has its lower border."""
         bars = round(2 / HISTOGRAM_STEP)
@@ -104,6 +108,7 @@ def told(spread: Spread) -> dict[str, Any]:
         "ndvi_mean": spread.mean(),
         "clear_pixels": round(spread.pixels),
         "clear_area_ha": spread.area / M2_PER_HA,
+        "outside_area_ha": spread.outside() / M2_PER_HA,
         "percentiles": dict(zip(map(str, PERCENTILES), percentiles, strict=True)),
         "classes": [
             {"name": each.name, "from": each.low, "below": each.below, "area_ha": area / M2_PER_HA}

@@ -68,7 +68,16 @@ def _row(season: dict[str, Any]) -> str:
 
 
 def _note(statistics: dict[str, Any]) -> str:
-    """Say where the numbers come from an overview, and how far that was off where it was measured."""
+    """Return what there is to know of the numbers: means outside -1 to 1, and how far an overview is off."""
+    return _outside_note(statistics) + _level_note(statistics)
+
+
+def _outside_note(statistics: dict[str, Any]) -> str:
+    outside = sum(season["outside_area_ha"] for season in statistics["seasons"])
+    return f"<p>{outside:,.1f} ha have a mean outside -1 to 1, from negative reflectance.</p>" if outside else ""
+
+
+def _level_note(statistics: dict[str, Any]) -> str:
     if not statistics["level"]:
         return ""
     errors = [season["error"]["percentile"] for season in statistics["seasons"] if season["error"]]
