@@ -16,6 +16,7 @@ from pyproj import Transformer
 
 from compute.bench.remote import Store, open_store
 from compute.plan import NdviPlan, make_plan
+from compute.region import parse_bbox
 from compute.scenes import Scene
 from compute.settings import Settings
 from tests.fixtures.engine import compute_here
@@ -105,6 +106,30 @@ def test_scenes_of_another_zone_are_warped_to_the_home_zone(tmp_path: Path) -> N
     assert any("another CRS" in note for note in plan.notes)
     result = compute_here(plan)
     same(result, *expected([[pair] for pair in zip(scenes, pixels, strict=True)], result, "EPSG:32655"))
+
+
+@pytest.mark.parametrize("resampling", ["nearest", "average"])
+@pytest.mark.parametrize(("crs", "pixel"), [("EPSG:3832", 60.0), ("EPSG:32760", 60.0), ("EPSG:4326", 0.0007)])
+def test_no_column_is_lost_where_files_of_degrees_meet_at_180(
+    tmp_path: Path, crs: str, pixel: float, resampling: str
+) -> None:
+    degrees: dict[str, Any] = {"lat": -17.0, "size": SIZE, "crs": "EPSG:4326", "pixel": 0.001, "origin": 0.0}
+    pairs = []
+    for name, lon in (("west", 179.9551), ("east", -179.9549)):
+        clear = {"mask": np.ones((SIZE, SIZE), np.uint8)}
+        pixels = clear | {band: pixels_of(len(name), SIZE)[band].clip(500) for band in ("red", "nir")}
+        pairs.append((write_scene(scene_of(name, lon=lon, **degrees), pixels, tmp_path), pixels))
+    region = parse_bbox("179.93,-17.03,-179.93,-16.97")
+    plan = plan_of([scene for scene, _ in pairs], region=region, crs=crs, resolution=pixel, resampling=resampling)
+    result = compute_here(plan)
+    assert int(result.clear_count.min()) == int(result.clear_count.max()) == 1
+    if resampling == "average":
+        assert np.isfinite(result.ndvi_mean.values).all()
+        return
+    x, y = np.meshgrid(result.x, result.y)
+    lon, lat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
+    west, east = looks(*pairs[0], lon % 360.0, lat), looks(*pairs[1], lon % 360.0 - 360.0, lat)
+    np.testing.assert_allclose(result.ndvi_mean.values[0], np.where(lon % 360.0 < 180.0, west, east), atol=1e-7)
 
 
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
