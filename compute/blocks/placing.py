@@ -205,10 +205,10 @@ def _by_line(values: Mask, at: tuple[int, int], own: Alignment, other: Alignment
     """Take the nearest pixels where rows lie along rows, each row and column by itself."""
     row, column = first_pixel(target)
     centres = [first + np.arange(float(size)) + 0.5 for first, size in zip((row, column), target.shape, strict=True)]
-    _, y = other.to_crs(centres[0], np.zeros(1))
-    x, _ = other.to_crs(np.zeros(1), centres[1])
-    rows = np.floor(own.to_pixels(np.zeros(1), y)[0] + SLIVER_PX).astype(np.int64) - at[0]
-    columns = np.floor(own.to_pixels(x, np.zeros(1))[1] + SLIVER_PX).astype(np.int64) - at[1]
+    _, y = other.to_crs(centres[0], np.zeros_like(centres[0]))
+    x, _ = other.to_crs(np.zeros_like(centres[1]), centres[1])
+    rows = np.floor(own.to_pixels(np.zeros_like(y), y)[0] + SLIVER_PX).astype(np.int64) - at[0]
+    columns = np.floor(own.to_pixels(x, np.zeros_like(x))[1] + SLIVER_PX).astype(np.int64) - at[1]
     is_held = [(places >= 0) & (places < size) for places, size in zip((rows, columns), values.shape, strict=True)]
     taken = np.zeros(target.shape, bool)
     taken[np.ix_(*is_held)] = values[np.ix_(rows[is_held[0]], columns[is_held[1]])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isinf
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -104,6 +105,8 @@ class BandRole:
 
 def _snapped(stored: float) -> float:
     """Return a limit in stored units without what dividing by a scale leaves beside a whole number."""
+    if isinf(stored):
+        return stored
     whole = np.rint(stored)
     return float(whole) if abs(stored - whole) < _SNAP else stored
 
@@ -311,8 +314,10 @@ class RangeRole:
     def clear(self, values: ArrayLike, document: Stated, file: Stated) -> NDArray[np.bool_]:
         """Return which stored values are within the limits: (y, x) bool; nodata and NaN never are."""
         stored = np.asarray(values)
+        # In float64: a limit just above a float32 would be rounded to it.
+        exact = stored.astype(np.float64)
         nodata, _, _, scale, offset = self.band.numbers(stored.dtype, document, file)
-        value = stored * scale + offset if self.band.valid_reflectance else stored
+        value = exact * scale + offset if self.band.valid_reflectance else exact
         within = (value >= self.band.valid_min) & (value <= self.band.valid_max) & (stored != nodata)
         return np.asarray(within, bool)
 
