@@ -32,6 +32,8 @@ Flags = NDArray[np.bool_]
 MATURITIES = ("", "nrt", "interim", "final")
 SEASONS = ("DJF", "DJF", "MAM", "MAM", "MAM", "JJA", "JJA", "JJA", "SON", "SON", "SON", "DJF")
 SAME_LOOK = timedelta(minutes=1)
+CLASS_BITS = 8
+"""A flag of so many bits is a band of classes: its values are whole codes, in a file of more bits as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -392,6 +394,8 @@ class Rule:
         if isinstance(condition, int):
             return self.codes == condition % 2**32 if condition >= 0 else self.codes == self._wrapped(condition)
         _, bits, number = self.names()[condition]
+        if len(bits) >= CLASS_BITS:
+            return self.codes == number
         lowest, mask = min(bits), sum(1 << bit for bit in bits)
         return (self.codes & mask) == (number << lowest)
 
@@ -403,7 +407,7 @@ class Rule:
         """Return the flag that a name or code is a value of; a whole code is of the flag that has all bits, if any."""
         if isinstance(condition, str):
             return str(self.names()[condition][0])
-        return next((flag for flag, each in self.flags.items() if len(_listed(each["bits"])) >= 8), "")
+        return next((flag for flag, each in self.flags.items() if len(_listed(each["bits"])) >= CLASS_BITS), "")
 
     def names(self) -> dict[str, tuple[str, list[int], int]]:
         """Return flag, bits and number by name; ``flag.name`` where several flags share a name."""
