@@ -16,6 +16,9 @@ Clause = tuple[Test, ...]
 Clauses = tuple[Clause, ...]
 """Clauses that must all be met; an empty one can never be."""
 
+_CLASS_BITS = 8
+"""Bits of a flag that is a band of classes, as scene classifications are described."""
+
 MOST_CLAUSES = 256
 """Nested alternatives multiply; a mask that needs more clauses is not described as anybody would describe it."""
 
@@ -64,9 +67,10 @@ def flag_clauses(tests: Iterable[Test]) -> Clauses:
     Parameters
     ----------
     tests : iterable of (int, int)
-        The classes, each as (bits, value); classes of the same bits are of one flag.
+        The classes, each as (bits, value); classes of the same bits are of one flag. Bits of a whole byte or more are
+        a band of classes, and of one flag with whole codes.
     """
     flags: dict[int, list[Test]] = {}
     for test in tests:
-        flags.setdefault(test[0], []).append(test)
+        flags.setdefault(test[0] if test[0].bit_count() < _CLASS_BITS else 0, []).append(test)
     return tuple(tuple(dict.fromkeys(each)) for each in flags.values())
