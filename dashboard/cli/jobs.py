@@ -40,10 +40,10 @@ def show(token: Token, as_json: AsJson = False) -> None:
     store = _store()
     row = _find(store, token)
     details = store.details(row.token)
-    failed = [] if details is None else [asdict(each) for each in details.failed_scenes]
+    failed = [] if details is None else list(details.failed_scenes)
     document = _document(row) | {"request": "" if details is None else details.recipe, "scenes_failed": failed}
     if as_json:
-        print_json(document)
+        print_json(document | {"scenes_failed": [asdict(each) for each in failed]})
     else:
         print_pairs("Job", [(name, _text(value)) for name, value in document.items() if value not in (None, "", [])])
 
