@@ -54,3 +54,24 @@ def failed_sentence(failed: Sequence[UnreadScene], plan: NdviPlan) -> str:
         f"{len(failed):,} of {len(plan.sources):,} scenes could not be read and {verb} left out: "
         f"{'; '.join(map(str, failed[:_NAMED]))}{more}."
     )
+
+
+def read_scenes(failed: Sequence[UnreadScene], plan: NdviPlan) -> list[str]:
+    """Return the ids of a plan's scenes but for those that could not be read."""
+    unread = {each.scene for each in failed}
+    return [source.id for source in plan.sources if source.id not in unread]
+
+
+def caption_of(failed: Sequence[UnreadScene], plan: NdviPlan) -> tuple[str, list[str]]:
+    """Return the title of a picture of a result, and the notes below it."""
+    request, (dy, _) = plan.request, plan.grid.resolution
+    title = f"Seasonal mean NDVI, {request.start} to {request.end}"
+    notes = [f"{', '.join(request.products)}, {len(plan.sources)} scenes, {dy:g} m in {plan.grid.crs}"]
+    notes += [
+        f"{season.label} is incomplete: without {', '.join(season.missing)}"
+        for season in plan.seasons
+        if season.missing
+    ]
+    if failed:
+        notes.append(failed_sentence(failed, plan))
+    return title, notes + list(plan.notes)

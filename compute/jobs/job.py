@@ -15,7 +15,7 @@ from compute import __version__
 from compute.blocks import CancelFlags, HeldBlock, cancel_on_worker, running_on_worker
 from compute.cluster.waiting import bounded
 from compute.errors import ClusterError, JobCancelledError, JobError, JobLostError
-from compute.jobs.failures import failed_sentence
+from compute.jobs.failures import caption_of, read_scenes
 from compute.jobs.feeding import Feeding
 from compute.jobs.identity import job_token
 from compute.jobs.keeping import Keep, Keeping
@@ -232,7 +232,6 @@ class Job:
         statistics : sequence of mapping
             As `statistics` returns them; only what they say of looks is kept.
         """
-        unread = {each.scene for each in failed}
         return {
             "title": "Seasonal mean NDVI",
             SOURCE: f"greenup {__version__}",
@@ -240,7 +239,7 @@ class Job:
             "greenup_request": self.plan.request.to_json(),
             "greenup_harmonise": self.plan.request.harmonise,
             "greenup_notes": list(self.plan.notes),
-            "greenup_scenes": [source.id for source in self.plan.sources if source.id not in unread],
+            "greenup_scenes": read_scenes(failed, self.plan),
             "greenup_scenes_failed": [asdict(each) for each in failed],
             "greenup_remarks": result_remarks(self.plan, statistics),
             "greenup_dates": {s.label: s.dates for s in self.plan.seasons},
@@ -251,17 +250,7 @@ class Job:
 
     def caption(self, failed: Sequence[UnreadScene] = ()) -> tuple[str, list[str]]:
         """Return the title of a picture of the result, and the notes below it; `failed` as for `provenance`."""
-        request, (dy, _) = self.plan.request, self.plan.grid.resolution
-        title = f"Seasonal mean NDVI, {request.start} to {request.end}"
-        notes = [f"{', '.join(request.products)}, {len(self.plan.sources)} scenes, {dy:g} m in {self.plan.grid.crs}"]
-        notes += [
-            f"{season.label} is incomplete: without {', '.join(season.missing)}"
-            for season in self.plan.seasons
-            if season.missing
-        ]
-        if failed:
-            notes.append(failed_sentence(failed, self.plan))
-        return title, notes + list(self.plan.notes)
+        return caption_of(failed, self.plan)
 
     async def cancel(self) -> None:
         """Stop the work and return when no task of it runs any more.
