@@ -49,16 +49,24 @@ def add_product(
 @app.command()
 def add(
     paths: Annotated[list[str], typer.Argument(help="EO3 documents: files, globs, or directories.")],
+    products: Annotated[
+        Path | None, typer.Option(help="products.toml that describes further products, whose needs are checked.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Add scenes from EO3 documents, in bulk; those that are there already are left alone."""
     from compute.catalog import add_scenes
+    from compute.products import load_profiles
     from compute.settings import load_settings
 
+    profiles = load_profiles(products)
     with Progress(console=to_people(), transient=True) as progress:
         task = progress.add_task("Adding scenes", total=None)
         report = add_scenes(
-            load_settings(), paths, progress=lambda done, total: progress.update(task, completed=done, total=total)
+            load_settings(),
+            paths,
+            profiles=profiles,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     _print_added(report, as_json)
     if report.failed and not (report.added or report.present):
