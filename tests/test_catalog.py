@@ -240,7 +240,7 @@ def test_a_time_range_is_one_of_solar_days_as_datacube_has_them(sample: OdcCatal
 
 
 def timed(folder: Path, *times: dict[str, Any]) -> Path:
-    """Documents of a place at 152 degrees east, a solar day of which begins at 13:51 UTC, with times of their own."""
+    """Documents of a place near 153 degrees east, where a solar day begins about 13:48 UTC, with times of their own."""
     for number, time in enumerate(times):
         properties = {"eo:platform": "landsat-8", "odc:product_family": "ard", "odc:region_code": f"{number}"}
         properties |= {"eo:instrument": "OLI_TIRS", "odc:producer": "ga.gov.au", "odc:file_format": "GeoTIFF"}
@@ -249,7 +249,7 @@ def timed(folder: Path, *times: dict[str, Any]) -> Path:
 
 
 def test_both_days_of_a_range_are_included_to_their_last_moment(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
-    moments = ("2020-03-01T13:50:00Z", "2020-03-01T13:52:00Z")
+    moments = ("2020-03-01T13:30:00Z", "2020-03-01T14:10:00Z")
     add_scenes(dea_catalog, [timed(tmp_path, *({"datetime": each} for each in moments))])
 
     def found(first: date, last: date) -> list[str]:

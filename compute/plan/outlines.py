@@ -8,7 +8,7 @@ from math import isfinite
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
@@ -16,6 +16,9 @@ from compute.scenes import Grid, Scene
 from compute.warp import transformer_of, turn_width
 
 LONLAT = "EPSG:4326"
+
+_STEP_M, _STEP_DEG = 8_000.0, 0.07
+"""Between points this far apart, a straight edge bends by a metre or two in another projection."""
 
 _EDGE_POINTS = 128
 """Points put along each edge before it is projected, so that a curved edge keeps its bulge."""
@@ -195,12 +198,20 @@ def project_outlines(outlines: NDArray[np.object_], sources: NDArray[np.str_], g
     for source in np.unique(sources):
         members = sources == source
         if source != grid.crs:
-            found = project(outlines[members], str(source), grid.crs)
+            found = _bend(outlines[members], str(source), grid.crs)
             projected[members] = _whole(found, turn) if turn else found
     projected = _meeting(projected, grid, turn)
     unknown = np.isinf(shapely.bounds(projected)).any(axis=1)
     projected[unknown] = window(grid, (0, grid.shape[0]), (0, grid.shape[1]))
     return projected
+
+
+def _bend(outlines: NDArray[np.object_], source: str, target: str) -> NDArray[np.object_]:
+    """Project outlines with a point every `_STEP_M` along their edges; tens of thousands of them are projected."""
+    fine = shapely.segmentize(outlines, _STEP_DEG if CRS(source).is_geographic else _STEP_M)
+    transformer = transformer_of(source, target)
+    bent: NDArray[np.object_] = shapely.transform(fine, lambda at: np.column_stack(transformer.transform(*at.T)))
+    return bent
 
 
 def project_window(grid: Grid, crs: str) -> BaseGeometry:
