@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -147,7 +148,10 @@ def test_plan_for_people_names_incomplete_seasons(greenup: Run) -> None:
     )
     assert code == 0
     assert "season 2008-MAM" in out
-    assert "incomplete, covers 1 of 3 months, without 2008-03, 2008-04" in " ".join(out.split())
+    words = " ".join(out.split())
+    assert "incomplete, covers 1 of 3 months, without 2008-03, 2008-04" in words
+    assert re.search(r"to read about [\d.]+ KiB, decoded; less where the ground is hidden", words)
+    assert re.search(r"worker memory 4\d\d MiB, [\d.]+ MiB more for each further thread; without --out, also", words)
 
 
 def test_filters_weights_and_further_layers_are_asked_for_by_option(greenup: Run) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 
 from compute.errors import GreenupError, NoScenesError, TooLargeError
-from compute.plan import BlockPlan, NdviPlan, make_plan
+from compute.plan import WORKER_BYTES, BlockPlan, NdviPlan, make_plan
 from compute.products import Roles
 from compute.region import Region, parse_bbox, parse_geojson
 from compute.scenes import Grid, Scene
@@ -348,6 +348,8 @@ def test_the_summary_says_what_the_plan_holds() -> None:
     assert sum(season["dates"] for season in summary["seasons"]) == 11
     assert summary["blocks"] == len(plan.blocks)
     assert summary["grid"]["shape"] == [rows, columns]
+    assert summary["worker_bytes"] == plan.worker_bytes() == WORKER_BYTES + plan.task_bytes
+    assert plan.worker_bytes(4) == WORKER_BYTES + 4 * plan.task_bytes
     assert summary["task_bytes"] > 26 * summary["chunk_shape"][0] * summary["chunk_shape"][1]
 
 

@@ -7,11 +7,8 @@ from math import prod
 from typing import Any
 
 from compute.errors import TooLargeError
-from compute.plan import NdviPlan
+from compute.plan import WORKER_BYTES, NdviPlan
 from compute.settings import GIB, MIB
-
-IDLE_BYTES = 400 * MIB
-"""Memory of a worker that has loaded all that tasks need, and runs none."""
 
 SPILL_SHARE = 0.6
 """Of a worker's memory: what it holds beyond this, Dask moves to its disk."""
@@ -40,7 +37,7 @@ class Room:
         """Ask the scheduler of an asynchronous client."""
         workers = (await client.scheduler.identity(n_workers=-1))["workers"].values()
         limits = [(each["memory_limit"], each["nthreads"]) for each in workers if each["memory_limit"]]
-        least = min(((limit - IDLE_BYTES) // threads for limit, threads in limits), default=None)
+        least = min(((limit - WORKER_BYTES) // threads for limit, threads in limits), default=None)
         total = sum(limit for limit, _ in limits) if limits and len(limits) == len(workers) else None
         return cls(thread=least, total=total)
 
@@ -57,8 +54,8 @@ def refuse_large_blocks(plan: NdviPlan, room: Room) -> None:
         raise TooLargeError(
             "workers",
             f"A block needs {plan.task_bytes / MIB:,.0f} MiB, and the smallest worker has "
-            f"{max(0, room.thread) / MIB:,.0f} MiB for each thread beside its {IDLE_BYTES / MIB:.0f} MiB of programs; "
-            "give workers more memory or fewer threads, or set a smaller GREENUP_CHUNK_PX.",
+            f"{max(0, room.thread) / MIB:,.0f} MiB for each thread beside its {WORKER_BYTES / MIB:.0f} MiB of "
+            "programs; give workers more memory or fewer threads, or set a smaller GREENUP_CHUNK_PX.",
         )
 
 

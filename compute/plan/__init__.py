@@ -2,7 +2,7 @@
 
 from compute.plan.document import UNREADABLE, plan_document, plan_of
 from compute.plan.grid import COARSEST_PX, fit_chunks, level_count
-from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan
+from compute.plan.model import WORKER_BYTES, BlockPlan, NdviPlan, SeasonPlan
 from compute.plan.planning import make_plan
 from compute.plan.preview import preview_plan
 from compute.plan.strata import has_strata
@@ -10,6 +10,7 @@ from compute.plan.strata import has_strata
 __all__ = [
     "COARSEST_PX",
     "UNREADABLE",
+    "WORKER_BYTES",
     "BlockPlan",
     "NdviPlan",
     "SeasonPlan",

@@ -53,6 +53,10 @@ REASON_BYTES = 2
 """Bytes of a result pixel's number of looks by one reason (uint16); a running task needs 4 more for all of them: what
 masks say, as read and as taken, and what the first scene of a look has said."""
 
+WORKER_BYTES = 400 * 2**20
+"""Memory of a worker process that runs no task: interpreter and libraries, once the engine is loaded and compiled.
+`tests/test_memory.py` measures it, and what tasks take on top."""
+
 TASK_BYTES = 64 * 2**20
 """Memory of a running task whatever its block: GDAL's cache and open files."""
 
@@ -131,7 +135,8 @@ class NdviPlan:
     roles : mapping of str to Roles
         By product.
     bytes_to_read : int
-        Decoded bytes of masks, red, nir and conditions within the region: what reading costs at least.
+        Decoded bytes of masks, red, nir and conditions in the region's box, as if all of it were read. The exact
+        reader reads less where a mask is not clear, and somewhat more along the borders of blocks and of files' tiles.
     max_groups_per_task : int
         Most groups that one task reads.
     notes : tuple of str
@@ -182,6 +187,10 @@ class NdviPlan:
         halo = 2 * max((role.mask.halo for role in self.roles.values() if role.mask), default=0)
         filtering = FILTER_BYTES_PER_PX * (max(rows) + halo) * (max(columns) + halo) if halo else 0
         return TASK_BYTES + self._task_bytes_per_px * max(rows) * max(columns) + filtering
+
+    def worker_bytes(self, threads: int = 1) -> int:
+        """Return the memory of a worker that runs a task in each of its threads, without results that it holds."""
+        return WORKER_BYTES + threads * self.task_bytes
 
     @property
     def _task_bytes_per_px(self) -> int:
@@ -276,6 +285,7 @@ class NdviPlan:
             "bytes_to_read": self.bytes_to_read,
             "result_bytes": self.result_bytes,
             "task_bytes": self.task_bytes,
+            "worker_bytes": self.worker_bytes(),
             "reasons": list(self.reasons),
             "roles": {product: dict(describe_roles(each)) for product, each in sorted(self.roles.items())},
             "notes": list(self.notes),

@@ -56,9 +56,9 @@ def print_plan(planned: NdviPlan) -> None:
             ("grid", f"{columns:,} x {rows:,} px of {pixel_x:g} x {pixel_y:g} in {planned.grid.crs}"),
             ("blocks", f"{len(planned.blocks):,} of at most {max(planned.chunks[1])} x {max(planned.chunks[0])} px"),
             ("tasks", f"{planned.task_count:,}"),
-            ("to read", f"at least {size_text(planned.bytes_to_read)}, decoded"),
+            ("to read", f"about {size_text(planned.bytes_to_read)}, decoded; less where the ground is hidden"),
             ("result", size_text(planned.result_bytes)),
-            ("worker memory", f"{size_text(planned.task_bytes)} for each thread; without --out, also the result"),
+            ("worker memory", _memory_text(planned)),
             *_bands_text(planned),
             *(("note", note) for note in planned.notes),
         ],
@@ -75,6 +75,11 @@ def _bands_text(planned: NdviPlan) -> list[tuple[str, str]]:
         for product, roles in sorted(planned.roles.items())
         for name, words in describe_roles(roles)
     ]
+
+
+def _memory_text(planned: NdviPlan) -> str:
+    more = size_text(planned.task_bytes)
+    return f"{size_text(planned.worker_bytes())}, {more} more for each further thread; without --out, also the result"
 
 
 def _season_text(season: SeasonPlan) -> str:

@@ -158,7 +158,7 @@ def _refused(refusal: dict[str, str]) -> Word:
 
 def _ready(estimate: dict[str, object]) -> Word:
     read = size_text(float(str(estimate["bytes_to_read"])))
-    return Word(text=f"{estimate['scenes']:,} scenes, {read} to read.", action="Compute", event="compute")
+    return Word(text=f"{estimate['scenes']:,} scenes, about {read} to read.", action="Compute", event="compute")
 
 
 def _at_work(state: VisitState) -> Word:

@@ -65,7 +65,7 @@ def _figures(
 def _headline(estimate: dict[str, Any]) -> str:
     figures = {
         "scenes": f"{estimate['scenes']:,}",
-        "to read": size_text(estimate["bytes_to_read"]),
+        "to read, about": size_text(estimate["bytes_to_read"]),
         "result": size_text(estimate["result_bytes"]),
     }
     return "<dl>" + "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for name, value in figures.items()) + "</dl>"
@@ -95,7 +95,7 @@ def _details(estimate: dict[str, Any]) -> str:
     unit = "m" if pixel > 0.5 else "°"
     words = (
         f"{columns:,} by {rows:,} pixels of {pixel:g} {unit}, {estimate['grid']['crs']}",
-        f"{estimate['blocks']:,} blocks, {size_text(estimate['task_bytes'])} of memory a thread",
+        f"{estimate['blocks']:,} blocks, {size_text(estimate['worker_bytes'])} of memory for a worker of one thread",
     )
     return "".join(f'<p class="detail">{escape(line)}</p>' for line in words)
 
