@@ -10,6 +10,8 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
+from pyproj import CRS
+
 from compute.plan.strata import has_strata, stratum_of
 from compute.products import Roles, describe_roles
 from compute.request import NATIVE, NdviRequest
@@ -25,9 +27,16 @@ TASK_BYTES_PER_PX = 26
 """Memory of a running task per block pixel: sum 8, count 2, mask 1, red 2, nir 2, one scene's window as read and
 as warped 4 and a half, mean 4, and the allocator's rest."""
 
-WARP_BYTES_PER_PX = 26
+WARP_BYTES_PER_PX = 31
 """Memory of a running task more per block pixel where scenes are warped: the weights of nine source pixels and where
-they begin 22, the nearest pixel 4."""
+they begin 22, the nearest pixel 4, and of each scene the clear and the usable pixels, and the list of free ones 5."""
+
+NODE_BYTES_PER_PX = 64
+"""Memory of a running task more per block pixel where output pixels are so large that each is a cell of the lattice by
+which scenes are placed."""
+
+COARSE_M, COARSE_DEG = 500.0, 0.005
+"""Output pixels of this size and more need `NODE_BYTES_PER_PX`."""
 
 FILTER_BYTES_PER_PX = 14
 """Memory of a running task more per block pixel where masks are filtered: two masks at once, with what each takes."""
@@ -193,10 +202,15 @@ class NdviPlan:
         return WORKER_BYTES + threads * self.task_bytes
 
     @property
+    def _node_bytes_per_px(self) -> int:
+        coarse = COARSE_DEG if CRS(self.grid.crs).is_geographic else COARSE_M
+        return NODE_BYTES_PER_PX if max(self.grid.resolution) >= coarse else 0
+
+    @property
     def _task_bytes_per_px(self) -> int:
         request = self.request
         looks = LOOK_BYTES_PER_PX * (request.months or request.std or request.reasons)
-        warp = WARP_BYTES_PER_PX * (request.reader == "exact" and request.crs != NATIVE)
+        warp = (WARP_BYTES_PER_PX + self._node_bytes_per_px) * (request.reader == "exact" and request.crs != NATIVE)
         layers = (MONTHS_BYTES + 2) * request.months + (STD_BYTES + 16) * request.std
         layers += REASON_BYTES * len(self.reasons) + 4 * request.reasons
         strata = STRATA_BYTES_PER_PX * has_strata(request)
