@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -146,6 +147,22 @@ def test_neither_the_order_nor_the_chunks_change_a_bit(tmp_path: Path, seed: int
     one, other = compute_here(cut), compute_here(whole)
     np.testing.assert_array_equal(one.ndvi_mean, other.ndvi_mean)
     np.testing.assert_array_equal(one.clear_count, other.clear_count)
+
+
+@pytest.mark.parametrize("crs", ["native", "EPSG:3577"])
+def test_an_outline_smaller_than_the_data_hides_no_pixel_whatever_the_chunks(tmp_path: Path, crs: str) -> None:
+    whole = write_scene(scene_of("whole", "2020-01-05T00:00:00", **PLACE), pixels_of(1), tmp_path)
+    west, south, _, north = whole.footprint.bounds
+    narrow = replace(whole, footprint=shapely.box(west, south, west + 300, north))
+    region = region_of([whole])
+    results = [
+        compute_here(plan_of([scene], chunk_px=chunk_px, region=region, crs=crs))
+        for scene, chunk_px in ((whole, 64), (narrow, 64), (narrow, 4096))
+    ]
+    assert int(results[0].clear_count.sum()) > 2_000
+    for each in results[1:]:
+        np.testing.assert_array_equal(each.clear_count, results[0].clear_count)
+        np.testing.assert_array_equal(each.ndvi_mean, results[0].ndvi_mean)
 
 
 def test_a_file_of_another_size_than_its_document_says_is_left_out(tmp_path: Path) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import timedelta
 from itertools import chain
 
 import numpy as np
@@ -15,30 +13,8 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from compute.plan.outlines import project
+from compute.plan.processing import MATURITIES, maturity_of, platform_of, rank, region_of
 from compute.scenes import Grid, Scene
-
-MATURITIES = ("nrt", "interim", "final")
-"""``dea:dataset_maturity`` from near real time, with what was known of the atmosphere then, to what stays."""
-
-_SPELLINGS = {
-    "nrt": "nrt",
-    "nearrealtime": "nrt",
-    "realtime": "nrt",
-    "rt": "nrt",
-    "interim": "interim",
-    "intermediate": "interim",
-    "provisional": "interim",
-    "preliminary": "interim",
-    "final": "final",
-    "definitive": "final",
-    "consolidated": "final",
-    "standard": "final",
-}
-"""By their letters alone, the words that operators use for a maturity."""
-
-_RANKS = {"nrt": 0, "interim": 2, "final": 3}
-_UNKNOWN_RANK = 1
-"""No maturity, or a word that nobody knows: better than what is to be replaced, and no better than what says more."""
 
 _ONE_PASS = timedelta(minutes=1)
 """Most that the times of two processings of one look differ by: the next orbit comes 99 minutes later."""
@@ -51,12 +27,6 @@ _SAME_RUN = timedelta(days=1)
 
 _SAME_GRID = 0.8
 """Least share of the larger grid that two processings have in common."""
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
-_BASELINE = re.compile(r"_N(\d{2})(\d{2})_")
-"""Baseline in the name of a Sentinel-2 product."""
-
-Rank = tuple[bool, int, tuple[int, ...], datetime, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +58,8 @@ def choose_processings(scenes: Sequence[Scene]) -> Choice:
 
     * they have the same platform and region code, as far as both say so. Those of two products must both name their
       platform, and may divide the Earth into regions of other names.
-    * their times lie within a second, or within a minute where maturity, baseline or processing time (by over a day)
-      tell them apart. Strips of one tile, which are processed together, are taken seconds apart.
+    * their times lie within a second, or within a minute where product, maturity, baseline or processing time (by over
+      a day) tell them apart. Strips of one tile, which are processed together, are taken seconds apart.
     * four fifths of their grids are the same, and half of what their outlines show.
 
     Scenes of one product that say the same of their processing are copies when they have the same label or files.
@@ -160,53 +130,6 @@ def _of_region(regions: Mapping[str, Sequence[Scene]], code: str, *, only: bool)
         yield from regions.get("", ())
     else:
         yield from chain.from_iterable(regions.values())
-
-
-# What scenes say of themselves
-
-
-def platform_of(scene: Scene) -> str:
-    """Return the platform in the spelling of the EO extension: lower case, hyphens; empty where none is stated."""
-    return _spell_platform(scene.platform)
-
-
-@lru_cache(1024)
-def _spell_platform(platform: str) -> str:
-    return re.sub(r"[\s_]+", "-", platform.strip().lower())
-
-
-def region_of(scene: Scene) -> str:
-    """Return the region code without separators, leading zeros and the T before the name of a tile."""
-    return _spell_region(scene.region_code)
-
-
-@lru_cache(16_384)
-def _spell_region(code: str) -> str:
-    letters = re.sub(r"[\W_]+", "", code).upper()
-    return re.sub(r"^T(?=\d)", "", letters).lstrip("0")
-
-
-def maturity_of(scene: Scene) -> str | None:
-    """Return which of `MATURITIES` a scene has, however it is spelled; None without one, or where nobody knows it."""
-    return _SPELLINGS.get(re.sub(r"[\W_]+", "", scene.maturity).lower())
-
-
-def baseline_of(scene: Scene) -> tuple[int, ...]:
-    """Return the processing baseline as numbers, stated or in the name of the product; empty without one."""
-    named = dict(sorted((name.rpartition(":")[2], value) for name, value in scene.properties.items()))
-    if "processing_baseline" in named:
-        return tuple(int(number) for number in re.findall(r"\d+", str(named["processing_baseline"])))
-    for name in ("product_uri", "product_id", "label"):
-        if found := _BASELINE.search(str(named.get(name, ""))):
-            return int(found[1]), int(found[2])
-    return ()
-
-
-def rank(scene: Scene) -> Rank:
-    """Return the key by which the better of two processings is the greater."""
-    maturity, baseline, processed = maturity_of(scene), baseline_of(scene), scene.processed or _NEVER
-    states = bool(scene.maturity or baseline or scene.processed)
-    return states, _RANKS.get(maturity or "", _UNKNOWN_RANK), baseline, processed, scene.id
 
 
 # Whether two of them are one

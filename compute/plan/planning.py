@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from compute.errors import InputError, NoScenesError, TooLargeError
-from compute.plan.acquisitions import platform_of
 from compute.plan.chunks import polygons_by_chunk, scenes_by_chunk, spatial_chunks
 from compute.plan.extents import Extents, project_extents
 from compute.plan.grid import output_grid
 from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan, month_text, pixel_bytes
 from compute.plan.outlines import project_window, with_valid_outline
+from compute.plan.processing import platform_of
 from compute.plan.radiometry import state_scaling
 from compute.plan.sensors import choose_scenes, sensor_notes
 from compute.products import BandRole, Roles, reasons_of

@@ -48,7 +48,7 @@ class NdviRequest:
     region : Region
         Box or polygon in degrees.
     start, end : datetime.date
-        First and last day, both included, UTC.
+        First and last solar day, both included.
     by : {"season", "season-year"}
         Merge the years into a climatology, or keep them apart.
     seasons : tuple of Season

@@ -31,9 +31,9 @@ class RequestOptions:
         str | None, typer.Option(help="West,south,east,north in degrees; left out, all that is indexed.")
     ] = None
     region: Annotated[Path | None, typer.Option(help="GeoJSON file with a polygon, in longitude and latitude.")] = None
-    time: Annotated[str | None, typer.Option(help="FIRST/LAST day as YYYY-MM-DD; left out, all that is indexed.")] = (
-        None
-    )
+    time: Annotated[
+        str | None, typer.Option(help="FIRST/LAST solar day, YYYY-MM-DD; left out, all that is indexed.")
+    ] = None
     product: Annotated[
         list[str] | None, typer.Option(help="ODC product, repeatable; left out, all indexed ones that are described.")
     ] = None
