@@ -169,12 +169,28 @@ def test_bands_of_different_scales_are_compared_as_reflectances() -> None:
     assert total / 2**32 == pytest.approx(0.5, abs=1e-9)
 
 
-def test_one_observation_saturates_and_a_full_count_of_them_fits() -> None:
+def test_an_index_far_beyond_its_range_counts_and_one_next_to_a_sum_of_0_does_not() -> None:
     roles = both(dtype="float32")
-    assert one_pixel(-1.0, 1.0001, roles, "float32")[0] < 2**15 * 2**32
-    assert one_pixel(-1.0, 1.00001, roles, "float32") == (2**15 * 2**32, 1)
-    assert one_pixel(1.00001, -1.0, roles, "float32") == (-(2**15) * 2**32, 1)
+    total, count = one_pixel(-1.0, 1.0001, roles, "float32")
+    assert total / 2**32 == pytest.approx(20_000, rel=1e-2)
+    assert count == 1
+    assert one_pixel(-1.0, 1.00001, roles, "float32") == (0, 0)
+    assert one_pixel(1.00001, -1.0, roles, "float32") == (0, 0)
     assert np.iinfo(np.int64).max >= 65_535 * 2**15 * 2**32
+
+
+def test_observations_beyond_the_physical_and_the_asked_range_are_counted() -> None:
+    red, nir = np.array([[-1.0, 1.0, -1.0, 0.5]]), np.array([[3.0, 3.0, 1.0, -0.2]])
+    sums = np.zeros((1, 4), np.int64), np.zeros((1, 4), np.uint16)
+    beyond = np.zeros(2, np.int64)
+    accumulate(red, nir, np.ones((1, 4), bool), both(dtype="float64").bands, *sums, beyond=beyond)
+    assert sums[1].tolist() == [[1, 1, 0, 1]]
+    assert beyond.tolist() == [2, 0]
+    sums = np.zeros((1, 4), np.int64), np.zeros((1, 4), np.uint16)
+    bands, beyond = both(dtype="float64").bands, np.zeros(2, np.int64)
+    accumulate(red, nir, np.ones((1, 4), bool), bands, *sums, index_range=(-1.0, 1.0), beyond=beyond)
+    assert sums[1].tolist() == [[0, 1, 0, 0]]
+    assert beyond.tolist() == [0, 2]
 
 
 # The mean

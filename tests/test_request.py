@@ -74,8 +74,8 @@ def test_the_same_request_written_differently_has_one_text(one: dict[str, Any], 
 
 def test_the_canonical_json_holds_every_field_in_order_and_no_spaces() -> None:
     assert from_fields().to_json() == (
-        '{"by":"season","clear":null,"crs":"EPSG:3577","harmonise":"none","landsat7":"all","mask_filters":null,'
-        '"min_clear":1,"months":false,"products":["landsat"],"reader":"exact","reasons":false,'
+        '{"average":"clear","by":"season","clear":null,"crs":"EPSG:3577","harmonise":"none","index_range":null,'
+        '"landsat7":"all","mask_filters":null,"min_area":0.5,"min_clear":1,"months":false,"products":["landsat"],"reader":"exact","reasons":false,'
         '"region":"146.8,-42.2,147.2,-41.8","resampling":"average","resolution":null,"seasons":"DJF,MAM,JJA,SON",'
         '"std":false,"time":"2019-12-01/2020-11-30","valid_range":null,"weight":"observation"}'
     )

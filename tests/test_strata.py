@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import replace
 from datetime import date
@@ -72,7 +73,7 @@ def test_months_are_those_with_a_look(looks: list[tuple[NDArray[np.bool_], int]]
 def test_a_deviation_is_numpys(ndvi: NDArray[np.float64], spread: float, seen: int) -> None:
     ndvi = 0.5 + ndvi * spread
     clear = np.random.default_rng(seen).random(ndvi.shape) < 0.7
-    total, count, squares = np.zeros((1, 6), np.int64), np.zeros((1, 6), np.uint16), np.zeros((1, 6), np.int64)
+    total, count, squares = np.zeros((1, 6), np.int64), np.zeros((1, 6), np.uint16), np.zeros((2, 1, 6), np.int64)
     for values, mask in zip(ndvi, clear, strict=True):
         look = np.where(mask, np.rint(values / UNIT), 0).astype(np.int64)[np.newaxis]
         one = mask.astype(np.uint16)[np.newaxis]
@@ -86,10 +87,25 @@ def test_a_deviation_is_numpys(ndvi: NDArray[np.float64], spread: float, seen: i
     np.testing.assert_array_equal(np.isnan(kernels.deviation(total, count, squares, min_clear=3)[0]), few)
 
 
+NUMBERS = st.integers(-(2**47), 2**47)
+
+
+@given(numbers=st.lists(NUMBERS, min_size=1, max_size=12), alike=st.booleans(), times=st.sampled_from([1, 5000]))
+def test_a_deviation_is_exact_however_far_observations_lie_from_0(numbers: list[int], alike: bool, times: int) -> None:
+    numbers = [numbers[0]] * len(numbers) if alike else numbers
+    squares = np.zeros((2, 1, 1), np.int64)
+    for number in numbers:
+        kernels.add_squares(np.array([[number]]), np.ones((1, 1), np.uint16), squares)
+    assert int(squares[0, 0, 0]) + (int(squares[1, 0, 0]) << 47) == sum(number**2 for number in numbers)
+    n, total = len(numbers) * times, sum(numbers) * times
+    found = kernels.deviation(np.array([[total]]), np.array([[n]], np.uint16), squares * times)[0, 0]
+    exact = math.sqrt(n * times * sum(number**2 for number in numbers) - total**2) / n / 2**32
+    assert found == pytest.approx(exact, rel=1e-6)
+    assert (found == 0.0) == (len(set(numbers)) == 1)
+
+
 def test_the_most_and_largest_squares_fit() -> None:
-    squares = np.array([[65534 * 2**46]])
-    kernels.add_squares(np.array([[2**47]]), np.ones((1, 1), np.uint16), squares)
-    assert squares[0, 0] == 65535 * 2**46
+    assert np.iinfo(np.int64).max >= 65535 * (2**47 - 1)
 
 
 # Real scenes

@@ -178,7 +178,10 @@ def _masks(
     if first is not None:
         rule = clear if clear is not None else first.clear or profile.clear or ()
         mask = _filtered(definition, _mask_role(definition, first, rule), filters)
-    conditions = [_condition(definition, each, profile.clear or ()) for each in profile.mask if each is not first]
+    bands = {definition.measurement(each.measurement).name: each for each in (profile.nir, profile.red)}
+    conditions = [
+        _condition(definition, each, profile.clear or (), bands) for each in profile.mask if each is not first
+    ]
     if profile.contiguity is not None:
         table = MaskProfile(measurement=profile.contiguity)
         conditions.append(replace(_mask_role(definition, table, (CONTIGUOUS,)), reason=DISCONTIGUOUS))
@@ -186,12 +189,28 @@ def _masks(
 
 
 def _condition(
-    definition: ProductDefinition, mask: MaskProfile | ThresholdProfile, rule: tuple[ClearPart, ...]
+    definition: ProductDefinition,
+    mask: MaskProfile | ThresholdProfile,
+    rule: tuple[ClearPart, ...],
+    bands: Mapping[str, BandProfile],
 ) -> Condition:
     if isinstance(mask, ThresholdProfile):
-        return _range_role(definition, mask)
+        return _range_role(definition, _scaled_as_its_band(definition, mask, bands))
     role = _mask_role(definition, mask, mask.clear or rule)
     return replace(role, reason=role.measurement)
+
+
+def _scaled_as_its_band(
+    definition: ProductDefinition, table: ThresholdProfile, bands: Mapping[str, BandProfile]
+) -> ThresholdProfile:
+    """Give a condition on red or nir the scaling of that band, unless it states its own."""
+    band = bands.get(definition.measurement(table.measurement).name)
+    if band is None or table.model_fields_set & set(_SCALING):
+        return table
+    return table.model_copy(update={name: getattr(band, name) for name in _SCALING})
+
+
+_SCALING = ("scale", "offset", "nodata", "override")
 
 
 def _range_role(definition: ProductDefinition, table: ThresholdProfile) -> RangeRole:
@@ -208,6 +227,12 @@ def _range_role(definition: ProductDefinition, table: ThresholdProfile) -> Range
                 low = max(low, value)
     role = replace(_scaled_role(definition, table), valid_min=low, valid_max=high)
     is_reflectance = any(name.startswith("reflectance") for name in table.limits)
+    if is_reflectance and not role.scale_from and np.issubdtype(np.dtype(role.dtype), np.integer):
+        raise InputError(
+            "products",
+            f"The limit of {role.measurement} of {definition.name} is in reflectance, but nothing states the scale of its "
+            f"{role.dtype} values; give scale beside the limit, or a limit in stored values.",
+        )
     return RangeRole(band=replace(role, valid_reflectance=is_reflectance), reason=role.measurement)
 
 
