@@ -17,8 +17,8 @@ from shapely.geometry.base import BaseGeometry
 from compute.scenes import Grid
 
 DATE_LINE = -177.0
-"""Longitude at which the solar day changes: east of Fiji and of Wrangel Island, west of Tonga and Samoa. At 180 degrees,
-a pass over Fiji would be cut in two, and its scenes dated a day apart; further east, days would be datacube's no more."""
+"""Longitude at which the solar day changes: east of Fiji and Wrangel Island, west of Tonga and Samoa. At 180 degrees, a
+pass over Fiji would be cut in two, and its scenes dated a day apart; further east, more days would not be datacube's."""
 
 _SECONDS_PER_DEGREE = 240
 """A day turned by 360 degrees."""

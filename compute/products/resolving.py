@@ -230,8 +230,8 @@ def _range_role(definition: ProductDefinition, table: ThresholdProfile) -> Range
     if is_reflectance and not role.scale_from and np.issubdtype(np.dtype(role.dtype), np.integer):
         raise InputError(
             "products",
-            f"The limit of {role.measurement} of {definition.name} is in reflectance, but nothing states the scale of its "
-            f"{role.dtype} values; give scale beside the limit, or a limit in stored values.",
+            f"The limit of {role.measurement} of {definition.name} is in reflectance, but nothing states the scale of "
+            f"its {role.dtype} values; give scale beside the limit, or a limit in stored values.",
         )
     return RangeRole(band=replace(role, valid_reflectance=is_reflectance), reason=role.measurement)
 
