@@ -18,7 +18,7 @@ from compute.scenes import Grid
 
 DATE_LINE = -177.0
 """Longitude at which the solar day changes: east of Fiji and Wrangel Island, west of Tonga and Samoa. At 180 degrees, a
-pass over Fiji would be cut in two, and its scenes dated a day apart; further east, more days would not be datacube's."""
+pass over Fiji would be cut in two, its scenes dated a day apart; further east, more days would not be datacube's."""
 
 _SECONDS_PER_DEGREE = 240
 """A day turned by 360 degrees."""
