@@ -76,7 +76,7 @@ def test_roles_are_there_for_people() -> None:
     red = provenance["greenup_roles"]["landsat"]["red"]
     assert (red["measurement"], red["scale"], red["offset"], red["nodata"]) == ("red", 1e-4, 0.0, -999.0)
     assert (red["valid_min"], red["valid_max"]) == (1.0, 10000.0)
-    assert provenance["greenup_roles"]["landsat"]["mask"]["any_of"] == [[255, 1]]
+    assert provenance["greenup_roles"]["landsat"]["mask"]["clauses"] == [[[255, 1]]]
     assert "greenup_addresses_cut" not in provenance
 
 
@@ -114,6 +114,8 @@ def test_no_secret_is_kept_and_the_index_gives_it_back(tmp_path: Path) -> None:
         ("file:///data/a%23b%3F@c.tif", "file:///data/a%23b%3F@c.tif"),
         ("file:///data/a.nc#part=3", "file:///data/a.nc#part=3"),
         ("https://host/a@b.tif", "https://host/a@b.tif"),
+        (f"https://host/a(1)?id=1,sig='{SECRET}'", "https://host/a(1)"),
+        ("/data/a?b#c.tif", "/data/a?b#c.tif"),
     ],
 )
 def test_an_address_keeps_what_leads_to_the_file_alone(tmp_path: Path, address: str, public: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -17,6 +16,7 @@ from pydantic import ConfigDict, RootModel
 from rasterio.errors import RasterioError
 
 from compute import __version__
+from compute.addresses import clean_address, is_local
 from compute.catalog import Catalog
 from compute.errors import InputError, ResultGoneError
 from compute.plan import NdviPlan, plan_document, plan_of
@@ -25,9 +25,6 @@ from compute.scenes import Band, Source
 
 SOURCE, ROLES, PLAN, CUT = "source", "greenup_roles", "greenup_plan", "greenup_addresses_cut"
 """Names of items: what made the result, its roles for people, its plan, and the scenes whose addresses were cut."""
-
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#]*@")
-_QUERY = re.compile(r"[?#].*")
 
 
 class _Roles(RootModel[Mapping[str, Roles]]):
@@ -66,9 +63,7 @@ def _without_secrets(source: Source) -> Source:
 
 def _public_address(address: str) -> str:
     """Return an address without credentials, query and fragment; a local one has none of them."""
-    if address.startswith("file:"):
-        return address
-    return _QUERY.sub("", _CREDENTIALS.sub("", address))
+    return address if is_local(address) else clean_address(address)
 
 
 def plan_again(path: Path, open_catalog: Callable[[], AbstractContextManager[Catalog]]) -> NdviPlan:
