@@ -301,7 +301,7 @@ class NdviPlan:
             "task_bytes": self.task_bytes,
             "worker_bytes": self.worker_bytes(),
             "reasons": list(self.reasons),
-            "roles": {product: dict(describe_roles(each)) for product, each in sorted(self.roles.items())},
+            "roles": {product: list(map(list, describe_roles(each))) for product, each in sorted(self.roles.items())},
             "notes": list(self.notes),
         }
 

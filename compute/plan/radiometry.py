@@ -9,7 +9,15 @@ from datetime import date
 
 from compute.errors import InputError
 from compute.products import BandRole, RangeRole, Roles, Stated
-from compute.products.scaling import contradictions, is_true, merge_scaling, property_of, rule_offset, sentinel_2_offset
+from compute.products.scaling import (
+    NOTHING_STATED,
+    contradictions,
+    is_true,
+    merge_scaling,
+    property_of,
+    rule_offset,
+    sentinel_2_offset,
+)
 from compute.scenes import Band, Scene
 
 SENTINEL_2_DAY = date(2022, 1, 25)
@@ -77,17 +85,26 @@ def _of_document(scene: Scene, roles: Roles, role: BandRole, band: Band, tally: 
         if stated.offset is not None and not is_true(property_of(scene.properties, "boa_offset_applied")):
             implied = merge_scaling(stated, Stated(scale=role.scale)).offset
         stated = replace(stated, offset=implied)
-    own = Stated(scale=role.scale, offset=role.offset if role.offset_from else None, nodata=role.nodata)
+    if stated != NOTHING_STATED:
+        _note_disputes(scene, role, stated, tally)
+    unstated = stated.offset is None and not role.offset_from and role.offset_rule is None
+    if unstated and roles.sensor == "msi" and scene.solar_day >= SENTINEL_2_DAY and role is roles.red:
+        tally.silent[scene.product] += 1
+    return stated
+
+
+def _note_disputes(scene: Scene, role: BandRole, stated: Stated, tally: _Tally) -> None:
+    own = Stated(
+        scale=role.scale if role.scale_from else None,
+        offset=role.offset if role.offset_from else None,
+        nodata=role.nodata,
+    )
     for word, near, far in contradictions(stated, own):
         used = "the products file is used" if role.override else "the documents are used"
         tally.disputes[
             f"Warning: documents of {scene.product} state the {word} {near:g} for {role.measurement} where the "
             f"definition or the products file states {far:g}; {used}"
         ] += 1
-    unstated = stated.offset is None and not role.offset_from and role.offset_rule is None
-    if unstated and roles.sensor == "msi" and scene.solar_day >= SENTINEL_2_DAY and role is roles.red:
-        tally.silent[scene.product] += 1
-    return stated
 
 
 def _implied_offset(scene: Scene, roles: Roles, role: BandRole) -> float | None:
