@@ -69,11 +69,17 @@ class WorkerGuard:
         self._signs: dict[str, object] = {}
         self._most = most
         self._deaths = 0
+        self._stopped = False
         self._able = time.monotonic()
 
     def note_progress(self) -> None:
         """Note that something was finished that was never finished before."""
-        self._deaths, self._most, self._able = 0, len(self._signs), time.monotonic()
+        self._deaths, self._able = 0, time.monotonic()
+        self._most = len(self._signs) or self._most
+
+    def stop(self) -> None:
+        """Judge no more: what was computed is being withdrawn, and another error is on its way."""
+        self._stopped = True
 
     async def watch(self) -> str:
         """Return why no worker can go on, as a sentence, once that is so."""
@@ -81,7 +87,8 @@ class WorkerGuard:
         problem = ""
         while not problem:
             await asyncio.sleep(look_s)
-            problem = await self._look()
+            found = await self._look()
+            problem = "" if self._stopped else found
         return problem
 
     async def _look(self) -> str:
@@ -144,7 +151,7 @@ class WorkerGuard:
         return False
 
 
-_OTHERS = "start workers there or choose another cluster, then compute again"
+_OTHERS = "start workers there, with more memory if theirs ran out, or choose another cluster, then compute again"
 
 
 def _sign_of_life(worker: Mapping[str, Any]) -> object:

@@ -56,9 +56,14 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
     ------
     Endpoint
         The scheduler, with no worker yet.
+
+    Raises
+    ------
+    ClusterError
+        No scheduler can be started here, or the workers' scratch folder not be made.
     """
     workers, threads = _sizes(spec)
-    scratch = tempfile.mkdtemp(prefix="greenup-", dir=dask.config.get("temporary-directory"))
+    scratch = _make_scratch()
     cluster: Any = LocalCluster(
         asynchronous=True,
         processes=True,
@@ -102,6 +107,17 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
         )
     finally:
         await to_the_end(_stop(cluster, scratch))
+
+
+def _make_scratch() -> str:
+    """Make the folder of what the workers move to their disk."""
+    try:
+        return tempfile.mkdtemp(prefix="greenup-", dir=dask.config.get("temporary-directory"))
+    except OSError as error:
+        raise ClusterError(
+            f"The workers' scratch folder cannot be made ({error.strerror}); free room where temporary files go, or "
+            "have temporary-directory of Dask's configuration (DASK_TEMPORARY_DIRECTORY) name another folder."
+        ) from None
 
 
 def _sizes(spec: ClusterSpec) -> tuple[int, int]:

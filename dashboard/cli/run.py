@@ -188,6 +188,7 @@ async def _watch(job: Job, progress: Progress, guard: WorkerGuard) -> None:
             guard.note_progress()
             progress.update(blocks, completed=done)
     except BaseException:
+        guard.stop()
         await job.cancel()
         raise
 
