@@ -21,7 +21,7 @@ NAMED_PROPERTIES = frozenset(
 )
 """Local names of the properties that tell processings of one acquisition apart, and how their values are stored."""
 
-_ENDINGS = ("version", "baseline", "_applied")
+_ENDINGS = ("baseline", "_applied")
 """Endings of the names by which operators have such properties of their own."""
 
 

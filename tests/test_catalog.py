@@ -287,7 +287,7 @@ def test_a_time_is_utc_where_it_names_no_zone_and_is_found_whatever_its_zone(
     try:
         os.environ["TZ"] = "Australia/Hobart"
         tzset()
-        assert add_scenes(dea_catalog, [timed(tmp_path, time)]) == AddReport(added=1)
+        assert counts_of(add_scenes(dea_catalog, [timed(tmp_path, time)])) == (1, 0, ())
         (scene,) = dea_catalog.find(PRODUCT, BANDS, region=None, time=(date(2020, 3, 1), date(2020, 3, 1)))
     finally:
         os.environ.pop("TZ") if zone is None else os.environ.update(TZ=zone)

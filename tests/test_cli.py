@@ -243,7 +243,8 @@ def test_index_commands_speak_json(greenup: Run, l8ny18_documents: list[Path]) -
     assert code == 0
     assert {"name": "ga_ls5t_ard_3", "scenes": 44, "first": "2008-04-19", "last": "2011-10-21"} in status["products"]
     code, out, _ = greenup("index", "add", *map(str, l8ny18_documents[:3]), "--json")
-    assert (code, json.loads(out)) == (0, {"added": 0, "present": 3, "failed": []})
+    expected = {"added": 0, "present": 3, "failed": [], "warnings": [], "passed_over": []}
+    assert (code, json.loads(out)) == (0, expected)
 
 
 def test_doctor_finds_this_machine_healthy(greenup: Run) -> None:
