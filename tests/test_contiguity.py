@@ -117,7 +117,9 @@ def test_a_profile_names_the_measurement_that_analysis_ready_data_has(product: s
     profile = shipped_profiles()[product]
     assert resolve(definition, profile).conditions == ()
     (role,) = resolve(definition, profile.model_copy(update={"contiguity": "nbart_contiguity"})).conditions
-    assert role == replace(CONTIGUITY, measurement="oa_nbart_contiguity", classes=(("contiguous", 1, 1),))
+    assert role == replace(
+        CONTIGUITY, measurement="oa_nbart_contiguity", classes=(("contiguous", 1, 1),), nodata_from="definition"
+    )
     assert np.flatnonzero(role.table()).tolist() == [1]
     with pytest.raises(InputError, match="no measurement 'gaps'"):
         resolve(definition, profile.model_copy(update={"contiguity": "gaps"}))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
+from compute.catalog.solar import solar_day
 from compute.demo import product_document
 from compute.demo.documents import measurement_paths
 from compute.demo.orbit import Footprint, acquisitions, footprints, sun_position
@@ -30,6 +31,9 @@ REGION = DemoSpec().region
 """West, south, east, north of Tasmania in degrees."""
 
 _NAMESPACE = UUID("b6a1e2c4-8c1f-5d0e-9f43-0c1de2f7a911")
+_LONGITUDE = 147.0
+"""About where all scenes lie: their solar days decide which are in the request."""
+
 _HALF_SCENE = timedelta(seconds=14.9)
 _DRIFT_PX = 20
 """An orbit is kept to about so many pixels, so hardly two scenes of a footprint have the same grid."""
@@ -124,7 +128,7 @@ def _looks() -> Iterator[_Look]:
         for acquisition in acquisitions(footprint, spec):
             for satellite in SATELLITES:
                 time = acquisition.time + satellite.lag
-                if FIRST <= time.date() <= LAST:
+                if FIRST <= solar_day(time, _LONGITUDE) <= LAST:
                     yield _Look(satellite=satellite, footprint=footprint, time=time)
 
 
