@@ -411,15 +411,14 @@ def _remarks(errand: Errand, stored: tuple[StoredWindow, StoredWindow]) -> Itera
     """Yield a sentence for each band whose file states another scale or offset than its document or definition."""
     roles = errand.roles.red, errand.roles.nir
     for role, part, each in zip(roles, (errand.red, errand.nir), stored, strict=True):
-        if each.scale is None and each.offset is None:
-            continue
         stated, known = part.band.stated, role.scaling(part.band.stated, NOTHING_STATED)
         expected = Stated(
             scale=known.scale if role.scale_from or stated.scale else None,
             offset=known.offset if role.offset_from or stated.offset is not None else None,
+            nodata=None if role.all_stored else known.nodata,
         )
-        for word, near, far in contradictions(_tags(each), expected):
-            if word != "nodata":
+        if _tags(each) != NOTHING_STATED:
+            for word, near, far in contradictions(_tags(each), expected):
                 used = "products file's is" if role.override else "files' are"
                 product = errand.scene.product
                 yield (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, isfinite, log2
+from math import ceil, floor, isfinite, log2, log10
 from typing import Any
 
 import shapely
@@ -61,9 +61,9 @@ class Alignment:
 
 
 def _modulo(value: float, step: float) -> float:
-    """Return value modulo step, the same for values that differ by rounding alone."""
-    share = round(value / step % 1.0, 6) % 1.0
-    return share * step
+    """Return value modulo step, the same for values that differ by rounding alone: by a millionth of the step."""
+    rest = round(value % step, 6 - floor(log10(step)))
+    return 0.0 if abs(rest - step) < step * 1e-6 else rest
 
 
 def home_alignment(scenes: Sequence[Scene], bands: Mapping[str, str]) -> Alignment:

@@ -26,7 +26,10 @@ def describe_roles(roles: Roles) -> list[Line]:
         A name such as ``"red"`` or ``"mask"``, and one line of words.
     """
     lines = [("red", describe_band(roles.red)), ("nir", describe_band(roles.nir))]
-    lines.append(("mask", "none: every valid pixel is clear" if roles.mask is None else describe_mask(roles.mask)))
+    if roles.mask is not None:
+        lines.append(("mask", describe_mask(roles.mask)))
+    elif not roles.conditions:
+        lines.append(("mask", "none: every valid pixel is clear"))
     lines += [("and", _describe_condition(condition)) for condition in roles.conditions]
     if roles.sensor:
         lines.append(("sensor", roles.sensor))
@@ -115,9 +118,9 @@ def _describe_range(condition: RangeRole) -> str:
     band = condition.band
     limits = []
     if band.valid_min > -inf:
-        limits.append(f"at least {band.valid_min:.6g}")
+        limits.append(f"{'above' if condition.open_min else 'at least'} {band.valid_min:.6g}")
     if band.valid_max < inf:
-        limits.append(f"at most {band.valid_max:.6g}")
+        limits.append(f"{'below' if condition.open_max else 'at most'} {band.valid_max:.6g}")
     words = f"{band.measurement} ({band.dtype}); clear where it is {' and '.join(limits)} in {_unit(band)}"
     scaling = f"; reflectance = {scaling_text(band.scale, band.offset)}" if band.valid_reflectance else ""
     return f"{words}{scaling}; {_nodata_text(band.nodata, band.nodata_from, all_stored=band.all_stored)}"

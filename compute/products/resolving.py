@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import inf, isnan, nextafter
+from math import inf, isnan
 from typing import Literal
 
 import numpy as np
@@ -214,17 +214,9 @@ _SCALING = ("scale", "offset", "nodata", "override")
 
 
 def _range_role(definition: ProductDefinition, table: ThresholdProfile) -> RangeRole:
-    low, high = -inf, inf
-    for name, value in table.limits.items():
-        match name.removeprefix("reflectance_"):
-            case "below":
-                high = min(high, nextafter(value, -inf))
-            case "at_most":
-                high = min(high, value)
-            case "above":
-                low = max(low, nextafter(value, inf))
-            case _:
-                low = max(low, value)
+    limits = {name.removeprefix("reflectance_"): value for name, value in table.limits.items()}
+    low, open_min = max(_limit(limits, "at_least", -inf, False), _limit(limits, "above", -inf, True))
+    high, closed_max = min(_limit(limits, "at_most", inf, True), _limit(limits, "below", inf, False))
     role = replace(_scaled_role(definition, table), valid_min=low, valid_max=high)
     is_reflectance = any(name.startswith("reflectance") for name in table.limits)
     if is_reflectance and not role.scale_from and np.issubdtype(np.dtype(role.dtype), np.integer):
@@ -233,7 +225,17 @@ def _range_role(definition: ProductDefinition, table: ThresholdProfile) -> Range
             f"The limit of {role.measurement} of {definition.name} is in reflectance, but nothing states the scale of "
             f"its {role.dtype} values; give scale beside the limit, or a limit in stored values.",
         )
-    return RangeRole(band=replace(role, valid_reflectance=is_reflectance), reason=role.measurement)
+    return RangeRole(
+        band=replace(role, valid_reflectance=is_reflectance),
+        reason=role.measurement,
+        open_min=open_min and low > -inf,
+        open_max=not closed_max and high < inf,
+    )
+
+
+def _limit(limits: Mapping[str, float], name: str, missing: float, side: bool) -> tuple[float, bool]:
+    """Return a limit, and on which side of it the limit itself lies: of two that are equal the stricter one holds."""
+    return limits.get(name, missing), side
 
 
 def _mask_role(definition: ProductDefinition, mask: MaskProfile, rule: Sequence[ClearPart]) -> MaskRole:
@@ -310,6 +312,9 @@ def class_pair(
         return named[str(wanted)]
     if re.fullmatch(r"-?[0-9]+", str(wanted)):
         return _code_pair(int(wanted), measurement, field)
+    of_flags = [name for name in named if name.rpartition(".")[2] == wanted]
+    if of_flags:
+        raise InputError(field, f"Several flags of {measurement.name} have {wanted!r}; write {' or '.join(of_flags)}.")
     known = ", ".join(named) or "none by name, so give integers"
     raise InputError(field, f"The mask {measurement.name} has no class {wanted!r}; it has {known}.")
 

@@ -293,13 +293,17 @@ class RangeRole:
     Attributes
     ----------
     band : BandRole
-        The band; its valid range are the limits, both included.
+        The band; its valid range are the limits.
     reason : str
         Name under which pixels that it alone speaks against are counted.
+    open_min, open_max : bool
+        Whether the limit itself is outside.
     """
 
     band: BandRole
     reason: str
+    open_min: bool = False
+    open_max: bool = False
 
     @property
     def measurement(self) -> str:
@@ -314,12 +318,17 @@ class RangeRole:
     def clear(self, values: ArrayLike, document: Stated, file: Stated) -> NDArray[np.bool_]:
         """Return which stored values are within the limits: (y, x) bool; nodata and NaN never are."""
         stored = np.asarray(values)
-        # In float64: a limit just above a float32 would be rounded to it.
-        exact = stored.astype(np.float64)
         nodata, _, _, scale, offset = self.band.numbers(stored.dtype, document, file)
-        value = exact * scale + offset if self.band.valid_reflectance else exact
-        within = (value >= self.band.valid_min) & (value <= self.band.valid_max) & (stored != nodata)
-        return np.asarray(within, bool)
+        low, high = self.band.valid_min, self.band.valid_max
+        value = stored.astype(np.float64)
+        if self.band.valid_reflectance:
+            value = value * scale + offset
+        elif stored.dtype.kind == "f":
+            # As files of the type hold the limits: 0.2 of a float32 is 0.2.
+            low, high = (float(np.array(limit).astype(stored.dtype)) for limit in (low, high))
+        above = value > low if self.open_min else value >= low
+        below = value < high if self.open_max else value <= high
+        return np.asarray(above & below & (stored != nodata), bool)
 
 
 Condition = MaskRole | RangeRole

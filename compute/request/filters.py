@@ -15,7 +15,7 @@ MOST_FILTERS = 6
 MOST_RADIUS_PX = 50
 """Largest radius: 1.5 km on Landsat's pixels, far beyond anybody's practice."""
 
-_NAME = re.compile(r"[^\s:;,=]{1,80}")
+_NAME = re.compile(r"[^\s:;,=](?:[^:;,=\n\t]{0,78}[^\s:;,=])?")
 _INTEGER = re.compile(r"-?[0-9]{1,9}")
 _WORDS = re.compile(r"(?P<name>[^:]*):(?P<radii>[a-z]+=[0-9]{1,3}(,[a-z]+=[0-9]{1,3})?)")
 
