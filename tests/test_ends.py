@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import psutil
 import pytest
 from distributed import LocalCluster, Scheduler
 
@@ -146,7 +147,7 @@ def test_a_run_whose_workers_are_gone_says_so_and_fails(
 
 
 def test_a_kept_job_whose_workers_are_gone_fails_and_goes_on_when_it_is_asked_for_again(
-    slow: NdviPlan, tmp_path: Path
+    long: NdviPlan, tmp_path: Path
 ) -> None:
     async def run() -> None:
         async with scheduler() as existing:
@@ -154,7 +155,7 @@ def test_a_kept_job_whose_workers_are_gone_fails_and_goes_on_when_it_is_asked_fo
             jobs = JobRegistry(pool, SECRET, kept=KeptResults(str(tmp_path / "results")))
             with workers_of(existing.address, tmp_path / "first") as workers:
                 await pool.get(spec)
-                record = await jobs.submit(slow, spec, ANONYMOUS, "a")
+                record = await jobs.submit(long, spec, ANONYMOUS, "a")
                 await reaches(record, "running", blocks=3)
                 for worker in workers:
                     worker.kill()
@@ -162,10 +163,10 @@ def test_a_kept_job_whose_workers_are_gone_fails_and_goes_on_when_it_is_asked_fo
             assert "All 2 workers of the scheduler" in record.message
             assert "then compute again" in record.message
             done = record.furthest
-            assert 3 <= done < len(slow.blocks)
+            assert 3 <= done < len(long.blocks)
             with workers_of(existing.address, tmp_path / "second"):
                 await there(existing, 2)
-                again = await jobs.submit(slow, spec, ANONYMOUS, "a")
+                again = await jobs.submit(long, spec, ANONYMOUS, "a")
                 await reaches(again, "running", "done", blocks=done)
                 await reaches(again, "done")
             await jobs.close()
@@ -202,7 +203,9 @@ def test_a_gateway_cluster_that_was_scaled_to_nothing_is_given_up(long: NdviPlan
                 # It cannot hand over what it holds, so it stays until it is killed; and no other comes.
                 assert connection._scale is not None
                 await connection._scale(0)
-                os.kill(pid, signal.SIGKILL)
+                worker = psutil.Process(pid)
+                for process in filter(None, (worker.parent(), worker)):  # its nanny first, which would start it again
+                    process.kill()
 
             leaving = asyncio.get_running_loop().create_future()
             taken = asyncio.create_task(once(leaving, take_away))
