@@ -74,10 +74,6 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
         "processed_three_times",
         "processed_again_without_region_code",
     ),
-    "load searches by the footprint alone; Greenup goes by the grid, or names the contradiction": (
-        "footprint_in_degrees",
-        "footprint_elsewhere",
-    ),
     "load joins paths as URLs, in which # and ? begin something else; in a document they are names of files": (
         "name_with_hash",
         "name_with_percent",
