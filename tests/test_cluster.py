@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -439,7 +439,16 @@ def scheduler_process(folder: Path, sitecustomize: str) -> Iterator[str]:
         port = free.getsockname()[1]
     listen = ("--host", "127.0.0.1", "--port", str(port), "--dashboard-address", "127.0.0.1:0")
     with process_of(folder, sitecustomize, "distributed.cli.dask_scheduler", *listen):
+        wait_for_listener(port)
         yield f"tcp://127.0.0.1:{port}"
+
+
+def wait_for_listener(port: int) -> None:
+    """Wait until a process that was started listens, however slow the machine is."""
+    for _ in range(600):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
 
 
 ANOTHER_RELEASE = """
