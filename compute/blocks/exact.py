@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +13,15 @@ from compute.addresses import is_local
 from compute.blocks.adding import Adder
 from compute.blocks.ahead import in_order
 from compute.blocks.cancelling import CancelWatch
+from compute.blocks.errands import Errand, Look, Part, classified, contradicting_tags, tags_of
 from compute.blocks.files import ReadError, StoredWindow, fetch_header, read_window, unread_scene
-from compute.blocks.masks import CLEAR_ALONE, FILTERING_BYTES_PER_PX, MaskCodes, MaskReading
-from compute.blocks.placing import Placement, Placements, on_other_grid
+from compute.blocks.masks import CLEAR_ALONE, MaskCodes, MaskReading
+from compute.blocks.placing import Placements, on_other_grid
 from compute.blocks.records import BlockTask
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, clear_part, pixels_not, usable_pixels
-from compute.products import BandRole, Condition, MaskRole, RangeRole, Roles, Stated, verdicts_of_pixels
-from compute.products.scaling import NOTHING_STATED, contradictions
-from compute.scenes import Band, Grid, Source, UnreadScene
-from compute.warp import Window, alignment_of, first_pixel, widened, window_in
+from compute.products import BandRole, Condition, MaskRole, RangeRole, verdicts_of_pixels
+from compute.scenes import Band, Source, UnreadScene
+from compute.warp import alignment_of, first_pixel, widened, window_in
 
 MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
 """Scenes that a task reads at once: what a slow store needs to be kept busy, and what a file system does. There, more
@@ -29,142 +29,6 @@ only compete for the processor: eight took a tenth more of its time."""
 
 AHEAD_BYTES = 128 * 2**20
 """Windows read ahead may take so much of a worker's memory, though one always is."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
-    """The window of one band that a block needs.
-
-    Attributes
-    ----------
-    role : BandRole, MaskRole or RangeRole
-        Role of the band.
-    band : Band
-        Its file.
-    window : tuple of int
-        In the file's own pixels.
-    halo : tuple of int
-        The window and what around it decides what a mask says there.
-    at : (int, int)
-        Row and column of its first pixel, in absolute source pixels.
-    placement : Placement
-        How the block lies in it.
-    """
-
-    role: BandRole | Condition
-    band: Band
-    window: Window
-    halo: Window
-    at: tuple[int, int]
-    placement: Placement
-
-    @property
-    def pixels(self) -> int:
-        """Pixels that are read."""
-        top, left, bottom, right = self.halo
-        return (bottom - top) * (right - left)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the window as it is read."""
-        return self.pixels * np.dtype(self.role.dtype).itemsize
-
-    @property
-    def inner(self) -> Window:
-        """The window in pixels of its halo."""
-        (top, left, bottom, right), (row, column, *_) = self.window, self.halo
-        return top - row, left - column, bottom - row, right - column
-
-    def narrowed(self, clear: Window, mask: _Part) -> _Part:
-        """Return the window around the clear part of a mask, which is given in pixels of the mask's window."""
-        if self.placement is not mask.placement:
-            return self
-        spans = [
-            _narrowed(self.window[axis::2], clear[axis::2], mask.at[axis] - self.at[axis], self.placement.reach)
-            for axis in range(2)
-        ]
-        (top, bottom), (left, right) = spans
-        at = self.at[0] + top - self.window[0], self.at[1] + left - self.window[1]
-        return replace(self, window=(top, left, bottom, right), halo=(top, left, bottom, right), at=at)
-
-    @property
-    def grid(self) -> Grid:
-        """Pixel grid of the window."""
-        top, left, bottom, right = self.window
-        a, b, c, d, e, f = self.band.grid.transform
-        origin = c + a * left + b * top, f + d * left + e * top
-        transform = (a, b, origin[0], d, e, origin[1])
-        return Grid(crs=self.band.grid.crs, shape=(bottom - top, right - left), transform=transform)
-
-
-def _narrowed(whole: tuple[int, ...], clear: tuple[int, ...], shift: int, reach: int) -> tuple[int, int]:
-    """Return the span to read along an axis: clear pixels and those around them, at least one, and never beyond."""
-    (first, last), start = whole, whole[0] + shift
-    begin, end = start + clear[0] - reach, start + clear[1] + reach
-    return min(max(begin, first), last - 1), max(min(end, last), first + 1)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Errand:
-    """One scene to be looked at.
-
-    Attributes
-    ----------
-    group : int
-        Number of its group.
-    scene : Source
-        The scene.
-    roles : Roles
-        Of its product.
-    mask : _Part or None
-        Window of its mask; None where its product has none.
-    red, nir : _Part
-        Windows of its bands.
-    conditions : tuple of _Part
-        Windows of the bands of further conditions.
-    """
-
-    group: int
-    scene: Source
-    roles: Roles
-    mask: _Part | None
-    red: _Part
-    nir: _Part
-    conditions: tuple[_Part, ...] = ()
-
-    @property
-    def parts(self) -> tuple[_Part, ...]:
-        """All windows."""
-        return (*filter(None, (self.mask,)), self.red, self.nir, *self.conditions)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all its windows, and of what filtering its mask takes."""
-        filtered = self.mask is not None and self.roles.mask is not None and self.roles.mask.filters
-        filtering = FILTERING_BYTES_PER_PX * self.mask.pixels if filtered and self.mask else 0
-        return filtering + sum(part.nbytes for part in self.parts)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
-    """The windows of one scene as they were read.
-
-    Attributes
-    ----------
-    mask : MaskCodes or None
-        The mask, classified; None where the product has none.
-    conditions : tuple of MaskCodes
-        Further conditions, as far as they were read.
-    bands : BandWindows or None
-        Red and nir; None where nothing is clear.
-    remarks : tuple of str
-        Sentences on what the files state otherwise than documents or definition.
-    """
-
-    mask: MaskCodes | None
-    conditions: tuple[MaskCodes, ...] = ()
-    bands: BandWindows | None = None
-    remarks: tuple[str, ...] = ()
 
 
 class ExactReader:
@@ -250,7 +114,7 @@ class ExactReader:
     def _clear_at_centre(self, errand: Errand, look: Look, taken: NDArray[np.bool_]) -> ClearPixels:
         """List the pixels of the block whose centres are clear by the mask and meet all conditions."""
         clear = pixels_not(taken)
-        for part, codes in _classified(errand, look):
+        for part, codes in classified(errand, look):
             elsewhere = clear.elsewhere(taken.shape)
             clear = part.placement.clear(codes.codes, part.at, codes.table, elsewhere)
         return clear
@@ -296,7 +160,7 @@ class ExactReader:
         red = self._task.roles[group[0].product].red
         return str(alignment_of(group[0].bands[red.measurement].grid))
 
-    def _part(self, scene: Source, role: BandRole | Condition, turn: int, halo: int = 0) -> _Part | None:
+    def _part(self, scene: Source, role: BandRole | Condition, turn: int, halo: int = 0) -> Part | None:
         band = scene.bands[role.measurement]
         placement = self._placements.of(band.grid, turn)
         window = window_in(placement.window, band.grid)
@@ -305,7 +169,7 @@ class ExactReader:
             return None
         row, column = first_pixel(band.grid)
         at = row + window[0], column + window[1]
-        return _Part(role=role, band=band, window=window, halo=around, at=at, placement=placement)
+        return Part(role=role, band=band, window=window, halo=around, at=at, placement=placement)
 
     # Reading, in threads of its own
 
@@ -328,22 +192,22 @@ class ExactReader:
             stored = self._bands(red, nir)
         except ReadError as error:
             return error
-        look = Look(mask=mask, conditions=conditions, remarks=tuple(_remarks(errand, stored)))
+        look = Look(mask=mask, conditions=conditions, remarks=tuple(contradicting_tags(errand, stored)))
         return replace(look, bands=self._band_windows(errand, look, red, stored))
 
     def _read_mask(self, errand: Errand) -> MaskCodes:
         assert errand.mask is not None
         return self._classify(self._masks[errand.scene.product], errand.mask)
 
-    def _read_condition(self, errand: Errand, part: _Part) -> MaskCodes:
+    def _read_condition(self, errand: Errand, part: Part) -> MaskCodes:
         if isinstance(part.role, MaskRole):
             return self._classify(self._conditions[errand.scene.product, part.role], part)
         assert isinstance(part.role, RangeRole)
         stored = self._window(part)
-        clear = part.role.clear(stored.values, part.band.stated, _tags(stored))
+        clear = part.role.clear(stored.values, part.band.stated, tags_of(stored))
         return MaskCodes(codes=clear.astype(np.uint8), table=CLEAR_ALONE)
 
-    def _classify(self, masks: MaskReading, part: _Part) -> MaskCodes:
+    def _classify(self, masks: MaskReading, part: Part) -> MaskCodes:
         stored = self._window(part)
         nodata = part.band.stated.nodata if stored.nodata is None else stored.nodata
         return masks.classify(stored.values, part.inner, nodata)
@@ -352,7 +216,7 @@ class ExactReader:
         self,
         errand: Errand,
         look: Look,
-        red: _Part,
+        red: Part,
         stored: tuple[StoredWindow, StoredWindow],
         *,
         every: bool = False,
@@ -362,7 +226,7 @@ class ExactReader:
         With `every`, the mask is not asked.
         """
         roles = zip((errand.roles.red, errand.roles.nir), (errand.red, errand.nir), stored, strict=True)
-        rows = [role.numbers(each.values.dtype, part.band.stated, _tags(each)) for role, part, each in roles]
+        rows = [role.numbers(each.values.dtype, part.band.stated, tags_of(each)) for role, part, each in roles]
         numbers, (first, second) = np.array(rows), (each.values for each in stored)
         usable = None
         if red.placement.takes_means:
@@ -370,10 +234,10 @@ class ExactReader:
             usable = usable_pixels(first, second, clear, numbers)
         return BandWindows(red=first, nir=second, at=red.at, numbers=numbers, usable=usable)
 
-    def _clear_of_window(self, errand: Errand, look: Look, red: _Part) -> NDArray[np.bool_] | None:
+    def _clear_of_window(self, errand: Errand, look: Look, red: Part) -> NDArray[np.bool_] | None:
         """Return which pixels of the bands' window are clear, by their own pixels of the mask and all conditions."""
         clear: NDArray[np.bool_] | None = None
-        for part, codes in _classified(errand, look):
+        for part, codes in classified(errand, look):
             here = on_other_grid(codes.clear, part.band.grid, part.at, red.grid)
             clear = here if clear is None else clear & here
         return clear
@@ -388,47 +252,16 @@ class ExactReader:
         self._watch.raise_if_cancelled()
         fetch_header(band)
 
-    def _bands(self, red: _Part, nir: _Part) -> tuple[StoredWindow, StoredWindow]:
+    def _bands(self, red: Part, nir: Part) -> tuple[StoredWindow, StoredWindow]:
         """Read both bands, at once where waiting for the first answer takes longer than unpacking it."""
         if is_local(red.band.uri):
             return self._window(red), self._window(nir)
         beside = self._beside.submit(self._window, nir)
         return self._window(red), beside.result()
 
-    def _window(self, part: _Part) -> StoredWindow:
+    def _window(self, part: Part) -> StoredWindow:
         self._watch.raise_if_cancelled()
         return read_window(part.band, part.halo)
-
-
-def _classified(errand: Errand, look: Look) -> Iterator[tuple[_Part, MaskCodes]]:
-    """Yield the mask and the conditions of a look, each with its window."""
-    if errand.mask is not None and look.mask is not None:
-        yield errand.mask, look.mask
-    yield from zip(errand.conditions, look.conditions, strict=False)
-
-
-def _remarks(errand: Errand, stored: tuple[StoredWindow, StoredWindow]) -> Iterator[str]:
-    """Yield a sentence for each band whose file states another scale or offset than its document or definition."""
-    roles = errand.roles.red, errand.roles.nir
-    for role, part, each in zip(roles, (errand.red, errand.nir), stored, strict=True):
-        stated, known = part.band.stated, role.scaling(part.band.stated, NOTHING_STATED)
-        expected = Stated(
-            scale=known.scale if role.scale_from or stated.scale else None,
-            offset=known.offset if role.offset_from or stated.offset is not None else None,
-            nodata=None if role.all_stored else known.nodata,
-        )
-        if _tags(each) != NOTHING_STATED:
-            for word, near, far in contradictions(_tags(each), expected):
-                used = "products file's is" if role.override else "files' are"
-                product = errand.scene.product
-                yield (
-                    f"Files of {product} state the {word} {near:g} for {role.measurement} where documents, "
-                    f"definition or products file state {far:g}; the {used} used."
-                )
-
-
-def _tags(stored: StoredWindow) -> Stated:
-    return Stated(scale=stored.scale, offset=stored.offset, nodata=stored.nodata)
 
 
 def _ahead(errands: Sequence[Errand]) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compute.kernels.morphology import told_by_filters
 from compute.products import CLEAR, MaskRole, cover_verdicts, verdicts
-from compute.products.roles import MASK_BITS, TABLE_BITS
+from compute.products.mask_role import MASK_BITS, TABLE_BITS
 from compute.products.scaling import Stated, in_stored_type, merge_scaling
 from compute.warp import Window
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from compute.blocks.adding import Adder
 from compute.blocks.cancelling import CancelWatch
-from compute.blocks.exact import Errand, ExactReader, Look
+from compute.blocks.errands import Errand, Look
+from compute.blocks.exact import ExactReader
 from compute.blocks.files import ReadError, StoredWindow
 from compute.blocks.placing import Aligned
 from compute.blocks.records import BlockTask, Sums

@@ -116,7 +116,7 @@ def _implied_offset(scene: Scene, roles: Roles, role: BandRole) -> float | None:
     if roles.sensor not in ("", "msi"):
         return None
     try:
-        offset = sentinel_2_offset(scene.properties)
+        offset = sentinel_2_offset(scene.properties, scene.product)
     except InputError as error:
         raise InputError(error.field, f"{error} The scene is {scene.id} of {scene.product}.") from None
     return None if offset is None else offset * role.scale

@@ -9,6 +9,7 @@ from compute.products.definition import Measurement, ProductDefinition
 from compute.products.describing import describe_roles
 from compute.products.filters import MaskFilter
 from compute.products.harmonising import CITATION, HARMONISED, Harmonise, Sensor
+from compute.products.mask_role import MaskRole
 from compute.products.profile import (
     BandProfile,
     BitsProfile,
@@ -21,7 +22,7 @@ from compute.products.profile import (
 )
 from compute.products.reasons import CLEAR, cover_verdicts, reasons_of, verdicts, verdicts_of_pixels
 from compute.products.resolving import DISCONTIGUOUS, ValidRange, resolve
-from compute.products.roles import BandRole, Condition, MaskRole, RangeRole, Roles
+from compute.products.roles import BandRole, Condition, RangeRole, Roles
 from compute.products.scaling import OffsetRule, Properties, Stated
 
 __all__ = [

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from math import inf
 
 from compute.products.clauses import Clause
-from compute.products.roles import BandRole, Condition, MaskRole, RangeRole, Roles
+from compute.products.mask_role import MaskRole
+from compute.products.roles import BandRole, Condition, RangeRole, Roles
 
 Line = tuple[str, str]
 """Name and words."""

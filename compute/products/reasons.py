@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.errors import InputError
-from compute.products.roles import MASK_BITS, TABLE_BITS, MaskRole, Roles
+from compute.products.mask_role import MASK_BITS, TABLE_BITS, MaskRole
+from compute.products.roles import Roles
 
 INVALID = "invalid"
 """Clear, but a band is nodata or out of its range, the index is not defined or out of its range, or too little of the

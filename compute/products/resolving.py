@@ -12,10 +12,12 @@ from typing import Literal
 import numpy as np
 
 from compute.errors import InputError
+from compute.products.checking import product_notes, stated_of, told_of
 from compute.products.clauses import Clauses, Test, all_of, any_of, bits_clause, flag_clauses
 from compute.products.definition import Measurement, ProductDefinition
 from compute.products.filters import MaskFilter
 from compute.products.harmonising import Harmonise, harmonised
+from compute.products.mask_role import MASK_BITS, TABLE_BITS, MaskRole
 from compute.products.profile import (
     AllProfile,
     AnyProfile,
@@ -28,8 +30,8 @@ from compute.products.profile import (
     ProductProfile,
     ThresholdProfile,
 )
-from compute.products.roles import MASK_BITS, TABLE_BITS, BandRole, Condition, MaskRole, RangeRole, Roles
-from compute.products.scaling import OffsetRule, Stated, contradictions, in_stored_type, merge_scaling
+from compute.products.roles import BandRole, Condition, RangeRole, Roles
+from compute.products.scaling import OffsetRule, merge_scaling
 
 ValidRange = tuple[float, float] | Literal["none"] | None
 
@@ -96,7 +98,7 @@ def resolve(
         sensor=profile.sensor or "",
     )
     roles = harmonised(roles, harmonise)
-    return replace(roles, notes=tuple(_notes(definition, profile, roles)))
+    return replace(roles, notes=tuple(product_notes(definition, profile, roles)))
 
 
 # Bands
@@ -110,7 +112,7 @@ def _band_role(definition: ProductDefinition, band: BandProfile) -> BandRole:
 
 def _scaled_role(definition: ProductDefinition, band: BandProfile | ThresholdProfile) -> BandRole:
     measurement = definition.measurement(band.measurement)
-    stated, told = _stated(measurement), _told(band)
+    stated, told = stated_of(measurement), told_of(band)
     merged = merge_scaling(told, stated) if band.override else merge_scaling(stated, told)
     rule = band.offset if isinstance(band.offset, OffsetProfile) else None
     if stated.offset is not None and not band.override:
@@ -141,17 +143,6 @@ def _source(stated: float | None, told: float | None, *, override: bool = False)
 
 def _offset_rule(rule: OffsetProfile | None) -> OffsetRule | None:
     return None if rule is None else OffsetRule(by=rule.by, since=rule.since, offset=rule.offset, unless=rule.unless)
-
-
-def _stated(measurement: Measurement) -> Stated:
-    return Stated(scale=measurement.scale, offset=measurement.offset, nodata=measurement.nodata)
-
-
-def _told(band: BandProfile | ThresholdProfile) -> Stated:
-    """Return what the products file states of a band."""
-    offset = None if isinstance(band.offset, OffsetProfile) else band.offset
-    nodata = band.nodata if isinstance(band.nodata, float | int) else None
-    return Stated(scale=band.scale, offset=offset, nodata=nodata)
 
 
 def _number(nodata: float | None) -> float | None:
@@ -343,53 +334,3 @@ def classes_of(measurement: Measurement) -> dict[str, Test]:
                 found.append((flag, name, (bits, int(number) << lowest)))
     times = Counter(name for _, name, _ in found)
     return {name if times[name] == 1 else f"{flag}.{name}": pair for flag, name, pair in found}
-
-
-# What people should know
-
-
-def _notes(definition: ProductDefinition, profile: ProductProfile, roles: Roles) -> Iterator[str]:
-    for table in (profile.red, profile.nir):
-        yield from _contradictions(definition, table)
-    masks = [role for role in (roles.mask, *roles.conditions) if isinstance(role, MaskRole)]
-    for role in masks:
-        if _is_ambiguous(role):
-            yield (
-                f"Warning: the mask {role.measurement} of {definition.name} has nodata {role.nodata:g}, which is also "
-                "what it stores where nothing is flagged; such pixels are not counted. If they are clear, write "
-                f'mask = {{ measurement = "{role.measurement}", nodata = "none" }} in the products file.'
-            )
-        if not any(_can_be_clear(role)):
-            yield f"Warning: no code of the mask {role.measurement} of {definition.name} is clear by its rule."
-
-
-def _contradictions(definition: ProductDefinition, table: BandProfile) -> Iterator[str]:
-    measurement = definition.measurement(table.measurement)
-    for word, theirs, ours in contradictions(_stated(measurement), _told(table)):
-        used = "products file" if table.override else "definition"
-        yield (
-            f"Warning: the definition of {definition.name} gives {measurement.name} the {word} {theirs:g}, and the "
-            f"products file {ours:g}; that of the {used} is used."
-        )
-
-
-def _is_ambiguous(role: MaskRole) -> bool:
-    """Return whether a nodata would be clear by its bits, though the definition names no flag for it."""
-    nodata = in_stored_type(role.nodata, role.dtype)
-    tests = [bits for clause in role.clauses for bits, _ in clause]
-    if nodata is None or role.all_stored or not tests or role.every_bit in tests:
-        return False
-    return bool(role.clear(np.array([int(nodata)]))[0]) and not _names_nodata(role, int(nodata))
-
-
-def _names_nodata(role: MaskRole, code: int) -> bool:
-    """Return whether the code has a flag or class that says so: nodata, fill, no data, outside."""
-    names = [name.lower() for name, bits, value in role.classes if bool(role.matches(np.array([code]), bits, value)[0])]
-    return any(word in name.replace("_", " ") for name in names for word in ("nodata", "no data", "fill"))
-
-
-def _can_be_clear(role: MaskRole) -> Iterator[bool]:
-    if MASK_BITS[role.dtype] > TABLE_BITS:
-        yield True
-        return
-    yield bool(role.table().any())

@@ -238,17 +238,19 @@ def rule_offset(rule: OffsetRule, properties: Properties, product: str) -> float
     return rule.offset if stated >= since else 0.0
 
 
-def sentinel_2_offset(properties: Properties) -> float | None:
+def sentinel_2_offset(properties: Properties, product: str) -> float | None:
     """Return the offset in stored units that Sentinel-2 L2A documents state; None where this one states nothing.
 
     ``boa_offset_applied: true`` means that it was taken off the stored values already; ``false`` that it was not, so
-    that it is in those of processing baseline 04.00 or later. A document that names the baseline alone is one of the
-    files as the Copernicus programme delivers them, where the offset is in.
+    that it is in those of processing baseline 04.00 or later. A document of Level 2A that names the baseline alone is
+    one of the files as the Copernicus programme delivers them, where the offset is in.
 
     Parameters
     ----------
     properties : mapping
         Of the scene's document.
+    product : str
+        Name of the ODC product, which may say that it is Level 2A where the properties do not.
 
     Raises
     ------
@@ -268,6 +270,12 @@ def sentinel_2_offset(properties: Properties) -> float | None:
             "A scene has boa_offset_applied: false and no processing_baseline, so its offset is not known; state the "
             "offset in the products file with override = true, or correct its document.",
         )
-    if applied is None and property_of(properties, "processing_baseline") is None:
+    states_baseline = property_of(properties, "processing_baseline") is not None
+    if applied is None and not (states_baseline and _is_level_2a(properties, product)):
         return None
     return SENTINEL_2_OFFSET if baseline >= since else 0.0
+
+
+def _is_level_2a(properties: Properties, product: str) -> bool:
+    names = (str(value) for key, value in properties.items() if key.rpartition(":")[2] in _NAMES)
+    return any("l2a" in name.lower() for name in (product, *names))

@@ -248,10 +248,12 @@ def _of_processing(scene: Scene, scale: float) -> dict[str, float]:
     if "sentinel-2" not in str(scene.properties.get("eo:platform", "")):
         return {}
     applied = [value for key, value in scene.properties.items() if key.endswith("boa_offset_applied")]
-    if applied:
-        return {"offset": 0.0 if applied[0] else -1000 * scale}
-    is_l2a = "l2a" in scene.product
-    return {"offset": -1000 * scale} if is_l2a and _baseline(scene) >= 4 else {}
+    if applied and applied[0]:
+        return {"offset": 0.0}
+    states_baseline = any(key.endswith("processing_baseline") for key in scene.properties)
+    if applied or (states_baseline and "l2a" in scene.product):
+        return {"offset": -1000 * scale if _baseline(scene) >= 4 else 0.0}
+    return {}
 
 
 def _baseline(scene: Scene) -> float:

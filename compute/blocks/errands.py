@@ -1,0 +1,185 @@
+"""Errands of the exact reader: the windows that a block needs of one scene, and what was read of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from compute.blocks.files import StoredWindow
+from compute.blocks.masks import FILTERING_BYTES_PER_PX, MaskCodes
+from compute.blocks.placing import Placement
+from compute.kernels.resample import BandWindows
+from compute.products import BandRole, Condition, Roles, Stated
+from compute.products.scaling import NOTHING_STATED, contradictions
+from compute.scenes import Band, Grid, Source
+from compute.warp import Window
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """The window of one band that a block needs.
+
+    Attributes
+    ----------
+    role : BandRole, MaskRole or RangeRole
+        Role of the band.
+    band : Band
+        Its file.
+    window : tuple of int
+        In the file's own pixels.
+    halo : tuple of int
+        The window and what around it decides what a mask says there.
+    at : (int, int)
+        Row and column of its first pixel, in absolute source pixels.
+    placement : Placement
+        How the block lies in it.
+    """
+
+    role: BandRole | Condition
+    band: Band
+    window: Window
+    halo: Window
+    at: tuple[int, int]
+    placement: Placement
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that are read."""
+        top, left, bottom, right = self.halo
+        return (bottom - top) * (right - left)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the window as it is read."""
+        return self.pixels * np.dtype(self.role.dtype).itemsize
+
+    @property
+    def inner(self) -> Window:
+        """The window in pixels of its halo."""
+        (top, left, bottom, right), (row, column, *_) = self.window, self.halo
+        return top - row, left - column, bottom - row, right - column
+
+    def narrowed(self, clear: Window, mask: Part) -> Part:
+        """Return the window around the clear part of a mask, which is given in pixels of the mask's window."""
+        if self.placement is not mask.placement:
+            return self
+        spans = [
+            _narrowed(self.window[axis::2], clear[axis::2], mask.at[axis] - self.at[axis], self.placement.reach)
+            for axis in range(2)
+        ]
+        (top, bottom), (left, right) = spans
+        at = self.at[0] + top - self.window[0], self.at[1] + left - self.window[1]
+        return replace(self, window=(top, left, bottom, right), halo=(top, left, bottom, right), at=at)
+
+    @property
+    def grid(self) -> Grid:
+        """Pixel grid of the window."""
+        top, left, bottom, right = self.window
+        a, b, c, d, e, f = self.band.grid.transform
+        origin = c + a * left + b * top, f + d * left + e * top
+        transform = (a, b, origin[0], d, e, origin[1])
+        return Grid(crs=self.band.grid.crs, shape=(bottom - top, right - left), transform=transform)
+
+
+def _narrowed(whole: tuple[int, ...], clear: tuple[int, ...], shift: int, reach: int) -> tuple[int, int]:
+    """Return the span to read along an axis: clear pixels and those around them, at least one, and never beyond."""
+    (first, last), start = whole, whole[0] + shift
+    begin, end = start + clear[0] - reach, start + clear[1] + reach
+    return min(max(begin, first), last - 1), max(min(end, last), first + 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Errand:
+    """One scene to be looked at.
+
+    Attributes
+    ----------
+    group : int
+        Number of its group.
+    scene : Source
+        The scene.
+    roles : Roles
+        Of its product.
+    mask : Part or None
+        Window of its mask; None where its product has none.
+    red, nir : Part
+        Windows of its bands.
+    conditions : tuple of Part
+        Windows of the bands of further conditions.
+    """
+
+    group: int
+    scene: Source
+    roles: Roles
+    mask: Part | None
+    red: Part
+    nir: Part
+    conditions: tuple[Part, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All windows."""
+        return (*filter(None, (self.mask,)), self.red, self.nir, *self.conditions)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its windows, and of what filtering its mask takes."""
+        filtered = self.mask is not None and self.roles.mask is not None and self.roles.mask.filters
+        filtering = FILTERING_BYTES_PER_PX * self.mask.pixels if filtered and self.mask else 0
+        return filtering + sum(part.nbytes for part in self.parts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """The windows of one scene as they were read.
+
+    Attributes
+    ----------
+    mask : MaskCodes or None
+        The mask, classified; None where the product has none.
+    conditions : tuple of MaskCodes
+        Further conditions, as far as they were read.
+    bands : BandWindows or None
+        Red and nir; None where nothing is clear.
+    remarks : tuple of str
+        Sentences on what the files state otherwise than documents or definition.
+    """
+
+    mask: MaskCodes | None
+    conditions: tuple[MaskCodes, ...] = ()
+    bands: BandWindows | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def classified(errand: Errand, look: Look) -> Iterator[tuple[Part, MaskCodes]]:
+    """Yield the mask and the conditions of a look, each with its window."""
+    if errand.mask is not None and look.mask is not None:
+        yield errand.mask, look.mask
+    yield from zip(errand.conditions, look.conditions, strict=False)
+
+
+def contradicting_tags(errand: Errand, stored: tuple[StoredWindow, StoredWindow]) -> Iterator[str]:
+    """Yield a sentence for each band whose file states another scale or offset than its document or definition."""
+    roles = errand.roles.red, errand.roles.nir
+    for role, part, each in zip(roles, (errand.red, errand.nir), stored, strict=True):
+        stated, known = part.band.stated, role.scaling(part.band.stated, NOTHING_STATED)
+        expected = Stated(
+            scale=known.scale if role.scale_from or stated.scale else None,
+            offset=known.offset if role.offset_from or stated.offset is not None else None,
+            nodata=None if role.all_stored else known.nodata,
+        )
+        if tags_of(each) != NOTHING_STATED:
+            for word, near, far in contradictions(tags_of(each), expected):
+                used = "products file's is" if role.override else "files' are"
+                product = errand.scene.product
+                yield (
+                    f"Files of {product} state the {word} {near:g} for {role.measurement} where documents, "
+                    f"definition or products file state {far:g}; the {used} used."
+                )
+
+
+def tags_of(stored: StoredWindow) -> Stated:
+    """Return the scale, offset and nodata that a file states."""
+    return Stated(scale=stored.scale, offset=stored.offset, nodata=stored.nodata)
