@@ -196,7 +196,10 @@ class Band:
         own = [entry] if entry.get("override") else []
         sources = [*own, tags, _long(stated), _long(defined), entry]
         scale = _first(sources, "scale", 1.0)
-        offset = _first([*own, tags, _long(stated), _of_processing(scene, scale), _long(defined), entry], "offset", 0.0)
+        processing = _of_processing(scene, scale)
+        # Where it was taken off already, an offset that the document states for the band is the one that was.
+        document = [processing, _long(stated)] if _is_applied(scene) else [_long(stated), processing]
+        offset = _first([*own, tags, *document, _long(defined), entry], "offset", 0.0)
         if isinstance(offset, Mapping):
             offset = _by_baseline(offset, scene)
         nodata = entry["nodata"] if entry.get("nodata") == "none" else _first(sources, "nodata", None)
@@ -254,6 +257,10 @@ def _of_processing(scene: Scene, scale: float) -> dict[str, float]:
     if applied or (states_baseline and "l2a" in scene.product):
         return {"offset": -1000 * scale if _baseline(scene) >= 4 else 0.0}
     return {}
+
+
+def _is_applied(scene: Scene) -> bool:
+    return any(value is True for key, value in scene.properties.items() if key.endswith("boa_offset_applied"))
 
 
 def _baseline(scene: Scene) -> float:
