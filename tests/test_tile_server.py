@@ -204,7 +204,8 @@ def test_ten_times_too_much_is_refused_in_good_order_and_leaves_no_trace(
 def filled(shape: tuple[int, int], mean: float, levels: int) -> Block:
     """Make a block of one value; a task."""
     count = np.ones(shape, np.uint16)
-    return finish(Sums(total=np.full(shape, round(mean * 2**32), np.int64), count=count), 1, levels)
+    total = np.full(shape, round(mean * 2**32), np.int64)
+    return finish(replace(Sums.of_nothing(shape), total=total, count=count), 1, levels)
 
 
 def stack_filled(mean: float) -> SeasonStack:

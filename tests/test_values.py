@@ -125,7 +125,7 @@ async def assert_reduced(server: Server, record: JobRecord, plan: NdviPlan) -> N
         (await server.get(f"{path}?bbox=0,0,1,1"), 400, "does not meet the result"),
         (await server.get(f"{path}?bbox=0,0,1"), 400, "is not four numbers"),
         (await server.post(path, "{}", "text/plain"), 400, "send it as application/geo+json"),
-        (await server.post(path, "{}", "application/json"), 400, "not a polygon"),
+        (await server.post(path, "{}", "application/json"), 400, "give a Polygon"),
         (await server.post(path, " " * 2_000_001, "application/json"), 413, "over 2 MB"),
     ):
         assert (answer.code, words in json.loads(answer.body)["error"]) == (status, True)
