@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from compute.plan import WORKER_BYTES, NdviPlan
 from compute.region import parse_bbox
 from compute.request import NdviRequest
 from compute.settings import GIB, MIB
-from tests.fixtures.engine import DEMO, plan_of
+from tests.fixtures.engine import DEMO, compute_here, plan_of
 from tests.test_mask_filters import FILTERS
 from tests.test_streaming import most_memory
 
@@ -79,6 +79,8 @@ def test_a_worker_takes_what_the_plan_says_and_not_much_less(
 ) -> None:
     values: dict[str, object] = {"start": date(2021, 3, 1), "end": date(2021, 4, 30), "by": "season-year"}
     request = NdviRequest(products=(DEMO,), region=REGION, resolution=EDGE_M / chunk_px / 2, **(values | dict(options)))  # type: ignore[arg-type]  # each case knows its fields
+    # Compiled here: where a worker has to, that takes more memory than its tasks.
+    compute_here(plan_of(replace(request, region=parse_bbox("146.6,-42.1,146.7,-42.0")), synthetic))
     plan = plan_of(request, synthetic, chunk_px=chunk_px)
     assert len(plan.blocks) > threads
     memory = taken(plan, threads, tmp_path / "result.zarr")

@@ -108,8 +108,17 @@ def _ensure_type(index: AbstractIndex, name: object) -> None:
     _add_type(index, name, yaml.load(shipped.read_text(encoding="utf-8"), Loader=NoDatesSafeLoader))  # noqa: S506 - safe
 
 
+def _as_floats(document: Any) -> Any:
+    """Return a document whose numbers are floats: PostgreSQL gives -3.4e38 back as a whole number of 39 digits."""
+    if isinstance(document, Mapping):
+        return {key: _as_floats(value) for key, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [_as_floats(value) for value in document]
+    return float(document) if isinstance(document, int) and not isinstance(document, bool) else document
+
+
 def _demand_equal(what: str, existing: Document, new: Document) -> None:
-    changes = get_doc_changes(existing, jsonify_document(new))  # type: ignore[no-untyped-call]  # datacube has no types here
+    changes = get_doc_changes(_as_floats(existing), _as_floats(jsonify_document(new)))  # type: ignore[no-untyped-call]  # datacube has no types here
     if changes:
         offset = ".".join(str(part) for part in changes[0][0])
         raise InputError(
