@@ -76,13 +76,13 @@ def result(observed: OdcCatalog, tmp_path_factory: pytest.TempPathFactory) -> St
 
 
 async def kept_by(client: Any, most: int) -> Mapping[str, list[tuple[str, int]]]:
-    """What each worker holds in the end: at most so many values, or what it is after two seconds.
+    """What each worker holds in the end: at most so many values, or what it is after twenty seconds.
 
     Workers are told a moment later that nothing needs the scenes of a season any more.
     """
     kept: Mapping[str, list[tuple[str, int]]] = {}
     with suppress(TimeoutError):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             while sum(map(len, (kept := await client.run(held)).values())) > most:  # noqa: ASYNC110  # no event
                 await asyncio.sleep(0.02)
     return kept
