@@ -503,6 +503,7 @@ def test_a_list_that_cannot_be_written_stops_nothing_unless_it_must_and_is_writt
             assert [row.state for row in jobs.list(ANONYMOUS)] == ["done"]
             (tmp_path / "disk").unlink()
             await until(lambda: not jobs.trouble)
+            await until(lambda: bool(JobStore(url).rows()))
             [row] = JobStore(url).rows()
             assert (row.token, row.state) == (record.token, "done")
             await jobs.delete(record.token, ANONYMOUS)
