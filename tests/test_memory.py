@@ -12,6 +12,7 @@ import psutil
 import pytest
 from distributed import Client, LocalCluster
 
+from compute.bench.peak_memory import peak_memory
 from compute.blocks import warm_up
 from compute.catalog import OdcCatalog
 from compute.jobs import Job
@@ -21,7 +22,6 @@ from compute.request import NdviRequest
 from compute.settings import GIB, MIB
 from tests.fixtures.engine import DEMO, compute_here, plan_of
 from tests.test_mask_filters import FILTERS
-from tests.test_streaming import most_memory
 
 pytestmark = pytest.mark.index
 
@@ -56,8 +56,8 @@ def taken(plan: NdviPlan, threads: int, store: Path) -> Memory:
             await client.run(warm_up)
             (idle,) = (await client.run(resident)).values()
             await (await Job.submit(plan, client, store=str(store))).result()
-            (peak,) = (await client.run(most_memory)).values()
-            return Memory(idle=idle, peak=peak)
+            (peak,) = (await client.run(peak_memory)).values()
+            return Memory(idle=idle, peak=peak / MIB)
 
     return asyncio.run(run())
 
@@ -80,6 +80,7 @@ def test_a_worker_takes_what_the_plan_says_and_not_much_less(
     values: dict[str, object] = {"start": date(2021, 3, 1), "end": date(2021, 4, 30), "by": "season-year"}
     request = NdviRequest(products=(DEMO,), region=REGION, resolution=EDGE_M / chunk_px / 2, **(values | dict(options)))  # type: ignore[arg-type]  # each case knows its fields
     # Compiled here: where a worker has to, that takes more memory than its tasks.
+    warm_up()
     compute_here(plan_of(replace(request, region=parse_bbox("146.6,-42.1,146.7,-42.0")), synthetic))
     plan = plan_of(request, synthetic, chunk_px=chunk_px)
     assert len(plan.blocks) > threads

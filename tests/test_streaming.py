@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 import time
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ import xarray as xr
 from dask.callbacks import Callback
 from distributed import Client, LocalCluster
 
+from compute.bench.peak_memory import peak_memory
 from compute.blocks import Sums, warm_up
 from compute.catalog import OdcCatalog
 from compute.cluster import open_cluster, parse_cluster
@@ -199,7 +199,7 @@ def test_a_result_three_times_the_workers_memory_runs_to_the_end(synthetic: OdcC
             job = await Job.submit(plan, client, store=str(path))
             await job.result()
             await finish_zarr(path, job.total, job.provenance())
-            return list((await client.run(most_memory)).values())
+            return [peak / MIB for peak in (await client.run(peak_memory)).values()]
 
     started = time.perf_counter()
     peaks = asyncio.run(run())
@@ -211,8 +211,3 @@ def test_a_result_three_times_the_workers_memory_runs_to_the_end(synthetic: OdcC
             top, left, bottom, right = chunk_window(plan.chunks, row, column)
             block = {"season": season, "y": slice(top, bottom), "x": slice(left, right)}
             xr.testing.assert_equal(stored.isel(block).load(), lazy.isel(block).compute())
-
-
-def most_memory() -> float:
-    """The most memory that this process ever had, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

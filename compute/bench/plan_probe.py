@@ -6,18 +6,17 @@ The index is that of ``GREENUP_INDEX_URL``.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from dask.base import collections_to_expr
 from distributed.protocol.serialize import serialize, to_serialize
 from distributed.utils import nbytes
 
+from compute.bench.peak_memory import peak_memory
 from compute.bench.plan_documents import FIRST, LAST, REGION, SATELLITES
 from compute.catalog import OdcCatalog, open_catalog
 from compute.jobs import plan_request
@@ -62,7 +61,7 @@ def probe(by: str) -> dict[str, Any]:
         "graph_s": round(graph.seconds, 3),
         "tasks": len(stack.__dask_graph__()),
         "graph_mb": round(size / 1e6, 2),
-        "rss_mb": round(_peak_memory() / 1e6, 1),
+        "rss_mb": round(peak_memory() / 1e6, 1),
         "scenes": len(plan.sources),
         **_size_of(plan),
     }
@@ -126,16 +125,6 @@ def _sent_bytes(stack: SeasonStack) -> int:
 
 def _size_of(plan: NdviPlan) -> dict[str, int]:
     return {"blocks": len(plan.blocks), "reads": sum(len(group) for block in plan.blocks for group in block.groups)}
-
-
-def _peak_memory() -> int:
-    """Return the largest memory of this process, in bytes; its parent's may hide in what `getrusage` says."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def main(arguments: Sequence[str]) -> None:
