@@ -245,6 +245,9 @@ def sentinel_2_offset(properties: Properties, product: str) -> float | None:
     that it is in those of processing baseline 04.00 or later. A document of Level 2A that names the baseline alone is
     one of the files as the Copernicus programme delivers them, where the offset is in.
 
+    The flag decides over an offset that the document states for a band: Earth Search states -0.1 for the bands of all
+    items, of which it has taken the offset off from most [1]_, and wrote the flag from baseline 04.00 on [2]_.
+
     Parameters
     ----------
     properties : mapping
@@ -256,6 +259,11 @@ def sentinel_2_offset(properties: Properties, product: str) -> float | None:
     ------
     InputError
         The offset is in the stored values or not, by a baseline that the document does not name.
+
+    References
+    ----------
+    .. [1] https://github.com/Element84/earth-search/issues/66
+    .. [2] https://github.com/cirrus-geo/cirrus-earth-search/issues/21
     """
     applied = property_of(properties, "boa_offset_applied")
     if applied is not None and is_true(applied):

@@ -197,7 +197,8 @@ class Band:
         sources = [*own, tags, _long(stated), _long(defined), entry]
         scale = _first(sources, "scale", 1.0)
         processing = _of_processing(scene, scale)
-        # Where it was taken off already, an offset that the document states for the band is the one that was.
+        # Earth Search states -0.1 for the band of every item, whether or not it was taken off already, which the flag
+        # alone tells: https://github.com/Element84/earth-search/issues/66
         document = [processing, _long(stated)] if _is_applied(scene) else [_long(stated), processing]
         offset = _first([*own, tags, *document, _long(defined), entry], "offset", 0.0)
         if isinstance(offset, Mapping):
@@ -247,7 +248,11 @@ def _first(sources: Sequence[Mapping[str, Any]], name: str, default: Any) -> Any
 
 
 def _of_processing(scene: Scene, scale: float) -> dict[str, float]:
-    """Return the offset that a Sentinel-2 document implies: 1000 stored units from 04.00 on, unless applied."""
+    """Return the offset that a Sentinel-2 document implies: 1000 stored units from 04.00 on, unless applied.
+
+    ``boa_offset_applied`` came with baseline 04.00: https://github.com/cirrus-geo/cirrus-earth-search/issues/21. Before
+    it reflectance is stored without an offset (Sentinel-2 Products Specification Document), so ``false`` means 0 there.
+    """
     if "sentinel-2" not in str(scene.properties.get("eo:platform", "")):
         return {}
     applied = [value for key, value in scene.properties.items() if key.endswith("boa_offset_applied")]
