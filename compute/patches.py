@@ -23,14 +23,14 @@ from compute.blocks import Block
 from compute.blocks import warm_up as warm_up_blocks
 from compute.layers import ARRAYS
 from compute.levels import LAYER_ENCODING
-from compute.stack import Key, Window
+from compute.stack import Window
+from compute.stack_tasks import Key
 
 PIXELS = "greenup_pixels"
 """Name of what answers for pixels on a worker: of its handler, of its threads and of the plugin that brings both."""
 
+# One more than a tile needs, so that none waits for another's large chunk; Dask offloads to one, which transfers hold.
 _THREADS = 2
-"""Threads of a worker that cut tiles beside its tasks: one more than a tile needs, so that none waits for another's
-large chunk. Dask's own offloading has a single thread, which big transfers hold as well."""
 
 Held = tuple[Window, Mapping[str, NDArray[Any]]]
 """A window in level-0 pixels of the result, and by name the (y, x) values of layers in it, at some level."""

@@ -14,24 +14,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from math import ceil, floor, hypot, log2
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
+from compute.alignment import Alignment, Window, alignment_of, first_pixel, solve, split_origin
 from compute.kernels.resample import LATTICE_PX
 from compute.kernels.resample.lattice import span_of
 from compute.scenes import Grid
-
-Window = tuple[int, int, int, int]
-"""First row, first column, and row and column after the last."""
-
-_Places = TypeVar("_Places", float, NDArray[np.float64])
-
-_STEPS = 2**24
-"""Origins are told apart by this part of a pixel: finer than what counts, coarser than what rounding does to them."""
 
 _LARGEST_BEND = 0.125
 """A cell whose centre is further from amid its corners than this share of its size is torn, as by the edge of a map."""
@@ -47,42 +39,6 @@ _SLAB_NODES = 2**18
 
 _MOST_TURNS = 2
 """A file that begins a turn west of where PROJ places a block, which itself spans a turn, is two turns away."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Alignment:
-    """All pixel grids that differ by whole pixels; what may be kept for one of them serves the others.
-
-    Attributes
-    ----------
-    crs : str
-        As `Grid` says.
-    axes : tuple of float
-        (a, b, d, e) of the affine map: what a step to the next column, and to the next row, adds to x, and to y.
-    remainder : tuple of float
-        Row and column, from 0 to below 1, of the first pixel corner after the origin of the CRS.
-    """
-
-    crs: str
-    axes: tuple[float, float, float, float]
-    remainder: tuple[float, float]
-
-    @property
-    def is_upright(self) -> bool:
-        """Whether rows lie along x and columns along y."""
-        _, b, d, _ = self.axes
-        return b == 0.0 and d == 0.0
-
-    def to_crs(self, row: _Places, column: _Places) -> tuple[_Places, _Places]:
-        """Return x and y of places in absolute pixels."""
-        a, b, d, e = self.axes
-        row, column = row + self.remainder[0], column + self.remainder[1]
-        return a * column + b * row, d * column + e * row
-
-    def to_pixels(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return row and column, in absolute pixels, of places in the CRS, stacked."""
-        row, column = _solve(self.axes, x, y)
-        return np.stack([row - self.remainder[0], column - self.remainder[1]])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,33 +94,6 @@ class WarpGeometry:
         return 2 + ceil(float((steps[0] + steps[1]).max()) / self.cell)
 
 
-def alignment_of(grid: Grid) -> Alignment:
-    """Return what a pixel grid shares with all others that differ by whole pixels."""
-    return _placed(grid)[0]
-
-
-def first_pixel(grid: Grid) -> tuple[int, int]:
-    """Return row and column of a grid's first pixel, in absolute pixels of its alignment."""
-    return _placed(grid)[1]
-
-
-def _placed(grid: Grid) -> tuple[Alignment, tuple[int, int]]:
-    """Split the origin of a grid, seen in pixels from the origin of its CRS, into whole pixels and a remainder."""
-    a, b, c, d, e, f = grid.transform
-    steps = [round(place * _STEPS) for place in _solve((a, b, d, e), c, f)]
-    (row, down), (column, along) = (divmod(each, _STEPS) for each in steps)
-    return Alignment(crs=grid.crs, axes=(a, b, d, e), remainder=(down / _STEPS, along / _STEPS)), (row, column)
-
-
-def _solve(axes: tuple[float, float, float, float], x: _Places, y: _Places) -> tuple[_Places, _Places]:
-    """Return row and column of places in the CRS, in pixels from its origin."""
-    a, b, d, e = axes
-    if b == 0.0 and d == 0.0:
-        return y / e, x / a
-    determinant = a * e - b * d
-    return (a * y - d * x) / determinant, (e * x - b * y) / determinant
-
-
 def geometry_of(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
     """Work out where the pixels of a block lie in a source: once for all files of an alignment, dates and bands.
 
@@ -188,7 +117,7 @@ def geometry_of(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
     pyproj.exceptions.ProjError
         PROJ does not know a CRS, or no way from one to the other.
     """
-    target, start = _placed(block)
+    target, start = split_origin(block)
     alignment = alignment_of(source)
     size = _cell_px(target, alignment)
     unit = max(size, 2)
@@ -220,7 +149,7 @@ def turns_of(window: Window | None, source: Grid) -> tuple[int, ...]:
     width = turn_width(source.crs)
     if window is None or width == 0.0:
         return (0,)
-    down, along = (round(step) for step in _solve(alignment_of(source).axes, width, 0.0))
+    down, along = (round(step) for step in solve(alignment_of(source).axes, width, 0.0))
     top, left, bottom, right = window
     found = tuple(
         turn

@@ -34,7 +34,8 @@ from compute.plan import NdviPlan, make_plan
 from compute.reductions.statistics import cut_of, join_parts, part_of, told_of
 from compute.region import parse_geojson
 from compute.settings import Settings
-from compute.stack import SeasonStack, block_key, chunk_window, without_blocks
+from compute.stack import SeasonStack, chunk_window, without_blocks
+from compute.stack_tasks import block_key
 from compute.store import Checkpoint, Manifest, StoredBlock, open_result, recalled, slots_of
 from compute.store.objects import names_in, read_objects
 from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress, kept_statistics

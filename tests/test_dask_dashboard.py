@@ -14,7 +14,7 @@ from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler, websocket_connect
 
 from compute.cluster import ClusterSpec, Connection, PooledCluster, parse_cluster
-from compute.cluster.connection import Endpoint
+from compute.cluster.endpoint import Endpoint
 from compute.cluster.need import Need
 from compute.jobs import ANONYMOUS, Principal
 from compute.settings import Settings

@@ -18,7 +18,8 @@ from compute.errors import InputError
 from compute.reductions.areas import pixel_areas
 from compute.reductions.spreads import PERCENTILES, Spread, difference, told
 from compute.reductions.statistics import Cut, Part, _level_for, _window_of, join_parts, part_of
-from compute.stack import SeasonStack, block_key, chunk_window
+from compute.stack import SeasonStack, chunk_window
+from compute.stack_tasks import block_key
 from tests.fixtures.stacks import PLACES, assembled, grid_at, noise, stack_of
 
 GEOD = Geod(ellps="WGS84")

@@ -22,7 +22,8 @@ from PIL import Image
 from compute.blocks import Block, Sums, finish
 from compute.plan import level_count
 from compute.settings import Settings
-from compute.stack import SeasonStack, block_key
+from compute.stack import SeasonStack
+from compute.stack_tasks import block_key
 from compute.tiles import LocalPixels, ResultTiles, TileAddress, geometry_of
 from dashboard.lag import BOUNDS_S
 from tests.fixtures.stacks import empty_stack, grid_at, noise, stack_of

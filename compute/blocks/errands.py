@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from compute.alignment import Window
 from compute.blocks.files import StoredWindow
 from compute.blocks.masks import FILTERING_BYTES_PER_PX, MaskCodes
 from compute.blocks.placing import Placement
@@ -14,7 +15,6 @@ from compute.kernels.resample import BandWindows
 from compute.products import BandRole, Condition, Roles, Stated
 from compute.products.scaling import NOTHING_STATED, contradictions
 from compute.scenes import Band, Grid, Source
-from compute.warp import Window
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.addresses import is_local
+from compute.alignment import alignment_of, first_pixel
 from compute.blocks.adding import Adder
 from compute.blocks.ahead import in_order
 from compute.blocks.cancelling import CancelWatch
@@ -21,7 +22,7 @@ from compute.blocks.records import BlockTask
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, clear_part, pixels_not, usable_pixels
 from compute.products import BandRole, Condition, MaskRole, RangeRole, verdicts_of_pixels
 from compute.scenes import Band, Source, UnreadScene
-from compute.warp import alignment_of, first_pixel, widened, window_in
+from compute.warp import widened, window_in
 
 MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
 """Scenes that a task reads at once: what a slow store needs to be kept busy, and what a file system does. There, more

@@ -11,10 +11,10 @@ import rasterio
 from numpy.typing import NDArray
 
 from compute.addresses import is_local, name_among
+from compute.alignment import Window
 from compute.blocks.opening import opened
 from compute.blocks.reasons import is_final, reason_of
 from compute.scenes import Band, Source, UnreadScene
-from compute.warp import Window
 
 _TRIES, _TRIES_HERE = 3, 2
 """How often a file is tried, and how often one of this machine's file system, where little heals by itself."""

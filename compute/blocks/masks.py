@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.alignment import Window
 from compute.kernels.morphology import told_by_filters
 from compute.products import CLEAR, MaskRole, cover_verdicts, verdicts
 from compute.products.mask_role import MASK_BITS, TABLE_BITS
 from compute.products.scaling import Stated, in_stored_type, merge_scaling
-from compute.warp import Window
 
 FILTERING_BYTES_PER_PX = 8
 """Memory of filtering a mask beside the mask: a class, three sets, distances, states and what it says."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
 from distributed import Client
 from distributed.versions import VersionMismatchWarning
 
-from compute.cluster.guarding import Expected, Patience, WorkerGuard, guard_workers
+from compute.cluster.endpoint import Endpoint
+from compute.cluster.guarding import Patience, WorkerGuard, guard_workers
 from compute.cluster.spec import ClusterSpec
-from compute.cluster.waiting import Gone, bounded, to_the_end, unless_gone
+from compute.cluster.waiting import bounded, to_the_end, unless_gone
 from compute.errors import ClusterError, InputError
 from compute.settings import Settings
 
@@ -24,51 +24,7 @@ _CONNECT_S = 30.0
 _ANSWER_S = 2.0
 _CLOSE_S = 10.0
 
-Scale = Callable[[int], Awaitable[int]]
-Adapt = Callable[[int, int], Awaitable[int]]
 WarmUp = Callable[[], object]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Endpoint:
-    """A running scheduler, as its kind of cluster describes it.
-
-    Attributes
-    ----------
-    address : str
-        Where the scheduler listens; of a Gateway cluster it holds the name, which opens every door.
-    name : str
-        What people call the cluster; never the whole name of a Gateway cluster.
-    security : distributed.security.Security or None
-        TLS credentials.
-    direct : bool
-        Whether this process reaches the workers without the scheduler.
-    scale : callable or None
-        Asks for a number of workers and returns how many the cluster allows; None where it has a size of its own.
-    adapt : callable or None
-        Has the cluster follow its work between two numbers of workers, and returns the most that it allows; None as
-        `scale`, which ends it.
-    workers : int
-        Workers to have when the request names no number.
-    gone : callable or None
-        Tells within seconds whether nothing is left of the scheduler; None where nobody knows.
-    expected : callable or None
-        Tells how many workers the cluster is to have by what was asked of it; None where nobody knows.
-    dashboard : callable or None
-        Returns the URL of Dask's own dashboard, without a slash at its end, and whoever knows it sees all; None where
-        it is not known.
-    """
-
-    address: str
-    name: str
-    security: Any = None
-    direct: bool = False
-    scale: Scale | None = None
-    adapt: Adapt | None = None
-    workers: int = 1
-    gone: Gone | None = None
-    expected: Expected | None = None
-    dashboard: Callable[[], str] | None = field(default=None, repr=False)
 
 
 class Connection:

@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 from dask_gateway import Gateway, GatewayClusterError, GatewayServerError
 
-from compute.cluster.connection import Endpoint
+from compute.cluster.endpoint import Endpoint
 from compute.cluster.gateway_answers import GONE, ask, open_gateway
 from compute.cluster.options import ClusterOption, choose, describe, with_configured_defaults
 from compute.cluster.spec import ClusterSpec

@@ -18,7 +18,7 @@ from distributed.deploy.adaptive import Adaptive
 from distributed.deploy.utils import nprocesses_nthreads
 from distributed.system import MEMORY_LIMIT
 
-from compute.cluster.connection import Endpoint
+from compute.cluster.endpoint import Endpoint
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.waiting import bounded, to_the_end
 from compute.errors import ClusterError

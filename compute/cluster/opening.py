@@ -11,7 +11,8 @@ from functools import partial
 
 from distributed.comm.addressing import parse_address, parse_host_port
 
-from compute.cluster.connection import Connection, Endpoint, WarmUp, connect
+from compute.cluster.connection import Connection, WarmUp, connect
+from compute.cluster.endpoint import Endpoint
 from compute.cluster.gateway import gateway_scheduler
 from compute.cluster.local import local_scheduler
 from compute.cluster.spec import ClusterSpec

@@ -22,7 +22,8 @@ from compute.blocks import HeldBlock
 from compute.export.overviews import build_overviews
 from compute.layers import ARRAYS, ATTRIBUTES, BY_REASON, NAMES
 from compute.scenes import Grid
-from compute.stack import SeasonStack, block_key
+from compute.stack import SeasonStack
+from compute.stack_tasks import block_key
 
 _NODATA = {"f": np.nan, "u": None}
 _GDAL_OPTIONS = {"GDAL_CACHEMAX": 2**20}

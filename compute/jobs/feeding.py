@@ -15,7 +15,8 @@ from compute.blocks import HeldBlock
 from compute.jobs.keeping import SLOW_S, Keeping
 from compute.jobs.order import BlockOrder, Index
 from compute.jobs.sharing import Share, Sharing
-from compute.stack import Key, SeasonStack, block_key
+from compute.stack import SeasonStack
+from compute.stack_tasks import Key, block_key
 from compute.store import StoredBlock
 
 _PER_THREAD = 3

@@ -27,7 +27,8 @@ from compute.jobs.sharing import Share
 from compute.plan import NdviPlan
 from compute.reductions import tally_seasons
 from compute.scenes import UnreadScene
-from compute.stack import Key, SeasonStack, build_stack
+from compute.stack import SeasonStack, build_stack
+from compute.stack_tasks import Key
 from compute.store import create_store, streamed
 
 RETRIES = 3

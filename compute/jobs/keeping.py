@@ -14,7 +14,8 @@ from distributed import Future
 from compute.blocks import Tally
 from compute.errors import JobError
 from compute.plan import NdviPlan
-from compute.stack import Key, SeasonStack
+from compute.stack import SeasonStack
+from compute.stack_tasks import Key
 from compute.store import Checkpoint, Index, Slot, keep_task, reason_of, recalled, slots_of
 from compute.store.objects import read_objects, remove, write_object
 

@@ -14,7 +14,8 @@ from distributed.client import futures_of
 
 from compute.errors import JobError
 from compute.plan import NdviPlan, plan_document, plan_of
-from compute.stack import SeasonStack, block_key, without_blocks
+from compute.stack import SeasonStack, without_blocks
+from compute.stack_tasks import block_key
 
 _log = logging.getLogger(__name__)
 

@@ -2,10 +2,11 @@
 
 from compute.plan.document import UNREADABLE, plan_document, plan_of
 from compute.plan.grid import COARSEST_PX, fit_chunks, level_count
-from compute.plan.model import WORKER_BYTES, BlockPlan, NdviPlan, SeasonPlan
+from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan
 from compute.plan.planning import make_plan
 from compute.plan.preview import preview_plan
 from compute.plan.strata import has_strata
+from compute.plan.task_memory import WORKER_BYTES
 
 __all__ = [
     "COARSEST_PX",

@@ -3,71 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
-from pyproj import CRS
-
 from compute.plan.strata import has_strata, stratum_of
+from compute.plan.task_memory import WORKER_BYTES, pixel_bytes, task_bytes
 from compute.products import Roles, describe_roles
-from compute.request import NATIVE, NdviRequest
+from compute.request import NdviRequest
 from compute.scenes import Grid, Source
-
-MEAN_BYTES = 4
-"""Bytes of a result pixel's mean (float32)."""
-
-COUNT_BYTES = 2
-"""Bytes of a result pixel's clear count (uint16)."""
-
-TASK_BYTES_PER_PX = 26
-"""Memory of a running task per block pixel: sum 8, count 2, mask 1, red 2, nir 2, one scene's window as read and
-as warped 4 and a half, mean 4, and the allocator's rest."""
-
-WARP_BYTES_PER_PX = 31
-"""Memory of a running task more per block pixel where scenes are warped: the weights of nine source pixels and where
-they begin 22, the nearest pixel 4, and of each scene the clear and the usable pixels, and the list of free ones 5."""
-
-NODE_BYTES_PER_PX = 64
-"""Memory of a running task more per block pixel where output pixels are so large that each is a cell of the lattice by
-which scenes are placed."""
-
-COARSE_M, COARSE_DEG = 500.0, 0.005
-"""Output pixels of this size and more need `NODE_BYTES_PER_PX`."""
-
-FILTER_BYTES_PER_PX = 14
-"""Memory of a running task more per block pixel where masks are filtered: two masks at once, with what each takes."""
-
-CONDITION_BYTES_PER_PX = 5
-"""Memory of a running task more per block pixel for each further condition: its window, what of it is clear, and the
-list of clear pixels once more."""
-
-STRATA_BYTES_PER_PX = 20
-"""Memory of a running task more per block pixel where strata weigh alike: a stratum's sum and count 10, the sum and
-number of their means 10."""
-
-LOOK_BYTES_PER_PX = 10
-"""Memory of a running task more per block pixel where looks are seen one by one, for months or squares."""
-
-MONTHS_BYTES = 1
-"""Bytes of a result pixel's number of months (uint8); a running task needs 2 more, a bit for each month."""
-
-STD_BYTES = 4
-"""Bytes of a result pixel's standard deviation (float32); a running task needs 16 more, for squares."""
-
-REASON_BYTES = 2
-"""Bytes of a result pixel's number of looks by one reason (uint16); a running task needs 4 more for all of them: what
-masks say, as read and as taken, and what the first scene of a look has said."""
-
-WORKER_BYTES = 400 * 2**20
-"""Memory of a worker process that runs no task: interpreter and libraries, once the engine is loaded and compiled.
-`tests/test_memory.py` measures it, and what tasks take on top."""
-
-TASK_BYTES = 64 * 2**20
-"""Memory of a running task whatever its block: GDAL's cache and open files."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,30 +139,11 @@ class NdviPlan:
     @property
     def task_bytes(self) -> int:
         """Memory of one running task, in bytes."""
-        rows, columns = self.chunks
-        halo = 2 * max((role.mask.halo for role in self.roles.values() if role.mask), default=0)
-        filtering = FILTER_BYTES_PER_PX * (max(rows) + halo) * (max(columns) + halo) if halo else 0
-        return TASK_BYTES + self._task_bytes_per_px * max(rows) * max(columns) + filtering
+        return task_bytes(self.request, self.grid, self.chunks, self.roles, self.reasons)
 
     def worker_bytes(self, threads: int = 1) -> int:
         """Return the memory of a worker that runs a task in each of its threads, without results that it holds."""
         return WORKER_BYTES + threads * self.task_bytes
-
-    @property
-    def _node_bytes_per_px(self) -> int:
-        coarse = COARSE_DEG if CRS(self.grid.crs).is_geographic else COARSE_M
-        return NODE_BYTES_PER_PX if max(self.grid.resolution) >= coarse else 0
-
-    @property
-    def _task_bytes_per_px(self) -> int:
-        request = self.request
-        looks = LOOK_BYTES_PER_PX * (request.months or request.std or request.reasons)
-        warp = (WARP_BYTES_PER_PX + self._node_bytes_per_px) * (request.reader == "exact" and request.crs != NATIVE)
-        layers = (MONTHS_BYTES + 2) * request.months + (STD_BYTES + 16) * request.std
-        layers += REASON_BYTES * len(self.reasons) + 4 * request.reasons
-        strata = STRATA_BYTES_PER_PX * has_strata(request)
-        conditions = CONDITION_BYTES_PER_PX * max((len(role.conditions) for role in self.roles.values()), default=0)
-        return TASK_BYTES_PER_PX + strata + conditions + warp + looks + layers
 
     def parts(self, block: BlockPlan) -> list[tuple[tuple[int, ...], ...]]:
         """Split the groups of a block into those of single tasks; strata stay whole, and may make a task larger."""
@@ -304,12 +232,6 @@ class NdviPlan:
             "roles": {product: list(map(list, describe_roles(each))) for product, each in sorted(self.roles.items())},
             "notes": list(self.notes),
         }
-
-
-def pixel_bytes(request: NdviRequest, reasons: Sequence[str]) -> int:
-    """Return the bytes of a result pixel in all of its layers."""
-    asked = MONTHS_BYTES * request.months + STD_BYTES * request.std + REASON_BYTES * len(reasons)
-    return MEAN_BYTES + COUNT_BYTES + asked
 
 
 def month_text(month: date) -> str:

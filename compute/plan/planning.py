@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
@@ -13,31 +12,21 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from compute.errors import InputError, NoScenesError, TooLargeError
 from compute.plan.chunks import polygons_by_chunk, scenes_by_chunk, spatial_chunks
 from compute.plan.extents import Extents, project_extents
 from compute.plan.grid import output_grid
-from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan, month_text, pixel_bytes
+from compute.plan.looks import Group, group_scenes
+from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan, month_text
 from compute.plan.outlines import project_window, with_valid_outline
-from compute.plan.processing import platform_of
 from compute.plan.radiometry import state_scaling
+from compute.plan.refusing import refuse_many_scenes, refuse_mixed_offsets, refuse_none, refuse_size, refuse_split_grids
 from compute.plan.sensors import choose_scenes, sensor_notes
+from compute.plan.task_memory import pixel_bytes
 from compute.products import BandRole, Roles, reasons_of
 from compute.request import NATIVE, NdviRequest
 from compute.scenes import Grid, Scene
 from compute.seasons import SeasonYear, missing_months, season_year, season_years
-from compute.settings import GIB, Settings
-
-MAX_COUNT = 65_534
-"""Most observations that a clear count (uint16) can hold: the greatest value of the type stands for none in a store."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Group:
-    """The scenes of one platform and solar day: one look at the ground."""
-
-    season: SeasonYear
-    scenes: tuple[int, ...]
+from compute.settings import Settings
 
 
 def make_plan(
@@ -72,20 +61,20 @@ def make_plan(
     """
     scenes = sorted(map(with_valid_outline, scenes), key=lambda s: (s.time, s.id))
     scenes, left_out = choose_scenes(request, scenes)
-    _refuse_none(scenes)
+    refuse_none(scenes)
     reds = {product: each.red.measurement for product, each in roles.items()}
     grid = output_grid(request, scenes, reds, max_edge_px=settings.max_edge_px)
     extents = project_extents(scenes, grid)
     scenes, extents = _keep(scenes, extents, extents.meet_grid(grid))
     scenes, extents = _keep(scenes, extents, _in_season(request, scenes))
-    _refuse_none(scenes)
-    _refuse_scenes(len(scenes), settings)
-    _refuse_split_grids(request, scenes, roles)
+    refuse_none(scenes)
+    refuse_many_scenes(len(scenes), settings)
+    refuse_split_grids(request, scenes, roles)
     scenes, scaling_notes = state_scaling(scenes, roles)
-    _refuse_mixed_offsets(request, scenes, roles)
-    groups = _by_label(request, _group(request, scenes))
+    refuse_mixed_offsets(request, scenes, roles)
+    groups = _by_label(request, group_scenes(request, scenes))
     reasons = reasons_of(roles.values()) if request.reasons else ()
-    _refuse_size(grid, groups, pixel_bytes(request, reasons), settings)
+    refuse_size(grid, groups, pixel_bytes(request, reasons), settings)
     chunks = spatial_chunks(grid, settings.chunk_px)
     touching = scenes_by_chunk(extents, grid, chunks)
     polygons = polygons_by_chunk(request, grid, chunks)
@@ -108,62 +97,6 @@ def make_plan(
     )
 
 
-def _refuse_none(scenes: Sequence[Scene]) -> None:
-    if not scenes:
-        raise NoScenesError("bbox", "No scene meets the region in the dates and seasons asked for; change one of them.")
-
-
-def _refuse_scenes(count: int, settings: Settings) -> None:
-    if count > settings.max_scenes:
-        raise TooLargeError(
-            "time",
-            f"The request needs {count:,} scenes, more than {settings.max_scenes:,}; shorten the dates or the region.",
-        )
-
-
-def _refuse_split_grids(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:
-    if request.reader != "exact":
-        return
-    for scene in scenes:
-        role = roles[scene.product]
-        red, nir = (scene.source.bands[each.measurement].grid for each in (role.red, role.nir))
-        if red != nir:
-            raise InputError(
-                "reader",
-                f"Red and nir of {scene.product} lie on grids of their own; give --reader odc, which warps each.",
-            )
-
-
-def _refuse_mixed_offsets(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:
-    """Refuse looks of scenes that are scaled differently where datacube's reader fuses them before they are scaled."""
-    if request.reader != "odc":
-        return
-    for group in _group(request, scenes):
-        members = [scenes[index] for index in group.scenes]
-        product, day = members[0].product, members[0].solar_day
-        bands = (roles[product].red.measurement, roles[product].nir.measurement)
-        stated = {tuple(scene.source.bands[name].stated for name in bands) for scene in members}
-        if len(stated) > 1:
-            raise InputError(
-                "reader",
-                f"Scenes of {product} on {day} differ in scale or offset, and datacube's reader joins them before they "
-                "are scaled; give --reader exact.",
-            )
-
-
-def _refuse_size(grid: Grid, groups: Mapping[str, list[_Group]], bytes_per_px: int, settings: Settings) -> None:
-    size = len(groups) * grid.shape[0] * grid.shape[1] * bytes_per_px / GIB
-    if size > settings.max_result_gib:
-        raise TooLargeError(
-            "bbox",
-            f"The result would be {size:,.1f} GiB, more than {settings.max_result_gib:g} GiB; "
-            "draw a smaller region, give a coarser --resolution, or shorten the dates.",
-        )
-    for label, members in groups.items():
-        if len(members) > MAX_COUNT:
-            raise TooLargeError("time", f"The season {label} has over {MAX_COUNT:,} dates; shorten the dates.")
-
-
 def _keep(scenes: Sequence[Scene], extents: Extents, kept: NDArray[np.bool_]) -> tuple[list[Scene], Extents]:
     return [scene for scene, keep in zip(scenes, kept, strict=True) if keep], extents.keep(kept)
 
@@ -174,26 +107,13 @@ def _in_season(request: NdviRequest, scenes: Sequence[Scene]) -> NDArray[np.bool
     return np.array([days[scene.solar_day] for scene in scenes], bool)
 
 
-def _group(request: NdviRequest, scenes: Sequence[Scene]) -> list[_Group]:
-    """Group scenes by product, platform and solar day, in the order of time; the solar day names the season."""
-    members: dict[tuple[str, str, date], list[int]] = defaultdict(list)
-    for index, scene in enumerate(scenes):
-        members[scene.product, platform_of(scene), scene.solar_day].append(index)
-    groups = []
-    for (_, _, day), indices in members.items():
-        season = season_year(request.seasons, day)
-        assert season is not None, "scenes outside every season are left out before"
-        groups.append(_Group(season=season, scenes=tuple(indices)))
-    return groups
-
-
 def _months(scenes: Sequence[Scene]) -> tuple[int, ...]:
     """Return for each scene the month of its solar day."""
     return tuple(scene.solar_day.year * 12 + scene.solar_day.month - 1 for scene in scenes)
 
 
-def _by_label(request: NdviRequest, groups: Iterable[_Group]) -> dict[str, list[_Group]]:
-    labelled: dict[str, list[_Group]] = defaultdict(list)
+def _by_label(request: NdviRequest, groups: Iterable[Group]) -> dict[str, list[Group]]:
+    labelled: dict[str, list[Group]] = defaultdict(list)
     for group in groups:
         labelled[_label(request, group.season)].append(group)
     years = season_years(request.seasons, *_span(groups))
@@ -204,7 +124,7 @@ def _by_label(request: NdviRequest, groups: Iterable[_Group]) -> dict[str, list[
     return {label: labelled[label] for label in order if label in labelled}
 
 
-def _span(groups: Iterable[_Group]) -> tuple[date, date]:
+def _span(groups: Iterable[Group]) -> tuple[date, date]:
     months = [month for group in groups for month in group.season.months]
     return min(months), max(months)
 
@@ -213,7 +133,7 @@ def _label(request: NdviRequest, season: SeasonYear) -> str:
     return season.label if request.by == "season-year" else season.season.name
 
 
-def _season_plan(request: NdviRequest, label: str, groups: Sequence[_Group]) -> SeasonPlan:
+def _season_plan(request: NdviRequest, label: str, groups: Sequence[Group]) -> SeasonPlan:
     asked = season_years(request.seasons, request.start, request.end)
     years = {group.season for group in groups} | {each for each in asked if _label(request, each) == label}
     missing = sorted(month for each in years for month in missing_months(each, request.start, request.end))
@@ -227,7 +147,7 @@ def _season_plan(request: NdviRequest, label: str, groups: Sequence[_Group]) -> 
 
 
 def _blocks(
-    groups: Mapping[str, list[_Group]],
+    groups: Mapping[str, list[Group]],
     touching: Sequence[frozenset[int]],
     polygons: Sequence[BaseGeometry | None],
     chunks: tuple[tuple[int, ...], tuple[int, ...]],
@@ -243,7 +163,7 @@ def _blocks(
             )
 
 
-def _restrict(groups: Iterable[_Group], scenes: frozenset[int]) -> Iterable[tuple[int, ...]]:
+def _restrict(groups: Iterable[Group], scenes: frozenset[int]) -> Iterable[tuple[int, ...]]:
     for group in groups:
         if here := tuple(scene for scene in group.scenes if scene in scenes):
             yield here

@@ -17,9 +17,8 @@ from compute.products.profile import (
     MaskProfile,
     ProductProfile,
     ThresholdProfile,
-    load_profiles,
-    shipped_profiles,
 )
+from compute.products.profile_file import load_profiles, shipped_profiles
 from compute.products.reasons import CLEAR, cover_verdicts, reasons_of, verdicts, verdicts_of_pixels
 from compute.products.resolving import DISCONTIGUOUS, ValidRange, resolve
 from compute.products.roles import BandRole, Condition, RangeRole, Roles

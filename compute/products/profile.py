@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -14,11 +11,9 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    ValidationError,
     model_validator,
 )
 
-from compute.errors import InputError
 from compute.products.harmonising import Sensor
 from compute.products.scaling import version_of
 
@@ -30,11 +25,13 @@ HIGHEST_BIT = 31
 """Masks have at most 32 bits."""
 
 
-class _Strict(BaseModel):
+class StrictTable(BaseModel):
+    """A table of a products file, which has no other keys than its own."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-class OffsetProfile(_Strict):
+class OffsetProfile(StrictTable):
     """An offset chosen for each scene by a property of its document."""
 
     by: str = Field(min_length=1, max_length=80)
@@ -63,7 +60,7 @@ Offset = Annotated[
 """A number in units of reflectance, or a rule that gives it scene by scene."""
 
 
-class _Scaled(_Strict):
+class _Scaled(StrictTable):
     """How stored values of a band become reflectance: ``stored * scale + offset``."""
 
     measurement: str
@@ -133,7 +130,7 @@ def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value if isinstance(value, tuple) else (value,)
 
 
-class BitsProfile(_Strict):
+class BitsProfile(StrictTable):
     """A condition on bits of the mask: the number formed by `bits` is one of `value`."""
 
     bits: Annotated[
@@ -153,13 +150,13 @@ class BitsProfile(_Strict):
 ClearClass = str | int
 
 
-class AnyProfile(_Strict):
+class AnyProfile(StrictTable):
     """Conditions of which one must hold."""
 
     any: Annotated[tuple[ClearPart, ...], Field(min_length=1)]
 
 
-class AllProfile(_Strict):
+class AllProfile(StrictTable):
     """Conditions that must all hold."""
 
     all: Annotated[tuple[ClearPart, ...], Field(min_length=1)]
@@ -187,7 +184,7 @@ ClearRule = Annotated[tuple[ClearPart, ...], BeforeValidator(_as_tuple), Field(m
 """Conditions of a clear pixel. Classes of one flag are joined by *or*, everything else by *and*."""
 
 
-class MaskProfile(_Strict):
+class MaskProfile(StrictTable):
     """A mask and what is clear in it."""
 
     measurement: str
@@ -223,7 +220,7 @@ def _as_band(value: object) -> object:
     return {"measurement": value} if isinstance(value, str) else value
 
 
-class ProductProfile(_Strict):
+class ProductProfile(StrictTable):
     """One ``[products.NAME]`` table.
 
     `mask` is a measurement, a table, a list of tables that must all be clear, or ``"none"``. `clear` belongs to the
@@ -247,95 +244,3 @@ class ProductProfile(_Strict):
         if self.clear is not None and not without:
             raise ValueError("clear belongs to a mask without a clear rule of its own; there is none")
         return self
-
-
-class _ProductsFile(_Strict):
-    products: dict[str, ProductProfile]
-
-
-def shipped_profiles() -> dict[str, ProductProfile]:
-    """Return the profiles that come with Greenup.
-
-    Returns
-    -------
-    dict of str to ProductProfile
-        By ODC product name.
-    """
-    text = files("compute.products").joinpath("products.toml").read_text(encoding="utf-8")
-    return _parse(text, "the shipped products.toml")
-
-
-def load_profiles(path: Path | None) -> dict[str, ProductProfile]:
-    """Return the shipped profiles, overridden and extended by those of a file.
-
-    Parameters
-    ----------
-    path : pathlib.Path or None
-        A ``products.toml``; None for the shipped profiles alone.
-
-    Returns
-    -------
-    dict of str to ProductProfile
-        By ODC product name.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read, is not TOML, or has an unknown key or an unusable value.
-    """
-    shipped = shipped_profiles()
-    if path is None:
-        return shipped
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise InputError("products", f"The products file {path.name} cannot be read as UTF-8 text.") from None
-    return shipped | _parse(text, path.name)
-
-
-def _parse(text: str, name: str) -> dict[str, ProductProfile]:
-    try:
-        tables = _ProductsFile.model_validate(tomllib.loads(text)).products
-    except tomllib.TOMLDecodeError as error:
-        raise InputError("products", f"{name} is not valid TOML: {error}.") from None
-    except ValidationError as error:
-        raise InputError("products", _first_sentence(name, error)) from None
-    except RecursionError:
-        raise InputError("products", f"{name} nests conditions too deeply; write the clear rule more simply.") from None
-    profiles: dict[str, ProductProfile] = {}
-    for names, profile in tables.items():
-        for product in (each.strip() for each in names.split(",")):
-            if not product or product in profiles:
-                raise InputError("products", f"{name} describes the product {product!r} twice or without a name.")
-            profiles[product] = profile
-    return profiles
-
-
-def _first_sentence(name: str, error: ValidationError) -> str:
-    first = error.errors()[0]
-    parts = [str(part) for part in first["loc"] if not str(part).startswith(("tuple[", "function-", "<", "tagged-"))]
-    where = ".".join(parts)
-    if first["type"] == "extra_forbidden":
-        kinds = {str(part) for part in first["loc"]}
-        return f"{name} has an unknown key {where}; known there are {', '.join(_known_keys(parts, kinds))}."
-    return f"{name} has an unusable value at {where}: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
-
-
-_TABLES: dict[str, type[_Strict]] = {
-    "<rule>": OffsetProfile,
-    "<bits>": BitsProfile,
-    "<any>": AnyProfile,
-    "<all>": AllProfile,
-    "<threshold>": ThresholdProfile,
-    "<mask>": MaskProfile,
-}
-"""By the tag of a table, innermost first."""
-
-
-def _known_keys(parts: list[str], kinds: set[str]) -> list[str]:
-    if len(parts) == 1:
-        return ["products"]
-    table = next((table for tag, table in _TABLES.items() if tag in kinds), None)
-    if table is None:
-        table = ProductProfile if len(parts) == 3 else BandProfile
-    return [each.alias or key for key, each in table.model_fields.items()]

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import inf, isnan
+from math import inf
 from typing import Literal
 
 import numpy as np
 
 from compute.errors import InputError
 from compute.products.checking import product_notes, stated_of, told_of
-from compute.products.clauses import Clauses, Test, all_of, any_of, bits_clause, flag_clauses
-from compute.products.definition import Measurement, ProductDefinition
+from compute.products.definition import ProductDefinition
 from compute.products.filters import MaskFilter
 from compute.products.harmonising import Harmonise, harmonised
-from compute.products.mask_role import MASK_BITS, TABLE_BITS, MaskRole
+from compute.products.mask_resolving import mask_role_of, number_of, source_of, with_filters
+from compute.products.mask_role import MaskRole
 from compute.products.profile import (
-    AllProfile,
-    AnyProfile,
     BandProfile,
-    BitsProfile,
     ClearClass,
     ClearPart,
     MaskProfile,
@@ -38,8 +33,6 @@ ValidRange = tuple[float, float] | Literal["none"] | None
 CONTIGUOUS = 1
 """Stored value of a contiguity measurement where all bands have data."""
 
-DEFINITION, PRODUCTS_FILE = "definition", "products file"
-"""Sources of a number, as plans name them."""
 
 DISCONTIGUOUS = "discontiguous"
 """Reason of what is clear, but not contiguous in all bands; where a product names a contiguity."""
@@ -122,32 +115,20 @@ def _scaled_role(definition: ProductDefinition, band: BandProfile | ThresholdPro
         dtype=measurement.dtype,
         scale=1.0 if merged.scale is None else merged.scale,
         offset=merged.offset or 0.0,
-        nodata=_number(merged.nodata),
+        nodata=number_of(merged.nodata),
         valid_min=-inf,
         valid_max=inf,
         offset_rule=_offset_rule(rule),
         override=band.override,
         all_stored=band.nodata == "none",
-        scale_from=_source(stated.scale, told.scale, override=band.override),
-        offset_from=_source(stated.offset, told.offset, override=band.override),
-        nodata_from=_source(stated.nodata, told.nodata, override=band.override),
+        scale_from=source_of(stated.scale, told.scale, override=band.override),
+        offset_from=source_of(stated.offset, told.offset, override=band.override),
+        nodata_from=source_of(stated.nodata, told.nodata, override=band.override),
     )
-
-
-def _source(stated: float | None, told: float | None, *, override: bool = False) -> str:
-    """Return the source of a number, of the definition and the products file the one that holds."""
-    if told is not None and (override or stated is None):
-        return PRODUCTS_FILE
-    return "" if stated is None else DEFINITION
 
 
 def _offset_rule(rule: OffsetProfile | None) -> OffsetRule | None:
     return None if rule is None else OffsetRule(by=rule.by, since=rule.since, offset=rule.offset, unless=rule.unless)
-
-
-def _number(nodata: float | None) -> float | None:
-    """Return nodata, or None for NaN, which is never an observation anyway."""
-    return None if nodata is None or isnan(nodata) else nodata
 
 
 # Masks
@@ -168,14 +149,14 @@ def _masks(
     mask = None
     if first is not None:
         rule = clear if clear is not None else first.clear or profile.clear or ()
-        mask = _filtered(definition, _mask_role(definition, first, rule), filters)
+        mask = with_filters(definition, mask_role_of(definition, first, rule), filters)
     bands = {definition.measurement(each.measurement).name: each for each in (profile.nir, profile.red)}
     conditions = [
         _condition(definition, each, profile.clear or (), bands) for each in profile.mask if each is not first
     ]
     if profile.contiguity is not None:
         table = MaskProfile(measurement=profile.contiguity)
-        conditions.append(replace(_mask_role(definition, table, (CONTIGUOUS,)), reason=DISCONTIGUOUS))
+        conditions.append(replace(mask_role_of(definition, table, (CONTIGUOUS,)), reason=DISCONTIGUOUS))
     return mask, tuple(conditions)
 
 
@@ -187,7 +168,7 @@ def _condition(
 ) -> Condition:
     if isinstance(mask, ThresholdProfile):
         return _range_role(definition, _scaled_as_its_band(definition, mask, bands))
-    role = _mask_role(definition, mask, mask.clear or rule)
+    role = mask_role_of(definition, mask, mask.clear or rule)
     return replace(role, reason=role.measurement)
 
 
@@ -227,110 +208,3 @@ def _range_role(definition: ProductDefinition, table: ThresholdProfile) -> Range
 def _limit(limits: Mapping[str, float], name: str, missing: float, side: bool) -> tuple[float, bool]:
     """Return a limit, and on which side of it the limit itself lies: of two that are equal the stricter one holds."""
     return limits.get(name, missing), side
-
-
-def _mask_role(definition: ProductDefinition, mask: MaskProfile, rule: Sequence[ClearPart]) -> MaskRole:
-    measurement = definition.measurement(mask.measurement)
-    if measurement.dtype not in MASK_BITS:
-        raise InputError(
-            "product",
-            f"The mask {measurement.name} of {definition.name} is {measurement.dtype}; a mask of classes or flags must "
-            "be an integer of 8, 16 or 32 bits. A probability takes a limit, such as below = 40.",
-        )
-    named = classes_of(measurement)
-    nodata = measurement.nodata
-    if nodata is None and isinstance(mask.nodata, float | int):
-        nodata = mask.nodata
-    return MaskRole(
-        measurement=measurement.name,
-        dtype=measurement.dtype,
-        nodata=_number(nodata),
-        classes=tuple((name, *pair) for name, pair in named.items()),
-        clauses=_clauses(rule, measurement, named),
-        all_stored=mask.nodata == "none",
-        nodata_from=_source(measurement.nodata, mask.nodata if isinstance(mask.nodata, float | int) else None),
-    )
-
-
-def _clauses(rule: Sequence[ClearPart], measurement: Measurement, named: Mapping[str, Test]) -> Clauses:
-    """Return the clauses of conditions that are joined by *and*, classes of one flag by *or*."""
-    tests = [class_pair(part, named, measurement) for part in rule if isinstance(part, str | int)]
-    return all_of([flag_clauses(tests), *_joined(rule, measurement, named)])
-
-
-def _joined(rule: Sequence[ClearPart], measurement: Measurement, named: Mapping[str, Test]) -> Iterator[Clauses]:
-    for part in rule:
-        if isinstance(part, BitsProfile):
-            _refuse_bits_beyond(measurement, part)
-            yield (bits_clause(part.bits, part.value),)
-        elif isinstance(part, AnyProfile):
-            yield any_of([_clauses((each,), measurement, named) for each in part.any])
-        elif isinstance(part, AllProfile):
-            yield _clauses(part.all, measurement, named)
-
-
-def _filtered(definition: ProductDefinition, role: MaskRole, filters: Sequence[MaskFilter]) -> MaskRole:
-    if filters and MASK_BITS[role.dtype] > TABLE_BITS:
-        sentence = f"The mask {role.measurement} of {definition.name} is {role.dtype}"
-        raise InputError("mask-filter", f"{sentence}; mask filters take masks of 8 or 16 bits.")
-    measurement = definition.measurement(role.measurement)
-    named = classes_of(measurement)
-    pairs = (class_pair(each.mask_class, named, measurement, field="mask-filter") for each in filters)
-    return replace(
-        role, filters=tuple((*pair, each.opening, each.dilation) for pair, each in zip(pairs, filters, strict=True))
-    )
-
-
-def _refuse_bits_beyond(measurement: Measurement, condition: BitsProfile) -> None:
-    size = MASK_BITS[measurement.dtype]
-    highest = max(condition.bits)
-    if highest >= size:
-        sentence = f"The mask {measurement.name} is {measurement.dtype} and has bits 0 to {size - 1}, not {highest}."
-        raise InputError("products", sentence)
-
-
-def class_pair(
-    wanted: ClearClass, named: Mapping[str, Test], measurement: Measurement, *, field: str = "clear"
-) -> Test:
-    """Return (bits, value) of a class by its name or its code.
-
-    Raises
-    ------
-    InputError
-        The mask has no such class, or no such code.
-    """
-    if wanted in named:
-        return named[str(wanted)]
-    if re.fullmatch(r"-?[0-9]+", str(wanted)):
-        return _code_pair(int(wanted), measurement, field)
-    of_flags = [name for name in named if name.rpartition(".")[2] == wanted]
-    if of_flags:
-        raise InputError(field, f"Several flags of {measurement.name} have {wanted!r}; write {' or '.join(of_flags)}.")
-    known = ", ".join(named) or "none by name, so give integers"
-    raise InputError(field, f"The mask {measurement.name} has no class {wanted!r}; it has {known}.")
-
-
-def _code_pair(code: int, measurement: Measurement, field: str) -> Test:
-    limits = np.iinfo(measurement.dtype)
-    if not limits.min <= code <= limits.max:
-        sentence = f"The mask {measurement.name} is {measurement.dtype} and has classes {limits.min} to {limits.max}"
-        raise InputError(field, f"{sentence}, not {code}.")
-    size = 2 ** MASK_BITS[measurement.dtype]
-    return size - 1, code % size
-
-
-def classes_of(measurement: Measurement) -> dict[str, Test]:
-    """Return (bits, value) by class name, as ODC's ``flags_definition`` gives them.
-
-    A name that several flags use, such as the confidences of Landsat's quality band, is written ``flag.name``.
-    """
-    found: list[tuple[str, str, Test]] = []
-    for flag, entry in measurement.flags.items():
-        positions = entry["bits"] if isinstance(entry["bits"], list) else [entry["bits"]]
-        bits, lowest = sum(1 << int(p) for p in positions), min(int(p) for p in positions)
-        for number, meaning in entry["values"].items():
-            if meaning is not False:
-                name = flag if meaning is True else str(meaning)
-                found.append((flag, name, (bits, int(number) << lowest)))
-    times = Counter(name for _, name, _ in found)
-    return {name if times[name] == 1 else f"{flag}.{name}": pair for flag, name, pair in found}

@@ -10,7 +10,8 @@ from typing import TypeVar
 from distributed import Client, Future
 
 from compute.blocks import HeldBlock
-from compute.stack import SeasonStack, Window, block_key, chunk_window
+from compute.stack import SeasonStack, Window, chunk_window
+from compute.stack_tasks import block_key
 
 Part = TypeVar("Part")
 

@@ -11,7 +11,8 @@ from dask.task_spec import Task, TaskRef
 
 from compute.blocks import Block, Tally
 from compute.errors import JobError
-from compute.stack import Key, SeasonStack
+from compute.stack import SeasonStack
+from compute.stack_tasks import Key
 from compute.store.blocks import Slot, StoredBlock, slots_of
 from compute.store.marks import Index, written_blocks
 

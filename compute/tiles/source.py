@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from compute.blocks import Block
 from compute.patches import Control, Order, Patch, Readings, cut, read
-from compute.stack import Key, SeasonStack, block_key, borders
+from compute.stack import SeasonStack, borders
+from compute.stack_tasks import Key, block_key
 from compute.tiles.chunks import blank, compose, touched
 
 State = Literal["clear", "too few clear", "never clear", "not computed yet", "outside"]

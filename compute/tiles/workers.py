@@ -12,7 +12,8 @@ from typing import Any
 from distributed import Future
 
 from compute.patches import Order, Patch, Readings, cut_on_worker, read_on_worker
-from compute.stack import Key, SeasonStack
+from compute.stack import SeasonStack
+from compute.stack_tasks import Key
 from compute.tiles.asking import WorkerQuestions
 from compute.tiles.source import BlockPixels
 

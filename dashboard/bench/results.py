@@ -16,12 +16,14 @@ from compute.errors import InputError
 from compute.jobs.memory import LEVELS_BYTES_PER_PX, SPILL_SHARE
 from compute.plan import NdviPlan, level_count
 from compute.plan.chunks import spatial_chunks
-from compute.plan.model import COUNT_BYTES, MEAN_BYTES, SeasonPlan
+from compute.plan.model import SeasonPlan
+from compute.plan.task_memory import COUNT_BYTES, MEAN_BYTES
 from compute.region import region_from_bbox
 from compute.request import NdviRequest
 from compute.scenes import Grid
 from compute.settings import GIB
-from compute.stack import SeasonStack, block_key
+from compute.stack import SeasonStack
+from compute.stack_tasks import block_key
 from compute.tiles import geometry_of
 
 LABELS = ("DJF", "MAM", "JJA", "SON")

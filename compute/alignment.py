@@ -1,0 +1,84 @@
+"""Alignments: pixel grids that differ by whole pixels, on which absolute pixels are counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.scenes import Grid
+
+Window = tuple[int, int, int, int]
+"""First row, first column, and row and column after the last."""
+
+
+Places = TypeVar("Places", float, NDArray[np.float64])
+
+
+_STEPS = 2**24
+"""Origins are told apart by this part of a pixel: finer than what counts, coarser than what rounding does to them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alignment:
+    """All pixel grids that differ by whole pixels; what may be kept for one of them serves the others.
+
+    Attributes
+    ----------
+    crs : str
+        As `Grid` says.
+    axes : tuple of float
+        (a, b, d, e) of the affine map: what a step to the next column, and to the next row, adds to x, and to y.
+    remainder : tuple of float
+        Row and column, from 0 to below 1, of the first pixel corner after the origin of the CRS.
+    """
+
+    crs: str
+    axes: tuple[float, float, float, float]
+    remainder: tuple[float, float]
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether rows lie along x and columns along y."""
+        _, b, d, _ = self.axes
+        return b == 0.0 and d == 0.0
+
+    def to_crs(self, row: Places, column: Places) -> tuple[Places, Places]:
+        """Return x and y of places in absolute pixels."""
+        a, b, d, e = self.axes
+        row, column = row + self.remainder[0], column + self.remainder[1]
+        return a * column + b * row, d * column + e * row
+
+    def to_pixels(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return row and column, in absolute pixels, of places in the CRS, stacked."""
+        row, column = solve(self.axes, x, y)
+        return np.stack([row - self.remainder[0], column - self.remainder[1]])
+
+
+def alignment_of(grid: Grid) -> Alignment:
+    """Return what a pixel grid shares with all others that differ by whole pixels."""
+    return split_origin(grid)[0]
+
+
+def first_pixel(grid: Grid) -> tuple[int, int]:
+    """Return row and column of a grid's first pixel, in absolute pixels of its alignment."""
+    return split_origin(grid)[1]
+
+
+def split_origin(grid: Grid) -> tuple[Alignment, tuple[int, int]]:
+    """Split the origin of a grid, seen in pixels from the origin of its CRS, into whole pixels and a remainder."""
+    a, b, c, d, e, f = grid.transform
+    steps = [round(place * _STEPS) for place in solve((a, b, d, e), c, f)]
+    (row, down), (column, along) = (divmod(each, _STEPS) for each in steps)
+    return Alignment(crs=grid.crs, axes=(a, b, d, e), remainder=(down / _STEPS, along / _STEPS)), (row, column)
+
+
+def solve(axes: tuple[float, float, float, float], x: Places, y: Places) -> tuple[Places, Places]:
+    """Return row and column of places in the CRS, in pixels from its origin."""
+    a, b, d, e = axes
+    if b == 0.0 and d == 0.0:
+        return y / e, x / a
+    determinant = a * e - b * d
+    return (a * y - d * x) / determinant, (e * x - b * y) / determinant

@@ -1,0 +1,34 @@
+"""Looks at the ground: the scenes of one platform and solar day."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from compute.plan.processing import platform_of
+from compute.request import NdviRequest
+from compute.scenes import Scene
+from compute.seasons import SeasonYear, season_year
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """The scenes of one platform and solar day: one look at the ground."""
+
+    season: SeasonYear
+    scenes: tuple[int, ...]
+
+
+def group_scenes(request: NdviRequest, scenes: Sequence[Scene]) -> list[Group]:
+    """Group scenes by product, platform and solar day, in the order of time; the solar day names the season."""
+    members: dict[tuple[str, str, date], list[int]] = defaultdict(list)
+    for index, scene in enumerate(scenes):
+        members[scene.product, platform_of(scene), scene.solar_day].append(index)
+    groups = []
+    for (_, _, day), indices in members.items():
+        season = season_year(request.seasons, day)
+        assert season is not None, "scenes outside every season are left out before"
+        groups.append(Group(season=season, scenes=tuple(indices)))
+    return groups

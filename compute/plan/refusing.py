@@ -1,0 +1,75 @@
+"""Requests that are refused once their scenes are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from compute.errors import InputError, NoScenesError, TooLargeError
+from compute.plan.looks import Group, group_scenes
+from compute.products import Roles
+from compute.request import NdviRequest
+from compute.scenes import Grid, Scene
+from compute.settings import GIB, Settings
+
+MAX_COUNT = 65_534
+"""Most observations that a clear count (uint16) can hold: the greatest value of the type stands for none in a store."""
+
+
+def refuse_none(scenes: Sequence[Scene]) -> None:
+    """Refuse a request that no scene meets."""
+    if not scenes:
+        raise NoScenesError("bbox", "No scene meets the region in the dates and seasons asked for; change one of them.")
+
+
+def refuse_many_scenes(count: int, settings: Settings) -> None:
+    """Refuse a request that needs more scenes than the settings allow."""
+    if count > settings.max_scenes:
+        raise TooLargeError(
+            "time",
+            f"The request needs {count:,} scenes, more than {settings.max_scenes:,}; shorten the dates or the region.",
+        )
+
+
+def refuse_split_grids(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:
+    """Refuse scenes whose red and nir lie on different grids, which the exact reader does not take."""
+    if request.reader != "exact":
+        return
+    for scene in scenes:
+        role = roles[scene.product]
+        red, nir = (scene.source.bands[each.measurement].grid for each in (role.red, role.nir))
+        if red != nir:
+            raise InputError(
+                "reader",
+                f"Red and nir of {scene.product} lie on grids of their own; give --reader odc, which warps each.",
+            )
+
+
+def refuse_mixed_offsets(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:
+    """Refuse looks of scenes that are scaled differently where datacube's reader fuses them before they are scaled."""
+    if request.reader != "odc":
+        return
+    for group in group_scenes(request, scenes):
+        members = [scenes[index] for index in group.scenes]
+        product, day = members[0].product, members[0].solar_day
+        bands = (roles[product].red.measurement, roles[product].nir.measurement)
+        stated = {tuple(scene.source.bands[name].stated for name in bands) for scene in members}
+        if len(stated) > 1:
+            raise InputError(
+                "reader",
+                f"Scenes of {product} on {day} differ in scale or offset, and datacube's reader joins them before they "
+                "are scaled; give --reader exact.",
+            )
+
+
+def refuse_size(grid: Grid, groups: Mapping[str, list[Group]], bytes_per_px: int, settings: Settings) -> None:
+    """Refuse a result that is larger than the settings allow, or whose counts would not fit their type."""
+    size = len(groups) * grid.shape[0] * grid.shape[1] * bytes_per_px / GIB
+    if size > settings.max_result_gib:
+        raise TooLargeError(
+            "bbox",
+            f"The result would be {size:,.1f} GiB, more than {settings.max_result_gib:g} GiB; "
+            "draw a smaller region, give a coarser --resolution, or shorten the dates.",
+        )
+    for label, members in groups.items():
+        if len(members) > MAX_COUNT:
+            raise TooLargeError("time", f"The season {label} has over {MAX_COUNT:,} dates; shorten the dates.")

@@ -1,0 +1,116 @@
+"""Products files: reading and validating them, and what is wrong with one in a sentence."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import (
+    ValidationError,
+)
+
+from compute.errors import InputError
+from compute.products.profile import (
+    AllProfile,
+    AnyProfile,
+    BandProfile,
+    BitsProfile,
+    MaskProfile,
+    OffsetProfile,
+    ProductProfile,
+    StrictTable,
+    ThresholdProfile,
+)
+
+
+class _ProductsFile(StrictTable):
+    products: dict[str, ProductProfile]
+
+
+def shipped_profiles() -> dict[str, ProductProfile]:
+    """Return the profiles that come with Greenup.
+
+    Returns
+    -------
+    dict of str to ProductProfile
+        By ODC product name.
+    """
+    text = files("compute.products").joinpath("products.toml").read_text(encoding="utf-8")
+    return _parse(text, "the shipped products.toml")
+
+
+def load_profiles(path: Path | None) -> dict[str, ProductProfile]:
+    """Return the shipped profiles, overridden and extended by those of a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path or None
+        A ``products.toml``; None for the shipped profiles alone.
+
+    Returns
+    -------
+    dict of str to ProductProfile
+        By ODC product name.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is not TOML, or has an unknown key or an unusable value.
+    """
+    shipped = shipped_profiles()
+    if path is None:
+        return shipped
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InputError("products", f"The products file {path.name} cannot be read as UTF-8 text.") from None
+    return shipped | _parse(text, path.name)
+
+
+def _parse(text: str, name: str) -> dict[str, ProductProfile]:
+    try:
+        tables = _ProductsFile.model_validate(tomllib.loads(text)).products
+    except tomllib.TOMLDecodeError as error:
+        raise InputError("products", f"{name} is not valid TOML: {error}.") from None
+    except ValidationError as error:
+        raise InputError("products", _first_sentence(name, error)) from None
+    except RecursionError:
+        raise InputError("products", f"{name} nests conditions too deeply; write the clear rule more simply.") from None
+    profiles: dict[str, ProductProfile] = {}
+    for names, profile in tables.items():
+        for product in (each.strip() for each in names.split(",")):
+            if not product or product in profiles:
+                raise InputError("products", f"{name} describes the product {product!r} twice or without a name.")
+            profiles[product] = profile
+    return profiles
+
+
+def _first_sentence(name: str, error: ValidationError) -> str:
+    first = error.errors()[0]
+    parts = [str(part) for part in first["loc"] if not str(part).startswith(("tuple[", "function-", "<", "tagged-"))]
+    where = ".".join(parts)
+    if first["type"] == "extra_forbidden":
+        kinds = {str(part) for part in first["loc"]}
+        return f"{name} has an unknown key {where}; known there are {', '.join(_known_keys(parts, kinds))}."
+    return f"{name} has an unusable value at {where}: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
+
+
+_TABLES: dict[str, type[StrictTable]] = {
+    "<rule>": OffsetProfile,
+    "<bits>": BitsProfile,
+    "<any>": AnyProfile,
+    "<all>": AllProfile,
+    "<threshold>": ThresholdProfile,
+    "<mask>": MaskProfile,
+}
+"""By the tag of a table, innermost first."""
+
+
+def _known_keys(parts: list[str], kinds: set[str]) -> list[str]:
+    if len(parts) == 1:
+        return ["products"]
+    table = next((table for tag, table in _TABLES.items() if tag in kinds), None)
+    if table is None:
+        table = ProductProfile if len(parts) == 3 else BandProfile
+    return [each.alias or key for key, each in table.model_fields.items()]
