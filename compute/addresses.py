@@ -163,5 +163,5 @@ def _join_remote(location: str, path: str) -> str:
 
 
 def _quoted(address: str) -> str:
-    """Return an address with the characters quoted that none has; what is quoted already stays so."""
+    """Percent-encode the characters that no address may hold, and leave percent-encoded ones alone."""
     return quote(re.sub("%(?![0-9A-Fa-f]{2})", "%25", address), safe=_LEGAL_IN_URL)

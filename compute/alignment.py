@@ -41,7 +41,7 @@ class Alignment:
 
     @property
     def is_upright(self) -> bool:
-        """Whether rows lie along x and columns along y."""
+        """True where columns run along x and rows along y."""
         _, b, d, _ = self.axes
         return b == 0.0 and d == 0.0
 

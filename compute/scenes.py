@@ -69,7 +69,7 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Band:
-    """Where one measurement of one scene is stored.
+    """File, layer and grid of one measurement of one scene.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """What a task needs to read one scene, and nothing else.
+    """A scene as a task reads it: its product and the files of its bands.
 
     Attributes
     ----------

@@ -43,7 +43,7 @@ _MOST_TURNS = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WarpGeometry:
-    """Where the pixels of a block lie among the pixels of a source alignment; a `compute.kernels.resample.Lattice`.
+    """Places of a block's pixels among the pixels of a source alignment; a `compute.kernels.resample.Lattice`.
 
     Attributes
     ----------

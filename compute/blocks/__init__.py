@@ -1,4 +1,4 @@
-"""What one task does: look at the scenes of one season of one spatial chunk, and return sum and count."""
+"""The work of one task: read the scenes of one season and spatial chunk, and return sum and count of NDVI."""
 
 from compute.blocks.cancelling import CancelFlags, cancel_on_worker, running_on_worker
 from compute.blocks.records import Block, BlockTask, HeldBlock, Sums

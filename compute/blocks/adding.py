@@ -32,7 +32,7 @@ class Adder:
 
     @property
     def beyond(self) -> NDArray[np.int64]:
-        """(2,) int64: numbers of observations outside -1 to 1, and of those that the index range leaves out."""
+        """Number of observations outside -1 to 1, and of those that the index range leaves out; (2,) int64."""
         return self._sums.beyond
 
     @property

@@ -1,4 +1,4 @@
-"""Errands of the exact reader: the windows that a block needs of one scene, and what was read of them."""
+"""Windows that the exact reader reads of one scene for a block, and the pixels read from them."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ class ExactReader:
     # Reading, in threads of its own
 
     def _read(self, errand: Errand) -> Look | ReadError | None:
-        """Read masks first: of the bands no more than what is clear, and nothing where none is."""
+        """Read masks first, then of the bands the window around clear pixels only; no band where no pixel is clear."""
         try:
             self._expect_bands(errand)
             mask = self._read_mask(errand) if errand.mask else None

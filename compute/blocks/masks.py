@@ -142,7 +142,7 @@ class _Kind:
         return told
 
     def _is_listed(self, bits: int, value: int) -> bool:
-        """Return whether a class is one of those that are clear."""
+        """Return whether the clear rule holds for a class."""
         return any((bits, value) in clause for clause in self.role.clauses)
 
 
@@ -164,7 +164,7 @@ def _narrowed(stored: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def _whole_numbers(stored: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Return values as int64; what is no number, or beyond 2**62, becomes a code that is compared with the value."""
+    """Return values as int64; NaN and values beyond 2**62 become codes of their own."""
     if stored.dtype.kind in "iu":
         return stored.astype(np.int64)
     bounded = np.clip(np.nan_to_num(stored.astype(np.float64)), -(2.0**62), 2.0**62)

@@ -1,4 +1,4 @@
-"""Why a file cannot be read, in plain words: GDAL's own name paths, addresses and tokens."""
+"""Reasons for which a file cannot be read, in plain words: messages of GDAL name paths, addresses and tokens."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def is_final(error: BaseException, band: Band) -> bool:
 
 
 def _reason_here(band: Band) -> str:
-    """Return what is wrong with a file of this machine at first sight; nothing where that is not seen."""
+    """Return the fault of a local file that its first bytes show; None where they show none."""
     path = existing_path(band.uri) if is_local(band.uri) else None
     if path is None or path.lower().startswith("/vsi"):
         return ""

@@ -27,7 +27,7 @@ _BATCH = 1000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AddReport:
-    """What came of adding scenes.
+    """Result of adding scenes to an index.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which scenes a region meets: the outlines of their grids and footprints in longitude and latitude."""
+"""Outlines of scenes in longitude and latitude, by which a region finds them."""
 
 from __future__ import annotations
 

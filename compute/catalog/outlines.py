@@ -65,7 +65,7 @@ def _pixel_area(document: Mapping[str, Any]) -> float:
 
 
 def _turns(ground: BaseGeometry, crs: CRS) -> BaseGeometry:
-    """Return an outline, and where degrees are counted on or back past 180, what it is there as well."""
+    """Return an outline, and its copies a turn of the globe away where its longitudes pass 180."""
     return union_all([translate(ground, turn) for turn in (0.0, _TURN_DEG, -_TURN_DEG)]) if crs.geographic else ground
 
 

@@ -29,7 +29,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """A document ready for the index, the file it came from, and what is wrong with it."""
+    """A document ready for the index, the file it came from, and the faults found in it."""
 
     name: str
     id: UUID
@@ -80,7 +80,7 @@ class Preparer:
         return self._readers[product.name]
 
     def _band_warnings(self, product: Product, document: Mapping[str, Any], location: str) -> Iterator[str]:
-        """Yield what is wrong with measurements, or raise what is with one that is needed."""
+        """Yield the faults of measurements; refuse the document for a fault of one that is needed."""
         needed, bands = self._needed(product), list[Band]()
         for name in product.measurements:
             is_needed = needed is None or name in needed

@@ -104,7 +104,7 @@ class SceneReader:
         return float(span.begin + span.end) / 2
 
     def band(self, document: Document, name: str, location: str) -> Band:
-        """Return where a measurement is stored; see `read` for what it takes and raises."""
+        """Return the file, layer and grid of a measurement, as `read` describes."""
         entry = document["measurements"].get(name)
         if not isinstance(entry, Mapping):
             raise DocumentError(f"It has no measurement {name}")

@@ -30,7 +30,7 @@ _ANSWER_S = 10.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patience:
-    """How long a computation goes on while no worker can work.
+    """Seconds that a computation waits while no worker can work.
 
     Attributes
     ----------

@@ -31,7 +31,7 @@ _SAME_GRID = 0.8
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What comes of choosing among processings.
+    """Scenes kept and left out among several processings of one acquisition.
 
     Attributes
     ----------

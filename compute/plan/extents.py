@@ -1,4 +1,4 @@
-"""What scenes can show: the outlines of the grids of their bands, in the CRS of a result."""
+"""Extents of scenes: the outlines of their bands' grids, in the CRS of a result."""
 
 from __future__ import annotations
 

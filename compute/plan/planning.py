@@ -1,4 +1,4 @@
-"""From a request and its scenes to a plan."""
+"""Make a plan of a request and its scenes."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def _whole_in(crs: str, grid: Grid) -> BaseGeometry:
 
 
 def _bytes_per_area(scene: Scene, roles: Mapping[str, Roles]) -> float:
-    """Return the decoded bytes of what is read of the scene, for each unit of its CRS squared."""
+    """Return the decoded bytes read of a scene for each square unit of its CRS."""
     types = {role.measurement: role.dtype for role in roles[scene.product].read}
     return sum(
         np.dtype(types[name]).itemsize / (band.grid.resolution[0] * band.grid.resolution[1])

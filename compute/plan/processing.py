@@ -1,4 +1,4 @@
-"""What scenes state of their platform, region and processing, in one spelling, and how processings rank."""
+"""Platform, region and processing as scenes state them, in one spelling, and the rank of processings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the index says of a product: measurements, types, nodata, flags."""
+"""Product definitions as the index holds them: measurements, types, nodata, flags."""
 
 from __future__ import annotations
 

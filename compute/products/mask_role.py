@@ -18,7 +18,7 @@ TABLE_BITS = 16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaskRole:
-    """A mask and what is clear in it.
+    """A mask of classes or flags, and its clear rule.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class MaskRole:
 
     @property
     def held(self) -> NDArray[np.bool_]:
-        """Which of `codes` are not nodata."""
+        """Return a bool array: True for those of `codes` that are not nodata."""
         return self.is_held(self.codes, self.nodata)
 
     def is_held(self, codes: NDArray[np.int64], nodata: float | None) -> NDArray[np.bool_]:

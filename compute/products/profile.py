@@ -61,7 +61,7 @@ Offset = Annotated[
 
 
 class _Scaled(StrictTable):
-    """How stored values of a band become reflectance: ``stored * scale + offset``."""
+    """Scale, offset and nodata of a band: its reflectance is ``stored * scale + offset``."""
 
     measurement: str
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -185,7 +185,7 @@ ClearRule = Annotated[tuple[ClearPart, ...], BeforeValidator(_as_tuple), Field(m
 
 
 class MaskProfile(StrictTable):
-    """A mask and what is clear in it."""
+    """A mask and its clear rule."""
 
     measurement: str
     clear: ClearRule | None = None

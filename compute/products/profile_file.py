@@ -1,4 +1,4 @@
-"""Products files: reading and validating them, and what is wrong with one in a sentence."""
+"""Read and validate products files; refuse one in a sentence that names the fault."""
 
 from __future__ import annotations
 

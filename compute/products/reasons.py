@@ -1,4 +1,4 @@
-"""Why a look at the ground is no observation: what masks say of it, in numbers that a task counts by.
+"""Reasons for which a look at the ground is no observation, as numbers that a task counts by.
 
 A *verdict* of a mask's code is 0 where there is no look (nodata), `CLEAR` where the ground is clear, else one more than
 the place of the reason why it is not among all that are counted.

@@ -159,7 +159,7 @@ Condition = MaskRole | RangeRole
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Roles:
-    """What a task needs to know of a product to compute NDVI from it.
+    """Bands, masks and conditions of a product, as a task needs them to compute NDVI.
 
     Attributes
     ----------

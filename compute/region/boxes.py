@@ -52,7 +52,7 @@ class Region:
 
     @property
     def crosses_180(self) -> bool:
-        """Whether the region lies on both sides of 180 degrees."""
+        """True where the region lies on both sides of 180 degrees."""
         return self.bbox[2] > 180.0
 
 

@@ -1,4 +1,4 @@
-"""Region files: from the bytes of an upload or a file to a region, or to a sentence that names what they are."""
+"""Read a region from the bytes of an upload or a file, or refuse them in a sentence that names their format."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def add(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add scenes from EO3 documents, in bulk; those that are there already are left alone."""
+    """Add scenes from EO3 documents, in bulk; scenes that the index holds already are left alone."""
     from compute.catalog import add_scenes
     from compute.products import load_profiles
     from compute.settings import load_settings

@@ -1,4 +1,4 @@
-"""``greenup products``: what is made of the products of the index, in words and bits."""
+"""``greenup products``: print the roles of the products of the index, in words and bits."""
 
 from __future__ import annotations
 

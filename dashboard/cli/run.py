@@ -77,7 +77,7 @@ async def _until_told(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, An
 
 
 class _Target:
-    """Where a result goes, checked before anything is spent."""
+    """Folder and formats of a result, checked before anything is spent."""
 
     def __init__(self, folder: Path | None, format_: str) -> None:
         self.folder = folder

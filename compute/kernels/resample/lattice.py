@@ -104,7 +104,7 @@ def arrays_of(lattice: Lattice) -> tuple[NDArray[np.float64], NDArray[np.bool_],
 
 
 def held(values: NDArray[Any]) -> NDArray[Any]:
-    """Return a read-only view: what was read is read-only or not, and shares one compiled form so."""
+    """Return a read-only view, so that arrays share one compiled form."""
     view = values.view()
     view.flags.writeable = False
     return view

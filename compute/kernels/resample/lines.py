@@ -54,7 +54,7 @@ class BandWindows:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accumulators:
-    """What the looks of a block are added to, changed in place.
+    """Sums of a block, to which looks are added in place.
 
     Attributes
     ----------

@@ -50,7 +50,7 @@ def _accumulate_window(window, offset, clear, nodata, rules, sums):  # type: ign
 
 @njit(nogil=True, cache=True)
 def _take_line(red, nir, along, listed, nodata, room):  # type: ignore[no-untyped-def]  # for any value type
-    """Write what is seen of a line, NaN where that is nothing."""
+    """Write the values of a line, NaN where there is none."""
     (red_nodata, nir_nodata), (r, n, _, _), wide = nodata, room, np.uint64(red.size)
     for k in range(listed.size):
         # Unsigned, what lies before the window is greater than any size.
