@@ -62,7 +62,9 @@ def exact_ndvi(red: Any, nir: Any, roles: Roles) -> Fraction | None:
     r, n = stored
     if abs(n + r) <= Fraction(1, 10**6) * Fraction(str(max(roles.red.scale, roles.nir.scale))):
         return None
-    return max(Fraction(-(2**15)), min(Fraction(2**15), (n - r) / (n + r)))
+    ndvi = (n - r) / (n + r)
+    # Beyond what sums of 64 bits hold for every count, the index is undefined.
+    return ndvi if abs(ndvi) <= 2**15 else None
 
 
 @st.composite

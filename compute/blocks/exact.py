@@ -114,11 +114,11 @@ class ExactReader:
 
     def _clear_at_centre(self, errand: Errand, look: Look, taken: NDArray[np.bool_]) -> ClearPixels:
         """List the pixels of the block whose centres are clear by the mask and meet all conditions."""
-        clear = pixels_not(taken)
+        clear: ClearPixels | None = None
         for part, codes in classified(errand, look):
-            elsewhere = clear.elsewhere(taken.shape)
-            clear = part.placement.clear(codes.codes, part.at, codes.table, elsewhere)
-        return clear
+            others = taken if clear is None else clear.elsewhere(taken.shape)
+            clear = part.placement.clear(codes.codes, part.at, codes.table, others)
+        return pixels_not(taken) if clear is None else clear
 
     def _verdicts(self, errand: Errand, look: Look) -> NDArray[np.generic]:
         """Return (y, x) the reasons of pixels, should they be no observations."""

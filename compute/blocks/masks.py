@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from compute.alignment import Window
 from compute.kernels.morphology import told_by_filters
+from compute.kernels.resample import clear_codes
 from compute.products import CLEAR, MaskRole, cover_verdicts, verdicts
 from compute.products.mask_role import MASK_BITS, TABLE_BITS
 from compute.products.scaling import Stated, in_stored_type, merge_scaling
@@ -40,8 +41,7 @@ class MaskCodes:
     @property
     def clear(self) -> NDArray[np.bool_]:
         """(rows, columns) bool: where the mask shows the ground."""
-        clear: NDArray[np.bool_] = self.table[self.codes.view(f"u{self.codes.dtype.itemsize}")]
-        return clear
+        return clear_codes(self.codes, self.table)
 
 
 class MaskReading:

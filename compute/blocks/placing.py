@@ -187,7 +187,7 @@ def on_other_grid(values: Mask, values_grid: Grid, at: tuple[int, int], target: 
     """
     own, other = alignment_of(values_grid), alignment_of(target)
     if own == other:
-        return Aligned(target).take(values, at).astype(bool)
+        return Aligned(target).take(values, at).astype(bool, copy=False)
     if own.crs == other.crs and own.is_upright and other.is_upright:
         return _by_line(values, at, own, other, target)
     return Warped(geometry_of(target, values_grid), "nearest").take(values, at).astype(bool)

@@ -5,7 +5,14 @@ has placed, by the nearest pixel, between four pixels, or by the exact area of e
 """
 
 from compute.kernels.resample.average import accumulate_average
-from compute.kernels.resample.clear import ClearPixels, clear_of_index, clear_of_window, clear_part, pixels_not
+from compute.kernels.resample.clear import (
+    ClearPixels,
+    clear_codes,
+    clear_of_index,
+    clear_of_window,
+    clear_part,
+    pixels_not,
+)
 from compute.kernels.resample.lattice import LATTICE_PX, SLIVER_PX, Lattice
 from compute.kernels.resample.lines import Accumulators, BandWindows
 from compute.kernels.resample.looks import accumulate_bilinear, accumulate_nearest, accumulate_window
@@ -27,6 +34,7 @@ __all__ = [
     "accumulate_nearest",
     "accumulate_window",
     "average_weights",
+    "clear_codes",
     "clear_of_index",
     "clear_of_window",
     "clear_part",

@@ -34,8 +34,15 @@ class ClearPixels:
     def elsewhere(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """Return (y, x) bool of a block's shape, False at these pixels and True at all others."""
         others = np.ones(shape, bool)
-        others[np.repeat(np.arange(shape[0]), np.diff(self.starts)), self.columns] = False
+        _leave_out(held(self.starts), held(self.columns), others)
         return others
+
+
+@njit(nogil=True, cache=True)
+def _leave_out(starts, columns, others):  # type: ignore[no-untyped-def]  # numba types it
+    for y in range(others.shape[0]):
+        for k in range(starts[y], starts[y + 1]):
+            others[y, columns[k]] = False
 
 
 def clear_part(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
@@ -83,6 +90,31 @@ def _shows_ground(line, table):  # type: ignore[no-untyped-def]  # numba types i
         if table[code]:
             return True
     return False
+
+
+def clear_codes(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which pixels of a mask are clear.
+
+    Parameters
+    ----------
+    mask, table : numpy.ndarray
+        As `clear_part` takes them.
+
+    Returns
+    -------
+    numpy.ndarray
+        (rows, columns) bool.
+    """
+    clear = np.empty(mask.shape, bool)
+    _clear_codes(held(_unsigned(mask)), held(table), clear)
+    return clear
+
+
+@njit(nogil=True, cache=True)
+def _clear_codes(mask, table, clear):  # type: ignore[no-untyped-def]  # numba types it
+    for y in range(clear.shape[0]):
+        for x in range(clear.shape[1]):
+            clear[y, x] = table[mask[y, x]]
 
 
 def clear_of_window(

@@ -31,7 +31,7 @@ def usable_pixels(
     numpy.ndarray
         (rows, columns) uint8: 1 where a pixel is clear, and both bands are finite, not nodata and within their range.
     """
-    usable = np.ones(red.shape, np.uint8) if clear is None else clear.astype(np.uint8)
+    usable = np.ones(red.shape, np.uint8) if clear is None else clear.view(np.uint8).copy()
     for band, (nodata, least, greatest, *_) in zip((red, nir), numbers.tolist(), strict=True):
         asks_nodata, none, low, high = _stored_limits(band.dtype, nodata, least, greatest)
         _judge(held(band), asks_nodata, none, low, high, usable)
