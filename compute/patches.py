@@ -23,8 +23,7 @@ from compute.blocks import Block
 from compute.blocks import warm_up as warm_up_blocks
 from compute.layers import ARRAYS
 from compute.levels import LAYER_ENCODING
-from compute.stack import Window
-from compute.stack_tasks import Key
+from compute.stack_tasks import Key, Window
 
 PIXELS = "greenup_pixels"
 """Name of what answers for pixels on a worker: of its handler, of its threads and of the plugin that brings both."""

@@ -20,7 +20,7 @@ from compute import blocks
 from compute.layers import ARRAYS, ATTRIBUTES, BY_REASON, LAYERS
 from compute.plan import NdviPlan, level_count
 from compute.scenes import Grid
-from compute.stack_tasks import Key, block_key, build_graph
+from compute.stack_tasks import Key, Window, block_key, build_graph
 
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 """Sizes of the spatial chunks along y and x."""
@@ -37,9 +37,6 @@ _LABELS: Mapping[str, Mapping[str, str]] = {
     "season": {"long_name": "season"},
     "reason": {"long_name": "reason why a look is no observation"},
 }
-
-Window = tuple[int, int, int, int]
-"""First row, first column, and row and column after the last, in level-0 pixels of the result."""
 
 
 @dataclass(frozen=True, kw_only=True)

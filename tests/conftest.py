@@ -1,5 +1,7 @@
 """Fixtures of all tests, by subject, in tests/fixtures."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +16,15 @@ pytest_plugins = [
     "tests.fixtures.browser",
     "tests.fixtures.server",
 ]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the engine's kernels once, before processes of tests and their workers would each do it at once."""
+    if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
+        subprocess.run([sys.executable, "-c", _COMPILE], check=False)
+
+
+_COMPILE = "from compute.patches import warm_up; warm_up()"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

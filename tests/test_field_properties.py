@@ -22,8 +22,8 @@ from tests.field_cases.records import FieldCase, Numbers
 from tests.field_cases.running import Outcome, assert_numbers, environment, numbers_on, run_indexed
 from tests.field_cases.writing import Archive, write_archive
 
-EXAMPLES = int(os.environ.get("GREENUP_EXAMPLES", "40"))
-SEED = int(os.environ.get("GREENUP_SEED", "0")) or (random.randrange(1, 2**31) if EXAMPLES > 40 else 1)
+EXAMPLES = int(os.environ.get("GREENUP_EXAMPLES", "25"))
+SEED = int(os.environ.get("GREENUP_SEED", "0")) or (random.randrange(1, 2**31) if EXAMPLES > 25 else 1)
 LARGEST = 20.0
 """Largest mean that is compared: next to red + nir = 0 the last bit of reflectance decides."""
 

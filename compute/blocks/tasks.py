@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio.features
@@ -20,7 +20,6 @@ from compute.blocks.adding import Adder
 from compute.blocks.allocating import keep_freed_memory
 from compute.blocks.cancelling import CancelWatch
 from compute.blocks.exact import ExactReader
-from compute.blocks.odc import OdcReader
 from compute.blocks.placing import Placement, Placements
 from compute.blocks.records import Block, BlockTask, Sums
 from compute.kernels import strata
@@ -29,7 +28,8 @@ from compute.levels import build_levels
 from compute.request import EXACT_RESAMPLINGS
 from compute.scenes import Grid, Source, UnreadScene
 
-_READERS: Mapping[str, type[ExactReader] | type[OdcReader]] = {"exact": ExactReader, "odc": OdcReader}
+if TYPE_CHECKING:
+    from compute.blocks.odc import OdcReader
 
 
 def compute_block(task: BlockTask, sources: Sequence[Source], min_clear: int, levels: int) -> Block:
@@ -60,10 +60,19 @@ def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
         A scene cannot be read, and the reader leaves none out.
     """
     sums = Sums.of_task(task)
-    reader = _READERS[task.reader](task, inside(task.polygon, task.grid), CancelWatch(task.run))
+    reader = _reader(task.reader)(task, inside(task.polygon, task.grid), CancelWatch(task.run))
     adder = Adder(task, sums)
     failed = reader.add([[sources[index] for index in group] for group in task.groups], adder)
     return replace(sums, failed=failed, remarks=frozenset(adder.remarks))
+
+
+def _reader(name: str) -> type[ExactReader] | type[OdcReader]:
+    """Return a reader; datacube is imported for its own alone, as that takes a worker a second."""
+    if name == "exact":
+        return ExactReader
+    from compute.blocks.odc import OdcReader  # noqa: PLC0415  # loads datacube
+
+    return OdcReader
 
 
 def add_parts(parts: Sequence[Sums]) -> Sums:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from compute.scenes import Grid
-from compute.stack import Window
+from compute.stack_tasks import Window
 
 _EQUAL_AREA = "EPSG:6933"
 """Cylindrical, of WGS 84: what lies in it as large as on the ellipsoid is so everywhere."""

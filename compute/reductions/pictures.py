@@ -14,7 +14,8 @@ from compute import kernels
 from compute.blocks import HeldBlock
 from compute.levels import LAYER_ENCODING
 from compute.reductions.seasons import reduce_seasons
-from compute.stack import SeasonStack, Window
+from compute.stack import SeasonStack
+from compute.stack_tasks import Window
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,8 +10,8 @@ from typing import TypeVar
 from distributed import Client, Future
 
 from compute.blocks import HeldBlock
-from compute.stack import SeasonStack, Window, chunk_window
-from compute.stack_tasks import block_key
+from compute.stack import SeasonStack, chunk_window
+from compute.stack_tasks import Window, block_key
 
 Part = TypeVar("Part")
 

@@ -27,8 +27,8 @@ from compute.reductions.seasons import BATCH_BLOCKS, RETRIES
 from compute.reductions.spreads import M2_PER_HA, Spread, difference, told
 from compute.region import Region
 from compute.scenes import Grid
-from compute.stack import SeasonStack, Window, chunk_window
-from compute.stack_tasks import block_key
+from compute.stack import SeasonStack, chunk_window
+from compute.stack_tasks import Window, block_key
 
 MOST_PIXELS = 2**24
 """Pixels of a season that are looked at: 4096 by 4096, about a second of a worker."""

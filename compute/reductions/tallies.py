@@ -6,7 +6,8 @@ from distributed import Client
 
 from compute.blocks import HeldBlock, Tally
 from compute.reductions.seasons import reduce_seasons
-from compute.stack import SeasonStack, Window
+from compute.stack import SeasonStack
+from compute.stack_tasks import Window
 
 
 async def tally_seasons(stack: SeasonStack, client: Client) -> list[Tally]:

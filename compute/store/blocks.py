@@ -16,8 +16,8 @@ from compute.errors import JobError, ResultGoneError
 from compute.kernels import NEVER_CLEAR
 from compute.layers import BY_REASON
 from compute.levels import Level
-from compute.stack import SeasonStack, Window, chunk_window
-from compute.stack_tasks import Key
+from compute.stack import SeasonStack, chunk_window
+from compute.stack_tasks import Key, Window
 from compute.store.layout import LEVEL_ARRAYS, level_path, pixels_of
 from compute.store.marks import Index, mark_written, tally_of, unmark
 from compute.store.objects import remove_objects, sizes_of

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from compute import kernels
 from compute.patches import Control, Patch
-from compute.stack import Chunks, Window, borders
+from compute.stack import Chunks, borders
+from compute.stack_tasks import Window
 
 # One value stands for the whole of a result: a level so coarse that there is one only, whatever its size.
 _ANYTHING = np.zeros((1, 1), np.int16)

@@ -16,7 +16,7 @@ from compute.patches import Control
 from compute.plan import level_count
 from compute.region import Bbox, turns_between
 from compute.scenes import Grid
-from compute.stack import Window
+from compute.stack_tasks import Window
 from compute.tiles.address import HALF_WORLD_M, MAX_ZOOM, TILE_PX, TileAddress, pixel_m
 from compute.warp import turn_width
 

@@ -8,8 +8,8 @@ from typing import Any
 from compute.errors import JobError
 from compute.reductions import statistics
 from compute.region import Region
-from compute.stack import SeasonStack, Window, chunk_window
-from compute.stack_tasks import block_key
+from compute.stack import SeasonStack, chunk_window
+from compute.stack_tasks import Window, block_key
 from compute.store import StoredBlock
 from compute.tiles.readers import StoreReaders
 

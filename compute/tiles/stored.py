@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from compute.errors import JobError
 from compute.patches import Held, Order, Patch, Readings, cut_values, shown
-from compute.stack import SeasonStack, Window
-from compute.stack_tasks import Key
+from compute.stack import SeasonStack
+from compute.stack_tasks import Key, Window
 from compute.store import Slot, StoredBlock
 from compute.tiles.readers import StoreReaders
 from compute.tiles.source import BlockPixels
