@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     max_workers: Annotated[int, Field(ge=1)] = 64
     """Most workers that one cluster may be scaled to: a guard against a slip of the finger, not a quota."""
 
+    max_visits: Annotated[int, Field(ge=1)] = 100
+    """Most pages that are open at once: each takes some 6 MB of the server and a second of its time to build."""
+
+    max_visits_per_address: Annotated[int, Field(ge=1)] = 20
+    """Most pages that are open at once from one address; not of this machine, where proxies are."""
+
     max_clusters_per_user: Annotated[int, Field(ge=1)] = 4
     """Most clusters that one user has open through the pages of all servers of one list of jobs; without a login, all
     visitors together. More are forgotten sooner than they are used, and each may cost."""

@@ -21,10 +21,11 @@ from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
 from compute.cluster import ClusterSpec
-from compute.jobs import ANONYMOUS, Principal
+from compute.jobs import ANONYMOUS, Principal, derived_key
 from compute.products import ProductProfile
 from compute.settings import Settings
-from dashboard.server import content_policy, routes, take_over
+from dashboard.server import GatePolicy, Visits, content_policy, guard, host_names, parse_networks, routes, take_over
+from dashboard.server.gate import MAX_BODY_BYTES, MAX_HEADER_BYTES, SLOWEST_S
 from dashboard.services import Services
 from dashboard.session import Session
 from dashboard.state import VisitState
@@ -54,13 +55,16 @@ class Address:
     prefix : str
         Path below which everything lies, such as ``/user/name/greenup``.
     origins : tuple of str
-        Hosts from which a browser may open the websocket; empty for this machine.
+        Hosts by which browsers reach the page, such as ``hub.example.org:443``; empty for this machine.
+    proxies : tuple of str
+        Addresses or networks of proxies whose ``X-Forwarded-*`` headers are believed.
     """
 
     host: str = "127.0.0.1"
     port: int = 5006
     prefix: str = ""
     origins: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
 
     @property
     def only_here(self) -> bool:
@@ -150,6 +154,10 @@ async def _follow(parent: int | None, stopped: asyncio.Event) -> None:
 
 
 def _listen(services: Services, address: Address) -> Server:
+    settings = services.settings
+    policy = GatePolicy(
+        hosts=(address.host.lower(), *host_names(address.origins)), proxies=parse_networks(address.proxies)
+    )
     with _kept_interrupts():
         server: Server = get_server(
             lambda: _visit_or_nothing(services),  # type: ignore[arg-type]  # nothing is an answer, too
@@ -163,8 +171,20 @@ def _listen(services: Services, address: Address) -> Server:
             title="Greenup",
             keep_alive_milliseconds=20_000,
             websocket_max_message_size=4 * 2**20,
+            sign_sessions=True,
+            secret_key=derived_key(settings, "sessions"),
+            include_headers=[],
+            include_cookies=[],
+            visits=Visits(most=settings.max_visits, most_of_address=settings.max_visits_per_address),
+            http_server_kwargs={
+                "max_header_size": MAX_HEADER_BYTES,
+                "max_body_size": MAX_BODY_BYTES,
+                "body_timeout": SLOWEST_S,
+                "idle_connection_timeout": SLOWEST_S,
+            },
         )
     take_over(server)
+    guard(server, policy)
     server.start()
     return server
 

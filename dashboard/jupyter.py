@@ -35,6 +35,9 @@ def setup_greenup() -> dict[str, Any]:
             # The hub's host is unknown here; Jupyter checks who connects, and nobody else reaches the port.
             "--origin",
             "*",
+            # jupyter-server-proxy, which passes on what the hub's proxy says.
+            "--proxy",
+            "127.0.0.1",
             "--no-show",
             # A Jupyter that is killed takes nothing down by itself.
             "--parent",

@@ -16,7 +16,7 @@ from compute.jobs.record import JobRecord
 from compute.jobs.registry import JobRegistry
 from compute.jobs.retention import Retention
 from compute.jobs.rows import MOST_TITLE, JobRow
-from compute.jobs.secret import server_secret
+from compute.jobs.secret import derived_key, server_secret
 from compute.jobs.store import JobStore
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Principal",
     "Retention",
     "Viewpoint",
+    "derived_key",
     "job_token",
     "left_out",
     "observations_at",

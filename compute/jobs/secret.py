@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import os
 import secrets
@@ -41,6 +43,22 @@ def server_secret(settings: Settings) -> bytes:
     except OSError as error:
         _log.warning("No secret can be kept in GREENUP_HOME (%s); set GREENUP_SECRET.", type(error).__name__)
         return secrets.token_bytes(32)
+
+
+def derived_key(settings: Settings, purpose: str) -> bytes:
+    """Return a key of its own for one purpose, from which neither the secret nor the key of another can be told.
+
+    Parameters
+    ----------
+    settings, purpose
+        As `server_secret` takes them; what the key is for, such as ``"sessions"``.
+
+    Returns
+    -------
+    bytes
+        64 hexadecimal digits: HMAC-SHA256 of the purpose under the server's secret.
+    """
+    return hmac.new(server_secret(settings), purpose.encode(), hashlib.sha256).hexdigest().encode()
 
 
 def _checked(secret: bytes, where: str) -> bytes:

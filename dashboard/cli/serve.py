@@ -14,15 +14,20 @@ from dashboard.cli.options import AsJson
 from dashboard.cli.output import print_json, to_people
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from compute.cluster import ClusterSpec
     from compute.settings import Settings
+    from dashboard.app import Address
 
 Port = Annotated[int, typer.Option(help="Port of the page; 0 for any free one.")]
 Host = Annotated[str, typer.Option("--address", help="Interface to listen on.")]
 Prefix = Annotated[str, typer.Option(help="Path below which everything lies, behind a proxy.")]
 Origin = Annotated[list[str] | None, typer.Option(help="Host from which browsers may connect, repeatable.")]
+Proxy = Annotated[
+    list[str] | None,
+    typer.Option(help="Address or network of a proxy whose X-Forwarded headers are believed, repeatable."),
+]
 Cluster = Annotated[str, typer.Option(help="local, gateway, gateway:NAME, or tcp://HOST:PORT.")]
 Workers = Annotated[int | None, typer.Option(help="Number of workers; left out, what suits the cluster.")]
 Threads = Annotated[int | None, typer.Option(help="Threads of each local worker; left out, the cores are shared out.")]
@@ -38,6 +43,7 @@ def serve(
     address: Host = "127.0.0.1",
     prefix: Prefix = "",
     origin: Origin = None,
+    proxy: Proxy = None,
     cluster: Cluster = "local",
     workers: Workers = None,
     adapt: Adapt = None,
@@ -50,7 +56,8 @@ def serve(
     from compute.settings import load_settings
 
     spec = parse_cluster(cluster, workers=workers, adapt=adapt, threads=threads)
-    _serve(load_settings(), port, address, prefix, tuple(origin or ()), spec, parent, show=show)
+    where = _address(address, port, prefix, origin or (), proxy or ())
+    _serve(load_settings(), where, spec, parent, show=show)
 
 
 def demo(
@@ -71,7 +78,7 @@ def demo(
     else:
         typer.echo(f"{count} synthetic scenes over Tasmania are ready.")
     if not scenes_only:
-        _serve(settings, port, address, "", (), parse_cluster("local"), None, show=show)
+        _serve(settings, _address(address, port), parse_cluster("local"), None, show=show)
 
 
 def _prepare(settings: Settings) -> int:
@@ -91,21 +98,17 @@ def _shown(progress: Progress, description: str) -> Callable[[int, int | None], 
     return lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _serve(
-    settings: Settings,
-    port: int,
-    host: str,
-    prefix: str,
-    origins: tuple[str, ...],
-    spec: ClusterSpec,
-    parent: int | None,
-    *,
-    show: bool,
-) -> None:
-    from compute.products import load_profiles
-    from dashboard.app import Address, serve_until_stopped
+def _address(
+    host: str, port: int, prefix: str = "", origins: Sequence[str] = (), proxies: Sequence[str] = ()
+) -> Address:
+    from dashboard.app import Address
 
-    where = Address(host=host, port=port, prefix=prefix.rstrip("/"), origins=origins)
+    return Address(host=host, port=port, prefix=prefix.rstrip("/"), origins=tuple(origins), proxies=tuple(proxies))
+
+
+def _serve(settings: Settings, where: Address, spec: ClusterSpec, parent: int | None, *, show: bool) -> None:
+    from compute.products import load_profiles
+    from dashboard.app import serve_until_stopped
 
     def announce(url: str) -> None:
         typer.echo(f"Greenup is at {url}  (Ctrl-C stops it)", err=True)
@@ -115,4 +118,4 @@ def _serve(
     try:
         asyncio.run(serve_until_stopped(settings, load_profiles(None), spec, where, announce, parent))
     except OSError:
-        raise GreenupError(f"Port {port} cannot be used; give --port another, or 0 for any free one.") from None
+        raise GreenupError(f"Port {where.port} cannot be used; give --port another, or 0 for any free one.") from None

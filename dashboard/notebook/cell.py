@@ -71,7 +71,8 @@ async def app(
     """
     settings, spec = settings or load_settings(), _spec(cluster)
     # Behind Jupyter the browser's host is unknown here; Jupyter checks it, and nobody else reaches this port.
-    address = Address(port=0, origins=() if base_url is None else ("*",))
+    behind = base_url is not None
+    address = Address(port=0, origins=("*",) if behind else (), proxies=("127.0.0.1",) if behind else ())
     running = AsyncExitStack()
     url = await running.enter_async_context(running_server(settings, load_profiles(None), spec, address))
     return App(url if base_url is None else proxied(url, base_url), height, running)

@@ -1,6 +1,9 @@
 """HTTP: how the page is answered, and the routes beside it."""
 
-from dashboard.server.page import content_policy, take_over
+from dashboard.server.gate import GatePolicy, guard, host_names, parse_networks
+from dashboard.server.page import content_policy
 from dashboard.server.routes import routes
+from dashboard.server.surface import take_over
+from dashboard.server.visits import Visits
 
-__all__ = ["content_policy", "routes", "take_over"]
+__all__ = ["GatePolicy", "Visits", "content_policy", "guard", "host_names", "parse_networks", "routes", "take_over"]

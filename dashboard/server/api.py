@@ -23,7 +23,7 @@ from compute.errors import (
     TooLargeError,
     TooManyRequestsError,
 )
-from compute.jobs import ANONYMOUS, JobRecord, Principal
+from compute.jobs import JobRecord, Principal
 from compute.jobs.preview import Preview
 from compute.layers import LAYERS
 from compute.tiles import TILE_PX, ResultTiles, Tile, TileAddress, parse_tile, result_info
@@ -31,6 +31,7 @@ from compute.tiles.colours import Style
 from dashboard.server.metrics import MetricsHandler
 from dashboard.server.packing import Packed, pack
 from dashboard.server.page import PRIVATE, IconHandler
+from dashboard.server.principals import ForbiddenError, principal_of
 from dashboard.services import Services
 
 STATUS: tuple[tuple[type[GreenupError], int], ...] = (
@@ -68,15 +69,7 @@ class Handler(RequestHandler):
 
     def principal(self) -> Principal:
         """Return who asks: the login's user, or the one anonymous principal where there is no login."""
-        provider = getattr(self.application, "auth_provider", None)
-        get_user = getattr(provider, "get_user", None)
-        if get_user is None:
-            return ANONYMOUS
-        user = get_user(self)
-        if user is None:
-            raise _ForbiddenError
-        name = user.decode() if isinstance(user, bytes) else str(user)
-        return Principal(name=name, scope=name)
+        return principal_of(self)
 
     async def record(self, token: str) -> JobRecord:
         """Return the job of a token; 404 where there is none of this principal's."""
@@ -92,7 +85,7 @@ class Handler(RequestHandler):
         self.finish(json.dumps(document, allow_nan=False))
 
     def _handle_request_exception(self, error: BaseException) -> None:
-        if isinstance(error, _ForbiddenError):
+        if isinstance(error, ForbiddenError):
             self.write_json({"error": "Log in first."}, 403)
         elif isinstance(error, GreenupError):
             status = next(code for kind, code in STATUS if isinstance(error, kind))
@@ -105,10 +98,6 @@ class Handler(RequestHandler):
     def write_error(self, status_code: int, **_: Any) -> None:
         """Say no more than the status: details are in the log."""
         self.write_json({"error": f"The request could not be answered ({status_code})."}, status_code)
-
-
-class _ForbiddenError(Exception):
-    """Nobody is logged in where a login is demanded."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,8 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~@%-]+)+", re.ASCII)
 def root_of(request: HTTPServerRequest) -> str:
     """Return the absolute address, as the client knows it, below which the routes lie.
 
-    A proxy tells by X-Forwarded-Proto, -Host and -Prefix what it was asked for; the server's own prefix is in the path.
+    A proxy tells by X-Forwarded-Proto, -Host and -Prefix what it was asked for, which the gate lets through where it is
+    believed; the server's own prefix is in the path.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ class DaskSocketHandler(_DaskHandler, WebSocketHandler):
     def check_origin(self, origin: str) -> bool:
         """Let those pages connect that may connect to the websocket of ours."""
         allowed = list[str](getattr(self.application, "websocket_origins", ()))
-        return super().check_origin(origin) or check_allowlist(urlsplit(origin).netloc.lower(), allowed)
+        return bool(check_allowlist(urlsplit(origin).netloc.lower(), allowed))
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Take the first, as Bokeh does; the second is the token of the page's session there."""

@@ -6,17 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bokeh.server.server import Server
+from bokeh.core.types import ID
 from bokeh.server.session import ServerSession
-from bokeh.server.views.ico_handler import IcoHandler
+from bokeh.util.token import generate_jwt_token, generate_session_id
 from panel.io.server import DocHandler
 from tornado.web import HTTPError, RequestHandler
+
+from compute.errors import OverloadError, TooManyRequestsError
+from dashboard.server.principals import USER, principal_of
+from dashboard.server.visits import Visits
 
 ICON = Path(__file__).parent.parent / "icon.svg"
 """Greenup's leaf."""
 
 PRIVATE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 """Headers of an answer that is one visitor's own."""
+
+_BORROWED = ("bokeh-session-id", "bokeh-token")
+_RETRY_AFTER_S = "5"
 
 _BROKEN = (
     "This page could not be built. Reload it; if that does not help, whoever runs Greenup finds the reason in its log."
@@ -56,7 +63,12 @@ def content_policy(*, images: Sequence[str] = (), frames: Sequence[str] = ()) ->
 
 
 class PageHandler(DocHandler):
-    """The page: Panel's, under the policy that the server's setting ``content_policy`` holds."""
+    """The page: Panel's, under the policy that the server's setting ``content_policy`` holds.
+
+    Every page is a session of its own with an id of ours: one that somebody chose for another would let them look in.
+    """
+
+    _refusal = ""
 
     def set_default_headers(self) -> None:
         """Send them with every answer, those of errors included."""
@@ -66,15 +78,45 @@ class PageHandler(DocHandler):
 
     # Its decorators hide from mypy that the method of Panel's is a coroutine.
     async def get_session(self) -> ServerSession:  # type: ignore[override]
-        """Return the session of a visit; an empty document means that its page could not be built."""
-        session: ServerSession = await super().get_session()  # type: ignore[misc]
+        """Return a new session of the visitor; an empty document means that its page could not be built."""
+        if any(name in self.request.arguments for name in _BORROWED) or "Bokeh-Session-Id" in self.request.headers:
+            raise HTTPError(400)
+        application, context = self.application, self.application_context
+        visits: Visits = application.settings["visits"]
+        session_id = generate_session_id(secret_key=application.secret_key, signed=True)
+        try:
+            async with visits.building(
+                session_id, self.request.remote_ip or "", lambda: {each.id for each in context.sessions}
+            ):
+                session: ServerSession = await context.create_session_if_needed(
+                    session_id, self.request, self._token(session_id)
+                )
+        except OverloadError as error:
+            self._refusal = str(error)
+            raise HTTPError(429 if isinstance(error, TooManyRequestsError) else 503) from None
         if not session.document.roots:
             raise HTTPError(500)
         return session
 
+    def _token(self, session_id: ID) -> str:
+        """Return what the browser opens the websocket with: of the request it holds the query and the user alone."""
+        payload: dict[str, Any] = {"headers": {}, "cookies": {}, "arguments": self.request.arguments}
+        payload |= self.application_context.application.process_request(self.request)
+        application = self.application
+        return generate_jwt_token(
+            session_id,
+            secret_key=application.secret_key,
+            signed=True,
+            expiration=application.session_token_expiration,
+            extra_payload=payload | {USER: principal_of(self).name},
+        )
+
     def write_error(self, status_code: int, **_: Any) -> None:
         """Say one sentence: details are in the log."""
         sentence = _BROKEN if status_code >= 500 else f"The request could not be answered ({status_code})."
+        if self._refusal:
+            sentence = self._refusal
+            self.set_header("Retry-After", _RETRY_AFTER_S)
         self.finish(f'<!doctype html><html lang="en"><title>Greenup</title><p>{sentence}</p></html>')
 
 
@@ -89,18 +131,3 @@ class IconHandler(RequestHandler):
         self.set_header("Content-Type", "image/svg+xml")
         self.set_header("Cache-Control", "max-age=86400")
         self.finish(ICON.read_bytes())
-
-
-def take_over(server: Server) -> None:
-    """Answer with our page and icon where a server would with Panel's and Bokeh's own.
-
-    Panel has no setting for it but a list that all servers of the process share, a notebook's others included.
-
-    Parameters
-    ----------
-    server : bokeh.server.server.Server
-        Made with a setting ``content_policy``, and not started yet.
-    """
-    ours = {DocHandler: PageHandler, IcoHandler: IconHandler}
-    for rule in server._tornado.wildcard_router.rules:
-        rule.target = ours.get(rule.target, rule.target)
