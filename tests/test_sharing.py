@@ -84,8 +84,8 @@ def test_who_has_left_takes_no_turns() -> None:
 
 
 def lazy(token: str) -> SeasonStack:
-    """64 blocks, some milliseconds each."""
-    return lazy_stack(grid_at("EPSG:3577", (128, 128)), seasons=1, chunk_px=16, seconds=0.01, token=token)
+    """64 blocks, each of which takes longer than a busy machine needs to hand over the next."""
+    return lazy_stack(grid_at("EPSG:3577", (128, 128)), seasons=1, chunk_px=16, seconds=0.04, token=token)
 
 
 async def note(feeding: Feeding, name: str, ended: list[str]) -> None:
