@@ -6,7 +6,9 @@ import asyncio
 import http.client
 import json
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,14 +24,33 @@ from hypothesis import strategies as st
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
+from compute.catalog import OdcCatalog
 from compute.errors import OverloadError, TooManyRequestsError
 from compute.jobs import ANONYMOUS, derived_key
 from compute.settings import Settings
 from dashboard.server.principals import USER
 from dashboard.server.visits import MOST_WAITING, Visits
+from tests.fixtures.processes import family
 from tests.fixtures.server import RunningDashboard
 
+GREENUP = str(Path(sys.executable).with_name("greenup"))
+
 KEY = derived_key(Settings(secret="x" * 16), "sessions")  # type: ignore[arg-type]  # pydantic makes a secret of it
+
+
+@pytest.fixture(scope="module")
+def dashboard(
+    catalog: OdcCatalog,  # makes the index
+    index_settings: Settings,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningDashboard]:
+    """A server in a process of its own: Bokeh's current document, which visits that break off leave, is its alone."""
+    command = [GREENUP, "serve", "--port", "0", "--workers", "1"]
+    with family(command, tmp_path_factory.mktemp("server"), GREENUP_HOME=str(index_settings.home)) as started:
+        started.await_words("Greenup is at")
+        found = re.search(r"Greenup is at (\S+)", started.log.read_text())
+        assert found is not None
+        yield RunningDashboard(url=found[1])
 
 
 def page(dashboard: RunningDashboard, path: str = "/", headers: Mapping[str, str] | None = None) -> tuple[int, str]:
@@ -56,18 +77,19 @@ async def hear(dashboard: RunningDashboard, token: str, *told: str | bytes) -> l
     url = dashboard.url.replace("http", "ws", 1) + "ws"
     request = HTTPRequest(url, headers={"Origin": dashboard.url.rstrip("/")}, connect_timeout=30)
     socket = await websocket_connect(request, subprotocols=["bokeh", token])
-    for message in told:
-        await socket.write_message(message)
-    heard = []
-    # An acknowledgement, and an answer to each message, of three fragments.
-    for _ in range(3 * (1 + bool(told))):
+    heard = list[str]()
+    # An acknowledgement, before which nothing is taken, and an answer to the message, of three fragments each.
+    for number in range(3 * (1 + bool(told))):
+        if number == 3:
+            for message in told:
+                await socket.write_message(message)
         try:
-            message = await asyncio.wait_for(socket.read_message(), 30 if len(heard) < 3 else 5)
+            fragment = await asyncio.wait_for(socket.read_message(), 30 if number < 3 else 5)
         except TimeoutError:
             break
-        if message is None:
+        if fragment is None:
             break
-        heard.append(message if isinstance(message, str) else message.decode())
+        heard.append(fragment if isinstance(fragment, str) else fragment.decode())
     socket.close()
     return heard
 
