@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,8 +145,19 @@ def serve(prefix: str = "") -> Iterator[Site]:
         verbose=False,
         extra_patterns=[(pattern, tile_handler(lambda: site))],
     )
+    await_listening(port)
     yield site
     server.stop()
+
+
+def await_listening(port: int) -> None:
+    """Wait for a server in a thread, which may not have come to listen when it is returned."""
+    deadline = time.monotonic() + 30
+    while True:
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
