@@ -36,7 +36,7 @@ class Placement(Protocol):
 
     @property
     def takes_means(self) -> bool:
-        """Whether a pixel of the block is a mean of several source pixels."""
+        """True where a pixel of the block is a mean of several source pixels."""
 
     def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> ClearPixels:
         """Return which pixels of the block are clear and not taken; `at` is where `mask` begins."""

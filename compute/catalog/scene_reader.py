@@ -1,4 +1,4 @@
-"""From an EO3 dataset document to a scene, with the values that datacube itself would give."""
+"""Read an EO3 dataset document as a scene, with the values that datacube itself would give."""
 
 from __future__ import annotations
 

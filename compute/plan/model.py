@@ -72,7 +72,7 @@ class BlockPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class NdviPlan:
-    """What a request will read, compute and keep.
+    """Plan of a request: its grid, blocks, scenes and figures.
 
     Attributes
     ----------

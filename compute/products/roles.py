@@ -194,7 +194,7 @@ class Roles:
 
     @property
     def measurements(self) -> tuple[str, ...]:
-        """Canonical names of what is read."""
+        """Canonical names of the measurements that are read."""
         return tuple(role.measurement for role in self.read)
 
     @property

@@ -68,7 +68,7 @@ class Handler(RequestHandler):
             self.set_header(name, value)
 
     def principal(self) -> Principal:
-        """Return who asks: the login's user, or the one anonymous principal where there is no login."""
+        """Return the principal of this request; see `principal_of`."""
         return principal_of(self)
 
     async def record(self, token: str) -> JobRecord:

@@ -1,4 +1,4 @@
-"""How the page itself is answered: under a policy for the browser, or as one sentence where it cannot be built."""
+"""Handler of the page: it answers under a content security policy, or one sentence where no page can be built."""
 
 from __future__ import annotations
 

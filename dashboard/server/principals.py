@@ -1,4 +1,4 @@
-"""Who asks: the user of the login, or the one anonymous principal where there is no login."""
+"""Principals of requests: the user of the login, or the one anonymous principal where there is no login."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ForbiddenError(Exception):
 
 
 def principal_of(handler: RequestHandler) -> Principal:
-    """Return who asks.
+    """Return the principal of a request.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Surface of the server: what of Panel's and Bokeh's routes is answered, and by which handlers of ours."""
+"""Surface of the server: the routes of Panel and Bokeh that are answered, and their handlers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEPT = (StaticHandler, MultiRootStaticHandler)
 
 
 class NothingHandler(RequestHandler):
-    """What a server of ours does not have: 404."""
+    """Answers 404 to every request."""
 
     def initialize(self, **_: Any) -> None:
         """Take the place of a handler of any arguments."""

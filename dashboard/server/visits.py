@@ -56,16 +56,18 @@ class Visits:
             raise OverloadError("Too many people open this page at once; try again in a few seconds.")
         self._waiting += 1
         try:
-            async with self._building:
-                self._admit(address, living())
-                self._addresses[visit] = address
-                started = time.monotonic()
-                try:
-                    yield
-                finally:
-                    await asyncio.sleep(min(time.monotonic() - started, 1.0) / 2)
+            await self._building.acquire()
         finally:
             self._waiting -= 1
+        started = time.monotonic()
+        try:
+            self._admit(address, living())
+            self._addresses[visit] = address
+            yield
+        finally:
+            # The next one waits for half as long as this took, so that others are served; this visitor does not.
+            pause = min(time.monotonic() - started, 1.0) / 2
+            asyncio.get_running_loop().call_later(pause, self._building.release)
 
     def _admit(self, address: str, living: Collection[str]) -> None:
         alive = set(living)

@@ -110,7 +110,7 @@ def rules_of(bands: BandWindows, sums: Accumulators) -> tuple[tuple[float, ...],
 
 @njit(nogil=True, cache=True)
 def line_room(columns):  # type: ignore[no-untyped-def]  # numba types it
-    """Return room for red and nir of a line, for what they add, and for which of them are observations."""
+    """Return buffers of a line: red, nir, the rounded index, and which pixels are observations."""
     return np.empty(columns), np.empty(columns), np.empty(columns), np.empty(columns, np.bool_)
 
 
