@@ -14,8 +14,9 @@ from textwrap import dedent
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import create_engine, text
 
-from compute.catalog import OdcCatalog, index_status, open_catalog
+from compute.catalog import OdcCatalog, index_status, init_index, open_catalog
 from compute.catalog.connect import _explicit, _without_secrets
 from compute.errors import CatalogError
 from compute.settings import Settings
@@ -187,3 +188,14 @@ def test_an_embedded_database_that_dies_is_started_again_when_it_is_asked() -> N
             check=True,
             timeout=120,
         )
+
+
+@pytest.mark.index
+def test_an_index_without_one_of_its_tables_is_called_damaged(empty_index: Settings) -> None:
+    assert empty_index.index_url is not None
+    engine = create_engine(empty_index.index_url.get_secret_value())
+    with engine.begin() as connection:
+        connection.execute(text("drop table agdc.dataset_location cascade"))
+    engine.dispose()
+    with pytest.raises(CatalogError, match=r"lacks a table .* is damaged; restore it, or name another folder"):
+        init_index(empty_index)

@@ -202,6 +202,11 @@ def refused(error: DBAPIError) -> CatalogError:
     if isinstance(error, OperationalError) or error.connection_invalidated:
         return CatalogError("The scene index does not answer; see that its database runs, then try again.")
     kind = type(error.orig).__name__
+    if kind == "UndefinedTable":
+        return CatalogError(
+            "The scene index lacks a table that datacube makes, so it is damaged; restore it, or name another folder "
+            "by GREENUP_HOME or another index by GREENUP_INDEX_URL."
+        )
     return CatalogError(f"The scene index refused a statement ({kind}); see that its user has the rights it needs.")
 
 

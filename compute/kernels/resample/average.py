@@ -89,7 +89,7 @@ def _usable_states(usable, extent):  # type: ignore[no-untyped-def]  # numba typ
 
 @njit(nogil=True, cache=True)
 def _usual_states(usable, states):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the states where extents are usual: sums of few pixels, as many at once as the processor can."""
+    """Write the states where extents are usual, 3 by 3 pixels: sums of as many at once as the processor can."""
     down = np.empty(usable.shape[1], np.uint8)
     for y in range(states.shape[0]):
         first, second, third = usable[y], usable[y + 1], usable[y + 2]
