@@ -78,21 +78,26 @@ async def hear(dashboard: RunningDashboard, token: str, *told: str | bytes) -> l
     url = dashboard.url.replace("http", "ws", 1) + "ws"
     request = HTTPRequest(url, headers={"Origin": dashboard.url.rstrip("/")}, connect_timeout=30)
     socket = await websocket_connect(request, subprotocols=["bokeh", token])
-    heard = list[str]()
+    heard, ended = list[str](), False
     # An acknowledgement, before which nothing is taken, and an answer to the message, of three fragments each.
-    for number in range(3 * (1 + bool(told))):
-        if number == 3:
-            with suppress(WebSocketClosedError):  # the server may hang up at the first
-                for message in told:
-                    await socket.write_message(message)
-        try:
-            fragment = await asyncio.wait_for(socket.read_message(), 30 if number < 3 else 5)
-        except TimeoutError:
-            break
-        if fragment is None:
-            break
-        heard.append(fragment if isinstance(fragment, str) else fragment.decode())
-    socket.close()
+    try:
+        for number in range(3 * (1 + bool(told))):
+            if number == 3:
+                with suppress(WebSocketClosedError):  # the server may hang up at the first
+                    for message in told:
+                        await socket.write_message(message)
+            try:
+                fragment = await asyncio.wait_for(socket.read_message(), 30 if number < 3 else 5)
+            except TimeoutError:
+                break
+            if fragment is None:
+                ended = True
+                break
+            heard.append(fragment if isinstance(fragment, str) else fragment.decode())
+    finally:
+        socket.close()
+        while not ended:  # what is open when the loop ends stays open
+            ended = await asyncio.wait_for(socket.read_message(), 30) is None
     return heard
 
 
