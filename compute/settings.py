@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -55,6 +55,48 @@ class Settings(BaseSettings):
     secret: SecretStr | None = None
     """What tokens of results are made from, at least 16 characters and the same for all servers that share jobs; unset,
     a file in the home folder, made once."""
+
+    auth: Literal["none", "basic", "oauth", "header", "jupyterhub"] = "none"
+    """How visitors sign in, unless ``--auth`` says it."""
+
+    auth_file: Path | None = None
+    """Password file of ``basic``: a line ``NAME:HASH`` for each user, with argon2 or bcrypt hashes."""
+
+    auth_header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")] = "X-Forwarded-User"
+    """Header in which the proxy of ``header`` names the user; believed from the addresses of ``--proxy`` alone."""
+
+    login_hours: Annotated[float, Field(gt=0, le=720)] = 12.0
+    """How long a login lasts, in hours: a working day."""
+
+    oauth_issuer: str | None = None
+    """Address of the OpenID Connect provider, which tells all others."""
+
+    oauth_authorize_url: str | None = None
+    """Where users are sent to sign in, for a provider that is not OpenID Connect."""
+
+    oauth_token_url: str | None = None
+    """Where the code of a login is exchanged for a token, for a provider that is not OpenID Connect."""
+
+    oauth_user_url: str | None = None
+    """Where the token tells who the user is, for a provider that is not OpenID Connect."""
+
+    oauth_client_id: str | None = None
+    """Name of this server at the provider."""
+
+    oauth_client_secret: SecretStr | None = None
+    """Secret of this server at the provider."""
+
+    oauth_scope: str = "openid profile email"
+    """What is asked of the provider, separated by spaces."""
+
+    oauth_user_key: str = "sub"
+    """Field of the provider's answer that tells users apart: it must never be given to another person."""
+
+    oauth_redirect_url: str | None = None
+    """Address of this server's ``oauth_callback``, as the provider knows it; unset, that of the request."""
+
+    metrics_token: SecretStr | None = None
+    """Bearer token that opens ``/metrics`` without a login."""
 
     require_durable: bool = False
     """Refuse a job that would not survive a restart, rather than compute it and say so."""
@@ -159,6 +201,36 @@ class Settings(BaseSettings):
         if self.jobs_url is not None:
             return self.jobs_url.get_secret_value()
         return f"sqlite:///{self.home / 'jobs.sqlite'}"
+
+
+class HubSettings(BaseSettings):
+    """What a JupyterHub tells a service in its environment, or an operator in the hub's place.
+
+    https://jupyterhub.readthedocs.io/en/stable/reference/services.html
+    """
+
+    model_config = SettingsConfigDict(env_prefix="JUPYTERHUB_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    api_url: str | None = None
+    """Address of the hub's API as this server reaches it, such as ``http://hub:8081/hub/api``."""
+
+    api_token: SecretStr | None = None
+    """Token of the service."""
+
+    client_id: str | None = None
+    """OAuth client of the service, such as ``service-greenup``."""
+
+    host: str = ""
+    """Scheme and host of the hub as browsers reach it; empty where that is this server's own."""
+
+    base_url: str = "/"
+    """Path of the hub, to which ``hub/`` is added."""
+
+    oauth_callback_url: str | None = None
+    """Where the hub sends users back to, as it knows it; unset, ``oauth_callback`` below the page."""
+
+    oauth_access_scopes: str = ""
+    """Scopes of which a user must have one, as a JSON list; unset, those that let use this service."""
 
 
 def load_settings() -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import os
 import signal
@@ -21,11 +22,13 @@ from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
 from compute.cluster import ClusterSpec
-from compute.jobs import ANONYMOUS, Principal, derived_key
+from compute.jobs import Principal, derived_key
 from compute.products import ProductProfile
 from compute.settings import Settings
 from dashboard.server import GatePolicy, Visits, content_policy, guard, host_names, parse_networks, routes, take_over
 from dashboard.server.gate import MAX_BODY_BYTES, MAX_HEADER_BYTES, SLOWEST_S
+from dashboard.server.login import Doorkeeper, login_routes, make_provider
+from dashboard.server.principals import principal_of
 from dashboard.services import Services
 from dashboard.session import Session
 from dashboard.state import VisitState
@@ -58,6 +61,8 @@ class Address:
         Hosts by which browsers reach the page, such as ``hub.example.org:443``; empty for this machine.
     proxies : tuple of str
         Addresses or networks of proxies whose ``X-Forwarded-*`` headers are believed.
+    auth : str
+        How visitors sign in: ``none``, ``basic``, ``oauth``, ``header`` or ``jupyterhub``.
     """
 
     host: str = "127.0.0.1"
@@ -65,11 +70,20 @@ class Address:
     prefix: str = ""
     origins: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
+    auth: str = "none"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server listens on an interface that only programs of this machine reach."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @property
     def only_here(self) -> bool:
         """Whether only browsers of this machine can use the page: no other interface, and no other host before it."""
-        return self.host in ("127.0.0.1", "::1", "localhost") and not self.origins
+        return self.is_loopback and not self.origins
 
 
 @asynccontextmanager
@@ -90,13 +104,16 @@ async def running_server(
     OSError
         The port is taken.
     """
+    doorkeeper = _doorkeeper(settings, address)
     services = Services(settings, profiles, cluster, only_here=address.only_here)
     try:
         await services.start()
-        server = _listen(services, address)
+        server = _listen(services, address, doorkeeper)
+        watching = asyncio.create_task(doorkeeper.watch())
         try:
             yield f"http://{address.host}:{server.port}{server.prefix}/"
         finally:
+            watching.cancel()
             server.stop()
     finally:
         await services.close()
@@ -153,10 +170,22 @@ async def _follow(parent: int | None, stopped: asyncio.Event) -> None:
     stopped.set()
 
 
-def _listen(services: Services, address: Address) -> Server:
+def _doorkeeper(settings: Settings, address: Address) -> Doorkeeper:
+    token = settings.metrics_token
+    return Doorkeeper(
+        make_provider(settings, address.auth, has_proxies=bool(address.proxies)),
+        prefix=address.prefix,
+        hours=settings.login_hours,
+        metrics_token=None if token is None else token.get_secret_value(),
+    )
+
+
+def _listen(services: Services, address: Address, doorkeeper: Doorkeeper) -> Server:
     settings = services.settings
     policy = GatePolicy(
-        hosts=(address.host.lower(), *host_names(address.origins)), proxies=parse_networks(address.proxies)
+        hosts=(address.host.lower(), *host_names(address.origins)),
+        proxies=parse_networks(address.proxies),
+        user_header=settings.auth_header if address.auth == "header" else "",
     )
     with _kept_interrupts():
         server: Server = get_server(
@@ -165,7 +194,7 @@ def _listen(services: Services, address: Address) -> Server:
             address=address.host,
             websocket_origin=list(address.origins) or None,
             prefix=address.prefix,
-            extra_patterns=routes(services),
+            extra_patterns=[*login_routes(doorkeeper), *routes(services)],
             content_policy=content_policy(frames=() if address.origins else _FRAMES_HERE),
             loop=IOLoop.current(),
             title="Greenup",
@@ -184,7 +213,7 @@ def _listen(services: Services, address: Address) -> Server:
             },
         )
     take_over(server)
-    guard(server, policy)
+    guard(server, policy, doorkeeper)
     server.start()
     return server
 
@@ -229,5 +258,6 @@ async def _begin(session: Session) -> None:
 
 
 def _principal() -> Principal:
-    user = pn.state.user
-    return ANONYMOUS if user in (None, "guest") else Principal(name=user, scope=user)
+    assert pn.state.curdoc is not None
+    context: Any = pn.state.curdoc.session_context
+    return principal_of(context.request)

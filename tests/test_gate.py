@@ -23,6 +23,7 @@ from tornado.web import Application, RequestHandler
 
 from compute.errors import InputError
 from dashboard.server.gate import MAX_BODY_BYTES, Gate, GatePolicy, host_names, parse_networks
+from dashboard.server.login import Doorkeeper
 from tests.fixtures.server import RunningDashboard
 
 HUB = GatePolicy(hosts=host_names(["hub.example.org:443", "*.pages.example"]), proxies=parse_networks(["10.0.0.0/8"]))
@@ -119,7 +120,7 @@ def echoed(policy: GatePolicy, *told: Mapping[str, str]) -> list[Any]:
     """Return what a route behind a gate knows of requests on one connection, one after another."""
 
     async def scenario() -> list[Any]:
-        server = HTTPServer(Gate(Application([("/", Echo)]), policy))
+        server = HTTPServer(Gate(Application([("/", Echo)]), policy, Doorkeeper(None)))
         (own,) = bind_sockets(0, "127.0.0.1")
         server.add_sockets([own])
         port = own.getsockname()[1]

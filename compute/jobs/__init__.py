@@ -2,7 +2,7 @@
 
 from compute.jobs.caretaker import EXPIRED, Caretaker
 from compute.jobs.failures import left_out
-from compute.jobs.identity import ANONYMOUS, Principal, job_token, participant_of
+from compute.jobs.identity import ANONYMOUS, Principal, job_token, participant_of, user_principal
 from compute.jobs.job import Job
 from compute.jobs.keeping import Keep, Keeping
 from compute.jobs.kept import KeptResults
@@ -48,4 +48,5 @@ __all__ = [
     "published_name",
     "result_remarks",
     "server_secret",
+    "user_principal",
 ]

@@ -31,6 +31,24 @@ ANONYMOUS = Principal(name="anonymous", scope="shared")
 """The one principal where there is no login."""
 
 
+def user_principal(name: str, identity: str | None = None) -> Principal:
+    """Return the principal of somebody who is logged in.
+
+    Parameters
+    ----------
+    name : str
+        As people read it.
+    identity : str, optional
+        What tells users apart where their names do not.
+
+    Returns
+    -------
+    Principal
+        In a scope of its own, which no name makes that of those who are not logged in.
+    """
+    return Principal(name=name, scope=f"user:{identity or name}")
+
+
 def participant_of(principal: Principal, visitor: str) -> str:
     """Return who takes part in what a visit asks for: its user, or the browser where there is no login.
 
@@ -46,7 +64,7 @@ def participant_of(principal: Principal, visitor: str) -> str:
     str
         32 hexadecimal digits.
     """
-    name = visitor if principal == ANONYMOUS else principal.name
+    name = visitor if principal == ANONYMOUS else principal.scope
     return hashlib.sha256(name.encode(errors="replace")).hexdigest()[:32]
 
 

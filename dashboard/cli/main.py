@@ -11,7 +11,7 @@ import typer
 
 from compute import __version__
 from compute.errors import GreenupError, InputError
-from dashboard.cli import bench, doctor, index, jobs, plan, products, run, serve
+from dashboard.cli import bench, doctor, index, jobs, password, plan, products, run, serve
 
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes: input that was refused, anything else that went wrong, Ctrl-C."""
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("demo")(serve.demo)
 app.command("serve")(serve.serve)
+app.command("password")(password.password)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.add_typer(index.app, name="index")

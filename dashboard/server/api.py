@@ -69,7 +69,7 @@ class Handler(RequestHandler):
 
     def principal(self) -> Principal:
         """Return the principal of this request; see `principal_of`."""
-        return principal_of(self)
+        return principal_of(self.request)
 
     async def record(self, token: str) -> JobRecord:
         """Return the job of a token; 404 where there is none of this principal's."""

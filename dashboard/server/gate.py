@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from http import HTTPStatus
@@ -23,6 +23,7 @@ from tornado.httputil import (
 from tornado.iostream import StreamClosedError
 
 from compute.errors import InputError
+from dashboard.server.login import Denial, Doorkeeper
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -50,10 +51,13 @@ class GatePolicy:
         always are. A page of another name that resolves to this server (DNS rebinding) is no page of ours.
     proxies : tuple of ipaddress.IPv4Network or ipaddress.IPv6Network
         Where proxies connect from whose ``X-Forwarded-*`` headers are believed; those of others are left out.
+    user_header : str
+        Header in which these proxies name the user.
     """
 
     hosts: tuple[str, ...] = ()
     proxies: tuple[Network, ...] = ()
+    user_header: str = ""
 
     def answers(self, host: str) -> bool:
         """Return whether requests for a host, with or without a port, are answered."""
@@ -109,7 +113,7 @@ def host_names(origins: Sequence[str]) -> tuple[str, ...]:
     return tuple(origin.lower().rpartition("//")[2].partition("/")[0].partition(":")[0] for origin in origins)
 
 
-def guard(server: Server, policy: GatePolicy) -> None:
+def guard(server: Server, policy: GatePolicy, doorkeeper: Doorkeeper) -> None:
     """Put the gate before all routes of a server.
 
     Bokeh has no setting for it: its application is the callback of Tornado's HTTP server, and becomes the gate's.
@@ -120,8 +124,10 @@ def guard(server: Server, policy: GatePolicy) -> None:
         Not started yet.
     policy : GatePolicy
         What passes.
+    doorkeeper : Doorkeeper
+        Who passes.
     """
-    server._http.request_callback = Gate(server._tornado, policy)
+    server._http.request_callback = Gate(server._tornado, policy, doorkeeper)
 
 
 class Gate(HTTPServerConnectionDelegate):
@@ -133,11 +139,14 @@ class Gate(HTTPServerConnectionDelegate):
         Answers what passes.
     policy : GatePolicy
         What passes.
+    doorkeeper : Doorkeeper
+        Who passes; handlers find the principal by `dashboard.server.principals.principal_of`.
     """
 
-    def __init__(self, application: HTTPServerConnectionDelegate, policy: GatePolicy) -> None:
+    def __init__(self, application: HTTPServerConnectionDelegate, policy: GatePolicy, doorkeeper: Doorkeeper) -> None:
         self.application = application
         self.policy = policy
+        self.doorkeeper = doorkeeper
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         """Begin a request."""
@@ -159,15 +168,27 @@ class _Request(HTTPMessageDelegate):
         self._peer: tuple[str, str] = self._context.remote_ip, self._context.protocol
         self._inner: HTTPMessageDelegate | None = None
 
-    def headers_received(self, start_line: Any, headers: HTTPHeaders) -> Any:
+    async def headers_received(self, start_line: Any, headers: HTTPHeaders) -> None:
+        # Tornado awaits it before it reads the body, whose bytes those who do not pass never cost.
+        self._context.principal = None
         refusal = _refusal(self._gate.policy, headers)
         if refusal is not None:
             self._refuse(*refusal)
-            return None
+            return
         self._believe_proxy(headers)
+        stream = self._connection.stream
+        admitted = await self._gate.doorkeeper.admit(start_line, headers, self._context.remote_ip)
+        if isinstance(admitted, Denial):
+            self._refuse(admitted.status, admitted.sentence, admitted.headers)
+            return
+        self._context.principal = admitted.principal
+        if admitted.login is not None and "Upgrade" in headers:
+            admitted.login.streams.add(stream)
         self._inner = self._gate.application.start_request(self._server_conn, self._connection)
         line: RequestStartLine | ResponseStartLine = start_line
-        return self._inner.headers_received(line, headers)
+        received = self._inner.headers_received(line, headers)
+        if received is not None:
+            await received
 
     def data_received(self, chunk: bytes) -> Any:
         return None if self._inner is None else self._inner.data_received(chunk)
@@ -191,25 +212,31 @@ class _Request(HTTPMessageDelegate):
             if protocol in ("http", "https"):
                 self._context.protocol = protocol
             return
-        for name in [each for each in headers if each.startswith("X-Forwarded-") or each in _FORWARDED]:
+        said = {*_FORWARDED, _normalised(policy.user_header)}
+        for name in [each for each in headers if each.startswith("X-Forwarded-") or each in said]:
             del headers[name]
 
     def _forget_proxy(self) -> None:
         """Restore the connection's own address: the next request on it may be another visitor's."""
         self._context.remote_ip, self._context.protocol = self._peer
 
-    def _refuse(self, status: HTTPStatus, sentence: str) -> None:
+    def _refuse(self, status: HTTPStatus, sentence: str, more: Mapping[str, str] | None = None) -> None:
         """Answer at once and close, so that nothing more of the request is read."""
         body = json.dumps({"error": sentence}).encode()
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
-            f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        )
+        headers = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+        headers |= {"Content-Length": str(len(body)), "Connection": "close"} | dict(more or {})
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\n{lines}\r\n"
         stream = self._connection.detach()
         try:
             stream.write(head.encode() + body).add_done_callback(lambda done: (done.exception(), stream.close()))
         except StreamClosedError:
             stream.close()
+
+
+def _normalised(name: str) -> str:
+    """Return the name of a header as Tornado writes it."""
+    return "-".join(part.capitalize() for part in name.split("-"))
 
 
 def _refusal(policy: GatePolicy, headers: HTTPHeaders) -> tuple[HTTPStatus, str] | None:

@@ -108,7 +108,7 @@ class PageHandler(DocHandler):
             secret_key=application.secret_key,
             signed=True,
             expiration=application.session_token_expiration,
-            extra_payload=payload | {USER: principal_of(self).name},
+            extra_payload=payload | {USER: principal_of(self.request).scope},
         )
 
     def write_error(self, status_code: int, **_: Any) -> None:

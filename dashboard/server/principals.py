@@ -1,38 +1,33 @@
-"""Principals of requests: the user of the login, or the one anonymous principal where there is no login."""
+"""Principals of requests, as the gate has found them out."""
 
 from __future__ import annotations
 
-from tornado.web import RequestHandler
+from typing import Any
 
-from compute.jobs import ANONYMOUS, Principal
+from compute.jobs import Principal
 
 USER = "greenup_user"
-"""Name of the user in the token of a page, by which its websocket is known to be the same user's."""
+"""Name of the user's scope in the token of a page, by which its websocket is known to be the same user's."""
 
 
 class ForbiddenError(Exception):
     """Nobody is logged in where a login is demanded."""
 
 
-def principal_of(handler: RequestHandler) -> Principal:
+def principal_of(request: Any) -> Principal:
     """Return the principal of a request.
 
     Parameters
     ----------
-    handler : tornado.web.RequestHandler
-        Of any request, websockets included.
+    request : tornado.httputil.HTTPServerRequest
+        Of any route, websockets included, or Bokeh's stand-in for it.
 
     Raises
     ------
     ForbiddenError
         Nobody is logged in, and somebody must be.
     """
-    provider = getattr(handler.application, "auth_provider", None)
-    get_user = getattr(provider, "get_user", None)
-    if get_user is None:
-        return ANONYMOUS
-    user = get_user(handler)
-    if user is None:
+    principal = getattr(request.connection.context, "principal", None)
+    if not isinstance(principal, Principal):
         raise ForbiddenError
-    name = user.decode() if isinstance(user, bytes) else str(user)
-    return Principal(name=name, scope=name)
+    return principal

@@ -37,7 +37,7 @@ class PageSocket(WSHandler):
             if not check_token_signature(token, secret_key=application.secret_key, signed=application.sign_sessions):
                 return False
             session, user = get_session_id(token), get_token_payload(token).get(USER)
-            is_own = bool(user == principal_of(self).name)
+            is_own = bool(user == principal_of(self.request).scope)
         except (ForbiddenError, ValueError, KeyError, TypeError, AttributeError, binascii.Error, RuntimeError):
             return False
         return is_own and any(each.id == session for each in self.application_context.sessions)

@@ -1,0 +1,40 @@
+"""Choice of the login provider."""
+
+from __future__ import annotations
+
+from compute.errors import InputError
+from compute.settings import HubSettings, Settings
+from dashboard.server.login.hub import HubProvider
+from dashboard.server.login.oauth import make_oauth
+from dashboard.server.login.passwords import PasswordFile
+from dashboard.server.login.providers import HeaderProvider, PasswordProvider, Provider
+
+
+def make_provider(settings: Settings, kind: str, *, has_proxies: bool) -> Provider | HeaderProvider | None:
+    """Return the provider of a kind of login, None for none.
+
+    Parameters
+    ----------
+    settings : Settings
+        What it needs.
+    kind : str
+        As ``--auth`` takes it.
+    has_proxies : bool
+        Whether there is a proxy whose headers are believed.
+
+    Raises
+    ------
+    InputError
+        Something that it needs is missing.
+    """
+    if kind == "basic":
+        if settings.auth_file is None:
+            raise InputError("auth", "--auth basic needs a password file; set GREENUP_AUTH_FILE.")
+        return PasswordProvider(PasswordFile(settings.auth_file))
+    if kind == "header":
+        if not has_proxies:
+            raise InputError("auth", "--auth header needs the address of the proxy that sets it; give --proxy.")
+        return HeaderProvider(settings.auth_header)
+    if kind == "jupyterhub":
+        return HubProvider(HubSettings())
+    return make_oauth(settings) if kind == "oauth" else None

@@ -1,0 +1,94 @@
+"""Login by a JupyterHub."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from compute.errors import InputError
+from compute.jobs import Principal, user_principal
+from compute.settings import HubSettings
+from dashboard.server.login.oauth import Endpoints, OAuthProvider
+from dashboard.server.login.providers import Presented, valid_name
+from dashboard.server.login.throttle import Throttle
+
+_CACHED_S = 30.0
+_MOST_CACHED = 1000
+
+
+class HubProvider(OAuthProvider):
+    """Users of a JupyterHub, of which this server is a service.
+
+    https://jupyterhub.readthedocs.io/en/stable/reference/services.html
+
+    Parameters
+    ----------
+    hub : HubSettings
+        What the hub tells its service.
+
+    Raises
+    ------
+    InputError
+        It does not tell enough.
+    """
+
+    def __init__(self, hub: HubSettings) -> None:
+        if hub.api_url is None or hub.api_token is None or hub.client_id is None:
+            raise InputError(
+                "auth",
+                "--auth jupyterhub needs JUPYTERHUB_API_URL, JUPYTERHUB_API_TOKEN and JUPYTERHUB_CLIENT_ID, which a "
+                "hub gives to its services.",
+            )
+        api, outside = hub.api_url.rstrip("/"), f"{hub.host}{hub.base_url.rstrip('/')}/hub/api"
+        super().__init__(
+            client_id=hub.client_id,
+            client_secret=hub.api_token.get_secret_value(),
+            scope="",
+            user_key="name",
+            endpoints=Endpoints(
+                authorize=f"{outside}/oauth2/authorize", token=f"{api}/oauth2/token", user=f"{api}/user"
+            ),
+            redirect_url=hub.oauth_callback_url,
+        )
+        service = hub.client_id.removeprefix("service-")
+        self._scopes = _scopes(hub.oauth_access_scopes) or {f"access:services!service={service}"}
+        self._throttle = Throttle()
+        self._known: OrderedDict[str, tuple[float, Principal | None]] = OrderedDict()
+
+    async def identify(self, presented: Presented) -> Principal | None:
+        """Return whom an API token of the hub names, from a header or the address."""
+        token = presented.authorization("token", "bearer") or presented.link
+        if not token:
+            return None
+        at, principal = self._known.get(token, (0.0, None))
+        if at and time.monotonic() - at < _CACHED_S:
+            return principal
+        self._throttle.check(presented.address, "")
+        answer = await self._user({"access_token": token})
+        principal = None if answer is None else self._principal(answer)
+        if principal is None:
+            self._throttle.note_failure(presented.address, "")
+        self._known[token] = (time.monotonic(), principal)
+        while len(self._known) > _MOST_CACHED:
+            self._known.popitem(last=False)
+        return principal
+
+    def _principal(self, answer: Mapping[str, Any]) -> Principal | None:
+        """Return the user of a token that may use this service."""
+        scopes = set(answer.get("scopes", ()))
+        may = any(scope in scopes or scope.partition("!")[0] in scopes for scope in self._scopes)
+        name = answer.get("name")
+        return user_principal(str(name)) if may and answer.get("kind") == "user" and valid_name(name) else None
+
+
+def _scopes(text: str) -> set[str]:
+    try:
+        scopes = json.loads(text or "[]")
+    except ValueError:
+        scopes = None
+    if not isinstance(scopes, list) or not all(isinstance(each, str) for each in scopes):
+        raise InputError("auth", "JUPYTERHUB_OAUTH_ACCESS_SCOPES is not a JSON list of scopes.")
+    return set(scopes)
