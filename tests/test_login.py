@@ -52,6 +52,10 @@ def write(file: Path, *names: str, password: str = "") -> None:
     file.write_text("# users\n" + "".join(f"{name}:{digest}\n" for name, digest in hashes.items()))
 
 
+def drop(file: Path, name: str) -> None:
+    file.write_text("".join(each for each in file.read_text().splitlines(True) if not each.startswith(name)))
+
+
 def basic(users: Path, **more: Any) -> Doorkeeper:
     return Doorkeeper(PasswordProvider(PasswordFile(users)), **more)
 
@@ -233,12 +237,12 @@ def test_a_user_who_is_taken_out_of_the_file_is_out(users: Path, monkeypatch: py
             await sign_in(bob, "bob")
             link = (await alice.get("api/link")).json()["token"]
             async with line(server, Cookie=cookie_of(alice)) as socket, line(server, Cookie=cookie_of(bob)) as other:
-                write(users, "bob")
+                drop(users, "alice")
                 assert await socket.hear() is None
                 assert (await alice.get("")).status_code == 302
                 assert (await bob.get(f"api/x?token={link}", headers={"Cookie": ""})).status_code == 302
                 assert await other.who() == "bob"
-                write(users)
+                drop(users, "bob")
                 assert (await bob.get("")).status_code == 302
                 assert await other.hear() is None
         watching.cancel()
