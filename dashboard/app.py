@@ -22,7 +22,7 @@ from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
 from compute.cluster import ClusterSpec
-from compute.jobs import Principal, derived_key
+from compute.jobs import ANONYMOUS, Principal, derived_key
 from compute.products import ProductProfile
 from compute.settings import Settings
 from dashboard.server import GatePolicy, Visits, content_policy, guard, host_names, parse_networks, routes, take_over
@@ -189,7 +189,7 @@ def _listen(services: Services, address: Address, doorkeeper: Doorkeeper) -> Ser
     )
     with _kept_interrupts():
         server: Server = get_server(
-            lambda: _visit_or_nothing(services),  # type: ignore[arg-type]  # nothing is an answer, too
+            lambda: _visit_or_nothing(services, signs_out=doorkeeper.signs_out),  # type: ignore[arg-type]  # nothing is an answer, too
             port=address.port,
             address=address.host,
             websocket_origin=list(address.origins) or None,
@@ -229,20 +229,21 @@ def _kept_interrupts() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-def _visit_or_nothing(services: Services) -> pn.viewable.Viewable | None:
+def _visit_or_nothing(services: Services, *, signs_out: bool) -> pn.viewable.Viewable | None:
     """Return the page of one visit, or nothing, which is answered with a sentence: Panel would show the traceback."""
     try:
-        return visit(services)
+        return visit(services, signs_out=signs_out)
     except Exception:  # noqa: BLE001  # a bug of any kind
         _log.exception("The page of a visit could not be built.")
         return None
 
 
-def visit(services: Services) -> pn.viewable.Viewable:
+def visit(services: Services, *, signs_out: bool) -> pn.viewable.Viewable:
     """Return the page of one visit, with its own state and session."""
-    state = VisitState()
+    principal = _principal()
+    state = VisitState(user="" if principal == ANONYMOUS else principal.name, signs_out=signs_out)
     map_ = result_map(state)
-    session = Session(state, services, _principal(), map_.refresh)
+    session = Session(state, services, principal, map_.refresh)
     page = build_page(state, map_)
     pn.state.onload(partial(_begin, session))
     pn.state.on_session_destroyed(lambda _: session.end())

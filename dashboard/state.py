@@ -26,6 +26,8 @@ class VisitState(param.Parameterized):
     """
 
     visitor = param.String(doc="Name of the browser, the same at its next visit.")
+    user = param.String(doc="Name of the user; empty where there is no login.")
+    signs_out = param.Boolean(doc="Whether the user can sign out here.")
     notice = param.String(doc="One sentence that stands for no field; empty for none.")
     pulse = param.Integer(doc="Counts what is sent for no other reason than that something was sent before.")
 

@@ -10,6 +10,7 @@ from panel_material_ui.template.base import Page
 
 from dashboard.map import NdviMap
 from dashboard.state import VisitState
+from dashboard.views.account import account_button
 from dashboard.views.chip import cluster_chip
 from dashboard.views.dock import dock
 from dashboard.views.estimate import estimate_card
@@ -37,7 +38,7 @@ def build_page(state: VisitState, map_: NdviMap) -> Page:
         title="Greenup",
         logo=str(_LOGO),
         favicon=str(_LOGO),
-        header=[pn.layout.HSpacer(), _wide_only(state, cluster_chip(state))],
+        header=[pn.layout.HSpacer(), _wide_only(state, cluster_chip(state)), *filter(None, [account_button(state)])],
         sidebar=[request_form(state), estimate_card(state)],
         sidebar_width=340,
         sidebar_resizable=False,

@@ -99,6 +99,11 @@ class Doorkeeper:
         self.prefix = prefix
         self._metrics_token = metrics_token
 
+    @property
+    def signs_out(self) -> bool:
+        """Whether users sign out here."""
+        return self.provider is not None and not isinstance(self.provider, HeaderProvider)
+
     async def admit(self, line: RequestStartLine, headers: HTTPHeaders, address: str) -> Admission | Denial:
         """Return whose a request is, or why it is refused.
 

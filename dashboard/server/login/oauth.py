@@ -27,11 +27,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """Addresses of a provider of OAuth 2: where users are sent, where codes are exchanged, where a token is shown."""
+    """Addresses of a provider of OAuth 2.
+
+    Attributes
+    ----------
+    authorize, token, user : str
+        Where users are sent, where codes are exchanged, where a token is shown.
+    auth_method : str
+        How this server proves itself where codes are exchanged: in the body, as those do who are not of OpenID Connect,
+        or by ``client_secret_basic``.
+    """
 
     authorize: str
     token: str
     user: str
+    auth_method: str = "client_secret_post"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +141,8 @@ class OAuthProvider:
             raise LoginError("This login was begun elsewhere, or took too long; sign in again.")
         endpoints = await self.endpoints()
         try:
-            async with self._session(redirect_uri=pending.redirect) as session:
+            method = endpoints.auth_method
+            async with self._session(redirect_uri=pending.redirect, token_endpoint_auth_method=method) as session:
                 token = await session.fetch_token(endpoints.token, code=code, code_verifier=pending.verifier)
         except (OAuthError, HTTPError, ValueError) as error:
             _log.warning("The login provider gave no token (%s).", type(error).__name__)
@@ -184,7 +195,7 @@ class OAuthProvider:
         if "refresh_token" not in token or token.get("expires_at", time.time() + 61) > time.time() + 60:
             return token
         endpoints = await self.endpoints()
-        async with self._session(token=token) as session:
+        async with self._session(token=token, token_endpoint_auth_method=endpoints.auth_method) as session:
             return dict(await session.refresh_token(endpoints.token, refresh_token=token["refresh_token"]))
 
     async def _user(self, token: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -222,7 +233,7 @@ class OAuthProvider:
         return AsyncOAuth2Client(**self._client, **more, timeout=_TIMEOUT_S)
 
 
-def _endpoints_of(told: Mapping[str, str], issuer: str) -> Endpoints:
+def _endpoints_of(told: Mapping[str, Any], issuer: str) -> Endpoints:
     """Return the addresses of a discovery document.
 
     Raises
@@ -232,8 +243,12 @@ def _endpoints_of(told: Mapping[str, str], issuer: str) -> Endpoints:
     """
     if told["issuer"].rstrip("/") != issuer:
         raise ValueError(issuer)
+    methods = told.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
     return Endpoints(
-        authorize=told["authorization_endpoint"], token=told["token_endpoint"], user=told["userinfo_endpoint"]
+        authorize=told["authorization_endpoint"],
+        token=told["token_endpoint"],
+        user=told["userinfo_endpoint"],
+        auth_method="client_secret_basic" if "client_secret_basic" in methods else "client_secret_post",
     )
 
 
