@@ -14,6 +14,7 @@ from compute.tiles.colours import Style, hex_colours
 from dashboard.state import VisitState
 from dashboard.units import size_text
 from dashboard.views import build_page, result_map
+from dashboard.views.account import account_button
 from dashboard.views.chip import cluster_chip
 from dashboard.views.cluster import cluster_choice
 from dashboard.views.dock import word_of
@@ -179,3 +180,14 @@ def test_a_region_is_told_with_where_its_numbers_come_from() -> None:
     assert "<td>JJA</td><td>never clear</td><td></td><td>0</td>" in fine
     assert "<p>" not in fine
     assert "From pixels 4 times as large; percentiles were off by 0.004 at the most" in coarse
+
+
+def test_the_header_names_the_user_and_the_way_out() -> None:
+    assert account_button(VisitState()) is None
+    button = account_button(VisitState(user="alice", signs_out=True))
+    assert button is not None
+    assert (button.label, button.href) == ("alice", "logout")
+    long = account_button(VisitState(user="a" * 60))
+    assert long is not None
+    assert len(long.label) == 24
+    assert long.href is None
