@@ -13,10 +13,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from compute.catalog import OdcCatalog
 from compute.cluster import parse_cluster
@@ -24,6 +27,8 @@ from compute.products import load_profiles
 from compute.settings import Settings
 from dashboard.app import Address, running_server
 from dashboard.server import content_policy
+from dashboard.server.forwarded import host_of
+from dashboard.server.policy import add_nonce, admit
 from tests.fixtures.processes import family
 from tests.fixtures.server import RunningDashboard, serve_in_thread
 
@@ -56,11 +61,66 @@ def test_the_page_is_kept_to_itself(below: RunningDashboard) -> None:
     assert status == 200
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
     policy = directives(headers)
     assert policy["default-src"] == ["'self'"]
     assert policy["frame-ancestors"] == ["'self'"]
-    sources = {source for each in policy.values() for source in each}
+    assert policy["script-src-attr"] == ["'none'"]
+    host = urlsplit(below.url).netloc
+    sources = {source for each in policy.values() for source in each} - {f"ws://{host}", f"wss://{host}"}
     assert not [source for source in sources if "*" in source or "//" in source]
+    assert not {"ws:", "wss:", "'unsafe-eval'"} & sources
+    assert "'unsafe-inline'" not in policy["script-src"]
+
+
+def test_every_page_has_a_nonce_of_its_own_on_each_of_its_scripts(below: RunningDashboard) -> None:
+    nonces = set()
+    for _ in range(2):
+        _, headers, body = ask(below.url)
+        (nonce,) = (word[7:-1] for word in directives(headers)["script-src"] if word.startswith("'nonce-"))
+        assert body.count(b"<script") == body.count(f'<script nonce="{nonce}"'.encode()) > 5
+        nonces.add(nonce)
+    assert len(nonces) == 2
+
+
+def test_a_proxys_host_is_where_the_websocket_may_connect_and_nothing_else_is_a_host() -> None:
+    own = "[::1]:5006"
+    for told, host in (("hub.example:8443, inner", "hub.example:8443"), ("a; script-src *", own), ("", own)):
+        line = RequestStartLine("GET", "/", "HTTP/1.1")
+        request = HTTPServerRequest(start_line=line, headers=HTTPHeaders({"Host": own, "X-Forwarded-Host": told}))
+        assert host_of(request) == host
+        sources = directives({"Content-Security-Policy": admit(content_policy(), nonce="abc", host=host)})
+        assert [source for source in sources["connect-src"] if "//" in source] == [f"ws://{host}", f"wss://{host}"]
+
+
+@given(st.lists(st.sampled_from(["<script>", "</script>", "<SCRIPT src=x>", "{}", '"', "a<b"]), max_size=6))
+def test_words_within_a_script_stay_as_they_are(words: list[str]) -> None:
+    content = "".join(words).replace("</script>", "<\\/script>")
+    page = f"<p>{content.count('a')}</p><script type=x>{content}</script><script\n>1</script>"
+    assert add_nonce(page, "abc") == (
+        f'<p>{content.count("a")}</p><script nonce="abc" type=x>{content}</script><script nonce="abc"\n>1</script>'
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "api/results",
+        f"api/results/{'ab' * 16}",
+        f"tiles/{'ab' * 16}/ndvi_mean/<script>/0/0/0.png",
+        "healthz",
+        "metrics",
+        "favicon.ico",
+    ],
+)
+def test_an_answer_that_is_no_page_runs_nothing_where_it_is_opened_as_one(below: RunningDashboard, path: str) -> None:
+    _, headers, body = ask(below.url + quote(path))
+    policy = directives(headers)
+    assert policy["default-src"] == ["'none'"]
+    assert policy["sandbox"] == []
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert b"<script>" not in body
 
 
 def test_a_page_for_this_machine_may_be_shown_by_a_notebook_at_another_port(dashboard: RunningDashboard) -> None:

@@ -132,7 +132,7 @@ def test_a_result_is_told_by_its_title_or_its_dates_and_until_when_it_is_kept() 
     assert "kept" not in plain
     named = job_html(JOB | {"title": "<b>Hay</b>", "kept_until": "2026-12-26"})
     assert ">&lt;b&gt;Hay&lt;/b&gt;</a><p>2020-12-01 to 2021-11-30</p>" in named
-    assert "<b class=done>done</b></p><p>kept until 26 December 2026</p>" in named
+    assert '<b class="done">done</b></p><p>kept until 26 December 2026</p>' in named
     assert "3 of 4 blocks" in job_html(JOB | {"state": "running"})
 
 

@@ -21,6 +21,7 @@ from compute.tiles.colours import Style
 from compute.tiles.png import png
 from dashboard.notebook.cell import proxied
 from dashboard.notebook.viewing import Span, refuse_strangers
+from dashboard.server.policy import NO_DOCUMENT
 
 
 class TiledResult:
@@ -126,6 +127,10 @@ class _TileHandler(RequestHandler):
     def initialize(self, tiles: ResultTiles) -> None:
         self._tiles = tiles
 
+    def set_default_headers(self) -> None:
+        for name, value in NO_DOCUMENT.items():
+            self.set_header(name, value)
+
     async def get(self, layer: str, season: str, z: str, x: str, y: str) -> None:
         try:
             style = Style.from_query(
@@ -136,6 +141,7 @@ class _TileHandler(RequestHandler):
             tile = await self._tiles.tile(layer, place, parse_tile(z, x, y))
         except InputError as error:
             self.set_status(400)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.finish(str(error))
             return
         # A tile that is not complete is asked for again when the map moves.

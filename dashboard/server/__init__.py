@@ -1,7 +1,7 @@
 """HTTP: how the page is answered, and the routes beside it."""
 
 from dashboard.server.gate import GatePolicy, guard, host_names, parse_networks
-from dashboard.server.page import content_policy
+from dashboard.server.policy import content_policy
 from dashboard.server.routes import routes
 from dashboard.server.surface import take_over
 from dashboard.server.visits import Visits

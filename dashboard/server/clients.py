@@ -15,9 +15,9 @@ from compute.layers import LAYERS
 from compute.plan import NdviPlan
 from dashboard.server.api import Handler
 from dashboard.server.documents import JSON, OPENAPI, TileDocuments
+from dashboard.server.forwarded import HOST, forwarded
 from dashboard.services import Services
 
-_HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?", re.ASCII)
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~@%-]+)+", re.ASCII)
 
 
@@ -32,18 +32,12 @@ def root_of(request: HTTPServerRequest) -> str:
     request : tornado.httputil.HTTPServerRequest
         For a path below ``/api/results/``.
     """
-    scheme = _forwarded(request, "X-Forwarded-Proto", re.compile("https?")) or request.protocol
-    host = _forwarded(request, "X-Forwarded-Host", _HOST) or request.host
-    before = _forwarded(request, "X-Forwarded-Prefix", _PREFIX)
+    scheme = forwarded(request, "X-Forwarded-Proto", re.compile("https?")) or request.protocol
+    host = forwarded(request, "X-Forwarded-Host", HOST) or request.host
+    before = forwarded(request, "X-Forwarded-Prefix", _PREFIX)
     own = request.path[: request.path.index("/api/results/")]
     # Some proxies tell of the prefix and leave it in the path as well.
     return f"{scheme}://{host}{own if own.startswith(before) else before + own}"
-
-
-def _forwarded(request: HTTPServerRequest, name: str, pattern: re.Pattern[str]) -> str:
-    """Return what the first proxy says, nothing where it is not of the pattern."""
-    text = request.headers.get(name, "").partition(",")[0].strip().rstrip("/")
-    return text if pattern.fullmatch(text) else ""
 
 
 class _DocumentHandler(Handler):

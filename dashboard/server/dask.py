@@ -6,6 +6,7 @@ The target is fixed by the cluster. Nothing that says who visits goes there, and
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -18,7 +19,8 @@ from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, W
 
 from compute.errors import ClusterError, InputError, NoScenesError
 from dashboard.server.api import Handler
-from dashboard.server.page import content_policy
+from dashboard.server.forwarded import host_of
+from dashboard.server.policy import add_nonce, admit, content_policy
 from dashboard.services import Services
 
 _ASKED = ("Accept", "If-None-Match")
@@ -26,6 +28,13 @@ _ASKED = ("Accept", "If-None-Match")
 
 _ANSWERED = ("Content-Type", "Etag")
 """Headers of the dashboard that the visitor is told."""
+
+_POLICY = content_policy(
+    # Its charts compile code of their own, and a button of its pages has an event handler: myFunction().
+    scripts=("'unsafe-eval'",),
+    attributes=("'unsafe-hashes'", "'sha256-DLsspdO65egz8GmJ7gT7AHNirrsTFzKLBvF8tcsc82Y='"),
+)
+"""Policy of the pages, before `admit`."""
 
 _CONNECT_S, _ANSWER_S = 5.0, 30.0
 
@@ -67,9 +76,15 @@ class DaskPageHandler(_DaskHandler):
         if "Location" in answer.headers:
             self.set_header("Location", _within(base, inner, answer.headers["Location"]))
         self.set_header("Cache-Control", "private, no-cache")
-        self.set_header("Content-Security-Policy", content_policy())
         if answer.code != 304:
-            self.write(_relative(answer))
+            self.write(self._page(answer) if _is_page(answer) else answer.body)
+
+    def _page(self, answer: HTTPResponse) -> str:
+        """Return a page with links that hold below any prefix, and give it the policy of a page."""
+        nonce = secrets.token_urlsafe(16)
+        self.clear_header("X-Frame-Options")
+        self.set_header("Content-Security-Policy", admit(_POLICY, nonce=nonce, host=host_of(self.request)))
+        return add_nonce(answer.body.replace(_FROM_ROOT, b'="static/').decode(errors="replace"), nonce)
 
     async def _ask(self, url: str) -> HTTPResponse:
         headers = {name: self.request.headers[name] for name in _ASKED if name in self.request.headers}
@@ -166,11 +181,8 @@ def _within(base: str, path: str, location: str) -> str:
     return "../" * path.count("/") + target.lstrip("/")
 
 
-def _relative(answer: HTTPResponse) -> bytes:
-    """Return what a page consists of, with links that hold below any prefix."""
-    if not answer.headers.get("Content-Type", "").startswith("text/html"):
-        return answer.body
-    return answer.body.replace(_FROM_ROOT, b'="static/')
+def _is_page(answer: HTTPResponse) -> bool:
+    return answer.headers.get("Content-Type", "").startswith("text/html")
 
 
 def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:

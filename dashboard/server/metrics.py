@@ -8,6 +8,7 @@ from tornado.web import RequestHandler
 
 from compute.tiles import TileDesk
 from dashboard.lag import BOUNDS_S, LoopLag
+from dashboard.server.policy import NO_DOCUMENT
 from dashboard.services import Services
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -25,6 +26,8 @@ class MetricsHandler(RequestHandler):
 
     def get(self) -> None:
         """Answer all of them."""
+        for name, value in NO_DOCUMENT.items():
+            self.set_header(name, value)
         self.set_header("Content-Type", CONTENT_TYPE)
         self.set_header("Cache-Control", "no-store")
         self.finish(metrics_text(self.services.tiles, self.services.lag))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,16 @@ from panel.io.server import DocHandler
 from tornado.web import HTTPError, RequestHandler
 
 from compute.errors import OverloadError, TooManyRequestsError
+from dashboard.server.forwarded import host_of
+from dashboard.server.policy import NO_DOCUMENT, PERMISSIONS, add_nonce, admit
 from dashboard.server.principals import USER, principal_of
 from dashboard.server.visits import Visits
 
 ICON = Path(__file__).parent.parent / "icon.svg"
 """Greenup's leaf."""
 
-PRIVATE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
-"""Headers of an answer that is one visitor's own."""
+PRIVATE = NO_DOCUMENT | {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+"""Headers of an answer that is one visitor's own; a page has a policy of its own."""
 
 _BORROWED = ("bokeh-session-id", "bokeh-token")
 _RETRY_AFTER_S = "5"
@@ -28,38 +30,6 @@ _RETRY_AFTER_S = "5"
 _BROKEN = (
     "This page could not be built. Reload it; if that does not help, whoever runs Greenup finds the reason in its log."
 )
-
-
-def content_policy(*, images: Sequence[str] = (), frames: Sequence[str] = ()) -> str:
-    """Return the Content-Security-Policy of the page: what Panel needs, and nothing of another host.
-
-    Parameters
-    ----------
-    images : sequence of str
-        Sources of images besides this server, such as the host of an online basemap.
-    frames : sequence of str
-        Sources of pages that may show this one in a frame, besides those of its own host.
-
-    Returns
-    -------
-    str
-        Value of the header.
-    """
-    directives = {
-        "default-src": ("'self'",),
-        # Bokeh starts the page by a script within it and compiles code; Panel imports its components from blobs.
-        "script-src": ("'self'", "blob:", "'unsafe-inline'", "'unsafe-eval'"),
-        "style-src": ("'self'", "'unsafe-inline'"),
-        "img-src": ("'self'", "data:", "blob:", *images),
-        "font-src": ("'self'", "data:"),
-        # Not every browser takes 'self' for the page's own websocket; modules are fetched from the blobs.
-        "connect-src": ("'self'", "blob:", "ws:", "wss:"),
-        "object-src": ("'none'",),
-        "base-uri": ("'self'",),
-        "form-action": ("'self'",),
-        "frame-ancestors": ("'self'", *frames),
-    }
-    return "; ".join(" ".join((name, *sources)) for name, sources in directives.items())
 
 
 class PageHandler(DocHandler):
@@ -72,9 +42,18 @@ class PageHandler(DocHandler):
 
     def set_default_headers(self) -> None:
         """Send them with every answer, those of errors included."""
+        self._nonce = secrets.token_urlsafe(16)
         for name, value in PRIVATE.items():
             self.set_header(name, value)
-        self.set_header("Content-Security-Policy", self.application.settings["content_policy"])
+        # Which pages may show this one in a frame is a matter of its policy, which knows more than yes and no.
+        self.clear_header("X-Frame-Options")
+        policy = self.application.settings["content_policy"]
+        self.set_header("Content-Security-Policy", admit(policy, nonce=self._nonce, host=host_of(self.request)))
+        self.set_header("Permissions-Policy", PERMISSIONS)
+
+    def write(self, chunk: str | bytes | dict[str, Any]) -> None:
+        """Write the page, its scripts marked as its own."""
+        super().write(add_nonce(chunk, self._nonce) if isinstance(chunk, str) else chunk)
 
     # Its decorators hide from mypy that the method of Panel's is a coroutine.
     async def get_session(self) -> ServerSession:  # type: ignore[override]
@@ -128,6 +107,8 @@ class IconHandler(RequestHandler):
 
     def get(self) -> None:
         """Answer the icon of the page."""
+        for name, value in NO_DOCUMENT.items():
+            self.set_header(name, value)
         self.set_header("Content-Type", "image/svg+xml")
         self.set_header("Cache-Control", "max-age=86400")
         self.finish(ICON.read_bytes())

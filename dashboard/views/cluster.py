@@ -13,6 +13,7 @@ import panel_material_ui as pmui
 from compute.cluster import ClusterOption
 from dashboard.state import VisitState
 from dashboard.views.holding import hold
+from dashboard.views.text import Text
 from dashboard.views.workers import BELOW, FIELD, NUMBER, follow_choice, refusal_of, workers_input
 
 _QUIET = {"color": "text.secondary"}
@@ -138,8 +139,8 @@ def _doings(state: VisitState) -> pmui.Row:
     )
 
 
-def _start_text(state: VisitState) -> pmui.Typography:
-    text = pmui.Typography(
+def _start_text(state: VisitState) -> Text:
+    text = Text(
         variant="body2",
         visible=pn.bind(_is_starting, state.param.cluster_acts),
         sizing_mode="stretch_width",
@@ -205,9 +206,9 @@ def _is_held_up(act: str, busy: str, asking: bool, refusals: dict[str, str]) -> 
 # What is said
 
 
-def _status(state: VisitState) -> pmui.Typography:
+def _status(state: VisitState) -> Text:
     """Return what the chip says, for a telephone, which has no room for a chip."""
-    text = pmui.Typography(
+    text = Text(
         variant="caption",
         sx=_QUIET,
         visible=pn.bind(_lacks_chip, state.param.narrow, state.param.cluster_acts),
@@ -225,9 +226,9 @@ def _lacks_chip(narrow: bool, acts: list[str]) -> bool:
     return narrow and not _is_starting(acts)
 
 
-def _notice(state: VisitState) -> pmui.Typography:
+def _notice(state: VisitState) -> Text:
     notice = state.param.cluster_notice
-    text = pmui.Typography(variant="caption", visible=pn.bind(bool, notice), margin=BELOW)
+    text = Text(variant="caption", visible=pn.bind(bool, notice), margin=BELOW)
     return hold(text, object=pn.bind(_notice_text, notice), sx=pn.bind(_notice_look, notice))
 
 
@@ -258,7 +259,7 @@ def _question(state: VisitState) -> pmui.Column:
     stop.on_click(lambda _: state.param.trigger("cluster_stop"))
     keep.on_click(lambda _: state.param.trigger("cluster_keep"))
     return pmui.Column(
-        hold(pmui.Typography(variant="body2", margin=(0, 0, 6, 0)), object=state.param.cluster_question),
+        hold(Text(variant="body2", margin=(0, 0, 6, 0)), object=state.param.cluster_question),
         pmui.Row(stop, keep, margin=0),
         visible=pn.bind(bool, state.param.cluster_question),
         sizing_mode="stretch_width",

@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 from dashboard.state import VisitState
 from dashboard.units import duration_text, size_text
 from dashboard.views.holding import hold
+from dashboard.views.text import Text
 from dashboard.views.theme import FLOATING
 
 _FOLLOWED = [
@@ -71,7 +72,7 @@ def dock(state: VisitState) -> pmui.Paper:
     )
     button.on_click(lambda _: state.param.trigger(word_of(state).event))
     hold(button, label=pn.bind(_action, word), variant=pn.bind(_weight, word))
-    text = pmui.Typography(variant="body2", margin=0, sizing_mode="stretch_width", styles={"align-self": "center"})
+    text = Text(variant="body2", margin=0, sizing_mode="stretch_width", styles={"align-self": "center"})
     hold(text, object=pn.bind(_text, word))
     progress = pmui.LinearProgress(visible=pn.bind(_has_share, word), sizing_mode="stretch_width", margin=(8, 0, 2, 0))
     hold(progress, value=pn.bind(_share, word), variant=pn.bind(_pace, word))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from markupsafe import Markup
 
 from dashboard.state import VisitState
 from dashboard.units import size_text
 from dashboard.views.form import FIELDS
 from dashboard.views.holding import hold
+from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE
 
 _MOST_BARS = 8
@@ -35,9 +36,9 @@ def estimate_card(state: VisitState) -> pmui.Paper:
     compute.on_click(lambda _: state.param.trigger("compute"))
     hold(compute, disabled=pn.bind(bool, reason))
     return pmui.Paper(
-        pn.pane.HTML(figures, sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, _STYLE]),
+        Html(figures, sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, _STYLE]),
         compute,
-        hold(pmui.Typography(variant="caption", color="textSecondary", margin=(4, 0, 0, 0)), object=reason),
+        hold(Text(variant="caption", color="textSecondary", margin=(4, 0, 0, 0)), object=reason),
         elevation=0,
         square=True,
         sizing_mode="stretch_width",
@@ -50,46 +51,51 @@ def estimate_card(state: VisitState) -> pmui.Paper:
 
 def _figures(
     estimate: dict[str, Any] | None, refusal: dict[str, str] | None, estimating: bool, region: dict[str, Any] | None
-) -> str:
+) -> Markup:
     if refusal is not None:
         # A sentence that has a field of its own stands there.
         words = "" if refusal["field"] in FIELDS else refusal["message"]
-        return f'<p class="refusal" role="alert">{escape(words)}</p>' if words else ""
+        return Markup('<p class="refusal" role="alert">{}</p>').format(words) if words else Markup("")
     if region is None:
-        return '<p class="quiet">What a region would cost stands here before anything is spent.</p>'
+        return Markup('<p class="quiet">What a region would cost stands here before anything is spent.</p>')
     if estimating or estimate is None:
-        return '<p class="quiet">Asking the index …</p>'
+        return Markup('<p class="quiet">Asking the index …</p>')
     return _headline(estimate) + _seasons(estimate["seasons"]) + _details(estimate) + _notes(estimate["notes"])
 
 
-def _headline(estimate: dict[str, Any]) -> str:
+def _headline(estimate: dict[str, Any]) -> Markup:
     figures = {
         "scenes": f"{estimate['scenes']:,}",
         "to read, about": size_text(estimate["bytes_to_read"]),
         "result": size_text(estimate["result_bytes"]),
     }
-    return "<dl>" + "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for name, value in figures.items()) + "</dl>"
+    items = (Markup("<div><dd>{}</dd><dt>{}</dt></div>").format(value, name) for name, value in figures.items())
+    return Markup("<dl>{}</dl>").format(join(items))
 
 
-def _seasons(seasons: list[dict[str, Any]]) -> str:
+def _seasons(seasons: list[dict[str, Any]]) -> Markup:
     """Return a bar for each season, as long as it has dates."""
     dates = [season["dates"] for season in seasons]
     if len(seasons) > _MOST_BARS:
         partial = sum(bool(season["missing_months"]) for season in seasons)
         rest = f", {partial} of them incomplete" if partial else ""
-        return f'<p class="caption">{len(seasons)} seasons with {min(dates)} to {max(dates)} dates each{rest}</p>'
-    rows = "".join(_season(season, max(1, *dates)) for season in seasons)
-    return f'<p class="caption">Dates in each season</p><ul>{rows}</ul>'
+        words = f"{len(seasons)} seasons with {min(dates)} to {max(dates)} dates each{rest}"
+        return Markup('<p class="caption">{}</p>').format(words)
+    rows = join(_season(season, max(1, *dates)) for season in seasons)
+    return Markup('<p class="caption">Dates in each season</p><ul>{}</ul>').format(rows)
 
 
-def _season(season: dict[str, Any], most: int) -> str:
+def _season(season: dict[str, Any], most: int) -> Markup:
     missing = ", ".join(season["missing_months"])
-    note = f'<small title="incomplete">without {escape(missing)}</small>' if missing else ""
-    bar = f'<i class="{"partial" if missing else ""}" style="width:{100 * season["dates"] / most:.0f}%"></i>'
-    return f"<li><span>{escape(season['label'])}</span><div>{bar}{note}</div><b>{season['dates']}</b></li>"
+    note = Markup('<small title="incomplete">without {}</small>').format(missing) if missing else ""
+    bar = Markup('<i class="{}" style="width:{:.0f}%"></i>').format(
+        "partial" if missing else "", 100 * season["dates"] / most
+    )
+    row = Markup("<li><span>{}</span><div>{}{}</div><b>{}</b></li>")
+    return row.format(season["label"], bar, note, season["dates"])
 
 
-def _details(estimate: dict[str, Any]) -> str:
+def _details(estimate: dict[str, Any]) -> Markup:
     rows, columns = estimate["grid"]["shape"]
     pixel = estimate["grid"]["resolution"][1]
     unit = "m" if pixel > 0.5 else "°"
@@ -97,11 +103,11 @@ def _details(estimate: dict[str, Any]) -> str:
         f"{columns:,} by {rows:,} pixels of {pixel:g} {unit}, {estimate['grid']['crs']}",
         f"{estimate['blocks']:,} blocks, {size_text(estimate['worker_bytes'])} of memory for a worker of one thread",
     )
-    return "".join(f'<p class="detail">{escape(line)}</p>' for line in words)
+    return join(Markup('<p class="detail">{}</p>').format(line) for line in words)
 
 
-def _notes(notes: list[str]) -> str:
-    return "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+def _notes(notes: list[str]) -> Markup:
+    return join(Markup('<p class="note">{}</p>').format(note) for note in notes)
 
 
 _STYLE = """

@@ -13,6 +13,7 @@ from dashboard.units import bbox_text
 from dashboard.views.cluster import cluster_choice
 from dashboard.views.holding import hold
 from dashboard.views.options import REFUSED_AS, more_options, weight_choice
+from dashboard.views.text import Text
 
 _MOST_BYTES = MAX_GEOJSON_BYTES + 1
 """Larger files stay in the browser, which says so; one byte more is refused as on the command line."""
@@ -111,7 +112,7 @@ def _dates(state: VisitState) -> pmui.Column:
     return pmui.Column(
         pmui.Row(first, last, sizing_mode="stretch_width", margin=0),
         hold(
-            pmui.Typography(color="error", variant="caption", margin=0, visible=pn.bind(bool, refused)),
+            Text(color="error", variant="caption", margin=0, visible=pn.bind(bool, refused)),
             object=refused,
         ),
         sizing_mode="stretch_width",

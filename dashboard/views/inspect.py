@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import holoviews as hv
@@ -11,10 +10,12 @@ import hvplot.pandas  # noqa: F401  # registers .hvplot
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
+from markupsafe import Markup
 
 from dashboard.state import VisitState
 from dashboard.units import place_text
 from dashboard.views.observations import observations_view
+from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE, TABLE_STYLE, chart_look
 
 _CHART_PX = 200
@@ -25,7 +26,7 @@ _FURTHER = {"ndvi_std": "Deviation", "clear_months": "Months"}
 def inspect_panel(state: VisitState) -> pmui.Column:
     """Return the panel for the pixel that was clicked."""
     return pmui.Column(
-        pmui.Typography("Pixel", variant="overline", margin=0),
+        Text("Pixel", variant="overline", margin=0),
         pn.bind(_content, state.param.pixel, state.param.result, state.param.dark, state.param.min_clear),
         observations_view(state),
         sizing_mode="stretch_width",
@@ -35,17 +36,17 @@ def inspect_panel(state: VisitState) -> pmui.Column:
 
 def _content(
     pixel: dict[str, Any] | None, result: dict[str, Any] | None, dark: bool, min_clear: int
-) -> pmui.Column | pmui.Typography:
+) -> pmui.Column | Text:
     if pixel is None:
         words = "Click the map to see one pixel through the seasons." if result else "Compute a region, then click it."
-        return pmui.Typography(words, variant="body2", color="textSecondary", margin=0)
+        return Text(words, variant="body2", color="textSecondary", margin=0)
     lon, lat = pixel["place"]
     return pmui.Column(
-        pmui.Typography(place_text(lon, lat), variant="body2", margin=0),
+        Text(place_text(lon, lat), variant="body2", margin=0),
         pn.pane.HoloViews(
             chart(pixel_table(pixel), dark), sizing_mode="stretch_width", height=_CHART_PX, margin=(8, 0)
         ),
-        pn.pane.HTML(
+        Html(
             table_html(pixel, min_clear),
             sizing_mode="stretch_width",
             margin=0,
@@ -56,7 +57,7 @@ def _content(
     )
 
 
-def table_html(pixel: dict[str, Any], min_clear: int = 1) -> str:
+def table_html(pixel: dict[str, Any], min_clear: int = 1) -> Markup:
     """Return season, mean NDVI and clear count of a pixel as a table, and what else was asked for.
 
     Parameters
@@ -67,20 +68,21 @@ def table_html(pixel: dict[str, Any], min_clear: int = 1) -> str:
         Fewest observations that make a mean.
     """
     further = [name for name in _FURTHER if any(season[name] is not None for season in pixel["seasons"])]
-    heads = "".join(f"<th>{_FURTHER[name]}</th>" for name in further)
-    rows = "".join(_row(season, further, min_clear) for season in pixel["seasons"])
-    return f"<table><tr><th>Season</th><th>Mean NDVI</th><th>Clear</th>{heads}</tr>{rows}</table>"
+    heads = join(Markup("<th>{}</th>").format(_FURTHER[name]) for name in further)
+    rows = join(_row(season, further, min_clear) for season in pixel["seasons"])
+    table = Markup("<table><tr><th>Season</th><th>Mean NDVI</th><th>Clear</th>{}</tr>{}</table>")
+    return table.format(heads, rows)
 
 
-def _row(season: dict[str, Any], further: Sequence[str], min_clear: int) -> str:
+def _row(season: dict[str, Any], further: Sequence[str], min_clear: int) -> Markup:
     mean, clear = season["ndvi_mean"], _number(season["clear_count"])
     value = season["state"] if mean is None else f"{mean:.3f}"
     of = f" of {min_clear}" if season["state"] == "too few clear" else ""
     cells = [season["label"], value, clear + of, *(_number(season[name]) for name in further)]
-    row = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    row = join(Markup("<td>{}</td>").format(cell) for cell in cells)
     why = ", ".join(f"{count} {name}" for name, count in (season["unclear_count"] or {}).items() if count)
-    words = f'<tr class="why"><td colspan="{len(cells)}">not clear: {escape(why)}</td></tr>' if why else ""
-    return f"<tr>{row}</tr>{words}"
+    words = Markup('<tr class="why"><td colspan="{}">not clear: {}</td></tr>').format(len(cells), why) if why else ""
+    return Markup("<tr>{}</tr>{}").format(row, words)
 
 
 def _number(value: Any) -> str:

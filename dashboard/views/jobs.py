@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
-from html import escape
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from markupsafe import Markup
 
 from compute.jobs import MOST_TITLE
 from dashboard.state import VisitState
 from dashboard.units import bbox_text, day_text
 from dashboard.views.holding import hold
+from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE
 
 _WORDS = {
@@ -43,17 +44,15 @@ def jobs_list(state: VisitState) -> pmui.Column:
     state.param.watch(arrange, "jobs")
     arrange()
     return pmui.Column(
-        pmui.Typography("Results", variant="overline", margin=0),
-        pmui.Typography(
+        Text("Results", variant="overline", margin=0),
+        Text(
             pn.bind(_none_yet, state.param.kept),
             variant="body2",
             color="textSecondary",
             margin=0,
             visible=pn.bind(_is_empty, state.param.jobs),
         ),
-        pmui.Typography(
-            state.param.unkept, variant="body2", color="error", margin=0, visible=pn.bind(bool, state.param.unkept)
-        ),
+        Text(state.param.unkept, variant="body2", color="error", margin=0, visible=pn.bind(bool, state.param.unkept)),
         rows,
         sizing_mode="stretch_width",
         margin=16,
@@ -96,8 +95,8 @@ def _job(state: VisitState, token: str) -> pmui.Paper:
         edge = "primary.main" if chosen == token else "divider"
         return {"padding": "6px 4px 6px 10px", "border": "1px solid", "borderColor": edge}
 
-    def words(jobs: list[dict[str, Any]]) -> str:
-        return next((job_html(job) for job in jobs if job["token"] == token), "")
+    def words(jobs: list[dict[str, Any]]) -> Markup:
+        return next((job_html(job) for job in jobs if job["token"] == token), Markup(""))
 
     chosen = pn.bind(is_chosen, state.param.token)
     show = pmui.IconButton(icon="visibility", size="small", margin=0, description="Show on the map")
@@ -108,7 +107,7 @@ def _job(state: VisitState, token: str) -> pmui.Paper:
     show.on_click(lambda _: state.show(token=token))
     delete.on_click(lambda _: state.show(doomed=token, renaming=""))
     text = pn.bind(words, state.param.jobs)
-    pane = pn.pane.HTML(text, sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, _STYLE])
+    pane = Html(text, sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, _STYLE])
     card = pmui.Paper(
         pmui.Row(pane, show, rename, delete, sizing_mode="stretch_width", margin=0, sx={"alignItems": "center"}),
         elevation=0,
@@ -153,7 +152,7 @@ def _question(state: VisitState) -> pmui.Paper:
     keep.on_click(lambda _: state.show(doomed=""))
     words = "Delete it for everybody, and stop what still runs of it?"
     return pmui.Paper(
-        pmui.Typography(words, variant="body2", margin=(0, 0, 8, 0)),
+        Text(words, variant="body2", margin=(0, 0, 8, 0)),
         pmui.Row(delete, keep, margin=0),
         elevation=0,
         sizing_mode="stretch_width",
@@ -162,17 +161,19 @@ def _question(state: VisitState) -> pmui.Paper:
     )
 
 
-def job_html(job: dict[str, Any]) -> str:
+def job_html(job: dict[str, Any]) -> Markup:
     """Return what a job is, as its link: title, dates, place, grid, state, and how long it is kept."""
     rows, columns = job["grid"]
     state, dates = _WORDS[job["state"]].format(**job), f"{job['start']} to {job['end']}"
-    kept = f"<p>kept until {day_text(date.fromisoformat(job['kept_until']))}</p>" if job["kept_until"] else ""
-    return (
-        f'<a href="?result={escape(job["token"])}" title="Link to this result">{escape(job["title"] or dates)}</a>'
-        + (f"<p>{dates}</p>" if job["title"] else "")
-        + f"<p>{escape(bbox_text(job['bbox']))}</p>"
-        f"<p>{columns:,} by {rows:,} pixels · <b class={job['state']}>{state}</b></p>{kept}"
-    )
+    link = Markup('<a href="?result={}" title="Link to this result">{}</a>').format(job["token"], job["title"] or dates)
+    lines = [dates] if job["title"] else []
+    lines += [
+        bbox_text(job["bbox"]),
+        Markup('{:,} by {:,} pixels · <b class="{}">{}</b>').format(columns, rows, job["state"], state),
+    ]
+    if job["kept_until"]:
+        lines.append(f"kept until {day_text(date.fromisoformat(job['kept_until']))}")
+    return link + join(Markup("<p>{}</p>").format(line) for line in lines)
 
 
 _STYLE = """

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from markupsafe import Markup
 
 from compute.classes import CLASSES, NdviClass
 from compute.tiles.colours import CLASSED, PALETTES, Style, hex_colours
 from dashboard.map.component import HATCH, NEVER_CLEAR
 from dashboard.state import LAYERS, VisitState
+from dashboard.views.text import Html, join
 from dashboard.views.theme import FLOATING, HTML_STYLE
 
 _MOST_BUTTONS = 5
@@ -35,7 +36,7 @@ def legend_card(state: VisitState) -> pmui.Paper:
             margin=0,
             sx={"alignItems": "center", "flexWrap": "nowrap"},
         ),
-        pn.pane.HTML(bar, sizing_mode="stretch_width", margin=(8, 0, 0, 0), stylesheets=[HTML_STYLE, _STYLE]),
+        Html(bar, sizing_mode="stretch_width", margin=(8, 0, 0, 0), stylesheets=[HTML_STYLE, _STYLE]),
         _style_controls(state, tune),
         elevation=4,
         visible=pn.bind(bool, state.param.result),
@@ -108,7 +109,7 @@ def legend_html(
     synthetic: bool = False,
     preview: bool = False,
     min_clear: int = 1,
-) -> str:
+) -> Markup:
     """Return the colour bar with its units, or the classes, and what the other looks mean.
 
     Parameters
@@ -127,43 +128,43 @@ def legend_html(
         Fewest observations that make a mean.
     """
     style = style_of(layer, palette, span)
-    missing = "".join(
-        f"<p>* {escape(season)} is incomplete: without {escape(', '.join(months))}</p>"
+    missing = join(
+        Markup("<p>* {} is incomplete: without {}</p>").format(season, ", ".join(months))
         for season, months in (incomplete or {}).items()
     )
-    label = '<p class="synthetic">Synthetic demo data</p>' if synthetic else ""
+    label = Markup('<p class="synthetic">Synthetic demo data</p>') if synthetic else ""
     of_means = layer == "ndvi_mean"
     pending = "coarse preview" if preview and of_means else "not computed yet"
     keys = [_key(_rgba(NEVER_CLEAR), "never clear"), _key(_hatch(), pending)]
     if of_means and min_clear > 1:
         keys.insert(1, _key(_stripes(), f"fewer than {min_clear} clear looks"))
-    return (
-        f"{_classes() if style.palette == CLASSED else _bar(style)}"
-        f'<div class="keys">{"".join(keys)}</div><div class="missing">{missing}</div>{label}'
-    )
+    foot = Markup('<div class="keys">{}</div><div class="missing">{}</div>{}').format(join(keys), missing, label)
+    return (_classes() if style.palette == CLASSED else _bar(style)) + foot
 
 
-def _bar(style: Style) -> str:
+def _bar(style: Style) -> Markup:
     low, high = style.span
-    return (
-        f'<div class="bar" style="background:linear-gradient(90deg, {", ".join(hex_colours(style)[::16])})"></div>'
-        f'<div class="ends"><span>{low:g}</span><span>{_UNITS[style.layer]}</span><span>{high:g}</span></div>'
-    )
+    bar = Markup('<div class="bar" style="background:linear-gradient(90deg, {})"></div>')
+    ends = Markup('<div class="ends"><span>{:g}</span><span>{}</span><span>{:g}</span></div>')
+    return bar.format(", ".join(hex_colours(style)[::16])) + ends.format(low, _UNITS[style.layer], high)
 
 
-def _classes() -> str:
-    items = "".join(f"<li>{_key(each.colour, each.name)}<span>{_borders(each)}</span></li>" for each in CLASSES)
-    return f'<ul class="keys" aria-label="Classes of {_UNITS["ndvi_mean"]}">{items}</ul>'
+def _classes() -> Markup:
+    item = Markup("<li>{}<span>{}</span></li>")
+    items = join(item.format(_key(each.colour, each.name), _borders(each)) for each in CLASSES)
+    return Markup('<ul class="keys" aria-label="Classes of {}">{}</ul>').format(_UNITS["ndvi_mean"], items)
 
 
 def _borders(each: NdviClass) -> str:
     if each.low is None:
-        return f"&lt; {each.below:g}"
-    return f"≥ {each.low:g}" if each.below is None else f"{each.low:g}&ndash;{each.below:g}"
+        return f"< {each.below:g}"
+    if each.below is None:
+        return f"≥ {each.low:g}"
+    return Markup("{:g}&ndash;{:g}").format(each.low, each.below)
 
 
-def _key(background: str, words: str) -> str:
-    return f'<span><i style="background:{background}"></i>{words}</span>'
+def _key(background: str, words: str) -> Markup:
+    return Markup('<span><i style="background:{}"></i>{}</span>').format(background, words)
 
 
 def _rgba(colour: Sequence[int]) -> str:

@@ -15,6 +15,7 @@ from bokeh.models import DatetimeTicker
 
 from dashboard.state import VisitState
 from dashboard.views.holding import hold
+from dashboard.views.text import Text
 from dashboard.views.theme import chart_look
 
 CHART_PX = 180
@@ -49,7 +50,7 @@ def _content(observations: list[dict[str, Any]] | None, dark: bool) -> pmui.Colu
     if observations is None:
         return pmui.Column(margin=0)
     table = observations_table(observations)
-    words = pmui.Typography(summary(table), variant="caption", color="textSecondary", margin=0)
+    words = Text(summary(table), variant="caption", color="textSecondary", margin=0)
     if table["NDVI"].isna().all():
         return pmui.Column(words, margin=(8, 0))
     plot = pn.pane.HoloViews(scatter(table, dark), sizing_mode="stretch_width", height=CHART_PX, margin=(8, 0))

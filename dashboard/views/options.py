@@ -12,6 +12,7 @@ import panel_material_ui as pmui
 
 from dashboard.state import VisitState
 from dashboard.views.holding import hold
+from dashboard.views.text import Text
 
 _FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}
 _BELOW = (0, 0, 12, 0)
@@ -175,7 +176,7 @@ def more_options(state: VisitState) -> pmui.Column:
 def _contents(state: VisitState) -> list[Any]:
     contents: list[Any] = []
     for heading, options in GROUPS.items():
-        contents.append(pmui.Typography(heading, variant="overline", sx=_QUIET, margin=0))
+        contents.append(Text(heading, variant="overline", sx=_QUIET, margin=0))
         contents += [_input(state, option) for option in options]
     return contents
 
@@ -184,7 +185,7 @@ def _summary(state: VisitState) -> pmui.Row:
     """Return which options are set, with a way back to the usual."""
     reset = pmui.Button(label="Reset", variant="text", size="small", margin=0)
     reset.on_click(lambda _: state.show(options={}))
-    words = pmui.Typography(
+    words = Text(
         variant="caption",
         sx=_QUIET,
         sizing_mode="stretch_width",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from markupsafe import Markup
 
 from dashboard.state import VisitState
 from dashboard.views.holding import hold
+from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE, TABLE_STYLE
 
 
@@ -25,14 +26,14 @@ def region_summary(state: VisitState) -> pmui.Column:
     )
     ask.on_click(lambda _: state.param.trigger("sum_up"))
     hold(ask, loading=state.param.summing_up)
-    numbers = pn.pane.HTML(
+    numbers = Html(
         pn.bind(_html, state.param.statistics),
         sizing_mode="stretch_width",
         margin=0,
         stylesheets=[HTML_STYLE, TABLE_STYLE],
     )
     return pmui.Column(
-        pmui.Typography("Region", variant="overline", margin=0),
+        Text("Region", variant="overline", margin=0),
         ask,
         numbers,
         sizing_mode="stretch_width",
@@ -49,37 +50,38 @@ def _is_done(job_state: str) -> bool:
     return job_state == "done"
 
 
-def _html(statistics: dict[str, Any] | None) -> str:
-    return "" if statistics is None else summary_html(statistics)
+def _html(statistics: dict[str, Any] | None) -> Markup:
+    return Markup("") if statistics is None else summary_html(statistics)
 
 
-def summary_html(statistics: dict[str, Any]) -> str:
+def summary_html(statistics: dict[str, Any]) -> Markup:
     """Return mean, the range of nine tenths of the area, and the clear area of every season as a table."""
-    rows = "".join(_row(season) for season in statistics["seasons"])
-    heads = "<th>Season</th><th>Mean NDVI</th><th>5 to 95 %</th><th>Clear ha</th>"
-    return f"<table><tr>{heads}</tr>{rows}</table>{_note(statistics)}"
+    rows = join(_row(season) for season in statistics["seasons"])
+    heads = Markup("<th>Season</th><th>Mean NDVI</th><th>5 to 95 %</th><th>Clear ha</th>")
+    return Markup("<table><tr>{}</tr>{}</table>{}").format(heads, rows, _note(statistics))
 
 
-def _row(season: dict[str, Any]) -> str:
+def _row(season: dict[str, Any]) -> Markup:
     mean, spread = season["ndvi_mean"], season["percentiles"]
     values = ("never clear", "") if mean is None else (f"{mean:.3f}", f"{spread['5']:.2f} to {spread['95']:.2f}")
     cells = (season["label"], *values, f"{season['clear_area_ha']:,.0f}")
-    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+    return Markup("<tr>{}</tr>").format(join(Markup("<td>{}</td>").format(cell) for cell in cells))
 
 
-def _note(statistics: dict[str, Any]) -> str:
+def _note(statistics: dict[str, Any]) -> Markup:
     """Return what there is to know of the numbers: means outside -1 to 1, and how far an overview is off."""
     return _outside_note(statistics) + _level_note(statistics)
 
 
-def _outside_note(statistics: dict[str, Any]) -> str:
+def _outside_note(statistics: dict[str, Any]) -> Markup:
     outside = sum(season["outside_area_ha"] for season in statistics["seasons"])
-    return f"<p>{outside:,.1f} ha have a mean outside -1 to 1, from negative reflectance.</p>" if outside else ""
+    words = Markup("<p>{:,.1f} ha have a mean outside -1 to 1, from negative reflectance.</p>")
+    return words.format(outside) if outside else Markup("")
 
 
-def _level_note(statistics: dict[str, Any]) -> str:
+def _level_note(statistics: dict[str, Any]) -> Markup:
     if not statistics["level"]:
-        return ""
+        return Markup("")
     errors = [season["error"]["percentile"] for season in statistics["seasons"] if season["error"]]
     off = f"; percentiles were off by {max(errors):.3f} at the most where both were compared" if errors else ""
-    return f"<p>From pixels {2 ** statistics['level']} times as large{off}.</p>"
+    return Markup("<p>From pixels {} times as large{}.</p>").format(2 ** statistics["level"], off)
