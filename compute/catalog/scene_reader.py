@@ -21,7 +21,16 @@ from compute.scenes import Band, Grid, Property, Scene, Source, names_processing
 
 Document = Mapping[str, Any]
 
-UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError, ShapelyError)
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    ArithmeticError,
+    AssertionError,
+    ShapelyError,
+)
 """What datacube, pyproj, shapely and this module raise on a document that is not as it should be."""
 
 _PROCESSED = ("odc:processing_datetime", "processing:datetime", "s2:generation_time", "created")
