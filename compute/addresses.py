@@ -71,6 +71,12 @@ def local_path(address: str) -> str | None:
     return unquote(_PART.sub("", address.removeprefix("file://").removeprefix("localhost")))
 
 
+def folder_of(location: str) -> str:
+    """Return the local folder of a document, empty where it lies elsewhere or in an archive."""
+    path = local_path(location)
+    return "" if path is None or path.lower().startswith("/vsi") else dirname(path)
+
+
 def exists(path: str) -> bool:
     """Tell whether there is a file or folder; there is none of a name that cannot be one."""
     return "\0" not in path and os.access(path, os.F_OK)

@@ -109,11 +109,14 @@ class Source:
         Name of the ODC product.
     bands : mapping of str to Band
         By canonical measurement name, only those that the request's roles name.
+    home : str
+        Local folder of the document, below which its files may lie; empty where it is not a local file.
     """
 
     id: str
     product: str
     bands: Mapping[str, Band]
+    home: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)

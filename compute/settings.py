@@ -7,12 +7,14 @@ composition root (command line, server, notebook) and handed down.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from compute.access import Access
 from compute.errors import InputError
 
 MIB = 2**20
@@ -34,6 +36,17 @@ def default_home() -> Path:
         return Path("/var/lib/greenup")
     data = os.environ.get("XDG_DATA_HOME")
     return (Path(data) if data else Path.home() / ".local" / "share") / "greenup"
+
+
+def _listed(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def _checked_roots(text: str) -> str:
+    for root in _listed(text):
+        if not re.match(r"/|[\w+.-]+://.", root):
+            raise ValueError(f"{root!r} is neither an absolute folder nor the beginning of a URL")
+    return text
 
 
 class Settings(BaseSettings):
@@ -174,11 +187,19 @@ class Settings(BaseSettings):
     """Largest share of a request's scenes that may be left out because they cannot be read: beyond it, the mean is
     another one than was asked for."""
 
-    raster_drivers: Annotated[str, Field(pattern=r"^\s*\w+(\s*,\s*\w+)*\s*$")] = (
-        "GTiff, JP2OpenJPEG, JP2KAK, ENVI, netCDF, HDF5, HDF5Image"
-    )
-    """GDAL drivers that may open files of scenes, as far as GDAL has them; set it where the workers run, too. A file of
-    some others (VRT, WMS) names any file or address for GDAL to read: add them only where you trust all documents."""
+    raster_drivers: Annotated[str, Field(pattern=r"^\s*\w+(\s*,\s*\w+)*\s*$")] = "GTiff"
+    """GDAL drivers that may open files of scenes, as far as GDAL has them, such as ``GTiff, JP2OpenJPEG, ENVI, netCDF,
+    HDF5``. Files of most others can name further files or addresses for GDAL to read (VRT and WMS any, HDF5 and netCDF
+    local ones): add them only where you trust all documents."""
+
+    data_roots: Annotated[str, AfterValidator(_checked_roots)] = ""
+    """Where files of scenes may lie beside the folders of their documents, object stores and public hosts: folders, URL
+    prefixes and GDAL's prefixes, such as ``/data, http://127.0.0.1:9000/bucket, /vsizip/``. What a document names is
+    read by the workers, so nobody should be able to name all that they can reach."""
+
+    max_block_mib: Annotated[int, Field(ge=1, le=16_384)] = 64
+    """Largest tile or strip of a scene's file, unpacked, in MiB: GDAL unpacks whole ones, whatever is read of them, and
+    a few hundred kB can become gigabytes. A tile of a COG takes 1 MiB or less, a scene in one piece 100 MiB."""
 
     max_scenes: Annotated[int, Field(ge=1)] = 50_000
     """Most scenes of one request: two decades of four satellites over all of Tasmania are about 20,000."""
@@ -191,9 +212,13 @@ class Settings(BaseSettings):
         return results if "://" in results else str(Path(results).absolute())
 
     @property
-    def drivers(self) -> tuple[str, ...]:
-        """Names of the GDAL drivers that may open files of scenes."""
-        return tuple(name.strip() for name in self.raster_drivers.split(","))
+    def access(self) -> Access:
+        """Rules by which files of scenes may be read."""
+        return Access(
+            drivers=tuple(_listed(self.raster_drivers)),
+            roots=tuple(_listed(self.data_roots)),
+            max_block_bytes=self.max_block_mib * MIB,
+        )
 
     @property
     def jobs_location(self) -> str:

@@ -129,5 +129,6 @@ def _task(
         average=plan.request.average,
         min_area=plan.request.min_area,
         index_range=plan.request.index_range or EVERY_INDEX,
+        access=plan.access,
     )
     return task, sources

@@ -211,7 +211,7 @@ def scene_of(
     moment = datetime.fromisoformat(time).replace(tzinfo=UTC)
     bands = {each: Band(uri=f"file:///scenes/{name}/{each}.tif", index=1, grid=grid) for each in ("mask", "red", "nir")}
     return Scene(
-        source=Source(id=name, product=product, bands=bands),
+        source=Source(id=name, product=product, bands=bands, home=f"/scenes/{name}"),
         platform=platform,
         time=moment,
         solar_day=(moment + timedelta(seconds=240 * lon)).date(),

@@ -42,7 +42,7 @@ def halves_of(scene: Scene) -> tuple[Scene, Scene]:
 
 def with_grid(scene: Scene, name: str, grid: Any) -> Scene:
     bands = {each: replace(band, grid=grid, uri=f"file:///{name}/{each}.tif") for each, band in _bands(scene)}
-    return replace(scene, source=replace(scene.source, id=name, bands=bands))
+    return replace(scene, source=replace(scene.source, id=name, bands=bands, home=f"/{name}"))
 
 
 def _bands(scene: Scene) -> Any:

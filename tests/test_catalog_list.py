@@ -28,7 +28,7 @@ def scene(number: int, footprint: Polygon, crs: str = "EPSG:32655", product: str
     bands = {name: Band(uri=f"file:///{number}/{name}.tif", index=1, grid=GRID) for name in NAMES}
     time = datetime(2020, 1, 1, 23, 59, tzinfo=UTC) + timedelta(days=number % 3)
     return Scene(
-        source=Source(id=str(UUID(int=number)), product=product, bands=bands),
+        source=Source(id=str(UUID(int=number)), product=product, bands=bands, home=f"/{number}"),
         platform="landsat-8",
         time=time,
         solar_day=time.date(),

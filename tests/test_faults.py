@@ -123,7 +123,8 @@ def damaged_copy(source: Source, kind: str, folder: Path, roles: Roles) -> Sourc
         options = {"driver": "GTiff", "tiled": True, "blockxsize": TILE, "blockysize": TILE, "compress": "DEFLATE"}
         copy(band.uri.removeprefix("file://"), files[name], predictor=2, **options)
     DAMAGES.get(kind, lambda *_: None)(files, roles)
-    return replace(source, bands={name: replace(band, uri=files[name].as_uri()) for name, band in source.bands.items()})
+    bands = {name: replace(band, uri=files[name].as_uri()) for name, band in source.bands.items()}
+    return replace(source, bands=bands, home=str(home))
 
 
 def damaged(catalog: OdcCatalog, folder: Path, share: float, kinds: Iterable[str]) -> Damaged:

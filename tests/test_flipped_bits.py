@@ -14,6 +14,7 @@ import pytest
 import rasterio
 from affine import Affine
 
+from compute.access import Access, Permit
 from compute.blocks.files import ReadError, read_window
 from compute.scenes import Band, Grid
 from tests.fixtures.flips import came_of, flipped, place_of
@@ -41,7 +42,8 @@ class Tile:
     def read(self) -> np.ndarray[Any, Any]:
         rows, columns = self.pixels.shape
         band = Band(uri=self.path.as_uri(), index=1, grid=replace(GRID, shape=(rows, columns)))
-        return read_window(band, (0, 0, rows, columns)).values
+        permit = Permit(access=Access(), home=str(self.path.parent))
+        return read_window(band, (0, 0, rows, columns), permit).values
 
     def flips(self, fate: str, number: int) -> Iterator[None]:
         """Flip one bit of the tile as it was written, so many times, and stop where that has a fate."""

@@ -204,7 +204,7 @@ def _with_masks(catalog: OdcCatalog, files: Mapping[str, Path], filters: tuple[M
 
 def _elsewhere(source: Source, files: Mapping[str, Path]) -> Source:
     bands = {name: replace(band, uri=files[band.uri.rsplit("/", 1)[1]].as_uri()) for name, band in source.bands.items()}
-    return replace(source, bands=bands)
+    return replace(source, bands=bands, home=str(next(iter(files.values())).parent))
 
 
 def _biases(result: xr.Dataset) -> dict[str, float]:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import CRS
 
+from compute.access import Access
 from compute.errors import JobError
 from compute.jobs import job_token
 from compute.plan import BlockPlan, NdviPlan, SeasonPlan, make_plan, plan_document, plan_of
@@ -36,7 +37,7 @@ BANDS = st.builds(
     stored=st.none() | st.tuples(SIZES, SIZES),
     stated=STATEMENTS,
 )
-SOURCES = st.builds(Source, id=TEXTS, product=WORDS, bands=st.dictionaries(WORDS, BANDS, max_size=3))
+SOURCES = st.builds(Source, id=TEXTS, product=WORDS, bands=st.dictionaries(WORDS, BANDS, max_size=3), home=TEXTS)
 PAIRS = st.tuples(st.integers(0, 65535), st.integers(0, 65535))
 BAND_ROLES = st.builds(
     BandRole,
@@ -105,6 +106,7 @@ PLANS = st.builds(
     times=st.lists(st.datetimes(timezones=st.just(UTC)), max_size=3).map(tuple),
     platforms=st.lists(TEXTS, max_size=3).map(tuple),
     reasons=st.lists(TEXTS, max_size=3).map(tuple),
+    access=st.builds(Access, roots=st.lists(TEXTS, max_size=2).map(tuple), max_block_bytes=SIZES),
 )
 
 

@@ -44,9 +44,9 @@ def pixels_of(seed: int, size: int = SIZE) -> Pixels:
     return {"mask": mask, **bands}
 
 
-def plan_of(scenes: Sequence[Scene], *, chunk_px: int = 64, **fields: Any) -> NdviPlan:
+def plan_of(scenes: Sequence[Scene], *, chunk_px: int = 64, roots: str = "", **fields: Any) -> NdviPlan:
     request = request_of(**({"region": region_of(scenes), "crs": "native", "resampling": "nearest"} | fields))
-    return make_plan(request, scenes, {"landsat": roles_of()}, Settings(chunk_px=chunk_px))
+    return make_plan(request, scenes, {"landsat": roles_of()}, Settings(chunk_px=chunk_px, data_roots=roots))
 
 
 def looks(scene: Scene, pixels: Pixels, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
@@ -194,7 +194,7 @@ def test_scenes_that_are_served_by_http_are_read_likewise_and_what_cannot_be_is_
     (tmp_path / "s2-nir.tif").write_bytes(b"<html>not found</html>")
     with open_store(tmp_path, 0.0) as store:
         served = [served_by(store, scene) for scene in scenes]
-        result = compute_here(plan_of(served))
+        result = compute_here(plan_of(served, roots=f"http://{store.host}"))
         headers = {path for path, first, _ in store.served("run") if not first}
     same(result, *expected([[pair] for pair in zip(scenes[:2], pixels[:2], strict=True)], result, "EPSG:32655"))
     assert headers == {f"s{n}-{band}.tif" for n in (0, 1, 2) for band in ("mask", "red", "nir")}

@@ -196,7 +196,7 @@ def written(folder: Path, product: str, day: str, pixels: Sequence[Stored], mask
         bands[role.measurement] = _band(path, values, size * 4 / times, role.nodata)
     extent = shapely.box(LEFT, TOP - 4 * size, LEFT + 4 * size * len(pixels), TOP)
     moment = datetime.fromisoformat(f"{day}T00:00:00").replace(tzinfo=UTC)
-    source = Source(id=f"{product}-{day}", product=product, bands=bands)
+    source = Source(id=f"{product}-{day}", product=product, bands=bands, home=str(folder))
     return Scene(
         source=source,
         platform=product[3:6],

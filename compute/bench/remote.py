@@ -107,7 +107,8 @@ class RemoteGreenup(Greenup):
         """Plan, and send the tasks to the store."""
         self._runs += 1
         plan = super().prepare(bench, place)
-        return replace(plan, sources=tuple(self._moved(source) for source in plan.sources))
+        access = replace(plan.access, roots=(*plan.access.roots, f"http://{self._store.host}"))
+        return replace(plan, sources=tuple(self._moved(source) for source in plan.sources), access=access)
 
     def _moved(self, source: Source) -> Source:
         bands = {name: replace(band, uri=self._address(band.uri)) for name, band in source.bands.items()}

@@ -35,6 +35,8 @@ class Part:
         Row and column of its first pixel, in absolute source pixels.
     placement : Placement
         How the block lies in it.
+    home : str
+        Local folder of the scene's document, below which the file may lie.
     """
 
     role: BandRole | Condition
@@ -43,6 +45,7 @@ class Part:
     halo: Window
     at: tuple[int, int]
     placement: Placement
+    home: str
 
     @property
     def pixels(self) -> int:

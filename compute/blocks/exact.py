@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.access import Permit
 from compute.addresses import is_local
 from compute.alignment import alignment_of, first_pixel
 from compute.blocks.adding import Adder
@@ -21,7 +22,7 @@ from compute.blocks.placing import Placements, on_other_grid
 from compute.blocks.records import BlockTask
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, clear_part, pixels_not, usable_pixels
 from compute.products import BandRole, Condition, MaskRole, RangeRole, verdicts_of_pixels
-from compute.scenes import Band, Source, UnreadScene
+from compute.scenes import Source, UnreadScene
 from compute.warp import widened, window_in
 
 MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
@@ -170,7 +171,7 @@ class ExactReader:
             return None
         row, column = first_pixel(band.grid)
         at = row + window[0], column + window[1]
-        return Part(role=role, band=band, window=window, halo=around, at=at, placement=placement)
+        return Part(role=role, band=band, window=window, halo=around, at=at, placement=placement, home=scene.home)
 
     # Reading, in threads of its own
 
@@ -247,11 +248,11 @@ class ExactReader:
         """Fetch the headers of the bands while the mask is on its way: one wait less, for a few bytes more."""
         for part in (errand.red, errand.nir):
             if errand.mask is not None and not is_local(part.band.uri):
-                self._beside.submit(self._fetch_header, part.band)
+                self._beside.submit(self._fetch_header, part)
 
-    def _fetch_header(self, band: Band) -> None:
+    def _fetch_header(self, part: Part) -> None:
         self._watch.raise_if_cancelled()
-        fetch_header(band)
+        fetch_header(part.band, self._permit(part))
 
     def _bands(self, red: Part, nir: Part) -> tuple[StoredWindow, StoredWindow]:
         """Read both bands, at once where waiting for the first answer takes longer than unpacking it."""
@@ -262,7 +263,10 @@ class ExactReader:
 
     def _window(self, part: Part) -> StoredWindow:
         self._watch.raise_if_cancelled()
-        return read_window(part.band, part.halo)
+        return read_window(part.band, part.halo, self._permit(part))
+
+    def _permit(self, part: Part) -> Permit:
+        return Permit(access=self._task.access, home=part.home)
 
 
 def _ahead(errands: Sequence[Errand]) -> int:

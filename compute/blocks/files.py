@@ -10,10 +10,12 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from compute.access import Permit
 from compute.addresses import is_local, name_among
 from compute.alignment import Window
-from compute.blocks.opening import opened
+from compute.blocks.opening import opened, refuse_overviews
 from compute.blocks.reasons import is_final, reason_of
+from compute.blocks.side_car import TagsBeside, tags_beside
 from compute.scenes import Band, Source, UnreadScene
 
 _TRIES, _TRIES_HERE = 3, 2
@@ -74,13 +76,13 @@ def unread_scene(scene: Source, error: ReadError) -> UnreadScene:
     return UnreadScene(scene=scene.id, file=file, reason=error.reason)
 
 
-def fetch_header(band: Band) -> None:
+def fetch_header(band: Band, permit: Permit) -> None:
     """Open a file and close it: who opens it next finds its header with GDAL, and fails where this fails."""
-    with opened(band):
+    with opened(band, permit):
         pass
 
 
-def read_window(band: Band, window: Window) -> StoredWindow:
+def read_window(band: Band, window: Window, permit: Permit) -> StoredWindow:
     """Read a window of one band in the file's own type, trying again where that fails: networks do.
 
     Parameters
@@ -89,6 +91,8 @@ def read_window(band: Band, window: Window) -> StoredWindow:
         Where it is stored.
     window : Window
         In pixels of the band's grid, within it.
+    permit : Permit
+        What may be opened.
 
     Returns
     -------
@@ -103,9 +107,9 @@ def read_window(band: Band, window: Window) -> StoredWindow:
     tries, wait_s = (_TRIES_HERE, _WAIT_HERE_S) if is_local(band.uri) else (_TRIES, _WAIT_S)
     for attempt in range(tries):
         try:
-            return _read(band, window, afresh=attempt > 0)
+            return _read(band, window, permit, afresh=attempt > 0)
         except FAILURES as error:
-            reason, last = reason_of(error, band), attempt + 1 == tries or is_final(error, band)
+            reason, last = reason_of(error, band, permit), attempt + 1 == tries or is_final(error, band)
         if last:
             break
         time.sleep(wait_s * 2**attempt)
@@ -113,19 +117,21 @@ def read_window(band: Band, window: Window) -> StoredWindow:
     raise ReadError(reason, band)
 
 
-def _read(band: Band, window: Window, *, afresh: bool) -> StoredWindow:
+def _read(band: Band, window: Window, permit: Permit, *, afresh: bool) -> StoredWindow:
     top, left, bottom, right = window
-    with opened(band, afresh=afresh) as file:
+    with opened(band, permit, afresh=afresh) as file:
         index = _index_in(file, band)
         _check_size(file, band)
         # GDAL reads from the coarsest overview that is fine enough; a file without any is read pixel by pixel.
         rows, columns = (stored / seen for stored, seen in zip(file.shape, band.grid.shape, strict=True))
+        if rows > 1 or columns > 1:
+            refuse_overviews(file, permit)
         values: NDArray[np.generic] = file.read(
             index,
             window=((top * rows, bottom * rows), (left * columns, right * columns)),
             out_shape=(bottom - top, right - left),
         )
-        return _with_tags(values, file, index - 1)
+        return _with_tags(values, file, index, tags_beside(band.uri, index))
 
 
 def _index_in(file: Any, band: Band) -> int:
@@ -146,13 +152,14 @@ def _check_size(file: Any, band: Band) -> None:
         raise ReadError(f"has {rows} x {columns} pixels where its document says {as_rows} x {as_columns}", band)
 
 
-def _with_tags(values: NDArray[np.generic], file: Any, position: int) -> StoredWindow:
-    """Return values with the nodata, scale and offset that their file declares for a band."""
-    scale, offset = float(file.scales[position]), float(file.offsets[position])
+def _with_tags(values: NDArray[np.generic], file: Any, index: int, beside: TagsBeside) -> StoredWindow:
+    """Return values with the nodata, scale and offset that their file, or one beside it, declares for a band."""
+    scale = beside.scale if beside.scale is not None else float(file.scales[index - 1])
+    offset = beside.offset if beside.offset is not None else float(file.offsets[index - 1])
     declared = (scale, offset) != (1.0, 0.0)
     return StoredWindow(
         values=values,
-        nodata=file.nodatavals[position],
+        nodata=file.nodatavals[index - 1] if beside.nodata is None else beside.nodata,
         scale=scale if declared else None,
         offset=offset if declared else None,
     )

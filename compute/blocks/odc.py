@@ -16,13 +16,15 @@ from datacube.utils.math import num2numpy
 from numpy.typing import NDArray
 
 from compute import kernels
+from compute.access import Permit
 from compute.blocks.adding import Adder
 from compute.blocks.cancelling import CancelWatch
 from compute.blocks.files import FAILURES, ReadError, unread_scene
 from compute.blocks.masks import MaskCodes, MaskReading
-from compute.blocks.opening import opened
+from compute.blocks.opening import opened, refuse_overviews
 from compute.blocks.reasons import reason_of
 from compute.blocks.records import BlockTask
+from compute.blocks.side_car import tags_beside
 from compute.errors import JobError
 from compute.products import BandRole, Condition, MaskRole, RangeRole, Stated, verdicts_of_pixels
 from compute.products.roles import BandNumbers
@@ -115,7 +117,7 @@ class OdcReader:
         stated = role.band.nodata if isinstance(role, RangeRole) else role.nodata
         nodata = kind.type(_FILL[kind.kind] if stated is None else stated)
         fused = np.empty(self._task.grid.shape, role.dtype)
-        sources = [_BandSource(scene.bands[role.measurement], nodata, role) for scene in group]
+        sources = [self._source(scene, nodata, role) for scene in group]
         try:
             return reproject_and_fuse(sources, fused, self._task.grid.geobox, nodata, resampling=resampling)
         except ReadError as error:
@@ -124,12 +126,17 @@ class OdcReader:
         # Raised here, not there: GDAL's errors name files, and not every one can travel to the client as a cause.
         raise JobError(f"{unread}; check its file and run again.")
 
+    def _source(self, scene: Source, nodata: np.generic, role: BandRole | Condition) -> _BandSource:
+        permit = Permit(access=self._task.access, home=scene.home)
+        return _BandSource(scene.bands[role.measurement], permit, nodata, role)
+
 
 class _BandSource(DataSource):
     """A band of a scene record as datacube's reading wants it, without the index's documents."""
 
-    def __init__(self, band: Band, nodata: np.generic, role: BandRole | Condition) -> None:
+    def __init__(self, band: Band, permit: Permit, nodata: np.generic, role: BandRole | Condition) -> None:
         self._band = band
+        self._permit = permit
         self._nodata = nodata
         self._role = role
 
@@ -137,24 +144,28 @@ class _BandSource(DataSource):
     def open(self) -> Iterator[BandDataSource]:
         """Open the file with Greenup's options, and give nodata of the file before that of the product."""
         try:
-            with opened(self._band, georeferenced=True) as file:
+            with opened(self._band, self._permit, georeferenced=True) as file:
+                refuse_overviews(file, self._permit)
                 band = rasterio.band(file, max(self._band.index, 1))
-                self._refuse_other_values(file, band.bidx - 1)
-                stated = file.nodatavals[band.bidx - 1]
+                self._refuse_other_values(file, band.bidx)
+                beside = tags_beside(self._band.uri, band.bidx)
+                stated = file.nodatavals[band.bidx - 1] if beside.nodata is None else beside.nodata
                 nodata: Any = self._nodata if stated is None else stated
                 yield BandDataSource(band, nodata=num2numpy(nodata, band.dtype))
         except FAILURES as error:
-            reason = reason_of(error, self._band)
+            reason = reason_of(error, self._band, self._permit)
         else:
             return
         raise ReadError(reason, self._band)
 
-    def _refuse_other_values(self, file: Any, position: int) -> None:
+    def _refuse_other_values(self, file: Any, index: int) -> None:
         """Refuse values that datacube's reader would wrap or leave unscaled without a word."""
-        found, expected = file.dtypes[position], self._role.dtype
+        found, expected = file.dtypes[index - 1], self._role.dtype
         if not np.can_cast(found, expected):
             raise ReadError(f"holds {found} where its product says {expected}; give --reader exact", self._band)
-        scaling = file.scales[position], file.offsets[position]
+        beside = tags_beside(self._band.uri, index)
+        scale = file.scales[index - 1] if beside.scale is None else beside.scale
+        scaling = scale, file.offsets[index - 1] if beside.offset is None else beside.offset
         if scaling == (1.0, 0.0) or not isinstance(self._role, BandRole):
             return
         known = self._role.scaling(self._band.stated, Stated())

@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
+import numpy as np
 import rasterio
+from rasterio.enums import Interleaving
 from rasterio.env import ensure_env_with_credentials
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
-from compute.addresses import exists, gdal_name, is_local, without_secrets
+from compute.access import Permit
+from compute.addresses import gdal_name, is_local, without_secrets
 from compute.scenes import Band
-from compute.settings import load_settings
+from compute.settings import MIB
 
 GDAL_OPTIONS: Mapping[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -36,7 +38,10 @@ memory, and 1 MB of each file that is read by HTTP; hold a thread for a minute a
 again taken together; get the header of a file in one request and neighbouring tiles in another."""
 
 _WITH_SIDE_CARS: Mapping[str, Any] = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
-"""Look for side-car files by name. A GeoTIFF has none, and looking takes a request for each by HTTP."""
+"""Look for side-car files by name, for formats that need them; looking takes a request for each by HTTP."""
+
+_MOST_OVERVIEWS = 32
+"""Each halves the last, so no raster has more; each is opened to be looked at."""
 
 _AFRESH: Mapping[str, Any] = {
     "CPL_VSIL_CURL_USE_HEAD": False,
@@ -51,14 +56,20 @@ _ONE_AT_A_TIME = threading.Lock()
 """Held while a layer of a file is read: HDF5, which both drivers for these share, is not made for several threads."""
 
 
+class RefusedError(OSError):
+    """A file may not be opened, or not be read; its words end a sentence about the file, and hold the remedy."""
+
+
 @contextmanager
-def opened(band: Band, *, afresh: bool = False, georeferenced: bool = False) -> Iterator[DatasetReader]:
+def opened(band: Band, permit: Permit, *, afresh: bool = False, georeferenced: bool = False) -> Iterator[DatasetReader]:
     """Open the file of a band, with GDAL's options in force while it is open.
 
     Parameters
     ----------
     band : Band
         Where it is stored.
+    permit : Permit
+        What may be opened.
     afresh : bool
         Whether to forget what a server answered before: GDAL takes an error for its last word.
     georeferenced : bool
@@ -66,18 +77,62 @@ def opened(band: Band, *, afresh: bool = False, georeferenced: bool = False) -> 
 
     Raises
     ------
+    RefusedError
+        The permit does not allow it.
     rasterio.errors.RasterioError, OSError, ValueError, RuntimeError
         It cannot be opened, or not be read meanwhile.
     """
     _silence()
+    if refusal := permit.refusal(band.uri):
+        raise RefusedError(refusal)
     names = _names(band)
     options = {**GDAL_OPTIONS, **(_AFRESH if afresh else {})}
-    if band.layer:
-        with _ONE_AT_A_TIME, rasterio.Env(**options), _first_opened(names, georeferenced) as file:
-            yield file
-    else:
-        with rasterio.Env(**options), _first_opened(names, georeferenced) as file:
-            yield file
+    with (
+        _ONE_AT_A_TIME if band.layer else nullcontext(),
+        rasterio.Env(**options),
+        _first_opened(names, permit, georeferenced) as file,
+    ):
+        _refuse_blocks(file, permit)
+        yield file
+
+
+def refuse_overviews(file: DatasetReader, permit: Permit) -> None:
+    """Refuse a file whose overviews must not be read: GDAL reads some where it needs fewer pixels than there are.
+
+    Parameters
+    ----------
+    file : rasterio.io.DatasetReader
+        Open.
+    permit : Permit
+        By which it was opened.
+
+    Raises
+    ------
+    RefusedError
+        Its metadata name another file, which GDAL would open whatever it is, or blocks of an overview are too large.
+    """
+    if file.tags(ns="OVERVIEWS"):
+        raise RefusedError("names another file as its overviews")
+    overviews = file.overviews(1)
+    if len(overviews) > _MOST_OVERVIEWS:
+        raise RefusedError(f"has {len(overviews)} overviews")
+    for level in range(len(overviews)):
+        with _open(file.name, {}, permit.access.drivers, {"OVERVIEW_LEVEL": level, "GEOREF_SOURCES": "NONE"}) as coarse:
+            _refuse_blocks(coarse, permit)
+
+
+def _refuse_blocks(file: DatasetReader, permit: Permit) -> None:
+    """Refuse a file of which any pixel takes too much memory: GDAL unpacks whole blocks, of all bands in a pixel."""
+    if not file.count:
+        return
+    together = file.count if file.interleaving == Interleaving.pixel else 1
+    largest = max(
+        rows * columns * np.dtype(kind).itemsize * together
+        for (rows, columns), kind in set(zip(file.block_shapes, file.dtypes, strict=True))
+    )
+    if largest > permit.access.max_block_bytes:
+        found, limit = (f"{nbytes / MIB:,.0f} MiB" for nbytes in (largest, permit.access.max_block_bytes))
+        raise RefusedError(f"has tiles or strips of {found}, more than {limit} (GREENUP_MAX_BLOCK_MIB)")
 
 
 def _names(band: Band) -> list[str]:
@@ -85,31 +140,37 @@ def _names(band: Band) -> list[str]:
     name = gdal_name(band.uri)
     if not band.layer:
         return [name]
+    if '"' in name + band.layer:
+        raise RefusedError("has a quotation mark in its name or that of its layer, which GDAL takes for the end of it")
     file = name if is_local(band.uri) or name.startswith("/vsi") else f"/vsicurl/{name}"
     return [f'NETCDF:"{file}":{band.layer}', f'HDF5:"{file}"://{band.layer.lstrip("/")}']
 
 
-def _first_opened(names: list[str], georeferenced: bool) -> DatasetReader:
-    """Open the first name that is a raster, and look for side-car files where none is without them."""
-    has_tags = exists(f"{names[0]}.aux.xml")
-    # PAM: the tags of a GeoTIFF that lie beside it count, too.
-    options = {} if georeferenced else {"GEOREF_SOURCES": "PAM" if has_tags else "NONE"}
-    ways = [_WITH_SIDE_CARS] if has_tags else [{}, _WITH_SIDE_CARS]
-    *others, last = [(way, name) for way in ways for name in names]
-    for way, name in others:
+def _first_opened(names: list[str], permit: Permit, georeferenced: bool) -> DatasetReader:
+    """Open the first name that is a raster; with side-car files, where none is without them.
+
+    A GeoTIFF never has any: what lies beside it may be of any format, and name further files.
+    """
+    options = {} if georeferenced else {"GEOREF_SOURCES": "NONE"}
+    drivers = permit.access.drivers
+    ways: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [({}, drivers)]
+    if others := tuple(driver for driver in drivers if driver != "GTiff"):
+        ways.append((_WITH_SIDE_CARS, others))
+    *tries, last = [(name, way, drivers) for way, drivers in ways for name in names]
+    for name, way, allowed in tries:
         with suppress(_UnknownError):
-            return _open(name, way, options)
-    return _open(last[1], last[0], options)
+            return _open(name, way, allowed, options)
+    return _open(*last, options)
 
 
 class _UnknownError(OSError):
     """GDAL has found no raster: perhaps there is one by another name, or with side-car files."""
 
 
-def _open(name: str, way: Mapping[str, Any], options: Mapping[str, Any]) -> DatasetReader:
+def _open(name: str, way: Mapping[str, Any], drivers: Sequence[str], options: Mapping[str, Any]) -> DatasetReader:
     try:
         with rasterio.Env(**way):
-            return _open_with_credentials(name, **options)
+            return _open_with_credentials(name, list(drivers), **options)
     except RasterioIOError as error:
         if any(words in str(error) for words in ("not recognized", "No such file or directory")):
             raise _UnknownError(str(error)) from error
@@ -117,15 +178,9 @@ def _open(name: str, way: Mapping[str, Any], options: Mapping[str, Any]) -> Data
 
 
 @ensure_env_with_credentials  # type: ignore[untyped-decorator]  # rasterio has no types here
-def _open_with_credentials(name: str, **options: Any) -> DatasetReader:
+def _open_with_credentials(name: str, drivers: list[str], **options: Any) -> DatasetReader:
     # Not `rasterio.open` (1.4), which takes one driver or all: among all are some that read whatever a file names.
-    return DatasetReader(name, driver=list(allowed_drivers()), sharing=False, **options)
-
-
-@lru_cache(maxsize=1)
-def allowed_drivers() -> tuple[str, ...]:
-    """Return the GDAL drivers that may open files of scenes, as this process's environment says."""
-    return load_settings().drivers
+    return DatasetReader(name, driver=drivers, sharing=False, **options)
 
 
 class _WithoutSecrets(logging.Filter):

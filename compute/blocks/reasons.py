@@ -6,8 +6,9 @@ import os
 import re
 from pathlib import Path
 
+from compute.access import Permit
 from compute.addresses import existing_path, exists, is_local
-from compute.blocks.opening import allowed_drivers
+from compute.blocks.opening import RefusedError
 from compute.scenes import Band
 
 DAMAGED = "is damaged"
@@ -32,7 +33,7 @@ _SAYINGS: tuple[tuple[str, str], ...] = (
 """What GDAL's words mean, by the first pattern that is in them."""
 
 
-def reason_of(error: BaseException, band: Band) -> str:
+def reason_of(error: BaseException, band: Band, permit: Permit) -> str:
     """Return why the file of a band cannot be read, in words that end a sentence about it.
 
     Parameters
@@ -41,14 +42,18 @@ def reason_of(error: BaseException, band: Band) -> str:
         What opening or reading it raised.
     band : Band
         What was read.
+    permit : Permit
+        With which it was opened.
     """
+    if isinstance(error, RefusedError):
+        return str(error)
     words = f"{error} {error.__cause__ or ''}"
     code = http_code(error)
     if code in _GONE:
         return f"does not exist (the server answered {code})"
     if code:
         return f"cannot be read: the server answered {code}"
-    return _reason_here(band) or _reason_in(words, band)
+    return _reason_here(band) or _reason_in(words, band, permit)
 
 
 def http_code(error: BaseException) -> int:
@@ -60,7 +65,7 @@ def http_code(error: BaseException) -> int:
 def is_final(error: BaseException, band: Band) -> bool:
     """Tell whether trying again is of no use: a file does not exist, or there is no raster in it."""
     here = is_local(band.uri) and "not recognized" in str(error)
-    return http_code(error) in _GONE or here or isinstance(error, IndexError)
+    return http_code(error) in _GONE or here or isinstance(error, IndexError | RefusedError)
 
 
 def _reason_here(band: Band) -> str:
@@ -77,9 +82,10 @@ def _reason_here(band: Band) -> str:
     return "" if Path(path).stat().st_size else "is empty"
 
 
-def _reason_in(words: str, band: Band) -> str:
+def _reason_in(words: str, band: Band, permit: Permit) -> str:
     if "not recognized" in words and "does not exist" not in words:
-        return f"is no raster of a format that may be read ({', '.join(allowed_drivers())})"
+        drivers = ", ".join(permit.access.drivers)
+        return f"is no raster of a format that may be read ({drivers}); GREENUP_RASTER_DRIVERS lists them"
     if band.layer and "No such file" in words:
         return f"has no layer {band.layer!r}"
     return next((meaning for pattern, meaning in _SAYINGS if re.search(pattern, words)), UNKNOWN)

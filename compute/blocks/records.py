@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.access import GEOTIFF_ALONE, Access
 from compute.blocks.tallies import Tally
 from compute.kernels import EVERY_INDEX, IndexRange
 from compute.levels import Level
@@ -42,6 +43,8 @@ class BlockTask:
         Least share of an output pixel that must be clear and valid where a mean over areas is taken.
     index_range : (float, float)
         Least and greatest index that is an observation.
+    access : Access
+        Rules by which files may be read.
     polygon : bytes or None
         WKB in the grid's CRS: pixels whose centre lies outside are never observed.
     strata : tuple of int
@@ -69,6 +72,7 @@ class BlockTask:
     average: str = "clear"
     min_area: float = 0.5
     index_range: IndexRange = EVERY_INDEX
+    access: Access = GEOTIFF_ALONE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

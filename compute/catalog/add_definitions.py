@@ -18,10 +18,14 @@ from datacube.utils.documents import InvalidDocException, NoDatesSafeLoader
 from compute.catalog import documents
 from compute.catalog.connect import catalog_of
 from compute.catalog.odc import OdcCatalog
+from compute.catalog.scene_reader import UNREADABLE
 from compute.errors import InputError
 from compute.settings import Settings
 
 Document = Mapping[str, Any]
+
+_NAMED = 5
+"""Refused definitions that a sentence names."""
 
 
 def add_products(target: OdcCatalog | Settings, paths: Sequence[Path]) -> list[str]:
@@ -45,35 +49,56 @@ def add_products(target: OdcCatalog | Settings, paths: Sequence[Path]) -> list[s
     Raises
     ------
     InputError
-        A file cannot be read, or a definition is not valid, or differs from the one in the index.
+        A file cannot be read, or a definition is not valid, or differs from the one in the index; all others are added.
     CatalogError
         The index cannot be reached or does not allow it.
     """
-    found = list(_documents(paths))
+    refusals: list[InputError] = []
+    found = list(_documents(paths, refusals))
     types = [(name, document) for name, document in found if "dataset" in document]
     products = [(name, document) for name, document in found if "dataset" not in document]
+    added: list[str] = []
     with catalog_of(target) as catalog:
-        for name, document in types:
-            catalog.ask(partial(_add_type, catalog.index, name, document))
-        return [catalog.ask(partial(_add_product, catalog.index, name, document)) for name, document in products]
+        for add, each in ((_add_type, types), (_add_product, products)):
+            for name, document in each:
+                try:
+                    added.append(catalog.ask(partial(add, catalog.index, name, document)))
+                except InputError as refusal:
+                    refusals.append(refusal)
+    if refusals:
+        raise _refused(refusals, len(added))
+    return added[len(types) :]
 
 
-def _documents(paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _refused(refusals: Sequence[InputError], added: int) -> InputError:
+    """Return one sentence for all definitions that were refused; the others are in the index."""
+    if len(refusals) == 1 and not added:
+        return refusals[0]
+    reasons = [str(refusal).rstrip(".") for refusal in refusals[:_NAMED]]
+    reasons += [f"{len(refusals) - _NAMED} more"] if refusals[_NAMED:] else []
+    count = f"{len(refusals)} of {len(refusals) + added} definitions"
+    return InputError("product", f"Added all but {count}, which were refused: {'; '.join(reasons)}.")
+
+
+def _documents(paths: Sequence[Path], refusals: list[InputError]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the definitions in some files, and add to the refusals what is none."""
     for path in paths:
         for found in documents.read(path):
             name = Path(found.name).name
             if found.problem:
-                raise InputError("product", f"{name}: {found.problem}")
-            if not isinstance(found.content, dict) or not {"dataset", "metadata_type"} & set(found.content):
-                raise InputError("product", f"{name} is neither an ODC product nor a metadata type document.")
-            yield name, found.content
+                refusals.append(InputError("product", f"{name}: {found.problem}"))
+            elif not isinstance(found.content, dict) or not {"dataset", "metadata_type"} & set(found.content):
+                message = f"{name} is neither an ODC product nor a metadata type document."
+                refusals.append(InputError("product", message))
+            else:
+                yield name, found.content
 
 
 def _add_product(index: AbstractIndex, file: str, document: dict[str, Any]) -> str:
     _ensure_type(index, document["metadata_type"])
     try:
         product: Product = index.products.from_doc(document)
-    except (InvalidDocException, KeyError, TypeError, ValueError) as error:
+    except (InvalidDocException, *UNREADABLE) as error:
         raise _invalid(file, error) from error
     existing = index.products.get_by_name(product.name)
     if existing is None:
@@ -83,16 +108,17 @@ def _add_product(index: AbstractIndex, file: str, document: dict[str, Any]) -> s
     return product.name
 
 
-def _add_type(index: AbstractIndex, file: str, document: dict[str, Any]) -> None:
+def _add_type(index: AbstractIndex, file: str, document: dict[str, Any]) -> str:
     try:
         metadata_type: MetadataType = index.metadata_types.from_doc(document)
-    except (InvalidDocException, KeyError, TypeError, ValueError) as error:
+    except (InvalidDocException, *UNREADABLE) as error:
         raise _invalid(file, error) from error
     existing = index.metadata_types.get_by_name(metadata_type.name)
     if existing is None:
         index.metadata_types.add(metadata_type)
     else:
         _demand_equal(f"metadata type {metadata_type.name}", existing.definition, metadata_type.definition)
+    return metadata_type.name
 
 
 def _ensure_type(index: AbstractIndex, name: object) -> None:

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from datacube.index.abstract import AbstractIndex
 from datacube.model import Dataset
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
+from compute.access import GEOTIFF_ALONE, Access
 from compute.catalog import documents
 from compute.catalog.connect import catalog_of
 from compute.catalog.odc import OdcCatalog, refused
@@ -64,6 +65,7 @@ def add_scenes(
     paths: Sequence[Path | str],
     *,
     profiles: Mapping[str, ProductProfile] | None = None,
+    access: Access | None = None,
     progress: Progress | None = None,
 ) -> AddReport:
     """Add EO3 dataset documents to an index.
@@ -83,6 +85,9 @@ def add_scenes(
         ``locations``) is where its bands are looked for; without one, beside the file.
     profiles : mapping of str to ProductProfile, optional
         By product name; left out, those that come with Greenup.
+    access : Access, optional
+        Rules by which files may be read; left out, those of the settings, else the strictest. A document may give a
+        location of its own where they allow it, and is warned of bands that they do not allow.
     progress : callable, optional
         Called after each batch with the number of documents handled and of all documents; None while that is not
         known, because files hold several.
@@ -102,7 +107,8 @@ def add_scenes(
     report = AddReport(passed_over=tuple(documents.passed_over(paths)))
     handled, single = 0, True
     with catalog_of(target) as catalog:
-        preparer = Preparer(catalog, shipped_profiles() if profiles is None else profiles)
+        rules = access or (target.access if isinstance(target, Settings) else GEOTIFF_ALONE)
+        preparer = Preparer(catalog, shipped_profiles() if profiles is None else profiles, rules)
         while batch := list(islice(stream, _BATCH)):
             report += _add_batch(catalog, preparer, batch)
             handled += len(batch)
@@ -135,10 +141,10 @@ def _store(index: AbstractIndex, new: Sequence[Prepared]) -> AddReport:
     try:
         # `bulk_add`, which calls this for each batch, writes dots to a terminal's standard output.
         datasets._add_batch([one.row for one in new], datasets._init_bulk_add_cache())
-    except (DataError, IntegrityError):
+    except (DataError, IntegrityError, StatementError) as error:
+        if isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError):
+            raise refused(error) from error
         return sum((_store_one(index, one) for one in new), AddReport())
-    except DBAPIError as error:
-        raise refused(error) from error
     return AddReport(added=len(new))
 
 
@@ -148,7 +154,9 @@ def _store_one(index: AbstractIndex, one: Prepared) -> AddReport:
     row = one.row
     try:
         index.datasets.add(Dataset(row.product, row.metadata, uri=row.uri), with_lineage=False)
-    except (DataError, IntegrityError) as error:
+    except (DataError, IntegrityError, StatementError) as error:
+        if isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError):
+            raise refused(error) from error
         return AddReport(failed=((one.name, f"The index refused the document ({_line(error.orig)})."),))
     return AddReport(added=1)
 

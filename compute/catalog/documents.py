@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
-import yaml
-from datacube.utils.documents import NoDatesSafeLoader
+from compute.catalog.parsing import MALFORMED, fault_of, parse_file
 
 FOLDER_PATTERN = "*.odc-metadata.yaml"
 """What a document is called that datacube's own tools write; other files are taken when they are named."""
@@ -93,15 +91,14 @@ def read(path: Path) -> Iterator[Found]:
     """
     number = 0
     try:
-        for number, content in enumerate(_parse(path), start=1):
+        for number, content in enumerate(parse_file(path), start=1):
             if content is not None:
                 yield Found(name=_numbered(path, number), path=path, content=content)
     except OSError:
         reason = "is a folder without " + FOLDER_PATTERN if path.is_dir() else "cannot be read or does not exist"
         yield Found(name=str(path), path=path, problem=f"The file {reason}.")
-    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        name = _numbered(path, number + 1)
-        yield Found(name=name, path=path, problem=f"The file is not valid {_format(path)}{_where(error)}.")
+    except MALFORMED as error:
+        yield Found(name=_numbered(path, number + 1), path=path, problem=fault_of(error, path))
 
 
 def _files(path: str) -> list[Path]:
@@ -113,24 +110,5 @@ def _files(path: str) -> list[Path]:
     return [Path(path)]
 
 
-def _parse(path: Path) -> Iterator[Any]:
-    text = path.read_text(encoding="utf-8")
-    if _format(path) == "JSON":
-        yield json.loads(text)
-    else:
-        yield from yaml.load_all(text, Loader=NoDatesSafeLoader)
-
-
-def _format(path: Path) -> str:
-    return "JSON" if path.suffix.lower() == ".json" else "YAML"
-
-
 def _numbered(path: Path, number: int) -> str:
     return str(path) if number == 1 else f"{path} (document {number})"
-
-
-def _where(error: Exception) -> str:
-    """Return the line at which parsing ended, as far as it is known."""
-    mark = getattr(error, "problem_mark", None)
-    line = mark.line + 1 if mark is not None else getattr(error, "lineno", None)
-    return "" if line is None else f" at line {line}"

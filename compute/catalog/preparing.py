@@ -15,7 +15,8 @@ from datacube.utils.changes import contains
 from datacube.utils.uris import as_url
 from shapely.geometry import mapping
 
-from compute.addresses import existing_path, exists, is_local
+from compute.access import ROOTS_SETTING, Access
+from compute.addresses import clean_address, existing_path, exists, folder_of, is_local, local_path
 from compute.catalog import documents
 from compute.catalog.odc import OdcCatalog
 from compute.catalog.outlines import contradiction, outline_of_grids
@@ -37,14 +38,19 @@ class Prepared:
     warnings: tuple[str, ...] = ()
 
 
+class _RefusedError(ValueError):
+    """A document cannot be added; one sentence says why."""
+
+
 class Preparer:
     """Checks documents and makes them what the index stores, asking it for its products only once."""
 
-    def __init__(self, catalog: OdcCatalog, profiles: Mapping[str, ProductProfile]) -> None:
+    def __init__(self, catalog: OdcCatalog, profiles: Mapping[str, ProductProfile], access: Access) -> None:
         self._products = {
             product.name: product for product in catalog.ask(lambda: list(catalog.index.products.get_all()))
         }
         self._profiles = profiles
+        self._access = access
         self._readers: dict[str, SceneReader] = {}
         self._needs: dict[str, frozenset[str] | None] = {}
 
@@ -53,13 +59,15 @@ class Preparer:
         if found.problem:
             raise ValueError(found.problem)
         document = _as_eo3(found.content)
-        product = self._product(document)
-        location = _location(document, found.path)
         try:
+            product = self._product(document)
+            location = self._location(document, found.path)
             stored = prep_eo3({**document, "lineage": {}})
             scene = self._reader(product).read(stored, location)
             stored, outlined = _outlined(document, stored)
             warnings = (*outlined, *self._band_warnings(product, stored, location))
+        except _RefusedError:
+            raise
         except UNREADABLE as error:
             raise ValueError(f"{what_is_wrong(error, 'The document')}.") from error
         row = DatasetTuple(product, stored, location)
@@ -69,10 +77,20 @@ class Preparer:
         name = _product_name(document)
         product = self._products.get(name)
         if product is None:
-            raise ValueError(f"The index has no product {name!r}; add its definition first.")
+            raise _RefusedError(f"The index has no product {name!r}; add its definition first.")
         if not contains(document, product.metadata_doc):
-            raise ValueError(f"The document does not have the properties that the definition of {name} demands.")
+            raise _RefusedError(f"The document does not have the properties that the definition of {name} demands.")
         return product
+
+    def _location(self, document: dict[str, Any], path: Path) -> str:
+        """Return where the bands of a document are looked for, which a document may not choose on this machine."""
+        location = _location(document, path)
+        is_own = location == as_url(str(path)) or local_path(location) is None
+        if not is_own and self._access.refusal_here(location, str(path.absolute().parent)):
+            raise _RefusedError(
+                f"Its location is in another folder than the file; if that is right, list it in {ROOTS_SETTING}."
+            )
+        return location
 
     def _reader(self, product: Product) -> SceneReader:
         if product.name not in self._readers:
@@ -93,6 +111,9 @@ class Preparer:
             else:
                 bands += [band] if is_needed else []
         yield from _absences(bands)
+        home = folder_of(location)
+        refused = ((band, self._access.refusal(band.uri, home)) for band in bands)
+        yield from (f"{clean_address(band.uri)} {why}." for band, why in list(refused)[:_NAMED] if why)
 
     def _needed(self, product: Product) -> frozenset[str] | None:
         """Return the measurements that an index is computed from, None where no profile describes the product."""

@@ -14,14 +14,23 @@ from shapely.errors import ShapelyError
 from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
-from compute.addresses import join_path, part_of
+from compute.addresses import folder_of, join_path, part_of
 from compute.catalog.solar import centre_longitude, read_span, read_time, solar_day
 from compute.products.scaling import NOTHING_STATED, Stated
 from compute.scenes import Band, Grid, Property, Scene, Source, names_processing
 
 Document = Mapping[str, Any]
 
-UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError, ShapelyError)
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    ArithmeticError,
+    AssertionError,
+    ShapelyError,
+)
 """What datacube, pyproj, shapely and this module raise on a document that is not as it should be."""
 
 _PROCESSED = ("odc:processing_datetime", "processing:datetime", "s2:generation_time", "created")
@@ -82,7 +91,7 @@ class SceneReader:
         footprint = _footprint(document)
         bands = {name: self.band(document, name, location) for name in self._measurements}
         return Scene(
-            source=Source(id=str(document["id"]), product=self._product, bands=bands),
+            source=Source(id=str(document["id"]), product=self._product, bands=bands, home=folder_of(location)),
             platform=str(properties.get("eo:platform") or properties.get("platform") or ""),
             time=time,
             solar_day=solar_day(time, self._centre_longitude(document, crs, footprint)),

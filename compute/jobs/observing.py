@@ -170,6 +170,7 @@ def _season_task(plan: NdviPlan, block: BlockPlan, row: int, column: int) -> Sea
         average=plan.request.average,
         min_area=plan.request.min_area,
         index_range=plan.request.index_range or EVERY_INDEX,
+        access=plan.access,
     )
     sources = tuple(plan.sources[index] for index in indices)
     return SeasonTask(label=plan.labels[block.season], task=task, sources=sources, indices=indices)

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, RootModel
 from rasterio.errors import RasterioError
 
 from compute import __version__
+from compute.access import GEOTIFF_ALONE, Access
 from compute.addresses import clean_address, is_local
 from compute.catalog import Catalog
 from compute.errors import InputError, ResultGoneError
@@ -48,7 +49,7 @@ def plan_provenance(plan: NdviPlan) -> dict[str, Any]:
     """
     sources = tuple(map(_without_secrets, plan.sources))
     cut = [kept.id for kept, source in zip(sources, plan.sources, strict=True) if kept != source]
-    document = plan_document(replace(plan, sources=sources))
+    document = plan_document(replace(plan, sources=sources, access=GEOTIFF_ALONE))
     return {
         ROLES: json.loads(_Roles(plan.roles).model_dump_json()),
         PLAN: base64.b64encode(document).decode(),
@@ -66,7 +67,7 @@ def _public_address(address: str) -> str:
     return address if is_local(address) else clean_address(address)
 
 
-def plan_again(path: Path, open_catalog: Callable[[], AbstractContextManager[Catalog]]) -> NdviPlan:
+def plan_again(path: Path, open_catalog: Callable[[], AbstractContextManager[Catalog]], access: Access) -> NdviPlan:
     """Return the plan that a result was made by.
 
     Parameters
@@ -75,6 +76,8 @@ def plan_again(path: Path, open_catalog: Callable[[], AbstractContextManager[Cat
         A Zarr or GeoTIFF that was exported, or a folder that holds one.
     open_catalog : callable
         Opens the index, which alone knows the addresses that were cut; not called where none was.
+    access : Access
+        Rules by which the files of the scenes may be read; a result names files, and makes no rules.
 
     Returns
     -------
@@ -89,7 +92,7 @@ def plan_again(path: Path, open_catalog: Callable[[], AbstractContextManager[Cat
     """
     provenance = read_provenance(path)
     try:
-        plan = plan_of(base64.b64decode(provenance[PLAN], validate=True))
+        plan = replace(plan_of(base64.b64decode(provenance[PLAN], validate=True)), access=access)
     except KeyError:
         raise InputError("again", f"{path.name} does not hold how it was made; give a result of greenup run.") from None
     except (ValueError, ResultGoneError):

@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
+from compute.access import GEOTIFF_ALONE, Access
 from compute.plan.strata import has_strata, stratum_of
 from compute.plan.task_memory import WORKER_BYTES, pixel_bytes, task_bytes
 from compute.products import Roles, describe_roles
@@ -107,6 +108,8 @@ class NdviPlan:
         For each of `sources` what took it, such as ``"landsat-8"``.
     reasons : tuple of str
         Why looks are no observations; empty where that is not counted.
+    access : Access
+        Rules by which the files of the scenes may be read.
     """
 
     request: NdviRequest
@@ -124,6 +127,7 @@ class NdviPlan:
     times: tuple[datetime, ...] = ()
     platforms: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    access: Access = GEOTIFF_ALONE
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -19,7 +19,14 @@ from compute.plan.looks import Group, group_scenes
 from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan, month_text
 from compute.plan.outlines import project_window, with_valid_outline
 from compute.plan.radiometry import state_scaling
-from compute.plan.refusing import refuse_many_scenes, refuse_mixed_offsets, refuse_none, refuse_size, refuse_split_grids
+from compute.plan.refusing import (
+    refuse_addresses,
+    refuse_many_scenes,
+    refuse_mixed_offsets,
+    refuse_none,
+    refuse_size,
+    refuse_split_grids,
+)
 from compute.plan.sensors import choose_scenes, sensor_notes
 from compute.plan.task_memory import pixel_bytes
 from compute.products import BandRole, Roles, reasons_of
@@ -69,6 +76,7 @@ def make_plan(
     scenes, extents = _keep(scenes, extents, _in_season(request, scenes))
     refuse_none(scenes)
     refuse_many_scenes(len(scenes), settings)
+    refuse_addresses(scenes, settings.access)
     refuse_split_grids(request, scenes, roles)
     scenes, scaling_notes = state_scaling(scenes, roles)
     refuse_mixed_offsets(request, scenes, roles)
@@ -94,6 +102,7 @@ def make_plan(
         times=tuple(scene.time for scene in scenes),
         platforms=tuple(scene.platform for scene in scenes),
         reasons=reasons,
+        access=settings.access,
     )
 
 

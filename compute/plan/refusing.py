@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from compute.access import Access
+from compute.addresses import name_among
 from compute.errors import InputError, NoScenesError, TooLargeError
 from compute.plan.looks import Group, group_scenes
 from compute.products import Roles
 from compute.request import NdviRequest
-from compute.scenes import Grid, Scene
+from compute.scenes import Grid, Scene, UnreadScene
 from compute.settings import GIB, Settings
 
 MAX_COUNT = 65_534
@@ -28,6 +30,15 @@ def refuse_many_scenes(count: int, settings: Settings) -> None:
             "time",
             f"The request needs {count:,} scenes, more than {settings.max_scenes:,}; shorten the dates or the region.",
         )
+
+
+def refuse_addresses(scenes: Sequence[Scene], access: Access) -> None:
+    """Refuse a request that needs a file which may not be read, by its address: workers would only leave it out."""
+    for source in (scene.source for scene in scenes):
+        for band in source.bands.values():
+            if refusal := access.refusal(band.uri, source.home):
+                file = name_among(band.uri, [each.uri for each in source.bands.values()])
+                raise InputError("product", f"{UnreadScene(scene=source.id, file=file, reason=refusal)}.")
 
 
 def refuse_split_grids(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from pydantic import (
     ValidationError,
@@ -22,6 +24,14 @@ from compute.products.profile import (
     StrictTable,
     ThresholdProfile,
 )
+from compute.text_files import UnfitFileError, read_text
+
+_MOST_BYTES = 2**18
+"""Largest products file: a product takes some 500 bytes."""
+
+
+_LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+'|[\w-]++)[ \t]*+\.[ \t]*+){16}""")
+"""A dotted key of many parts: tomllib (Python 3.11) takes memory by the square of their number."""
 
 
 class _ProductsFile(StrictTable):
@@ -62,17 +72,17 @@ def load_profiles(path: Path | None) -> dict[str, ProductProfile]:
     if path is None:
         return shipped
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = read_text(path, most_bytes=_MOST_BYTES)
+    except UnfitFileError as error:
+        raise InputError("products", f"The products file {path.name} {error}.") from None
+    except (OSError, ValueError):
         raise InputError("products", f"The products file {path.name} cannot be read as UTF-8 text.") from None
     return shipped | _parse(text, path.name)
 
 
 def _parse(text: str, name: str) -> dict[str, ProductProfile]:
     try:
-        tables = _ProductsFile.model_validate(tomllib.loads(text)).products
-    except tomllib.TOMLDecodeError as error:
-        raise InputError("products", f"{name} is not valid TOML: {error}.") from None
+        tables = _ProductsFile.model_validate(_toml(text, name)).products
     except ValidationError as error:
         raise InputError("products", _first_sentence(name, error)) from None
     except RecursionError:
@@ -84,6 +94,17 @@ def _parse(text: str, name: str) -> dict[str, ProductProfile]:
                 raise InputError("products", f"{name} describes the product {product!r} twice or without a name.")
             profiles[product] = profile
     return profiles
+
+
+def _toml(text: str, name: str) -> dict[str, Any]:
+    if _LONG_KEY.search(text):
+        raise InputError("products", f"{name} has a key of more than 16 parts; a products file needs three.")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError("products", f"{name} is not valid TOML: {error}.") from None
+    except ValueError:
+        raise InputError("products", f"{name} holds a number of more than 4,300 digits.") from None
 
 
 def _first_sentence(name: str, error: ValidationError) -> str:

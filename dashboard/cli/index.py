@@ -69,8 +69,11 @@ def add(
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     _print_added(report, as_json)
-    if report.failed and not (report.added or report.present):
-        raise InputError("paths", f"None of the {len(report.failed)} documents could be added; see the reasons above.")
+    if report.failed:
+        total = len(report.failed) + report.added + report.present
+        count = f"{len(report.failed)} of {total}" if report.added or report.present else f"None of the {total}"
+        be = "were refused, all others are in the index" if report.added or report.present else "could be added"
+        raise InputError("paths", f"{count} documents {be}; see the reasons above.")
 
 
 def _print_added(report: AddReport, as_json: bool) -> None:

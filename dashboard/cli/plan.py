@@ -34,7 +34,7 @@ def make_plan(options: RequestOptions, settings: Settings) -> NdviPlan:
 
     if options.again is not None:
         options.check_alone()
-        return plan_again(options.again, partial(open_catalog, settings))
+        return plan_again(options.again, partial(open_catalog, settings), settings.access)
     profiles = load_profiles(options.products)
     with open_catalog(settings) as catalog:
         return plan_request(options.request(catalog, profiles), catalog, profiles, settings)

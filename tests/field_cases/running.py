@@ -86,7 +86,10 @@ def run_indexed(
     """Plan and compute a case whose scenes are indexed, with further fields of the request."""
     try:
         request = request_of(case, **fields)
-        plan = plan_request(request, catalog, load_profiles(archive.profiles), Settings(max_failed_share=1))
+        # Files of some cases lie beside the folder of their document, or on this machine's server.
+        roots = f"{archive.folder}, {archive.address}"
+        settings = Settings(max_failed_share=1, data_roots=roots, raster_drivers="GTiff, ENVI")
+        plan = plan_request(request, catalog, load_profiles(archive.profiles), settings)
         stack = compute_blocks(plan)
         result = stack.dataset().compute(scheduler="synchronous")
         return Outcome(plan=plan, result=result, passed_over=passed_over, left_out=left_out(stack))

@@ -37,12 +37,15 @@ class Archive:
         Its ``products.toml``.
     folder : pathlib.Path
         The folder of the documents.
+    address : str
+        Of the server of its files.
     """
 
     definitions: list[Path]
     documents: list[Path]
     profiles: Path
     folder: Path
+    address: str
 
 
 def write_archive(case: FieldCase, folder: Path, address: str = HOST) -> Archive:
@@ -56,7 +59,9 @@ def write_archive(case: FieldCase, folder: Path, address: str = HOST) -> Archive
     body = case.profile if case.profile.lstrip().startswith("[") else f"[products.NAME]\n{case.profile}"
     profiles.write_text(body.replace("NAME", case.product()))
     documents = [_write_scene(case, scene, folder / "documents", address) for scene in case.scenes]
-    return Archive(definitions=definitions, documents=documents, profiles=profiles, folder=folder / "documents")
+    return Archive(
+        definitions=definitions, documents=documents, profiles=profiles, folder=folder / "documents", address=address
+    )
 
 
 def _definition(name: str, measurements: Any) -> dict[str, Any]:

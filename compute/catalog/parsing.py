@@ -1,0 +1,186 @@
+"""Parsing of documents that come from anybody: bounded in size, nodes, nesting and numbers, without YAML aliases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from datacube.utils.documents import NoDatesSafeLoader
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.cyaml import CParser
+from yaml.resolver import Resolver
+
+from compute.text_files import UnfitFileError, read_text
+
+MOST_BYTES, MOST_BYTES_OF_JSON = 64 * 2**20, 4 * 2**20
+"""Largest file: thousands of YAML documents of some 20 kB one after another; JSON is one, and is parsed as a whole."""
+
+MOST_NODES = 100_000
+"""Most values and keys of one document: EO3 documents have hundreds, one with a detailed outline thousands."""
+
+MOST_LEVELS = 40
+"""Deepest nesting: an outline in an EO3 document takes eight levels."""
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_MOST_DIGITS = 100
+_MOST_INTEGER = 2**128
+"""Beyond the greatest nodata that is written as a whole number, -3.4e38; larger ones are no float of a database."""
+
+MALFORMED = (
+    yaml.YAMLError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    RecursionError,
+)
+"""What parsing raises: errors of its own, and of Python's types for texts that are tagged as something else."""
+
+
+class UnfitDocumentError(ValueError):
+    """A document is none that is read; the words end a sentence that begins with *The file*."""
+
+
+def parse_file(path: Path) -> Iterator[Any]:
+    """Parse the documents of a file, one at a time. Dates stay text, as they will be in the index.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        JSON (one document) or YAML (any number).
+
+    Yields
+    ------
+    object
+        Made of what JSON has, with finite whole numbers; None for an empty document.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    UnfitFileError, UnfitDocumentError
+        It exceeds a limit, or holds what no document may.
+    Exception
+        One of `MALFORMED`.
+    """
+    text = read_text(path, most_bytes=MOST_BYTES_OF_JSON if is_json(path) else MOST_BYTES)
+    documents = [json.loads(text)] if is_json(path) else yaml.load_all(text, Loader=_BoundedLoader)  # safe
+    for content in documents:
+        _refuse_odd_values(content)
+        yield content
+
+
+def is_json(path: Path) -> bool:
+    """Tell whether a file is JSON, by its name."""
+    return path.suffix.lower() == ".json"
+
+
+def fault_of(error: Exception, path: Path) -> str:
+    """Return what is wrong with a file in a sentence.
+
+    Parameters
+    ----------
+    error : Exception
+        One of `MALFORMED`.
+    path : pathlib.Path
+        The file.
+    """
+    if isinstance(error, UnfitFileError | UnfitDocumentError):
+        return f"The file {error}."
+    if isinstance(error, RecursionError):
+        return f"The file {_TOO_DEEP}."
+    return f"The file is not valid {'JSON' if is_json(path) else 'YAML'}{_where(error)}."
+
+
+_TOO_DEEP = f"nests values more than {MOST_LEVELS} deep"
+_TOO_LONG = "holds a number of more than 38 digits"
+_TOO_MANY = f"holds a document of more than {MOST_NODES:,} values"
+
+
+class _BoundedLoader(Composer, CParser, SafeConstructor, Resolver):
+    """YAML without aliases, which make gigabytes of a few lines, of bounded size and nesting.
+
+    The parser is that in C; its nodes are composed here, where they are counted.
+    """
+
+    yaml_implicit_resolvers = NoDatesSafeLoader.yaml_implicit_resolvers
+
+    def __init__(self, stream: str) -> None:
+        CParser.__init__(self, stream)
+        Composer.__init__(self)
+        SafeConstructor.__init__(self)
+        Resolver.__init__(self)
+        self._nodes = 0
+        self._level = 0
+
+    def compose_document(self) -> yaml.Node | None:
+        self._nodes = 0
+        return super().compose_document()
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise UnfitDocumentError(f"has a YAML alias at line {self.peek_event().start_mark.line + 1}; write it out")
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise UnfitDocumentError(_TOO_MANY)
+        self._level += 1
+        if self._level > MOST_LEVELS:
+            raise UnfitDocumentError(_TOO_DEEP)
+        node = super().compose_node(parent, index)
+        self._level -= 1
+        # Before it is made: numbers to base 60, such as 1:1:1, take the square of their length.
+        if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > _MOST_DIGITS:
+            raise UnfitDocumentError(_TOO_LONG)
+        return node
+
+
+def _refuse_odd_values(document: Any) -> None:
+    """Refuse what an index cannot hold: values of no JSON type, endless numbers, and too many or too deep ones."""
+    level, nodes = [document], 0
+    for _ in range(MOST_LEVELS + 1):
+        nodes += len(level)
+        if nodes > MOST_NODES:
+            raise UnfitDocumentError(_TOO_MANY)
+        for value in level:
+            _refuse_odd_value(value)
+        level = [inner for value in level for inner in _inner(value)]
+        if not level:
+            return
+    raise UnfitDocumentError(_TOO_DEEP)
+
+
+def _inner(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _refuse_odd_value(value: Any) -> None:
+    if isinstance(value, int) and abs(value) > _MOST_INTEGER:
+        raise UnfitDocumentError(_TOO_LONG)
+    if isinstance(value, str) and not _is_unicode(value):
+        raise UnfitDocumentError("holds a character that no text may have")
+    if not isinstance(value, str | int | float | dict | list | None):
+        raise UnfitDocumentError(f"holds a value of the kind {type(value).__name__}, which JSON lacks")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _where(error: Exception) -> str:
+    """Return the line at which parsing ended, as far as it is known."""
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark is not None else getattr(error, "lineno", None)
+    return "" if line is None else f" at line {line}"
