@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
-from compute.errors import GreenupError
 from dashboard.cli.options import AsJson
 from dashboard.cli.output import print_json, to_people
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from compute.cluster import ClusterSpec
     from compute.settings import Settings
     from dashboard.app import Address
 
-Port = Annotated[int, typer.Option(help="Port of the page; 0 for any free one.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free one.")]
 Host = Annotated[str, typer.Option("--address", help="Interface to listen on.")]
 Prefix = Annotated[str, typer.Option(help="Path below which everything lies, behind a proxy.")]
 Origin = Annotated[list[str] | None, typer.Option(help="Host from which browsers may connect, repeatable.")]
@@ -34,7 +33,9 @@ Threads = Annotated[int | None, typer.Option(help="Threads of each local worker;
 Adapt = Annotated[
     str | None, typer.Option(metavar="LEAST-MOST", help="Workers as needed within these limits, such as 1-8.")
 ]
-Parent = Annotated[int | None, typer.Option(metavar="PID", help="Process that starts it: stop when that one ends.")]
+Parent = Annotated[
+    int | None, typer.Option(min=1, metavar="PID", help="Process that starts it: stop when that one ends.")
+]
 Show = Annotated[bool, typer.Option("--show/--no-show", help="Open a browser.")]
 
 
@@ -52,12 +53,15 @@ def serve(
     show: Show = False,
 ) -> None:
     """Serve the dashboard for the configured index and cluster until it is stopped."""
-    from compute.cluster import parse_cluster
+    from compute.cluster import check_cluster, parse_cluster
     from compute.settings import load_settings
+    from dashboard.cli.listening import checked_address
 
     spec = parse_cluster(cluster, workers=workers, adapt=adapt, threads=threads)
-    where = _address(address, port, prefix, origin or (), proxy or ())
-    _serve(load_settings(), where, spec, parent, show=show)
+    settings = load_settings()
+    check_cluster(spec, settings)
+    where = checked_address(address, port, prefix, origin or (), proxy or ())
+    _serve(settings, where, spec, parent, show=show)
 
 
 def demo(
@@ -70,24 +74,29 @@ def demo(
     """Everything on this machine: embedded index, synthetic Landsat 8 scenes over Tasmania, cluster, dashboard."""
     from compute.cluster import parse_cluster
     from compute.settings import load_settings
+    from dashboard.cli.listening import checked_address
 
     settings = load_settings()
+    where = None if scenes_only else checked_address(address, port)
     count = _prepare(settings)
     if as_json:
         print_json({"scenes": count})
     else:
         typer.echo(f"{count} synthetic scenes over Tasmania are ready.")
-    if not scenes_only:
-        _serve(settings, _address(address, port), parse_cluster("local"), None, show=show)
+    if where is not None:
+        _serve(settings, where, parse_cluster("local"), None, show=show)
 
 
 def _prepare(settings: Settings) -> int:
     from compute.catalog import add_products, add_scenes, init_index
     from compute.demo import product_document, write_scenes
+    from compute.locations import make_home
 
+    # The index first: scenes take long to write, and an index that cannot be opened shows at once.
+    init_index(settings)
+    make_home(settings.home)
     with Progress(console=to_people(), transient=True) as progress:
         documents = write_scenes(settings.home / "demo", progress=_shown(progress, "Writing demo scenes"))
-        init_index(settings)
         add_products(settings, [product_document()])
         add_scenes(settings, documents, progress=_shown(progress, "Adding them to the index"))
     return len(documents)
@@ -98,17 +107,10 @@ def _shown(progress: Progress, description: str) -> Callable[[int, int | None], 
     return lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _address(
-    host: str, port: int, prefix: str = "", origins: Sequence[str] = (), proxies: Sequence[str] = ()
-) -> Address:
-    from dashboard.app import Address
-
-    return Address(host=host, port=port, prefix=prefix.rstrip("/"), origins=tuple(origins), proxies=tuple(proxies))
-
-
 def _serve(settings: Settings, where: Address, spec: ClusterSpec, parent: int | None, *, show: bool) -> None:
     from compute.products import load_profiles
     from dashboard.app import serve_until_stopped
+    from dashboard.cli.listening import port_refused
 
     def announce(url: str) -> None:
         typer.echo(f"Greenup is at {url}  (Ctrl-C stops it)", err=True)
@@ -118,4 +120,5 @@ def _serve(settings: Settings, where: Address, spec: ClusterSpec, parent: int | 
     try:
         asyncio.run(serve_until_stopped(settings, load_profiles(None), spec, where, announce, parent))
     except OSError:
-        raise GreenupError(f"Port {where.port} cannot be used; give --port another, or 0 for any free one.") from None
+        # It was free when it was looked at.
+        raise port_refused(where.port) from None
