@@ -34,6 +34,12 @@ COPY compute compute
 COPY dashboard dashboard
 RUN /opt/uv/bin/uv pip install --no-deps --require-build-hashes --build-constraints requirements.lock .
 
+# The bill of materials: what the lock pins, with its hashes, and which of it this image has.
+COPY assets/deploy/sbom.py assets/deploy/sbom.py
+RUN mkdir -p "${VIRTUAL_ENV}/share/greenup" \
+    && "${VIRTUAL_ENV}/bin/python" assets/deploy/sbom.py --installed requirements.lock \
+        > "${VIRTUAL_ENV}/share/greenup/sbom.cdx.json"
+
 
 FROM ${BASE_IMAGE}
 

@@ -43,6 +43,10 @@ class CatalogError(GreenupError):
     """The scene index cannot be reached, or does not hold what it should."""
 
 
+class IndexSettingError(InputError, CatalogError):
+    """A setting names a scene index that cannot be opened anywhere, or no place for an embedded one."""
+
+
 class ClusterError(GreenupError):
     """A cluster cannot be reached, started or scaled in time."""
 

@@ -11,14 +11,18 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from compute.access import Access
 from compute.errors import InputError
+from compute.locations import check_credential_files, check_gateway, check_home, check_index_url, check_results
 
 MIB = 2**20
 GIB = 2**30
+
+MAX_CHARACTERS = 8192
+"""Most characters of one setting: twice the longest path of Linux, and more than any URL needs."""
 
 
 def default_home() -> Path:
@@ -204,6 +208,17 @@ class Settings(BaseSettings):
     max_scenes: Annotated[int, Field(ge=1)] = 50_000
     """Most scenes of one request: two decades of four satellites over all of Tasmania are about 20,000."""
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        """Refuse what would fail only later, when a path or a database is given it."""
+        if isinstance(value, str):
+            if len(value) > MAX_CHARACTERS:
+                raise ValueError(f"it has more than {MAX_CHARACTERS} characters")
+            if any("\ud800" <= each <= "\udfff" or each == "\0" for each in value):
+                raise ValueError("it is not UTF-8 text")
+        return value
+
     @property
     def results_location(self) -> str:
         """Folder or fsspec URL of all kept results."""
@@ -269,8 +284,24 @@ def load_settings() -> Settings:
     Raises
     ------
     InputError
-        A variable does not parse or breaks its bound, and the sentence names it; or ``.env`` is not UTF-8 text.
+        A variable does not parse, breaks its bound or names a place that cannot be, and the sentence names it; or
+        ``.env`` is not UTF-8 text.
     """
+    settings = _parsed()
+    check_home(settings.home)
+    check_credential_files()
+    for value, check in (
+        (settings.results, check_results),
+        (settings.index_url and settings.index_url.get_secret_value(), check_index_url),
+        (settings.gateway_address, check_gateway),
+    ):
+        if value:
+            check(value)
+    return settings
+
+
+def _parsed() -> Settings:
+    """Return the settings as they are written; raises as `load_settings` does."""
     try:
         return Settings()
     except UnicodeDecodeError:
@@ -278,4 +309,6 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "GREENUP_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise InputError(name, f"The setting {name} is not usable: {first['msg'].rstrip('.')}.") from None
+        raise InputError(
+            name, f"The setting {name} is not usable: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
+        ) from None

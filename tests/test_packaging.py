@@ -30,6 +30,7 @@ TOP_LEVEL = {
     ".dockerignore",
     ".gitignore",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "Dockerfile",
     "LICENSE",
     "README.md",

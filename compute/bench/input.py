@@ -70,6 +70,8 @@ class InputSpec:
             raise InputError("dates", f"The number of dates must be from 1 to 1000, not {self.dates}.")
         if not 512 <= self.size <= 20_000:
             raise InputError("size", f"The size must be from 512 to 20000 pixels, not {self.size}.")
+        if not 0 <= self.seed < 2**32:
+            raise InputError("seed", f"The seed must be from 0 to {2**32 - 1}, not {self.seed}.")
         if not 2 <= self.patch_px <= self.size:
             raise InputError("patch-px", f"A patch must be from 2 to {self.size} pixels, not {self.patch_px}.")
 

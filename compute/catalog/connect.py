@@ -19,7 +19,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from compute.catalog.embedded import EmbeddedPostgres
 from compute.catalog.odc import Kind, OdcCatalog, refused
-from compute.errors import CatalogError
+from compute.errors import CatalogError, IndexSettingError
+from compute.locations import make_home
 from compute.settings import Settings
 
 if TYPE_CHECKING:
@@ -138,9 +139,10 @@ def _configured(settings: Settings) -> _Place | None:
     if environment is None:
         return None
     if environment.index_driver not in _DRIVERS:
-        raise CatalogError(
+        raise IndexSettingError(
+            "ODC configuration",
             f"The ODC configuration names the index driver {environment.index_driver}, and Greenup reads indexes of "
-            "the driver postgres; set GREENUP_INDEX_URL to one."
+            "the driver postgres; set GREENUP_INDEX_URL to one.",
         )
     url = _explicit(psql_url_from_config(environment))
     return _Place(kind="odc configuration", environment=_with_url(environment, url), location=_without_secrets(url))
@@ -150,6 +152,8 @@ def _embedded(settings: Settings, stack: ExitStack) -> _Place:
     """Start the embedded server until `stack` ends, with its tables."""
     folder = settings.home / "index"
     server = EmbeddedPostgres(folder)
+    server.check_folder()
+    make_home(settings.home)
     server.start(prepare=lambda url: _create_tables(_environment(url)))
     stack.callback(server.stop)
     environment = _environment(server.url)
@@ -161,9 +165,13 @@ def _explicit(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise CatalogError("The index needs a URL such as postgresql://user@host:5432/database.") from None
+        raise IndexSettingError(
+            "index URL", "The index needs a URL such as postgresql://user@host:5432/database."
+        ) from None
     if url.drivername.partition("+")[0] not in ("postgresql", "postgres"):
-        raise CatalogError(f"The index is a postgresql:// database, and its URL starts with {url.drivername}://.")
+        raise IndexSettingError(
+            "index URL", f"The index is a postgresql:// database, and its URL starts with {url.drivername}://."
+        )
     driver = url.drivername.partition("+")[2] or "psycopg2"
     timeout = {"connect_timeout": str(_CONNECT_TIMEOUT_S)}
     return url.set(drivername=f"postgresql+{driver}", query={**timeout, **url.query})
@@ -194,9 +202,10 @@ def _odc_configuration() -> ODCEnvironment | None:
             environment = configuration[None]
             _ = environment.index_driver  # reads every option, which is when variables are looked up
         except (ConfigException, OSError, ValueError) as error:
-            raise CatalogError(
+            raise IndexSettingError(
+                "ODC configuration",
                 f"The ODC configuration of this user cannot be read ({_first_line(error)}); correct it, or set "
-                "GREENUP_INDEX_URL."
+                "GREENUP_INDEX_URL.",
             ) from error
     return None if configuration.is_default and not environment._env_overrides_applied else environment
 

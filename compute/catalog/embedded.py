@@ -25,7 +25,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from compute.errors import CatalogError
+from compute.errors import CatalogError, IndexSettingError
 
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_MAX = 103
@@ -88,7 +88,7 @@ class EmbeddedPostgres:
         if self._hold is not None:
             return self.url
         server_type = _import_server()
-        self._check_folder()
+        self.check_folder()
         with self._exclusive():
             self._hold = _open_lock(self.folder / "users.lock")
             fcntl.flock(self._hold, fcntl.LOCK_SH)
@@ -132,17 +132,26 @@ class EmbeddedPostgres:
             fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _shut_down(self._data)
 
-    def _check_folder(self) -> None:
+    def check_folder(self) -> None:
+        """Refuse a folder that no server can have; nothing is made.
+
+        Raises
+        ------
+        IndexSettingError
+            Its path is too long or holds blanks, or root would open its own home to others.
+        """
         path = str(self._data / _SOCKET)
         if len(os.fsencode(path)) > _SOCKET_PATH_MAX or len(path.split()) > 1:
-            raise CatalogError(
+            raise IndexSettingError(
+                "GREENUP_HOME",
                 "The embedded index needs a folder with a path of at most 75 characters and no spaces; "
-                "set GREENUP_HOME to such a folder, or GREENUP_INDEX_URL to an index elsewhere."
+                "set GREENUP_HOME to such a folder, or GREENUP_INDEX_URL to an index elsewhere.",
             )
         if os.geteuid() == 0 and self.folder.is_relative_to(pwd.getpwuid(0).pw_dir):
-            raise CatalogError(
+            raise IndexSettingError(
+                "GREENUP_HOME",
                 "Started by root, the embedded index cannot be below root's own home, which it would open to "
-                "other users; set GREENUP_HOME to another folder."
+                "other users; set GREENUP_HOME to another folder.",
             )
 
     @contextmanager
@@ -152,8 +161,9 @@ class EmbeddedPostgres:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = _open_lock(self.folder / "start.lock")
         except OSError as error:
-            raise CatalogError(
-                "The folder of the embedded index cannot be written; set GREENUP_HOME to a folder of your own."
+            raise IndexSettingError(
+                "GREENUP_HOME",
+                "The folder of the embedded index cannot be written; set GREENUP_HOME to a folder of your own.",
             ) from error
         with lock:
             _wait_for(lock)

@@ -15,7 +15,7 @@ from compute.cluster.gateway import (
 )
 from compute.cluster.gateway_answers import has_gateway
 from compute.cluster.guarding import WorkerGuard
-from compute.cluster.opening import open_cluster
+from compute.cluster.opening import check_cluster, open_cluster
 from compute.cluster.options import ClusterOption
 from compute.cluster.pool import ClusterPool
 from compute.cluster.pooled import PooledCluster
@@ -33,6 +33,7 @@ __all__ = [
     "Stage",
     "WarmUp",
     "WorkerGuard",
+    "check_cluster",
     "gateway_options",
     "has_gateway",
     "list_gateway_clusters",

@@ -30,11 +30,16 @@ def has_gateway(settings: Settings) -> bool:
     return bool(settings.gateway_address or dask.config.get("gateway.address", None))
 
 
+def require_gateway(settings: Settings) -> None:
+    """Raise an `InputError` where no Gateway is configured."""
+    if not has_gateway(settings):
+        raise InputError("cluster", "No Dask Gateway is configured; set GREENUP_GATEWAY_ADDRESS to its URL.")
+
+
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
     """Log in to the Gateway; raises as `ask` does, and an `InputError` where none is configured."""
-    if not has_gateway(settings):
-        raise InputError("cluster", "No Dask Gateway is configured; set GREENUP_GATEWAY_ADDRESS to its URL.")
+    require_gateway(settings)
     try:
         gateway = Gateway(address=settings.gateway_address, asynchronous=True)
     except (ValueError, TypeError, KeyError, ImportError):

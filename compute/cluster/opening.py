@@ -14,6 +14,7 @@ from distributed.comm.addressing import parse_address, parse_host_port
 from compute.cluster.connection import Connection, WarmUp, connect
 from compute.cluster.endpoint import Endpoint
 from compute.cluster.gateway import gateway_scheduler
+from compute.cluster.gateway_answers import require_gateway
 from compute.cluster.local import local_scheduler
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.stages import OnStage, Stages
@@ -66,9 +67,7 @@ async def open_cluster(
     ClusterError
         The cluster cannot be reached, did not start in time, or runs other software; nothing half-started is left.
     """
-    most = max(spec.workers or 0, spec.most_workers or 0)
-    if most > settings.max_workers:
-        raise InputError("workers", f"At most {settings.max_workers} workers may be asked for, not {most}.")
+    check_cluster(spec, settings)
     stages = Stages(on_stage)
     stages.report("connecting", f"The {_WORDS[spec.kind]} is contacted.")
     async with (
@@ -85,6 +84,28 @@ async def open_cluster(
             await connection.warm_up(warm_up, _WARM_UP_S)
         stages.report("ready", f"The {connection.name} is ready.", done=connection.workers, total=connection.workers)
         yield connection
+
+
+def check_cluster(spec: ClusterSpec, settings: Settings) -> None:
+    """Refuse a cluster that no attempt could open, before anything is started.
+
+    Parameters
+    ----------
+    spec : ClusterSpec
+        What is asked for.
+    settings : Settings
+        Most workers of one cluster, and the Gateway.
+
+    Raises
+    ------
+    InputError
+        It has too many workers, or no Gateway is configured.
+    """
+    most = max(spec.workers or 0, spec.most_workers or 0)
+    if most > settings.max_workers:
+        raise InputError("workers", f"At most {settings.max_workers} workers may be asked for, not {most}.")
+    if spec.kind == "gateway":
+        require_gateway(settings)
 
 
 _WORDS = {"local": "local scheduler", "gateway": "Dask Gateway", "tcp": "scheduler"}

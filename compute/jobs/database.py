@@ -32,18 +32,22 @@ class Database:
     Raises
     ------
     InputError
-        The URL is none, or its driver is not installed.
+        The URL is none, names no database of a server, or its driver is not installed.
     """
 
     def __init__(self, url: str | URL) -> None:
         try:
             self._url = _explicit(make_url(url))
             self._engine = _engine(self._url)
-        except (ArgumentError, NoSuchModuleError, ImportError):
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
             raise InputError(
                 "GREENUP_JOBS_URL",
                 "The setting GREENUP_JOBS_URL is not a database URL that SQLAlchemy knows, such as sqlite:///jobs.sqlite.",
             ) from None
+        if self._url.get_backend_name() != "sqlite" and not self._url.database:
+            raise InputError(
+                "GREENUP_JOBS_URL", "The setting GREENUP_JOBS_URL names no database; add its name to the URL as a path."
+            )
         self._ready = False
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from compute.access import GEOTIFF_ALONE, Access
 from compute.addresses import clean_address, is_local
 from compute.catalog import Catalog
 from compute.errors import InputError, ResultGoneError
+from compute.files import require_regular_file
 from compute.plan import NdviPlan, plan_document, plan_of
 from compute.products import Roles
 from compute.scenes import Band, Source
@@ -121,16 +122,17 @@ def read_provenance(path: Path) -> Mapping[str, Any]:
     InputError
         There is none, or it cannot be read.
     """
-    found = _result_in(path)
     try:
+        found = _result_in(path)
+        require_regular_file(found, "again", or_folder=True)
         if found.is_dir():
             return zarr.open_group(str(found), mode="r").attrs.asdict()
         with rasterio.open(found) as file:
             tags: dict[str, Any] = file.tags()
             return tags
-    except (OSError, ValueError, RasterioError):
+    except (OSError, ValueError, RecursionError, RasterioError):
         raise InputError(
-            "again", f"{path.name} is no result that can be read; give a Zarr or GeoTIFF of greenup run."
+            "again", f"{path.name[:80]} is no result that can be read; give --again a Zarr or GeoTIFF of greenup run."
         ) from None
 
 

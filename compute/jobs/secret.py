@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from compute.errors import InputError
+from compute.files import require_regular_file
 from compute.settings import Settings
 
 SHORTEST = 16
@@ -34,10 +35,11 @@ def server_secret(settings: Settings) -> bytes:
     Raises
     ------
     InputError
-        It is shorter than 16 characters.
+        It is shorter than 16 characters, or its file is not a regular one.
     """
     if settings.secret is not None:
         return _checked(settings.secret.get_secret_value().encode(), "The setting GREENUP_SECRET")
+    require_regular_file(settings.home / "secret", "GREENUP_HOME")
     try:
         return _checked(_from_file(settings.home / "secret"), "The file secret in GREENUP_HOME")
     except OSError as error:

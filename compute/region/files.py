@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from compute.errors import InputError
+from compute.files import require_regular_file
 from compute.region.boxes import Region
 from compute.region.geojson import MAX_GEOJSON_BYTES, parse_geojson, refuse_bytes
 
@@ -22,6 +23,7 @@ _FORMATS = {
 
 def read_region(path: Path) -> Region:
     """Read a GeoJSON file; see `region_from_bytes`."""
+    require_regular_file(path, "region")
     try:
         with path.open("rb") as file:
             content = file.read(MAX_GEOJSON_BYTES + 1)

@@ -3,10 +3,21 @@
 from compute.request.filters import parse_mask_filters
 from compute.request.record import NdviRequest
 from compute.request.text import parse_clear, parse_index_range, parse_region, parse_time, parse_valid_range
-from compute.request.values import EXACT_RESAMPLINGS, NATIVE, Average, Landsat7, Reader, Resampling, Weight
+from compute.request.values import (
+    EXACT_RESAMPLINGS,
+    FIRST_DAY,
+    NATIVE,
+    Average,
+    Landsat7,
+    Reader,
+    Resampling,
+    Weight,
+    check_products,
+)
 
 __all__ = [
     "EXACT_RESAMPLINGS",
+    "FIRST_DAY",
     "NATIVE",
     "Average",
     "Landsat7",
@@ -14,6 +25,7 @@ __all__ = [
     "Reader",
     "Resampling",
     "Weight",
+    "check_products",
     "parse_clear",
     "parse_index_range",
     "parse_mask_filters",

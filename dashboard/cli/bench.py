@@ -10,6 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from compute.errors import InputError
+from compute.files import folder_problem
+from dashboard.cli.arguments import path_option
 from dashboard.cli.options import AsJson
 from dashboard.cli.output import print_json, print_pairs, print_table, to_people
 
@@ -30,11 +33,13 @@ def compute(
         int | None, typer.Option(help="Threads of each worker; left out, the cores are shared out.")
     ] = None,
     keep: Annotated[
-        Path | None, typer.Option(help="Folder to keep the scenes in; they are used again when they are there.")
+        Path | None,
+        path_option("Folder to keep the scenes in; they are used again when they are there.", metavar="DIR"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compute a seasonal mean with Greenup, with the notebook's recipe and with odc-stac, on the same two workers."""
+    _check_keep(keep)
     from compute.bench.compute import bench_compute
     from compute.bench.input import InputSpec
 
@@ -69,11 +74,13 @@ def memory(
     size: Annotated[int, typer.Option(help="Pixels along each edge of a date.")] = 2000,
     seed: Annotated[int, typer.Option(help="Number of the input; it decides every pixel.")] = 1,
     keep: Annotated[
-        Path | None, typer.Option(help="Folder to keep the scenes in; they are used again when they are there.")
+        Path | None,
+        path_option("Folder to keep the scenes in; they are used again when they are there.", metavar="DIR"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compute 12, 24 and 48 dates on two workers into a store, and say what a worker needed for each."""
+    _check_keep(keep)
     from compute.bench.memory import bench_memory
 
     with _shown() as say:
@@ -134,6 +141,11 @@ def _shown() -> Iterator[Callable[[str], None]]:
         return
     with console.status("") as status:
         yield status.update
+
+
+def _check_keep(folder: Path | None) -> None:
+    if folder is not None and (problem := folder_problem(folder)):
+        raise InputError("keep", f"The folder {folder.name[:80]!r} {problem}; give --keep another.")
 
 
 def _print_compute(report: Mapping[str, Any]) -> None:

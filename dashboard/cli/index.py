@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress
 
 from compute.errors import InputError
+from dashboard.cli.arguments import given_documents, given_file, path_argument, path_option
 from dashboard.cli.options import AsJson
 from dashboard.cli.output import print_json, print_pairs, to_people
 
@@ -32,13 +33,15 @@ def init(as_json: AsJson = False) -> None:
 
 @app.command("add-product")
 def add_product(
-    files: Annotated[list[Path], typer.Argument(help="ODC product or metadata type documents.")],
+    files: Annotated[list[Path], path_argument("ODC product or metadata type documents.")],
     as_json: AsJson = False,
 ) -> None:
     """Add ODC product definitions, and the metadata types they name."""
     from compute.catalog import add_products
     from compute.settings import load_settings
 
+    for file in files:
+        given_file(file, "files")
     names = add_products(load_settings(), files)
     if as_json:
         print_json({"products": names})
@@ -50,7 +53,8 @@ def add_product(
 def add(
     paths: Annotated[list[str], typer.Argument(help="EO3 documents: files, globs, or directories.")],
     products: Annotated[
-        Path | None, typer.Option(help="products.toml that describes further products, whose needs are checked.")
+        Path | None,
+        path_option("products.toml that describes further products, whose needs are checked.", metavar="FILE"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,7 +63,8 @@ def add(
     from compute.products import load_profiles
     from compute.settings import load_settings
 
-    profiles = load_profiles(products)
+    given_documents(paths)
+    profiles = load_profiles(given_file(products, "products"))
     with Progress(console=to_people(), transient=True) as progress:
         task = progress.add_task("Adding scenes", total=None)
         report = add_scenes(

@@ -12,6 +12,8 @@ import typer
 from compute import __version__
 from compute.errors import GreenupError, InputError
 from dashboard.cli import bench, doctor, index, jobs, password, plan, products, run, serve
+from dashboard.cli.arguments import check_words
+from dashboard.cli.output import one_line
 
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes: input that was refused, anything else that went wrong, Ctrl-C."""
@@ -64,13 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 2 refused input, 1 anything else, 130 interrupted.
     """
     try:
+        check_words(sys.argv[1:] if arguments is None else arguments)
         outcome = app(args=arguments, standalone_mode=False)
     except InputError as error:
         return _say(str(error), REFUSED)
     except GreenupError as error:
         return _say(str(error), FAILED)
     except typer.TyperException as error:
-        return _say(error.format_message(), REFUSED)
+        return _say(_usage(error), REFUSED)
     except (typer.Abort, KeyboardInterrupt, asyncio.CancelledError):
         return _say("Interrupted.", INTERRUPTED)
     except Exception as error:  # a bug: people get a sentence, its traceback is a setting away
@@ -84,6 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return outcome if isinstance(outcome, int) else 0
 
 
+def _usage(error: typer.TyperException) -> str:
+    """Return the sentence about words that no command takes, and where to see those that it does."""
+    context = getattr(error, "ctx", None)
+    command = "greenup" if context is None else context.command_path
+    return f"{error.format_message().rstrip('.')}; see {command} --help."
+
+
 def _say(sentence: str, code: int) -> int:
-    print(sentence, file=sys.stderr)  # noqa: T201  # the one place where an error reaches a terminal
+    print(one_line(sentence), file=sys.stderr)  # noqa: T201  # the one place where an error reaches a terminal
     return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from functools import wraps
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from compute.errors import InputError
+from dashboard.cli.arguments import path_option
 
 if TYPE_CHECKING:
     from compute.catalog import Catalog
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 
+_STAND_IN = "all"
+"""Name of a product in a draft whose products are left to the index."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RequestOptions:
@@ -30,7 +34,9 @@ class RequestOptions:
     bbox: Annotated[
         str | None, typer.Option(help="West,south,east,north in degrees; left out, all that is indexed.")
     ] = None
-    region: Annotated[Path | None, typer.Option(help="GeoJSON file with a polygon, in longitude and latitude.")] = None
+    region: Annotated[
+        Path | None, path_option("GeoJSON file with a polygon, in longitude and latitude.", metavar="FILE")
+    ] = None
     time: Annotated[
         str | None, typer.Option(help="FIRST/LAST solar day, YYYY-MM-DD; left out, all that is indexed.")
     ] = None
@@ -38,7 +44,9 @@ class RequestOptions:
         list[str] | None, typer.Option(help="ODC product, repeatable; left out, all indexed ones that are described.")
     ] = None
     by: Annotated[str, typer.Option(help="season (merges the years) or season-year (keeps them apart).")] = "season"
-    products: Annotated[Path | None, typer.Option(help="products.toml that describes further products.")] = None
+    products: Annotated[Path | None, path_option("products.toml that describes further products.", metavar="FILE")] = (
+        None
+    )
     crs: Annotated[str, typer.Option(help="EPSG:n, or native for the scenes' own grid.")] = "EPSG:3577"
     resolution: Annotated[
         float | None, typer.Option(help="Pixel size in units of the CRS; left out, the scenes' own.")
@@ -83,7 +91,7 @@ class RequestOptions:
         str, typer.Option(help="none, or roy2016: reflectance of Landsat 5 and 7 as Landsat 8 and 9 would see it.")
     ] = "none"
     again: Annotated[
-        Path | None, typer.Option(help="Zarr or GeoTIFF of an earlier run, to be made again as it was; give it alone.")
+        Path | None, path_option("Zarr or GeoTIFF of an earlier run, to be made again as it was; give it alone.")
     ] = None
     seasons: Annotated[str, typer.Option(help="Season definition, such as DJF,MAM,JJA,SON or wet=11-4,dry=5-10.")] = (
         "DJF,MAM,JJA,SON"
@@ -95,8 +103,8 @@ class RequestOptions:
         if others := ", ".join(f"--{name.replace('_', '-')}" for name in given if name != "again"):
             raise InputError("again", f"A result is made again as it was; leave {others} out, or --again.")
 
-    def request(self, catalog: Catalog, profiles: Mapping[str, ProductProfile]) -> NdviRequest:
-        """Make the request; what was left out is filled from what the catalogue holds.
+    def draft(self) -> Draft:
+        """Parse all words, before an index is opened.
 
         Raises
         ------
@@ -104,6 +112,7 @@ class RequestOptions:
             A word is not usable; the sentence names it.
         """
         from compute.request import (
+            FIRST_DAY,
             NdviRequest,
             parse_clear,
             parse_index_range,
@@ -113,16 +122,13 @@ class RequestOptions:
         from compute.seasons import parse_seasons
 
         region, time = self._region(), self._time()
-        seasons = parse_seasons(self.seasons)
-        names = tuple(self.product or _described(catalog, profiles))
-        region, (start, end) = _complete(region, time, catalog, names)
-        return NdviRequest(
-            products=names,
-            region=region,
-            start=start,
-            end=end,
+        request = NdviRequest(
+            products=tuple(self.product or [_STAND_IN]),
+            region=region or _everywhere(),
+            start=time[0] if time else FIRST_DAY,
+            end=time[1] if time else FIRST_DAY,
             by=self.by,  # type: ignore[arg-type]  # the request refuses any other word
-            seasons=seasons,
+            seasons=parse_seasons(self.seasons),
             crs=self.crs,
             resolution=self.resolution,
             resampling=self.resampling,  # type: ignore[arg-type]  # likewise
@@ -141,6 +147,11 @@ class RequestOptions:
             landsat7=self.landsat7,  # type: ignore[arg-type]  # likewise
             harmonise=self.harmonise,  # type: ignore[arg-type]  # likewise
         )
+        return Draft(request=request, products=tuple(self.product or ()), region=region, time=time)
+
+    def request(self, catalog: Catalog, profiles: Mapping[str, ProductProfile]) -> NdviRequest:
+        """Make the request; see `draft` and `Draft.complete`."""
+        return self.draft().complete(catalog, profiles)
 
     def _region(self) -> Region | None:
         from compute.region import parse_bbox, read_region
@@ -155,6 +166,46 @@ class RequestOptions:
         from compute.request import parse_time
 
         return None if self.time is None else parse_time(self.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A request whose words are all usable, and what they leave to the index.
+
+    Attributes
+    ----------
+    request : NdviRequest
+        With stand-ins for what was left out.
+    products : tuple of str
+        Empty where they were left out.
+    region : Region or None
+        None where it was left out.
+    time : (datetime.date, datetime.date) or None
+        Likewise.
+    """
+
+    request: NdviRequest
+    products: tuple[str, ...]
+    region: Region | None
+    time: tuple[date, date] | None
+
+    def complete(self, catalog: Catalog, profiles: Mapping[str, ProductProfile]) -> NdviRequest:
+        """Fill what was left out from what the catalogue holds.
+
+        Raises
+        ------
+        InputError
+            It holds no product that is described, or no scene of those that are named.
+        """
+        names = self.products or tuple(_described(catalog, profiles))
+        region, (start, end) = _complete(self.region, self.time, catalog, names)
+        return replace(self.request, products=names, region=region, start=start, end=end)
+
+
+def _everywhere() -> Region:
+    from compute.region import region_from_bbox
+
+    return region_from_bbox(-180.0, -90.0, 180.0, 90.0)
 
 
 def _described(catalog: Catalog, profiles: Mapping[str, ProductProfile]) -> list[str]:

@@ -11,10 +11,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_LONGEST = 1000
+"""Characters of a sentence that are shown; its middle is left out beyond, since its end says what to do."""
+
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON object on standard output."""
     typer.echo(json.dumps(document, allow_nan=False))
+
+
+def one_line(sentence: str) -> str:
+    """Return a sentence without line breaks and control characters, which words of the command line may bring along."""
+    text = " ".join(sentence.split())
+    text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
 
 
 def to_people() -> Console:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compute.files import require_regular_file
+from dashboard.cli.arguments import given_file
 from dashboard.cli.options import AsJson, RequestOptions, with_request_options
 from dashboard.cli.output import print_json, print_pairs
 from dashboard.units import size_text
@@ -28,16 +31,26 @@ def plan(options: RequestOptions, as_json: AsJson = False) -> None:
 
 def make_plan(options: RequestOptions, settings: Settings) -> NdviPlan:
     """Read the index and plan the request of the command line, or read the plan of an earlier result."""
-    from compute.catalog import open_catalog
-    from compute.jobs import plan_again, plan_request
-    from compute.products import load_profiles
-
     if options.again is not None:
         options.check_alone()
-        return plan_again(options.again, partial(open_catalog, settings), settings.access)
-    profiles = load_profiles(options.products)
+        return _plan_again(options.again, settings)
+    # Words and files first: they are refused before an index is opened, and before its libraries are imported.
+    draft, products = options.draft(), given_file(options.products, "products")
+    from compute.catalog import open_catalog
+    from compute.jobs import plan_request
+    from compute.products import load_profiles
+
+    profiles = load_profiles(products)
     with open_catalog(settings) as catalog:
-        return plan_request(options.request(catalog, profiles), catalog, profiles, settings)
+        return plan_request(draft.complete(catalog, profiles), catalog, profiles, settings)
+
+
+def _plan_again(result: Path, settings: Settings) -> NdviPlan:
+    require_regular_file(result, "again", or_folder=True)
+    from compute.catalog import open_catalog
+    from compute.jobs import plan_again
+
+    return plan_again(result, partial(open_catalog, settings), settings.access)
 
 
 def print_plan(planned: NdviPlan) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compute.errors import InputError
+from dashboard.cli.arguments import given_file, path_option
 from dashboard.cli.options import AsJson
 from dashboard.cli.output import print_json, print_pairs
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The products that scenes belong to.", no_args_is_help=True)
 
-ProductsFile = Annotated[Path | None, typer.Option(help="products.toml that describes further products.")]
+ProductsFile = Annotated[Path | None, path_option("products.toml that describes further products.", metavar="FILE")]
 
 
 @app.command("list")
@@ -27,7 +28,7 @@ def list_products(products: ProductsFile = None, as_json: AsJson = False) -> Non
     from compute.products import load_profiles
     from compute.settings import load_settings
 
-    profiles = load_profiles(products)
+    profiles = load_profiles(given_file(products, "products"))
     with open_catalog(load_settings()) as catalog:
         found = {name: name in profiles for name in catalog.products()}
     if as_json:
@@ -45,8 +46,10 @@ def show(
 ) -> None:
     """Show how bands, masks and clear rules of a product are understood, in words and bits."""
     from compute.products import load_profiles
+    from compute.request import check_products
 
-    described = _described(name, load_profiles(products))
+    check_products((name,))
+    described = _described(name, load_profiles(given_file(products, "products")))
     if as_json:
         print_json(described)
         return

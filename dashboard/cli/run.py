@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from compute.errors import InputError
+from compute.files import folder_problem
+from dashboard.cli.arguments import path_option
 from dashboard.cli.options import AsJson, RequestOptions, with_request_options
 from dashboard.cli.output import print_json, print_pairs, to_people
 from dashboard.cli.plan import make_plan
@@ -48,17 +50,18 @@ def run(
     cluster_option: Annotated[
         list[str] | None, typer.Option(help="Gateway cluster option as NAME=VALUE, repeatable.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the result, shared with the workers.")] = None,
+    out: Annotated[Path | None, path_option("Folder for the result, shared with the workers.", metavar="DIR")] = None,
     format_: Annotated[str, typer.Option("--format", help="zarr, or cog for one file a season.")] = "zarr",
     overwrite: Annotated[bool, typer.Option(help="Replace a result that is in the folder already.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compute a request on a cluster and have the workers write the result."""
-    from compute.cluster import parse_cluster
+    from compute.cluster import check_cluster, parse_cluster
     from compute.settings import load_settings
 
     settings = load_settings()
     spec = parse_cluster(cluster, workers=workers, adapt=adapt, threads=threads, options=cluster_option or ())
+    check_cluster(spec, settings)
     target = _Target.check(out, format_, overwrite=overwrite)
     planned = make_plan(options, settings)
     report = asyncio.run(_until_told(_compute(planned, spec, settings, target)))
@@ -90,10 +93,8 @@ class _Target:
         if folder is None:
             return cls(None, format_)
         folder = folder.absolute()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            raise InputError("out", f"The folder {folder.name!r} cannot be made; give --out another.") from None
+        if problem := folder_problem(folder):
+            raise InputError("out", f"The folder {folder.name[:80]!r} {problem}; give --out another.")
         from compute.export import results_in
 
         if not overwrite and (kept := results_in(folder)):
@@ -108,6 +109,10 @@ class _Target:
             return
         from compute.export import check_shared, staged
 
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            raise InputError("out", f"The folder {self.folder.name!r} cannot be made; give --out another.") from None
         await check_shared(self.folder, cluster.client)
         async with staged(self.folder) as scratch:
             yield scratch

@@ -103,7 +103,7 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
             networks.append(ipaddress.ip_network(text))
         except ValueError:
             raise InputError(
-                "proxy", f"{text!r} is no address or network; give one such as 127.0.0.1 or 10.0.0.0/8."
+                "proxy", f"The proxy {text[:80]!r} is no address or network; give one such as 127.0.0.1 or 10.0.0.0/8."
             ) from None
     return tuple(networks)
 

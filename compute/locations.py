@@ -1,0 +1,182 @@
+"""Check the locations that settings name: folders, URLs of storage and databases, files of credentials."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from compute.errors import InputError
+from compute.files import folder_problem, require_regular_file
+
+_INDEX_FORM = "postgresql://USER@HOST:5432/DATABASE"
+
+_INDEX_DRIVERS = ("psycopg2", "psycopg")
+"""Drivers of SQLAlchemy that datacube works with."""
+
+_CREDENTIAL_FILES = (
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "PGPASSFILE",
+    "PGSERVICEFILE",
+    "ODC_CONFIG_PATH",
+    "DATACUBE_CONFIG_PATH",
+)
+"""Variables of other libraries that name a file, which these open without a look at its kind."""
+
+_READ_ONLY = frozenset(("data", "gist", "git", "github", "http", "https", "libarchive", "reference", "tar", "zip"))
+"""Schemes of fsspec under which nothing can be written, or not by several processes."""
+
+
+def check_home(home: Path) -> None:
+    """Refuse a home that is no folder and cannot become one; one that cannot be written may still do.
+
+    Raises
+    ------
+    InputError
+        The sentence names ``GREENUP_HOME``.
+    """
+    problem = folder_problem(home)
+    if problem and problem != "cannot be written":
+        raise InputError("GREENUP_HOME", f"The setting GREENUP_HOME {problem}; set it to a folder of yours.")
+
+
+def make_home(home: Path) -> None:
+    """Make the home in which something is to be kept; raises as `check_home` does, also where it cannot be written."""
+    problem = folder_problem(home)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        problem = problem or "cannot be written"
+    if problem:
+        raise InputError("GREENUP_HOME", f"The setting GREENUP_HOME {problem}; set it to a folder of yours.")
+
+
+def check_index_url(text: str) -> None:
+    """Refuse a URL that names no database of PostgreSQL.
+
+    Raises
+    ------
+    InputError
+        The sentence names ``GREENUP_INDEX_URL``, and shows nothing of the URL but its scheme.
+    """
+    parts = _split(text, "GREENUP_INDEX_URL", _INDEX_FORM)
+    if parts.scheme.partition("+")[0] not in ("postgresql", "postgres"):
+        scheme = f"has the scheme {parts.scheme[:40]!r}" if parts.scheme else "has no scheme"
+        raise InputError("GREENUP_INDEX_URL", f"The setting GREENUP_INDEX_URL {scheme}; give {_INDEX_FORM}.")
+    driver = parts.scheme.partition("+")[2]
+    if driver and (driver not in _INDEX_DRIVERS or find_spec(driver) is None):
+        raise InputError(
+            "GREENUP_INDEX_URL",
+            f"The setting GREENUP_INDEX_URL names a driver that is not installed here; give {_INDEX_FORM}.",
+        )
+    if not parts.path.strip("/"):
+        raise InputError("GREENUP_INDEX_URL", f"The setting GREENUP_INDEX_URL names no database; give {_INDEX_FORM}.")
+
+
+def check_results(text: str) -> None:
+    """Refuse a location of results that is neither a folder nor the URL of a storage that can be written here.
+
+    Raises
+    ------
+    InputError
+        The sentence names ``GREENUP_RESULTS``.
+    """
+    if text == "none":
+        return
+    if "://" not in text:
+        problem = folder_problem(Path(text))
+        if problem and problem != "cannot be written":
+            raise InputError("GREENUP_RESULTS", f"The setting GREENUP_RESULTS {problem}; set it to a folder or a URL.")
+        return
+    for link in text.split("::"):
+        _check_storage(link)
+
+
+def _check_storage(url: str) -> None:
+    """Check one link of a chain of fsspec URLs, such as ``simplecache::s3://bucket/folder``."""
+    form = "a folder, or a URL such as s3://BUCKET/FOLDER"
+    scheme = url.partition("://")[0]
+    if scheme in _READ_ONLY or not _has_driver(scheme):
+        lack = "cannot be written" if scheme in _READ_ONLY else "has no driver installed here"
+        raise InputError(
+            "GREENUP_RESULTS", f"The scheme {scheme[:40]!r} of the setting GREENUP_RESULTS {lack}; give {form}."
+        )
+    if "://" not in url:
+        return
+    parts = _split(url, "GREENUP_RESULTS", form)
+    if parts.password is not None or parts.query:
+        raise InputError(
+            "GREENUP_RESULTS",
+            "The setting GREENUP_RESULTS holds a password or a query, which the list of jobs would keep; leave it out "
+            "and give the credentials by the storage's own variables or files.",
+        )
+    if not parts.netloc and not parts.path.strip("/"):
+        raise InputError("GREENUP_RESULTS", f"The setting GREENUP_RESULTS names no place in its storage; give {form}.")
+
+
+def _has_driver(scheme: str) -> bool:
+    """Tell whether fsspec can open a scheme, without importing a driver of its own package, which takes long."""
+    from fsspec import get_filesystem_class  # noqa: PLC0415  # `greenup --help` needs none
+    from fsspec.registry import known_implementations  # noqa: PLC0415
+
+    if not scheme:
+        return False
+    package = known_implementations.get(scheme, {}).get("class", "fsspec.").partition(".")[0]
+    if package != "fsspec":
+        return find_spec(package) is not None
+    try:
+        get_filesystem_class(scheme)
+    except (ImportError, ValueError):
+        return False
+    return True
+
+
+def check_gateway(text: str) -> None:
+    """Refuse an address of a Dask Gateway that is no web address, or holds a password.
+
+    Raises
+    ------
+    InputError
+        The sentence names ``GREENUP_GATEWAY_ADDRESS``.
+    """
+    form = "http://HOST:PORT or https://HOST/PATH"
+    parts = _split(text, "GREENUP_GATEWAY_ADDRESS", form)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(
+            "GREENUP_GATEWAY_ADDRESS", f"The setting GREENUP_GATEWAY_ADDRESS is no web address; give {form}."
+        )
+    if parts.username is not None or parts.password is not None:
+        raise InputError(
+            "GREENUP_GATEWAY_ADDRESS",
+            "The setting GREENUP_GATEWAY_ADDRESS holds a user or a password; give the login by Dask's own "
+            "configuration, gateway.auth.",
+        )
+
+
+def check_credential_files() -> None:
+    """Refuse files of credentials that other libraries would open and wait for.
+
+    Raises
+    ------
+    InputError
+        A variable names a FIFO, a socket or a device other than ``/dev/null``; the sentence names it.
+    """
+    for name in _CREDENTIAL_FILES:
+        for path in filter(None, os.environ.get(name, "").split(":")):
+            if path != os.devnull:
+                require_regular_file(Path(path), name, or_folder=True)
+
+
+def _split(text: str, name: str, form: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # is parsed when it is asked for
+    except ValueError:
+        raise InputError(name, f"The setting {name} is no URL; give {form}.") from None
+    if any(character.isspace() for character in text):
+        raise InputError(name, f"The setting {name} holds a blank; give {form}.")
+    return parts

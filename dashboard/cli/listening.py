@@ -1,0 +1,194 @@
+"""Check where a server is to listen, and by which names it is reached, before anything is started."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from compute.errors import InputError
+from dashboard.app import Address
+from dashboard.server import parse_networks
+
+_HOST = re.compile(r"[A-Za-z0-9._:%-]{1,253}", re.ASCII)
+_ORIGIN = re.compile(
+    r"\*|(?P<host>[A-Za-z0-9*_-]{1,63}(\.[A-Za-z0-9*_-]{1,63}){0,20})(:(?P<port>[0-9]{1,5}))?", re.ASCII
+)
+_SEGMENT = re.compile(r"([A-Za-z0-9._~@-]|%[0-9A-Fa-f]{2})+", re.ASCII)
+_LONGEST_PREFIX = 1024
+_HIGHEST_PORT = 65535
+
+_LOGINS = ("none", "basic", "oauth", "header", "jupyterhub")
+
+_FOREIGN = (
+    "PANEL_BASIC_AUTH",
+    "PANEL_OAUTH_PROVIDER",
+    "PANEL_OAUTH_KEY",
+    "PANEL_OAUTH_SECRET",
+    "PANEL_OAUTH_OPTIONAL",
+    "PANEL_OAUTH_GUEST_ENDPOINTS",
+    "PANEL_COOKIE_SECRET",
+    "BOKEH_AUTH_MODULE",
+    "BOKEH_COOKIE_SECRET",
+)
+"""Settings of logins of Panel's and Bokeh's own, which this server does not use."""
+
+
+def checked_login(host: str, kind: str, *, no_login: bool) -> str:
+    """Return the kind of login, unless others reach the server without one, or its operator believes in another.
+
+    Parameters
+    ----------
+    host : str
+        Interface that the server listens on.
+    kind : str
+        As ``--auth`` takes it.
+    no_login : bool
+        Whether others may come without a login.
+
+    Raises
+    ------
+    InputError
+        The server must not start.
+    """
+    if kind not in _LOGINS:
+        raise InputError("auth", f"{kind[:40]!r} is no kind of login; give --auth one of {', '.join(_LOGINS)}.")
+    foreign = next((name for name in _FOREIGN if os.environ.get(name)), None)
+    if foreign is not None:
+        raise InputError(
+            foreign, f"{foreign} has no effect on Greenup; unset it, and choose a login by --auth (see README, Login)."
+        )
+    if no_login and kind != "none":
+        raise InputError("no-login", f"--no-login contradicts --auth {kind}; leave one of them out.")
+    if kind == "none" and not no_login and not Address(host=host).is_loopback:
+        raise InputError(
+            "auth",
+            f"Whoever reaches {host[:80]!r} could use this server, as it has no login; choose one by --auth, or say "
+            "--no-login.",
+        )
+    return kind
+
+
+def checked_address(
+    host: str,
+    port: int,
+    prefix: str = "",
+    origins: Sequence[str] = (),
+    proxies: Sequence[str] = (),
+    auth: str = "none",
+) -> Address:
+    """Return where a server listens.
+
+    Parameters
+    ----------
+    host : str
+        Interface: an address or name of this machine.
+    port : int
+        0 for any free one.
+    prefix : str
+        Path below which everything lies, with or without slashes around it.
+    origins : sequence of str
+        ``HOST``, ``HOST:PORT`` or ``*``; a ``*`` may stand for parts of the host.
+    proxies : sequence of str
+        Addresses or networks.
+    auth : str
+        Kind of login.
+
+    Raises
+    ------
+    InputError
+        One of them cannot be, or the port is taken.
+    """
+    for origin in origins:
+        _check_origin(origin)
+    parse_networks(proxies)
+    address = Address(
+        host=host,
+        port=port,
+        prefix=_checked_prefix(prefix),
+        origins=tuple(origins),
+        proxies=tuple(proxies),
+        auth=auth,
+    )
+    _check_free(host, port)
+    return address
+
+
+def port_refused(port: int) -> InputError:
+    """Return the refusal of a port that another program uses."""
+    return InputError("port", f"Port {port} cannot be used; give --port another, or 0 for any free one.")
+
+
+def _check_origin(origin: str) -> None:
+    match = _ORIGIN.fullmatch(origin)
+    if match is None or not 0 < int(match["port"] or 80) <= _HIGHEST_PORT:
+        raise InputError(
+            "origin",
+            f"The origin {origin[:80]!r} is not HOST or HOST:PORT, such as hub.example.org:443; give --origin that.",
+        )
+
+
+def _checked_prefix(prefix: str) -> str:
+    """Return a prefix with a slash before it and none behind it; an empty one as it is."""
+    path = prefix.removesuffix("/").removeprefix("/")
+    if not path:
+        return ""
+    segments = path.split("/")
+    if len(path) > _LONGEST_PREFIX or not all(map(_is_segment, segments)):
+        raise InputError(
+            "prefix",
+            f"The prefix {prefix[:80]!r} is not a path such as /user/name/greenup; give --prefix letters, digits, "
+            "'.', '_', '~', '@' and '-' between slashes.",
+        )
+    return "/" + path
+
+
+def _is_segment(text: str) -> bool:
+    if _SEGMENT.fullmatch(text) is None:
+        return False
+    plain = unquote(text)
+    return plain.strip(".") != "" and not set(plain) & set("/\\") and plain.isprintable()
+
+
+def _check_free(host: str, port: int) -> None:
+    """Listen for a moment, since what cannot be listened on would show only once index and workers run."""
+    free = [_is_free(family, place, port) for family, _, _, _, place in _places(host, port)]
+    if not any(free):
+        raise _address_refused(host)
+
+
+def _places(host: str, port: int) -> list[Any]:
+    if _HOST.fullmatch(host) is None:
+        raise _address_refused(host)
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError):
+        raise _address_refused(host) from None
+
+
+def _is_free(family: int, place: Any, port: int) -> bool:
+    """Tell whether a place can be listened on; False where this machine has no such interface."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(place)
+            probe.listen(1)
+    except OSError as error:
+        # Names such as localhost may stand for an address of IPv6 as well, which many containers have not.
+        if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            return False
+        raise port_refused(port) from None
+    return True
+
+
+def _address_refused(host: str) -> InputError:
+    return InputError(
+        "address",
+        f"The address {host[:80]!r} is none of this machine; give --address 127.0.0.1, or 0.0.0.0 for all interfaces.",
+    )
