@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 from datacube.utils.documents import NoDatesSafeLoader
+from yaml._yaml import CParser
 from yaml.composer import Composer
 from yaml.constructor import SafeConstructor
-from yaml.cyaml import CParser
 from yaml.resolver import Resolver
 
 from compute.text_files import UnfitFileError, read_text
@@ -69,10 +69,15 @@ def parse_file(path: Path) -> Iterator[Any]:
         One of `MALFORMED`.
     """
     text = read_text(path, most_bytes=MOST_BYTES_OF_JSON if is_json(path) else MOST_BYTES)
-    documents = [json.loads(text)] if is_json(path) else yaml.load_all(text, Loader=_BoundedLoader)  # safe
+    documents = [json.loads(text)] if is_json(path) else _load_yaml(text)
     for content in documents:
         _refuse_odd_values(content)
         yield content
+
+
+def _load_yaml(text: str) -> Iterator[Any]:
+    # A safe loader, which the stubs of PyYAML do not know of.
+    return yaml.load_all(text, Loader=_BoundedLoader)  # type: ignore[arg-type]
 
 
 def is_json(path: Path) -> bool:
@@ -124,7 +129,8 @@ class _BoundedLoader(Composer, CParser, SafeConstructor, Resolver):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise UnfitDocumentError(f"has a YAML alias at line {self.peek_event().start_mark.line + 1}; write it out")
+            mark = self.peek_event().start_mark  # type: ignore[union-attr]  # an event that was just looked at
+            raise UnfitDocumentError(f"has a YAML alias at line {mark.line + 1}; write it out")  # type: ignore[union-attr]
         self._nodes += 1
         if self._nodes > MOST_NODES:
             raise UnfitDocumentError(_TOO_MANY)
