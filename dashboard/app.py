@@ -8,10 +8,12 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import panel as pn
 from bokeh.server.server import Server
@@ -26,6 +28,7 @@ from compute.products import ProductProfile
 from compute.settings import Settings
 from dashboard.server import GatePolicy, Visits, content_policy, guard, host_names, parse_networks, routes, take_over
 from dashboard.server.gate import MAX_BODY_BYTES, MAX_HEADER_BYTES, SLOWEST_S
+from dashboard.server.unix_socket import PEER, socket_place
 from dashboard.services import Services
 from dashboard.session import Session
 from dashboard.state import VisitState
@@ -58,6 +61,8 @@ class Address:
         Hosts by which browsers reach the page, such as ``hub.example.org:443``; empty for this machine.
     proxies : tuple of str
         Addresses or networks of proxies whose ``X-Forwarded-*`` headers are believed.
+    unix_socket : pathlib.Path or None
+        Unix socket to listen on in place of host and port, for one proxy that is of the same user, and is believed.
     """
 
     host: str = "127.0.0.1"
@@ -65,6 +70,7 @@ class Address:
     prefix: str = ""
     origins: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
+    unix_socket: Path | None = None
 
     @property
     def only_here(self) -> bool:
@@ -89,17 +95,27 @@ async def running_server(
         The index cannot be reached.
     OSError
         The port is taken.
+    InputError
+        The Unix socket cannot be used.
     """
-    services = Services(settings, profiles, cluster, only_here=address.only_here)
-    try:
-        await services.start()
-        server = _listen(services, address)
+    place = nullcontext() if address.unix_socket is None else socket_place(address.unix_socket)
+    with place:
+        services = Services(settings, profiles, cluster, only_here=address.only_here)
         try:
-            yield f"http://{address.host}:{server.port}{server.prefix}/"
+            await services.start()
+            server = _listen(services, address)
+            try:
+                yield _url(server, address)
+            finally:
+                server.stop()
         finally:
-            server.stop()
-    finally:
-        await services.close()
+            await services.close()
+
+
+def _url(server: Server, address: Address) -> str:
+    if address.unix_socket is not None:
+        return f"http+unix://{quote(str(address.unix_socket), safe='')}{server.prefix}/"
+    return f"http://{address.host}:{server.port}{server.prefix}/"
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -155,14 +171,15 @@ async def _follow(parent: int | None, stopped: asyncio.Event) -> None:
 
 def _listen(services: Services, address: Address) -> Server:
     settings = services.settings
-    policy = GatePolicy(
-        hosts=(address.host.lower(), *host_names(address.origins)), proxies=parse_networks(address.proxies)
-    )
+    path = address.unix_socket
+    proxies = address.proxies if path is None else (*address.proxies, PEER)
+    policy = GatePolicy(hosts=(address.host.lower(), *host_names(address.origins)), proxies=parse_networks(proxies))
     with _kept_interrupts():
         server: Server = get_server(
             lambda: _visit_or_nothing(services),  # type: ignore[arg-type]  # nothing is an answer, too
             port=address.port,
             address=address.host,
+            unix_socket=None if path is None else str(path),
             websocket_origin=list(address.origins) or None,
             prefix=address.prefix,
             extra_patterns=routes(services),

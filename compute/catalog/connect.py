@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from compute.catalog.embedded import EmbeddedPostgres
 from compute.catalog.odc import Kind, OdcCatalog, refused
 from compute.errors import CatalogError
+from compute.home import open_home
 from compute.settings import Settings
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _configured(settings: Settings) -> _Place | None:
 
 def _embedded(settings: Settings, stack: ExitStack) -> _Place:
     """Start the embedded server until `stack` ends, with its tables."""
-    folder = settings.home / "index"
+    folder = open_home(settings) / "index"
     server = EmbeddedPostgres(folder)
     server.start(prepare=lambda url: _create_tables(_environment(url)))
     stack.callback(server.stop)

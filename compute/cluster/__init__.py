@@ -6,6 +6,7 @@ fails or is cancelled.
 """
 
 from compute.cluster.connection import Connection, WarmUp
+from compute.cluster.credentials import credentials
 from compute.cluster.gateway import (
     RunningCluster,
     gateway_options,
@@ -33,6 +34,7 @@ __all__ = [
     "Stage",
     "WarmUp",
     "WorkerGuard",
+    "credentials",
     "gateway_options",
     "has_gateway",
     "list_gateway_clusters",

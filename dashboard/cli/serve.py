@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import webbrowser
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +30,10 @@ Proxy = Annotated[
     list[str] | None,
     typer.Option(help="Address or network of a proxy whose X-Forwarded headers are believed, repeatable."),
 ]
+UnixSocket = Annotated[
+    Path | None,
+    typer.Option(help="Unix socket to listen on in place of a port, for a proxy of the same user, such as Jupyter's."),
+]
 Cluster = Annotated[str, typer.Option(help="local, gateway, gateway:NAME, or tcp://HOST:PORT.")]
 Workers = Annotated[int | None, typer.Option(help="Number of workers; left out, what suits the cluster.")]
 Threads = Annotated[int | None, typer.Option(help="Threads of each local worker; left out, the cores are shared out.")]
@@ -44,6 +50,7 @@ def serve(
     prefix: Prefix = "",
     origin: Origin = None,
     proxy: Proxy = None,
+    unix_socket: UnixSocket = None,
     cluster: Cluster = "local",
     workers: Workers = None,
     adapt: Adapt = None,
@@ -56,7 +63,7 @@ def serve(
     from compute.settings import load_settings
 
     spec = parse_cluster(cluster, workers=workers, adapt=adapt, threads=threads)
-    where = _address(address, port, prefix, origin or (), proxy or ())
+    where = _address(address, port, prefix, origin or (), proxy or (), unix_socket)
     _serve(load_settings(), where, spec, parent, show=show)
 
 
@@ -84,9 +91,13 @@ def demo(
 def _prepare(settings: Settings) -> int:
     from compute.catalog import add_products, add_scenes, init_index
     from compute.demo import product_document, write_scenes
+    from compute.home import make_private, open_home
 
+    folder = open_home(settings) / "demo"
+    with suppress(OSError):  # whoever writes there says so
+        make_private(folder)
     with Progress(console=to_people(), transient=True) as progress:
-        documents = write_scenes(settings.home / "demo", progress=_shown(progress, "Writing demo scenes"))
+        documents = write_scenes(folder, progress=_shown(progress, "Writing demo scenes"))
         init_index(settings)
         add_products(settings, [product_document()])
         add_scenes(settings, documents, progress=_shown(progress, "Adding them to the index"))
@@ -99,11 +110,23 @@ def _shown(progress: Progress, description: str) -> Callable[[int, int | None], 
 
 
 def _address(
-    host: str, port: int, prefix: str = "", origins: Sequence[str] = (), proxies: Sequence[str] = ()
+    host: str,
+    port: int,
+    prefix: str = "",
+    origins: Sequence[str] = (),
+    proxies: Sequence[str] = (),
+    unix_socket: Path | None = None,
 ) -> Address:
     from dashboard.app import Address
 
-    return Address(host=host, port=port, prefix=prefix.rstrip("/"), origins=tuple(origins), proxies=tuple(proxies))
+    return Address(
+        host=host,
+        port=port,
+        prefix=prefix.rstrip("/"),
+        origins=tuple(origins),
+        proxies=tuple(proxies),
+        unix_socket=None if unix_socket is None else unix_socket.absolute(),
+    )
 
 
 def _serve(settings: Settings, where: Address, spec: ClusterSpec, parent: int | None, *, show: bool) -> None:
@@ -118,4 +141,8 @@ def _serve(settings: Settings, where: Address, spec: ClusterSpec, parent: int | 
     try:
         asyncio.run(serve_until_stopped(settings, load_profiles(None), spec, where, announce, parent))
     except OSError:
+        if where.unix_socket is not None:
+            raise GreenupError(
+                "The folder of --unix-socket cannot be written; give a path in a folder of yours."
+            ) from None
         raise GreenupError(f"Port {where.port} cannot be used; give --port another, or 0 for any free one.") from None
