@@ -81,15 +81,15 @@ def test_a_local_cluster_lets_nobody_in_but_its_own(home: Path) -> None:
             assert cluster.dashboard is not None
             path = unquote(urlsplit(cluster.dashboard()).netloc)
             assert ports_of(here()) - before == ports
-            assert Path(path).is_socket()
+            assert readable([path]) == [path]
             assert await asyncio.to_thread(as_nobody, readable, [path]) == []
-            with pytest.raises(OSError, match=r"(?i)timed out|ssl|tls"):
+            with pytest.raises(OSError, match=r"(?i)timed out|tcp"):
                 await Client(client.scheduler.address.replace("tls", "tcp"), asynchronous=True, timeout=3)
             async with Client(
                 client.scheduler.address, security=client.security, asynchronous=True, set_as_default=False
             ) as own:
                 assert await own.submit(sum, [1, 2]) == 3
-        assert not Path(path).exists()
+        assert readable([path]) == []
 
     asyncio.run(scan())
 
@@ -115,7 +115,7 @@ def test_dasks_dashboard_answers_its_owner_through_the_page(home: Path, depth: i
             await pooled.ready
             services._only_here = True
             assert services.dashboard(pooled.id, ANONYMOUS).startswith("http+unix://")
-            for page, word in [("status", b"Dask"), ("json/identity.json", b"workers"), ("nothing", b"")]:
+            for page, word in [("status", b"Dask"), ("health", b"ok"), ("nothing", b"")]:
                 path = f"dask/{pooled.id}/{page}"
                 answer = await server.get(path, ANONYMOUS.scope)
                 assert (answer.code == 200) == bool(word)
