@@ -9,10 +9,12 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import panel as pn
 from bokeh.server.server import Server
@@ -29,6 +31,7 @@ from dashboard.server import GatePolicy, Visits, content_policy, guard, host_nam
 from dashboard.server.gate import MAX_BODY_BYTES, MAX_HEADER_BYTES, SLOWEST_S
 from dashboard.server.login import Doorkeeper, login_routes, make_provider
 from dashboard.server.principals import principal_of
+from dashboard.server.unix_socket import PEER, socket_place
 from dashboard.services import Services
 from dashboard.session import Session
 from dashboard.state import VisitState
@@ -63,6 +66,8 @@ class Address:
         Addresses or networks of proxies whose ``X-Forwarded-*`` headers are believed.
     auth : str
         How visitors sign in: ``none``, ``basic``, ``oauth``, ``header`` or ``jupyterhub``.
+    unix_socket : pathlib.Path or None
+        Unix socket to listen on in place of host and port, for one proxy that is of the same user, and is believed.
     """
 
     host: str = "127.0.0.1"
@@ -71,6 +76,7 @@ class Address:
     origins: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
     auth: str = "none"
+    unix_socket: Path | None = None
 
     @property
     def is_loopback(self) -> bool:
@@ -103,20 +109,30 @@ async def running_server(
         The index cannot be reached.
     OSError
         The port is taken.
+    InputError
+        The Unix socket cannot be used.
     """
     doorkeeper = _doorkeeper(settings, address)
-    services = Services(settings, profiles, cluster, only_here=address.only_here)
-    try:
-        await services.start()
-        server = _listen(services, address, doorkeeper)
-        watching = asyncio.create_task(doorkeeper.watch())
+    place = nullcontext() if address.unix_socket is None else socket_place(address.unix_socket)
+    with place:
+        services = Services(settings, profiles, cluster, only_here=address.only_here)
         try:
-            yield f"http://{address.host}:{server.port}{server.prefix}/"
+            await services.start()
+            server = _listen(services, address, doorkeeper)
+            watching = asyncio.create_task(doorkeeper.watch())
+            try:
+                yield _url(server, address)
+            finally:
+                watching.cancel()
+                server.stop()
         finally:
-            watching.cancel()
-            server.stop()
-    finally:
-        await services.close()
+            await services.close()
+
+
+def _url(server: Server, address: Address) -> str:
+    if address.unix_socket is not None:
+        return f"http+unix://{quote(str(address.unix_socket), safe='')}{server.prefix}/"
+    return f"http://{address.host}:{server.port}{server.prefix}/"
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -182,9 +198,11 @@ def _doorkeeper(settings: Settings, address: Address) -> Doorkeeper:
 
 def _listen(services: Services, address: Address, doorkeeper: Doorkeeper) -> Server:
     settings = services.settings
+    path = address.unix_socket
+    proxies = address.proxies if path is None else (*address.proxies, PEER)
     policy = GatePolicy(
         hosts=(address.host.lower(), *host_names(address.origins)),
-        proxies=parse_networks(address.proxies),
+        proxies=parse_networks(proxies),
         user_header=settings.auth_header if address.auth == "header" else "",
     )
     with _kept_interrupts():
@@ -192,6 +210,7 @@ def _listen(services: Services, address: Address, doorkeeper: Doorkeeper) -> Ser
             lambda: _visit_or_nothing(services, signs_out=doorkeeper.signs_out),  # type: ignore[arg-type]  # nothing is an answer, too
             port=address.port,
             address=address.host,
+            unix_socket=None if path is None else str(path),
             websocket_origin=list(address.origins) or None,
             prefix=address.prefix,
             extra_patterns=[*login_routes(doorkeeper), *routes(services)],

@@ -28,14 +28,15 @@ def setup_greenup() -> dict[str, Any]:
             # By its path, since a hub may start Jupyter without the environment's folder on PATH.
             str(Path(sysconfig.get_path("scripts"), "greenup")),
             "serve",
-            "--port",
-            "{port}",
+            # In a folder that only this user may enter: a port would be open to all users of this machine.
+            "--unix-socket",
+            "{unix_socket}",
             "--prefix",
             "{base_url}greenup",
-            # The hub's host is unknown here; Jupyter checks who connects, and nobody else reaches the port.
+            # The hub's host is unknown here; Jupyter checks who connects, and nobody else reaches the socket.
             "--origin",
             "*",
-            # jupyter-server-proxy, which passes on what the hub's proxy says.
+            # The hub's proxy, of which jupyter-server-proxy passes on what it says.
             "--proxy",
             "127.0.0.1",
             "--no-show",
@@ -43,6 +44,7 @@ def setup_greenup() -> dict[str, Any]:
             "--parent",
             str(os.getpid()),
         ],
+        "unix_socket": True,
         "absolute_url": True,
         "timeout": START_TIMEOUT_S,
         "launcher_entry": {"title": "Greenup", "icon_path": str(Path(__file__).with_name("icon.svg"))},

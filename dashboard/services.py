@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
 from compute.catalog import Catalog, Extent, open_catalog
@@ -22,6 +22,7 @@ from compute.cluster import (
     stop_gateway_cluster,
 )
 from compute.errors import ClusterError, InputError
+from compute.home import make_private, open_home
 from compute.jobs import (
     ANONYMOUS,
     Caretaker,
@@ -91,7 +92,7 @@ class Services:
             self.clusters,
             server_secret(settings),
             settings.max_failed_share,
-            store=JobStore(settings.jobs_location),
+            store=JobStore.of(settings),
             kept=self.kept,
             own=cluster,
             must_keep=settings.require_durable,
@@ -277,4 +278,7 @@ def _kept(settings: Settings) -> KeptResults | None:
     """Return where results outlive their clusters; None where the setting says nowhere."""
     if settings.results == "none":
         return None
+    if settings.results is None:
+        with suppress(OSError):  # whoever writes there says so
+            make_private(open_home(settings) / "results")
     return KeptResults(settings.results_location, required=settings.require_durable)

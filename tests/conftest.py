@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -36,7 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def own_jobs() -> Iterator[None]:
     """Give every server of the run a list of jobs of its own, in memory, and have it keep nothing in anybody's home."""
-    with pytest.MonkeyPatch.context() as patch:
+    # Not below pytest's folder, whose path may be too long for a socket.
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="greenup-test-") as home:
+        patch.setenv("GREENUP_HOME", home)
         patch.setenv("GREENUP_JOBS_URL", "sqlite://")
         patch.setenv("GREENUP_RESULTS", "none")
         patch.setenv("GREENUP_SECRET", "the secret of this run of the tests")

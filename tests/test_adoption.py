@@ -46,7 +46,7 @@ from dashboard.session.tasks import Tasks
 from dashboard.session.watching import Watching
 from dashboard.state import VisitState
 from tests.fixtures.engine import compute_here
-from tests.fixtures.jobs import SECRET, House, reaches
+from tests.fixtures.jobs import SECRET, House, existing_scheduler, reaches
 from tests.fixtures.processes import family
 
 pytestmark = pytest.mark.index
@@ -255,37 +255,37 @@ def test_a_result_kept_elsewhere_stays_open_without_its_cluster_and_its_server_u
 ) -> None:
     async def keep() -> None:
         kept = KeptResults(str(tmp_path / "results"))
-        spec = ClusterSpec(kind="tcp", address=(await house.pool.get(house.spec)).client.scheduler.address)
-        async with server(house, url, kept=kept) as first:
-            record = await first.submit(quick, spec, ANONYMOUS, "a")
-            await reaches(record, "done")
-            assert first.held_by(spec) == []
-            await house.pool.stop(spec)
-            await until(lambda: record.connection is None)
-            assert record.state == "done"
-            assert record.tiles is not None
-            await first.rename(record.token, ANONYMOUS, "  Hay \n meadow ")
-        async with server(house, url, kept=kept) as second:
-            opened = await second.open(record.token, ANONYMOUS)
-            assert opened.tiles is not None
-            assert len(opened.finished) == opened.total
-            [row] = second.list(ANONYMOUS)
-            assert (row.title, row.state) == ("Hay meadow", "done")
-            assert row.size > 1000
-            assert await second.submit(quick, house.spec, ANONYMOUS, "b") is opened
-        again = JobStore()
-        (tmp_path / "results" / "broken").mkdir()
-        (tmp_path / "results" / "broken" / "manifest.json").write_text("{")
-        assert rebuild(again, str(tmp_path / "results")) == ([record.token], ["broken"])
-        assert rebuild(again, str(tmp_path / "results")) == ([], ["broken"])
-        [found] = again.rows()
-        assert (found.state, found.about, found.size) == ("done", row.about, row.size)
-        assert again.details(record.token) == JobStore(url).details(record.token)
-        async with server(house, url, Retention(most_bytes=row.size - 1), kept=kept) as third:
-            assert [path.name for path in (tmp_path / "results").iterdir()] == ["broken"]
-            with pytest.raises(InputError, match=r"This result has expired; compute it again\."):
-                await third.open(record.token, ANONYMOUS)
-        await kept.close()
+        async with existing_scheduler() as spec:
+            async with server(house, url, kept=kept) as first:
+                record = await first.submit(quick, spec, ANONYMOUS, "a")
+                await reaches(record, "done")
+                assert first.held_by(spec) == []
+                await house.pool.stop(spec)
+                await until(lambda: record.connection is None)
+                assert record.state == "done"
+                assert record.tiles is not None
+                await first.rename(record.token, ANONYMOUS, "  Hay \n meadow ")
+            async with server(house, url, kept=kept) as second:
+                opened = await second.open(record.token, ANONYMOUS)
+                assert opened.tiles is not None
+                assert len(opened.finished) == opened.total
+                [row] = second.list(ANONYMOUS)
+                assert (row.title, row.state) == ("Hay meadow", "done")
+                assert row.size > 1000
+                assert await second.submit(quick, house.spec, ANONYMOUS, "b") is opened
+            again = JobStore()
+            (tmp_path / "results" / "broken").mkdir()
+            (tmp_path / "results" / "broken" / "manifest.json").write_text("{")
+            assert rebuild(again, str(tmp_path / "results")) == ([record.token], ["broken"])
+            assert rebuild(again, str(tmp_path / "results")) == ([], ["broken"])
+            [found] = again.rows()
+            assert (found.state, found.about, found.size) == ("done", row.about, row.size)
+            assert again.details(record.token) == JobStore(url).details(record.token)
+            async with server(house, url, Retention(most_bytes=row.size - 1), kept=kept) as third:
+                assert [path.name for path in (tmp_path / "results").iterdir()] == ["broken"]
+                with pytest.raises(InputError, match=r"This result has expired; compute it again\."):
+                    await third.open(record.token, ANONYMOUS)
+            await kept.close()
 
     house.watch(keep)
 

@@ -249,7 +249,7 @@ def test_a_local_cluster_has_the_workers_asked_for_scales_and_leaves_nothing(
             assert await cluster.client.submit(sum, [1, 2]) == 3
             assert set((await cluster.client.run(lambda: "colorsys" in sys.modules)).values()) == {True}
             assert set((await cluster.client.run(os.getenv, "NUMBA_NUM_THREADS")).values()) == {"1"}
-            assert all(address.startswith("tcp://127.0.0.1:") for address in await cluster.client.run(os.getpid))
+            assert all(address.startswith("tls://127.0.0.1:") for address in await cluster.client.run(os.getpid))
             assert len(scratch()) == 1
             assert await cluster.scale(3) == 3
             await cluster.wait_for_workers(3, timeout_s=20)

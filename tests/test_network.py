@@ -16,7 +16,7 @@ from compute.plan import NdviPlan
 from compute.settings import Settings
 from compute.store import Checkpoint, open_result
 from tests.fixtures.engine import compute_here
-from tests.fixtures.jobs import SECRET, House, reaches
+from tests.fixtures.jobs import SECRET, House, existing_scheduler, reaches
 from tests.fixtures.relay import relay_to
 
 pytestmark = pytest.mark.index
@@ -67,7 +67,7 @@ def goes_on(
         jobs = JobRegistry(pool, SECRET, store=JobStore(), own=house.spec, kept=kept, pauses=(0.5, 5.0, 5.0, 5.0))
         caretaker = Caretaker(jobs, pool, Retention())
         await caretaker.start()
-        async with relay_to((await house.pool.get(house.spec)).client.scheduler.address) as relay:
+        async with existing_scheduler() as own, relay_to(own.address or "") as relay:
             spec = parse_cluster(f"tcp://127.0.0.1:{relay.port}")
             await pool.get(spec)
             record = await jobs.submit(plan, spec, ANONYMOUS, "a")

@@ -290,7 +290,7 @@ def test_behind_jupyter_the_page_has_the_address_that_the_proxy_gives_its_port(
 ) -> None:
     async def cell() -> None:
         app = await notebook.app(client, settings=index_settings, base_url="/user/ada/", height=640)
-        assert re.fullmatch(r"/user/ada/proxy/\d+/", app.url)
+        assert re.fullmatch(r"/user/ada/proxy/\d+/[0-9a-f]{32}/", app.url)
         assert "height: 640px" in app._repr_html_()
         await app.close()
 
@@ -305,13 +305,14 @@ def test_a_cluster_that_no_other_client_can_reach_is_refused(index_settings: Set
 def test_the_launcher_starts_greenup_serve_below_jupyters_own_path() -> None:
     entry = setup_greenup()
     ServerProcess(name="greenup", **entry)
-    words = [word.format(port=1234, base_url="/user/ada/") for word in entry["command"]]
+    words = [word.format(unix_socket="/tmp/own/socket", base_url="/user/ada/") for word in entry["command"]]
     assert Path(words[0]).name == "greenup"
     assert words[1] == "serve"
     command = typer.Typer()
     command.command()(serve)
     options = typer.main.get_command(command).make_context("serve", words[2:]).params
-    assert (options["port"], options["prefix"], options["show"]) == (1234, "/user/ada/greenup", False)
+    assert (options["prefix"], options["show"]) == ("/user/ada/greenup", False)
+    assert (options["unix_socket"], entry["unix_socket"]) == (Path("/tmp/own/socket"), True)
     assert options["origin"] == ["*"]
     icon = Path(entry["launcher_entry"]["icon_path"])
     assert ET.parse(icon).getroot().tag == "{http://www.w3.org/2000/svg}svg"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,16 +17,15 @@ import pytest
 from compute.catalog import OdcCatalog
 from compute.settings import Settings
 from tests.fixtures.browser import Watch
+from tests.fixtures.jupyter import jupyter
 from tests.fixtures.pages import (
     WIDE,
-    await_answer,
     choose_product,
     compute,
     drag,
     token_of,
     wait_for_state,
 )
-from tests.fixtures.processes import Family, family
 from tests.fixtures.server import RunningDashboard, serve_in_thread
 
 if TYPE_CHECKING:
@@ -112,30 +109,6 @@ def test_below_a_path_dasks_dashboard_opens_from_the_page_and_keeps_itself_up_to
     dask.goto(dask.url.replace("status", "graph"))
     dask.locator("canvas").first.wait_for()
     dask.close()
-
-
-@contextmanager
-def jupyter(folder: Path, settings: Settings) -> Iterator[tuple[Family, str]]:
-    """Run a Jupyter server without a login, below the path that a hub gives to Ada; yield it and its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    options = {
-        "ServerApp.ip": "127.0.0.1",
-        "ServerApp.port": port,
-        "ServerApp.port_retries": 0,
-        "ServerApp.base_url": "/user/ada/",
-        "ServerApp.root_dir": folder,
-        "ServerApp.open_browser": False,
-        "ServerApp.allow_root": True,
-        "IdentityProvider.token": "",
-    }
-    words = [f"--{name}={value}" for name, value in options.items()]
-    own = {f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    command = str(Path(sys.executable).with_name("jupyter"))
-    with family([command, "server", *words], folder, GREENUP_HOME=str(settings.home), **own) as started:
-        url = f"http://127.0.0.1:{port}/user/ada/"
-        await_answer(f"{url}api")
-        yield started, url
 
 
 def test_jupyter_starts_the_page_from_its_launcher_carries_it_and_takes_it_down(

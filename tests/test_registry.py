@@ -11,14 +11,14 @@ import pytest
 import xarray as xr
 from distributed import Client, LocalCluster
 
-from compute.cluster import ClusterPool, ClusterSpec, parse_cluster
+from compute.cluster import ClusterPool, parse_cluster
 from compute.errors import ClusterError, InputError, JobError
 from compute.jobs import ANONYMOUS, JobRegistry, Principal, open_published, published_name
 from compute.plan import NdviPlan
 from compute.settings import Settings
 from dashboard.session.cluster_words import left_text
 from tests.fixtures.engine import compute_here
-from tests.fixtures.jobs import SECRET, House, reaches
+from tests.fixtures.jobs import SECRET, House, existing_scheduler, reaches
 
 pytestmark = pytest.mark.index
 
@@ -63,7 +63,7 @@ def test_a_finished_result_is_published_for_other_clients_until_it_is_deleted(ho
                 await asyncio.sleep(0.02)
 
         def look() -> xr.Dataset:
-            with Client(client.scheduler.address, set_as_default=False) as other:
+            with Client(client.scheduler.address, security=client.security, set_as_default=False) as other:
                 with pytest.raises(JobError, match="no finished result of that token"):
                     open_published("elsewhere", other)
                 return other.compute(open_published(record.token, other), sync=True)
@@ -210,15 +210,15 @@ def test_cancelled_while_its_cluster_starts_it_lets_others_have_it(
     house: House, slow: NdviPlan, quick: NdviPlan
 ) -> None:
     async def cancel(jobs: JobRegistry) -> None:
-        spec = ClusterSpec(kind="tcp", address=(await house.pool.get(house.spec)).client.scheduler.address)
-        gone, stays = [await jobs.submit(plan, spec, ANONYMOUS, "a") for plan in (slow, quick)]
-        for record in (gone, stays):
-            await reaches(record, "connecting")
-        await jobs.cancel(gone.token, ANONYMOUS)
-        await reaches(stays, "done")
-        assert gone.state == "cancelled"
-        await jobs.close()
-        await house.pool.stop(spec)
+        async with existing_scheduler() as spec:
+            gone, stays = [await jobs.submit(plan, spec, ANONYMOUS, "a") for plan in (slow, quick)]
+            for record in (gone, stays):
+                await reaches(record, "connecting")
+            await jobs.cancel(gone.token, ANONYMOUS)
+            await reaches(stays, "done")
+            assert gone.state == "cancelled"
+            await jobs.close()
+            await house.pool.stop(spec)
 
     house.run(cancel)
 
@@ -352,23 +352,25 @@ def test_who_waits_on_a_cluster_that_is_left_connects_to_it_again_and_one_that_c
 ) -> None:
     async def leave() -> None:
         jobs = JobRegistry(house.pool, SECRET, most_at_once=1)
-        spec = ClusterSpec(kind="tcp", address=(await house.pool.get(house.spec)).client.scheduler.address)
-        await house.pool.get(spec)
-        runs = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
-        waits = await jobs.submit(quick, spec, ANONYMOUS, "a")
-        await reaches(runs, "running")
-        assert left_text("It", []) == "It goes on without this page."
-        assert left_text("It", jobs.held_by(spec)) == (
-            "It goes on without this page. What waits for its turn on it, 1 computation, connects to it again then."
-        )
-        with pytest.raises(ClusterError, match=r"^It computes for you, or alone holds a result of yours; cancel or"):
-            left_text("It", jobs.held_by(house.spec))
-        await house.pool.stop(spec)
-        await jobs.cancel(runs.token, ANONYMOUS)
-        await reaches(waits, "done")
-        assert jobs.held_by(spec) == [waits]
-        await jobs.close()
-        await house.pool.stop(spec)
+        async with existing_scheduler() as spec:
+            await house.pool.get(spec)
+            runs = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
+            waits = await jobs.submit(quick, spec, ANONYMOUS, "a")
+            await reaches(runs, "running")
+            assert left_text("It", []) == "It goes on without this page."
+            assert left_text("It", jobs.held_by(spec)) == (
+                "It goes on without this page. What waits for its turn on it, 1 computation, connects to it again then."
+            )
+            with pytest.raises(
+                ClusterError, match=r"^It computes for you, or alone holds a result of yours; cancel or"
+            ):
+                left_text("It", jobs.held_by(house.spec))
+            await house.pool.stop(spec)
+            await jobs.cancel(runs.token, ANONYMOUS)
+            await reaches(waits, "done")
+            assert jobs.held_by(spec) == [waits]
+            await jobs.close()
+            await house.pool.stop(spec)
 
     house.watch(leave)
 
@@ -436,20 +438,20 @@ def test_a_cluster_stopped_under_its_jobs_fails_them_and_they_can_run_again(
     house: House, quick: NdviPlan, slow: NdviPlan
 ) -> None:
     async def stop(jobs: JobRegistry) -> None:
-        spec = ClusterSpec(kind="tcp", address=(await house.pool.get(house.spec)).client.scheduler.address)
-        done = await jobs.submit(quick, spec, ANONYMOUS, "a")
-        await reaches(done, "done")
-        running = await jobs.submit(slow, spec, ANONYMOUS, "a")
-        await reaches(running, "running", blocks=1)
-        await house.pool.stop(spec)
-        for record, state in ((done, "expired"), (running, "failed")):
-            await reaches(record, state)
-            assert record.message == "The cluster that held this result was stopped or lost; compute it again."
-            assert record.stack is record.tiles is None
-        again = await jobs.submit(quick, spec, ANONYMOUS, "a")
-        await reaches(again, "done")
-        await jobs.close()
-        await house.pool.stop(spec)
+        async with existing_scheduler() as spec:
+            done = await jobs.submit(quick, spec, ANONYMOUS, "a")
+            await reaches(done, "done")
+            running = await jobs.submit(slow, spec, ANONYMOUS, "a")
+            await reaches(running, "running", blocks=1)
+            await house.pool.stop(spec)
+            for record, state in ((done, "expired"), (running, "failed")):
+                await reaches(record, state)
+                assert record.message == "The cluster that held this result was stopped or lost; compute it again."
+                assert record.stack is record.tiles is None
+            again = await jobs.submit(quick, spec, ANONYMOUS, "a")
+            await reaches(again, "done")
+            await jobs.close()
+            await house.pool.stop(spec)
 
     house.run(stop)
 

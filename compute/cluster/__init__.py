@@ -6,6 +6,7 @@ fails or is cancelled.
 """
 
 from compute.cluster.connection import Connection, WarmUp
+from compute.cluster.credentials import credentials
 from compute.cluster.gateway import (
     RunningCluster,
     gateway_options,
@@ -34,6 +35,7 @@ __all__ = [
     "WarmUp",
     "WorkerGuard",
     "check_cluster",
+    "credentials",
     "gateway_options",
     "has_gateway",
     "list_gateway_clusters",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from math import ceil
@@ -18,10 +16,14 @@ from distributed.deploy.adaptive import Adaptive
 from distributed.deploy.utils import nprocesses_nthreads
 from distributed.system import MEMORY_LIMIT
 
+from compute.cluster.credentials import temporary_credentials
 from compute.cluster.endpoint import Endpoint
+from compute.cluster.local_dashboard import LocalScheduler
+from compute.cluster.scratch import Scratch, make_scratch
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.waiting import bounded, to_the_end
 from compute.errors import ClusterError
+from compute.settings import Settings
 
 # A worker runs one task in each of its threads; libraries that thread inside a task would only get in each other's way.
 _ONE_THREAD_EACH = {"NUMBA_NUM_THREADS": "1", "GDAL_NUM_THREADS": "1"}
@@ -31,17 +33,25 @@ _HAND_OVER_S = 60.0
 
 # A terminal interrupts the whole group of processes; workers are stopped in order by this one, not by the keyboard.
 # What fails in a task comes back as its exception, so the workers need not show its traceback on the terminal as well.
+# Each worker would serve pages about itself to all users of this machine, and no setting of Dask's ends that.
 _PRELOAD = """
-import logging, signal
+import logging, signal, dask
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 for name in ("distributed", "datacube"):
     logging.getLogger(name).setLevel(logging.CRITICAL)
+dask.config.set({"distributed.worker.http.routes": []})
+def dask_setup(worker):
+    worker.http_server.stop()
+    del worker.services["dashboard"]
 """
 
 
 @asynccontextmanager
-async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
+async def local_scheduler(spec: ClusterSpec, settings: Settings) -> AsyncIterator[Endpoint]:
     """Run a scheduler in this process and workers beside it, until the body ends.
+
+    They speak TLS with credentials of their own, made for this cluster, and refuse whoever has none: the other users
+    of this machine reach every port of it, and who reaches a scheduler runs code as its user.
 
     Processes, threads and memory follow the CPUs and the memory that this process may use, cgroup limits included,
     as `dask.system` finds them, unless they are asked for; workers that are added later get the same share each, on
@@ -51,6 +61,8 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
     ----------
     spec : ClusterSpec
         Of kind ``"local"``.
+    settings : Settings
+        With the home folder, for what the workers move to their disk.
 
     Yields
     ------
@@ -63,23 +75,24 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
         No scheduler can be started here, or the workers' scratch folder not be made.
     """
     workers, threads = _sizes(spec)
-    scratch = _make_scratch()
+    security = temporary_credentials()
+    scratch = await asyncio.to_thread(make_scratch, settings)
     cluster: Any = LocalCluster(
         asynchronous=True,
         processes=True,
         host="127.0.0.1",
-        protocol="tcp",
+        protocol="tls",
+        security=security,
         n_workers=0,
         threads_per_worker=threads,
         memory_limit=MEMORY_LIMIT // workers,
-        local_directory=scratch,
+        local_directory=str(scratch.path),
         env=_ONE_THREAD_EACH,
         preload=[*dask.config.get("distributed.worker.preload"), _PRELOAD],
-        # Without an address the scheduler would ask for port 8787, and warn where it is taken. See `_dashboard`.
-        dashboard_address="127.0.0.1:0",
-        scheduler_kwargs={"dashboard": False},
+        dashboard_address=None,
         silence_logs=logging.ERROR,
     )
+    cluster.scheduler_spec["cls"] = LocalScheduler
 
     following: Adaptive | None = None
 
@@ -99,25 +112,15 @@ async def local_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
         yield Endpoint(
             address=cluster.scheduler_address,
             name="local cluster",
+            security=security,
             direct=True,
             scale=scale,
             adapt=adapt,
             workers=workers,
-            dashboard=lambda: _dashboard(cluster.scheduler),
+            dashboard=lambda: cluster.scheduler.show_dashboard(scratch.path),
         )
     finally:
         await to_the_end(_stop(cluster, scratch))
-
-
-def _make_scratch() -> str:
-    """Make the folder of what the workers move to their disk."""
-    try:
-        return tempfile.mkdtemp(prefix="greenup-", dir=dask.config.get("temporary-directory"))
-    except OSError as error:
-        raise ClusterError(
-            f"The workers' scratch folder cannot be made ({error.strerror}); free room where temporary files go, or "
-            "have temporary-directory of Dask's configuration (DASK_TEMPORARY_DIRECTORY) name another folder."
-        ) from None
 
 
 def _sizes(spec: ClusterSpec) -> tuple[int, int]:
@@ -168,27 +171,6 @@ async def _hand_over(scheduler: Any, leaving: Sequence[object]) -> set[object]:
     return there.intersection(leaving) - free
 
 
-def _dashboard(scheduler: Any) -> str:
-    """Return where the dashboard answers; its pages are made when it is first wanted, as few ever do."""
-    from distributed.dashboard.scheduler import connect  # noqa: PLC0415  # Bokeh, which a computation does without
-
-    if not scheduler.http_application.applications:
-        connect(scheduler.http_application, scheduler.http_server, scheduler)
-        for application in scheduler.http_application.applications:
-            _restore_handlers(application)
-    return f"http://127.0.0.1:{scheduler.http_server.port}"
-
-
-def _restore_handlers(application: Any) -> None:
-    """Have a Bokeh server answer with Bokeh's own handlers.
-
-    Panel, where it is in the process, puts its own in their place for all servers, and they break some of Dask's pages.
-    """
-    for rule in application.wildcard_router.rules:
-        ancestors = getattr(rule.target, "__mro__", ())
-        rule.target = next((each for each in ancestors if each.__module__.startswith("bokeh.")), rule.target)
-
-
 async def _start(cluster: Any) -> None:
     try:
         await to_the_end(cluster)
@@ -198,6 +180,6 @@ async def _start(cluster: Any) -> None:
         ) from None
 
 
-async def _stop(cluster: Any, scratch: str) -> None:
+async def _stop(cluster: Any, scratch: Scratch) -> None:
     await cluster.close()
-    await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+    await asyncio.to_thread(scratch.remove)

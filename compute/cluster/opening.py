@@ -115,7 +115,7 @@ def _scheduler(
     spec: ClusterSpec, settings: Settings, stages: Stages, resume: str
 ) -> AbstractAsyncContextManager[Endpoint]:
     if spec.kind == "local":
-        return local_scheduler(spec)
+        return local_scheduler(spec, settings)
     if spec.kind == "gateway":
         return gateway_scheduler(spec, settings, stages, resume)
     return _existing_scheduler(spec)

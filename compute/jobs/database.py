@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.schema import CreateTable
 
 from compute.errors import InputError, JobStoreError
+from compute.home import make_private, make_private_file
 from compute.jobs.tables import TABLES
 
 _BUSY_S = 5.0
@@ -69,7 +70,8 @@ class Database:
         """Make folder and tables where they are missing."""
         file = self._url.database
         if self._url.get_backend_name() == "sqlite" and file and not file.startswith((":", "file:")):
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            make_private(Path(file).parent)
+            make_private_file(Path(file))
         for table in TABLES:
             if inspect(self._engine).has_table(table.name):
                 continue

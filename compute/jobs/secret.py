@@ -13,6 +13,7 @@ from pathlib import Path
 
 from compute.errors import InputError
 from compute.files import require_regular_file
+from compute.home import make_private, open_home
 from compute.settings import Settings
 
 SHORTEST = 16
@@ -35,13 +36,13 @@ def server_secret(settings: Settings) -> bytes:
     Raises
     ------
     InputError
-        It is shorter than 16 characters, or its file is not a regular one.
+        It is shorter than 16 characters, its file is not a regular one, or the home folder belongs to others.
     """
     if settings.secret is not None:
         return _checked(settings.secret.get_secret_value().encode(), "The setting GREENUP_SECRET")
     require_regular_file(settings.home / "secret", "GREENUP_HOME")
     try:
-        return _checked(_from_file(settings.home / "secret"), "The file secret in GREENUP_HOME")
+        return _checked(_from_file(open_home(settings) / "secret"), "The file secret in GREENUP_HOME")
     except OSError as error:
         _log.warning("No secret can be kept in GREENUP_HOME (%s); set GREENUP_SECRET.", type(error).__name__)
         return secrets.token_bytes(32)
@@ -73,7 +74,7 @@ def _from_file(path: Path) -> bytes:
     """Return what the file holds; of several processes that make it at once, the first has made it for all."""
     with suppress(FileNotFoundError):
         return path.read_bytes()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     # Readable by its owner alone from the first byte on, and under its name only once it is whole.
     number, scratch = tempfile.mkstemp(prefix="secret-", dir=path.parent)
     try:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Delete, and_, delete, func, insert, or_, s
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError
 
+from compute.home import open_home
 from compute.jobs.cluster_store import ClusterStore
 from compute.jobs.database import Database, now_of
 from compute.jobs.participant_store import ParticipantStore
@@ -29,6 +30,7 @@ from compute.jobs.tables import (
     unheld,
 )
 from compute.scenes import UnreadScene
+from compute.settings import Settings
 
 IN_MEMORY = "sqlite://"
 """A store that lives and dies with the process."""
@@ -67,6 +69,13 @@ class JobStore:
         self._database = Database(url)
         self.clusters = ClusterStore(self._database)
         self.participants = ParticipantStore(self._database)
+
+    @classmethod
+    def of(cls, settings: Settings) -> JobStore:
+        """Return the list that the settings name; the home folder is closed to other users where it lies there."""
+        if settings.jobs_url is None:
+            open_home(settings)
+        return cls(settings.jobs_location)
 
     def close(self) -> None:
         """Close all connections."""

@@ -48,7 +48,7 @@ async def occupied(holder: Holder, task: Callable[[], float]) -> AsyncIterator[N
         Of this module, so that workers find it.
     """
     client: Any
-    async with Client(holder.scheduler, asynchronous=True, set_as_default=False) as client:
+    async with Client(holder.scheduler, security=holder.security, asynchronous=True, set_as_default=False) as client:
         begun = asyncio.Event()
         lanes = [asyncio.ensure_future(_lane(client, task, begun)) for _ in range(_AHEAD * holder.threads)]
         try:

@@ -55,7 +55,8 @@ class Rivals:
     @classmethod
     def open(cls, synthetic: Synthetic, holder: Holder) -> Self:
         """Connect to the cluster that holds a result."""
-        return cls(Client(holder.scheduler, set_as_default=True), synthetic, holder.name)
+        client = Client(holder.scheduler, security=holder.security, set_as_default=True)
+        return cls(client, synthetic, holder.name)
 
     def close(self) -> None:
         """Let go of the result."""

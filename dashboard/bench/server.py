@@ -6,13 +6,15 @@ synthetic result, persisted on the workers or kept in a store, and shown by `com
 Every token names that result, so that a walk under a new token meets no cache of tiles that knows it, while where
 blocks lie is known.
 
-It prints its port once the workers are there, and ends when its standard input does, so never later than the process
-that started it.
+Once the workers are there it prints its port and the credentials of its local cluster, as one line of JSON to the
+process that started it alone: whoever has them runs code on its workers. It ends when its standard input does, so
+never later than the process that started it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import socket
 import struct
@@ -176,7 +178,7 @@ async def serve(cluster: ClusterSpec) -> None:
 
 async def _serve(cluster: ClusterSpec, services: Services, jobs: OneResult) -> None:
     try:
-        await services.clusters.get(cluster)
+        connection = await services.clusters.get(cluster)
         own: list[tuple[str, type[RequestHandler], dict[str, Any]]] = [
             (r"/bench/hold", HoldHandler, {"jobs": jobs}),
             (r"/bench/cost", CostHandler, {"monitor": SystemMonitor()}),
@@ -184,7 +186,12 @@ async def _serve(cluster: ClusterSpec, services: Services, jobs: OneResult) -> N
         server = HTTPServer(Application([*routes(services), *own]))
         sockets = bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)
-        print(sockets[0].getsockname()[1], flush=True)  # noqa: T201  # to the process that started this one
+        security = connection.client.security if cluster.kind == "local" else None
+        told = {
+            "port": sockets[0].getsockname()[1],
+            "credentials": security and [security.tls_client_cert, security.tls_client_key],
+        }
+        print(json.dumps(told), flush=True)  # noqa: T201  # to the process that started this one
         await asyncio.to_thread(sys.stdin.read)
         server.stop()
     finally:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import Self
 
 import aiohttp
+from distributed.security import Security
 
+from compute.cluster import credentials
 from compute.errors import ClusterError
 from dashboard.bench.results import Synthetic
 
@@ -55,6 +58,8 @@ class Holder:
         Of the cluster, threads of all workers together.
     memory_bytes : int
         Memory limits of all workers together.
+    security : distributed.security.Security or None
+        Credentials of its cluster; None where the cluster is a Gateway's.
     """
 
     name: str
@@ -62,6 +67,7 @@ class Holder:
     workers: int
     threads: int
     memory_bytes: int
+    security: Security | None = field(repr=False)
 
 
 class Served:
@@ -71,10 +77,13 @@ class Served:
     ----------
     session : aiohttp.ClientSession
         With the server's address as its base.
+    security : distributed.security.Security or None
+        Credentials of its local cluster.
     """
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, security: Security | None) -> None:
         self._session = session
+        self._security = security
 
     @classmethod
     @asynccontextmanager
@@ -106,8 +115,9 @@ class Served:
                 start_new_session=True,
             )
             try:
-                async with _session(await _address(process)) as session:
-                    yield cls(session)
+                address, security = await _announced(process)
+                async with _session(address) as session:
+                    yield cls(session, security)
             finally:
                 await _let_go(process)
 
@@ -122,7 +132,7 @@ class Served:
         }
         async with self._session.post("/bench/hold", params=words) as answer:
             answer.raise_for_status()
-            return Holder(**await answer.json())
+            return Holder(**await answer.json(), security=self._security)
 
     async def cost(self) -> Cost:
         """Ask what the process has cost so far."""
@@ -143,12 +153,14 @@ class Served:
                 raise ClusterError(f"The server answered a tile of the benchmark with {answer.status}.")
 
 
-async def _address(process: asyncio.subprocess.Process) -> str:
+async def _announced(process: asyncio.subprocess.Process) -> tuple[str, Security | None]:
+    """Return the address of the server, and the credentials of its cluster, which it says to nobody else."""
     assert process.stdout is not None
-    port = (await process.stdout.readline()).decode().strip()
-    if not port:
+    line = await process.stdout.readline()
+    if not line:
         raise ClusterError("The server of the benchmark did not start; see above.")
-    return f"http://127.0.0.1:{port}"
+    told = json.loads(line)
+    return f"http://127.0.0.1:{told['port']}", told["credentials"] and credentials(*told["credentials"])
 
 
 def _session(address: str) -> aiohttp.ClientSession:

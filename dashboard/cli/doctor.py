@@ -89,9 +89,10 @@ def _gdal(_: Settings) -> str:
 
 
 def _home(settings: Settings) -> str:
+    from compute.home import open_home
+
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
-        probe = settings.home / ".doctor"
+        probe = open_home(settings) / ".doctor"
         probe.touch()
         probe.unlink()
     except OSError:

@@ -102,7 +102,7 @@ def _store() -> JobStore:
     from compute.jobs import JobStore
     from compute.settings import load_settings
 
-    return JobStore(load_settings().jobs_location)
+    return JobStore.of(load_settings())
 
 
 def _find(store: JobStore, token: str) -> JobRow:

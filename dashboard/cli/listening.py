@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -80,6 +81,7 @@ def checked_address(
     origins: Sequence[str] = (),
     proxies: Sequence[str] = (),
     auth: str = "none",
+    unix_socket: Path | None = None,
 ) -> Address:
     """Return where a server listens.
 
@@ -97,6 +99,8 @@ def checked_address(
         Addresses or networks.
     auth : str
         Kind of login.
+    unix_socket : pathlib.Path, optional
+        Unix socket in place of host and port.
 
     Raises
     ------
@@ -113,8 +117,10 @@ def checked_address(
         origins=tuple(origins),
         proxies=tuple(proxies),
         auth=auth,
+        unix_socket=None if unix_socket is None else unix_socket.absolute(),
     )
-    _check_free(host, port)
+    if unix_socket is None:
+        _check_free(host, port)
     return address
 
 

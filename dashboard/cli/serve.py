@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import webbrowser
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress
 
+from compute.errors import InputError
 from dashboard.cli.options import AsJson
 from dashboard.cli.output import print_json, to_people
 
@@ -26,6 +28,10 @@ Origin = Annotated[list[str] | None, typer.Option(help="Host from which browsers
 Proxy = Annotated[
     list[str] | None,
     typer.Option(help="Address or network of a proxy whose X-Forwarded headers are believed, repeatable."),
+]
+UnixSocket = Annotated[
+    Path | None,
+    typer.Option(help="Unix socket to listen on in place of a port, for a proxy of the same user, such as Jupyter's."),
 ]
 Auth = Annotated[
     str | None, typer.Option(metavar="KIND", help="Login: none, basic, oauth, header or jupyterhub; see README.")
@@ -51,6 +57,7 @@ def serve(
     prefix: Prefix = "",
     origin: Origin = None,
     proxy: Proxy = None,
+    unix_socket: UnixSocket = None,
     auth: Auth = None,
     no_login: NoLogin = False,
     cluster: Cluster = "local",
@@ -69,7 +76,7 @@ def serve(
     settings = load_settings()
     check_cluster(spec, settings)
     login = checked_login(address, auth or settings.auth, no_login=no_login)
-    where = checked_address(address, port, prefix, origin or (), proxy or (), login)
+    where = checked_address(address, port, prefix, origin or (), proxy or (), login, unix_socket)
     _serve(settings, where, spec, parent, show=show)
 
 
@@ -101,13 +108,16 @@ def demo(
 def _prepare(settings: Settings) -> int:
     from compute.catalog import add_products, add_scenes, init_index
     from compute.demo import product_document, write_scenes
+    from compute.home import make_private, open_home
     from compute.locations import make_home
 
     # The index first: scenes take long to write, and an index that cannot be opened shows at once.
+    folder = open_home(settings) / "demo"
     init_index(settings)
     make_home(settings.home)
+    make_private(folder)
     with Progress(console=to_people(), transient=True) as progress:
-        documents = write_scenes(settings.home / "demo", progress=_shown(progress, "Writing demo scenes"))
+        documents = write_scenes(folder, progress=_shown(progress, "Writing demo scenes"))
         add_products(settings, [product_document()])
         add_scenes(settings, documents, progress=_shown(progress, "Adding them to the index"))
     return len(documents)
@@ -131,5 +141,9 @@ def _serve(settings: Settings, where: Address, spec: ClusterSpec, parent: int | 
     try:
         asyncio.run(serve_until_stopped(settings, load_profiles(None), spec, where, announce, parent))
     except OSError:
+        if where.unix_socket is not None:
+            raise InputError(
+                "unix-socket", "The folder of --unix-socket cannot be written; give a path in a folder of yours."
+            ) from None
         # It was free when it was looked at.
         raise port_refused(where.port) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import AsyncExitStack
 from html import escape
 
@@ -70,12 +71,14 @@ async def app(
         The index cannot be reached.
     """
     settings, spec = settings or load_settings(), _spec(cluster)
-    # Behind Jupyter the browser's host is unknown here; Jupyter checks it, and nobody else reaches this port.
+    # Every user of this machine reaches the port, and below a path that nobody can guess it has the page alone.
+    prefix = f"/{secrets.token_hex(16)}"
+    # Behind Jupyter the browser's host is unknown here; Jupyter checks it.
     behind = base_url is not None
-    address = Address(port=0, origins=("*",) if behind else (), proxies=("127.0.0.1",) if behind else ())
+    address = Address(port=0, prefix=prefix, origins=("*",) if behind else (), proxies=("127.0.0.1",) if behind else ())
     running = AsyncExitStack()
     url = await running.enter_async_context(running_server(settings, load_profiles(None), spec, address))
-    return App(url if base_url is None else proxied(url, base_url), height, running)
+    return App(url if base_url is None else f"{proxied(url, base_url)}{prefix[1:]}/", height, running)
 
 
 def _spec(cluster: Client | str) -> ClusterSpec:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from bokeh.server.util import check_allowlist
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
+from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
+from tornado.netutil import DefaultLoopResolver, Resolver
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, WebSocketHandler, websocket_connect
 
@@ -88,13 +91,17 @@ class DaskPageHandler(_DaskHandler):
 
     async def _ask(self, url: str) -> HTTPResponse:
         headers = {name: self.request.headers[name] for name in _ASKED if name in self.request.headers}
+        url, resolver = _reached(url)
         request = HTTPRequest(
             url, headers=headers, follow_redirects=False, connect_timeout=_CONNECT_S, request_timeout=_ANSWER_S
         )
+        client = SimpleAsyncHTTPClient(force_instance=True, resolver=resolver)
         try:
-            return await AsyncHTTPClient().fetch(request, raise_error=False)
+            return await client.fetch(request, raise_error=False)
         except (HTTPClientError, OSError):
             raise ClusterError(_AWAY) from None
+        finally:
+            client.close()
 
     def compute_etag(self) -> str | None:
         """Leave the ETag to the dashboard."""
@@ -131,9 +138,10 @@ class DaskSocketHandler(_DaskHandler, WebSocketHandler):
 
     async def open(self, *_: str, **__: str) -> None:
         """Connect to the dashboard; what the browser says meanwhile waits."""
-        request = HTTPRequest(self._url, connect_timeout=_CONNECT_S)
+        url, resolver = _reached(self._url)
+        request = HTTPRequest(url, connect_timeout=_CONNECT_S)
         try:
-            self._dashboard = await websocket_connect(request, subprotocols=list(self._subprotocols))
+            self._dashboard = await websocket_connect(request, subprotocols=list(self._subprotocols), resolver=resolver)
         except (HTTPClientError, OSError):
             self.close(1011)
             return
@@ -173,6 +181,25 @@ def _checked(path: str) -> str:
     if plain.startswith("proxy/") or "\\" in plain or not {".", ".."}.isdisjoint(plain.split("/")):
         raise NoScenesError("path", "Dask's dashboard has no such page; begin at its page status.")
     return path
+
+
+class _SocketResolver(Resolver):
+    """Finds one Unix socket, whatever the host."""
+
+    def initialize(self, path: str) -> None:
+        self._path = path
+
+    async def resolve(self, *_: Any, **__: Any) -> list[tuple[int, Any]]:
+        return [(socket.AF_UNIX, self._path)]
+
+
+def _reached(url: str) -> tuple[str, Resolver]:
+    """Return a URL as Tornado asks for it, and what finds its host: a Unix socket where it names one."""
+    scheme, _, rest = url.partition("+unix://")
+    if not rest:
+        return url, DefaultLoopResolver()
+    path, slash, page = rest.partition("/")
+    return f"{scheme}://localhost{slash}{page}", _SocketResolver(unquote(path))
 
 
 def _within(base: str, path: str, location: str) -> str:

@@ -85,5 +85,7 @@ class Visits:
 
 def _is_this_machine(address: str) -> bool:
     with suppress(ValueError):
-        return ipaddress.ip_address(address).is_loopback
+        found = ipaddress.ip_address(address)
+        # Without an address: of a Unix socket, as Tornado says it.
+        return found.is_loopback or found.is_unspecified
     return True
