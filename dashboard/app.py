@@ -25,6 +25,8 @@ from compute.jobs import ANONYMOUS, Principal, derived_key
 from compute.products import ProductProfile
 from compute.settings import Settings
 from dashboard.server import GatePolicy, Visits, content_policy, guard, host_names, parse_networks, routes, take_over
+from dashboard.server.building import isolate_current_document
+from dashboard.server.garbage import PageGarbage
 from dashboard.server.gate import MAX_BODY_BYTES, MAX_HEADER_BYTES, SLOWEST_S
 from dashboard.services import Services
 from dashboard.session import Session
@@ -74,9 +76,26 @@ class Address:
 
 @asynccontextmanager
 async def running_server(
-    settings: Settings, profiles: dict[str, ProductProfile], cluster: ClusterSpec, address: Address
+    settings: Settings,
+    profiles: dict[str, ProductProfile],
+    cluster: ClusterSpec,
+    address: Address,
+    garbage: PageGarbage | None = None,
 ) -> AsyncIterator[str]:
     """Run the dashboard in this event loop until the body ends.
+
+    Parameters
+    ----------
+    settings : Settings
+        Limits and addresses.
+    profiles : dict of str to ProductProfile
+        What products mean.
+    cluster : ClusterSpec
+        Where visitors compute unless they choose otherwise.
+    address : Address
+        Where the server listens.
+    garbage : PageGarbage, optional
+        Where the process is the server's own; in a notebook's, garbage is collected as ever.
 
     Yields
     ------
@@ -93,7 +112,7 @@ async def running_server(
     services = Services(settings, profiles, cluster, only_here=address.only_here)
     try:
         await services.start()
-        server = _listen(services, address)
+        server = _listen(services, address, garbage)
         try:
             yield f"http://{address.host}:{server.port}{server.prefix}/"
         finally:
@@ -139,7 +158,7 @@ async def serve_until_stopped(
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     following = asyncio.ensure_future(_follow(parent, stopped))
     try:
-        async with running_server(settings, profiles, cluster, address) as url:
+        async with running_server(settings, profiles, cluster, address, PageGarbage()) as url:
             announce(url)
             await stopped.wait()
     finally:
@@ -153,7 +172,7 @@ async def _follow(parent: int | None, stopped: asyncio.Event) -> None:
     stopped.set()
 
 
-def _listen(services: Services, address: Address) -> Server:
+def _listen(services: Services, address: Address, garbage: PageGarbage | None) -> Server:
     settings = services.settings
     policy = GatePolicy(
         hosts=(address.host.lower(), *host_names(address.origins)), proxies=parse_networks(address.proxies)
@@ -176,6 +195,7 @@ def _listen(services: Services, address: Address) -> Server:
             include_headers=[],
             include_cookies=[],
             visits=Visits(most=settings.max_visits, most_of_address=settings.max_visits_per_address),
+            garbage=garbage,
             http_server_kwargs={
                 "max_header_size": MAX_HEADER_BYTES,
                 "max_body_size": MAX_BODY_BYTES,
@@ -183,9 +203,12 @@ def _listen(services: Services, address: Address) -> Server:
                 "idle_connection_timeout": SLOWEST_S,
             },
         )
+    isolate_current_document()
     take_over(server)
     guard(server, policy)
     server.start()
+    if garbage is not None:
+        garbage.begin()
     return server
 
 
