@@ -118,6 +118,10 @@ class Settings(BaseSettings):
     tile_queue: Annotated[int, Field(ge=2)] = 512
     """Most tiles that wait at once: about two seconds of work, after which a browser does better to ask again."""
 
+    question_queue: Annotated[int, Field(ge=2)] = 64
+    """Most questions to workers beside tiles (values, series, observations, statistics) that wait at once, and half of
+    them of one asker: what takes a second each is better asked again than waited for longer than a minute."""
+
     results: str | None = None
     """Folder or fsspec URL where results outlive the memory of the workers, who share it; unset, in the home folder.
     ``none`` keeps them in memory alone."""
