@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
@@ -85,7 +84,7 @@ class Answers:
             return await observations_at(record.plan, connection.client, *pixel, season)
 
     async def statistics(
-        self, record: JobRecord, region: Callable[[], Region] | Region, asker: Hashable
+        self, record: JobRecord, region: Callable[[], Awaitable[Region]] | Region, asker: Hashable
     ) -> dict[str, Any]:
         """Return what a region of a result comes to; see `compute.reductions.region_statistics`.
 
@@ -94,7 +93,7 @@ class Answers:
         record : JobRecord
             Of the result.
         region : Region or callable
-            Where, or what reads it, in a thread.
+            Where; a callable returns an awaitable and is called when it is the question's turn.
         asker : hashable
             Who asks; see `Questions`.
 
@@ -108,7 +107,7 @@ class Answers:
             Too many questions wait.
         """
         async with self.looking.turn(asker):
-            region = await asyncio.to_thread(region) if callable(region) else region
+            region = await region() if callable(region) else region
             return {"region": region.geojson, **await self._statistics(record, region)}
 
     async def _statistics(self, record: JobRecord, region: Region) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from compute.products import ProductProfile
 from compute.settings import Settings
 from dashboard.server import GatePolicy, Visits, content_policy, guard, host_names, parse_networks, routes, take_over
 from dashboard.server.building import isolate_current_document
+from dashboard.server.connections import most_connections
 from dashboard.server.garbage import PageGarbage
 from dashboard.server.gate import MAX_BODY_BYTES, MAX_HEADER_BYTES, SLOWEST_S
 from dashboard.services import Services
@@ -196,6 +197,7 @@ def _listen(services: Services, address: Address, garbage: PageGarbage | None) -
             include_cookies=[],
             visits=Visits(most=settings.max_visits, most_of_address=settings.max_visits_per_address),
             garbage=garbage,
+            large_messages=asyncio.Lock(),
             http_server_kwargs={
                 "max_header_size": MAX_HEADER_BYTES,
                 "max_body_size": MAX_BODY_BYTES,
@@ -205,7 +207,7 @@ def _listen(services: Services, address: Address, garbage: PageGarbage | None) -
         )
     isolate_current_document()
     take_over(server)
-    guard(server, policy)
+    guard(server, policy, most=most_connections(settings.max_connections))
     server.start()
     if garbage is not None:
         garbage.begin()

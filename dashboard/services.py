@@ -96,6 +96,8 @@ class Services:
         self.answers = Answers(self._own_cluster, self.kept, queue=settings.question_queue)
         # The catalogue serves one thread at a time, and a query must not hold up the page: it has a thread of its own.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="catalogue")
+        # Regions may take a second to parse, in which tiles are packed by other threads.
+        self._parsing = ThreadPoolExecutor(1, thread_name_prefix="parsing")
         self._open = ExitStack()
         self._catalog: Catalog | None = None
 
@@ -124,6 +126,11 @@ class Services:
         await self.clusters.close()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open.close)
         self._thread.shutdown()
+        self._parsing.shutdown()
+
+    async def parse(self, read: Callable[[], Answer]) -> Answer:
+        """Return what a function makes of input of any size, read beside the event loop, one after another."""
+        return await asyncio.get_running_loop().run_in_executor(self._parsing, read)
 
     async def products(self) -> list[str]:
         """Return the products that are indexed and described."""

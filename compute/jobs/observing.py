@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,7 +24,7 @@ from compute.stack import borders
 MOST_SCENES = 4_000
 """Scenes that one question may look at: half a minute of a slow store, with eight of them read at once."""
 
-_PATIENCE_S = 60.0
+_PATIENCE_S, _LETTING_GO_S = 60.0, 5.0
 _AHEAD = 1_000
 """Priority over the blocks of any computation: somebody waits for the answer, and it is small."""
 
@@ -140,9 +142,13 @@ def _submit(client: Client, each: SeasonTask, min_clear: int, workers: Sequence[
 
 async def _withdraw(client: Client, run: str, futures: Sequence[Future[PixelTrace]]) -> None:
     """Stop what still runs when nobody waits for it any more."""
-    if client.status == "running" and not all(future.done() for future in futures):
-        await client.run(cancel_on_worker, run, on_error="ignore")
-        await cancel_late(client, futures)
+    if client.status != "running" or all(future.done() for future in futures):
+        return
+    await cancel_late(client, futures)
+    # A worker that hangs answers to nobody.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LETTING_GO_S):
+            await client.run(cancel_on_worker, run, on_error="ignore")
 
 
 def _blocks_at(plan: NdviPlan, row: int, column: int) -> Iterator[BlockPlan]:

@@ -95,8 +95,8 @@ class Handler(RequestHandler):
 
     async def while_connected(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Wait for work that is cancelled, and with it this request, when its asker hangs up."""
-        self._work = asyncio.ensure_future(work)
-        return await self._work
+        self._work = task = asyncio.ensure_future(work)
+        return await task
 
     def on_connection_close(self) -> None:
         """Want the answer no more."""

@@ -94,5 +94,6 @@ def isolate_current_document() -> None:
         return
     current: Any = _CurrentDocuments()
     bokeh.io.doc._PATCHED_CURDOCS = current
-    for module in (bokeh.io.doc, panel.io.handlers):
+    modules: Any = (bokeh.io.doc, panel.io.handlers)
+    for module in modules:
         module.patch_curdoc = current.patched

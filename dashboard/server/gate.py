@@ -23,6 +23,7 @@ from tornado.httputil import (
 from tornado.iostream import StreamClosedError
 
 from compute.errors import InputError
+from dashboard.server.connections import Connections
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -34,6 +35,8 @@ MAX_HEADER_BYTES = 32 * 2**10
 
 SLOWEST_S = 60.0
 """A connection that sends no whole request within this time is closed."""
+
+_FULL = "The server has too many connections; try again in a few seconds."
 
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._\-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?", re.ASCII)
 _FORWARDED = ("Forwarded", "X-Real-Ip", "X-Scheme")
@@ -109,7 +112,7 @@ def host_names(origins: Sequence[str]) -> tuple[str, ...]:
     return tuple(origin.lower().rpartition("//")[2].partition("/")[0].partition(":")[0] for origin in origins)
 
 
-def guard(server: Server, policy: GatePolicy) -> None:
+def guard(server: Server, policy: GatePolicy, *, most: int) -> None:
     """Put the gate before all routes of a server.
 
     Bokeh has no setting for it: its application is the callback of Tornado's HTTP server, and becomes the gate's.
@@ -120,8 +123,10 @@ def guard(server: Server, policy: GatePolicy) -> None:
         Not started yet.
     policy : GatePolicy
         What passes.
+    most : int
+        Most connections at once, websockets apart.
     """
-    server._http.request_callback = Gate(server._tornado, policy)
+    server._http.request_callback = Gate(server._tornado, policy, most=most)
 
 
 class Gate(HTTPServerConnectionDelegate):
@@ -133,18 +138,25 @@ class Gate(HTTPServerConnectionDelegate):
         Answers what passes.
     policy : GatePolicy
         What passes.
+    most : int
+        Most connections at once, websockets apart.
     """
 
-    def __init__(self, application: HTTPServerConnectionDelegate, policy: GatePolicy) -> None:
+    def __init__(self, application: HTTPServerConnectionDelegate, policy: GatePolicy, *, most: int = 1000) -> None:
         self.application = application
         self.policy = policy
+        self.connections = Connections(most=most, patience_s=SLOWEST_S)
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         """Begin a request."""
-        return _Request(self, server_conn, request_conn)
+        request = _Request(self, server_conn, request_conn)
+        if not self.connections.admit(server_conn):
+            request.refuse(HTTPStatus.SERVICE_UNAVAILABLE, _FULL)
+        return request
 
     def on_close(self, server_conn: object) -> None:
         """Tell the application that a connection is closed."""
+        self.connections.forget(server_conn)
         self.application.on_close(server_conn)
 
 
@@ -160,9 +172,10 @@ class _Request(HTTPMessageDelegate):
         self._inner: HTTPMessageDelegate | None = None
 
     def headers_received(self, start_line: Any, headers: HTTPHeaders) -> Any:
+        self._gate.connections.begin(self._server_conn)
         refusal = _refusal(self._gate.policy, headers)
         if refusal is not None:
-            self._refuse(*refusal)
+            self.refuse(*refusal)
             return None
         self._believe_proxy(headers)
         self._inner = self._gate.application.start_request(self._server_conn, self._connection)
@@ -198,12 +211,13 @@ class _Request(HTTPMessageDelegate):
         """Restore the connection's own address: the next request on it may be another visitor's."""
         self._context.remote_ip, self._context.protocol = self._peer
 
-    def _refuse(self, status: HTTPStatus, sentence: str) -> None:
+    def refuse(self, status: HTTPStatus, sentence: str) -> None:
         """Answer at once and close, so that nothing more of the request is read."""
         body = json.dumps({"error": sentence}).encode()
         head = (
             f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
-            f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+            + ("Retry-After: 5\r\n\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else "\r\n")
         )
         stream = self._connection.detach()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tornado.web import RequestHandler
@@ -24,7 +25,8 @@ class StatisticsHandler(Handler):
         """Answer for the box ``?bbox=W,S,E,N``; without one for the whole region of the request."""
         record = await self.record(token)
         text = self.get_query_argument("bbox", None)
-        await self._answer(record, record.plan.request.region if text is None else parse_bbox(text))
+        region = record.plan.request.region if text is None else parse_bbox(text)
+        await self._answer(record, lambda: region)
 
     async def post(self, token: str) -> None:
         """Answer for the polygons of a GeoJSON body."""
@@ -34,7 +36,8 @@ class StatisticsHandler(Handler):
         body = self.request.body
         await self._answer(record, lambda: parse_geojson(body.decode(errors="replace")))
 
-    async def _answer(self, record: JobRecord, region: Region | Callable[[], Region]) -> None:
+    async def _answer(self, record: JobRecord, read: Callable[[], Region]) -> None:
+        region = partial(self.services.parse, read)
         self.write_json(await self.while_connected(self.services.answers.statistics(record, region, self.asker)))
 
 
