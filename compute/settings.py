@@ -142,6 +142,10 @@ class Settings(BaseSettings):
     max_visits_per_address: Annotated[int, Field(ge=1)] = 20
     """Most pages that are open at once from one address; not of this machine, where proxies are."""
 
+    max_connections: Annotated[int, Field(ge=16)] = 1000
+    """Most connections that wait for a request or an answer at once, as far as the process may open as many files: a
+    browser has up to six, beside the websocket of the page, which is not counted."""
+
     max_clusters_per_user: Annotated[int, Field(ge=1)] = 4
     """Most clusters that one user has open through the pages of all servers of one list of jobs; without a login, all
     visitors together. More are forgotten sooner than they are used, and each may cost."""
@@ -176,6 +180,10 @@ class Settings(BaseSettings):
 
     tile_queue: Annotated[int, Field(ge=2)] = 512
     """Most tiles that wait at once: about two seconds of work, after which a browser does better to ask again."""
+
+    question_queue: Annotated[int, Field(ge=2)] = 64
+    """Most questions to workers beside tiles (values, series, observations, statistics) that wait at once, and half of
+    them of one asker: what takes a second each is better asked again than waited for longer than a minute."""
 
     results: str | None = None
     """Folder or fsspec URL where results outlive the memory of the workers, who share it; unset, in the home folder.

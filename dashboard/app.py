@@ -28,6 +28,9 @@ from compute.jobs import ANONYMOUS, Principal, derived_key
 from compute.products import ProductProfile
 from compute.settings import Settings
 from dashboard.server import GatePolicy, Visits, content_policy, guard, host_names, parse_networks, routes, take_over
+from dashboard.server.building import isolate_current_document
+from dashboard.server.connections import most_connections
+from dashboard.server.garbage import PageGarbage
 from dashboard.server.gate import MAX_BODY_BYTES, MAX_HEADER_BYTES, SLOWEST_S
 from dashboard.server.login import Doorkeeper, login_routes, make_provider
 from dashboard.server.principals import principal_of
@@ -94,9 +97,26 @@ class Address:
 
 @asynccontextmanager
 async def running_server(
-    settings: Settings, profiles: dict[str, ProductProfile], cluster: ClusterSpec, address: Address
+    settings: Settings,
+    profiles: dict[str, ProductProfile],
+    cluster: ClusterSpec,
+    address: Address,
+    garbage: PageGarbage | None = None,
 ) -> AsyncIterator[str]:
     """Run the dashboard in this event loop until the body ends.
+
+    Parameters
+    ----------
+    settings : Settings
+        Limits and addresses.
+    profiles : dict of str to ProductProfile
+        What products mean.
+    cluster : ClusterSpec
+        Where visitors compute unless they choose otherwise.
+    address : Address
+        Where the server listens.
+    garbage : PageGarbage, optional
+        Where the process is the server's own; in a notebook's, garbage is collected as ever.
 
     Yields
     ------
@@ -118,7 +138,7 @@ async def running_server(
         services = Services(settings, profiles, cluster, only_here=address.only_here)
         try:
             await services.start()
-            server = _listen(services, address, doorkeeper)
+            server = _listen(services, address, doorkeeper, garbage)
             watching = asyncio.create_task(doorkeeper.watch())
             try:
                 yield _url(server, address)
@@ -172,7 +192,7 @@ async def serve_until_stopped(
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     following = asyncio.ensure_future(_follow(parent, stopped))
     try:
-        async with running_server(settings, profiles, cluster, address) as url:
+        async with running_server(settings, profiles, cluster, address, PageGarbage()) as url:
             announce(url)
             await stopped.wait()
     finally:
@@ -196,7 +216,7 @@ def _doorkeeper(settings: Settings, address: Address) -> Doorkeeper:
     )
 
 
-def _listen(services: Services, address: Address, doorkeeper: Doorkeeper) -> Server:
+def _listen(services: Services, address: Address, doorkeeper: Doorkeeper, garbage: PageGarbage | None) -> Server:
     settings = services.settings
     path = address.unix_socket
     proxies = address.proxies if path is None else (*address.proxies, PEER)
@@ -224,6 +244,8 @@ def _listen(services: Services, address: Address, doorkeeper: Doorkeeper) -> Ser
             include_headers=[],
             include_cookies=[],
             visits=Visits(most=settings.max_visits, most_of_address=settings.max_visits_per_address),
+            garbage=garbage,
+            large_messages=asyncio.Lock(),
             http_server_kwargs={
                 "max_header_size": MAX_HEADER_BYTES,
                 "max_body_size": MAX_BODY_BYTES,
@@ -231,9 +253,12 @@ def _listen(services: Services, address: Address, doorkeeper: Doorkeeper) -> Ser
                 "idle_connection_timeout": SLOWEST_S,
             },
         )
+    isolate_current_document()
     take_over(server)
-    guard(server, policy, doorkeeper)
+    guard(server, policy, doorkeeper, most=most_connections(settings.max_connections))
     server.start()
+    if garbage is not None:
+        garbage.begin()
     return server
 
 

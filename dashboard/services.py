@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from compute.catalog import Catalog, Extent, open_catalog
 from compute.cluster import (
     ClusterOption,
     ClusterPool,
     ClusterSpec,
+    Connection,
     PooledCluster,
     RunningCluster,
     gateway_options,
@@ -21,39 +22,30 @@ from compute.cluster import (
     short_name,
     stop_gateway_cluster,
 )
-from compute.errors import ClusterError, InputError
+from compute.errors import InputError
 from compute.home import make_private, open_home
 from compute.jobs import (
     ANONYMOUS,
     Caretaker,
-    JobRecord,
     JobRegistry,
     JobRow,
     JobStore,
     KeptResults,
     Principal,
     Retention,
-    observations_at,
     plan_request,
     server_secret,
 )
 from compute.patches import warm_up, warm_up_cutting
 from compute.plan import NdviPlan
 from compute.products import ProductProfile
-from compute.reductions import region_statistics
-from compute.region import Region
 from compute.request import NdviRequest
 from compute.settings import GIB, Settings
-from compute.tiles import TileDesk, kept_statistics
+from compute.tiles import TileDesk
+from dashboard.answers import Answers
 from dashboard.lag import LoopLag
 
 Answer = TypeVar("Answer")
-
-Observations = list[dict[str, Any]]
-"""Seasons with every look at a pixel."""
-
-MOST_LOOKING = 4
-"""Questions that read scenes or reduce a result for one visitor, at once; others wait their turn."""
 
 _OWN_NAME = {"local": "This machine", "gateway": "The server's Gateway cluster", "tcp": "The server's cluster"}
 
@@ -102,9 +94,11 @@ class Services:
         self.tiles = TileDesk(cache_mib=settings.tile_cache_mib, queue=settings.tile_queue)
         self.lag = LoopLag()
         self._measuring: asyncio.Task[None] | None = None
-        self.looking = asyncio.Semaphore(MOST_LOOKING)
+        self.answers = Answers(self._own_cluster, self.kept, queue=settings.question_queue)
         # The catalogue serves one thread at a time, and a query must not hold up the page: it has a thread of its own.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="catalogue")
+        # Regions may take a second to parse, in which tiles are packed by other threads.
+        self._parsing = ThreadPoolExecutor(1, thread_name_prefix="parsing")
         self._open = ExitStack()
         self._catalog: Catalog | None = None
 
@@ -133,6 +127,11 @@ class Services:
         await self.clusters.close()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open.close)
         self._thread.shutdown()
+        self._parsing.shutdown()
+
+    async def parse(self, read: Callable[[], Answer]) -> Answer:
+        """Return what a function makes of input of any size, read beside the event loop, one after another."""
+        return await asyncio.get_running_loop().run_in_executor(self._parsing, read)
 
     async def products(self) -> list[str]:
         """Return the products that are indexed and described."""
@@ -162,30 +161,6 @@ class Services:
             return "What you compute stays here for as long as its cluster runs."
         days = self.settings.results_max_age_days
         return f"What you compute is kept for {days:g} days after somebody last opened it."
-
-    async def observations(self, record: JobRecord, pixel: tuple[int, int], season: str | None = None) -> Observations:
-        """Return every look at a pixel; see `compute.jobs.observations_at`.
-
-        Scenes are read anew, so the server's own cluster will do where the one that made the result is gone.
-        """
-        connection = record.connection or await self.clusters.get(self.cluster)
-        async with self.looking:
-            return await observations_at(record.plan, connection.client, *pixel, season)
-
-    async def statistics(self, record: JobRecord, region: Region) -> dict[str, Any]:
-        """Return what a region of a result comes to; see `compute.reductions.region_statistics`.
-
-        Raises
-        ------
-        ClusterError
-            Nothing of it is there yet, or no more.
-        """
-        async with self.looking:
-            if record.stack is not None and record.connection is not None:
-                return await region_statistics(record.stack, record.connection.client, region)
-            if record.tiles is not None and self.kept is not None:
-                return await kept_statistics(record.tiles.stack, self.kept.readers, region)
-        raise ClusterError(record.message or "The computation has not started yet.")
 
     @property
     def has_gateway(self) -> bool:
@@ -264,6 +239,9 @@ class Services:
 
     def _is_of(self, name: str, principal: Principal) -> bool:
         return self.jobs.started.owners.get(short_name(name), ANONYMOUS.scope) == principal.scope
+
+    async def _own_cluster(self) -> Connection:
+        return await self.clusters.get(self.cluster)
 
     async def _ask(self, question: Callable[[Catalog], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from distributed import Client, Future
 
 from compute.errors import ClusterError
 
@@ -109,3 +111,10 @@ async def to_the_end(awaitable: Awaitable[T]) -> T:
         if not step.cancelled():
             step.exception()  # Looked at, or asyncio would report it as forgotten.
         raise
+
+
+async def cancel_late(client: Client, futures: Sequence[Future[Any]]) -> None:
+    """Have a scheduler forget what is not done of some futures that nobody waits for any more."""
+    late = [future for future in futures if not future.done()]
+    if late and client.status == "running":
+        await client.cancel(late, force=True)

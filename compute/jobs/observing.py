@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from distributed import Client, Future
 
 from compute.blocks import BlockTask, PixelTrace, Trace, cancel_on_worker, trace_pixel
-from compute.cluster.waiting import bounded
+from compute.cluster.waiting import bounded, cancel_late
 from compute.errors import InputError, TooLargeError
 from compute.jobs.job import RETRIES
 from compute.kernels import EVERY_INDEX
@@ -22,7 +24,7 @@ from compute.stack import borders
 MOST_SCENES = 4_000
 """Scenes that one question may look at: half a minute of a slow store, with eight of them read at once."""
 
-_PATIENCE_S = 60.0
+_PATIENCE_S, _LETTING_GO_S = 60.0, 5.0
 _AHEAD = 1_000
 """Priority over the blocks of any computation: somebody waits for the answer, and it is small."""
 
@@ -75,8 +77,9 @@ def season_tasks(plan: NdviPlan, row: int, column: int, season: str | None = Non
         raise InputError("reader", "Datacube's reader tells nothing of single scenes; compute with --reader exact.")
     if season is not None and season not in plan.labels:
         raise InputError("season", f"The result has no season {season[:40]!r}; it has {', '.join(plan.labels)}.")
+    run = f"observations-{secrets.token_hex(8)}"
     tasks = [
-        _season_task(plan, block, row, column)
+        _season_task(plan, block, (row, column), run)
         for block in _blocks_at(plan, row, column)
         if season in (None, plan.labels[block.season])
     ]
@@ -139,10 +142,13 @@ def _submit(client: Client, each: SeasonTask, min_clear: int, workers: Sequence[
 
 async def _withdraw(client: Client, run: str, futures: Sequence[Future[PixelTrace]]) -> None:
     """Stop what still runs when nobody waits for it any more."""
-    late = [future for future in futures if not future.done()]
-    if late and client.status == "running":
-        await client.run(cancel_on_worker, run, on_error="ignore")
-        await client.cancel(late, force=True)
+    if client.status != "running" or all(future.done() for future in futures):
+        return
+    await cancel_late(client, futures)
+    # A worker that hangs answers to nobody.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LETTING_GO_S):
+            await client.run(cancel_on_worker, run, on_error="ignore")
 
 
 def _blocks_at(plan: NdviPlan, row: int, column: int) -> Iterator[BlockPlan]:
@@ -154,12 +160,12 @@ def _blocks_at(plan: NdviPlan, row: int, column: int) -> Iterator[BlockPlan]:
     return (block for block in plan.blocks if (block.row, block.column) == at)
 
 
-def _season_task(plan: NdviPlan, block: BlockPlan, row: int, column: int) -> SeasonTask:
+def _season_task(plan: NdviPlan, block: BlockPlan, pixel: tuple[int, int], run: str) -> SeasonTask:
     indices = tuple(sorted({index for group in block.groups for index in group}))
     places = {index: place for place, index in enumerate(indices)}
     task = BlockTask(
-        run=f"observations-{secrets.token_hex(8)}",
-        grid=plan.part_grid((row, column), (1, 1)),
+        run=run,
+        grid=plan.part_grid(pixel, (1, 1)),
         groups=tuple(tuple(places[index] for index in group) for group in block.groups),
         roles=plan.roles,
         reader=plan.request.reader,

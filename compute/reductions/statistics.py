@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from compute.blocks import HeldBlock
-from compute.cluster.waiting import bounded
+from compute.cluster.waiting import bounded, cancel_late
 from compute.errors import InputError
 from compute.levels import LAYER_ENCODING
 from compute.plan.outlines import project_onto
@@ -111,12 +111,15 @@ async def region_statistics(stack: SeasonStack, client: Client, region: Region) 
         The cluster is gone, or does not answer within a minute.
     """
     cut, places = cut_of(stack, region)
-    async with bounded(_PATIENCE_S, "a region was reduced"):
-        workers = list(await client.nthreads())
-        seasons = [
-            await _submit_season(stack, client, season, places, cut, workers) for season in range(len(stack.labels))
-        ]
-        parts: list[Part] = await client.gather(seasons)
+    seasons: list[Future[Part]] = []
+    try:
+        async with bounded(_PATIENCE_S, "a region was reduced"):
+            workers = list(await client.nthreads())
+            for season in range(len(stack.labels)):
+                seasons += [await _submit_season(stack, client, season, places, cut, workers)]
+            parts: list[Part] = await client.gather(seasons)
+    finally:
+        await cancel_late(client, seasons)
     return told_of(stack, cut, parts)
 
 

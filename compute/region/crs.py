@@ -91,14 +91,20 @@ def to_degrees(polygon: Polygon, crs: str) -> Polygon:
     """
     if crs in (WGS84, "EPSG:4326") or polygon.is_empty:
         return polygon
-    known = CRS.from_authority(*crs.split(":"))
-    transformer = Transformer.from_crs(known, "EPSG:4326", always_xy=True)
+    known, transformer = _transformation(crs)
     if known.is_geographic:
         unit = known.axis_info[0].unit_conversion_factor * 180.0 / pi
         return _moved(polygon, lambda x, y: _near(x * unit, *_transformed(transformer, crs, x, y)))
     west, south, east, north = polygon.bounds
     dense = shapely.segmentize(polygon, max(east - west, north - south, 1e-9) / _EDGE_POINTS)
     return _moved(dense, lambda x, y: _continuous(*_transformed(transformer, crs, x, y)))
+
+
+@lru_cache(maxsize=64)
+def _transformation(crs: str) -> tuple[CRS, Transformer]:
+    """Return a CRS and what transforms it to degrees: looking them up takes longer than a polygon does."""
+    known = CRS.from_authority(*crs.split(":"))
+    return known, Transformer.from_crs(known, "EPSG:4326", always_xy=True)
 
 
 def _transformed(transformer: Transformer, crs: str, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:

@@ -68,8 +68,9 @@ def parse_geojson(text: str) -> Region:
     _refuse_others(text)
     try:
         found = list(_polygons(json.loads(text, parse_constant=_refuse_constant), None))
-        _refuse_vertices(sum(len(ring) for rings, _ in found for ring in rings))
-        polygons = [to_degrees(_polygon(rings), crs or WGS84) for rings, crs in found]
+        # An empty ring counts, too: hundreds of thousands of them take as long.
+        _refuse_vertices(sum(max(len(ring), 1) for rings, _ in found for ring in rings or [[]]))
+        polygons = _in_degrees(found)
     except json.JSONDecodeError as error:
         raise InputError("region", f"The region is not JSON (line {error.lineno}); give GeoJSON.") from None
     except InputError:
@@ -109,6 +110,16 @@ def _polygons(document: Any, crs: str | None) -> Iterator[tuple[_Rings, str | No
     else:
         named = "has no type of GeoJSON" if kind is None else f"is a {str(kind)[:40]!r}, not a polygon"
         raise InputError("region", f"The region {named}; give a Polygon or MultiPolygon.")
+
+
+def _in_degrees(found: list[tuple[_Rings, str | None]]) -> list[Polygon]:
+    """Return polygons in degrees; those of a projection have points along their edges, which count as well."""
+    polygons, vertices = list[Polygon](), 0
+    for rings, crs in found:
+        polygons.append(to_degrees(_polygon(rings), crs or WGS84))
+        vertices += int(shapely.get_num_coordinates(polygons[-1]))
+        _refuse_vertices(vertices)
+    return polygons
 
 
 def refuse_bytes(count: int) -> None:

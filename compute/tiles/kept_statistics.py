@@ -36,7 +36,7 @@ async def kept_statistics(stack: SeasonStack, readers: StoreReaders, region: Reg
     async def season_part(season: int) -> statistics.Part:
         blocks = [stack.graph.get(block_key(stack.token, season, *place)) for place in places]
         windows = [chunk_window(stack.chunks, *place) for place in places]
-        parts = [readers.ask(_part_of, *each, cut) for each in zip(blocks, windows, strict=True)]
+        parts = [readers.reduce(_part_of, *each, cut) for each in zip(blocks, windows, strict=True)]
         return statistics.join_parts(await asyncio.gather(*parts))
 
     return statistics.told_of(stack, cut, [await season_part(season) for season in range(len(stack.labels))])

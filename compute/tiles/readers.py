@@ -29,6 +29,7 @@ class StoreReaders:
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
+        self._reducing = asyncio.Semaphore(_PROCESSES)
 
     def start(self) -> None:
         """Have the processes made ready before something is read; returns at once."""
@@ -52,6 +53,14 @@ class StoreReaders:
             if self._pool is pool:
                 self._pool = None
         return await asyncio.get_running_loop().run_in_executor(self._started(), function, *arguments)
+
+    async def reduce(self, function: Callable[..., Answer], *arguments: object) -> Answer:
+        """Run one of many parts of a reduction as `ask` does: no more of them at once than there are processes.
+
+        So a tile waits for one part at the most, not for all that somebody has asked for.
+        """
+        async with self._reducing:
+            return await self.ask(function, *arguments)
 
     async def close(self) -> None:
         """End the processes."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Coroutine
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from tornado.web import RequestHandler
@@ -26,8 +27,9 @@ from compute.errors import (
 from compute.jobs import JobRecord, Principal
 from compute.jobs.preview import Preview
 from compute.layers import LAYERS
-from compute.tiles import TILE_PX, ResultTiles, Tile, TileAddress, parse_tile, result_info
+from compute.tiles import TILE_PX, Tile, TileAddress, parse_tile, result_info
 from compute.tiles.colours import Style
+from dashboard.answers import tiles_of
 from dashboard.server.metrics import MetricsHandler
 from dashboard.server.packing import Packed, pack
 from dashboard.server.page import PRIVATE, IconHandler
@@ -55,8 +57,16 @@ IMMUTABLE = "private, max-age=31536000, immutable"
 _RETRY_AFTER_S = "1"
 
 
+_HUNG_UP = 499, "Client Closed Request"
+"""For the log alone: nobody is there to be told."""
+
+Answer = TypeVar("Answer")
+
+
 class Handler(RequestHandler):
     """What all routes share: services, principal, errors as one sentence of JSON."""
+
+    _work: asyncio.Task[Any] | None = None
 
     def initialize(self, services: Services) -> None:
         """Receive what the composition root built."""
@@ -78,6 +88,21 @@ class Handler(RequestHandler):
         except InputError as error:
             raise NoScenesError(error.field, str(error)) from None
 
+    @property
+    def asker(self) -> tuple[str, str]:
+        """Who asks, for limits: a user, or where there is no login, an address."""
+        return self.principal().scope, self.request.remote_ip or ""
+
+    async def while_connected(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Wait for work that is cancelled, and with it this request, when its asker hangs up."""
+        self._work = task = asyncio.ensure_future(work)
+        return await task
+
+    def on_connection_close(self) -> None:
+        """Want the answer no more."""
+        if self._work is not None:
+            self._work.cancel()
+
     def write_json(self, document: Any, status: int = 200, kind: str = "application/json") -> None:
         """Finish with a JSON document."""
         self.set_status(status)
@@ -85,7 +110,10 @@ class Handler(RequestHandler):
         self.finish(json.dumps(document, allow_nan=False))
 
     def _handle_request_exception(self, error: BaseException) -> None:
-        if isinstance(error, ForbiddenError):
+        if isinstance(error, asyncio.CancelledError):
+            self.set_status(*_HUNG_UP)
+            self.finish()
+        elif isinstance(error, ForbiddenError):
             self.write_json({"error": "Log in first."}, 403)
         elif isinstance(error, GreenupError):
             status = next(code for kind, code in STATUS if isinstance(error, kind))
@@ -114,8 +142,6 @@ class _Wanted:
 class TileHandler(Handler):
     """``/tiles/{token}/{layer}/{label}/{z}/{x}/{y}.i16`` and ``.png``, and ``{y}@2x`` of twice the pixels."""
 
-    _asked: asyncio.Future[Tile | None] | None = None
-
     async def get(self, token: str, layer: str, label: str, z: str, x: str, y: str, dense: str, kind: str) -> None:
         """Answer one tile: values for our map, a picture for any other; 204 where it lies outside the result.
 
@@ -131,22 +157,13 @@ class TileHandler(Handler):
             preview=kind == "i16" and layer == "ndvi_mean" and bool(self.get_query_argument("preview", "")),
         )
         style = self._style(layer) if kind == "png" else None
-        self._asked = asyncio.ensure_future(self._tile(record, wanted))
-        try:
-            tile = await self._asked
-        except asyncio.CancelledError:
-            return
+        tile = await self.while_connected(self._tile(record, wanted))
         if tile is None:
             self.set_status(204)
             return
         squeeze = style is None and "gzip" in self.request.headers.get("Accept-Encoding", "")
         # Compression lets go of the GIL, and the event loop has others to serve.
         self._send(await asyncio.to_thread(pack, tile, style, squeeze=squeeze), complete=tile.complete)
-
-    def on_connection_close(self) -> None:
-        """Want the tile no more."""
-        if self._asked is not None:
-            self._asked.cancel()
 
     async def _tile(self, record: JobRecord, wanted: _Wanted) -> Tile | None:
         tiles, preview = tiles_of(record), record.preview if wanted.preview else None
@@ -160,7 +177,7 @@ class TileHandler(Handler):
         return await self.services.tiles.tile(
             (run, wanted.layer, wanted.season, wanted.address, wanted.size),
             make,
-            asker=(record.scope, self.request.remote_ip),
+            asker=self.asker,
             state=(len(record.finished), preview and preview.seasons),
         )
 
@@ -183,13 +200,6 @@ class TileHandler(Handler):
     def compute_etag(self) -> str | None:
         """Leave the ETag to `_send`: unfinished tiles have none."""
         return None
-
-
-def tiles_of(record: JobRecord) -> ResultTiles:
-    """Return the tiles of a job that has started; 503 before, with the reason."""
-    if record.tiles is None:
-        raise ClusterError(record.message or "The computation has not started yet.")
-    return record.tiles
 
 
 def _season(record: JobRecord, layer: str, label: str) -> int:

@@ -23,6 +23,7 @@ from tornado.httputil import (
 from tornado.iostream import StreamClosedError
 
 from compute.errors import InputError
+from dashboard.server.connections import Connections
 from dashboard.server.login import Denial, Doorkeeper
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -35,6 +36,8 @@ MAX_HEADER_BYTES = 32 * 2**10
 
 SLOWEST_S = 60.0
 """A connection that sends no whole request within this time is closed."""
+
+_FULL = "The server has too many connections; try again in a few seconds."
 
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._\-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?", re.ASCII)
 _FORWARDED = ("Forwarded", "X-Real-Ip", "X-Scheme")
@@ -113,7 +116,7 @@ def host_names(origins: Sequence[str]) -> tuple[str, ...]:
     return tuple(origin.lower().rpartition("//")[2].partition("/")[0].partition(":")[0] for origin in origins)
 
 
-def guard(server: Server, policy: GatePolicy, doorkeeper: Doorkeeper) -> None:
+def guard(server: Server, policy: GatePolicy, doorkeeper: Doorkeeper, *, most: int) -> None:
     """Put the gate before all routes of a server.
 
     Bokeh has no setting for it: its application is the callback of Tornado's HTTP server, and becomes the gate's.
@@ -126,8 +129,10 @@ def guard(server: Server, policy: GatePolicy, doorkeeper: Doorkeeper) -> None:
         What passes.
     doorkeeper : Doorkeeper
         Who passes.
+    most : int
+        Most connections at once, websockets apart.
     """
-    server._http.request_callback = Gate(server._tornado, policy, doorkeeper)
+    server._http.request_callback = Gate(server._tornado, policy, doorkeeper, most=most)
 
 
 class Gate(HTTPServerConnectionDelegate):
@@ -141,19 +146,33 @@ class Gate(HTTPServerConnectionDelegate):
         What passes.
     doorkeeper : Doorkeeper
         Who passes; handlers find the principal by `dashboard.server.principals.principal_of`.
+    most : int
+        Most connections at once, websockets apart.
     """
 
-    def __init__(self, application: HTTPServerConnectionDelegate, policy: GatePolicy, doorkeeper: Doorkeeper) -> None:
+    def __init__(
+        self,
+        application: HTTPServerConnectionDelegate,
+        policy: GatePolicy,
+        doorkeeper: Doorkeeper,
+        *,
+        most: int = 1000,
+    ) -> None:
         self.application = application
         self.policy = policy
         self.doorkeeper = doorkeeper
+        self.connections = Connections(most=most, patience_s=SLOWEST_S)
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         """Begin a request."""
-        return _Request(self, server_conn, request_conn)
+        request = _Request(self, server_conn, request_conn)
+        if not self.connections.admit(server_conn):
+            request.refuse(HTTPStatus.SERVICE_UNAVAILABLE, _FULL)
+        return request
 
     def on_close(self, server_conn: object) -> None:
         """Tell the application that a connection is closed."""
+        self.connections.forget(server_conn)
         self.application.on_close(server_conn)
 
 
@@ -170,16 +189,17 @@ class _Request(HTTPMessageDelegate):
 
     async def headers_received(self, start_line: Any, headers: HTTPHeaders) -> None:
         # Tornado awaits it before it reads the body, whose bytes those who do not pass never cost.
+        self._gate.connections.begin(self._server_conn)
         self._context.principal = None
         refusal = _refusal(self._gate.policy, headers)
         if refusal is not None:
-            self._refuse(*refusal)
+            self.refuse(*refusal)
             return
         self._believe_proxy(headers)
         stream = self._connection.stream
         admitted = await self._gate.doorkeeper.admit(start_line, headers, self._context.remote_ip)
         if isinstance(admitted, Denial):
-            self._refuse(admitted.status, admitted.sentence, admitted.headers)
+            self.refuse(admitted.status, admitted.sentence, admitted.headers)
             return
         self._context.principal = admitted.principal
         if admitted.login is not None and "Upgrade" in headers:
@@ -220,11 +240,13 @@ class _Request(HTTPMessageDelegate):
         """Restore the connection's own address: the next request on it may be another visitor's."""
         self._context.remote_ip, self._context.protocol = self._peer
 
-    def _refuse(self, status: HTTPStatus, sentence: str, more: Mapping[str, str] | None = None) -> None:
+    def refuse(self, status: HTTPStatus, sentence: str, more: Mapping[str, str] | None = None) -> None:
         """Answer at once and close, so that nothing more of the request is read."""
         body = json.dumps({"error": sentence}).encode()
         headers = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
         headers |= {"Content-Length": str(len(body)), "Connection": "close"} | dict(more or {})
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers.setdefault("Retry-After", "5")
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\n{lines}\r\n"
         stream = self._connection.detach()

@@ -13,7 +13,9 @@ from panel.io.server import DocHandler
 from tornado.web import HTTPError, RequestHandler
 
 from compute.errors import OverloadError, TooManyRequestsError
+from dashboard.server.building import create_session
 from dashboard.server.forwarded import host_of
+from dashboard.server.garbage import PageGarbage
 from dashboard.server.policy import NO_DOCUMENT, PERMISSIONS, add_nonce, admit
 from dashboard.server.principals import USER, principal_of
 from dashboard.server.visits import Visits
@@ -67,12 +69,13 @@ class PageHandler(DocHandler):
             async with visits.building(
                 session_id, self.request.remote_ip or "", lambda: {each.id for each in context.sessions}
             ):
-                session: ServerSession = await context.create_session_if_needed(
-                    session_id, self.request, self._token(session_id)
-                )
+                session = await create_session(context, session_id, self.request, self._token(session_id))
         except OverloadError as error:
             self._refusal = str(error)
             raise HTTPError(429 if isinstance(error, TooManyRequestsError) else 503) from None
+        garbage: PageGarbage | None = application.settings["garbage"]
+        if garbage is not None:
+            garbage.note_built()
         if not session.document.roots:
             raise HTTPError(500)
         return session

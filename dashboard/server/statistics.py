@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tornado.web import RequestHandler
 
-from compute.errors import InputError, TooLargeError
-from compute.region import MAX_GEOJSON_BYTES, Region, parse_bbox, parse_geojson
+from compute.errors import InputError
+from compute.jobs import JobRecord
+from compute.region import Region, parse_bbox, parse_geojson
 from dashboard.server.api import Handler
 from dashboard.services import Services
 
@@ -20,22 +23,22 @@ class StatisticsHandler(Handler):
 
     async def get(self, token: str) -> None:
         """Answer for the box ``?bbox=W,S,E,N``; without one for the whole region of the request."""
+        record = await self.record(token)
         text = self.get_query_argument("bbox", None)
-        await self._answer(token, None if text is None else parse_bbox(text))
+        region = record.plan.request.region if text is None else parse_bbox(text)
+        await self._answer(record, lambda: region)
 
     async def post(self, token: str) -> None:
         """Answer for the polygons of a GeoJSON body."""
+        record = await self.record(token)
         if self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _JSON:
             raise InputError("region", f"The body is no GeoJSON; send it as {_JSON[1]}.")
-        if len(self.request.body) > MAX_GEOJSON_BYTES:
-            raise TooLargeError("region", f"The GeoJSON is over {MAX_GEOJSON_BYTES // 1_000_000} MB; simplify it.")
-        await self._answer(token, parse_geojson(self.request.body.decode(errors="replace")))
+        body = self.request.body
+        await self._answer(record, lambda: parse_geojson(body.decode(errors="replace")))
 
-    async def _answer(self, token: str, region: Region | None) -> None:
-        record = await self.record(token)
-        region = region or record.plan.request.region
-        statistics = await self.services.statistics(record, region)
-        self.write_json({"region": region.geojson, **statistics})
+    async def _answer(self, record: JobRecord, read: Callable[[], Region]) -> None:
+        region = partial(self.services.parse, read)
+        self.write_json(await self.while_connected(self.services.answers.statistics(record, region, self.asker)))
 
 
 def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:

@@ -12,7 +12,8 @@ from compute.errors import InputError, NoScenesError
 from compute.layers import LAYERS
 from compute.plan import NdviPlan
 from compute.tiles.series import series_of
-from dashboard.server.api import Handler, tiles_of
+from dashboard.answers import tiles_of
+from dashboard.server.api import Handler
 from dashboard.services import Services
 
 
@@ -41,7 +42,7 @@ class ValueHandler(_PlaceHandler):
         """Answer every season's value of the pixel at a place."""
         record = await self.record(token)
         lon, lat = self.place()
-        values = await tiles_of(record).point(lon, lat)
+        values = await self.while_connected(self.services.answers.values(record, (lon, lat), self.asker))
         seasons = [{"label": label, **asdict(value)} for label, value in zip(record.plan.labels, values, strict=True)]
         self.write_json({"lon": lon, "lat": lat, "seasons": seasons})
 
@@ -53,7 +54,8 @@ class SeriesHandler(_PlaceHandler):
         """Answer every season of every year that was asked for; see `compute.tiles.series`."""
         record = await self.record(token)
         lon, lat = self.place()
-        series = series_of(record.plan, await tiles_of(record).point(lon, lat))
+        values = await self.while_connected(self.services.answers.values(record, (lon, lat), self.asker))
+        series = series_of(record.plan, values)
         self.write_json({"lon": lon, "lat": lat, "by": record.plan.request.by, "series": series})
 
 
@@ -68,7 +70,8 @@ class ObservationsHandler(_PlaceHandler):
         seasons: Sequence[dict[str, Any]] = []
         if pixel is not None:
             season = self.get_query_argument("season", None)
-            seasons = await self.services.observations(record, pixel, season)
+            looks = self.services.answers.observations(record, pixel, season, asker=self.asker)
+            seasons = await self.while_connected(looks)
         document = {"lon": lon, "lat": lat, "pixel": None if pixel is None else _pixel(record.plan, *pixel)}
         self.write_json(document | {"seasons": seasons})
 
@@ -78,10 +81,11 @@ class StretchHandler(Handler):
 
     async def get(self, token: str, layer: str) -> None:
         """Answer low and high value of what is computed, null where nothing is."""
-        tiles = tiles_of(await self.record(token))
+        record = await self.record(token)
         if layer not in LAYERS:
             raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")
-        self.write_json({"layer": layer, "span": await tiles.stretch(layer)})
+        span = await self.while_connected(self.services.answers.stretch(record, layer, self.asker))
+        self.write_json({"layer": layer, "span": span})
 
 
 def _pixel(plan: NdviPlan, row: int, column: int) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -42,6 +43,7 @@ class Asking:
         self._principal = principal
         self._tasks = tasks
         self._estimate: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
         self._typed: dict[str, Any] | None = None
         state.param.watch(self._region_changed, "region")
         state.param.watch(self._request_changed, ["region", "start", "end", "product", "by", "options"])
@@ -102,17 +104,25 @@ class Asking:
         self._take(lambda: region_from_bytes(content))
 
     def _take(self, read: Callable[[], Region]) -> None:
+        self._stop_reading()
+        self._reading = self._tasks.start(partial(self._read, read))
+
+    async def _read(self, read: Callable[[], Region]) -> None:
         try:
-            region = read()
+            self._typed = await self._services.parse(lambda: read().geojson)
         except InputError as error:
             self._state.show(refusal={"field": "region", "message": str(error)}, estimate=None)
-            return
-        self._typed = region.geojson
-        self._state.show(region=self._typed)
+        else:
+            self._state.show(region=self._typed)
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
 
     def _region_changed(self, *_: Any) -> None:
         """Keep no typed text beside a region that was drawn since."""
         if self._state.region != self._typed:
+            self._stop_reading()
             self._state.show(region_text="")
 
     def _request_changed(self, *_: Any) -> None:
@@ -129,21 +139,29 @@ class Asking:
     async def _make_estimate(self) -> None:
         await asyncio.sleep(ESTIMATE_DELAY_S)
         try:
-            self.plan = await self._services.plan(self._request())
+            self.plan = await self._services.plan(await self._services.parse(self._request()))
             token = self._services.jobs.token(self.plan, self._principal)
             self._state.show(estimate=self.plan.summary(), estimate_token=token, estimating=False)
         except InputError as error:
             refusal = {"field": error.field, "message": str(error)}
             self._state.show(refusal=refusal, estimate=None, estimating=False)
 
-    def _request(self) -> NdviRequest:
+    def _request(self) -> Callable[[], NdviRequest]:
+        """Return what makes the request of what the form shows now."""
         state = self._state
         assert state.product is not None, "a plan is made once there is a product"
         assert state.region is not None, "and a region"
-        asked = NdviRequest(
-            products=(state.product,), region=_region(state.region), start=state.start, end=state.end, by=state.by
+        return partial(
+            _parse_request, state.product, state.region, (state.start, state.end), state.by, dict(state.options)
         )
-        return NdviRequest.from_query(f"{asked.to_query()}&{urlencode(state.options, errors='replace')}")
+
+
+def _parse_request(
+    product: str, region: dict[str, Any], time: tuple[date, date], by: str, options: dict[str, str]
+) -> NdviRequest:
+    start, end = time
+    asked = NdviRequest(products=(product,), region=_region(region), start=start, end=end, by=by)  # type: ignore[arg-type]
+    return NdviRequest.from_query(f"{asked.to_query()}&{urlencode(options, errors='replace')}")
 
 
 def options_of(request: NdviRequest) -> dict[str, str]:

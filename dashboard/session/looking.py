@@ -15,6 +15,8 @@ class Looking:
         self._state = state
         self._services = services
         self._principal = principal
+        # A visit is an asker of its own: people behind one proxy would share an address.
+        self._asker = tasks
         state.param.watch(lambda _: tasks.start(self._observe), "observe")
         state.param.watch(lambda _: tasks.start(self._sum_up), "sum_up")
         state.param.watch(lambda _: state.show(observations=None), "place")
@@ -29,7 +31,7 @@ class Looking:
             return
         state.show(observing=True)
         try:
-            found = await self._services.observations(record, pixel)
+            found = await self._services.answers.observations(record, pixel, asker=self._asker)
             if place == state.place:
                 state.show(observations=found)
         finally:
@@ -41,7 +43,7 @@ class Looking:
             return
         state.show(summing_up=True)
         try:
-            found = await self._services.statistics(record, record.plan.request.region)
+            found = await self._services.answers.statistics(record, record.plan.request.region, self._asker)
             if token == state.token:
                 state.show(statistics=found)
         finally:

@@ -217,7 +217,7 @@ class Watching:
     async def _stretch(self) -> None:
         """Let the colours span the means that there are; once the result is done, they stay the same."""
         record = self._services.jobs.get(self._state.token, self._principal)
-        span = None if record.tiles is None else await record.tiles.stretch("ndvi_mean")
+        span = None if record.tiles is None else await self._services.answers.stretch(record, "ndvi_mean", self._tasks)
         if span is not None:
             self._state.show(span=(max(span[0], -1.0), min(span[1], 1.0)))
 
@@ -231,7 +231,7 @@ class Watching:
             return
         state.show(inspecting=True)
         try:
-            values = await record.tiles.point(*place)
+            values = await self._services.answers.values(record, place, self._tasks)
             seasons = [
                 {"label": label, **asdict(value)} for label, value in zip(record.plan.labels, values, strict=True)
             ]

@@ -97,6 +97,16 @@ def _upload(state: VisitState) -> pmui.FileInput:
         state.region_file = bytes(value or b"")
 
     hooked._update_file = update
+
+    # It would gather whatever a browser sends; a file that is not too large comes in one piece.
+    process = hooked._process_chunk
+
+    def process_whole(message: dict[str, Any]) -> None:
+        hooked._buffer.clear()
+        if message["total_chunks"] == 1:
+            process(message)
+
+    hooked._process_chunk = process_whole
     return upload
 
 

@@ -1,0 +1,221 @@
+"""Soak of a server in a process of its own: made-up requests, ten times overload, and pages that stay open.
+
+``GREENUP_SOAK`` scales all of it: 1 is the full run, an hour; what is measured is printed (``pytest -m soak -s``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import re
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlencode, urlsplit
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from compute.catalog import OdcCatalog
+from compute.settings import Settings
+from tests.fixtures.processes import Family, family
+
+GREENUP = str(Path(sys.executable).with_name("greenup"))
+SHARE = float(os.environ.get("GREENUP_SOAK", "1"))
+MOST_GROWTH = 0.05
+LEAKS = (b"Traceback", b"site-packages", b"/work/", b"/home/", b"/tmp/", b'.py"', b"File ")
+
+pytestmark = [pytest.mark.soak, pytest.mark.index, pytest.mark.timeout(7200)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Soaked:
+    """The server, and what it takes."""
+
+    process: Family
+    url: str
+
+    @property
+    def netloc(self) -> str:
+        return urlsplit(self.url).netloc
+
+    @property
+    def memory_mib(self) -> float:
+        return float(psutil.Process(self.process.head.pid).memory_info().rss / 2**20)
+
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self.netloc, timeout=60)
+
+    def settled_mib(self, within_s: float) -> float:
+        """Return the least memory within some seconds, in MiB: pages end half a minute after their visitor."""
+        ends, least = time.monotonic() + within_s, self.memory_mib
+        while time.monotonic() < ends:
+            time.sleep(1)
+            least = min(least, self.memory_mib)
+        return least
+
+
+@pytest.fixture
+def server(catalog: OdcCatalog, index_settings: Settings, tmp_path: Path) -> Iterator[Soaked]:
+    command = [GREENUP, "serve", "--port", "0", "--workers", "1"]
+    with family(command, tmp_path, GREENUP_HOME=str(index_settings.home)) as started:
+        started.await_words("Greenup is at")
+        found = re.search(r"Greenup is at (\S+)", started.log.read_text())
+        assert found is not None
+        yield Soaked(process=started, url=found[1])
+        assert "Traceback" not in started.log.read_text()
+
+
+TEXT = st.text(max_size=40) | st.sampled_from(["nan", "1e999", "-0", "9" * 5000, "../../etc/passwd", "%00", "\ud7ff"])
+TOKEN = st.sampled_from(["0" * 32, "f" * 32]) | TEXT
+PLACE = st.fixed_dictionaries({}, optional={"lon": TEXT, "lat": TEXT, "season": TEXT, "bbox": TEXT, "span": TEXT})
+PATHS = st.one_of(
+    st.sampled_from(["", "healthz", "readyz", "metrics", "api/results", "favicon.ico", "ws"]),
+    st.builds(lambda token, route: f"api/results/{token}/{route}", TOKEN, st.sampled_from(
+        ["", "value", "series", "observations", "statistics", "stretch/x", "ogc", "ogc/api", "ogc/collections/x"]
+    )),
+    st.builds(lambda *parts: "tiles/" + "/".join(parts) + ".i16", TOKEN, TEXT, TEXT, TEXT, TEXT, TEXT),
+    st.builds("/".join, st.lists(TEXT, max_size=5)),
+)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(
+        ["type", "coordinates", "geometry", "features", "crs"]) | TEXT, inner, max_size=4),
+)  # fmt: skip
+BODIES = st.binary(max_size=300) | JSON.map(lambda each: json.dumps(each).encode(errors="replace"))
+METHODS = st.sampled_from(["GET"] * 6 + ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"])
+
+
+def test_made_up_requests_are_answered_without_a_slip(server: Soaked) -> None:
+    statuses, slowest = Counter[int](), [0.0]
+
+    @settings(
+        max_examples=1000,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+    @given(METHODS, PATHS, PLACE, BODIES, st.sampled_from(["application/json", "multipart/form-data; boundary=x", "a"]))
+    def ask(method: str, path: str, query: dict[str, str], body: bytes, kind: str) -> None:
+        if not path and method == "GET":
+            path = "healthz"  # pages are floods of their own
+        target = "/" + quote(path, errors="replace") + ("?" + urlencode(query, errors="replace") if query else "")
+        with closing(server.connection()) as connection:
+            began = time.monotonic()
+            connection.request(method, target, body if method != "GET" else None, {"Content-Type": kind})
+            answer = connection.getresponse()
+            content = answer.read()
+            slowest[0] = max(slowest[0], time.monotonic() - began)
+            statuses[answer.status] += 1
+            assert answer.status < 500 or answer.status == 503, (method, target, content[:300])
+            assert not [leak for leak in LEAKS if leak in content], (method, target, content[:300])
+
+    ask()
+    before = server.memory_mib
+    for _ in range(max(int(19 * SHARE), 1)):
+        ask()
+    after = server.memory_mib
+    print(
+        f"\nrequests {statuses.total()}, {dict(statuses)}, slowest {slowest[0]:.2f} s, {before:.0f} -> {after:.0f} MiB"
+    )
+    assert slowest[0] < 5
+    assert after < before * (1 + MOST_GROWTH)
+
+
+def quantile(seconds: Sequence[float], share: float) -> float:
+    """Return a quantile in milliseconds."""
+    return 1000 * sorted(seconds)[min(int(len(seconds) * share), len(seconds) - 1)] if seconds else float("nan")
+
+
+class Asking(threading.Thread):
+    """Asks for a path again and again, and notes how long that took."""
+
+    def __init__(self, server: Soaked, path: str, pause_s: float) -> None:
+        super().__init__()
+        self.seconds, self.statuses = list[float](), Counter[int]()
+        self.over = threading.Event()
+        self._server, self._path, self._pause_s = server, path, pause_s
+
+    def run(self) -> None:
+        while not self.over.wait(self._pause_s):
+            began = time.monotonic()
+            with suppress(OSError, http.client.HTTPException), closing(self._server.connection()) as connection:
+                connection.request("GET", self._path)
+                answer = connection.getresponse()
+                answer.read()
+                self.statuses[answer.status] += 1
+                self.seconds.append(time.monotonic() - began)
+
+
+def test_a_server_that_is_asked_ten_times_too_much_answers_its_health(server: Soaked) -> None:
+    """One page takes a second: sixteen that come again at once are over ten times what it can build."""
+    health = Asking(server, "/healthz", 0.02)
+    results = Asking(server, "/api/results", 0.05)
+    flood = [Asking(server, "/", 0.0) for _ in range(16)]
+    flood += [Asking(server, f"/api/results/{'0' * 32}/observations?lon=1&lat=1", 0.0) for _ in range(8)]
+    for each in (health, results, *flood):
+        each.start()
+    time.sleep(max(60 * SHARE, 10))
+    for each in (health, results, *flood):
+        each.over.set()
+    for each in (health, results, *flood):
+        each.join()
+    pages = sum((each.statuses for each in flood), Counter[int]())
+    print(
+        f"\nhealthz n={len(health.seconds)} p50 {quantile(health.seconds, 0.5):.0f} p99 "
+        f"{quantile(health.seconds, 0.99):.0f} ms; results p95 {quantile(results.seconds, 0.95):.0f} ms; flood {pages}"
+    )
+    assert set(health.statuses) == {200}
+    assert set(pages) <= {200, 404, 503}
+
+
+async def page_of(server: Soaked) -> WebSocketClientConnection:
+    """Open a page as a browser does; again after a second where the server has no room for it."""
+
+    def load() -> bytes:
+        with closing(server.connection()) as connection:
+            connection.request("GET", "/")
+            return connection.getresponse().read()
+
+    while (found := re.search(rb'"token":"([^"]+)"', await asyncio.to_thread(load))) is None:  # noqa: ASYNC110
+        await asyncio.sleep(1)  # it sends no event
+    request = HTTPRequest(server.url.replace("http", "ws", 1) + "ws", headers={"Origin": server.url.rstrip("/")})
+    socket = await websocket_connect(request, subprotocols=["bokeh", found[1].decode()])
+    for _ in range(3):
+        await socket.read_message()
+    for fragment in ('{"msgtype":"PULL-DOC-REQ","msgid":"1"}', "{}", "{}"):
+        await socket.write_message(fragment)
+    return socket
+
+
+async def visit(server: Soaked, count: int, seconds: float) -> None:
+    """Hold so many pages open for a while."""
+    sockets = [await page_of(server) for _ in range(count)]
+    print(f"\n{count} pages: {server.memory_mib:.0f} MiB")
+    await asyncio.sleep(seconds)
+    for socket in sockets:
+        socket.close()
+        while await socket.read_message() is not None:
+            pass
+
+
+def test_memory_is_back_once_all_visitors_have_left(server: Soaked) -> None:
+    count = max(int(100 * SHARE), 5)
+    asyncio.run(visit(server, count, 1))
+    before = server.settled_mib(60)
+    asyncio.run(visit(server, count, max(600 * SHARE, 5)))
+    after = server.settled_mib(60)
+    print(f"memory {before:.0f} -> {after:.0f} MiB once they have left")
+    assert after < before * (1 + MOST_GROWTH)
