@@ -122,7 +122,7 @@ def test_the_token_of_a_page_holds_nothing_of_the_request_but_its_query(dashboar
     token = token_of(dashboard, {"Cookie": "hub=canary", "Authorization": "Bearer canary", "X-Canary": "canary"})
     payload = get_token_payload(token)
     assert "canary" not in json.dumps(payload, default=str)
-    assert payload[USER] == ANONYMOUS.name
+    assert payload[USER] == ANONYMOUS.scope
     assert not check_token_signature(token, secret_key=KEY, signed=True)
     assert not check_token_signature(token, secret_key=None, signed=False) or token.count(".") == 1
 
@@ -133,7 +133,7 @@ def test_the_page_opens_its_websocket(dashboard: RunningDashboard) -> None:
 
 def test_a_token_of_others_opens_nothing_and_builds_nothing(dashboard: RunningDashboard) -> None:
     own = token_of(dashboard)
-    payload = {"headers": {}, "cookies": {}, "arguments": {}, USER: ANONYMOUS.name}
+    payload = {"headers": {}, "cookies": {}, "arguments": {}, USER: ANONYMOUS.scope}
     foreign = generate_session_id(secret_key=KEY, signed=True)
     for session in (get_session_id(own), foreign, "0" * 44):
         unsigned = generate_jwt_token(session, signed=False, extra_payload=payload)  # type: ignore[arg-type]
