@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from dashboard.services import Services
 from tests.fixtures.tile_server import TileServer, tile_server
 
 PAGE = b'<link href="statics/base.css"><script src="/static/extensions/panel.js"></script>'
+STYLE = b"body { margin: 0 }"
 
 
 @dataclass
@@ -51,6 +53,9 @@ class PageOfDask(RequestHandler):
             self.redirect("http://192.0.2.1/status")
         elif path == "broken":
             self.send_error(500)
+        elif path == "statics/base.css":
+            self.set_header("Content-Type", "text/css")
+            self.write(STYLE)
         else:
             self.write(PAGE)
 
@@ -137,12 +142,22 @@ def test_only_the_owner_reaches_it_and_neither_side_learns_of_the_other() -> Non
         answer = await stage.get(f"{stage.ann}/status?a=1&b", headers={"Cookie": "login=1", "Authorization": "a"})
         assert (answer.code, stage.heard.paths) == (200, ["/clusters/name/status?a=1&b"])
         assert set(stage.heard.headers[0]) <= {"Connection", "Host", "Accept-Encoding", "User-Agent", "Accept"}
-        assert answer.body == PAGE.replace(b'"/static', b'"static')
         assert not {"Set-Cookie", "X-Secret"} & set(answer.headers)
-        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-        assert answer.headers["Cache-Control"] == "private, no-cache"
-        again = await stage.get(f"{stage.ann}/status", headers={"If-None-Match": answer.headers["Etag"]})
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'self'" in policy
+        assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition("style-src")[0]
+        (nonce,) = re.findall(r"'nonce-([\w-]+)'", policy)
+        marked = PAGE.replace(b'"/static', b'"static').replace(b"<script", f'<script nonce="{nonce}"'.encode())
+        assert answer.body == marked
+        # A page that is kept would outlive its nonce.
+        assert "Etag" not in answer.headers
+        assert answer.headers["Cache-Control"] == "no-store"
+
+        style = await stage.get(f"{stage.ann}/statics/base.css")
+        assert (style.body, style.headers["Cache-Control"]) == (STYLE, "private, no-cache")
+        again = await stage.get(f"{stage.ann}/statics/base.css", headers={"If-None-Match": style.headers["Etag"]})
         assert (again.code, again.body) == (304, b"")
+        assert again.headers["Content-Security-Policy"] == style.headers["Content-Security-Policy"]
 
     on_stage(visit)
 

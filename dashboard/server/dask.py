@@ -85,6 +85,9 @@ class DaskPageHandler(_DaskHandler):
     def _page(self, answer: HTTPResponse) -> str:
         """Return a page with links that hold below any prefix, and give it the policy of a page."""
         nonce = secrets.token_urlsafe(16)
+        # A page that a browser keeps would outlive its nonce.
+        self.clear_header("Etag")
+        self.set_header("Cache-Control", "no-store")
         self.clear_header("X-Frame-Options")
         self.set_header("Content-Security-Policy", admit(_POLICY, nonce=nonce, host=host_of(self.request)))
         return add_nonce(answer.body.replace(_FROM_ROOT, b'="static/').decode(errors="replace"), nonce)
