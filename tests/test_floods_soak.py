@@ -189,8 +189,9 @@ async def page_of(server: Soaked) -> WebSocketClientConnection:
             connection.request("GET", "/")
             return connection.getresponse().read()
 
-    while (found := re.search(rb'"token":"([^"]+)"', await asyncio.to_thread(load))) is None:  # noqa: ASYNC110
-        await asyncio.sleep(1)  # it sends no event
+    token = rb'"token":"([^"]+)"'
+    while (found := re.search(token, await asyncio.to_thread(load))) is None:  # noqa: ASYNC110  # it sends no event
+        await asyncio.sleep(1)
     request = HTTPRequest(server.url.replace("http", "ws", 1) + "ws", headers={"Origin": server.url.rstrip("/")})
     socket = await websocket_connect(request, subprotocols=["bokeh", found[1].decode()])
     for _ in range(3):

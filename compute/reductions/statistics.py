@@ -117,10 +117,9 @@ async def region_statistics(stack: SeasonStack, client: Client, region: Region) 
             workers = list(await client.nthreads())
             for season in range(len(stack.labels)):
                 seasons += [await _submit_season(stack, client, season, places, cut, workers)]
-            parts: list[Part] = await client.gather(seasons)
+            return told_of(stack, cut, await client.gather(seasons))
     finally:
         await cancel_late(client, seasons)
-    return told_of(stack, cut, parts)
 
 
 def told_of(stack: SeasonStack, cut: Cut, parts: Sequence[Part]) -> dict[str, Any]:
