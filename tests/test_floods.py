@@ -344,7 +344,9 @@ async def closed(writer: asyncio.StreamWriter) -> None:
         await writer.wait_closed()
 
 
-def test_those_that_send_nothing_make_room_and_those_that_are_answered_do_not() -> None:
+def test_those_that_send_nothing_make_room_and_those_that_are_answered_do_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def main() -> None:
         told = asyncio.Event()
         server = HTTPServer(Gate(Application([("/", Slow)], told=told), GatePolicy(), Doorkeeper(None), most=20))
@@ -375,6 +377,7 @@ def test_those_that_send_nothing_make_room_and_those_that_are_answered_do_not() 
         await server.close_all_connections()
 
     asyncio.run(main())
+    assert not caplog.records
 
 
 def test_who_sends_a_byte_now_and_then_is_cut_off_in_time() -> None:

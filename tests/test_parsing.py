@@ -26,9 +26,14 @@ from tests.test_catalog import PRODUCT, document, written
 
 ALIASES = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
 
+MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40))
+
 UNFIT = [
-    ("aliases.yaml", ALIASES, "has a YAML alias at line 2"),
-    ("merge.yaml", "a: &x {b: 1}\nc: {<<: *x}", "has a YAML alias at line 2"),
+    ("aliases.yaml", ALIASES, "holds a document of more than 100,000 values"),
+    ("merges.yaml", MERGES, "holds a document of more than 100,000 values"),
+    ("wide.yaml", f"a: &a [{'x, ' * 9000}]\nb: [{'*a, ' * 9000}]", "holds a document of more than 100,000 values"),
+    ("itself.yaml", "a: &a [*a]", "has a YAML alias of nothing before it, or of what it is in itself"),
+    ("nothing.yaml", "a: *a", "has a YAML alias of nothing before it, or of what it is in itself"),
     ("deep.yaml", "a: " + "[" * 5000, "nests values more than 40 deep"),
     ("deep_blocks.yaml", "\n".join(" " * n + "a:" for n in range(500)), "nests values more than 40 deep"),
     ("deep.json", "[" * 50 + "]" * 50, "nests values more than 40 deep"),
@@ -58,6 +63,15 @@ def test_an_unfit_document_is_refused_at_once(tmp_path: Path, name: str, text: s
     assert time.process_time() - begun < 10
     assert found.problem.startswith(f"The file {reason}")
     assert found.name.startswith(str(tmp_path / name))
+
+
+def test_aliases_as_writers_make_them_are_read(tmp_path: Path) -> None:
+    shared = [1, {"a": "b"}]
+    content = {"first": shared, "second": shared, "third": [shared]}
+    (tmp_path / "shared.yaml").write_text(yaml.safe_dump(content) + "---\na: &x {b: 1}\nc: {<<: *x, d: 2}\n")
+    first, second = documents.read(tmp_path / "shared.yaml")
+    assert "*id001" in (tmp_path / "shared.yaml").read_text()
+    assert (first.content, second.content) == (content, {"a": {"b": 1}, "c": {"b": 1, "d": 2}})
 
 
 def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
@@ -174,7 +188,7 @@ def test_a_bad_definition_does_not_keep_the_good_ones_out(empty_index: Settings,
     with pytest.raises(InputError) as refusal:
         add_products(empty_index, [tmp_path / "bomb.yaml", good, tmp_path / "junk.yaml"])
     told = str(refusal.value)
-    assert told.startswith("Added all but 2 of 3 definitions, which were refused: bomb.yaml: The file has a YAML alias")
+    assert told.startswith("Added all but 2 of 3 definitions, which were refused: bomb.yaml: The file holds a document")
     assert "junk.yaml is not a valid definition" in told
     assert add_products(empty_index, [good]) == [PRODUCT]
 
@@ -189,6 +203,6 @@ def test_the_command_says_how_many_were_refused_and_why(
     (tmp_path / "bomb.yaml").write_text(ALIASES)
     answer = CliRunner().invoke(app, ["index", "add", str(SINGLE), str(tmp_path / "bomb.yaml")])
     assert "1 scenes added, 0 there already, 1 refused." in answer.output
-    assert "bomb.yaml: The file has a YAML alias at line 2" in answer.output
+    assert "bomb.yaml: The file holds a document of more than 100,000 values." in answer.output
     assert isinstance(answer.exception, InputError)
     assert str(answer.exception) == "1 of 2 documents were refused, all others are in the index; see the reasons above."

@@ -17,6 +17,7 @@ from compute.catalog import documents
 from compute.catalog.connect import catalog_of
 from compute.catalog.odc import OdcCatalog, refused
 from compute.catalog.preparing import Prepared, Preparer
+from compute.catalog.scene_reader import UNREADABLE
 from compute.products import ProductProfile, shipped_profiles
 from compute.settings import Settings
 
@@ -141,9 +142,8 @@ def _store(index: AbstractIndex, new: Sequence[Prepared]) -> AddReport:
     try:
         # `bulk_add`, which calls this for each batch, writes dots to a terminal's standard output.
         datasets._add_batch([one.row for one in new], datasets._init_bulk_add_cache())
-    except (DataError, IntegrityError, StatementError) as error:
-        if isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError):
-            raise refused(error) from error
+    except (StatementError, *UNREADABLE) as error:
+        _refuse_all(error)
         return sum((_store_one(index, one) for one in new), AddReport())
     return AddReport(added=len(new))
 
@@ -154,11 +154,17 @@ def _store_one(index: AbstractIndex, one: Prepared) -> AddReport:
     row = one.row
     try:
         index.datasets.add(Dataset(row.product, row.metadata, uri=row.uri), with_lineage=False)
-    except (DataError, IntegrityError, StatementError) as error:
-        if isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError):
-            raise refused(error) from error
-        return AddReport(failed=((one.name, f"The index refused the document ({_line(error.orig)})."),))
+    except (StatementError, *UNREADABLE) as error:
+        _refuse_all(error)
+        cause = error.orig if isinstance(error, StatementError) else error
+        return AddReport(failed=((one.name, f"The index refused the document ({_line(cause)})."),))
     return AddReport(added=1)
+
+
+def _refuse_all(error: Exception) -> None:
+    """Raise what to tell a person where a database refuses everything, and not one document for what is in it."""
+    if isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError):
+        raise refused(error) from error
 
 
 def _line(error: BaseException | None) -> str:

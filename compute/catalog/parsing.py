@@ -1,4 +1,4 @@
-"""Parsing of documents that come from anybody: bounded in size, nodes, nesting and numbers, without YAML aliases."""
+"""Parsing of documents that come from anybody: bounded in size, nodes, nesting and numbers."""
 
 from __future__ import annotations
 
@@ -69,15 +69,9 @@ def parse_file(path: Path) -> Iterator[Any]:
         One of `MALFORMED`.
     """
     text = read_text(path, most_bytes=MOST_BYTES_OF_JSON if is_json(path) else MOST_BYTES)
-    documents = [json.loads(text)] if is_json(path) else _load_yaml(text)
-    for content in documents:
+    for content in [json.loads(text)] if is_json(path) else _yaml_documents(text):
         _refuse_odd_values(content)
         yield content
-
-
-def _load_yaml(text: str) -> Iterator[Any]:
-    # A safe loader, which the stubs of PyYAML do not know of.
-    return yaml.load_all(text, Loader=_BoundedLoader)  # type: ignore[arg-type]
 
 
 def is_json(path: Path) -> bool:
@@ -107,8 +101,14 @@ _TOO_LONG = "holds a number of more than 38 digits"
 _TOO_MANY = f"holds a document of more than {MOST_NODES:,} values"
 
 
+def _yaml_documents(text: str) -> Iterator[Any]:
+    loader = _BoundedLoader(text)
+    while loader.check_data():  # type: ignore[no-untyped-call]  # its stub lacks types
+        yield loader.get_data()
+
+
 class _BoundedLoader(Composer, CParser, SafeConstructor, Resolver):
-    """YAML without aliases, which make gigabytes of a few lines, of bounded size and nesting.
+    """YAML of bounded size and nesting, aliases counted as what they stand for.
 
     The parser is that in C; its nodes are composed here, where they are counted.
     """
@@ -122,42 +122,64 @@ class _BoundedLoader(Composer, CParser, SafeConstructor, Resolver):
         Resolver.__init__(self)
         self._nodes = 0
         self._level = 0
+        self._sizes: dict[str, int] = {}
 
     def compose_document(self) -> yaml.Node | None:
         self._nodes = 0
+        self._sizes.clear()
         return super().compose_document()
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[union-attr]  # an event that was just looked at
-            raise UnfitDocumentError(f"has a YAML alias at line {mark.line + 1}; write it out")  # type: ignore[union-attr]
-        self._nodes += 1
-        if self._nodes > MOST_NODES:
-            raise UnfitDocumentError(_TOO_MANY)
+        event = self.peek_event()
+        anchor = getattr(event, "anchor", None)
+        if isinstance(event, yaml.AliasEvent):
+            self._count_alias(anchor)
+            return super().compose_node(parent, index)
+        before = self._nodes
+        self._count(1)
         self._level += 1
         if self._level > MOST_LEVELS:
             raise UnfitDocumentError(_TOO_DEEP)
         node = super().compose_node(parent, index)
         self._level -= 1
+        if anchor:
+            self._sizes[anchor] = self._nodes - before
         # Before it is made: numbers to base 60, such as 1:1:1, take the square of their length.
         if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > _MOST_DIGITS:
             raise UnfitDocumentError(_TOO_LONG)
         return node
 
+    def _count_alias(self, anchor: str | None) -> None:
+        """Count an alias as what it stands for: a few lines of aliases of aliases come to gigabytes."""
+        size = self._sizes.get(anchor or "")
+        if size is None:
+            raise UnfitDocumentError("has a YAML alias of nothing before it, or of what it is in itself")
+        self._count(size)
+
+    def _count(self, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MOST_NODES:
+            raise UnfitDocumentError(_TOO_MANY)
+
 
 def _refuse_odd_values(document: Any) -> None:
     """Refuse what an index cannot hold: values of no JSON type, endless numbers, and too many or too deep ones."""
-    level, nodes = [document], 0
+    level, nodes = [document], 1
     for _ in range(MOST_LEVELS + 1):
-        nodes += len(level)
-        if nodes > MOST_NODES:
-            raise UnfitDocumentError(_TOO_MANY)
         for value in level:
             _refuse_odd_value(value)
+            nodes += _size(value)
+        if nodes > MOST_NODES:
+            raise UnfitDocumentError(_TOO_MANY)
         level = [inner for value in level for inner in _inner(value)]
         if not level:
             return
     raise UnfitDocumentError(_TOO_DEEP)
+
+
+def _size(value: Any) -> int:
+    """Return the number of keys and values in a value."""
+    return 2 * len(value) if isinstance(value, dict) else len(value) if isinstance(value, list) else 0
 
 
 def _inner(value: Any) -> Iterator[Any]:

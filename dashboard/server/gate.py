@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import re
@@ -20,7 +21,7 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from tornado.iostream import StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 
 from compute.errors import InputError
 from dashboard.server.connections import Connections
@@ -165,10 +166,11 @@ class Gate(HTTPServerConnectionDelegate):
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         """Begin a request."""
-        request = _Request(self, server_conn, request_conn)
-        if not self.connections.admit(server_conn):
-            request.refuse(HTTPStatus.SERVICE_UNAVAILABLE, _FULL)
-        return request
+        if self.connections.admit(server_conn):
+            return _Request(self, server_conn, request_conn)
+        connection: Any = server_conn
+        _answer_and_close(connection.stream, HTTPStatus.SERVICE_UNAVAILABLE, _FULL)
+        return HTTPMessageDelegate()  # which cares for nothing that still comes
 
     def on_close(self, server_conn: object) -> None:
         """Tell the application that a connection is closed."""
@@ -193,13 +195,13 @@ class _Request(HTTPMessageDelegate):
         self._context.principal = None
         refusal = _refusal(self._gate.policy, headers)
         if refusal is not None:
-            self.refuse(*refusal)
+            _answer_and_close(self._connection.detach(), *refusal)
             return
         self._believe_proxy(headers)
         stream = self._connection.stream
         admitted = await self._gate.doorkeeper.admit(start_line, headers, self._context.remote_ip)
         if isinstance(admitted, Denial):
-            self.refuse(admitted.status, admitted.sentence, admitted.headers)
+            _answer_and_close(self._connection.detach(), admitted.status, admitted.sentence, admitted.headers)
             return
         self._context.principal = admitted.principal
         if admitted.login is not None and "Upgrade" in headers:
@@ -240,20 +242,30 @@ class _Request(HTTPMessageDelegate):
         """Restore the connection's own address: the next request on it may be another visitor's."""
         self._context.remote_ip, self._context.protocol = self._peer
 
-    def refuse(self, status: HTTPStatus, sentence: str, more: Mapping[str, str] | None = None) -> None:
-        """Answer at once and close, so that nothing more of the request is read."""
-        body = json.dumps({"error": sentence}).encode()
-        headers = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-        headers |= {"Content-Length": str(len(body)), "Connection": "close"} | dict(more or {})
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            headers.setdefault("Retry-After", "5")
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"HTTP/1.1 {status.value} {status.phrase}\r\n{lines}\r\n"
-        stream = self._connection.detach()
-        try:
-            stream.write(head.encode() + body).add_done_callback(lambda done: (done.exception(), stream.close()))
-        except StreamClosedError:
-            stream.close()
+
+def _answer_and_close(
+    stream: IOStream, status: HTTPStatus, sentence: str, more: Mapping[str, str] | None = None
+) -> None:
+    """Answer at once and close, so that nothing more of the request is read."""
+    body = json.dumps({"error": sentence}).encode()
+    headers = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    headers |= {"Content-Length": str(len(body)), "Connection": "close"} | dict(more or {})
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.setdefault("Retry-After", "5")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\n{lines}\r\n"
+    try:
+        writing = asyncio.ensure_future(stream.write(head.encode() + body))
+    except StreamClosedError:
+        stream.close()
+        return
+
+    def close(done: asyncio.Future[None]) -> None:
+        if not done.cancelled():
+            done.exception()  # whoever has hung up misses the answer
+        stream.close()
+
+    writing.add_done_callback(close)
 
 
 def _normalised(name: str) -> str:
