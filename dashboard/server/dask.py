@@ -165,6 +165,7 @@ class DaskSocketHandler(_DaskHandler, WebSocketHandler):
         with suppress(WebSocketClosedError):  # the browser is gone, which closes both
             while (message := await dashboard.read_message()) is not None:
                 await self.write_message(message, binary=isinstance(message, bytes))
+        dashboard.close()
         self.close()
 
 
