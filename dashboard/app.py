@@ -31,7 +31,7 @@ from dashboard.server import GatePolicy, Visits, content_policy, guard, host_nam
 from dashboard.server.building import isolate_current_document
 from dashboard.server.connections import most_connections
 from dashboard.server.garbage import PageGarbage
-from dashboard.server.gate import MAX_BODY_BYTES, MAX_HEADER_BYTES, SLOWEST_S
+from dashboard.server.gate import MAX_HEADER_BYTES, MAX_REGION_BYTES, SLOWEST_S
 from dashboard.server.login import Doorkeeper, login_routes, make_provider
 from dashboard.server.principals import principal_of
 from dashboard.server.unix_socket import PEER, socket_place
@@ -248,7 +248,7 @@ def _listen(services: Services, address: Address, doorkeeper: Doorkeeper, garbag
             large_messages=asyncio.Lock(),
             http_server_kwargs={
                 "max_header_size": MAX_HEADER_BYTES,
-                "max_body_size": MAX_BODY_BYTES,
+                "max_body_size": MAX_REGION_BYTES,
                 "body_timeout": SLOWEST_S,
                 "idle_connection_timeout": SLOWEST_S,
             },

@@ -22,7 +22,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from compute.errors import InputError
-from dashboard.server.gate import MAX_BODY_BYTES, Gate, GatePolicy, host_names, parse_networks
+from dashboard.server.gate import MAX_BODY_BYTES, MAX_REGION_BYTES, Gate, GatePolicy, host_names, parse_networks
 from dashboard.server.login import Doorkeeper
 from tests.fixtures.server import RunningDashboard
 
@@ -91,6 +91,10 @@ def test_a_large_body_is_refused_before_it_is_read(dashboard: RunningDashboard) 
     assert status == 413
     assert str(MAX_BODY_BYTES) in json.loads(body)["error"]
     assert ask(dashboard, "/api/results", {"Content-Length": "-1"}, body=b"x")[0] == 413
+    assert ask(dashboard, "/api/results", {"Content-Length": str(MAX_BODY_BYTES + 1)}, body=b"x")[0] == 413
+    region = f"/api/results/{'0' * 32}/statistics"
+    assert ask(dashboard, region, body=b"x" * (MAX_BODY_BYTES + 1))[0] == 404
+    assert ask(dashboard, region, {"Content-Length": str(MAX_REGION_BYTES + 1)}, body=b"x")[0] == 413
     assert ask(dashboard, "/api/results", {"Transfer-Encoding": "chunked"}, body=b"0\r\n\r\n")[0] == 411
     assert ask(dashboard, "/api/results", body=b"x" * 1000)[0] == 405
     assert ask(dashboard, "/api/results")[0] == 200

@@ -30,7 +30,10 @@ from dashboard.server.login import Denial, Doorkeeper
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_BODY_BYTES = 64 * 2**10
-"""No route takes more than a form of a login; files are uploaded through the page's websocket."""
+"""Body of a request: the form of a login; files are uploaded through the page's websocket."""
+
+MAX_REGION_BYTES = 2_100_000
+"""Body of a request that holds a region: as large as regions may be, and a little more, which is then named."""
 
 MAX_HEADER_BYTES = 32 * 2**10
 """Start line and headers of a request: a link with a region in it, and the cookies of a hub."""
@@ -193,7 +196,7 @@ class _Request(HTTPMessageDelegate):
         # Tornado awaits it before it reads the body, whose bytes those who do not pass never cost.
         self._gate.connections.begin(self._server_conn)
         self._context.principal = None
-        refusal = _refusal(self._gate.policy, headers)
+        refusal = _refusal(self._gate.policy, start_line.path, headers)
         if refusal is not None:
             _answer_and_close(self._connection.detach(), *refusal)
             return
@@ -273,7 +276,7 @@ def _normalised(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def _refusal(policy: GatePolicy, headers: HTTPHeaders) -> tuple[HTTPStatus, str] | None:
+def _refusal(policy: GatePolicy, path: str, headers: HTTPHeaders) -> tuple[HTTPStatus, str] | None:
     """Return why a request does not pass, None where it does."""
     if not policy.answers(headers.get("Host", "")):
         return (
@@ -283,8 +286,9 @@ def _refusal(policy: GatePolicy, headers: HTTPHeaders) -> tuple[HTTPStatus, str]
     if "Transfer-Encoding" in headers:
         return HTTPStatus.LENGTH_REQUIRED, "A request must state the length of its body."
     length = headers.get("Content-Length", "0")
-    if not length.isascii() or not length.isdigit() or int(length[:20]) > MAX_BODY_BYTES:
-        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"No request takes a body of more than {MAX_BODY_BYTES} bytes."
+    most = MAX_REGION_BYTES if path.partition("?")[0].endswith("/statistics") else MAX_BODY_BYTES
+    if not length.isascii() or not length.isdigit() or int(length[:20]) > most:
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"This request takes a body of at most {most} bytes."
     return None
 
 

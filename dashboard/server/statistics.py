@@ -8,9 +8,9 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from compute.errors import InputError
+from compute.errors import InputError, TooLargeError
 from compute.jobs import JobRecord
-from compute.region import Region, parse_bbox, parse_geojson
+from compute.region import MAX_GEOJSON_BYTES, Region, parse_bbox, parse_geojson
 from dashboard.server.api import Handler
 from dashboard.services import Services
 
@@ -34,6 +34,8 @@ class StatisticsHandler(Handler):
         if self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _JSON:
             raise InputError("region", f"The body is no GeoJSON; send it as {_JSON[1]}.")
         body = self.request.body
+        if len(body) > MAX_GEOJSON_BYTES:
+            raise TooLargeError("region", f"The GeoJSON is over {MAX_GEOJSON_BYTES // 1_000_000} MB; simplify it.")
         await self._answer(record, lambda: parse_geojson(body.decode(errors="replace")))
 
     async def _answer(self, record: JobRecord, read: Callable[[], Region]) -> None:
