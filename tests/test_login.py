@@ -515,6 +515,7 @@ def test_a_provider_that_is_away_is_said_and_ends_no_login() -> None:
         bcrypt.hashpw(b"swordfish", bcrypt.gensalt(4)).decode(),
         bcrypt.hashpw(b"swordfish", bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$"),
     ],
+    ids=["argon2", "bcrypt", "htpasswd"],
 )
 def test_hashes_of_argon2_and_bcrypt(digest: str) -> None:
     assert verify_password(digest, "swordfish")
