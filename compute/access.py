@@ -17,7 +17,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from compute.addresses import gdal_name, local_path
-from compute.hosts import host_of, is_refused_host, leads_to_refused
+from compute.hosts import host_of, is_loopback_host, is_refused_host, leads_to_refused
 
 ROOTS_SETTING = "GREENUP_DATA_ROOTS"
 
@@ -50,11 +50,14 @@ class Access:
         prefixes, and prefixes of GDAL's own such as ``/vsizip/``.
     max_block_bytes : int
         Largest block (tile or strip) of a file, unpacked.
+    own_machine : bool
+        Whether files may lie on servers of this machine, for whoever may reach these anyway.
     """
 
     drivers: tuple[str, ...] = ("GTiff",)
     roots: tuple[str, ...] = ()
     max_block_bytes: int = 64 * 2**20
+    own_machine: bool = False
 
     def refusal(self, address: str, home: str) -> str:
         """Return why an address may not be read, as it is written; empty where it may.
@@ -116,13 +119,16 @@ class Access:
         host = host_of(url)
         if host is None:
             return "has an address whose host is no valid name"
-        return _own_host(host) if is_refused_host(host) and not self._roots_of(url) else ""
+        return _own_host(host) if is_refused_host(host) and not self._is_allowed(host, url) else ""
 
     def _refusal_of_resolved(self, name: str) -> str:
         """Judge the host of a URL by what its name leads to."""
         url = _CURL.sub("", name, count=1)
         host = host_of(url) if _WEB.match(url) else None
-        return _own_host(host) if host and leads_to_refused(host) and not self._roots_of(url) else ""
+        return _own_host(host) if host and leads_to_refused(host) and not self._is_allowed(host, url) else ""
+
+    def _is_allowed(self, host: str, url: str) -> bool:
+        return (self.own_machine and is_loopback_host(host)) or bool(self._roots_of(url))
 
     def _refusal_of_handled(self, name: str, home: str, resolve: _Resolve) -> str:
         """Judge archives by where they lie, too; whatever else GDAL chains, by the list alone."""

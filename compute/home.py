@@ -7,12 +7,17 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+from compute.access import Access
 from compute.errors import InputError
 from compute.settings import Settings
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+_ROOTS = "data-roots"
+"""Name of the list of folders in which documents were added, a line each."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +55,38 @@ def open_home(settings: Settings) -> Path:
         _close(home)
         _log.warning("The folder GREENUP_HOME was open to other users of this machine; it is closed to them now.")
     return home
+
+
+def note_data_root(settings: Settings, folder: Path) -> None:
+    """Note a folder whose documents were added on purpose: their files may lie anywhere below it.
+
+    Parameters
+    ----------
+    settings : Settings
+        With the home folder, which holds the list.
+    folder : pathlib.Path
+        As it was given; the root of the file system is not noted.
+    """
+    path = str(folder.absolute())
+    file = open_home(settings) / _ROOTS
+    if folder.absolute() == Path(folder.absolute().anchor) or path in _noted_roots(settings) or "\n" in path:
+        return
+    with suppress(OSError):  # a home that cannot be written; the folders of the documents still hold
+        make_private_file(file)
+        with file.open("a", encoding="utf-8", errors="surrogateescape") as out:
+            out.write(f"{path}\n")
+
+
+def access_of(settings: Settings) -> Access:
+    """Return the rules by which files of scenes may be read: those of the settings, and the folders that were added."""
+    return replace(settings.access, roots=(*settings.access.roots, *_noted_roots(settings)))
+
+
+def _noted_roots(settings: Settings) -> list[str]:
+    try:
+        return (settings.home / _ROOTS).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return []
 
 
 def make_private(folder: Path) -> None:

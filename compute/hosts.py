@@ -14,6 +14,8 @@ _OWN_NAMES = re.compile(
 )
 """Names of this machine, and of the services at which clouds give a machine its credentials."""
 
+_LOOPBACK_NAMES = re.compile(r"(.*\.)?localhost|localhost\.localdomain")
+
 _METADATA = frozenset(
     map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"))
 )
@@ -66,6 +68,18 @@ def is_refused_host(host: str) -> bool:
     """
     number = _number_of(host)
     return bool(_OWN_NAMES.fullmatch(host)) if number is None else _is_refused_number(number)
+
+
+def is_loopback_host(host: str) -> bool:
+    """Tell whether a host is this machine alone, by its name or number.
+
+    Parameters
+    ----------
+    host : str
+        As `host_of` returns it.
+    """
+    number = _number_of(host)
+    return bool(_LOOPBACK_NAMES.fullmatch(host)) if number is None else number.is_loopback
 
 
 @lru_cache(maxsize=256)

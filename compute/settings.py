@@ -199,15 +199,19 @@ class Settings(BaseSettings):
     """Largest share of a request's scenes that may be left out because they cannot be read: beyond it, the mean is
     another one than was asked for."""
 
-    raster_drivers: Annotated[str, Field(pattern=r"^\s*\w+(\s*,\s*\w+)*\s*$")] = "GTiff"
-    """GDAL drivers that may open files of scenes, as far as GDAL has them, such as ``GTiff, JP2OpenJPEG, ENVI, netCDF,
-    HDF5``. Files of most others can name further files or addresses for GDAL to read (VRT and WMS any, HDF5 and netCDF
-    local ones): add them only where you trust all documents."""
+    raster_drivers: Annotated[str, Field(pattern=r"^\s*\w+(\s*,\s*\w+)*\s*$")] = "GTiff, JP2OpenJPEG, JP2KAK, ENVI"
+    """GDAL drivers that may open files of scenes, as far as GDAL has them. Files of these name no others; those of most
+    others can name files or addresses for GDAL to read (VRT and WMS any, HDF5 and netCDF local ones): add them only
+    where you trust all documents."""
 
     data_roots: Annotated[str, AfterValidator(_checked_roots)] = ""
     """Where files of scenes may lie beside the folders of their documents, object stores and public hosts: folders, URL
     prefixes and GDAL's prefixes, such as ``/data, http://127.0.0.1:9000/bucket, /vsizip/``. What a document names is
     read by the workers, so nobody should be able to name all that they can reach."""
+
+    own_machine: bool = False
+    """Whether files of scenes may lie on servers of the machine that reads them, such as ``http://127.0.0.1``: the
+    command line reads there for its own user; a server reads for whoever asks."""
 
     max_block_mib: Annotated[int, Field(ge=1, le=16_384)] = 64
     """Largest tile or strip of a scene's file, unpacked, in MiB: GDAL unpacks whole ones, whatever is read of them, and
@@ -241,6 +245,7 @@ class Settings(BaseSettings):
             drivers=tuple(_listed(self.raster_drivers)),
             roots=tuple(_listed(self.data_roots)),
             max_block_bytes=self.max_block_mib * MIB,
+            own_machine=self.own_machine,
         )
 
     @property

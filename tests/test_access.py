@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from compute.access import Access, Permit
 from compute.blocks.files import ReadError, fetch_header, read_window
 from compute.errors import InputError
+from compute.home import access_of, note_data_root
 from compute.hosts import host_of, is_refused_host
 from compute.plan import NdviPlan, make_plan
 from compute.request import NdviRequest
@@ -509,12 +510,50 @@ def _failed(plan: NdviPlan) -> set[UnreadScene]:
     return {each for block in stack.graph.values() for each in block.failed}
 
 
+class TestFoldersThatWereAdded:
+    def test_files_may_lie_anywhere_below_them(self, tmp_path: Path) -> None:
+        settings = Settings(home=tmp_path / "home")
+        (tmp_path / "added" / "a").mkdir(parents=True)
+        home, file = str(tmp_path / "added" / "a"), str(tmp_path / "added" / "b" / "red.tif")
+        assert access_of(settings).refusal(file, home)
+        note_data_root(settings, tmp_path / "added")
+        note_data_root(settings, tmp_path / "added")
+        assert access_of(settings).roots == (str(tmp_path / "added"),)
+        assert not access_of(settings).refusal(file, home)
+        assert access_of(settings).refusal(str(tmp_path / "added" / ".." / "red.tif"), home)
+
+    def test_the_whole_file_system_is_not_noted(self, tmp_path: Path) -> None:
+        settings = Settings(home=tmp_path)
+        note_data_root(settings, Path("/"))
+        assert access_of(settings) == settings.access
+
+    def test_a_home_that_cannot_be_written_notes_none(self) -> None:
+        note_data_root(settings := Settings(home=Path("/dev/null/home")), Path("/data"))
+        assert access_of(settings) == settings.access
+
+
+class TestOwnMachine:
+    OWN = Access(own_machine=True)
+
+    @pytest.mark.parametrize("host", ["127.0.0.1:8765", "127.1", "localhost:80", "[::1]", "a.localhost"])
+    def test_its_servers_are_read_where_that_is_allowed(self, host: str) -> None:
+        address = f"http://{host}/red.tif"
+        assert STRICT.refusal(address, "")
+        assert not self.OWN.refusal(address, "")
+        assert not self.OWN.refusal_here(address, "")
+
+    @pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "metadata", "0.0.0.0", "100.100.100.200"])
+    def test_its_link_and_metadata_services_are_not(self, host: str) -> None:
+        assert self.OWN.refusal(f"http://{host}/red.tif", "")
+
+
 class TestSettings:
     def test_lists_are_split_at_commas(self) -> None:
         access = Settings(data_roots=" /data , http://h:1/a ,, /vsizip/", raster_drivers="GTiff, VRT").access
         assert access.roots == ("/data", "http://h:1/a", "/vsizip/")
         assert access.drivers == ("GTiff", "VRT")
-        assert Settings().access == STRICT
+        assert Settings().access == replace(STRICT, drivers=("GTiff", "JP2OpenJPEG", "JP2KAK", "ENVI"))
+        assert Settings(own_machine=True).access.own_machine
 
     @pytest.mark.parametrize("roots", ["data", "/data, other", "http://", "C:/data"])
     def test_a_root_is_absolute(self, roots: str) -> None:

@@ -18,6 +18,7 @@ from compute.catalog.connect import catalog_of
 from compute.catalog.odc import OdcCatalog, refused
 from compute.catalog.preparing import Prepared, Preparer
 from compute.catalog.scene_reader import UNREADABLE
+from compute.home import access_of
 from compute.products import ProductProfile, shipped_profiles
 from compute.settings import Settings
 
@@ -108,7 +109,7 @@ def add_scenes(
     report = AddReport(passed_over=tuple(documents.passed_over(paths)))
     handled, single = 0, True
     with catalog_of(target) as catalog:
-        rules = access or (target.access if isinstance(target, Settings) else GEOTIFF_ALONE)
+        rules = access or (access_of(target) if isinstance(target, Settings) else GEOTIFF_ALONE)
         preparer = Preparer(catalog, shipped_profiles() if profiles is None else profiles, rules)
         while batch := list(islice(stream, _BATCH)):
             report += _add_batch(catalog, preparer, batch)

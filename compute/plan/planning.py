@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from compute.home import access_of
 from compute.plan.chunks import polygons_by_chunk, scenes_by_chunk, spatial_chunks
 from compute.plan.extents import Extents, project_extents
 from compute.plan.grid import output_grid
@@ -76,7 +77,8 @@ def make_plan(
     scenes, extents = _keep(scenes, extents, _in_season(request, scenes))
     refuse_none(scenes)
     refuse_many_scenes(len(scenes), settings)
-    refuse_addresses(scenes, settings.access)
+    access = access_of(settings)
+    refuse_addresses(scenes, access)
     refuse_split_grids(request, scenes, roles)
     scenes, scaling_notes = state_scaling(scenes, roles)
     refuse_mixed_offsets(request, scenes, roles)
@@ -102,7 +104,7 @@ def make_plan(
         times=tuple(scene.time for scene in scenes),
         platforms=tuple(scene.platform for scene in scenes),
         reasons=reasons,
-        access=settings.access,
+        access=access,
     )
 
 

@@ -60,15 +60,19 @@ def add(
 ) -> None:
     """Add scenes from EO3 documents, in bulk; scenes that the index holds already are left alone."""
     from compute.catalog import add_scenes
+    from compute.home import note_data_root
     from compute.products import load_profiles
     from compute.settings import load_settings
 
     given_documents(paths)
     profiles = load_profiles(given_file(products, "products"))
+    settings = load_settings().model_copy(update={"own_machine": True})
+    for folder in filter(Path.is_dir, map(Path, paths)):
+        note_data_root(settings, folder)
     with Progress(console=to_people(), transient=True) as progress:
         task = progress.add_task("Adding scenes", total=None)
         report = add_scenes(
-            load_settings(),
+            settings,
             paths,
             profiles=profiles,
             progress=lambda done, total: progress.update(task, completed=done, total=total),

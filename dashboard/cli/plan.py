@@ -30,7 +30,11 @@ def plan(options: RequestOptions, as_json: AsJson = False) -> None:
 
 
 def make_plan(options: RequestOptions, settings: Settings) -> NdviPlan:
-    """Read the index and plan the request of the command line, or read the plan of an earlier result."""
+    """Read the index and plan the request of the command line, or read the plan of an earlier result.
+
+    Files may lie on servers of this machine: whoever is at its command line reaches these anyway.
+    """
+    settings = settings.model_copy(update={"own_machine": True})
     if options.again is not None:
         options.check_alone()
         return _plan_again(options.again, settings)
@@ -48,9 +52,10 @@ def make_plan(options: RequestOptions, settings: Settings) -> NdviPlan:
 def _plan_again(result: Path, settings: Settings) -> NdviPlan:
     require_regular_file(result, "again", or_folder=True)
     from compute.catalog import open_catalog
+    from compute.home import access_of
     from compute.jobs import plan_again
 
-    return plan_again(result, partial(open_catalog, settings), settings.access)
+    return plan_again(result, partial(open_catalog, settings), access_of(settings))
 
 
 def print_plan(planned: NdviPlan) -> None:
