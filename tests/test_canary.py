@@ -21,7 +21,8 @@ from tornado.ioloop import IOLoop
 from compute.cluster import ClusterOption
 from compute.errors import InputError
 from compute.region import region_from_bytes
-from dashboard.server import Visits, content_policy, take_over
+from dashboard.server import GatePolicy, Visits, content_policy, guard, take_over
+from dashboard.server.login import Doorkeeper
 from dashboard.state import VisitState
 from dashboard.views import build_page, result_map
 from tests.fixtures.browser import Watch
@@ -232,6 +233,7 @@ def stage() -> Iterator[Stage]:
             address="127.0.0.1",
             content_policy=content_policy(),
             visits=Visits(most=9, most_of_address=9),
+            garbage=None,
             loop=IOLoop.current(),
             title="Greenup",
             sign_sessions=True,
@@ -240,6 +242,7 @@ def stage() -> Iterator[Stage]:
             include_cookies=[],
         )
         take_over(server)
+        guard(server, GatePolicy(), Doorkeeper(None), most=100)
         server.start()
         stage.url = f"http://127.0.0.1:{server.port}/"
         started.set_result(None)

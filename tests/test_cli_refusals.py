@@ -349,6 +349,7 @@ STOPS = {
     ("bench", "plan"): ("--scenes", "0"),
     ("bench", "memory"): ("--size", "0"),
     ("bench", "tiles"): ("--size", "0"),
+    ("password",): ("--stdin",),
 }
 """What ends a command that would go on for minutes with a value that is right."""
 
@@ -365,7 +366,9 @@ HOSTILE = st.one_of(
 
 def test_every_option_is_tried() -> None:
     assert len(PARAMETERS) > 55
-    assert {path[0] for path in PARAMETERS} == {"plan", "run", "serve", "demo", "index", "products", "jobs", "bench"}
+    assert {path[0] for path in PARAMETERS} == {
+        "plan", "run", "serve", "demo", "index", "products", "jobs", "bench", "password",
+    }  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None)

@@ -58,6 +58,8 @@ def add_products(target: OdcCatalog | Settings, paths: Sequence[Path]) -> list[s
     types = [(name, document) for name, document in found if "dataset" in document]
     products = [(name, document) for name, document in found if "dataset" not in document]
     added: list[str] = []
+    if refusals and not found:
+        raise _refused(refusals, 0)
     with catalog_of(target) as catalog:
         for add, each in ((_add_type, types), (_add_product, products)):
             for name, document in each:

@@ -151,9 +151,10 @@ def _configured(settings: Settings) -> _Place | None:
 
 def _embedded(settings: Settings, stack: ExitStack) -> _Place:
     """Start the embedded server until `stack` ends, with its tables."""
-    folder = open_home(settings) / "index"
+    folder = settings.home / "index"
     server = EmbeddedPostgres(folder)
     server.check_folder()
+    open_home(settings)
     make_home(settings.home)
     server.start(prepare=lambda url: _create_tables(_environment(url)))
     stack.callback(server.stop)

@@ -39,15 +39,13 @@ _FOREIGN = (
 """Settings of logins of Panel's and Bokeh's own, which this server does not use."""
 
 
-def checked_login(host: str, kind: str, *, no_login: bool) -> str:
-    """Return the kind of login, unless others reach the server without one, or its operator believes in another.
+def check_login(where: Address, *, no_login: bool) -> None:
+    """Refuse a server that others reach without a login, and a login that its operator believes in but is not there.
 
     Parameters
     ----------
-    host : str
-        Interface that the server listens on.
-    kind : str
-        As ``--auth`` takes it.
+    where : Address
+        Where the server listens, and the kind of its login.
     no_login : bool
         Whether others may come without a login.
 
@@ -56,6 +54,7 @@ def checked_login(host: str, kind: str, *, no_login: bool) -> str:
     InputError
         The server must not start.
     """
+    host, kind = where.host, where.auth
     if kind not in _LOGINS:
         raise InputError("auth", f"{kind[:40]!r} is no kind of login; give --auth one of {', '.join(_LOGINS)}.")
     foreign = next((name for name in _FOREIGN if os.environ.get(name)), None)
@@ -65,13 +64,12 @@ def checked_login(host: str, kind: str, *, no_login: bool) -> str:
         )
     if no_login and kind != "none":
         raise InputError("no-login", f"--no-login contradicts --auth {kind}; leave one of them out.")
-    if kind == "none" and not no_login and not Address(host=host).is_loopback:
+    if kind == "none" and not no_login and not where.is_loopback:
         raise InputError(
             "auth",
             f"Whoever reaches {host[:80]!r} could use this server, as it has no login; choose one by --auth, or say "
             "--no-login.",
         )
-    return kind
 
 
 def checked_address(

@@ -70,13 +70,13 @@ def serve(
     """Serve the dashboard for the configured index and cluster until it is stopped."""
     from compute.cluster import check_cluster, parse_cluster
     from compute.settings import load_settings
-    from dashboard.cli.listening import checked_address, checked_login
+    from dashboard.cli.listening import check_login, checked_address
 
     spec = parse_cluster(cluster, workers=workers, adapt=adapt, threads=threads)
     settings = load_settings()
     check_cluster(spec, settings)
-    login = checked_login(address, auth or settings.auth, no_login=no_login)
-    where = checked_address(address, port, prefix, origin or (), proxy or (), login, unix_socket)
+    where = checked_address(address, port, prefix, origin or (), proxy or (), auth or settings.auth, unix_socket)
+    check_login(where, no_login=no_login)
     _serve(settings, where, spec, parent, show=show)
 
 
@@ -91,11 +91,12 @@ def demo(
     """Everything on this machine: embedded index, synthetic Landsat 8 scenes over Tasmania, cluster, dashboard."""
     from compute.cluster import parse_cluster
     from compute.settings import load_settings
-    from dashboard.cli.listening import checked_address, checked_login
+    from dashboard.cli.listening import check_login, checked_address
 
     settings = load_settings()
-    login = checked_login(address, settings.auth, no_login=no_login)
-    where = None if scenes_only else checked_address(address, port, auth=login)
+    where = None if scenes_only else checked_address(address, port, auth=settings.auth)
+    if where is not None:
+        check_login(where, no_login=no_login)
     count = _prepare(settings)
     if as_json:
         print_json({"scenes": count})
@@ -112,8 +113,8 @@ def _prepare(settings: Settings) -> int:
     from compute.locations import make_home
 
     # The index first: scenes take long to write, and an index that cannot be opened shows at once.
-    folder = open_home(settings) / "demo"
     init_index(settings)
+    folder = open_home(settings) / "demo"
     make_home(settings.home)
     make_private(folder)
     with Progress(console=to_people(), transient=True) as progress:
