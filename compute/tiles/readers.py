@@ -29,7 +29,7 @@ class StoreReaders:
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
-        self._reducing = asyncio.Semaphore(_PROCESSES)
+        self._reducing: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
 
     def start(self) -> None:
         """Have the processes made ready before something is read; returns at once."""
@@ -59,8 +59,15 @@ class StoreReaders:
 
         So a tile waits for one part at the most, not for all that somebody has asked for.
         """
-        async with self._reducing:
+        async with self._turn():
             return await self.ask(function, *arguments)
+
+    def _turn(self) -> asyncio.Semaphore:
+        """Return the limit of the running event loop: processes outlive a loop, what waits in it does not."""
+        loop = asyncio.get_running_loop()
+        if self._reducing is None or self._reducing[0] is not loop:
+            self._reducing = loop, asyncio.Semaphore(_PROCESSES)
+        return self._reducing[1]
 
     async def close(self) -> None:
         """End the processes."""
