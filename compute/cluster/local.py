@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from math import ceil
 from typing import Any
 
@@ -22,7 +22,7 @@ from compute.cluster.local_dashboard import LocalScheduler
 from compute.cluster.scratch import Scratch, make_scratch
 from compute.cluster.spec import ClusterSpec
 from compute.cluster.waiting import bounded, to_the_end
-from compute.errors import ClusterError
+from compute.errors import ClusterError, GreenupError
 from compute.settings import Settings
 
 # A worker runs one task in each of its threads; libraries that thread inside a task would only get in each other's way.
@@ -76,7 +76,7 @@ async def local_scheduler(spec: ClusterSpec, settings: Settings) -> AsyncIterato
     """
     workers, threads = _sizes(spec)
     security = temporary_credentials()
-    scratch = await asyncio.to_thread(make_scratch, settings)
+    scratch = await _make_scratch(settings)
     cluster: Any = LocalCluster(
         asynchronous=True,
         processes=True,
@@ -121,6 +121,17 @@ async def local_scheduler(spec: ClusterSpec, settings: Settings) -> AsyncIterato
         )
     finally:
         await to_the_end(_stop(cluster, scratch))
+
+
+async def _make_scratch(settings: Settings) -> Scratch:
+    """Make a scratch folder beside the event loop; one that is made for who was cancelled meanwhile is removed."""
+    making = asyncio.create_task(asyncio.to_thread(make_scratch, settings))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        with suppress(GreenupError):
+            (await making).remove()
+        raise
 
 
 def _sizes(spec: ClusterSpec) -> tuple[int, int]:
