@@ -197,7 +197,9 @@ def _without_mask(source: Source, number: int) -> Source:
     """Every twentieth scene has lost its mask."""
     mask = source.bands["oa_fmask"]
     return (
-        source if number % 20 else replace(source, bands={**source.bands, "oa_fmask": replace(mask, uri="file:///no")})
+        source
+        if number % 20
+        else replace(source, bands={**source.bands, "oa_fmask": replace(mask, uri=f"{mask.uri}.gone")})
     )
 
 
