@@ -203,8 +203,9 @@ def _with_masks(catalog: OdcCatalog, files: Mapping[str, Path], filters: tuple[M
 
 
 def _elsewhere(source: Source, files: Mapping[str, Path]) -> Source:
-    bands = {name: replace(band, uri=files[band.uri.rsplit("/", 1)[1]].as_uri()) for name, band in source.bands.items()}
-    return replace(source, bands=bands, home=str(next(iter(files.values())).parent))
+    own = {name: files[band.uri.rsplit("/", 1)[1]] for name, band in source.bands.items()}
+    bands = {name: replace(band, uri=own[name].as_uri()) for name, band in source.bands.items()}
+    return replace(source, bands=bands, home=str(own["oa_fmask"].parent))
 
 
 def _biases(result: xr.Dataset) -> dict[str, float]:
