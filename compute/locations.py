@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -180,3 +181,16 @@ def _split(text: str, name: str, form: str) -> SplitResult:
     if any(character.isspace() for character in text):
         raise InputError(name, f"The setting {name} holds a blank; give {form}.")
     return parts
+
+
+def listed(text: str) -> list[str]:
+    """Return the parts of a list with commas, without blanks and empty ones."""
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def check_roots(text: str) -> str:
+    """Return a list of folders and beginnings of URLs as it is; ValueError where one is neither."""
+    for root in listed(text):
+        if not re.match(r"/|[\w+.-]+://.", root):
+            raise ValueError(f"{root!r} is neither an absolute folder nor the beginning of a URL")
+    return text

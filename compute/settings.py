@@ -7,7 +7,6 @@ composition root (command line, server, notebook) and handed down.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +15,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from compute.access import Access
 from compute.errors import InputError
-from compute.locations import check_credential_files, check_gateway, check_home, check_index_url, check_results
+from compute.locations import (
+    check_credential_files,
+    check_gateway,
+    check_home,
+    check_index_url,
+    check_results,
+    check_roots,
+    listed,
+)
 
 MIB = 2**20
 GIB = 2**30
@@ -40,17 +47,6 @@ def default_home() -> Path:
         return Path("/var/lib/greenup")
     data = os.environ.get("XDG_DATA_HOME")
     return (Path(data) if data else Path.home() / ".local" / "share") / "greenup"
-
-
-def _listed(text: str) -> list[str]:
-    return [each.strip() for each in text.split(",") if each.strip()]
-
-
-def _checked_roots(text: str) -> str:
-    for root in _listed(text):
-        if not re.match(r"/|[\w+.-]+://.", root):
-            raise ValueError(f"{root!r} is neither an absolute folder nor the beginning of a URL")
-    return text
 
 
 class Settings(BaseSettings):
@@ -204,7 +200,7 @@ class Settings(BaseSettings):
     others can name files or addresses for GDAL to read (VRT and WMS any, HDF5 and netCDF local ones): add them only
     where you trust all documents."""
 
-    data_roots: Annotated[str, AfterValidator(_checked_roots)] = ""
+    data_roots: Annotated[str, AfterValidator(check_roots)] = ""
     """Where files of scenes may lie beside the folders of their documents, object stores and public hosts: folders, URL
     prefixes and GDAL's prefixes, such as ``/data, http://127.0.0.1:9000/bucket, /vsizip/``. What a document names is
     read by the workers, so nobody should be able to name all that they can reach."""
@@ -242,8 +238,8 @@ class Settings(BaseSettings):
     def access(self) -> Access:
         """Rules by which files of scenes may be read."""
         return Access(
-            drivers=tuple(_listed(self.raster_drivers)),
-            roots=tuple(_listed(self.data_roots)),
+            drivers=tuple(listed(self.raster_drivers)),
+            roots=tuple(listed(self.data_roots)),
             max_block_bytes=self.max_block_mib * MIB,
             own_machine=self.own_machine,
         )
@@ -254,36 +250,6 @@ class Settings(BaseSettings):
         if self.jobs_url is not None:
             return self.jobs_url.get_secret_value()
         return f"sqlite:///{self.home / 'jobs.sqlite'}"
-
-
-class HubSettings(BaseSettings):
-    """What a JupyterHub tells a service in its environment, or an operator in the hub's place.
-
-    https://jupyterhub.readthedocs.io/en/stable/reference/services.html
-    """
-
-    model_config = SettingsConfigDict(env_prefix="JUPYTERHUB_", env_ignore_empty=True, extra="ignore", frozen=True)
-
-    api_url: str | None = None
-    """Address of the hub's API as this server reaches it, such as ``http://hub:8081/hub/api``."""
-
-    api_token: SecretStr | None = None
-    """Token of the service."""
-
-    client_id: str | None = None
-    """OAuth client of the service, such as ``service-greenup``."""
-
-    host: str = ""
-    """Scheme and host of the hub as browsers reach it; empty where that is this server's own."""
-
-    base_url: str = "/"
-    """Path of the hub, to which ``hub/`` is added."""
-
-    oauth_callback_url: str | None = None
-    """Where the hub sends users back to, as it knows it; unset, ``oauth_callback`` below the page."""
-
-    oauth_access_scopes: str = ""
-    """Scopes of which a user must have one, as a JSON list; unset, those that let use this service."""
 
 
 def load_settings() -> Settings:

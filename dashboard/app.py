@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +24,7 @@ from compute.cluster import ClusterSpec
 from compute.jobs import ANONYMOUS, Principal, derived_key
 from compute.products import ProductProfile
 from compute.settings import Settings
+from dashboard.address import Address
 from dashboard.server import GatePolicy, Visits, content_policy, guard, host_names, parse_networks, routes, take_over
 from dashboard.server.building import isolate_current_document
 from dashboard.server.connections import most_connections
@@ -49,50 +47,6 @@ _FRAMES_HERE = ("http://localhost:*", "http://127.0.0.1:*", "vscode-webview:", "
 _PARENT_S = 1.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Address:
-    """Where the server listens.
-
-    Attributes
-    ----------
-    host : str
-        Interface, ``127.0.0.1`` unless others may come.
-    port : int
-        0 for any free one.
-    prefix : str
-        Path below which everything lies, such as ``/user/name/greenup``.
-    origins : tuple of str
-        Hosts by which browsers reach the page, such as ``hub.example.org:443``; empty for this machine.
-    proxies : tuple of str
-        Addresses or networks of proxies whose ``X-Forwarded-*`` headers are believed.
-    auth : str
-        How visitors sign in: ``none``, ``basic``, ``oauth``, ``header`` or ``jupyterhub``.
-    unix_socket : pathlib.Path or None
-        Unix socket to listen on in place of host and port, for one proxy that is of the same user, and is believed.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 5006
-    prefix: str = ""
-    origins: tuple[str, ...] = ()
-    proxies: tuple[str, ...] = ()
-    auth: str = "none"
-    unix_socket: Path | None = None
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the server listens on an interface that only programs of this machine reach."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-    @property
-    def only_here(self) -> bool:
-        """Whether only browsers of this machine can use the page: no other interface, and no other host before it."""
-        return self.is_loopback and not self.origins
 
 
 @asynccontextmanager

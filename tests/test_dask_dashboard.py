@@ -19,7 +19,7 @@ from compute.cluster.endpoint import Endpoint
 from compute.cluster.need import Need
 from compute.jobs import ANONYMOUS, Principal
 from compute.settings import Settings
-from dashboard.app import Address
+from dashboard.address import Address
 from dashboard.services import Services
 from tests.fixtures.tile_server import TileServer, tile_server
 

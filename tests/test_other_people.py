@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -23,7 +24,7 @@ from distributed import Client, LocalCluster
 from compute.catalog import OdcCatalog
 from compute.cluster import open_cluster, parse_cluster
 from compute.errors import InputError
-from compute.jobs import ANONYMOUS
+from compute.jobs import user_principal
 from compute.settings import Settings
 from dashboard import notebook
 from dashboard.server.unix_socket import socket_place
@@ -111,13 +112,13 @@ def test_dasks_dashboard_answers_its_owner_through_the_page(home: Path, depth: i
     async def visit() -> None:
         async with tile_server({}, settings) as server:
             services = server.services
-            pooled = services.clusters.open(parse_cluster("local", workers=1))
+            ann = user_principal("ann")
+            pooled = services.clusters.open(replace(parse_cluster("local", workers=1), owner=ann.scope))
             await pooled.ready
-            services._only_here = True
-            assert services.dashboard(pooled.id, ANONYMOUS).startswith("http+unix://")
+            assert services.dashboard(pooled.id, ann).startswith("http+unix://")
             for page, word in [("status", b"Dask"), ("health", b"ok"), ("nothing", b"")]:
                 path = f"dask/{pooled.id}/{page}"
-                answer = await server.get(path, ANONYMOUS.scope)
+                answer = await server.get(path, "ann")
                 assert (answer.code == 200) == bool(word)
                 assert word in answer.body
 

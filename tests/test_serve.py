@@ -25,7 +25,8 @@ from compute.catalog import OdcCatalog
 from compute.cluster import parse_cluster
 from compute.products import load_profiles
 from compute.settings import Settings
-from dashboard.app import Address, running_server
+from dashboard.address import Address
+from dashboard.app import running_server
 from dashboard.server import content_policy
 from dashboard.server.forwarded import host_of
 from dashboard.server.policy import add_nonce, admit

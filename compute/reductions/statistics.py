@@ -36,8 +36,7 @@ MOST_PIXELS = 2**24
 SAMPLE_PX = 256
 """Edge of the part of every block that is looked at pixel by pixel, to learn what a coarser level gets wrong."""
 
-_PATIENCE_S = 60.0
-_AHEAD = 1_000
+_PATIENCE_S, _AHEAD = 60.0, 1_000
 """Priority over the blocks of any computation: somebody waits for the answer, and it is small."""
 
 

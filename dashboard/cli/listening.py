@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from compute.errors import InputError
-from dashboard.app import Address
+from dashboard.address import Address
 from dashboard.server import parse_networks
 
 _HOST = re.compile(r"[A-Za-z0-9._:%-]{1,253}", re.ASCII)

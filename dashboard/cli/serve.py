@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from compute.cluster import ClusterSpec
     from compute.settings import Settings
-    from dashboard.app import Address
+    from dashboard.address import Address
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free one.")]
 Host = Annotated[str, typer.Option("--address", help="Interface to listen on.")]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from http import HTTPStatus
@@ -21,10 +19,10 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from tornado.iostream import IOStream, StreamClosedError
 
 from compute.errors import InputError
 from dashboard.server.connections import Connections
+from dashboard.server.hanging_up import answer_and_close
 from dashboard.server.login import Denial, Doorkeeper
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -172,7 +170,7 @@ class Gate(HTTPServerConnectionDelegate):
         if self.connections.admit(server_conn):
             return _Request(self, server_conn, request_conn)
         connection: Any = server_conn
-        _answer_and_close(connection.stream, HTTPStatus.SERVICE_UNAVAILABLE, _FULL)
+        answer_and_close(connection.stream, HTTPStatus.SERVICE_UNAVAILABLE, _FULL)
         return HTTPMessageDelegate()  # which cares for nothing that still comes
 
     def on_close(self, server_conn: object) -> None:
@@ -198,13 +196,13 @@ class _Request(HTTPMessageDelegate):
         self._context.principal = None
         refusal = _refusal(self._gate.policy, start_line.path, headers)
         if refusal is not None:
-            _answer_and_close(self._connection.detach(), *refusal)
+            answer_and_close(self._connection.detach(), *refusal)
             return
         self._believe_proxy(headers)
         stream = self._connection.stream
         admitted = await self._gate.doorkeeper.admit(start_line, headers, self._context.remote_ip)
         if isinstance(admitted, Denial):
-            _answer_and_close(self._connection.detach(), admitted.status, admitted.sentence, admitted.headers)
+            answer_and_close(self._connection.detach(), admitted.status, admitted.sentence, admitted.headers)
             return
         self._context.principal = admitted.principal
         if admitted.login is not None and "Upgrade" in headers:
@@ -244,31 +242,6 @@ class _Request(HTTPMessageDelegate):
     def _forget_proxy(self) -> None:
         """Restore the connection's own address: the next request on it may be another visitor's."""
         self._context.remote_ip, self._context.protocol = self._peer
-
-
-def _answer_and_close(
-    stream: IOStream, status: HTTPStatus, sentence: str, more: Mapping[str, str] | None = None
-) -> None:
-    """Answer at once and close, so that nothing more of the request is read."""
-    body = json.dumps({"error": sentence}).encode()
-    headers = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-    headers |= {"Content-Length": str(len(body)), "Connection": "close"} | dict(more or {})
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers.setdefault("Retry-After", "5")
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    head = f"HTTP/1.1 {status.value} {status.phrase}\r\n{lines}\r\n"
-    try:
-        writing = asyncio.ensure_future(stream.write(head.encode() + body))
-    except StreamClosedError:
-        stream.close()
-        return
-
-    def close(done: asyncio.Future[None]) -> None:
-        if not done.cancelled():
-            done.exception()  # whoever has hung up misses the answer
-        stream.close()
-
-    writing.add_done_callback(close)
 
 
 def _normalised(name: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from compute.errors import InputError
-from compute.settings import HubSettings, Settings
+from compute.hub_settings import HubSettings
+from compute.settings import Settings
 from dashboard.server.login.hub import HubProvider
 from dashboard.server.login.oauth import make_oauth
 from dashboard.server.login.passwords import PasswordFile

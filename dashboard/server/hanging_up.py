@@ -1,0 +1,47 @@
+"""Answer that ends a connection before its request is read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from tornado.iostream import IOStream, StreamClosedError
+
+
+def answer_and_close(
+    stream: IOStream, status: HTTPStatus, sentence: str, more: Mapping[str, str] | None = None
+) -> None:
+    """Answer at once and close, so that nothing more of the request is read.
+
+    Parameters
+    ----------
+    stream : tornado.iostream.IOStream
+        Of the connection.
+    status : http.HTTPStatus
+        Of the answer.
+    sentence : str
+        Its body.
+    more : mapping of str to str, optional
+        Further headers.
+    """
+    body = json.dumps({"error": sentence}).encode()
+    headers = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    headers |= {"Content-Length": str(len(body)), "Connection": "close"} | dict(more or {})
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.setdefault("Retry-After", "5")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\n{lines}\r\n"
+    try:
+        writing = asyncio.ensure_future(stream.write(head.encode() + body))
+    except StreamClosedError:
+        stream.close()
+        return
+
+    def close(done: asyncio.Future[None]) -> None:
+        if not done.cancelled():
+            done.exception()  # whoever has hung up misses the answer
+        stream.close()
+
+    writing.add_done_callback(close)
