@@ -125,7 +125,7 @@ def test_a_browser_that_goes_away_wants_nothing_any_more() -> None:
         path = f"/tiles/{server.tokens['anybody']}/ndvi_mean/DJF/{MIDDLE.z}/{MIDDLE.x}/{MIDDLE.y}.i16"
         port = int(server.url.rsplit(":", 1)[1].strip("/"))
         with socket.create_connection(("127.0.0.1", port)) as browser:
-            browser.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-User: anybody\r\n\r\n".encode())
+            browser.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-User: anybody\r\n\r\n".encode())
             while not source.asked:  # noqa: ASYNC110  # another's counter
                 await asyncio.sleep(0.01)
         while not server.services.tiles.outcomes["dropped"]:  # noqa: ASYNC110  # likewise
