@@ -99,7 +99,7 @@ class Access:
         return self._refusal_of_path(path, home, _resolved_folder) or _irregular(path)
 
     def _refusal_elsewhere(self, name: str, home: str, resolve: _Resolve) -> str:
-        """Judge what is no plain path: a URL, an object of a store, or a path of GDAL's own."""
+        """Return why a URL, an object of a store or a GDAL virtual path is refused, empty if it is allowed."""
         packed = _PACKED.fullmatch(name)
         if packed:
             inner = local_path(packed[2]) or packed[2]
@@ -197,7 +197,7 @@ def _comparable(address: str) -> str:
 
 
 def _irregular(path: str) -> str:
-    """Return what is wrong with something that is no file: opening a pipe or a device can wait for ever."""
+    """Return why a path is not a regular file, empty if it is one; opening a pipe or a device may block for ever."""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116  # millions of times, and a Path takes longer than this
     except (OSError, ValueError):

@@ -67,9 +67,10 @@ def note_data_root(settings: Settings, folder: Path) -> None:
     folder : pathlib.Path
         As it was given; the root of the file system is not noted.
     """
-    path = str(folder.absolute())
+    path = os.path.normpath(folder.absolute())
+    is_everything = folder.resolve() == Path(folder.resolve().anchor)
     file = open_home(settings) / _ROOTS
-    if folder.absolute() == Path(folder.absolute().anchor) or path in _noted_roots(settings) or "\n" in path:
+    if is_everything or path in _noted_roots(settings) or "\n" in path:
         return
     with suppress(OSError):  # a home that cannot be written; the folders of the documents still hold
         make_private_file(file)

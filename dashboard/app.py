@@ -167,6 +167,7 @@ def _doorkeeper(settings: Settings, address: Address) -> Doorkeeper:
         prefix=address.prefix,
         hours=settings.login_hours,
         metrics_token=None if token is None else token.get_secret_value(),
+        origins=address.origins,
     )
 
 

@@ -524,7 +524,9 @@ class TestFoldersThatWereAdded:
 
     def test_the_whole_file_system_is_not_noted(self, tmp_path: Path) -> None:
         settings = Settings(home=tmp_path)
-        note_data_root(settings, Path("/"))
+        (tmp_path / "link").symlink_to("/")
+        for folder in ("/", "/..", "//", "/usr/..", tmp_path / "link"):
+            note_data_root(settings, Path(folder))
         assert access_of(settings) == settings.access
 
     def test_a_home_that_cannot_be_written_notes_none(self) -> None:

@@ -7,14 +7,12 @@ import http.client
 import json
 import re
 import socket
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from math import cos, pi, sin
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,15 +44,11 @@ from dashboard.server.gate import Gate, GatePolicy
 from dashboard.server.login import Doorkeeper
 from dashboard.server.sockets import MOST_SOCKETS, Allowance
 from tests.fixtures.engine import EOBOX_REGION, eobox_request, plan_of
-from tests.fixtures.processes import family
-from tests.fixtures.server import RunningDashboard
+from tests.fixtures.server import RunningDashboard, serve_in_process
 from tests.fixtures.stacks import grid_at, noise, stack_of
 from tests.fixtures.tile_server import TileServer, tile_server
 from tests.test_preview_job import Server, run, until
 from tests.test_tiles import centre_of
-
-GREENUP = str(Path(sys.executable).with_name("greenup"))
-
 
 # Questions
 
@@ -439,13 +433,10 @@ def dashboard(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningDashboard]:
     """A server in a process of its own, which shares no time with the test."""
-    command = [GREENUP, "serve", "--port", "0", "--workers", "1"]
-    with family(command, tmp_path_factory.mktemp("server"), GREENUP_HOME=str(index_settings.home)) as started:
-        started.await_words("Greenup is at")
-        found = re.search(r"Greenup is at (\S+)", started.log.read_text())
-        assert found is not None
-        yield RunningDashboard(url=found[1])
-        log = started.log.read_text()
+    folder = tmp_path_factory.mktemp("server")
+    with serve_in_process(index_settings, folder) as started:
+        yield started
+        log = (folder / "log").read_text()
         assert "Traceback" not in log, log
 
 

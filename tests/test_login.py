@@ -314,6 +314,31 @@ def test_metrics_open_by_their_own_token(users: Path) -> None:
     within(basic(users, metrics_token="swordfish"), scenario)
 
 
+@pytest.mark.parametrize("following", ["a\nSet-Cookie: b=1", "a\r\nb", "\x7f\u2028\u00e9", "//evil.example/", "\\evil"])
+def test_whatever_path_is_wanted_is_led_to_below_this_server(users: Path, following: str) -> None:
+    async def scenario(server: Gated) -> None:
+        async with server.browser() as browser:
+            answer = await sign_in(browser, following=following)
+            assert answer.status_code == 302
+            there = urljoin(f"{server.url}login", answer.headers["Location"])
+            assert there.startswith(server.url)
+            assert "b" not in browser.cookies
+
+    within(basic(users, prefix="/some/where"), scenario)
+
+
+@pytest.mark.parametrize("path", ["//x/login", "//x/healthz", "/./healthz", "/healthz/", "/%68ealthz", "/x/../healthz"])
+def test_no_other_spelling_of_an_open_path_is_open(users: Path, path: str) -> None:
+    async def scenario(server: Gated) -> None:
+        where = urlsplit(server.url)
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {where.netloc}\r\n\r\n".encode())
+        assert (await reader.readline()).split()[1] == b"401"
+        writer.close()
+
+    within(basic(users), scenario)
+
+
 # other sites
 
 
@@ -339,6 +364,17 @@ def test_another_site_changes_nothing(users: Path, headers: dict[str, str], pass
                 assert (await browser.get("api/x")).json()["name"] == "alice"
 
     within(basic(users), scenario)
+
+
+def test_a_proxy_that_tells_another_host_does_not_make_our_page_another_site(users: Path) -> None:
+    async def scenario(server: Gated) -> None:
+        async with server.browser() as browser:
+            for origin, status in (("http://hub.example", 302), ("http://evil.example", 403)):
+                form = {"user": "alice", "password": "alice pass"}
+                answer = await browser.post("login", data=form, headers={"Origin": origin})
+                assert answer.status_code == status
+
+    within(basic(users, origins=["hub.example"]), scenario)
 
 
 @given(st.text(max_size=60))

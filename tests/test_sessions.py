@@ -6,10 +6,8 @@ import asyncio
 import http.client
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -31,10 +29,7 @@ from compute.jobs import ANONYMOUS, derived_key
 from compute.settings import Settings
 from dashboard.server.principals import USER
 from dashboard.server.visits import MOST_WAITING, Visits
-from tests.fixtures.processes import family
-from tests.fixtures.server import RunningDashboard
-
-GREENUP = str(Path(sys.executable).with_name("greenup"))
+from tests.fixtures.server import RunningDashboard, serve_in_process
 
 KEY = derived_key(Settings(secret="x" * 16), "sessions")  # type: ignore[arg-type]  # pydantic makes a secret of it
 
@@ -46,12 +41,8 @@ def dashboard(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningDashboard]:
     """A server in a process of its own: Bokeh's current document, which visits that break off leave, is its alone."""
-    command = [GREENUP, "serve", "--port", "0", "--workers", "1"]
-    with family(command, tmp_path_factory.mktemp("server"), GREENUP_HOME=str(index_settings.home)) as started:
-        started.await_words("Greenup is at")
-        found = re.search(r"Greenup is at (\S+)", started.log.read_text())
-        assert found is not None
-        yield RunningDashboard(url=found[1])
+    with serve_in_process(index_settings, tmp_path_factory.mktemp("server")) as started:
+        yield started
 
 
 def page(dashboard: RunningDashboard, path: str = "/", headers: Mapping[str, str] | None = None) -> tuple[int, str]:

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
@@ -84,6 +85,8 @@ class Doorkeeper:
         How long a login lasts.
     metrics_token : str, optional
         What opens ``/metrics`` without a login.
+    origins : sequence of str
+        Hosts by which browsers reach the page, where a proxy tells another one.
     """
 
     def __init__(
@@ -93,11 +96,13 @@ class Doorkeeper:
         prefix: str = "",
         hours: float = 12.0,
         metrics_token: str | None = None,
+        origins: Sequence[str] = (),
     ) -> None:
         self.provider = provider
         self.logins = Logins(hours)
         self.prefix = prefix
         self._metrics_token = metrics_token
+        self._origins = {each.lower() for each in origins}
 
     @property
     def signs_out(self) -> bool:
@@ -116,14 +121,15 @@ class Doorkeeper:
         address : str
             Where it comes from.
         """
-        if line.method not in ("GET", "HEAD", "OPTIONS") and not _is_same_site(headers):
+        if line.method not in ("GET", "HEAD", "OPTIONS") and not self._is_same_site(headers):
             return Denial(status=HTTPStatus.FORBIDDEN, sentence="Another site may not change anything here.")
         if self.provider is None:
             return Admission(principal=ANONYMOUS)
-        url = urlsplit(line.path)
-        path = url.path.removeprefix(f"{self.prefix}/")
+        # As it is routed: taken for a URL, //x/login would be another path.
+        path, _, query = line.path.partition("?")
+        path = path.removeprefix(f"{self.prefix}/")
         try:
-            found = await self._found(path, url.query, headers, address)
+            found = await self._found(path, query, headers, address)
         except TooManyRequestsError as error:
             return Denial(status=HTTPStatus.TOO_MANY_REQUESTS, sentence=str(error), headers={"Retry-After": "300"})
         except GreenupError as error:
@@ -186,6 +192,14 @@ class Doorkeeper:
         given = headers.get("Authorization", "").encode()
         return self._metrics_token is not None and hmac.compare_digest(given, f"Bearer {self._metrics_token}".encode())
 
+    def _is_same_site(self, headers: HTTPHeaders) -> bool:
+        """Return whether a request that changes something comes from a page of ours, or from no page at all."""
+        fetched = headers.get("Sec-Fetch-Site")
+        if fetched is not None:
+            return fetched in ("same-origin", "none")
+        origin = headers.get("Origin")
+        return origin is None or urlsplit(origin).netloc.lower() in {headers.get("Host", "").lower(), *self._origins}
+
     def _denial(self, line: RequestStartLine, path: str, headers: HTTPHeaders) -> Denial:
         if isinstance(self.provider, HeaderProvider):
             return Denial(status=HTTPStatus.UNAUTHORIZED, sentence="Sign in at the proxy of this server first.")
@@ -206,12 +220,3 @@ class Doorkeeper:
 
 def _of(principal: Principal | None) -> Admission | None:
     return None if principal is None else Admission(principal=principal)
-
-
-def _is_same_site(headers: HTTPHeaders) -> bool:
-    """Return whether a request that changes something comes from a page of ours, or from no page at all."""
-    fetched = headers.get("Sec-Fetch-Site")
-    if fetched is not None:
-        return fetched in ("same-origin", "none")
-    origin = headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc.lower() == headers.get("Host", "").lower()

@@ -6,6 +6,7 @@ import secrets
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from tornado.web import HTTPError, RequestHandler
 
@@ -22,6 +23,9 @@ _BROWSER = "greenup-browser"
 """Name of the cookie that ties the callback of a login to the browser that began it."""
 
 _LONGEST_PATH = 2000
+
+_OF_ADDRESSES = "/?&=%+,:;@!$'()*~[]"
+"""What may stand in a path with its query, beside letters and digits; no header takes a line break."""
 
 
 class _LoginHandler(RequestHandler):
@@ -66,7 +70,7 @@ class _LoginHandler(RequestHandler):
         login = self.doorkeeper.logins.start(principal, proof)
         self.keep(COOKIE, login.id, self.doorkeeper.logins.lasting_s)
         # Relative to this path: whatever the rest is, it stays below the root of this server.
-        self.redirect(f"./{following}")
+        self.redirect("./" + quote(following, safe=_OF_ADDRESSES))
 
     def callback(self, provider: OAuthProvider) -> str:
         """Return the address of our callback as the provider knows it."""
