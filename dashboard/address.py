@@ -25,6 +25,8 @@ class Address:
         Addresses or networks of proxies whose ``X-Forwarded-*`` headers are believed.
     auth : str
         How visitors sign in: ``none``, ``basic``, ``oauth``, ``header`` or ``jupyterhub``.
+    embed_in : tuple of str
+        Origins of sites whose pages may show this one in a frame, such as ``https://portal.example.org``.
     unix_socket : pathlib.Path or None
         Unix socket to listen on in place of host and port, for one proxy that is of the same user, and is believed.
     """
@@ -35,6 +37,7 @@ class Address:
     origins: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
     auth: str = "none"
+    embed_in: tuple[str, ...] = ()
     unix_socket: Path | None = None
 
     @property

@@ -189,7 +189,7 @@ def _listen(services: Services, address: Address, doorkeeper: Doorkeeper, garbag
             websocket_origin=list(address.origins) or None,
             prefix=address.prefix,
             extra_patterns=[*login_routes(doorkeeper), *routes(services)],
-            content_policy=content_policy(frames=() if address.origins else _FRAMES_HERE),
+            content_policy=content_policy(frames=(*address.embed_in, *(() if address.origins else _FRAMES_HERE))),
             loop=IOLoop.current(),
             title="Greenup",
             keep_alive_milliseconds=20_000,

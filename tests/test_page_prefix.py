@@ -36,10 +36,41 @@ pytestmark = [pytest.mark.browser, pytest.mark.index]
 _START_MS = 90_000
 
 
+class Framing(BaseHTTPRequestHandler):
+    """A page with a frame to fill."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b'<link rel="icon" href="data:,"><iframe width="900" height="600"></iframe>')
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def framing(host: str) -> Iterator[str]:
+    """Serve the page of another site, and yield its URL."""
+    with ThreadingHTTPServer((host, 0), Framing) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://{host}:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
 @pytest.fixture(scope="module")
-def below(synthetic: OdcCatalog, index_settings: Settings) -> Iterator[RunningDashboard]:
-    """The dashboard below a path."""
-    yield from serve_in_thread(index_settings, prefix="/some/where")
+def portal() -> Iterator[str]:
+    """URL of a site that may show the page in a frame."""
+    with framing("127.0.0.2") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def below(synthetic: OdcCatalog, index_settings: Settings, portal: str) -> Iterator[RunningDashboard]:
+    """The dashboard below a path, which another site may show in a frame."""
+    yield from serve_in_thread(index_settings, prefix="/some/where", embed_in=(portal.rstrip("/"),))
 
 
 def addresses(page: Page) -> list[str]:
@@ -170,41 +201,26 @@ def test_the_browser_refuses_whatever_would_reach_another_host(
     watch.strangers.clear()  # named before they are refused
 
 
-class Notebook(BaseHTTPRequestHandler):
-    """A page with a frame to fill."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b'<link rel="icon" href="data:,"><iframe width="900" height="600"></iframe>')
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def notebook(host: str) -> Iterator[str]:
-    """Serve the page of a notebook, and yield its URL."""
-    with ThreadingHTTPServer((host, 0), Notebook) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://{host}:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
 def test_a_notebook_on_this_machine_shows_the_page_in_a_frame(page: Page, dashboard: RunningDashboard) -> None:
-    with notebook("localhost") as url:
+    with framing("localhost") as url:
         page.goto(url)
         page.evaluate("url => { document.querySelector('iframe').src = url; }", dashboard.url)
         page.frame_locator("iframe").get_by_role("button", name="Draw a box").last.wait_for()
 
 
 def test_a_page_of_another_host_shows_it_in_no_frame(page: Page, dashboard: RunningDashboard, watch: Watch) -> None:
-    with notebook("127.0.0.2") as url:
+    with framing("127.0.0.2") as url:
         page.goto(url)
         with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
             page.evaluate("url => { document.querySelector('iframe').src = url; }", dashboard.url)
     watch.allowed.append("frame-ancestors")
     watch.strangers.clear()  # the notebook itself
+
+
+def test_a_site_that_the_operator_names_shows_the_page_in_a_frame(
+    page: Page, below: RunningDashboard, portal: str, watch: Watch
+) -> None:
+    page.goto(portal)
+    page.evaluate("url => { document.querySelector('iframe').src = url; }", below.url)
+    page.frame_locator("iframe").get_by_role("button", name="Draw a box").last.wait_for()
+    watch.strangers.clear()  # the site itself

@@ -41,7 +41,9 @@ GREENUP = str(Path(sys.executable).with_name("greenup"))
 @pytest.fixture(scope="module")
 def below(catalog: OdcCatalog, index_settings: Settings) -> Iterator[RunningDashboard]:
     """The dashboard below a path, as a proxy carries it."""
-    yield from serve_in_thread(index_settings, prefix="/some/where", origins=("hub.example",))
+    yield from serve_in_thread(
+        index_settings, prefix="/some/where", origins=("hub.example",), embed_in=("https://portal.example",)
+    )
 
 
 def ask(url: str) -> tuple[int, dict[str, str], bytes]:
@@ -65,11 +67,11 @@ def test_the_page_is_kept_to_itself(below: RunningDashboard) -> None:
     assert "camera=()" in headers["Permissions-Policy"]
     policy = directives(headers)
     assert policy["default-src"] == ["'self'"]
-    assert policy["frame-ancestors"] == ["'self'"]
+    assert policy["frame-ancestors"] == ["'self'", "https://portal.example"]
     assert policy["script-src-attr"] == ["'none'"]
     host = urlsplit(below.url).netloc
     sources = {source for each in policy.values() for source in each} - {f"ws://{host}", f"wss://{host}"}
-    assert not [source for source in sources if "*" in source or "//" in source]
+    assert [source for source in sources if "*" in source or "//" in source] == ["https://portal.example"]
     assert not {"ws:", "wss:", "'unsafe-eval'"} & sources
     assert "'unsafe-inline'" not in policy["script-src"]
 

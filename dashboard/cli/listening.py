@@ -19,6 +19,7 @@ _HOST = re.compile(r"[A-Za-z0-9._:%-]{1,253}", re.ASCII)
 _ORIGIN = re.compile(
     r"\*|(?P<host>[A-Za-z0-9*_-]{1,63}(\.[A-Za-z0-9*_-]{1,63}){0,20})(:(?P<port>[0-9]{1,5}))?", re.ASCII
 )
+_SITE = re.compile(r"https?://[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,20}(:(?P<port>[0-9]{1,5}))?", re.ASCII)
 _SEGMENT = re.compile(r"([A-Za-z0-9._~@-]|%[0-9A-Fa-f]{2})+", re.ASCII)
 _LONGEST_PREFIX = 1024
 _HIGHEST_PORT = 65535
@@ -79,6 +80,7 @@ def checked_address(
     origins: Sequence[str] = (),
     proxies: Sequence[str] = (),
     auth: str = "none",
+    embed_in: Sequence[str] = (),
     unix_socket: Path | None = None,
 ) -> Address:
     """Return where a server listens.
@@ -97,6 +99,8 @@ def checked_address(
         Addresses or networks.
     auth : str
         Kind of login.
+    embed_in : sequence of str
+        ``https://HOST`` or ``https://HOST:PORT``, with ``http://`` where there is no TLS.
     unix_socket : pathlib.Path, optional
         Unix socket in place of host and port.
 
@@ -107,6 +111,8 @@ def checked_address(
     """
     for origin in origins:
         _check_origin(origin)
+    for site in embed_in:
+        _check_site(site)
     parse_networks(proxies)
     address = Address(
         host=host,
@@ -115,6 +121,7 @@ def checked_address(
         origins=tuple(origins),
         proxies=tuple(proxies),
         auth=auth,
+        embed_in=tuple(embed_in),
         unix_socket=None if unix_socket is None else unix_socket.absolute(),
     )
     if unix_socket is None:
@@ -133,6 +140,16 @@ def _check_origin(origin: str) -> None:
         raise InputError(
             "origin",
             f"The origin {origin[:80]!r} is not HOST or HOST:PORT, such as hub.example.org:443; give --origin that.",
+        )
+
+
+def _check_site(site: str) -> None:
+    match = _SITE.fullmatch(site)
+    if match is None or not 0 < int(match["port"] or 80) <= _HIGHEST_PORT:
+        raise InputError(
+            "embed-in",
+            f"The site {site[:80]!r} is not https://HOST or https://HOST:PORT, such as https://portal.example.org; "
+            "give --embed-in that.",
         )
 
 

@@ -29,6 +29,10 @@ Proxy = Annotated[
     list[str] | None,
     typer.Option(help="Address or network of a proxy whose X-Forwarded headers are believed, repeatable."),
 ]
+EmbedIn = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ORIGIN", help="Site that may show the page in a frame, such as https://portal.example.org."),
+]
 UnixSocket = Annotated[
     Path | None,
     typer.Option(help="Unix socket to listen on in place of a port, for a proxy of the same user, such as Jupyter's."),
@@ -57,6 +61,7 @@ def serve(
     prefix: Prefix = "",
     origin: Origin = None,
     proxy: Proxy = None,
+    embed_in: EmbedIn = None,
     unix_socket: UnixSocket = None,
     auth: Auth = None,
     no_login: NoLogin = False,
@@ -75,7 +80,16 @@ def serve(
     spec = parse_cluster(cluster, workers=workers, adapt=adapt, threads=threads)
     settings = load_settings()
     check_cluster(spec, settings)
-    where = checked_address(address, port, prefix, origin or (), proxy or (), auth or settings.auth, unix_socket)
+    where = checked_address(
+        address,
+        port,
+        prefix,
+        origins=origin or (),
+        proxies=proxy or (),
+        auth=auth or settings.auth,
+        embed_in=embed_in or (),
+        unix_socket=unix_socket,
+    )
     check_login(where, no_login=no_login)
     _serve(settings, where, spec, parent, show=show)
 
