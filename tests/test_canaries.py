@@ -12,6 +12,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -80,8 +81,18 @@ def secrets(tmp_path: Path, index_settings: Settings, observed: OdcCatalog) -> d
 
 
 def spoken(text: str) -> list[str]:
-    """Return the secrets in a text, as they are, percent-encoded or in base64."""
-    return sorted(set(re.findall(rf"{CANARY}[\w%-]*", text)))
+    """Return the secrets in a text, as they are, percent-encoded or in base64, wherever they begin there."""
+    # What base64 makes of the bytes after one, two or three others, whose own digits and those they share are cut off.
+    places = ((0, 0), (1, 2), (2, 3))
+    hidden = [b64encode(b"-" * before + CANARY.encode())[first:8].decode() for before, first in places]
+    return sorted(set(re.findall(rf"(?:{'|'.join([CANARY, *hidden])})[\w%-]*", text)))
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc", "user:"])
+def test_a_secret_is_found_however_it_is_written(before: str) -> None:
+    assert spoken(f"Basic {b64encode((before + secret('x')).encode()).decode()}")
+    assert spoken(quote(f"{before}{secret('x')}"))
+    assert not spoken(b64encode(b"something else").decode())
 
 
 def said_by(env: dict[str, str], *words: str, codes: tuple[int, ...] = (0,)) -> str:
