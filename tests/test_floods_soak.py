@@ -1,5 +1,7 @@
 """Soak of a server in a process of its own: made-up requests, ten times overload, and pages that stay open.
 
+Live visitors ask for tiles of a result that its workers hold.
+
 ``GREENUP_SOAK`` scales all of it: 1 is the full run, an hour; what is measured is printed (``pytest -m soak -s``).
 """
 
@@ -14,10 +16,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 import psutil
@@ -29,7 +33,12 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from compute.catalog import OdcCatalog
 from compute.settings import Settings
+from tests.fixtures.pages import SMALL, WIDE, choose_product, compute, token_of, type_region
 from tests.fixtures.processes import Family, family
+from tests.fixtures.server import RunningDashboard
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 GREENUP = str(Path(sys.executable).with_name("greenup"))
 SHARE = float(os.environ.get("GREENUP_SOAK", "1"))
@@ -44,7 +53,7 @@ LEAKS = (
     b"File ",
 )
 
-pytestmark = [pytest.mark.soak, pytest.mark.index, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.soak, pytest.mark.index, pytest.mark.browser, pytest.mark.timeout(7200)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +62,18 @@ class Soaked:
 
     process: Family
     url: str
+    token: str
+
+    @property
+    def tiles(self) -> list[str]:
+        """Return paths of tiles at the result, from zoom 8 to 11."""
+        return [
+            f"/tiles/{self.token}/ndvi_mean/{season}/{zoom}/{x}/{y}.i16"
+            for zoom in range(8, 12)
+            for x in range(int(465.0 * 2 ** (zoom - 9)), int(465.0 * 2 ** (zoom - 9)) + 3)
+            for y in range(int(323.0 * 2 ** (zoom - 9)), int(323.0 * 2 ** (zoom - 9)) + 3)
+            for season in ("DJF", "MAM")
+        ]
 
     @property
     def netloc(self) -> str:
@@ -75,14 +96,31 @@ class Soaked:
 
 
 @pytest.fixture
-def server(catalog: OdcCatalog, index_settings: Settings, tmp_path: Path) -> Iterator[Soaked]:
+def server(synthetic: OdcCatalog, index_settings: Settings, browser: Browser, tmp_path: Path) -> Iterator[Soaked]:
     command = [GREENUP, "serve", "--port", "0", "--workers", "1"]
-    with family(command, tmp_path, GREENUP_HOME=str(index_settings.home)) as started:
+    # All visitors of these tests come from one address.
+    own = {"GREENUP_HOME": str(index_settings.home), "GREENUP_MAX_VISITS_PER_ADDRESS": "100"}
+    with family(command, tmp_path, **own) as started:
         started.await_words("Greenup is at")
         found = re.search(r"Greenup is at (\S+)", started.log.read_text())
         assert found is not None
-        yield Soaked(process=started, url=found[1])
+        yield Soaked(process=started, url=found[1], token=finished_result(browser, found[1]))
         assert "Traceback" not in started.log.read_text()
+
+
+def finished_result(browser: Browser, url: str) -> str:
+    """Compute a result on the page, and return its token once it is done."""
+    with closing(browser.new_context(viewport=WIDE)) as context:
+        page = context.new_page()
+        page.goto(url)
+        choose_product(page)
+        type_region(page, SMALL)
+        page.get_by_text("Dates in each season").wait_for()
+        compute(page)
+        token = token_of(page)
+        while RunningDashboard(url=url).get(f"api/results/{token}")["state"] != "done":
+            page.wait_for_timeout(500)
+        return token
 
 
 TEXT = st.text(max_size=40) | st.sampled_from(["nan", "1e999", "-0", "9" * 5000, "../../etc/passwd", "%00", "\ud7ff"])
@@ -148,45 +186,55 @@ def quantile(seconds: Sequence[float], share: float) -> float:
 
 
 class Asking(threading.Thread):
-    """Asks for a path again and again, and notes how long that took."""
+    """Asks for paths again and again, and notes how long that took."""
 
-    def __init__(self, server: Soaked, path: str, pause_s: float) -> None:
+    def __init__(self, server: Soaked, paths: Sequence[str], pause_s: float) -> None:
         super().__init__()
         self.seconds, self.statuses = list[float](), Counter[int]()
         self.over = threading.Event()
-        self._server, self._path, self._pause_s = server, path, pause_s
+        self._server, self._paths, self._pause_s = server, cycle(paths), pause_s
 
     def run(self) -> None:
         while not self.over.wait(self._pause_s):
             began = time.monotonic()
             with suppress(OSError, http.client.HTTPException), closing(self._server.connection()) as connection:
-                connection.request("GET", self._path)
+                connection.request("GET", next(self._paths))
                 answer = connection.getresponse()
                 answer.read()
                 self.statuses[answer.status] += 1
                 self.seconds.append(time.monotonic() - began)
 
 
+def ask_all(clients: Sequence[Asking], meanwhile: Callable[[], None]) -> None:
+    """Let clients ask while something else is done."""
+    for each in clients:
+        each.start()
+    try:
+        meanwhile()
+    finally:
+        for each in clients:
+            each.over.set()
+        for each in clients:
+            each.join()
+
+
 def test_a_server_that_is_asked_ten_times_too_much_answers_its_health(server: Soaked) -> None:
     """One page takes a second: sixteen that come again at once are over ten times what it can build."""
-    health = Asking(server, "/healthz", 0.02)
-    results = Asking(server, "/api/results", 0.05)
-    flood = [Asking(server, "/", 0.0) for _ in range(16)]
-    flood += [Asking(server, f"/api/results/{'0' * 32}/observations?lon=1&lat=1", 0.0) for _ in range(8)]
-    for each in (health, results, *flood):
-        each.start()
-    time.sleep(max(60 * SHARE, 10))
-    for each in (health, results, *flood):
-        each.over.set()
-    for each in (health, results, *flood):
-        each.join()
-    pages = sum((each.statuses for each in flood), Counter[int]())
+    health = Asking(server, ["/healthz"], 0.02)
+    tiles = [Asking(server, server.tiles[first:] + server.tiles[:first], 0.2) for first in (0, 20)]
+    flood = [Asking(server, ["/"], 0.0) for _ in range(16)]
+    flood += [Asking(server, [f"/api/results/{'0' * 32}/observations?lon=1&lat=1"], 0.0) for _ in range(8)]
+    ask_all([health, *tiles, *flood], lambda: time.sleep(max(60 * SHARE, 10)))
+    answered = sum((each.statuses for each in flood), Counter[int]())
+    seconds = [second for each in tiles for second in each.seconds]
     print(
         f"\nhealthz n={len(health.seconds)} p50 {quantile(health.seconds, 0.5):.0f} p99 "
-        f"{quantile(health.seconds, 0.99):.0f} ms; results p95 {quantile(results.seconds, 0.95):.0f} ms; flood {pages}"
+        f"{quantile(health.seconds, 0.99):.0f} max {quantile(health.seconds, 1):.0f} ms; tiles n={len(seconds)} p50 "
+        f"{quantile(seconds, 0.5):.0f} p95 {quantile(seconds, 0.95):.0f} ms; flood {answered}"
     )
     assert set(health.statuses) == {200}
-    assert set(pages) <= {200, 404, 503}
+    assert set(answered) <= {200, 404, 503}
+    assert {status for each in tiles for status in each.statuses} <= {200, 204, 404}
 
 
 async def page_of(server: Soaked) -> WebSocketClientConnection:
@@ -222,9 +270,18 @@ async def visit(server: Soaked, count: int, seconds: float) -> None:
 
 def test_memory_is_back_once_all_visitors_have_left(server: Soaked) -> None:
     count = max(int(100 * SHARE), 5)
-    asyncio.run(visit(server, count, 1))
+
+    def panning() -> list[Asking]:
+        return [Asking(server, server.tiles[first:] + server.tiles[:first], 0.5) for first in range(count // 5)]
+
+    ask_all(panning(), lambda: asyncio.run(visit(server, count, 1)))
     before = server.settled_mib(60)
-    asyncio.run(visit(server, count, max(600 * SHARE, 5)))
+    clients = panning()
+    ask_all(clients, lambda: asyncio.run(visit(server, count, max(600 * SHARE, 5))))
     after = server.settled_mib(60)
-    print(f"memory {before:.0f} -> {after:.0f} MiB once they have left")
+    seconds = [second for each in clients for second in each.seconds]
+    print(
+        f"memory {before:.0f} -> {after:.0f} MiB once they have left; tiles n={len(seconds)} p50 "
+        f"{quantile(seconds, 0.5):.0f} p95 {quantile(seconds, 0.95):.0f} ms"
+    )
     assert after < before * (1 + MOST_GROWTH)

@@ -28,6 +28,7 @@ from tests.fixtures.pages import (
     await_answer,
     choose_product,
     compute,
+    delete_result,
     drag,
     states,
     token_of,
@@ -53,18 +54,6 @@ def opened(page: Page, dashboard: RunningDashboard) -> Page:
     page.goto(dashboard.url)
     choose_product(page)
     return page
-
-
-def forget(dashboard: RunningDashboard, page: Page) -> None:
-    """Delete the result that the page shows, so that the next test computes it anew."""
-    if page.get_by_role("button", name="Open contextbar").is_visible():
-        page.get_by_role("button", name="Open contextbar").click()
-    page.get_by_role("button", name="Delete").first.click()
-    # Each result has a question of its own, of which one at most is seen.
-    question = page.get_by_text("Delete it for everybody").filter(visible=True)
-    question.wait_for()
-    page.get_by_role("button", name="Delete", exact=True).first.click()
-    question.wait_for(state="detached")
 
 
 def brightness(page: Page) -> float:
@@ -107,7 +96,7 @@ def test_a_result_is_given_a_title(opened: Page, dashboard: RunningDashboard) ->
     opened.get_by_role("textbox", name="Title").fill("<i>Hay</i> meadows")
     opened.get_by_role("button", name="Save", exact=True).click()
     opened.get_by_role("link", name="<i>Hay</i> meadows").wait_for()
-    forget(dashboard, opened)
+    delete_result(opened)
 
 
 def test_geojson_is_pasted_and_uploaded(opened: Page) -> None:
@@ -184,7 +173,7 @@ def test_compute_look_click_and_reopen(
     other.get_by_text("146.50° to 147.60° E").first.wait_for()
     other.get_by_text("This is the result on the map.").wait_for()
     other.context.close()
-    forget(dashboard, opened)
+    delete_result(opened)
 
 
 def test_options_are_refused_at_their_field_and_come_back_with_the_result(
@@ -228,7 +217,7 @@ def test_options_are_refused_at_their_field_and_come_back_with_the_result(
         other.wait_for_timeout(250)
     assert seasons.input_value() == "DJF,MAM,JJA,SON"
     other.context.close()
-    forget(dashboard, opened)
+    delete_result(opened)
 
 
 def enter(page: Page, label: str, text: str) -> None:
@@ -256,7 +245,7 @@ def test_tiles_appear_while_the_rest_is_running(opened: Page, dashboard: Running
             opened.wait_for_timeout(250)
         assert early
     wait_for_state(opened, dashboard, "done")
-    forget(dashboard, opened)
+    delete_result(opened)
 
 
 def test_a_killed_tab_changes_nothing_for_another(
@@ -275,7 +264,7 @@ def test_a_killed_tab_changes_nothing_for_another(
     wait_for_state(opened, dashboard, "done")
     with opened.expect_response(lambda answer: "/MAM/" in answer.url and answer.status == 200):
         opened.get_by_role("button", name="MAM", exact=True).click()
-    forget(dashboard, opened)
+    delete_result(opened)
 
 
 def test_cancel_ends_the_job(opened: Page, dashboard: RunningDashboard, watch: Watch) -> None:
@@ -287,7 +276,7 @@ def test_cancel_ends_the_job(opened: Page, dashboard: RunningDashboard, watch: W
     opened.get_by_text("The computation was cancelled.").wait_for()
     wait_for_state(opened, dashboard, "cancelled")
     opened.get_by_role("button", name="Compute again").wait_for()
-    forget(dashboard, opened)
+    delete_result(opened)
 
 
 def test_an_unknown_result_is_said_and_left(opened: Page, dashboard: RunningDashboard) -> None:
@@ -332,7 +321,7 @@ def test_a_telephone_sees_the_map_first_and_computes_from_it(page: Page, dashboa
     page.get_by_label("Region", exact=True).wait_for(state="hidden")
     wait_for_state(page, dashboard, "done")
     page.get_by_role("button", name="MAM", exact=True).wait_for()
-    forget(dashboard, page)
+    delete_result(page)
 
 
 @contextmanager
