@@ -24,15 +24,15 @@ from compute.cluster import ClusterSpec
 from compute.jobs import ANONYMOUS, Principal, derived_key
 from compute.products import ProductProfile
 from compute.settings import Settings
-from dashboard.address import Address
 from dashboard.server import GatePolicy, Visits, content_policy, guard, host_names, parse_networks, routes, take_over
-from dashboard.server.building import isolate_current_document
 from dashboard.server.connections import most_connections
-from dashboard.server.garbage import PageGarbage
-from dashboard.server.gate import MAX_HEADER_BYTES, MAX_REGION_BYTES, SLOWEST_S
+from dashboard.server.garbage_collection import PageGarbage
 from dashboard.server.login import Doorkeeper, login_routes, make_provider
+from dashboard.server.page_building import isolate_current_document
 from dashboard.server.principals import principal_of
+from dashboard.server.request_gate import MAX_HEADER_BYTES, MAX_REGION_BYTES, SLOWEST_S
 from dashboard.server.unix_socket import PEER, socket_place
+from dashboard.server_address import Address
 from dashboard.services import Services
 from dashboard.session import Session
 from dashboard.state import VisitState

@@ -8,10 +8,10 @@ from typing import Any
 from compute.cluster import Connection
 from compute.errors import ClusterError
 from compute.jobs import JobRecord, KeptResults, observations_at
-from compute.reductions import region_statistics
-from compute.region import Region
+from compute.request.region import Region
+from compute.statistics import region_statistics
 from compute.tiles import PixelValue, ResultTiles, kept_statistics
-from dashboard.questions import Questions
+from dashboard.query_limits import Questions
 
 Observations = list[dict[str, Any]]
 """Seasons with every look at a pixel."""
@@ -86,7 +86,7 @@ class Answers:
     async def statistics(
         self, record: JobRecord, region: Callable[[], Awaitable[Region]] | Region, asker: Hashable
     ) -> dict[str, Any]:
-        """Return what a region of a result comes to; see `compute.reductions.region_statistics`.
+        """Return what a region of a result comes to; see `compute.statistics.region_reduction`.
 
         Parameters
         ----------

@@ -23,7 +23,6 @@ from compute.cluster import (
     stop_gateway_cluster,
 )
 from compute.errors import InputError
-from compute.home import make_private, open_home
 from compute.jobs import (
     ANONYMOUS,
     Caretaker,
@@ -36,14 +35,15 @@ from compute.jobs import (
     plan_request,
     server_secret,
 )
-from compute.patches import warm_up, warm_up_cutting
 from compute.plan import NdviPlan
 from compute.products import ProductProfile
 from compute.request import NdviRequest
 from compute.settings import GIB, Settings
+from compute.settings.home import make_private, open_home
 from compute.tiles import TileDesk
-from dashboard.answers import Answers
-from dashboard.lag import LoopLag
+from compute.tiles.tile_patches import warm_up, warm_up_cutting
+from dashboard.event_loop_lag import LoopLag
+from dashboard.result_queries import Answers
 
 Answer = TypeVar("Answer")
 

@@ -25,7 +25,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         subprocess.run([sys.executable, "-c", _COMPILE], check=False)
 
 
-_COMPILE = "from compute.patches import warm_up; warm_up()"
+_COMPILE = "from compute.tiles.tile_patches import warm_up; warm_up()"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

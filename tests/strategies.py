@@ -17,10 +17,10 @@ from shapely.geometry.base import BaseGeometry
 
 from compute.errors import InputError
 from compute.products import BandRole, Harmonise, MaskFilter, MaskRole, Roles, ValidRange
-from compute.region import Region, parse_bbox, parse_geojson
 from compute.request import EXACT_RESAMPLINGS, Landsat7, NdviRequest, Reader, Resampling, Weight
+from compute.request.region import Region, parse_bbox, parse_geojson
+from compute.request.seasons import Season
 from compute.scenes import Band, Grid, Scene, Source
-from compute.seasons import Season
 
 T = TypeVar("T")
 

@@ -19,16 +19,16 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute.access import Access, Permit
-from compute.blocks.files import ReadError, fetch_header, read_window
+from compute.engine.raster_windows import ReadError, fetch_header, read_window
 from compute.errors import InputError
-from compute.home import access_of, note_data_root
-from compute.hosts import host_of, is_refused_host
+from compute.files.access import Access, Permit
+from compute.files.hosts import host_of, is_refused_host
 from compute.plan import NdviPlan, make_plan
 from compute.request import NdviRequest
+from compute.result.stack import build_stack
 from compute.scenes import Band, Scene, UnreadScene
 from compute.settings import Settings
-from compute.stack import build_stack
+from compute.settings.home import access_of, note_data_root
 from tests.fixtures.engine import compute_here
 from tests.fixtures.files import region_of, write_scene
 from tests.fixtures.web import open_web

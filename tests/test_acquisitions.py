@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.plan import NdviPlan, make_plan
-from compute.plan.acquisitions import choose_processings
-from compute.plan.processing import MATURITIES, baseline_of, platform_of, region_of
+from compute.plan.acquisition_selection import choose_processings
+from compute.plan.processing_ranks import MATURITIES, baseline_of, platform_of, region_of
 from compute.scenes import Scene
 from compute.settings import Settings
 from tests.strategies import request_of, roles_of, scene_of

@@ -11,7 +11,7 @@ from datacube.utils.uris import uri_resolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute.addresses import clean_address, existing_path, gdal_name, is_local, join_path, local_path, name_among
+from compute.files.addresses import clean_address, existing_path, gdal_name, is_local, join_path, local_path, name_among
 
 PLACES = [
     "file:///data/a%20b/scene.yaml",

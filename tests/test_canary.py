@@ -20,7 +20,7 @@ from tornado.ioloop import IOLoop
 
 from compute.cluster import ClusterOption
 from compute.errors import InputError
-from compute.region import region_from_bytes
+from compute.request.region import region_from_bytes
 from dashboard.server import GatePolicy, Visits, content_policy, guard, take_over
 from dashboard.server.login import Doorkeeper
 from dashboard.state import VisitState

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
 from compute.catalog import OdcCatalog, index_status, init_index, open_catalog
-from compute.catalog.connect import _explicit, _without_secrets
+from compute.catalog.index_connection import _explicit, _without_secrets
 from compute.errors import CatalogError
 from compute.settings import Settings
 from tests.fixtures.index import require_index

@@ -14,10 +14,10 @@ from pyproj import Transformer
 from shapely.geometry import Point, Polygon, box
 
 from compute.catalog import Catalog, Extent, ListCatalog
-from compute.catalog.footprints import TOLERANCE_DEG, bounds_degrees, meeting
+from compute.catalog.scene_footprints import TOLERANCE_DEG, bounds_degrees, meeting
 from compute.errors import InputError
 from compute.products import Measurement, ProductDefinition
-from compute.region import region_from_bbox
+from compute.request.region import region_from_bbox
 from compute.scenes import Band, Grid, Scene, Source
 
 GRID = Grid(crs="EPSG:32655", shape=(10, 10), transform=(30.0, 0.0, 5e5, 0.0, -30.0, -4e6))

@@ -25,21 +25,21 @@ from dask.task_spec import Task
 from fsspec import register_implementation
 from fsspec.implementations.memory import MemoryFileSystem
 
-from compute.blocks import Block
+from compute.engine import Block
 from compute.errors import JobError, ResultGoneError
 from compute.jobs import Keep, KeptResults
-from compute.jobs.checkpoints import size_of
+from compute.jobs.checkpoint_recovery import size_of
 from compute.kernels import NOT_COMPUTED
 from compute.plan import NdviPlan, make_plan
-from compute.reductions.statistics import cut_of, join_parts, part_of, told_of
-from compute.region import parse_geojson
+from compute.request.region import parse_geojson
+from compute.result.stack import SeasonStack, chunk_window, without_blocks
+from compute.result.stack_tasks import block_key
+from compute.result.store import Checkpoint, Manifest, StoredBlock, open_result, recalled, slots_of
+from compute.result.store.object_files import names_in, read_objects
 from compute.settings import Settings
-from compute.stack import SeasonStack, chunk_window, without_blocks
-from compute.stack_tasks import block_key
-from compute.store import Checkpoint, Manifest, StoredBlock, open_result, recalled, slots_of
-from compute.store.objects import names_in, read_objects
+from compute.statistics.region_reduction import cut_of, join_parts, part_of, told_of
 from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress, kept_statistics
-from compute.tiles.source import FirstPixels
+from compute.tiles.pixel_sources import FirstPixels
 from tests.fixtures.stacks import assembled, noisy_block
 from tests.strategies import request_of, roles_of, scene_of
 from tests.test_tiles import tile_at

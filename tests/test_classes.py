@@ -12,13 +12,13 @@ from datashader import transfer_functions
 from numpy.typing import NDArray
 from PIL import Image
 
-from compute.classes import CLASSES
 from compute.errors import InputError
 from compute.kernels import LARGEST, NEVER_CLEAR, NOT_COMPUTED, OUTSIDE, TOO_FEW
-from compute.reductions.spreads import Spread, told
-from compute.tiles.colours import Style, hex_colours
-from compute.tiles.png import png
-from dashboard.views.legend import legend_html
+from compute.result.ndvi_classes import CLASSES
+from compute.statistics.distributions import Spread, told
+from compute.tiles.png_encoding import png
+from compute.tiles.styles import Style, hex_colours
+from dashboard.views.map_legend import legend_html
 from tests.test_tiles import DEUTERANOPE, PROTANOPE
 
 CLASSED = Style(palette="classes")

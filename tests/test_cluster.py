@@ -27,8 +27,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.cluster import ClusterSpec, Stage, open_cluster, parse_cluster
-from compute.cluster.options import choose, describe, with_configured_defaults
-from compute.cluster.versions import compare_versions
+from compute.cluster.offered_options import choose, describe, with_configured_defaults
+from compute.cluster.version_check import compare_versions
 from compute.errors import ClusterError, InputError
 from compute.settings import Settings
 
@@ -530,7 +530,7 @@ def test_a_scheduler_without_workers_is_given_up_after_the_bound() -> None:
 
 
 def test_work_may_start_with_the_workers_that_came_when_no_more_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compute.cluster.opening._GRACE_S", 0.5)
+    monkeypatch.setattr("compute.cluster.startup._GRACE_S", 0.5)
     stages: list[Stage] = []
 
     async def scenario() -> None:

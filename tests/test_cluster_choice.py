@@ -14,8 +14,8 @@ from compute.errors import InputError
 from compute.jobs import ANONYMOUS, Principal
 from compute.settings import Settings
 from dashboard.services import Services
-from dashboard.session.clusters import Clusters
-from dashboard.session.tasks import Tasks
+from dashboard.session.background_tasks import Tasks
+from dashboard.session.cluster_control import Clusters
 from dashboard.state import NEW_CLUSTER, OWN_CLUSTER, VisitState
 from tests.fixtures.gateway import MAX_WORKERS, GatewayServer
 

@@ -15,11 +15,11 @@ from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler, websocket_connect
 
 from compute.cluster import ClusterSpec, Connection, PooledCluster, parse_cluster
-from compute.cluster.endpoint import Endpoint
-from compute.cluster.need import Need
+from compute.cluster.idle_policy import Need
+from compute.cluster.scheduler_endpoint import Endpoint
 from compute.jobs import ANONYMOUS, Principal
 from compute.settings import Settings
-from dashboard.address import Address
+from dashboard.server_address import Address
 from dashboard.services import Services
 from tests.fixtures.tile_server import TileServer, tile_server
 

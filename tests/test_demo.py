@@ -21,9 +21,9 @@ from datacube.index.hl import Doc2Dataset
 from datacube.utils.documents import NoDatesSafeLoader
 
 from compute.demo import DemoSpec, product_document, true_ndvi, write_scenes
-from compute.demo.grid import Window
 from compute.demo.landscape import survey
-from compute.demo.orbit import acquisitions, footprints, sun_position
+from compute.demo.overpasses import acquisitions, footprints, sun_position
+from compute.demo.pixel_lattice import Window
 from compute.errors import InputError
 
 TYPES = Path(__file__).parents[1] / "compute" / "catalog" / "metadata_types"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from compute.errors import OverloadError, TooManyRequestsError
 from compute.settings import MIB
 from compute.tiles import Tile, TileDesk
-from compute.tiles.desk import KeptTiles
+from compute.tiles.tile_queue import KeptTiles
 
 
 def tile_of(number: int, *, complete: bool = True, pixels: int = 4) -> Tile:

@@ -13,10 +13,10 @@ from pyproj import Transformer
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from compute.plan import NdviPlan, make_plan
-from compute.region import parse_bbox
+from compute.request.region import parse_bbox
 from compute.settings import Settings
-from dashboard.server.clients import root_of
-from dashboard.server.documents import TileDocuments, limits
+from dashboard.server.tile_documents import TileDocuments, limits
+from dashboard.server.tile_metadata import root_of
 from tests.strategies import request_of, roles_of, scene_of
 
 TOKEN = "0" * 32

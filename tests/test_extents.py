@@ -19,11 +19,11 @@ from pyproj import Transformer
 
 from compute.errors import NoScenesError
 from compute.plan import NdviPlan, make_plan
-from compute.plan.extents import project_extents
-from compute.region import parse_bbox
+from compute.plan.scene_extents import project_extents
+from compute.request.region import parse_bbox
+from compute.result.stack import borders
 from compute.scenes import Grid, Scene
 from compute.settings import Settings
-from compute.stack import borders
 from tests.strategies import request_of, roles_of, scene_of
 
 REGION = (146.8, -42.2, 147.2, -41.8)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
-from compute.jobs.failures import failed_sentence
+from compute.jobs.run.unread_scenes import failed_sentence
 from compute.scenes import UnreadScene, one_each
 
 RED = UnreadScene(scene="b", file="red.tif", reason="is damaged")

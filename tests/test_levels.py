@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from compute.blocks import Block
+from compute.engine import Block
+from compute.engine.overview_levels import LAYER_ENCODING, build_levels
 from compute.kernels import NEVER_CLEAR
-from compute.levels import LAYER_ENCODING, build_levels
 from compute.plan import level_count, make_plan
+from compute.result.stack import build_stack
 from compute.settings import Settings
-from compute.stack import build_stack
 from tests.fixtures.stacks import assembled, empty_stack, grid_at, noise, stack_of
 from tests.strategies import request_of, roles_of, scene_of
 

@@ -27,8 +27,8 @@ from compute.settings import Settings
 from dashboard.cli.main import main
 from dashboard.server.login import Doorkeeper
 from dashboard.server.login import doorkeeper as rules
-from dashboard.server.login.choice import make_provider
-from dashboard.server.login.passwords import PasswordFile, hash_password, parse_passwords, verify_password
+from dashboard.server.login.password_file import PasswordFile, hash_password, parse_passwords, verify_password
+from dashboard.server.login.provider_choice import make_provider
 from dashboard.server.login.providers import HeaderProvider, PasswordProvider
 from dashboard.server.login.throttle import MOST_OF_ADDRESS
 from tests.fixtures.gated import Gated, gated

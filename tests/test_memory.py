@@ -13,12 +13,12 @@ import pytest
 from distributed import Client, LocalCluster
 
 from compute.bench.peak_memory import peak_memory
-from compute.blocks import warm_up
 from compute.catalog import OdcCatalog
+from compute.engine import warm_up
 from compute.jobs import Job
 from compute.plan import WORKER_BYTES, NdviPlan
-from compute.region import parse_bbox
 from compute.request import NdviRequest
+from compute.request.region import parse_bbox
 from compute.settings import GIB, MIB
 from tests.fixtures.engine import DEMO, compute_here, plan_of
 from tests.test_mask_filters import FILTERS

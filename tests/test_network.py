@@ -13,8 +13,8 @@ import xarray as xr
 from compute.cluster import ClusterPool, parse_cluster
 from compute.jobs import ANONYMOUS, Caretaker, JobRecord, JobRegistry, JobStore, KeptResults, Retention
 from compute.plan import NdviPlan
+from compute.result.store import Checkpoint, open_result
 from compute.settings import Settings
-from compute.store import Checkpoint, open_result
 from tests.fixtures.engine import compute_here
 from tests.fixtures.jobs import SECRET, House, existing_scheduler, reaches
 from tests.fixtures.relay import relay_to

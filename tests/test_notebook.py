@@ -26,16 +26,16 @@ from distributed import Client, LocalCluster, futures_of
 from jupyter_server_proxy.config import ServerProcess
 from pyproj import Transformer
 
-from compute.blocks import warm_up
 from compute.catalog import OdcCatalog
-from compute.classes import CLASSES
+from compute.engine import warm_up
 from compute.errors import InputError
 from compute.plan import NdviPlan
+from compute.result.ndvi_classes import CLASSES
+from compute.result.stack import SeasonStack, build_stack
 from compute.settings import Settings
-from compute.stack import SeasonStack, build_stack
 from compute.tiles import LocalPixels, ResultTiles, TileAddress
-from compute.tiles.colours import Style
-from compute.tiles.png import png
+from compute.tiles.png_encoding import png
+from compute.tiles.styles import Style
 from dashboard import notebook
 from dashboard.cli.serve import serve
 from dashboard.jupyter import setup_greenup

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.blocks import PixelTrace, Trace, trace_pixel
+from compute.engine import PixelTrace, Trace, trace_pixel
 from compute.errors import InputError, TooLargeError
-from compute.jobs import observing
-from compute.jobs.observing import season_tasks
+from compute.jobs.run import observations
+from compute.jobs.run.observations import season_tasks
 from compute.plan import NdviPlan
-from compute.region import parse_geojson
+from compute.request.region import parse_geojson
 from tests.fixtures.engine import compute_here
 from tests.fixtures.files import region_of
 from tests.test_reasons import ELSEWHERE, fmask_roles, planned, two_days
@@ -156,6 +156,6 @@ def test_what_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         season_tasks(plan, 0, 0, "XYZ")
     with pytest.raises(InputError, match="compute with --reader exact"):
         season_tasks(replace(plan, request=replace(plan.request, reader="odc")), 0, 0)
-    monkeypatch.setattr(observing, "MOST_SCENES", 1)
+    monkeypatch.setattr(observations, "MOST_SCENES", 1)
     with pytest.raises(TooLargeError, match="more than 1; ask for one season"):
         season_tasks(plan, 70, 40)

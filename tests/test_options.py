@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 
 from compute.request import NdviRequest
-from dashboard.session.asking import options_of
+from dashboard.session.estimation import options_of
 from dashboard.state import VisitState
-from dashboard.views.form import FIELDS, request_form
-from dashboard.views.options import GROUPS, WEIGHT, Option
+from dashboard.views.request_form import FIELDS, request_form
+from dashboard.views.request_options import GROUPS, WEIGHT, Option
 from tests.strategies import request_of, requests
 
 OPTIONS = (WEIGHT, *(option for group in GROUPS.values() for option in group))

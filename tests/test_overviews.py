@@ -17,9 +17,9 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from compute.export import write_cogs
-from compute.export.overviews import build_overviews
-from compute.layers import ARRAYS, BY_REASON, NAMES
-from compute.stack import SeasonStack
+from compute.export.cog_overviews import build_overviews
+from compute.result.layers import ARRAYS, BY_REASON, NAMES
+from compute.result.stack import SeasonStack
 from tests.fixtures.stacks import grid_at, layered_stack, layers_of
 
 SHAPES = st.tuples(st.integers(1, 41), st.integers(1, 41))

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from compute.access import Access
-from compute.catalog import OdcCatalog, add_products, add_scenes, documents
-from compute.catalog.parsing import MOST_BYTES_OF_JSON
+from compute.catalog import OdcCatalog, add_products, add_scenes, document_files
+from compute.catalog.bounded_parsing import MOST_BYTES_OF_JSON
 from compute.errors import InputError
+from compute.files.access import Access
 from compute.products import load_profiles
 from compute.settings import Settings
 from dashboard.cli.main import app
@@ -59,7 +59,7 @@ UNFIT = [
 def test_an_unfit_document_is_refused_at_once(tmp_path: Path, name: str, text: str, reason: str) -> None:
     (tmp_path / name).write_text(text)
     begun = time.process_time()
-    (found,) = documents.read(tmp_path / name)
+    (found,) = document_files.read(tmp_path / name)
     assert time.process_time() - begun < 10
     assert found.problem.startswith(f"The file {reason}")
     assert found.name.startswith(str(tmp_path / name))
@@ -69,7 +69,7 @@ def test_aliases_as_writers_make_them_are_read(tmp_path: Path) -> None:
     shared = [1, {"a": "b"}]
     content = {"first": shared, "second": shared, "third": [shared]}
     (tmp_path / "shared.yaml").write_text(yaml.safe_dump(content) + "---\na: &x {b: 1}\nc: {<<: *x, d: 2}\n")
-    first, second = documents.read(tmp_path / "shared.yaml")
+    first, second = document_files.read(tmp_path / "shared.yaml")
     assert "*id001" in (tmp_path / "shared.yaml").read_text()
     assert (first.content, second.content) == (content, {"a": {"b": 1}, "c": {"b": 1, "d": 2}})
 
@@ -78,7 +78,7 @@ def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.odc-metadata.yaml")
     os.mkfifo(tmp_path / "products.toml")
     for path in (tmp_path / "pipe.odc-metadata.yaml", Path("/dev/zero")):
-        assert [found.problem for found in documents.read(path)] == ["The file is no regular file."]
+        assert [found.problem for found in document_files.read(path)] == ["The file is no regular file."]
     for path in (tmp_path / "products.toml", Path("/dev/zero")):
         with pytest.raises(InputError, match=rf"^The products file {path.name} is no regular file\.$"):
             load_profiles(path)
@@ -115,7 +115,7 @@ JUNK = st.recursive(
 def test_any_text_is_parsed_or_refused_in_a_sentence(tmp_path: Path, text: str, kind: str) -> None:
     path = tmp_path / f"any.{kind}"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
-    for found in documents.read(path):
+    for found in document_files.read(path):
         assert not found.problem or (found.problem.startswith("The file ") and found.problem.endswith("."))
 
 

@@ -19,11 +19,11 @@ from pyproj import Transformer
 from compute.errors import GreenupError, NoScenesError, TooLargeError
 from compute.plan import WORKER_BYTES, BlockPlan, NdviPlan, make_plan
 from compute.products import Roles
-from compute.region import Region, parse_bbox, parse_geojson
+from compute.request.region import Region, parse_bbox, parse_geojson
+from compute.request.seasons import parse_seasons
+from compute.result.stack import build_stack
 from compute.scenes import Grid, Scene
-from compute.seasons import parse_seasons
 from compute.settings import Settings
-from compute.stack import build_stack
 from tests.strategies import request_of, roles_of, scene_of
 
 ROLES = {product: roles_of(product) for product in ("landsat", "sentinel")}

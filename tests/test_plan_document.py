@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import CRS
 
-from compute.access import Access
 from compute.errors import JobError
+from compute.files.access import Access
 from compute.jobs import job_token
 from compute.plan import BlockPlan, NdviPlan, SeasonPlan, make_plan, plan_document, plan_of
 from compute.products import BandRole, MaskRole, OffsetRule, RangeRole, Roles, Stated

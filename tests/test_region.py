@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 
 from compute.errors import InputError
-from compute.region import (
+from compute.request.region import (
     MAX_VERTICES,
     Region,
     parse_bbox,

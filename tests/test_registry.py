@@ -16,7 +16,7 @@ from compute.errors import ClusterError, InputError, JobError
 from compute.jobs import ANONYMOUS, JobRegistry, Principal, open_published, published_name
 from compute.plan import NdviPlan
 from compute.settings import Settings
-from dashboard.session.cluster_words import left_text
+from dashboard.session.cluster_text import left_text
 from tests.fixtures.engine import compute_here
 from tests.fixtures.jobs import SECRET, House, existing_scheduler, reaches
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from compute.errors import InputError
 from compute.products import MaskFilter
-from compute.region import parse_geojson
 from compute.request import NdviRequest, parse_clear, parse_mask_filters, parse_time, parse_valid_range
-from compute.seasons import parse_seasons
+from compute.request.region import parse_geojson
+from compute.request.seasons import parse_seasons
 from tests.strategies import JSON, accepted, request_of, requests
 
 LEAST = {"products": ["landsat"], "region": "146.8,-42.2,147.2,-41.8", "time": "2019-12-01/2020-11-30"}

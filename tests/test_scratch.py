@@ -16,7 +16,7 @@ from pathlib import Path
 import dask
 import pytest
 
-from compute.cluster.scratch import make_scratch
+from compute.cluster.scratch_folders import make_scratch
 from compute.errors import ClusterError
 from compute.settings import Settings
 from tests.fixtures.other_people import NOBODY, require_another_user
@@ -128,7 +128,7 @@ def test_where_the_home_cannot_be_written_temporary_files_have_another_place(
 _CHILD = """
 import sys, time
 from pathlib import Path
-from compute.cluster.scratch import make_scratch
+from compute.cluster.scratch_folders import make_scratch
 from compute.settings import Settings
 made = make_scratch(Settings(home=Path(sys.argv[1])))
 import subprocess

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.errors import InputError
-from compute.seasons import (
+from compute.request.seasons import (
     STANDARD,
     Season,
     SeasonYear,

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from compute.errors import InputError
-from compute.jobs.secret import server_secret
+from compute.jobs.secret_key import server_secret
 from compute.settings import Settings
 
 

@@ -22,8 +22,8 @@ from compute.errors import InputError, NoScenesError
 from compute.jobs import job_token
 from compute.plan import NdviPlan, make_plan
 from compute.products import ProductDefinition, ProductProfile, Roles, resolve, shipped_profiles
-from compute.region import region_from_bbox
 from compute.request import Landsat7, NdviRequest
+from compute.request.region import region_from_bbox
 from compute.scenes import Band, Grid, Scene, Source
 from compute.settings import Settings
 from dashboard.cli.options import RequestOptions

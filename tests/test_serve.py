@@ -25,11 +25,11 @@ from compute.catalog import OdcCatalog
 from compute.cluster import parse_cluster
 from compute.products import load_profiles
 from compute.settings import Settings
-from dashboard.address import Address
 from dashboard.app import running_server
 from dashboard.server import content_policy
-from dashboard.server.forwarded import host_of
-from dashboard.server.policy import add_nonce, admit
+from dashboard.server.forwarded_headers import host_of
+from dashboard.server.response_policy import add_nonce, admit
+from dashboard.server_address import Address
 from tests.fixtures.processes import family
 from tests.fixtures.server import RunningDashboard, serve_in_thread
 

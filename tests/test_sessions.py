@@ -28,7 +28,7 @@ from compute.errors import OverloadError, TooManyRequestsError
 from compute.jobs import ANONYMOUS, derived_key
 from compute.settings import Settings
 from dashboard.server.principals import USER
-from dashboard.server.visits import MOST_WAITING, Visits
+from dashboard.server.session_limits import MOST_WAITING, Visits
 from tests.fixtures.server import RunningDashboard, serve_in_process
 
 KEY = derived_key(Settings(secret="x" * 16), "sessions")  # type: ignore[arg-type]  # pydantic makes a secret of it

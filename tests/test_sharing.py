@@ -13,9 +13,9 @@ from distributed import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute.jobs.feeding import Feeding
-from compute.jobs.sharing import Sharing
-from compute.stack import SeasonStack
+from compute.jobs.run.block_submission import Feeding
+from compute.jobs.run.fair_queue import Sharing
+from compute.result.stack import SeasonStack
 from tests.fixtures.stacks import grid_at, lazy_stack
 from tests.test_feeding import order_of, with_threads
 

@@ -28,11 +28,11 @@ from sqlalchemy import create_engine, update
 from compute.catalog import OdcCatalog
 from compute.cluster import ClusterSpec
 from compute.jobs import ANONYMOUS, JobRecord, JobRow, JobStore
-from compute.jobs.rows import ENDED, JobDetails
-from compute.jobs.tables import CLUSTERS, JOBS
+from compute.jobs.jobstore.rows import ENDED, JobDetails
+from compute.jobs.jobstore.tables import CLUSTERS, JOBS
 from compute.plan import NdviPlan, plan_document
+from compute.result.store import Checkpoint, open_result
 from compute.settings import Settings
-from compute.store import Checkpoint, open_result
 from tests.fixtures.engine import compute_here
 from tests.fixtures.gateway import PASSWORD, USER, GatewayServer, free_ports, running_gateway
 from tests.fixtures.processes import Family, family

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Transformer
 
-from compute.catalog.solar import DATE_LINE, centre_longitude, read_span, read_time, solar_day
+from compute.catalog.solar_time import DATE_LINE, centre_longitude, read_span, read_time, solar_day
 from compute.scenes import Grid
 
 #: The search field of an EO3 product, as datacube makes it.

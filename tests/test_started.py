@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, text
 from compute.cluster import ClusterSpec, list_gateway_clusters, short_name, stop_gateway_cluster
 from compute.errors import InputError
 from compute.jobs import JobStore, Principal
-from compute.jobs.cluster_store import ClusterRow
+from compute.jobs.jobstore.clusters import ClusterRow
 from compute.settings import Settings
 from dashboard.services import Services
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from pyproj import Geod, Transformer
 
 from compute.errors import InputError
-from compute.reductions.areas import pixel_areas
-from compute.reductions.spreads import PERCENTILES, Spread, difference, told
-from compute.reductions.statistics import Cut, Part, _level_for, _window_of, join_parts, part_of
-from compute.stack import SeasonStack, chunk_window
-from compute.stack_tasks import block_key
+from compute.result.stack import SeasonStack, chunk_window
+from compute.result.stack_tasks import block_key
+from compute.statistics.distributions import PERCENTILES, Spread, difference, told
+from compute.statistics.pixel_areas import pixel_areas
+from compute.statistics.region_reduction import Cut, Part, _level_for, _window_of, join_parts, part_of
 from tests.fixtures.stacks import PLACES, assembled, grid_at, noise, stack_of
 
 GEOD = Geod(ellps="WGS84")

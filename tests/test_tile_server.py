@@ -19,13 +19,13 @@ from dask.task_spec import Task
 from distributed import Client, LocalCluster, as_completed
 from PIL import Image
 
-from compute.blocks import Block, Sums, finish
+from compute.engine import Block, Sums, finish
 from compute.plan import level_count
+from compute.result.stack import SeasonStack
+from compute.result.stack_tasks import block_key
 from compute.settings import Settings
-from compute.stack import SeasonStack
-from compute.stack_tasks import block_key
 from compute.tiles import LocalPixels, ResultTiles, TileAddress, geometry_of
-from dashboard.lag import BOUNDS_S
+from dashboard.event_loop_lag import BOUNDS_S
 from tests.fixtures.stacks import empty_stack, grid_at, noise, stack_of
 from tests.fixtures.tile_server import SlowPixels, TileServer, tile_server
 from tests.test_tiles import tile_at

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from pyproj import Transformer
 
+from compute.engine.overview_levels import LAYER_ENCODING
 from compute.errors import InputError
 from compute.kernels import LARGEST, NEVER_CLEAR, NOT_COMPUTED, OUTSIDE, TOO_FEW
-from compute.levels import LAYER_ENCODING
-from compute.plan.outlines import project_onto
-from compute.reductions.statistics import cut_of
-from compute.region import parse_bbox, parse_geojson
+from compute.plan.grid_outlines import project_onto
+from compute.request.region import parse_bbox, parse_geojson
+from compute.result.stack import SeasonStack
 from compute.scenes import Grid
-from compute.stack import SeasonStack
+from compute.statistics.region_reduction import cut_of
 from compute.tiles import (
     MAX_ZOOM,
     LocalPixels,
@@ -38,9 +38,9 @@ from compute.tiles import (
     parse_tile,
     result_info,
 )
-from compute.tiles.address import HALF_WORLD_M, pixel_m
-from compute.tiles.colours import PALETTES, Style, colour_index, hex_colours, lookup_table
-from compute.tiles.png import png
+from compute.tiles.png_encoding import png
+from compute.tiles.styles import PALETTES, Style, colour_index, hex_colours, lookup_table
+from compute.tiles.web_mercator import HALF_WORLD_M, pixel_m
 from tests.fixtures.stacks import PLACES, assembled, empty_stack, grid_at, noise, stack_of
 from tests.strategies import accepted
 

@@ -24,14 +24,14 @@ from numba.core.dispatcher import Dispatcher
 from numpy.typing import NDArray
 
 from compute.cluster import open_cluster, parse_cluster
-from compute.kernels import NOT_COMPUTED, OUTSIDE, warp
-from compute.patches import PIXELS, Answers, Order, cut_on_worker, warm_up, warm_up_cutting
+from compute.kernels import NOT_COMPUTED, OUTSIDE, picture_warp
+from compute.result.stack import SeasonStack
 from compute.settings import Settings
-from compute.stack import SeasonStack
 from compute.tiles import LocalPixels, ResultTiles, Tile, TileAddress, View, geometry_of
-from compute.tiles.asking import WorkerQuestions
-from compute.tiles.chunks import blank
-from compute.tiles.source import order_of
+from compute.tiles.pixel_sources import order_of
+from compute.tiles.tile_chunks import blank
+from compute.tiles.tile_patches import PIXELS, Answers, Order, cut_on_worker, warm_up, warm_up_cutting
+from compute.tiles.worker_requests import WorkerQuestions
 from tests.fixtures.stacks import empty_stack, grid_at, lazy_stack
 from tests.test_tiles import centre_of, tile_at
 
@@ -129,7 +129,7 @@ async def bytes_to_client(stack: SeasonStack, client: Client) -> list[int]:
 
 def compiled() -> set[str]:
     """Which forms of the kernels of tiles there are in this process."""
-    kernels = (each for each in vars(warp).values() if isinstance(each, Dispatcher))
+    kernels = (each for each in vars(picture_warp).values() if isinstance(each, Dispatcher))
     return {f"{each.__name__} {form}" for each in kernels for form in each.signatures}
 
 

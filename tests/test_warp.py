@@ -17,9 +17,9 @@ from pyproj import Transformer
 
 from compute import kernels
 from compute.kernels import resample
-from compute.kernels.resample import Accumulators, AverageTable, BandWindows, ClearPixels, lattice, looks
+from compute.kernels.resample import Accumulators, AverageTable, BandWindows, ClearPixels, lattice, point_sampling
 from compute.scenes import Grid
-from compute.warp import (
+from compute.scenes.warp import (
     WarpGeometry,
     alignment_of,
     first_pixel,
@@ -615,11 +615,11 @@ def test_read_only_arrays_share_a_compiled_form_with_others() -> None:
         for values in (look.red, look.nir, look.bands):
             values.flags.writeable = writeable
         resample.accumulate_window(windows_of(look), (0, 0), listed(sums[1] == 0), adding(sums))
-        forms = len(looks._accumulate_window.signatures)
+        forms = len(point_sampling._accumulate_window.signatures)
     resample.accumulate_window(
         windows_of(replace(look, red=look.red.copy())), (0, 0), listed(sums[1] == 0), adding(sums)
     )
-    assert len(looks._accumulate_window.signatures) == forms
+    assert len(point_sampling._accumulate_window.signatures) == forms
 
 
 @settings(max_examples=40)

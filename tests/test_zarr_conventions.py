@@ -17,14 +17,14 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from compute.engine.overview_levels import LAYER_ENCODING
 from compute.kernels import LARGEST, NEVER_CLEAR
-from compute.layers import ARRAYS, BY_REASON
-from compute.levels import LAYER_ENCODING
+from compute.result.layers import ARRAYS, BY_REASON
+from compute.result.stack import grid_coords
+from compute.result.store import create_store, finish_store, slots_of
+from compute.result.store.stored_blocks import counts_of, stored_counts
+from compute.result.store.zarr_layout import level_grid
 from compute.scenes import Grid
-from compute.stack import grid_coords
-from compute.store import create_store, finish_store, slots_of
-from compute.store.blocks import counts_of, stored_counts
-from compute.store.layout import level_grid
 from tests.fixtures.stacks import assembled, grid_at, layered_stack, layers_of
 
 SHAPE = (1101, 203)

@@ -18,11 +18,11 @@ from compute.bench.measuring import Figures, measure, released, spread, typical,
 from compute.bench.places import Bench, Say, open_input
 from compute.bench.remote import CONNECTIONS, PlainFetch, RemoteGreenup, open_store
 from compute.bench.writing import describe_input
-from compute.blocks.allocating import give_freed_memory_back, keep_freed_memory
 from compute.cluster import ClusterSpec, open_cluster, parse_cluster
+from compute.engine.memory_allocator import give_freed_memory_back, keep_freed_memory
 from compute.errors import InputError
-from compute.patches import warm_up
 from compute.settings import Settings
+from compute.tiles.tile_patches import warm_up
 
 WORKERS = 2
 

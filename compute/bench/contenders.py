@@ -11,7 +11,7 @@ from distributed.client import futures_of
 
 from compute.bench.places import Bench, Place
 from compute.bench.stac import load_stac
-from compute.demo.documents import PRODUCT
+from compute.demo.eo3_documents import PRODUCT
 from compute.errors import JobError
 from compute.jobs import Job
 from compute.plan import NdviPlan

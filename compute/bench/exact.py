@@ -12,7 +12,7 @@ from rasterio.windows import Window as FileWindow
 
 from compute.bench.input import BANDS, InputScene
 from compute.bench.overlap import Overlap, overlap_of
-from compute.demo.grid import CRS, Window
+from compute.demo.pixel_lattice import CRS, Window
 from compute.demo.sensor import NODATA, VALID
 from compute.scenes import Grid
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import shapely
 
-from compute.demo.documents import measurement_paths, scene_id
-from compute.demo.grid import Window
-from compute.demo.orbit import Acquisition, Footprint, acquisitions
-from compute.demo.spec import DemoSpec
+from compute.demo.demo_spec import DemoSpec
+from compute.demo.eo3_documents import measurement_paths, scene_id
+from compute.demo.overpasses import Acquisition, Footprint, acquisitions
+from compute.demo.pixel_lattice import Window
 from compute.errors import InputError
 
 _FORMAT = 1

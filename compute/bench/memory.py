@@ -15,9 +15,9 @@ from compute.bench.places import Bench, Say, open_input
 from compute.bench.writing import describe_input
 from compute.cluster import ClusterSpec, open_cluster
 from compute.jobs import Job
-from compute.patches import warm_up
 from compute.plan import NdviPlan
 from compute.settings import Settings
+from compute.tiles.tile_patches import warm_up
 
 WORKERS = 2
 DATES = (12, 24, 48)

@@ -20,14 +20,14 @@ from compute.bench.input import InputScene, InputSpec
 from compute.bench.writing import write_input
 from compute.catalog import EmbeddedPostgres, OdcCatalog, add_products, add_scenes, init_index, open_catalog
 from compute.demo import product_document
-from compute.demo.documents import PRODUCT
-from compute.demo.grid import CRS
+from compute.demo.eo3_documents import PRODUCT
+from compute.demo.pixel_lattice import CRS
 from compute.errors import GreenupError
 from compute.jobs import plan_request
 from compute.plan import NdviPlan
 from compute.products import load_profiles
-from compute.region import Region, region_from_bbox
 from compute.request import NATIVE, NdviRequest
+from compute.request.region import Region, region_from_bbox
 from compute.settings import Settings
 
 Say = Callable[[str], None]

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
-from compute.catalog.solar import solar_day
+from compute.catalog.solar_time import solar_day
 from compute.demo import product_document
-from compute.demo.documents import measurement_paths
-from compute.demo.orbit import Footprint, acquisitions, footprints, sun_position
-from compute.demo.spec import DemoSpec
+from compute.demo.demo_spec import DemoSpec
+from compute.demo.eo3_documents import measurement_paths
+from compute.demo.overpasses import Footprint, acquisitions, footprints, sun_position
 
 FIRST, LAST = date(2001, 1, 1), date(2020, 12, 31)
 

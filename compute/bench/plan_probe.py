@@ -22,10 +22,10 @@ from compute.catalog import OdcCatalog, open_catalog
 from compute.jobs import plan_request
 from compute.plan import NdviPlan
 from compute.products import load_profiles
-from compute.region import region_from_bbox
 from compute.request import NATIVE, NdviRequest
+from compute.request.region import region_from_bbox
+from compute.result.stack import SeasonStack, build_stack
 from compute.settings import Settings
-from compute.stack import SeasonStack, build_stack
 
 _PRODUCTS = tuple(each.product for each in SATELLITES)
 _MAX_SCENES = 50_000

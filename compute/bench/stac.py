@@ -16,7 +16,7 @@ from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from compute.bench.input import InputScene
-from compute.demo.grid import CRS
+from compute.demo.pixel_lattice import CRS
 from compute.demo.sensor import NODATA, OUTSIDE
 from compute.scenes import Grid
 

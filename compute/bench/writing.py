@@ -19,9 +19,9 @@ from rasterio.enums import Resampling
 
 from compute.bench.input import BANDS, InputScene, InputSpec, input_scenes
 from compute.bench.pixels import Land, Pixels, Weather, draw_land, draw_weather, expose
-from compute.demo.documents import scene_document
+from compute.demo.eo3_documents import scene_document
+from compute.demo.scene_writing import write_cog
 from compute.demo.sensor import NODATA, OUTSIDE, VALID
-from compute.demo.writing import write_cog
 from compute.errors import InputError
 
 _MARKER = "input.json"

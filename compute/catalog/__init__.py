@@ -9,13 +9,13 @@ and lets callers queue. Dask workers never contact it, for a `compute.scenes.Sou
     add_products, add_scenes ─► the same index
 """
 
-from compute.catalog.add_definitions import add_products
-from compute.catalog.add_documents import AddReport, add_scenes
-from compute.catalog.connect import init_index, open_catalog
-from compute.catalog.embedded import EmbeddedPostgres
-from compute.catalog.odc import OdcCatalog
+from compute.catalog.datacube_index import OdcCatalog
+from compute.catalog.definition_import import add_products
+from compute.catalog.document_import import AddReport, add_scenes
+from compute.catalog.embedded_postgres import EmbeddedPostgres
+from compute.catalog.index_connection import init_index, open_catalog
+from compute.catalog.index_contents import IndexStatus, ProductStatus, index_status
 from compute.catalog.protocol import Catalog, Extent, ListCatalog
-from compute.catalog.status import IndexStatus, ProductStatus, index_status
 
 __all__ = [
     "AddReport",

@@ -14,7 +14,7 @@ from yaml.composer import Composer
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
-from compute.text_files import UnfitFileError, read_text
+from compute.files.text_files import UnfitFileError, read_text
 
 MOST_BYTES, MOST_BYTES_OF_JSON = 64 * 2**20, 4 * 2**20
 """Largest file: thousands of YAML documents of some 20 kB one after another; JSON is one, and is parsed as a whole."""

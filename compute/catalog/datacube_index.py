@@ -11,13 +11,13 @@ from datacube.model import Dataset, Product, Range
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from compute.catalog.footprints import meeting
 from compute.catalog.protocol import Extent, TimeRange, by_time, unknown_product, within
+from compute.catalog.scene_footprints import meeting
 from compute.catalog.scene_reader import UNREADABLE, SceneReader, local_first, what_is_wrong
-from compute.catalog.solar import solar_day
+from compute.catalog.solar_time import solar_day
 from compute.errors import CatalogError, InputError
 from compute.products import ProductDefinition
-from compute.region import longitude_span
+from compute.request.region import longitude_span
 from compute.scenes import Scene
 
 Kind = Literal["embedded", "url", "odc configuration"]

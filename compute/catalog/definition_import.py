@@ -15,9 +15,9 @@ from datacube.utils import jsonify_document
 from datacube.utils.changes import get_doc_changes
 from datacube.utils.documents import InvalidDocException, NoDatesSafeLoader
 
-from compute.catalog import documents
-from compute.catalog.connect import catalog_of
-from compute.catalog.odc import OdcCatalog
+from compute.catalog import document_files
+from compute.catalog.datacube_index import OdcCatalog
+from compute.catalog.index_connection import catalog_of
 from compute.catalog.scene_reader import UNREADABLE
 from compute.errors import InputError
 from compute.settings import Settings
@@ -85,7 +85,7 @@ def _refused(refusals: Sequence[InputError], added: int) -> InputError:
 def _documents(paths: Sequence[Path], refusals: list[InputError]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the definitions in some files, and add to the refusals what is none."""
     for path in paths:
-        for found in documents.read(path):
+        for found in document_files.read(path):
             name = Path(found.name).name
             if found.problem:
                 refusals.append(InputError("product", f"{name}: {found.problem}"))

@@ -9,7 +9,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
-from compute.catalog.parsing import MALFORMED, fault_of, parse_file
+from compute.catalog.bounded_parsing import MALFORMED, fault_of, parse_file
 
 FOLDER_PATTERN = "*.odc-metadata.yaml"
 """What a document is called that datacube's own tools write; other files are taken when they are named."""

@@ -12,15 +12,15 @@ from datacube.index.abstract import AbstractIndex
 from datacube.model import Dataset
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
-from compute.access import GEOTIFF_ALONE, Access
-from compute.catalog import documents
-from compute.catalog.connect import catalog_of
-from compute.catalog.odc import OdcCatalog, refused
-from compute.catalog.preparing import Prepared, Preparer
+from compute.catalog import document_files
+from compute.catalog.datacube_index import OdcCatalog, refused
+from compute.catalog.eo3_preparation import Prepared, Preparer
+from compute.catalog.index_connection import catalog_of
 from compute.catalog.scene_reader import UNREADABLE
-from compute.home import access_of
+from compute.files.access import GEOTIFF_ALONE, Access
 from compute.products import ProductProfile, shipped_profiles
 from compute.settings import Settings
+from compute.settings.home import access_of
 
 Progress = Callable[[int, int | None], None]
 
@@ -104,9 +104,9 @@ def add_scenes(
     CatalogError
         The index cannot be reached or does not allow it.
     """
-    files = documents.expand(paths)
-    stream = (found for file in files for found in documents.read(file))
-    report = AddReport(passed_over=tuple(documents.passed_over(paths)))
+    files = document_files.expand(paths)
+    stream = (found for file in files for found in document_files.read(file))
+    report = AddReport(passed_over=tuple(document_files.passed_over(paths)))
     handled, single = 0, True
     with catalog_of(target) as catalog:
         rules = access or (access_of(target) if isinstance(target, Settings) else GEOTIFF_ALONE)
@@ -120,7 +120,7 @@ def add_scenes(
     return report
 
 
-def _add_batch(catalog: OdcCatalog, preparer: Preparer, batch: Sequence[documents.Found]) -> AddReport:
+def _add_batch(catalog: OdcCatalog, preparer: Preparer, batch: Sequence[document_files.Found]) -> AddReport:
     prepared: dict[UUID, Prepared] = {}
     failed: list[tuple[str, str]] = []
     for found in batch:

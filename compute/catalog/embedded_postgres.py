@@ -26,7 +26,7 @@ from typing import Any
 from sqlalchemy import URL
 
 from compute.errors import CatalogError, IndexSettingError
-from compute.home import closed_again, make_private
+from compute.settings.home import closed_again, make_private
 
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_MAX = 103

@@ -15,12 +15,12 @@ from datacube.utils.changes import contains
 from datacube.utils.uris import as_url
 from shapely.geometry import mapping
 
-from compute.access import ROOTS_SETTING, Access
-from compute.addresses import clean_address, existing_path, exists, folder_of, is_local, local_path
-from compute.catalog import documents
-from compute.catalog.odc import OdcCatalog
-from compute.catalog.outlines import contradiction, outline_of_grids
+from compute.catalog import document_files
+from compute.catalog.datacube_index import OdcCatalog
+from compute.catalog.outline_repair import contradiction, outline_of_grids
 from compute.catalog.scene_reader import UNREADABLE, DocumentError, SceneReader, what_is_wrong
+from compute.files.access import ROOTS_SETTING, Access
+from compute.files.addresses import clean_address, existing_path, exists, folder_of, is_local, local_path
 from compute.products import ProductDefinition, ProductProfile
 from compute.scenes import Band
 
@@ -54,7 +54,7 @@ class Preparer:
         self._readers: dict[str, SceneReader] = {}
         self._needs: dict[str, frozenset[str] | None] = {}
 
-    def prepare(self, found: documents.Found) -> Prepared:
+    def prepare(self, found: document_files.Found) -> Prepared:
         """Return what to store; a ValueError of one sentence where it cannot be stored or could not be read again."""
         if found.problem:
             raise ValueError(found.problem)

@@ -17,15 +17,15 @@ from datacube.index.exceptions import IndexSetupError
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from compute.catalog.embedded import EmbeddedPostgres
-from compute.catalog.odc import Kind, OdcCatalog, refused
+from compute.catalog.datacube_index import Kind, OdcCatalog, refused
+from compute.catalog.embedded_postgres import EmbeddedPostgres
 from compute.errors import CatalogError, IndexSettingError
-from compute.home import open_home
-from compute.locations import make_home
 from compute.settings import Settings
+from compute.settings.home import open_home
+from compute.settings.locations import make_home
 
 if TYPE_CHECKING:
-    from compute.catalog.status import IndexStatus
+    from compute.catalog.index_contents import IndexStatus
 
 _DRIVERS = ("postgres", "default", "legacy")
 """The names of datacube's postgres driver."""
@@ -92,7 +92,7 @@ def init_index(settings: Settings) -> IndexStatus:
     CatalogError
         The index cannot be reached, or does not let its tables be created.
     """
-    from compute.catalog.status import index_status  # noqa: PLC0415 - it opens an index in its turn
+    from compute.catalog.index_contents import index_status  # noqa: PLC0415 - it opens an index in its turn
 
     with _open(settings, create=True) as catalog:
         return index_status(catalog)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from shapely.geometry.base import BaseGeometry
 
-from compute.catalog.footprints import bounds_degrees, meeting
+from compute.catalog.scene_footprints import bounds_degrees, meeting
 from compute.errors import InputError
 from compute.products import ProductDefinition
 from compute.scenes import Scene

@@ -13,7 +13,7 @@ from pyproj import Transformer
 from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
-from compute.region import longitude_span
+from compute.request.region import longitude_span
 from compute.scenes import Grid, Scene
 
 Geometries = NDArray[np.object_]

@@ -14,8 +14,8 @@ from shapely.errors import ShapelyError
 from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
-from compute.addresses import folder_of, join_path, part_of
-from compute.catalog.solar import centre_longitude, read_span, read_time, solar_day
+from compute.catalog.solar_time import centre_longitude, read_span, read_time, solar_day
+from compute.files.addresses import folder_of, join_path, part_of
 from compute.products.scaling import NOTHING_STATED, Stated
 from compute.scenes import Band, Grid, Property, Scene, Source, names_processing
 

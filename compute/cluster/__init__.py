@@ -5,6 +5,8 @@ the garbage collector closes it. Every wait has a bound; what was started is sto
 fails or is cancelled.
 """
 
+from compute.cluster.cluster_pool import ClusterPool
+from compute.cluster.cluster_spec import ClusterSpec, parse_cluster
 from compute.cluster.connection import Connection, WarmUp
 from compute.cluster.credentials import credentials
 from compute.cluster.gateway import (
@@ -15,13 +17,11 @@ from compute.cluster.gateway import (
     stop_gateway_cluster,
 )
 from compute.cluster.gateway_answers import has_gateway
-from compute.cluster.guarding import WorkerGuard
-from compute.cluster.opening import check_cluster, open_cluster
-from compute.cluster.options import ClusterOption
-from compute.cluster.pool import ClusterPool
-from compute.cluster.pooled import PooledCluster
-from compute.cluster.spec import ClusterSpec, parse_cluster
-from compute.cluster.stages import OnStage, Stage
+from compute.cluster.offered_options import ClusterOption
+from compute.cluster.pooled_cluster import PooledCluster
+from compute.cluster.startup import check_cluster, open_cluster
+from compute.cluster.startup_progress import OnStage, Stage
+from compute.cluster.worker_watchdog import WorkerGuard
 
 __all__ = [
     "ClusterOption",

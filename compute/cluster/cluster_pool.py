@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 
+from compute.cluster.cluster_spec import ClusterSpec
 from compute.cluster.connection import Connection, WarmUp
 from compute.cluster.gateway import list_gateway_clusters, short_name, stop_gateway_cluster
-from compute.cluster.need import Need
-from compute.cluster.opening import open_cluster
-from compute.cluster.pooled import LOOK_S, PooledCluster, follow_work, give_up, keep_open, problem_noted, resize
-from compute.cluster.spec import ClusterSpec
-from compute.cluster.stages import Stage
+from compute.cluster.idle_policy import Need
+from compute.cluster.pooled_cluster import LOOK_S, PooledCluster, follow_work, give_up, keep_open, problem_noted, resize
+from compute.cluster.startup import open_cluster
+from compute.cluster.startup_progress import Stage
 from compute.errors import ClusterError, InputError
 from compute.settings import Settings
 

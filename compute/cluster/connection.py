@@ -12,10 +12,10 @@ from typing import Any
 from distributed import Client
 from distributed.versions import VersionMismatchWarning
 
-from compute.cluster.endpoint import Endpoint
-from compute.cluster.guarding import Patience, WorkerGuard, guard_workers
-from compute.cluster.spec import ClusterSpec
-from compute.cluster.waiting import bounded, to_the_end, unless_gone
+from compute.cluster.bounded_waits import bounded, to_the_end, unless_gone
+from compute.cluster.cluster_spec import ClusterSpec
+from compute.cluster.scheduler_endpoint import Endpoint
+from compute.cluster.worker_watchdog import Patience, WorkerGuard, guard_workers
 from compute.errors import ClusterError, InputError
 from compute.settings import Settings
 
@@ -122,7 +122,7 @@ class Connection:
         return self.client.status == "connecting" and self._gone is not None and await self._gone()
 
     def guard_workers(self) -> AbstractAsyncContextManager[WorkerGuard]:
-        """Return what ends its body once no worker can go on; see `compute.cluster.guarding.guard_workers`."""
+        """Return what ends its body once no worker can go on; see `compute.cluster.worker_watchdog.guard_workers`."""
         return guard_workers(self.client, self.name, self._expected, self._patience, self.workers)
 
     async def adapt(self, least: int, most: int) -> int:

@@ -20,12 +20,12 @@ from typing import Any
 import aiohttp
 from dask_gateway import Gateway, GatewayClusterError, GatewayServerError
 
-from compute.cluster.endpoint import Endpoint
+from compute.cluster.bounded_waits import to_the_end
+from compute.cluster.cluster_spec import ClusterSpec
 from compute.cluster.gateway_answers import GONE, ask, open_gateway
-from compute.cluster.options import ClusterOption, choose, describe, with_configured_defaults
-from compute.cluster.spec import ClusterSpec
-from compute.cluster.stages import Stages
-from compute.cluster.waiting import to_the_end
+from compute.cluster.offered_options import ClusterOption, choose, describe, with_configured_defaults
+from compute.cluster.scheduler_endpoint import Endpoint
+from compute.cluster.startup_progress import Stages
 from compute.errors import ClusterError
 from compute.settings import Settings
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from compute.cluster.spec import ClusterSpec
+from compute.cluster.cluster_spec import ClusterSpec
 
 FRESH_S = 6.0
 """How long a cluster counts as needed after somebody has said so: thrice the time between two who say it."""

@@ -16,12 +16,12 @@ from distributed.deploy.adaptive import Adaptive
 from distributed.deploy.utils import nprocesses_nthreads
 from distributed.system import MEMORY_LIMIT
 
+from compute.cluster.bounded_waits import bounded, to_the_end
+from compute.cluster.cluster_spec import ClusterSpec
 from compute.cluster.credentials import temporary_credentials
-from compute.cluster.endpoint import Endpoint
 from compute.cluster.local_dashboard import LocalScheduler
-from compute.cluster.scratch import Scratch, make_scratch
-from compute.cluster.spec import ClusterSpec
-from compute.cluster.waiting import bounded, to_the_end
+from compute.cluster.scheduler_endpoint import Endpoint
+from compute.cluster.scratch_folders import Scratch, make_scratch
 from compute.errors import ClusterError, GreenupError
 from compute.settings import Settings
 

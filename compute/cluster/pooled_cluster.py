@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
+from compute.cluster.bounded_waits import GONE_LOOKS
+from compute.cluster.cluster_spec import ClusterSpec
 from compute.cluster.connection import Connection
 from compute.cluster.gateway import short_name
-from compute.cluster.need import Need
-from compute.cluster.spec import ClusterSpec
-from compute.cluster.stages import Stage
-from compute.cluster.waiting import GONE_LOOKS
+from compute.cluster.idle_policy import Need
+from compute.cluster.startup_progress import Stage
 from compute.errors import ClusterError, GreenupError
 
 _log = logging.getLogger(__name__)

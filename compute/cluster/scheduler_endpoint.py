@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from compute.cluster.guarding import Expected
-from compute.cluster.waiting import Gone
+from compute.cluster.bounded_waits import Gone
+from compute.cluster.worker_watchdog import Expected
 
 Scale = Callable[[int], Awaitable[int]]
 

@@ -14,8 +14,8 @@ import dask
 import psutil  # type: ignore[import-untyped]  # has no type information
 
 from compute.errors import ClusterError
-from compute.home import make_private, open_home
 from compute.settings import Settings
+from compute.settings.home import make_private, open_home
 
 _PREFIX = "greenup-"
 

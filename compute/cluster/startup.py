@@ -11,14 +11,14 @@ from functools import partial
 
 from distributed.comm.addressing import parse_address, parse_host_port
 
+from compute.cluster.cluster_spec import ClusterSpec
 from compute.cluster.connection import Connection, WarmUp, connect
-from compute.cluster.endpoint import Endpoint
 from compute.cluster.gateway import gateway_scheduler
 from compute.cluster.gateway_answers import require_gateway
-from compute.cluster.local import local_scheduler
-from compute.cluster.spec import ClusterSpec
-from compute.cluster.stages import OnStage, Stages
-from compute.cluster.versions import check_versions
+from compute.cluster.local_cluster import local_scheduler
+from compute.cluster.scheduler_endpoint import Endpoint
+from compute.cluster.startup_progress import OnStage, Stages
+from compute.cluster.version_check import check_versions
 from compute.errors import ClusterError, InputError
 from compute.settings import Settings
 

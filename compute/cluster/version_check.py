@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compute.cluster.waiting import bounded
+from compute.cluster.bounded_waits import bounded
 from compute.errors import ClusterError
 
 _DECISIVE = ("greenup", "python", "dask", "distributed", "cloudpickle", "numpy")

@@ -6,9 +6,9 @@ and reflectance are drawn from a seed. `write_scenes` writes a set once, `true_n
 
 from __future__ import annotations
 
-from compute.demo.documents import product_document
-from compute.demo.spec import DemoSpec
-from compute.demo.truth import true_ndvi
-from compute.demo.writing import write_scenes
+from compute.demo.demo_spec import DemoSpec
+from compute.demo.eo3_documents import product_document
+from compute.demo.ndvi_truth import true_ndvi
+from compute.demo.scene_writing import write_scenes
 
 __all__ = ["DemoSpec", "product_document", "true_ndvi", "write_scenes"]

@@ -9,9 +9,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.demo.grid import Window
-from compute.demo.noise import fractal, gradient, uniform
-from compute.demo.orbit import Acquisition
+from compute.demo.hashed_noise import fractal, gradient, uniform
+from compute.demo.overpasses import Acquisition
+from compute.demo.pixel_lattice import Window
 
 STEP = 4
 """Pixels between samples of the field: clouds are smoother than the ground, and nine tenths of the work goes."""

@@ -11,10 +11,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from compute.demo.grid import CRS, Window
-from compute.demo.orbit import Acquisition
+from compute.demo.demo_spec import DemoSpec
+from compute.demo.overpasses import Acquisition
+from compute.demo.pixel_lattice import CRS, Window
 from compute.demo.sensor import CLOUD, OUTSIDE, SHADOW, SNOW, VALID, WATER
-from compute.demo.spec import DemoSpec
 
 PRODUCT = "ga_ls8c_ard_3"
 _NAMESPACE = UUID("6f0a3a52-6a0d-5d0e-9a53-3f5a0c7a9d11")

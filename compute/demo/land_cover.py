@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.demo.noise import creased, fractal, gradient, uniform
+from compute.demo.hashed_noise import creased, fractal, gradient, uniform
 
 SEA, LAKE, RAINFOREST, DRY_FOREST, MOOR, ALPINE, PASTURE, CEREAL, SPRING_CROP, SUMMER_CROP, TOWN, ROCK = range(12)
 COVERS = 12

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from shapely.geometry import MultiPoint
 from shapely.geometry.base import BaseGeometry
 
-from compute.demo.cover import LAYERS, survey_land
-from compute.demo.grid import Window, to_utm
+from compute.demo.land_cover import LAYERS, survey_land
+from compute.demo.pixel_lattice import Window, to_utm
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ class Landscape:
     Attributes
     ----------
     cover : numpy.ndarray of uint8
-        Cover class, see `compute.demo.cover`.
+        Cover class, see `compute.demo.land_cover`.
     base : numpy.ndarray of int16
         Mean NDVI of the year, in units of 1e-4.
     swing : numpy.ndarray of int16

@@ -12,9 +12,9 @@ from math import acos, asin, cos, degrees, pi, radians, sin
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from compute.demo.grid import Window, region_box, to_utm
+from compute.demo.demo_spec import DemoSpec
 from compute.demo.landscape import coast
-from compute.demo.spec import DemoSpec
+from compute.demo.pixel_lattice import Window, region_box, to_utm
 
 _REVISIT = timedelta(days=16)
 _NEXT_PATH_WEST = timedelta(days=7, seconds=370.65)

@@ -16,8 +16,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.demo import cover
-from compute.demo.noise import gradient
+from compute.demo import land_cover
+from compute.demo.hashed_noise import gradient
 
 SNOW_NDVI = -0.02
 MAX_DELAY = 64
@@ -27,18 +27,18 @@ _WETTEST = date(2022, 1, 10).toordinal()
 
 # By cover: day of the year of the peak, weight of the overtone, NDVI of the drift.
 _SHAPES = {
-    cover.SEA: (0, 0.0, 0.0),
-    cover.LAKE: (0, 0.0, 0.0),
-    cover.RAINFOREST: (20, 0.0, 0.004),
-    cover.DRY_FOREST: (315, 0.15, 0.018),
-    cover.MOOR: (35, 0.0, 0.008),
-    cover.ALPINE: (5, 0.0, 0.008),
-    cover.PASTURE: (280, 0.32, 0.055),
-    cover.CEREAL: (290, 0.42, 0.030),
-    cover.SPRING_CROP: (328, 0.45, 0.020),
-    cover.SUMMER_CROP: (18, 0.40, 0.010),
-    cover.TOWN: (290, 0.10, 0.015),
-    cover.ROCK: (15, 0.0, 0.0),
+    land_cover.SEA: (0, 0.0, 0.0),
+    land_cover.LAKE: (0, 0.0, 0.0),
+    land_cover.RAINFOREST: (20, 0.0, 0.004),
+    land_cover.DRY_FOREST: (315, 0.15, 0.018),
+    land_cover.MOOR: (35, 0.0, 0.008),
+    land_cover.ALPINE: (5, 0.0, 0.008),
+    land_cover.PASTURE: (280, 0.32, 0.055),
+    land_cover.CEREAL: (290, 0.42, 0.030),
+    land_cover.SPRING_CROP: (328, 0.45, 0.020),
+    land_cover.SUMMER_CROP: (18, 0.40, 0.010),
+    land_cover.TOWN: (290, 0.10, 0.015),
+    land_cover.ROCK: (15, 0.0, 0.0),
 }
 
 
@@ -102,7 +102,7 @@ def ground(
         The true NDVI, and the share of the ground under snow.
     """
     ndvi = base * 1e-4 + swing * 1e-4 * curve[kind, delay] + drift[kind]
-    if kind <= cover.LAKE:
+    if kind <= land_cover.LAKE:
         return ndvi, 0.0
     snow = min(1.0, max(0.0, (elevation - snow_line) / 240.0 + 0.5))
     return min(0.95, ndvi) * (1.0 - snow) + SNOW_NDVI * snow, snow

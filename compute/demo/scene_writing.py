@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.shutil import copy
 
-from compute.demo.documents import PRODUCT, measurement_paths, scene_document
-from compute.demo.grid import CRS, Window
+from compute.demo.demo_spec import DemoSpec
+from compute.demo.eo3_documents import PRODUCT, measurement_paths, scene_document
 from compute.demo.landscape import Landscape, survey
-from compute.demo.orbit import Acquisition, Footprint, acquisitions, footprints
+from compute.demo.overpasses import Acquisition, Footprint, acquisitions, footprints
+from compute.demo.pixel_lattice import CRS, Window
 from compute.demo.sensor import NODATA, OUTSIDE, observe
-from compute.demo.spec import DemoSpec
 
 TILE = 512
 _MARKER = "complete"

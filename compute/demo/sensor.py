@@ -8,13 +8,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.demo import cover
+from compute.demo import land_cover
+from compute.demo.clouds import STEP, sky_over
+from compute.demo.demo_spec import DemoSpec
+from compute.demo.hashed_noise import hashed, uniform
 from compute.demo.landscape import Landscape
-from compute.demo.noise import hashed, uniform
-from compute.demo.orbit import Acquisition
+from compute.demo.overpasses import Acquisition
 from compute.demo.phenology import ground, season_at
-from compute.demo.sky import STEP, sky_over
-from compute.demo.spec import DemoSpec
 
 NODATA = -999
 OUTSIDE, VALID, CLOUD, SHADOW, SNOW, WATER = range(6)
@@ -118,7 +118,7 @@ def _surface(r: int, c: int, noise: int, land: Layers, season: Numbers) -> tuple
     ndvi, snow = ground(kind, bases[r, c], swings[r, c], delays[r, c], elevations[r, c], *season)
     half = 0.5 * (brights[r, c] * (1.0 - snow) + SNOW_BRIGHT * snow)
     low, high = half * (1.0 - ndvi), half * (1.0 + ndvi)
-    if kind <= cover.LAKE:
+    if kind <= land_cover.LAKE:
         return low, high, WATER
     # Four bytes of the hash: two triangular errors, about 10 units in red and 22 in near infrared.
     low += 0.10 * ((noise & 0xFF) + ((noise >> 8) & 0xFF) - 255)

@@ -1,10 +1,10 @@
 """The work of one task: read the scenes of one season and spatial chunk, and return sum and count of NDVI."""
 
-from compute.blocks.cancelling import CancelFlags, cancel_on_worker, running_on_worker
-from compute.blocks.records import Block, BlockTask, HeldBlock, Sums
-from compute.blocks.tallies import Tally
-from compute.blocks.tasks import add_parts, compute_block, finish, inside, join_parts, sum_part, warm_up
-from compute.blocks.tracing import BandValue, PixelTrace, Trace, trace_pixel
+from compute.engine.block_records import Block, BlockTask, HeldBlock, Sums
+from compute.engine.block_task import add_parts, compute_block, finish, inside, join_parts, sum_part, warm_up
+from compute.engine.block_totals import Tally
+from compute.engine.cancellation import CancelFlags, cancel_on_worker, running_on_worker
+from compute.engine.pixel_trace import BandValue, PixelTrace, Trace, trace_pixel
 
 __all__ = [
     "BandValue",

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.blocks.records import BlockTask, Sums
-from compute.kernels import reasons
-from compute.kernels import strata as kernels
+from compute.engine.block_records import BlockTask, Sums
+from compute.kernels import exclusion_counts, weighted_means
 
 
 class Adder:
@@ -51,9 +50,9 @@ class Adder:
         Parameters
         ----------
         verdicts : numpy.ndarray
-            (y, x) uint8, see `compute.products.reasons`.
+            (y, x) uint8, see `compute.products.exclusion_reasons`.
         """
-        reasons.note_first(verdicts, self._first)
+        exclusion_counts.note_first(verdicts, self._first)
 
     def order(self, group: int) -> int:
         """Return what groups have to be sorted by: those of a stratum come one after another."""
@@ -72,18 +71,18 @@ class Adder:
     def _end_look(self, group: int) -> None:
         total, count = self._look
         if self._sums.months is not None and self._task.months is not None:
-            kernels.add_month(count, self._task.months[group], self._sums.months)
+            weighted_means.add_month(count, self._task.months[group], self._sums.months)
         if self._sums.squares is not None:
-            kernels.add_squares(total, count, self._sums.squares)
+            weighted_means.add_squares(total, count, self._sums.squares)
         if self._sums.reasons is not None:
-            reasons.add_reasons(count, self._first, self._sums.reasons)
-        kernels.move(total, count, *self._stratum)
+            exclusion_counts.add_reasons(count, self._first, self._sums.reasons)
+        weighted_means.move(total, count, *self._stratum)
 
     def _end_stratum(self) -> None:
         assert self._sums.means is not None
         assert self._sums.strata is not None
-        kernels.add_mean(*self._stratum, self._sums.means, self._sums.strata)
-        kernels.move(*self._stratum, self._sums.total, self._sums.count)
+        weighted_means.add_mean(*self._stratum, self._sums.means, self._sums.strata)
+        weighted_means.move(*self._stratum, self._sums.total, self._sums.count)
 
 
 def _room_for(sums: Sums) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from compute.addresses import existing_path, is_local
+from compute.files.addresses import existing_path, is_local
 
 _MOST_BYTES = 4 * 2**20
 """Largest such file that is read: with a histogram of every band it has some 10 kB."""

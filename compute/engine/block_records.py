@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.access import GEOTIFF_ALONE, Access
-from compute.blocks.tallies import Tally
+from compute.engine.block_totals import Tally
+from compute.engine.overview_levels import Level
+from compute.files.access import GEOTIFF_ALONE, Access
 from compute.kernels import EVERY_INDEX, IndexRange
-from compute.levels import Level
 from compute.products import Roles
 from compute.scenes import Grid, UnreadScene
 
@@ -90,7 +90,7 @@ class Sums:
     months : numpy.ndarray or None
         (y, x) uint16, a bit for each calendar month with an observation.
     squares : numpy.ndarray or None
-        (2, y, x) int64 sums of squares, in the two limbs of `compute.kernels.strata.add_squares`.
+        (2, y, x) int64 sums of squares, in the two limbs of `compute.kernels.weighted_means.add_squares`.
     reasons : numpy.ndarray or None
         (reason, y, x) uint16 numbers of looks that are no observations.
     failed : frozenset of UnreadScene

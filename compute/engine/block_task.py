@@ -16,20 +16,20 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from compute import kernels
-from compute.blocks.adding import Adder
-from compute.blocks.allocating import keep_freed_memory
-from compute.blocks.cancelling import CancelWatch
-from compute.blocks.exact import ExactReader
-from compute.blocks.placing import Placement, Placements
-from compute.blocks.records import Block, BlockTask, Sums
-from compute.kernels import strata
+from compute.engine.accumulation import Adder
+from compute.engine.block_records import Block, BlockTask, Sums
+from compute.engine.cancellation import CancelWatch
+from compute.engine.exact_reader import ExactReader
+from compute.engine.memory_allocator import keep_freed_memory
+from compute.engine.overview_levels import build_levels
+from compute.engine.pixel_placement import Placement, Placements
+from compute.kernels import weighted_means
 from compute.kernels.resample import Accumulators, BandWindows, pixels_not, usable_pixels
-from compute.levels import build_levels
 from compute.request import EXACT_RESAMPLINGS
 from compute.scenes import Grid, Source, UnreadScene
 
 if TYPE_CHECKING:
-    from compute.blocks.odc import OdcReader
+    from compute.engine.datacube_reader import OdcReader
 
 
 def compute_block(task: BlockTask, sources: Sequence[Source], min_clear: int, levels: int) -> Block:
@@ -70,7 +70,7 @@ def _reader(name: str) -> type[ExactReader] | type[OdcReader]:
     """Return a reader; datacube is imported for its own alone, as that takes a worker a second."""
     if name == "exact":
         return ExactReader
-    from compute.blocks.odc import OdcReader  # noqa: PLC0415  # loads datacube
+    from compute.engine.datacube_reader import OdcReader  # noqa: PLC0415  # loads datacube
 
     return OdcReader
 
@@ -130,10 +130,10 @@ def finish(sums: Sums, min_clear: int, levels: int) -> Block:
         ndvi_mean=ndvi_mean,
         clear_count=sums.count,
         levels=build_levels(ndvi_mean, sums.count, levels),
-        clear_months=None if sums.months is None else strata.month_count(sums.months),
+        clear_months=None if sums.months is None else weighted_means.month_count(sums.months),
         ndvi_std=None
         if sums.squares is None
-        else strata.deviation(sums.total, sums.count, sums.squares, min_clear=min_clear),
+        else weighted_means.deviation(sums.total, sums.count, sums.squares, min_clear=min_clear),
         unclear_count=sums.reasons,
         failed=sums.failed,
         beyond=(int(sums.beyond[0]), int(sums.beyond[1])),

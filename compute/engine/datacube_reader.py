@@ -16,16 +16,16 @@ from datacube.utils.math import num2numpy
 from numpy.typing import NDArray
 
 from compute import kernels
-from compute.access import Permit
-from compute.blocks.adding import Adder
-from compute.blocks.cancelling import CancelWatch
-from compute.blocks.files import FAILURES, ReadError, unread_scene
-from compute.blocks.masks import MaskCodes, MaskReading
-from compute.blocks.opening import opened, refuse_overviews
-from compute.blocks.reasons import reason_of
-from compute.blocks.records import BlockTask
-from compute.blocks.side_car import tags_beside
+from compute.engine.accumulation import Adder
+from compute.engine.aux_xml import tags_beside
+from compute.engine.block_records import BlockTask
+from compute.engine.cancellation import CancelWatch
+from compute.engine.mask_classification import MaskCodes, MaskReading
+from compute.engine.raster_opening import opened, refuse_overviews
+from compute.engine.raster_windows import FAILURES, ReadError, unread_scene
+from compute.engine.read_errors import reason_of
 from compute.errors import JobError
+from compute.files.access import Permit
 from compute.products import BandRole, Condition, MaskRole, RangeRole, Stated, verdicts_of_pixels
 from compute.products.roles import BandNumbers
 from compute.scenes import Band, Source, UnreadScene

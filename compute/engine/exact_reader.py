@@ -9,21 +9,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.access import Permit
-from compute.addresses import is_local
-from compute.alignment import alignment_of, first_pixel
-from compute.blocks.adding import Adder
-from compute.blocks.ahead import in_order
-from compute.blocks.cancelling import CancelWatch
-from compute.blocks.errands import Errand, Look, Part, classified, contradicting_tags, tags_of
-from compute.blocks.files import ReadError, StoredWindow, fetch_header, read_window, unread_scene
-from compute.blocks.masks import CLEAR_ALONE, MaskCodes, MaskReading
-from compute.blocks.placing import Placements, on_other_grid
-from compute.blocks.records import BlockTask
+from compute.engine.accumulation import Adder
+from compute.engine.block_records import BlockTask
+from compute.engine.cancellation import CancelWatch
+from compute.engine.mask_classification import CLEAR_ALONE, MaskCodes, MaskReading
+from compute.engine.pixel_placement import Placements, on_other_grid
+from compute.engine.prefetching import in_order
+from compute.engine.raster_windows import ReadError, StoredWindow, fetch_header, read_window, unread_scene
+from compute.engine.read_windows import Errand, Look, Part, classified, contradicting_tags, tags_of
+from compute.files.access import Permit
+from compute.files.addresses import is_local
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, clear_part, pixels_not, usable_pixels
 from compute.products import BandRole, Condition, MaskRole, RangeRole, verdicts_of_pixels
 from compute.scenes import Source, UnreadScene
-from compute.warp import widened, window_in
+from compute.scenes.alignment import alignment_of, first_pixel
+from compute.scenes.warp import widened, window_in
 
 MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
 """Scenes that a task reads at once: what a slow store needs to be kept busy, and what a file system does. There, more

@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.alignment import Window
 from compute.kernels.morphology import told_by_filters
 from compute.kernels.resample import clear_codes
 from compute.products import CLEAR, MaskRole, cover_verdicts, verdicts
 from compute.products.mask_role import MASK_BITS, TABLE_BITS
 from compute.products.scaling import Stated, in_stored_type, merge_scaling
+from compute.scenes.alignment import Window
 
 FILTERING_BYTES_PER_PX = 8
 """Memory of filtering a mask beside the mask: a class, three sets, distances, states and what it says."""
@@ -30,7 +30,7 @@ class MaskCodes:
     Attributes
     ----------
     codes : numpy.ndarray
-        (rows, columns) 8- or 16-bit integers: stored values, or verdicts (see `compute.products.reasons`).
+        (rows, columns) 8- or 16-bit integers: stored values, or verdicts (see `compute.products.exclusion_reasons`).
     table : numpy.ndarray
         (256,) or (65536,) bool: which codes, seen as unsigned integers, are clear.
     """

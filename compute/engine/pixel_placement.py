@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.alignment import Alignment, Window, alignment_of, first_pixel
 from compute.kernels import resample
 from compute.kernels.resample import SLIVER_PX, Accumulators, AverageTable, BandWindows, ClearPixels, NearestIndex
 from compute.scenes import Grid
-from compute.warp import WarpGeometry, geometry_of, turned, turns_of
+from compute.scenes.alignment import Alignment, Window, alignment_of, first_pixel
+from compute.scenes.warp import WarpGeometry, geometry_of, turned, turns_of
 
 MOST_KEPT = 3
 """Alignments that a task remembers, each for up to 128 MB of weights: a block rarely lies in more than two zones, and a
@@ -155,7 +155,7 @@ class Placements:
         return placement
 
     def turns(self, source: Grid) -> tuple[int, ...]:
-        """Return the turns of the globe at which the block meets a file, see `compute.warp.turns_of`."""
+        """Return the turns of the globe at which the block meets a file, see `compute.scenes.warp.turns_of`."""
         return turns_of(self.of(source).window, source)
 
     def _place(self, source: Grid, turn: int) -> Placement:

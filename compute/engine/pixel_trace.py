@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.blocks.adding import Adder
-from compute.blocks.cancelling import CancelWatch
-from compute.blocks.errands import Errand, Look
-from compute.blocks.exact import ExactReader
-from compute.blocks.files import ReadError, StoredWindow
-from compute.blocks.placing import Aligned
-from compute.blocks.records import BlockTask, Sums
-from compute.blocks.tasks import finish, inside
-from compute.kernels.observations import UNITS_PER_NDVI
+from compute.engine.accumulation import Adder
+from compute.engine.block_records import BlockTask, Sums
+from compute.engine.block_task import finish, inside
+from compute.engine.cancellation import CancelWatch
+from compute.engine.exact_reader import ExactReader
+from compute.engine.pixel_placement import Aligned
+from compute.engine.raster_windows import ReadError, StoredWindow
+from compute.engine.read_windows import Errand, Look
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels
+from compute.kernels.sums import UNITS_PER_NDVI
 from compute.products import CLEAR, MaskRole, RangeRole
 from compute.scenes import Source, one_each
 

@@ -16,8 +16,8 @@ from rasterio.env import ensure_env_with_credentials
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
-from compute.access import Permit
-from compute.addresses import gdal_name, is_local, without_secrets
+from compute.files.access import Permit
+from compute.files.addresses import gdal_name, is_local, without_secrets
 from compute.scenes import Band
 from compute.settings import MIB
 

@@ -10,13 +10,13 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from compute.access import Permit
-from compute.addresses import is_local, name_among
-from compute.alignment import Window
-from compute.blocks.opening import opened, refuse_overviews
-from compute.blocks.reasons import is_final, reason_of
-from compute.blocks.side_car import TagsBeside, tags_beside
+from compute.engine.aux_xml import TagsBeside, tags_beside
+from compute.engine.raster_opening import opened, refuse_overviews
+from compute.engine.read_errors import is_final, reason_of
+from compute.files.access import Permit
+from compute.files.addresses import is_local, name_among
 from compute.scenes import Band, Source, UnreadScene
+from compute.scenes.alignment import Window
 
 _TRIES, _TRIES_HERE = 3, 2
 """How often a file is tried, and how often one of this machine's file system, where little heals by itself."""

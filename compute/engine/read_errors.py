@@ -6,9 +6,9 @@ import os
 import re
 from pathlib import Path
 
-from compute.access import Permit
-from compute.addresses import existing_path, exists, is_local
-from compute.blocks.opening import RefusedError
+from compute.engine.raster_opening import RefusedError
+from compute.files.access import Permit
+from compute.files.addresses import existing_path, exists, is_local
 from compute.scenes import Band
 
 DAMAGED = "is damaged"

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compute.alignment import Window
-from compute.blocks.files import StoredWindow
-from compute.blocks.masks import FILTERING_BYTES_PER_PX, MaskCodes
-from compute.blocks.placing import Placement
+from compute.engine.mask_classification import FILTERING_BYTES_PER_PX, MaskCodes
+from compute.engine.pixel_placement import Placement
+from compute.engine.raster_windows import StoredWindow
 from compute.kernels.resample import BandWindows
 from compute.products import BandRole, Condition, Roles, Stated
 from compute.products.scaling import NOTHING_STATED, contradictions
 from compute.scenes import Band, Grid, Source
+from compute.scenes.alignment import Window
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

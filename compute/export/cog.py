@@ -18,12 +18,12 @@ from distributed import Client, Future
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from compute.blocks import HeldBlock
-from compute.export.overviews import build_overviews
-from compute.layers import ARRAYS, ATTRIBUTES, BY_REASON, NAMES
+from compute.engine import HeldBlock
+from compute.export.cog_overviews import build_overviews
+from compute.result.layers import ARRAYS, ATTRIBUTES, BY_REASON, NAMES
+from compute.result.stack import SeasonStack
+from compute.result.stack_tasks import block_key
 from compute.scenes import Grid
-from compute.stack import SeasonStack
-from compute.stack_tasks import block_key
 
 _NODATA = {"f": np.nan, "u": None}
 _GDAL_OPTIONS = {"GDAL_CACHEMAX": 2**20}

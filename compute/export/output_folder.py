@@ -13,7 +13,7 @@ from uuid import uuid4
 from distributed import Client
 
 from compute.errors import GreenupError, InputError, JobError
-from compute.layers import ARRAYS
+from compute.result.layers import ARRAYS
 
 RESULTS = (
     "seasonal_ndvi.zarr",

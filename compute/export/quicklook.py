@@ -13,9 +13,9 @@ from distributed import Client
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from compute.reductions import draw_seasons, raster_of
-from compute.stack import SeasonStack
-from compute.tiles.colours import NDVI_SPAN, Style, shade
+from compute.result.stack import SeasonStack
+from compute.statistics import draw_seasons, raster_of
+from compute.tiles.styles import NDVI_SPAN, Style, shade
 
 _PANEL_PX = 560
 _MARGIN, _HEADER, _FOOTER, _LABEL = 24, 64, 72, 34

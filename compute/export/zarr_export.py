@@ -9,8 +9,8 @@ from typing import Any
 
 from distributed import Client
 
-from compute.stack import SeasonStack
-from compute.store import create_store, finish_store, slots_of
+from compute.result.stack import SeasonStack
+from compute.result.store import create_store, finish_store, slots_of
 
 EXPORT_RETRIES = 3
 """Times that a block is written again when its worker dies."""
@@ -45,6 +45,6 @@ async def write_zarr(stack: SeasonStack, path: Path, client: Client, provenance:
 
 
 async def finish_zarr(path: Path, blocks: int, provenance: Mapping[str, Any]) -> Path:
-    """Finish a store that the workers have filled block by block; see `compute.store.finish_store`."""
+    """Finish a store that the workers have filled block by block; see `compute.result.store.finish_store`."""
     await asyncio.to_thread(finish_store, str(path), blocks, provenance)
     return path

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
 
-from compute.addresses import gdal_name, local_path
-from compute.hosts import host_of, is_loopback_host, is_refused_host, leads_to_refused
+from compute.files.addresses import gdal_name, local_path
+from compute.files.hosts import host_of, is_loopback_host, is_refused_host, leads_to_refused
 
 ROOTS_SETTING = "GREENUP_DATA_ROOTS"
 

@@ -1,23 +1,23 @@
 """The life of a job: plan, submit or join, watch block by block, cancel; and after a restart, take it up again."""
 
-from compute.jobs.caretaker import EXPIRED, Caretaker
-from compute.jobs.failures import left_out
+from compute.jobs.housekeeping import EXPIRED, Caretaker
 from compute.jobs.identity import ANONYMOUS, Principal, job_token, participant_of, user_principal
-from compute.jobs.job import Job
-from compute.jobs.keeping import Keep, Keeping
-from compute.jobs.kept import KeptResults
-from compute.jobs.numbers import result_remarks
-from compute.jobs.observing import observations_at
-from compute.jobs.order import BlockOrder, Viewpoint
-from compute.jobs.planning import plan_request
+from compute.jobs.jobstore.job_store import JobStore
+from compute.jobs.jobstore.rows import MOST_TITLE, JobRow
+from compute.jobs.kept_results import KeptResults
+from compute.jobs.live_job import JobRecord
+from compute.jobs.plan_preparation import plan_request
 from compute.jobs.provenance import plan_again, plan_provenance
-from compute.jobs.published import open_published, published_name
-from compute.jobs.record import JobRecord
 from compute.jobs.registry import JobRegistry
 from compute.jobs.retention import Retention
-from compute.jobs.rows import MOST_TITLE, JobRow
-from compute.jobs.secret import derived_key, server_secret
-from compute.jobs.store import JobStore
+from compute.jobs.run.block_order import BlockOrder, Viewpoint
+from compute.jobs.run.checkpointing import Keep, Keeping
+from compute.jobs.run.computation import Job
+from compute.jobs.run.observations import observations_at
+from compute.jobs.run.published_results import open_published, published_name
+from compute.jobs.run.season_summary import result_remarks
+from compute.jobs.run.unread_scenes import left_out
+from compute.jobs.secret_key import derived_key, server_secret
 
 __all__ = [
     "ANONYMOUS",

@@ -9,12 +9,12 @@ from fsspec.core import url_to_fs
 
 from compute.cluster import ClusterSpec
 from compute.errors import JobError
-from compute.jobs.rows import JobDetails, JobRow, about_plan
-from compute.jobs.store import JobStore
+from compute.jobs.jobstore.job_store import JobStore
+from compute.jobs.jobstore.rows import JobDetails, JobRow, about_plan
 from compute.plan import plan_document
+from compute.result.store import Checkpoint
+from compute.result.store.object_files import names_in
 from compute.scenes import one_each
-from compute.store import Checkpoint
-from compute.store.objects import names_in
 
 _log = logging.getLogger(__name__)
 

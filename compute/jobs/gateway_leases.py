@@ -8,9 +8,9 @@ from functools import partial
 
 from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import GreenupError
-from compute.jobs.cluster_store import ClusterRow
-from compute.jobs.journal import Journal
-from compute.jobs.store import JobStore
+from compute.jobs.jobstore.async_store import Journal
+from compute.jobs.jobstore.clusters import ClusterRow
+from compute.jobs.jobstore.job_store import JobStore
 
 
 class StartedClusters:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from compute.cluster import ClusterPool
 from compute.errors import JobStoreError
+from compute.jobs.jobstore.tables import LEASE_S
 from compute.jobs.registry import JobRegistry
 from compute.jobs.retention import Retention
-from compute.jobs.tables import LEASE_S
 
 _log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from compute.errors import JobStoreError
-from compute.jobs.journal import Journal
-from compute.jobs.record import JobRecord
-from compute.jobs.rows import JobDetails, JobRow, State, Wish
-from compute.jobs.store import JobStore
+from compute.jobs.jobstore.async_store import Journal
+from compute.jobs.jobstore.job_store import JobStore
+from compute.jobs.jobstore.rows import JobDetails, JobRow, State, Wish
+from compute.jobs.live_job import JobRecord
 from compute.plan import plan_document
 
 _OPENED_S = timedelta(minutes=1)

@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 from compute.errors import JobError, ResultAwayError, ResultGoneError
-from compute.jobs.job import Job
-from compute.jobs.keeping import Keep
+from compute.jobs.run.checkpointing import Keep
+from compute.jobs.run.computation import Job
 from compute.plan import NdviPlan
-from compute.store import Checkpoint
+from compute.result.store import Checkpoint
 from compute.tiles import ResultTiles, StoredPixels, StoreReaders
 
 _GONE = "What was kept of this result is not there any more; compute it again."

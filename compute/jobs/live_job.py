@@ -10,12 +10,12 @@ from typing import Self
 
 from compute import __version__
 from compute.cluster import ClusterSpec, Connection
-from compute.jobs.order import BlockOrder
-from compute.jobs.preview import Preview
-from compute.jobs.rows import JobRow, State, about_plan
+from compute.jobs.jobstore.rows import JobRow, State, about_plan
+from compute.jobs.run.block_order import BlockOrder
+from compute.jobs.run.preview import Preview
 from compute.plan import NdviPlan
+from compute.result.stack import SeasonStack
 from compute.scenes import UnreadScene
-from compute.stack import SeasonStack
 from compute.tiles import ResultTiles
 
 

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from compute import __version__
 from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import InputError, JobError, ResultAwayError, ResultGoneError
-from compute.jobs.checkpoints import remove
-from compute.jobs.job import CANCELLED
-from compute.jobs.kept import AWAY, KeptResults
-from compute.jobs.ledger import Ledger
-from compute.jobs.life import TAKEN_UP, Lives
-from compute.jobs.record import JobRecord
-from compute.jobs.rows import ENDED, JobDetails, JobRow
-from compute.jobs.turns import Turns
+from compute.jobs.checkpoint_recovery import remove
+from compute.jobs.job_list import Ledger
+from compute.jobs.jobstore.rows import ENDED, JobDetails, JobRow
+from compute.jobs.kept_results import AWAY, KeptResults
+from compute.jobs.live_job import JobRecord
+from compute.jobs.run.computation import CANCELLED
+from compute.jobs.run.concurrency_limit import Turns
+from compute.jobs.runner import TAKEN_UP, Lives
 from compute.plan import NdviPlan, plan_of
 
 NONE = "There is no such result here; it may have expired, so compute it again."
@@ -51,7 +51,7 @@ class Holdings:
     max_failed_share : float
         Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
     pauses : sequence of float
-        See `compute.jobs.life.PAUSES_S`.
+        See `compute.jobs.runner.PAUSES_S`.
     most_at_once : int
         Jobs of one scope that are computed at once.
 

@@ -16,11 +16,11 @@ from pydantic import ConfigDict, RootModel
 from rasterio.errors import RasterioError
 
 from compute import __version__
-from compute.access import GEOTIFF_ALONE, Access
-from compute.addresses import clean_address, is_local
 from compute.catalog import Catalog
 from compute.errors import InputError, ResultGoneError
-from compute.files import require_regular_file
+from compute.files.access import GEOTIFF_ALONE, Access
+from compute.files.addresses import clean_address, is_local
+from compute.files.file_kinds import require_regular_file
 from compute.plan import NdviPlan, plan_document, plan_of
 from compute.products import Roles
 from compute.scenes import Band, Source

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 
 from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import InputError
-from compute.jobs.holdings import NONE, Holdings
+from compute.jobs.gateway_leases import StartedClusters
 from compute.jobs.identity import Principal, job_token
-from compute.jobs.kept import KeptResults
-from compute.jobs.ledger import Ledger
-from compute.jobs.life import PAUSES_S
-from compute.jobs.order import Viewpoint
-from compute.jobs.record import JobRecord
-from compute.jobs.rows import ENDED, JobRow, checked_title
-from compute.jobs.started import StartedClusters
-from compute.jobs.store import JobStore
+from compute.jobs.job_list import Ledger
+from compute.jobs.jobstore.job_store import JobStore
+from compute.jobs.jobstore.rows import ENDED, JobRow, checked_title
+from compute.jobs.kept_results import KeptResults
+from compute.jobs.live_job import JobRecord
+from compute.jobs.live_jobs import NONE, Holdings
+from compute.jobs.run.block_order import Viewpoint
+from compute.jobs.runner import PAUSES_S
 from compute.plan import NdviPlan
 
 LOOKED_S = 5.0
@@ -44,7 +44,7 @@ class JobRegistry:
     must_keep : bool
         Whether to refuse a job that would not survive a restart.
     pauses : sequence of float
-        See `compute.jobs.life.PAUSES_S`.
+        See `compute.jobs.runner.PAUSES_S`.
     most_at_once : int
         Jobs of one scope that are computed at once by all servers of the list; others are queued.
 

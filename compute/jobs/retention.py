@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from compute.jobs.rows import JobRow
+from compute.jobs.jobstore.rows import JobRow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,18 +11,18 @@ from weakref import WeakValueDictionary
 
 from compute.cluster import ClusterPool
 from compute.errors import ClusterAwayError, ClusterError, GreenupError, JobLostError, ResultAwayError
-from compute.jobs.checkpoints import size_of
-from compute.jobs.failures import failed_sentence, left_out
-from compute.jobs.job import LOST, Job
-from compute.jobs.kept import KeptResults
-from compute.jobs.numbers import result_remarks
-from compute.jobs.order import BlockOrder
-from compute.jobs.preview import Preview
-from compute.jobs.published import published
-from compute.jobs.record import JobRecord
-from compute.jobs.rows import State
-from compute.jobs.sharing import Sharing
-from compute.jobs.turns import Turns
+from compute.jobs.checkpoint_recovery import size_of
+from compute.jobs.jobstore.rows import State
+from compute.jobs.kept_results import KeptResults
+from compute.jobs.live_job import JobRecord
+from compute.jobs.run.block_order import BlockOrder
+from compute.jobs.run.computation import LOST, Job
+from compute.jobs.run.concurrency_limit import Turns
+from compute.jobs.run.fair_queue import Sharing
+from compute.jobs.run.preview import Preview
+from compute.jobs.run.published_results import published
+from compute.jobs.run.season_summary import result_remarks
+from compute.jobs.run.unread_scenes import failed_sentence, left_out
 from compute.tiles import ResultTiles
 
 _log = logging.getLogger(__name__)

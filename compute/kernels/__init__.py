@@ -4,7 +4,7 @@ Sums are integers in units of 2**-32, so that neither the order of scenes nor th
 tasks and workers can change a bit of a result.
 """
 
-from compute.kernels.levels import (
+from compute.kernels.overviews import (
     LARGEST,
     NEVER_CLEAR,
     NOT_COMPUTED,
@@ -15,8 +15,8 @@ from compute.kernels.levels import (
     halve,
     level_values,
 )
-from compute.kernels.observations import EVERY_INDEX, NDVI_LIMIT, IndexRange, accumulate, mean
-from compute.kernels.warp import gather
+from compute.kernels.picture_warp import gather
+from compute.kernels.sums import EVERY_INDEX, NDVI_LIMIT, IndexRange, accumulate, mean
 
 __all__ = [
     "EVERY_INDEX",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 LEVEL_UNITS_PER_NDVI = 2.0**24
 """Means are added up for a level in units of 2**-24, the step of a float32 below 1: a level pixel of 2**11 pixels along
-an edge, each at `compute.kernels.observations.NDVI_LIMIT`, still fits a 64-bit sum."""
+an edge, each at `compute.kernels.sums.NDVI_LIMIT`, still fits a 64-bit sum."""
 
 NEVER_CLEAR, OUTSIDE, NOT_COMPUTED, TOO_FEW = -32768, -32767, -32766, -32765
 """Codes among the int16 values of tiles; levels have the first alone."""

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.kernels.observations import UNITS_PER_NDVI
+from compute.kernels.sums import UNITS_PER_NDVI
 
 LIMB_BITS = 47
 """Squares are added up in units of 2**-64, in two limbs of so many bits: that of the largest observation fills both,

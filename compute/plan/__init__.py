@@ -1,12 +1,12 @@
 """What a request will do, worked out before anything is spent: pure arithmetic on a request and its scenes."""
 
-from compute.plan.document import UNREADABLE, plan_document, plan_of
-from compute.plan.grid import COARSEST_PX, fit_chunks, level_count
-from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan
-from compute.plan.planning import make_plan
-from compute.plan.preview import preview_plan
-from compute.plan.strata import has_strata
-from compute.plan.task_memory import WORKER_BYTES
+from compute.plan.builder import make_plan
+from compute.plan.memory_estimate import WORKER_BYTES
+from compute.plan.output_grid import COARSEST_PX, fit_chunks, level_count
+from compute.plan.preview_planning import preview_plan
+from compute.plan.serialisation import UNREADABLE, plan_document, plan_of
+from compute.plan.weighting import has_strata
+from compute.plan.work_plan import BlockPlan, NdviPlan, SeasonPlan
 
 __all__ = [
     "COARSEST_PX",

@@ -12,8 +12,8 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from compute.plan.outlines import project
-from compute.plan.processing import MATURITIES, maturity_of, platform_of, rank, region_of
+from compute.plan.grid_outlines import project
+from compute.plan.processing_ranks import MATURITIES, maturity_of, platform_of, rank, region_of
 from compute.scenes import Grid, Scene
 
 _ONE_PASS = timedelta(minutes=1)

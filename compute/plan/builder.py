@@ -12,15 +12,13 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from compute.home import access_of
-from compute.plan.chunks import polygons_by_chunk, scenes_by_chunk, spatial_chunks
-from compute.plan.extents import Extents, project_extents
-from compute.plan.grid import output_grid
-from compute.plan.looks import Group, group_scenes
-from compute.plan.model import BlockPlan, NdviPlan, SeasonPlan, month_text
-from compute.plan.outlines import project_window, with_valid_outline
+from compute.plan.chunking import polygons_by_chunk, scenes_by_chunk, spatial_chunks
+from compute.plan.grid_outlines import project_window, with_valid_outline
+from compute.plan.memory_estimate import pixel_bytes
+from compute.plan.output_grid import output_grid
+from compute.plan.platform_days import Group, group_scenes
 from compute.plan.radiometry import state_scaling
-from compute.plan.refusing import (
+from compute.plan.refusals import (
     refuse_addresses,
     refuse_many_scenes,
     refuse_mixed_offsets,
@@ -28,13 +26,15 @@ from compute.plan.refusing import (
     refuse_size,
     refuse_split_grids,
 )
-from compute.plan.sensors import choose_scenes, sensor_notes
-from compute.plan.task_memory import pixel_bytes
+from compute.plan.scene_extents import Extents, project_extents
+from compute.plan.sensor_selection import choose_scenes, sensor_notes
+from compute.plan.work_plan import BlockPlan, NdviPlan, SeasonPlan, month_text
 from compute.products import BandRole, Roles, reasons_of
 from compute.request import NATIVE, NdviRequest
+from compute.request.seasons import SeasonYear, missing_months, season_year, season_years
 from compute.scenes import Grid, Scene
-from compute.seasons import SeasonYear, missing_months, season_year, season_years
 from compute.settings import Settings
+from compute.settings.home import access_of
 
 
 def make_plan(

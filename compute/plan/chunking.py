@@ -9,9 +9,9 @@ from math import ceil
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from compute.plan.extents import Extents
-from compute.plan.grid import fit_chunks, level_count
-from compute.plan.outlines import project_onto, window
+from compute.plan.grid_outlines import project_onto, window
+from compute.plan.output_grid import fit_chunks, level_count
+from compute.plan.scene_extents import Extents
 from compute.request import NdviRequest
 from compute.scenes import Grid
 

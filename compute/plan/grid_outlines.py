@@ -13,7 +13,7 @@ from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from compute.scenes import Grid, Scene
-from compute.warp import transformer_of, turn_width
+from compute.scenes.warp import transformer_of, turn_width
 
 LONLAT = "EPSG:4326"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pyproj import CRS
 
-from compute.plan.strata import has_strata
+from compute.plan.weighting import has_strata
 from compute.products import Roles
 from compute.request import NATIVE, NdviRequest
 from compute.scenes import Grid

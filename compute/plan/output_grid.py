@@ -13,9 +13,9 @@ from pyproj import CRS
 from shapely.affinity import translate
 
 from compute.errors import InputError, TooLargeError
-from compute.plan.outlines import is_torn, project_region
-from compute.region import Region
+from compute.plan.grid_outlines import is_torn, project_region
 from compute.request import NATIVE, NdviRequest
+from compute.request.region import Region
 from compute.scenes import Grid, Scene
 
 COARSEST_PX = 512

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from compute.plan.processing import platform_of
+from compute.plan.processing_ranks import platform_of
 from compute.request import NdviRequest
+from compute.request.seasons import SeasonYear, season_year
 from compute.scenes import Scene
-from compute.seasons import SeasonYear, season_year
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from compute.access import Access
-from compute.addresses import name_among
 from compute.errors import InputError, NoScenesError, TooLargeError
-from compute.plan.looks import Group, group_scenes
+from compute.files.access import Access
+from compute.files.addresses import name_among
+from compute.plan.platform_days import Group, group_scenes
 from compute.products import Roles
 from compute.request import NdviRequest
 from compute.scenes import Grid, Scene, UnreadScene

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from compute.plan.outlines import project_outlines, window
+from compute.plan.grid_outlines import project_outlines, window
 from compute.scenes import Grid, Scene
 
 _Outline = tuple[str, tuple[tuple[float, float], ...]]

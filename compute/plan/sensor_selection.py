@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from compute.errors import NoScenesError
-from compute.plan.acquisitions import choose_processings, left_out_notes
-from compute.plan.processing import platform_of
+from compute.plan.acquisition_selection import choose_processings, left_out_notes
+from compute.plan.processing_ranks import platform_of
 from compute.products import CITATION, HARMONISED, Roles
 from compute.request import Landsat7, NdviRequest
 from compute.scenes import Scene

@@ -8,7 +8,7 @@ import zlib
 from pydantic import ConfigDict, RootModel, ValidationError
 
 from compute.errors import GreenupError, ResultGoneError
-from compute.plan.model import NdviPlan
+from compute.plan.work_plan import NdviPlan
 
 UNREADABLE = (
     "This result was made by another version of Greenup, or is damaged, and cannot be opened here; compute it again."

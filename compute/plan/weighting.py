@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from compute.request import NdviRequest
-from compute.seasons import season_year
+from compute.request.seasons import season_year
 
 
 def has_strata(request: NdviRequest) -> bool:

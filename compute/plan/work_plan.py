@@ -10,9 +10,9 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
-from compute.access import GEOTIFF_ALONE, Access
-from compute.plan.strata import has_strata, stratum_of
-from compute.plan.task_memory import WORKER_BYTES, pixel_bytes, task_bytes
+from compute.files.access import GEOTIFF_ALONE, Access
+from compute.plan.memory_estimate import WORKER_BYTES, pixel_bytes, task_bytes
+from compute.plan.weighting import has_strata, stratum_of
 from compute.products import Roles, describe_roles
 from compute.request import NdviRequest
 from compute.scenes import Grid, Source

@@ -5,10 +5,11 @@ A *definition* is what the index says of a product (measurements, types, nodata,
 `Roles`, the record that tasks carry.
 """
 
+from compute.products.class_filters import MaskFilter
 from compute.products.definition import Measurement, ProductDefinition
-from compute.products.describing import describe_roles
-from compute.products.filters import MaskFilter
-from compute.products.harmonising import CITATION, HARMONISED, Harmonise, Sensor
+from compute.products.descriptions import describe_roles
+from compute.products.exclusion_reasons import CLEAR, cover_verdicts, reasons_of, verdicts, verdicts_of_pixels
+from compute.products.harmonisation import CITATION, HARMONISED, Harmonise, Sensor
 from compute.products.mask_role import MaskRole
 from compute.products.profile import (
     BandProfile,
@@ -18,9 +19,8 @@ from compute.products.profile import (
     ProductProfile,
     ThresholdProfile,
 )
-from compute.products.profile_file import load_profiles, shipped_profiles
-from compute.products.reasons import CLEAR, cover_verdicts, reasons_of, verdicts, verdicts_of_pixels
-from compute.products.resolving import DISCONTIGUOUS, ValidRange, resolve
+from compute.products.profile_files import load_profiles, shipped_profiles
+from compute.products.role_resolution import DISCONTIGUOUS, ValidRange, resolve
 from compute.products.roles import BandRole, Condition, RangeRole, Roles
 from compute.products.scaling import OffsetRule, Properties, Stated
 

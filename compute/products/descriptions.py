@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from compute.products.clauses import Clause
+from compute.products.bit_conditions import Clause
 from compute.products.mask_role import MaskRole
 from compute.products.roles import BandRole, Condition, RangeRole, Roles
 

@@ -11,9 +11,9 @@ from math import isnan
 import numpy as np
 
 from compute.errors import InputError
-from compute.products.clauses import Clauses, Test, all_of, any_of, bits_clause, flag_clauses
+from compute.products.bit_conditions import Clauses, Test, all_of, any_of, bits_clause, flag_clauses
+from compute.products.class_filters import MaskFilter
 from compute.products.definition import Measurement, ProductDefinition
-from compute.products.filters import MaskFilter
 from compute.products.mask_role import MASK_BITS, TABLE_BITS, MaskRole
 from compute.products.profile import (
     AllProfile,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.products.clauses import Clauses, Test
+from compute.products.bit_conditions import Clauses, Test
 
 MASK_BITS = {"uint8": 8, "int8": 8, "uint16": 16, "int16": 16, "uint32": 32, "int32": 32}
 """Bits of the types that a mask with classes or flags may have."""

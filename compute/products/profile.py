@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from compute.products.harmonising import Sensor
+from compute.products.harmonisation import Sensor
 from compute.products.scaling import version_of
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]

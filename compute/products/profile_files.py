@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from compute.errors import InputError
+from compute.files.text_files import UnfitFileError, read_text
 from compute.products.profile import (
     AllProfile,
     AnyProfile,
@@ -24,7 +25,6 @@ from compute.products.profile import (
     StrictTable,
     ThresholdProfile,
 )
-from compute.text_files import UnfitFileError, read_text
 
 _MOST_BYTES = 2**18
 """Largest products file: a product takes some 500 bytes."""

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 
 from compute.errors import InputError
-from compute.products.checking import product_notes, stated_of, told_of
+from compute.products.class_filters import MaskFilter
+from compute.products.consistency import product_notes, stated_of, told_of
 from compute.products.definition import ProductDefinition
-from compute.products.filters import MaskFilter
-from compute.products.harmonising import Harmonise, harmonised
-from compute.products.mask_resolving import mask_role_of, number_of, source_of, with_filters
+from compute.products.harmonisation import Harmonise, harmonised
+from compute.products.mask_resolution import mask_role_of, number_of, source_of, with_filters
 from compute.products.mask_role import MaskRole
 from compute.products.profile import (
     BandProfile,

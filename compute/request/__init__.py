@@ -1,9 +1,7 @@
 """What is asked for: one frozen, validated record with a canonical JSON form and a query-string form."""
 
-from compute.request.filters import parse_mask_filters
-from compute.request.record import NdviRequest
-from compute.request.text import parse_clear, parse_index_range, parse_region, parse_time, parse_valid_range
-from compute.request.values import (
+from compute.request.field_parsing import parse_clear, parse_index_range, parse_region, parse_time, parse_valid_range
+from compute.request.field_values import (
     EXACT_RESAMPLINGS,
     FIRST_DAY,
     NATIVE,
@@ -14,6 +12,8 @@ from compute.request.values import (
     Weight,
     check_products,
 )
+from compute.request.mask_filters import parse_mask_filters
+from compute.request.record import NdviRequest
 
 __all__ = [
     "EXACT_RESAMPLINGS",

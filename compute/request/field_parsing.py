@@ -10,10 +10,10 @@ from typing import Any
 from compute.errors import InputError
 from compute.kernels import IndexRange
 from compute.products import ClearClass, ValidRange
-from compute.region import Region, parse_bbox, parse_geojson
-from compute.request.filters import filters_document, filters_of_document, filters_text, parse_mask_filters
-from compute.request.values import canonical_clear, check_time
-from compute.seasons import parse_seasons
+from compute.request.field_values import canonical_clear, check_time
+from compute.request.mask_filters import filters_document, filters_of_document, filters_text, parse_mask_filters
+from compute.request.region import Region, parse_bbox, parse_geojson
+from compute.request.seasons import parse_seasons
 
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 

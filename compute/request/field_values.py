@@ -33,7 +33,7 @@ Reader = Literal["exact", "odc"]
 
 Landsat7 = Literal["all", "slc-on", "nominal"]
 """What is used of Landsat 7: everything, what is whole, or what it took from its nominal orbit; see
-`compute.plan.sensors.LANDSAT_7_LAST`."""
+`compute.plan.sensor_selection.LANDSAT_7_LAST`."""
 
 Weight = Literal["observation", "month", "year"]
 """What weighs alike in a season's mean: observations, the means of months, or the means of season-years."""

@@ -12,10 +12,8 @@ from urllib.parse import parse_qsl, urlencode
 from compute.errors import InputError
 from compute.kernels import IndexRange
 from compute.products import ClearClass, Harmonise, MaskFilter, ValidRange
-from compute.region import Region
-from compute.request.filters import canonical_filters, filters_document
-from compute.request.text import FROM_JSON, FROM_TEXT, as_text, parse_region, parse_time
-from compute.request.values import (
+from compute.request.field_parsing import FROM_JSON, FROM_TEXT, as_text, parse_region, parse_time
+from compute.request.field_values import (
     MIN_AREA,
     NATIVE,
     Average,
@@ -31,7 +29,9 @@ from compute.request.values import (
     check_reader,
     check_time,
 )
-from compute.seasons import STANDARD, By, Season, format_seasons, parse_seasons
+from compute.request.mask_filters import canonical_filters, filters_document
+from compute.request.region import Region
+from compute.request.seasons import STANDARD, By, Season, format_seasons, parse_seasons
 
 _IN_TIME = ("start", "end")
 """Fields that JSON and query strings hold together, as ``time``."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.levels import LAYER_ENCODING
+from compute.engine.overview_levels import LAYER_ENCODING
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from odc.geo.xr import xr_coords
 from pyproj import CRS
 
-from compute import blocks
-from compute.layers import ARRAYS, ATTRIBUTES, BY_REASON, LAYERS
+from compute import engine
 from compute.plan import NdviPlan, level_count
+from compute.result.layers import ARRAYS, ATTRIBUTES, BY_REASON, LAYERS
+from compute.result.stack_tasks import Key, Window, block_key, build_graph
 from compute.scenes import Grid
-from compute.stack_tasks import Key, Window, block_key, build_graph
 
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 """Sizes of the spatial chunks along y and x."""
@@ -153,7 +153,7 @@ class SeasonStack:
     def __dask_postpersist__(self) -> tuple[Callable[..., Self], tuple[()]]:
         return self._rebuild, ()
 
-    def _with_results(self, results: list[blocks.HeldBlock]) -> Self:
+    def _with_results(self, results: list[engine.HeldBlock]) -> Self:
         return replace(self, graph=dict(zip(self.keys, results, strict=True)))
 
     def _rebuild(self, graph: Mapping[Key, Any], *, rename: Mapping[str, str] | None = None) -> Self:
@@ -212,7 +212,7 @@ def without_blocks(plan: NdviPlan, token: str) -> SeasonStack:
     )
 
 
-def _season_slab(block: blocks.HeldBlock, layer: str) -> np.ndarray[Any, Any]:
+def _season_slab(block: engine.HeldBlock, layer: str) -> np.ndarray[Any, Any]:
     """Return one layer of a block as (1, y, x) or (1, reason, y, x), the shape of a Dask array's chunk."""
     values: np.ndarray[Any, Any] = getattr(block, layer)
     return values[np.newaxis]

@@ -10,7 +10,7 @@ from typing import Any
 
 from dask.task_spec import List, Task, TaskRef
 
-from compute import blocks
+from compute import engine
 from compute.kernels import EVERY_INDEX
 from compute.plan import BlockPlan, NdviPlan, has_strata, level_count
 
@@ -92,17 +92,17 @@ def _block_tasks(
     min_clear, levels = plan.request.min_clear, level_count(plan.grid.shape)
     parts = [_task(plan, block, groups, hand_out, token) for groups in plan.parts(block) or [()]]
     if len(parts) == 1:
-        yield key, Task(key, blocks.compute_block, *parts[0], min_clear, levels)
+        yield key, Task(key, engine.compute_block, *parts[0], min_clear, levels)
         return
     waiting = deque[Key]((f"greenup-part-{token}", *key[1:], number) for number in range(len(parts)))
     for part_key, part in zip(waiting, parts, strict=True):
-        yield part_key, Task(part_key, blocks.sum_part, *part)
+        yield part_key, Task(part_key, engine.sum_part, *part)
     # Two by two, so that of a block with hundreds of parts only a few are in memory at once.
     for number in range(len(parts) - 2):
         sum_key: Key = (f"greenup-sum-{token}", *key[1:], number)
-        yield sum_key, Task(sum_key, blocks.add_parts, _two(waiting))
+        yield sum_key, Task(sum_key, engine.add_parts, _two(waiting))
         waiting.append(sum_key)
-    yield key, Task(key, blocks.join_parts, _two(waiting), min_clear, levels)
+    yield key, Task(key, engine.join_parts, _two(waiting), min_clear, levels)
 
 
 def _two(waiting: deque[Key]) -> List:
@@ -111,10 +111,10 @@ def _two(waiting: deque[Key]) -> List:
 
 def _task(
     plan: NdviPlan, block: BlockPlan, groups: Groups, hand_out: Callable[[Groups], tuple[Any, Groups]], token: str
-) -> tuple[blocks.BlockTask, Any]:
+) -> tuple[engine.BlockTask, Any]:
     """Return a task, and its scenes."""
     sources, placed = hand_out(groups)
-    task = blocks.BlockTask(
+    task = engine.BlockTask(
         run=token,
         grid=plan.block_grid(block),
         groups=placed,

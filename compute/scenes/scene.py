@@ -166,7 +166,7 @@ class Scene:
     time : datetime.datetime
         Centre of the acquisition as datacube computes it (`Dataset.center_time`), timezone-aware UTC.
     solar_day : datetime.date
-        Local solar day at the longitude of the middle of its grid; see `compute.catalog.solar`.
+        Local solar day at the longitude of the middle of its grid; see `compute.catalog.solar_time`.
     footprint : shapely.Polygon or shapely.MultiPolygon
         Outline of the valid data in the CRS of `crs`.
     crs : str

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
-from compute.alignment import Alignment, Window, alignment_of, first_pixel, solve, split_origin
 from compute.kernels.resample import LATTICE_PX
 from compute.kernels.resample.lattice import span_of
 from compute.scenes import Grid
+from compute.scenes.alignment import Alignment, Window, alignment_of, first_pixel, solve, split_origin
 
 _LARGEST_BEND = 0.125
 """A cell whose centre is further from amid its corners than this share of its size is torn, as by the edge of a map."""

@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from compute.access import Access
 from compute.errors import InputError
-from compute.locations import (
+from compute.files.access import Access
+from compute.settings.locations import (
     check_credential_files,
     check_gateway,
     check_home,

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from compute.access import Access
 from compute.errors import InputError
+from compute.files.access import Access
 from compute.settings import Settings
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH

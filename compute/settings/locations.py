@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from compute.errors import InputError
-from compute.files import folder_problem, require_regular_file
+from compute.files.file_kinds import folder_problem, require_regular_file
 
 _INDEX_FORM = "postgresql://USER@HOST:5432/DATABASE"
 

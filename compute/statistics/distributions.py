@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute import kernels
-from compute.classes import CLASSES, class_of
-from compute.levels import LAYER_ENCODING
+from compute.engine.overview_levels import LAYER_ENCODING
+from compute.result.ndvi_classes import CLASSES, class_of
 
 PERCENTILES = (5, 25, 50, 75, 95)
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from compute.result.stack_tasks import Window
 from compute.scenes import Grid
-from compute.stack_tasks import Window
 
 _EQUAL_AREA = "EPSG:6933"
 """Cylindrical, of WGS 84: what lies in it as large as on the ellipsoid is so everywhere."""

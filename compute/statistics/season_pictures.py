@@ -11,11 +11,11 @@ from distributed import Client
 from numpy.typing import NDArray
 
 from compute import kernels
-from compute.blocks import HeldBlock
-from compute.levels import LAYER_ENCODING
-from compute.reductions.seasons import reduce_seasons
-from compute.stack import SeasonStack
-from compute.stack_tasks import Window
+from compute.engine import HeldBlock
+from compute.engine.overview_levels import LAYER_ENCODING
+from compute.result.stack import SeasonStack
+from compute.result.stack_tasks import Window
+from compute.statistics.season_totals import reduce_seasons
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from distributed import Client
 
-from compute.blocks import HeldBlock, Tally
-from compute.reductions.seasons import reduce_seasons
-from compute.stack import SeasonStack
-from compute.stack_tasks import Window
+from compute.engine import HeldBlock, Tally
+from compute.result.stack import SeasonStack
+from compute.result.stack_tasks import Window
+from compute.statistics.season_totals import reduce_seasons
 
 
 async def tally_seasons(stack: SeasonStack, client: Client) -> list[Tally]:

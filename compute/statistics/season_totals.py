@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from distributed import Client, Future
 
-from compute.blocks import HeldBlock
-from compute.stack import SeasonStack, chunk_window
-from compute.stack_tasks import Window, block_key
+from compute.engine import HeldBlock
+from compute.result.stack import SeasonStack, chunk_window
+from compute.result.stack_tasks import Window, block_key
 
 Part = TypeVar("Part")
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute import kernels
-from compute.levels import LAYER_ENCODING
-from compute.patches import Control
+from compute.engine.overview_levels import LAYER_ENCODING
 from compute.plan import COARSEST_PX, level_count
+from compute.tiles.tile_patches import Control
 
 SHARES = (2.0, 98.0)
 """Percentiles of a layer's values at the two ends of its colours."""

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from compute.plan import NdviPlan
-from compute.seasons import SeasonYear, season_years
-from compute.tiles.source import PixelValue
+from compute.request.seasons import SeasonYear, season_years
+from compute.tiles.pixel_sources import PixelValue
 
 NO_SCENES = "no scenes"
 """State of a season-year that was asked for and has no scene anywhere in the result."""

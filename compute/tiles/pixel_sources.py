@@ -11,11 +11,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.blocks import Block
-from compute.patches import Control, Order, Patch, Readings, cut, read
-from compute.stack import SeasonStack, borders
-from compute.stack_tasks import Key, block_key
-from compute.tiles.chunks import blank, compose, touched
+from compute.engine import Block
+from compute.result.stack import SeasonStack, borders
+from compute.result.stack_tasks import Key, block_key
+from compute.tiles.tile_chunks import blank, compose, touched
+from compute.tiles.tile_patches import Control, Order, Patch, Readings, cut, read
 
 State = Literal["clear", "too few clear", "never clear", "not computed yet", "outside"]
 """Of a pixel of a season. ``too few clear``: it has observations, but fewer than the request wants for a mean."""
@@ -78,7 +78,7 @@ class PixelSource(Protocol):
     """Gives values of a result, wherever its blocks are kept, finished or not."""
 
     async def pixels(self, view: View) -> NDArray[np.int16]:
-        """Return the (y, x) int16 values of a tile, encoded as `compute.levels.LAYER_ENCODING` says, or codes."""
+        """Return the (y, x) int16 values of a tile, encoded as `compute.tiles.LAYER_ENCODING` says, or codes."""
 
     async def values(self, row: int, column: int) -> list[PixelValue]:
         """Return one level-0 pixel in every season."""

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.tiles.colours import Style, colour_index, lookup_table
+from compute.tiles.styles import Style, colour_index, lookup_table
 
 
 def png(values: NDArray[np.int16], style: Style) -> bytes:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from threading import Thread
 from typing import TypeVar
 
-from compute.patches import warm_up_cutting
+from compute.tiles.tile_patches import warm_up_cutting
 
 Answer = TypeVar("Answer")
 

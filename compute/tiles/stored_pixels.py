@@ -10,12 +10,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from compute.errors import JobError
-from compute.patches import Held, Order, Patch, Readings, cut_values, shown
-from compute.stack import SeasonStack
-from compute.stack_tasks import Key, Window
-from compute.store import Slot, StoredBlock
-from compute.tiles.readers import StoreReaders
-from compute.tiles.source import BlockPixels
+from compute.result.stack import SeasonStack
+from compute.result.stack_tasks import Key, Window
+from compute.result.store import Slot, StoredBlock
+from compute.tiles.pixel_sources import BlockPixels
+from compute.tiles.reader_processes import StoreReaders
+from compute.tiles.tile_patches import Held, Order, Patch, Readings, cut_values, shown
 
 _log = logging.getLogger(__name__)
 

@@ -6,16 +6,16 @@ import asyncio
 from typing import Any
 
 from compute.errors import JobError
-from compute.reductions import statistics
-from compute.region import Region
-from compute.stack import SeasonStack, chunk_window
-from compute.stack_tasks import Window, block_key
-from compute.store import StoredBlock
-from compute.tiles.readers import StoreReaders
+from compute.request.region import Region
+from compute.result.stack import SeasonStack, chunk_window
+from compute.result.stack_tasks import Window, block_key
+from compute.result.store import StoredBlock
+from compute.statistics import region_reduction
+from compute.tiles.reader_processes import StoreReaders
 
 
 async def kept_statistics(stack: SeasonStack, readers: StoreReaders, region: Region) -> dict[str, Any]:
-    """Reduce a region of a result whose blocks lie in a store; as `compute.reductions.region_statistics` does.
+    """Reduce a region of a result whose blocks lie in a store; as `compute.statistics.region_reduction` does.
 
     Parameters
     ----------
@@ -31,20 +31,20 @@ async def kept_statistics(stack: SeasonStack, readers: StoreReaders, region: Reg
     InputError
         The region does not meet the result.
     """
-    cut, places = statistics.cut_of(stack, region)
+    cut, places = region_reduction.cut_of(stack, region)
 
-    async def season_part(season: int) -> statistics.Part:
+    async def season_part(season: int) -> region_reduction.Part:
         blocks = [stack.graph.get(block_key(stack.token, season, *place)) for place in places]
         windows = [chunk_window(stack.chunks, *place) for place in places]
         parts = [readers.reduce(_part_of, *each, cut) for each in zip(blocks, windows, strict=True)]
-        return statistics.join_parts(await asyncio.gather(*parts))
+        return region_reduction.join_parts(await asyncio.gather(*parts))
 
-    return statistics.told_of(stack, cut, [await season_part(season) for season in range(len(stack.labels))])
+    return region_reduction.told_of(stack, cut, [await season_part(season) for season in range(len(stack.labels))])
 
 
-def _part_of(block: StoredBlock | None, window: Window, cut: statistics.Cut) -> statistics.Part:
+def _part_of(block: StoredBlock | None, window: Window, cut: region_reduction.Cut) -> region_reduction.Part:
     try:
-        return statistics.part_of(block, window, cut)
+        return region_reduction.part_of(block, window, cut)
     except JobError:
         # A damaged block counts as not computed, as it does on tiles.
-        return statistics.part_of(None, window, cut)
+        return region_reduction.part_of(None, window, cut)

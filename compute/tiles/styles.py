@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from compute import kernels
-from compute.classes import BORDERS, CLASSES, class_of
+from compute.engine.overview_levels import LAYER_ENCODING
 from compute.errors import InputError
-from compute.levels import LAYER_ENCODING
+from compute.result.ndvi_classes import BORDERS, CLASSES, class_of
 
 WATER = "#b9d3e0"
 """Of the palette ``land`` below 0, where water is."""
@@ -32,7 +32,7 @@ def _as_text(colours: Iterable[Sequence[int]]) -> tuple[str, ...]:
 
 
 CLASSED = "classes"
-"""The palette whose colours are those of `compute.classes.CLASSES`, none of them mixed."""
+"""The palette whose colours are those of `compute.result.ndvi_classes.CLASSES`, none of them mixed."""
 
 PALETTES: Mapping[str, tuple[str, ...]] = {
     "land": LAND,

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute import kernels
-from compute.patches import Control, Patch
-from compute.stack import Chunks, borders
-from compute.stack_tasks import Window
+from compute.result.stack import Chunks, borders
+from compute.result.stack_tasks import Window
+from compute.tiles.tile_patches import Control, Patch
 
 # One value stands for the whole of a result: a level so coarse that there is one only, whatever its size.
 _ANYTHING = np.zeros((1, 1), np.int16)

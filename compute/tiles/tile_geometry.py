@@ -12,13 +12,13 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from compute.patches import Control
 from compute.plan import level_count
-from compute.region import Bbox, turns_between
+from compute.request.region import Bbox, turns_between
+from compute.result.stack_tasks import Window
 from compute.scenes import Grid
-from compute.stack_tasks import Window
-from compute.tiles.address import HALF_WORLD_M, MAX_ZOOM, TILE_PX, TileAddress, pixel_m
-from compute.warp import turn_width
+from compute.scenes.warp import turn_width
+from compute.tiles.tile_patches import Control
+from compute.tiles.web_mercator import HALF_WORLD_M, MAX_ZOOM, TILE_PX, TileAddress, pixel_m
 
 WEB_MERCATOR, LONLAT = "EPSG:3857", "EPSG:4326"
 

@@ -19,11 +19,11 @@ from distributed.protocol.serialize import to_serialize
 from numpy.typing import NDArray
 
 from compute import kernels
-from compute.blocks import Block
-from compute.blocks import warm_up as warm_up_blocks
-from compute.layers import ARRAYS
-from compute.levels import LAYER_ENCODING
-from compute.stack_tasks import Key, Window
+from compute.engine import Block
+from compute.engine import warm_up as warm_up_blocks
+from compute.engine.overview_levels import LAYER_ENCODING
+from compute.result.layers import ARRAYS
+from compute.result.stack_tasks import Key, Window
 
 PIXELS = "greenup_pixels"
 """Name of what answers for pixels on a worker: of its handler, of its threads and of the plugin that brings both."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from compute.errors import OverloadError, TooManyRequestsError
 from compute.settings import MIB
-from compute.tiles.service import Tile
+from compute.tiles.tile_service import Tile
 
 Make = Callable[[], Awaitable[Tile | None]]
 """Makes a tile as it stands now; None outside of the result."""

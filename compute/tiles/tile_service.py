@@ -13,19 +13,19 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from compute import kernels
+from compute.engine.overview_levels import LAYER_ENCODING
 from compute.errors import InputError
-from compute.layers import LAYERS
-from compute.levels import LAYER_ENCODING
-from compute.plan.outlines import project_onto
-from compute.region import Bbox, Region
+from compute.plan.grid_outlines import project_onto
+from compute.request.region import Bbox, Region
+from compute.result.layers import LAYERS
+from compute.result.stack import Chunks, SeasonStack, chunk_window
 from compute.scenes import Grid
-from compute.stack import Chunks, SeasonStack, chunk_window
-from compute.tiles.address import HALF_WORLD_M, TILE_PX, TileAddress, pixel_m
-from compute.tiles.geometry import WORLD, geometry_of
-from compute.tiles.source import FirstPixels, PixelSource, PixelValue, View
-from compute.tiles.stored import StoredPixels
-from compute.tiles.stretching import overview_control, stretched
-from compute.tiles.workers import WorkerPixels
+from compute.tiles.colour_range import overview_control, stretched
+from compute.tiles.pixel_sources import FirstPixels, PixelSource, PixelValue, View
+from compute.tiles.stored_pixels import StoredPixels
+from compute.tiles.tile_geometry import WORLD, geometry_of
+from compute.tiles.web_mercator import HALF_WORLD_M, TILE_PX, TileAddress, pixel_m
+from compute.tiles.worker_pixels import WorkerPixels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +35,7 @@ class Tile:
     Attributes
     ----------
     values : numpy.ndarray
-        (y, x) int16, northernmost row first, as `compute.levels.LAYER_ENCODING` says, or codes:
+        (y, x) int16, northernmost row first, as `compute.engine.overview_levels.LAYER_ENCODING` says, or codes:
         `kernels.NEVER_CLEAR` (no observation), `kernels.TOO_FEW` (observations, but nowhere enough for a mean),
         `kernels.OUTSIDE` (of the grid, or of the region's polygon where there is no value), `kernels.NOT_COMPUTED`.
     complete : bool
@@ -197,7 +197,7 @@ class ResultTiles:
         Returns
         -------
         (float, float) or None
-            See `compute.tiles.stretching.stretched`.
+            See `compute.tiles.colour_range.stretched`.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Pixels straight from the workers that hold them; `compute.tiles.asking` knows how workers are asked."""
+"""Pixels straight from the workers that hold them; `compute.tiles.worker_requests` knows how workers are asked."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 from distributed import Future
 
-from compute.patches import Order, Patch, Readings, cut_on_worker, read_on_worker
-from compute.stack import SeasonStack
-from compute.stack_tasks import Key
-from compute.tiles.asking import WorkerQuestions
-from compute.tiles.source import BlockPixels
+from compute.result.stack import SeasonStack
+from compute.result.stack_tasks import Key
+from compute.tiles.pixel_sources import BlockPixels
+from compute.tiles.tile_patches import Order, Patch, Readings, cut_on_worker, read_on_worker
+from compute.tiles.worker_requests import WorkerQuestions
 
 _ROUNDS = 2
 """Times that blocks are looked for: where they are remembered to be, then where the scheduler says that they are."""

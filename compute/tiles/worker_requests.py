@@ -15,7 +15,7 @@ from typing import Any, Self
 from distributed.core import send_recv
 from distributed.protocol.pickle import dumps, loads
 
-from compute.patches import PIXELS, Answers, PixelPlugin
+from compute.tiles.tile_patches import PIXELS, Answers, PixelPlugin
 
 Ask = Callable[..., Awaitable[Any]]
 """An asynchronous function at module level that takes an argument and ``dask_worker``."""

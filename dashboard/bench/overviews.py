@@ -8,10 +8,10 @@ from dask.local import get_sync
 
 from compute.bench.input import InputSpec
 from compute.bench.places import Say, open_input
-from compute.blocks import Block
-from compute.levels import build_levels
+from compute.engine import Block
+from compute.engine.overview_levels import build_levels
 from compute.plan import NdviPlan, level_count
-from compute.stack import build_stack
+from compute.result.stack import build_stack
 
 _DATES = 12
 

@@ -11,19 +11,19 @@ from dask.task_spec import Task
 from distributed.system import MEMORY_LIMIT
 from numpy.typing import NDArray
 
-from compute.blocks import Block, Sums, finish
+from compute.engine import Block, Sums, finish
 from compute.errors import InputError
-from compute.jobs.memory import LEVELS_BYTES_PER_PX, SPILL_SHARE
+from compute.jobs.run.worker_memory import LEVELS_BYTES_PER_PX, SPILL_SHARE
 from compute.plan import NdviPlan, level_count
-from compute.plan.chunks import spatial_chunks
-from compute.plan.model import SeasonPlan
-from compute.plan.task_memory import COUNT_BYTES, MEAN_BYTES
-from compute.region import region_from_bbox
+from compute.plan.chunking import spatial_chunks
+from compute.plan.memory_estimate import COUNT_BYTES, MEAN_BYTES
+from compute.plan.work_plan import SeasonPlan
 from compute.request import NdviRequest
+from compute.request.region import region_from_bbox
+from compute.result.stack import SeasonStack
+from compute.result.stack_tasks import block_key
 from compute.scenes import Grid
 from compute.settings import GIB
-from compute.stack import SeasonStack
-from compute.stack_tasks import block_key
 from compute.tiles import geometry_of
 
 LABELS = ("DJF", "MAM", "JJA", "SON")

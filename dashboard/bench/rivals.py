@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from compute.tiles import TILE_PX
-from compute.tiles.geometry import WEB_MERCATOR
+from compute.tiles.tile_geometry import WEB_MERCATOR
 from dashboard.bench.results import Synthetic
 from dashboard.bench.serving import Holder
 from dashboard.bench.walks import VIEW_PX, Box

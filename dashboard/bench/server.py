@@ -30,19 +30,19 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from compute.blocks import Block
 from compute.cluster import ClusterSpec, parse_cluster
+from compute.engine import Block
 from compute.errors import InputError
 from compute.jobs import JobRecord, JobRegistry, Principal
-from compute.jobs.kept import KeptResults
+from compute.jobs.kept_results import KeptResults
+from compute.result.stack import SeasonStack
+from compute.result.store import Checkpoint, Slot, slots_of
 from compute.settings import Settings
-from compute.stack import SeasonStack
-from compute.store import Checkpoint, Slot, slots_of
 from compute.tiles import ResultTiles, WorkerPixels
 from dashboard.bench.results import Synthetic
 from dashboard.server import routes
-from dashboard.server.gate import Gate, GatePolicy
 from dashboard.server.login import Doorkeeper
+from dashboard.server.request_gate import Gate, GatePolicy
 from dashboard.services import Services
 
 _BYTES_RECEIVED = 128

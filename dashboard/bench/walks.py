@@ -13,11 +13,11 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from compute.layers import LAYERS
+from compute.result.layers import LAYERS
 from compute.scenes import Grid
 from compute.tiles import TILE_PX, geometry_of
-from compute.tiles.address import HALF_WORLD_M, pixel_m
-from compute.tiles.geometry import LONLAT, WEB_MERCATOR
+from compute.tiles.tile_geometry import LONLAT, WEB_MERCATOR
+from compute.tiles.web_mercator import HALF_WORLD_M, pixel_m
 from dashboard.bench.results import LABELS
 
 VIEW_PX = (800, 600)

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from compute.errors import InputError
-from compute.files import require_regular_file
+from compute.files.file_kinds import require_regular_file
 
 _MOST_CHARACTERS = 4096
 """Most characters of one word: the longest path of Linux."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from compute.errors import InputError
-from compute.files import folder_problem
+from compute.files.file_kinds import folder_problem
 from dashboard.cli.arguments import path_option
 from dashboard.cli.options import AsJson
 from dashboard.cli.output import print_json, print_pairs, print_table, to_people

@@ -15,7 +15,7 @@ from rich.text import Text
 from compute.errors import GreenupError
 from dashboard.cli.options import AsJson
 from dashboard.cli.output import print_json, print_pairs
-from dashboard.units import size_text
+from dashboard.formatting import size_text
 
 if TYPE_CHECKING:
     from compute.settings import Settings
@@ -89,7 +89,7 @@ def _gdal(_: Settings) -> str:
 
 
 def _home(settings: Settings) -> str:
-    from compute.home import open_home
+    from compute.settings.home import open_home
 
     try:
         probe = open_home(settings) / ".doctor"

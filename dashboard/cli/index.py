@@ -60,9 +60,9 @@ def add(
 ) -> None:
     """Add scenes from EO3 documents, in bulk; scenes that the index holds already are left alone."""
     from compute.catalog import add_scenes
-    from compute.home import note_data_root
     from compute.products import load_profiles
     from compute.settings import load_settings
+    from compute.settings.home import note_data_root
 
     given_documents(paths)
     profiles = load_profiles(given_file(products, "products"))

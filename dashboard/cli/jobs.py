@@ -51,8 +51,8 @@ def show(token: Token, as_json: AsJson = False) -> None:
 @app.command()
 def cancel(token: Token, as_json: AsJson = False) -> None:
     """Stop a job that is not done yet."""
-    from compute.jobs.job import CANCELLED
-    from compute.jobs.rows import ENDED
+    from compute.jobs.jobstore.rows import ENDED
+    from compute.jobs.run.computation import CANCELLED
 
     store = _store()
     row = _find(store, token)
@@ -67,7 +67,7 @@ def cancel(token: Token, as_json: AsJson = False) -> None:
 @app.command()
 def delete(token: Token, as_json: AsJson = False) -> None:
     """Forget a job, and remove all that is kept of its result."""
-    from compute.jobs.checkpoints import remove
+    from compute.jobs.checkpoint_recovery import remove
 
     store = _store()
     row = _find(store, token)
@@ -83,11 +83,11 @@ def delete(token: Token, as_json: AsJson = False) -> None:
 def rebuild(as_json: AsJson = False) -> None:
     """Add the jobs to the list that are kept in GREENUP_RESULTS and that it does not know."""
     from compute.errors import JobError
-    from compute.jobs.checkpoints import rebuild as rebuilt
+    from compute.jobs.checkpoint_recovery import rebuild
     from compute.settings import load_settings
 
     try:
-        added, damaged = rebuilt(_store(), load_settings().results_location)
+        added, damaged = rebuild(_store(), load_settings().results_location)
     except OSError:
         raise JobError("The folder GREENUP_RESULTS cannot be read; see that it is there and may be read.") from None
     if as_json:

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from compute.errors import InputError
-from dashboard.address import Address
 from dashboard.server import parse_networks
+from dashboard.server_address import Address
 
 _HOST = re.compile(r"[A-Za-z0-9._:%-]{1,253}", re.ASCII)
 _ORIGIN = re.compile(

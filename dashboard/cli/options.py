@@ -18,8 +18,8 @@ from dashboard.cli.arguments import path_option
 if TYPE_CHECKING:
     from compute.catalog import Catalog
     from compute.products import ProductProfile
-    from compute.region import Region
     from compute.request import NdviRequest
+    from compute.request.region import Region
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 
@@ -119,7 +119,7 @@ class RequestOptions:
             parse_mask_filters,
             parse_valid_range,
         )
-        from compute.seasons import parse_seasons
+        from compute.request.seasons import parse_seasons
 
         region, time = self._region(), self._time()
         request = NdviRequest(
@@ -154,7 +154,7 @@ class RequestOptions:
         return self.draft().complete(catalog, profiles)
 
     def _region(self) -> Region | None:
-        from compute.region import parse_bbox, read_region
+        from compute.request.region import parse_bbox, read_region
 
         if self.bbox is not None and self.region is not None:
             raise InputError("region", "Both --bbox and --region are given; give one of them.")
@@ -203,7 +203,7 @@ class Draft:
 
 
 def _everywhere() -> Region:
-    from compute.region import region_from_bbox
+    from compute.request.region import region_from_bbox
 
     return region_from_bbox(-180.0, -90.0, 180.0, 90.0)
 
@@ -221,7 +221,7 @@ def _complete(
     """Fill a region or time that was left out with the extent of the products' scenes."""
     if region is not None and time is not None:
         return region, time
-    from compute.region import region_from_bbox
+    from compute.request.region import region_from_bbox
 
     for product in products:
         catalog.definition(product)

@@ -20,7 +20,7 @@ def password(
 ) -> None:
     """Print a line for the password file of the basic login; the password is asked for."""
     from dashboard.server.login import hash_password
-    from dashboard.server.login.passwords import LONGEST_PASSWORD
+    from dashboard.server.login.password_file import LONGEST_PASSWORD
     from dashboard.server.login.providers import valid_name
 
     if not valid_name(name) or ":" in name or name.startswith("#"):

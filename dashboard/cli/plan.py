@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compute.files import require_regular_file
+from compute.files.file_kinds import require_regular_file
 from dashboard.cli.arguments import given_file
 from dashboard.cli.options import AsJson, RequestOptions, with_request_options
 from dashboard.cli.output import print_json, print_pairs
-from dashboard.units import size_text
+from dashboard.formatting import size_text
 
 if TYPE_CHECKING:
     from compute.plan import NdviPlan, SeasonPlan
@@ -52,8 +52,8 @@ def make_plan(options: RequestOptions, settings: Settings) -> NdviPlan:
 def _plan_again(result: Path, settings: Settings) -> NdviPlan:
     require_regular_file(result, "again", or_folder=True)
     from compute.catalog import open_catalog
-    from compute.home import access_of
     from compute.jobs import plan_again
+    from compute.settings.home import access_of
 
     return plan_again(result, partial(open_catalog, settings), access_of(settings))
 

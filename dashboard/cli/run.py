@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from compute.errors import InputError
-from compute.files import folder_problem
+from compute.files.file_kinds import folder_problem
 from dashboard.cli.arguments import path_option
 from dashboard.cli.options import AsJson, RequestOptions, with_request_options
 from dashboard.cli.output import print_json, print_pairs, to_people
@@ -121,7 +121,7 @@ class _Target:
 async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target: _Target) -> dict[str, Any]:
     from compute.cluster import open_cluster
     from compute.jobs import left_out, result_remarks
-    from compute.patches import warm_up
+    from compute.tiles.tile_patches import warm_up
 
     started = time.perf_counter()
     with _progress(to_people()) as progress:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from compute.cluster import ClusterSpec
     from compute.settings import Settings
-    from dashboard.address import Address
+    from dashboard.server_address import Address
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free one.")]
 Host = Annotated[str, typer.Option("--address", help="Interface to listen on.")]
@@ -123,8 +123,8 @@ def demo(
 def _prepare(settings: Settings) -> int:
     from compute.catalog import add_products, add_scenes, init_index
     from compute.demo import product_document, write_scenes
-    from compute.home import make_private, open_home
-    from compute.locations import make_home
+    from compute.settings.home import make_private, open_home
+    from compute.settings.locations import make_home
 
     # The index first: scenes take long to write, and an index that cannot be opened shows at once.
     init_index(settings)

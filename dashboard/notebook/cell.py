@@ -11,8 +11,8 @@ from distributed import Client
 from compute.cluster import ClusterSpec, parse_cluster
 from compute.products import load_profiles
 from compute.settings import Settings, load_settings
-from dashboard.address import Address
 from dashboard.app import running_server
+from dashboard.server_address import Address
 
 
 class App:

@@ -9,12 +9,12 @@ from distributed import Client
 from compute.catalog import open_catalog
 from compute.errors import InputError
 from compute.jobs import job_token, plan_request
-from compute.jobs.job import RETRIES
+from compute.jobs.run.computation import RETRIES
 from compute.plan import NdviPlan
 from compute.products import load_profiles
 from compute.request import NdviRequest
+from compute.result.stack import SeasonStack, build_stack
 from compute.settings import Settings, load_settings
-from compute.stack import SeasonStack, build_stack
 
 
 def plan(request: NdviRequest, settings: Settings | None = None) -> NdviPlan:

@@ -15,13 +15,13 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from compute.errors import InputError
-from compute.stack import SeasonStack
+from compute.result.stack import SeasonStack
 from compute.tiles import ResultTiles, geometry_of, parse_tile
-from compute.tiles.colours import Style
-from compute.tiles.png import png
+from compute.tiles.png_encoding import png
+from compute.tiles.styles import Style
 from dashboard.notebook.cell import proxied
 from dashboard.notebook.viewing import Span, refuse_strangers
-from dashboard.server.policy import NO_DOCUMENT
+from dashboard.server.response_policy import NO_DOCUMENT
 
 
 class TiledResult:
@@ -68,7 +68,7 @@ class TiledResult:
         layer : str
             ``"ndvi_mean"`` (unitless) or ``"clear_count"`` (observations).
         palette : str, optional
-            One of `compute.tiles.colours.PALETTES`; left out, the layer's own.
+            One of `compute.tiles.styles.PALETTES`; left out, the layer's own.
         span : (float, float), optional
             Values at the two ends of the palette, in the layer's units; left out, the layer's own.
 

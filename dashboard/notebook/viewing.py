@@ -14,8 +14,8 @@ from datashader import Canvas
 from distributed import Client, Future
 
 from compute.errors import InputError
-from compute.stack import SeasonStack
-from compute.tiles.colours import Style, hex_colours
+from compute.result.stack import SeasonStack
+from compute.tiles.styles import Style, hex_colours
 from dashboard.notebook.computing import refuse_asynchronous
 
 Span = tuple[float, float]
@@ -50,7 +50,7 @@ def view(
     layer : str
         ``"ndvi_mean"`` (unitless) or ``"clear_count"`` (observations).
     palette : str, optional
-        One of `compute.tiles.colours.PALETTES`; left out, the layer's own.
+        One of `compute.tiles.styles.PALETTES`; left out, the layer's own.
     span : (float, float), optional
         Values at the two ends of the palette, in the layer's units; left out, the layer's own.
 

@@ -25,15 +25,15 @@ from compute.errors import (
     TooManyRequestsError,
 )
 from compute.jobs import JobRecord, Principal
-from compute.jobs.preview import Preview
-from compute.layers import LAYERS
+from compute.jobs.run.preview import Preview
+from compute.result.layers import LAYERS
 from compute.tiles import TILE_PX, Tile, TileAddress, parse_tile, result_info
-from compute.tiles.colours import Style
-from dashboard.answers import tiles_of
+from compute.tiles.styles import Style
+from dashboard.result_queries import tiles_of
 from dashboard.server.metrics import MetricsHandler
-from dashboard.server.packing import Packed, pack
 from dashboard.server.page import PRIVATE, IconHandler
 from dashboard.server.principals import ForbiddenError, principal_of
+from dashboard.server.tile_encoding import Packed, pack
 from dashboard.services import Services
 
 STATUS: tuple[tuple[type[GreenupError], int], ...] = (

@@ -22,8 +22,8 @@ from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, W
 
 from compute.errors import ClusterError, InputError, NoScenesError
 from dashboard.server.api import Handler
-from dashboard.server.forwarded import host_of
-from dashboard.server.policy import add_nonce, admit, content_policy
+from dashboard.server.forwarded_headers import host_of
+from dashboard.server.response_policy import add_nonce, admit, content_policy
 from dashboard.services import Services
 
 _ASKED = ("Accept", "If-None-Match")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from tornado.web import RequestHandler
 
 from compute.tiles import TileDesk
-from dashboard.lag import BOUNDS_S, LoopLag
-from dashboard.server.policy import NO_DOCUMENT
+from dashboard.event_loop_lag import BOUNDS_S, LoopLag
+from dashboard.server.response_policy import NO_DOCUMENT
 from dashboard.services import Services
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

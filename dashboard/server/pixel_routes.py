@@ -9,10 +9,10 @@ from typing import Any
 from tornado.web import RequestHandler
 
 from compute.errors import InputError, NoScenesError
-from compute.layers import LAYERS
 from compute.plan import NdviPlan
-from compute.tiles.series import series_of
-from dashboard.answers import tiles_of
+from compute.result.layers import LAYERS
+from compute.tiles.pixel_series import series_of
+from dashboard.result_queries import tiles_of
 from dashboard.server.api import Handler
 from dashboard.services import Services
 
@@ -51,7 +51,7 @@ class SeriesHandler(_PlaceHandler):
     """``/api/results/{token}/series?lon=..&lat=..``: one pixel through time, years without a scene included."""
 
     async def get(self, token: str) -> None:
-        """Answer every season of every year that was asked for; see `compute.tiles.series`."""
+        """Answer every season of every year that was asked for; see `compute.tiles.pixel_series`."""
         record = await self.record(token)
         lon, lat = self.place()
         values = await self.while_connected(self.services.answers.values(record, (lon, lat), self.asker))
@@ -63,7 +63,7 @@ class ObservationsHandler(_PlaceHandler):
     """``/api/results/{token}/observations?lon=..&lat=..[&season=..]``: every look at one pixel, counted or why not."""
 
     async def get(self, token: str) -> None:
-        """Answer the observations of the pixel at a place; see `compute.jobs.observing`."""
+        """Answer the observations of the pixel at a place; see `compute.jobs.run.observations`."""
         record = await self.record(token)
         lon, lat = self.place()
         pixel = tiles_of(record).geometry.pixel_of(lon, lat)

@@ -22,7 +22,7 @@ from tornado.httputil import (
 
 from compute.errors import InputError
 from dashboard.server.connections import Connections
-from dashboard.server.hanging_up import answer_and_close
+from dashboard.server.early_refusal import answer_and_close
 from dashboard.server.login import Denial, Doorkeeper
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -14,7 +14,7 @@ from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
 from dashboard.map import NdviMap
 from dashboard.server.page import PRIVATE, IconHandler, PageHandler
-from dashboard.server.sockets import PageSocket
+from dashboard.server.page_socket import PageSocket
 
 _KEPT = (StaticHandler, MultiRootStaticHandler)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from dashboard.server import api, clients, dask, statistics, values
+from dashboard.server import api, dask_proxy, pixel_routes, statistics_route, tile_metadata
 from dashboard.services import Services
 
 
@@ -18,4 +18,8 @@ def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str
     services : Services
         Shared by all routes.
     """
-    return [route for module in (api, values, statistics, clients, dask) for route in module.routes(services)]
+    return [
+        route
+        for module in (api, pixel_routes, statistics_route, tile_metadata, dask_proxy)
+        for route in module.routes(services)
+    ]

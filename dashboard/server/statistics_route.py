@@ -10,7 +10,7 @@ from tornado.web import RequestHandler
 
 from compute.errors import InputError, TooLargeError
 from compute.jobs import JobRecord
-from compute.region import MAX_GEOJSON_BYTES, Region, parse_bbox, parse_geojson
+from compute.request.region import MAX_GEOJSON_BYTES, Region, parse_bbox, parse_geojson
 from dashboard.server.api import Handler
 from dashboard.services import Services
 
@@ -19,7 +19,7 @@ _JSON = ("application/json", "application/geo+json")
 
 
 class StatisticsHandler(Handler):
-    """``/api/results/{token}/statistics``: what a region comes to in every season; see `compute.reductions`."""
+    """``/api/results/{token}/statistics``: what a region comes to in every season; see `compute.statistics`."""
 
     async def get(self, token: str) -> None:
         """Answer for the box ``?bbox=W,S,E,N``; without one for the whole region of the request."""

@@ -10,11 +10,11 @@ from math import asinh, floor, pi, radians, tan
 from typing import Any
 from urllib.parse import quote
 
-from compute.layers import LAYERS
 from compute.plan import NdviPlan
-from compute.region import Bbox
+from compute.request.region import Bbox
+from compute.result.layers import LAYERS
 from compute.tiles import geometry_of
-from compute.tiles.address import HALF_WORLD_M, MAX_ZOOM, TILE_PX, pixel_m
+from compute.tiles.web_mercator import HALF_WORLD_M, MAX_ZOOM, TILE_PX, pixel_m
 
 JSON, OPENAPI = "application/json", "application/vnd.oai.openapi+json;version=3.0"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from isal import igzip_lib
 
 from compute.tiles import Tile
-from compute.tiles.colours import Style
-from compute.tiles.png import png
+from compute.tiles.png_encoding import png
+from compute.tiles.styles import Style
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,11 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 
 from compute.errors import NoScenesError
-from compute.layers import LAYERS
 from compute.plan import NdviPlan
+from compute.result.layers import LAYERS
 from dashboard.server.api import Handler
-from dashboard.server.documents import JSON, OPENAPI, TileDocuments
-from dashboard.server.forwarded import HOST, forwarded
+from dashboard.server.forwarded_headers import HOST, forwarded
+from dashboard.server.tile_documents import JSON, OPENAPI, TileDocuments
 from dashboard.services import Services
 
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~@%-]+)+", re.ASCII)

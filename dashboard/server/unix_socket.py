@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from compute.errors import InputError
-from compute.home import make_private
+from compute.settings.home import make_private
 
 PEER = "0.0.0.0"  # noqa: S104  # listens nowhere
 """What Tornado calls whoever connects to a Unix socket, who has no address; no connection by TCP comes from it."""

@@ -11,9 +11,9 @@ from compute.cluster import ClusterSpec, PooledCluster, RunningCluster
 from compute.errors import GreenupError
 from compute.jobs import Principal
 from dashboard.services import Services
+from dashboard.session.background_tasks import Tasks
 from dashboard.session.cluster_form import CHECKED, new_cluster, refusals_of
-from dashboard.session.cluster_words import acts, doing, held_name, left_text, losses, stage_text
-from dashboard.session.tasks import Tasks
+from dashboard.session.cluster_text import acts, doing, held_name, left_text, losses, stage_text
 from dashboard.state import NEW_CLUSTER, OWN_CLUSTER, VisitState
 
 _RUNNING = "gateway:"

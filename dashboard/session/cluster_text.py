@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from compute.cluster import Connection, PooledCluster
 from compute.errors import ClusterError
 from compute.jobs import JobRecord
-from dashboard.units import duration_text
+from dashboard.formatting import duration_text
 
 
 def held_name(pooled: PooledCluster) -> str:

@@ -15,8 +15,8 @@ from compute.plan import NdviPlan
 from compute.request import NdviRequest
 from compute.tiles import block_bbox, geometry_of, result_info
 from dashboard.services import Services
-from dashboard.session.asking import options_of
-from dashboard.session.tasks import Tasks
+from dashboard.session.background_tasks import Tasks
+from dashboard.session.estimation import options_of
 from dashboard.state import VisitState
 
 Refresh = Callable[[list[tuple[float, float, float, float]]], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compute.jobs import JobRecord, Principal
 from dashboard.services import Services
-from dashboard.session.tasks import Tasks
+from dashboard.session.background_tasks import Tasks
 from dashboard.state import VisitState
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 
 from compute.jobs import Principal
+from dashboard.panel_workarounds.message_flush import Pulse
 from dashboard.services import Services
-from dashboard.session.asking import Asking
-from dashboard.session.clusters import Clusters
-from dashboard.session.looking import Looking
-from dashboard.session.pulse import Pulse
-from dashboard.session.tasks import Tasks
-from dashboard.session.watching import Refresh, Watching
+from dashboard.session.background_tasks import Tasks
+from dashboard.session.cluster_control import Clusters
+from dashboard.session.estimation import Asking
+from dashboard.session.job_view import Refresh, Watching
+from dashboard.session.result_details import Looking
 from dashboard.state import VisitState
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import panel as pn
 import panel_material_ui as pmui
 
+from dashboard.formatting import duration_text, size_text
+from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import VisitState
-from dashboard.units import duration_text, size_text
-from dashboard.views.holding import hold
 from dashboard.views.text import Text
 from dashboard.views.theme import FLOATING
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import panel as pn
 import panel_material_ui as pmui
 
+from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import VisitState
-from dashboard.views.holding import hold
 
 _ICONS = {
     "none": "cloud_queue",

@@ -11,10 +11,10 @@ import panel as pn
 import panel_material_ui as pmui
 
 from compute.cluster import ClusterOption
+from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import VisitState
-from dashboard.views.holding import hold
 from dashboard.views.text import Text
-from dashboard.views.workers import BELOW, FIELD, NUMBER, follow_choice, refusal_of, workers_input
+from dashboard.views.worker_count import BELOW, FIELD, NUMBER, follow_choice, refusal_of, workers_input
 
 _QUIET = {"color": "text.secondary"}
 

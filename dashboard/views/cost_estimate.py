@@ -8,10 +8,10 @@ import panel as pn
 import panel_material_ui as pmui
 from markupsafe import Markup
 
+from dashboard.formatting import size_text
+from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import VisitState
-from dashboard.units import size_text
-from dashboard.views.form import FIELDS
-from dashboard.views.holding import hold
+from dashboard.views.request_form import FIELDS
 from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE
 

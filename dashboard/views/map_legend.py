@@ -9,8 +9,8 @@ import panel as pn
 import panel_material_ui as pmui
 from markupsafe import Markup
 
-from compute.classes import CLASSES, NdviClass
-from compute.tiles.colours import CLASSED, PALETTES, Style, hex_colours
+from compute.result.ndvi_classes import CLASSES, NdviClass
+from compute.tiles.styles import CLASSED, PALETTES, Style, hex_colours
 from dashboard.map.component import HATCH, NEVER_CLEAR
 from dashboard.state import LAYERS, VisitState
 from dashboard.views.text import Html, join

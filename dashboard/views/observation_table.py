@@ -13,8 +13,8 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import DatetimeTicker
 
+from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import VisitState
-from dashboard.views.holding import hold
 from dashboard.views.text import Text
 from dashboard.views.theme import chart_look
 

@@ -11,14 +11,14 @@ from panel_material_ui.template.base import Page
 from dashboard.map import NdviMap
 from dashboard.state import VisitState
 from dashboard.views.account import account_button
-from dashboard.views.chip import cluster_chip
-from dashboard.views.dock import dock
-from dashboard.views.estimate import estimate_card
-from dashboard.views.form import request_form
-from dashboard.views.inspect import inspect_panel
-from dashboard.views.jobs import jobs_list
-from dashboard.views.legend import legend_card
+from dashboard.views.action_bar import dock
+from dashboard.views.cluster_chip import cluster_chip
+from dashboard.views.cost_estimate import estimate_card
+from dashboard.views.map_legend import legend_card
+from dashboard.views.pixel_panel import inspect_panel
 from dashboard.views.region_summary import region_summary
+from dashboard.views.request_form import request_form
+from dashboard.views.result_list import jobs_list
 from dashboard.views.theme import NARROW, PAGE, THEME
 
 _LOGO = Path(__file__).parent.parent / "icon.svg"

@@ -12,9 +12,9 @@ import panel as pn
 import panel_material_ui as pmui
 from markupsafe import Markup
 
+from dashboard.formatting import place_text
 from dashboard.state import VisitState
-from dashboard.units import place_text
-from dashboard.views.observations import observations_view
+from dashboard.views.observation_table import observations_view
 from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE, TABLE_STYLE, chart_look
 

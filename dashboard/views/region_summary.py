@@ -8,8 +8,8 @@ import panel as pn
 import panel_material_ui as pmui
 from markupsafe import Markup
 
+from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import VisitState
-from dashboard.views.holding import hold
 from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE, TABLE_STYLE
 

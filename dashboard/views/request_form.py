@@ -7,12 +7,12 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from compute.region import MAX_GEOJSON_BYTES
+from compute.request.region import MAX_GEOJSON_BYTES
+from dashboard.formatting import bbox_text
+from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import VisitState
-from dashboard.units import bbox_text
-from dashboard.views.cluster import cluster_choice
-from dashboard.views.holding import hold
-from dashboard.views.options import REFUSED_AS, more_options, weight_choice
+from dashboard.views.cluster_panel import cluster_choice
+from dashboard.views.request_options import REFUSED_AS, more_options, weight_choice
 from dashboard.views.text import Text
 
 _MOST_BYTES = MAX_GEOJSON_BYTES + 1

@@ -10,8 +10,8 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import VisitState
-from dashboard.views.holding import hold
 from dashboard.views.text import Text
 
 _FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}

@@ -10,9 +10,9 @@ import panel_material_ui as pmui
 from markupsafe import Markup
 
 from compute.jobs import MOST_TITLE
+from dashboard.formatting import bbox_text, day_text
+from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import VisitState
-from dashboard.units import bbox_text, day_text
-from dashboard.views.holding import hold
 from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from compute.tiles.colours import hex_colours
+from compute.tiles.styles import hex_colours
 from dashboard.map import NdviMap
 from dashboard.state import VisitState
-from dashboard.views.legend import style_of
+from dashboard.views.map_legend import style_of
 
 
 def result_map(state: VisitState) -> NdviMap:

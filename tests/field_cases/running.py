@@ -22,10 +22,10 @@ from compute.errors import GreenupError
 from compute.jobs import plan_request
 from compute.plan import NdviPlan
 from compute.products import load_profiles
-from compute.region import region_from_bbox
 from compute.request import NdviRequest
+from compute.request.region import region_from_bbox
+from compute.result.stack import SeasonStack, build_stack
 from compute.settings import Settings
-from compute.stack import SeasonStack, build_stack
 from tests.field_cases.records import FieldCase, Ground, Numbers
 from tests.field_cases.serving import serve
 from tests.field_cases.writing import Archive, write_archive

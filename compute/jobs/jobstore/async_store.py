@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from compute.errors import JobStoreError
-from compute.jobs.store import JobStore
+from compute.jobs.jobstore.job_store import JobStore
 
 Answer = TypeVar("Answer")
 

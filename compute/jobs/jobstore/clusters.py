@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import and_, delete, insert, select, update
 
 from compute.cluster import ClusterSpec
-from compute.jobs.database import Database, now_of
-from compute.jobs.tables import CLUSTERS, JOBS, LEASE_S, cluster_from_text, cluster_text, unheld
+from compute.jobs.jobstore.database import Database, now_of
+from compute.jobs.jobstore.tables import CLUSTERS, JOBS, LEASE_S, cluster_from_text, cluster_text, unheld
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

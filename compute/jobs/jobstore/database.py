@@ -14,8 +14,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.schema import CreateTable
 
 from compute.errors import InputError, JobStoreError
-from compute.home import make_private, make_private_file
-from compute.jobs.tables import TABLES
+from compute.jobs.jobstore.tables import TABLES
+from compute.settings.home import make_private, make_private_file
 
 _BUSY_S = 5.0
 

@@ -10,12 +10,11 @@ from sqlalchemy import ColumnElement, Delete, and_, delete, func, insert, or_, s
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError
 
-from compute.home import open_home
-from compute.jobs.cluster_store import ClusterStore
-from compute.jobs.database import Database, now_of
-from compute.jobs.participant_store import ParticipantStore
-from compute.jobs.rows import ENDED, UNDER_WAY, JobDetails, JobRow, State, Wish
-from compute.jobs.tables import (
+from compute.jobs.jobstore.clusters import ClusterStore
+from compute.jobs.jobstore.database import Database, now_of
+from compute.jobs.jobstore.participants import ParticipantStore
+from compute.jobs.jobstore.rows import ENDED, UNDER_WAY, JobDetails, JobRow, State, Wish
+from compute.jobs.jobstore.tables import (
     CLUSTERS,
     DETAILS,
     JOBS,
@@ -31,6 +30,7 @@ from compute.jobs.tables import (
 )
 from compute.scenes import UnreadScene
 from compute.settings import Settings
+from compute.settings.home import open_home
 
 IN_MEMORY = "sqlite://"
 """A store that lives and dies with the process."""

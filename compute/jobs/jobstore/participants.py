@@ -7,8 +7,8 @@ from contextlib import suppress
 from sqlalchemy import and_, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from compute.jobs.database import Database
-from compute.jobs.tables import PARTICIPANTS
+from compute.jobs.jobstore.database import Database
+from compute.jobs.jobstore.tables import PARTICIPANTS
 
 
 class ParticipantStore:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from compute.cluster import ClusterSpec
-from compute.jobs.rows import JobDetails, JobRow
+from compute.jobs.jobstore.rows import JobDetails, JobRow
 from compute.scenes import UnreadScene
 
 LEASE_S = 20.0

@@ -11,13 +11,13 @@ from typing import Any
 
 from distributed import Client, Future, as_completed
 
-from compute.blocks import HeldBlock
-from compute.jobs.keeping import SLOW_S, Keeping
-from compute.jobs.order import BlockOrder, Index
-from compute.jobs.sharing import Share, Sharing
-from compute.stack import SeasonStack
-from compute.stack_tasks import Key, block_key
-from compute.store import StoredBlock
+from compute.engine import HeldBlock
+from compute.jobs.run.block_order import BlockOrder, Index
+from compute.jobs.run.checkpointing import SLOW_S, Keeping
+from compute.jobs.run.fair_queue import Share, Sharing
+from compute.result.stack import SeasonStack
+from compute.result.stack_tasks import Key, block_key
+from compute.result.store import StoredBlock
 
 _PER_THREAD = 3
 """Blocks with the scheduler for each thread: one that runs, one that the worker has ready, one in reserve. Dask never

@@ -11,13 +11,13 @@ from typing import Any, Self
 from dask.task_spec import Task
 from distributed import Future
 
-from compute.blocks import Tally
+from compute.engine import Tally
 from compute.errors import JobError
 from compute.plan import NdviPlan
-from compute.stack import SeasonStack
-from compute.stack_tasks import Key
-from compute.store import Checkpoint, Index, Slot, keep_task, reason_of, recalled, slots_of
-from compute.store.objects import read_objects, remove, write_object
+from compute.result.stack import SeasonStack
+from compute.result.stack_tasks import Key
+from compute.result.store import Checkpoint, Index, Slot, keep_task, reason_of, recalled, slots_of
+from compute.result.store.object_files import read_objects, remove, write_object
 
 _PROBE_S = 60.0
 """How long workers and this process may take to find out whether they share a store."""
@@ -97,7 +97,7 @@ class Keeping:
         Returns
         -------
         (Keeping, SeasonStack)
-            The stack computes what is not written yet; see `compute.store.recalled`.
+            The stack computes what is not written yet; see `compute.result.store.recalled`.
 
         Raises
         ------

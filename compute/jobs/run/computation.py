@@ -12,24 +12,24 @@ from typing import Any, Self
 from distributed import Client, Future, KilledWorker
 
 from compute import __version__
-from compute.blocks import CancelFlags, HeldBlock, cancel_on_worker, running_on_worker
-from compute.cluster.waiting import bounded
+from compute.cluster.bounded_waits import bounded
+from compute.engine import CancelFlags, HeldBlock, cancel_on_worker, running_on_worker
 from compute.errors import ClusterError, JobCancelledError, JobError, JobLostError
-from compute.jobs.failures import caption_of, read_scenes
-from compute.jobs.feeding import Feeding
 from compute.jobs.identity import job_token
-from compute.jobs.keeping import Keep, Keeping
-from compute.jobs.memory import Room, refuse_large_blocks, spill_note
-from compute.jobs.numbers import result_remarks, season_numbers, season_tallies
-from compute.jobs.order import BlockOrder
 from compute.jobs.provenance import SOURCE, plan_provenance
-from compute.jobs.sharing import Share
+from compute.jobs.run.block_order import BlockOrder
+from compute.jobs.run.block_submission import Feeding
+from compute.jobs.run.checkpointing import Keep, Keeping
+from compute.jobs.run.fair_queue import Share
+from compute.jobs.run.season_summary import result_remarks, season_numbers, season_tallies
+from compute.jobs.run.unread_scenes import caption_of, read_scenes
+from compute.jobs.run.worker_memory import Room, refuse_large_blocks, spill_note
 from compute.plan import NdviPlan
-from compute.reductions import tally_seasons
+from compute.result.stack import SeasonStack, build_stack
+from compute.result.stack_tasks import Key
+from compute.result.store import create_store, streamed
 from compute.scenes import UnreadScene
-from compute.stack import SeasonStack, build_stack
-from compute.stack_tasks import Key
-from compute.store import create_store, streamed
+from compute.statistics import tally_seasons
 
 RETRIES = 3
 """Times that a block is tried again when its worker dies or a read fails: networks and nodes do."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from compute.jobs.ledger import Ledger
-from compute.jobs.record import JobRecord
+from compute.jobs.job_list import Ledger
+from compute.jobs.live_job import JobRecord
 
 WAITS = "It waits for one of your other computations to end."
 

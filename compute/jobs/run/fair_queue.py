@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from compute.stack_tasks import Key
+from compute.result.stack_tasks import Key
 
 
 class Sharing:

@@ -11,15 +11,15 @@ from typing import Any
 
 from distributed import Client, Future
 
-from compute.blocks import BlockTask, PixelTrace, Trace, cancel_on_worker, trace_pixel
-from compute.cluster.waiting import bounded, cancel_late
+from compute.cluster.bounded_waits import bounded, cancel_late
+from compute.engine import BlockTask, PixelTrace, Trace, cancel_on_worker, trace_pixel
 from compute.errors import InputError, TooLargeError
-from compute.jobs.job import RETRIES
+from compute.jobs.run.computation import RETRIES
 from compute.kernels import EVERY_INDEX
 from compute.plan import BlockPlan, NdviPlan, has_strata
 from compute.products import reasons_of
+from compute.result.stack import borders
 from compute.scenes import Source
-from compute.stack import borders
 
 MOST_SCENES = 4_000
 """Scenes that one question may look at: half a minute of a slow store, with eight of them read at once."""
@@ -109,7 +109,7 @@ async def observations_at(
     -------
     list of dict
         For each season ``label``, ``clear_count`` and ``ndvi_mean`` (as the result has them), and ``observations`` in
-        the order of time: ``time``, ``platform``, ``product`` and what `compute.blocks.Trace` has.
+        the order of time: ``time``, ``platform``, ``product`` and what `compute.engine.Trace` has.
 
     Raises
     ------

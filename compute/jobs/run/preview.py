@@ -7,7 +7,7 @@ from typing import Self
 
 from distributed import Client
 
-from compute.jobs.job import Job
+from compute.jobs.run.computation import Job
 from compute.plan import NdviPlan, preview_plan
 from compute.tiles import TILE_PX, ResultTiles, Tile, TileAddress
 

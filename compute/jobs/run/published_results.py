@@ -14,8 +14,8 @@ from distributed.client import futures_of
 
 from compute.errors import JobError
 from compute.plan import NdviPlan, plan_document, plan_of
-from compute.stack import SeasonStack, without_blocks
-from compute.stack_tasks import block_key
+from compute.result.stack import SeasonStack, without_blocks
+from compute.result.stack_tasks import block_key
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def open_published(token: str, client: Client) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Lazy; see `compute.stack.SeasonStack.dataset`.
+        Lazy; see `compute.result.stack.SeasonStack.dataset`.
 
     Raises
     ------

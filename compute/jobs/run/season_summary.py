@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from compute.blocks import Tally, inside
+from compute.engine import Tally, inside
 from compute.kernels import EVERY_INDEX
 from compute.plan import BlockPlan, NdviPlan
+from compute.result.store import Index
 from compute.scenes import one_each
-from compute.store import Index
 
 
 def season_tallies(tallies: Mapping[Index, Tally]) -> list[Tally]:

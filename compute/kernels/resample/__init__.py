@@ -4,8 +4,9 @@ A scene on the block's own pixel grid is read through a window. Any other is war
 has placed, by the nearest pixel, between four pixels, or by the exact area of every pixel.
 """
 
-from compute.kernels.resample.average import accumulate_average
-from compute.kernels.resample.clear import (
+from compute.kernels.resample.area_average import accumulate_average
+from compute.kernels.resample.area_weights import AverageTable, average_weights
+from compute.kernels.resample.clear_pixels import (
     ClearPixels,
     clear_codes,
     clear_of_index,
@@ -14,11 +15,10 @@ from compute.kernels.resample.clear import (
     pixels_not,
 )
 from compute.kernels.resample.lattice import LATTICE_PX, SLIVER_PX, Lattice
-from compute.kernels.resample.lines import Accumulators, BandWindows
-from compute.kernels.resample.looks import accumulate_bilinear, accumulate_nearest, accumulate_window
-from compute.kernels.resample.nearest import NearestIndex, nearest_index, take
-from compute.kernels.resample.usable import usable_pixels
-from compute.kernels.resample.weights import AverageTable, average_weights
+from compute.kernels.resample.line_sums import Accumulators, BandWindows
+from compute.kernels.resample.nearest_pixels import NearestIndex, nearest_index, take
+from compute.kernels.resample.pixel_usability import usable_pixels
+from compute.kernels.resample.point_sampling import accumulate_bilinear, accumulate_nearest, accumulate_window
 
 __all__ = [
     "LATTICE_PX",

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numba import njit
 
-from compute.kernels.resample.areas import USUAL_EXTENT
-from compute.kernels.resample.clear import ClearPixels
-from compute.kernels.resample.lines import Accumulators, BandWindows, add_line, line_room, look_of, rules_of
-from compute.kernels.resample.weights import AverageTable, line_weights, room_of, table_arrays
+from compute.kernels.resample.area_weights import AverageTable, line_weights, room_of, table_arrays
+from compute.kernels.resample.clear_pixels import ClearPixels
+from compute.kernels.resample.footprint_areas import USUAL_EXTENT
+from compute.kernels.resample.line_sums import Accumulators, BandWindows, add_line, line_room, look_of, rules_of
 
 _WEIGHT_ROUNDING = 2.0**-12
 """Share of an area that rounding weights to 16 bits may take away: half of a pixel is at least half of it."""

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.kernels.resample.areas import area_room, touched, weigh_line
+from compute.kernels.resample.footprint_areas import area_room, touched, weigh_line
 from compute.kernels.resample.lattice import LARGEST_SPAN, Lattice, arrays_of, line_of, span_of
 
 TABLE_BYTES = 128_000_000

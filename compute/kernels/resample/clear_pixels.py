@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from compute.kernels.resample.lattice import held
-from compute.kernels.resample.nearest import NearestIndex
+from compute.kernels.resample.nearest_pixels import NearestIndex
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

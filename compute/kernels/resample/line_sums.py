@@ -1,4 +1,4 @@
-"""One line of looks added to the sums: the arithmetic of `compute.kernels.observations`, to the last bit.
+"""One line of looks added to the sums: the arithmetic of `compute.kernels.sums`, to the last bit.
 
 The clear pixels of a line stand side by side and are worked on without branches, so that several go through the
 processor at once.
@@ -13,9 +13,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.kernels.observations import EVERY_INDEX, PHYSICAL, UNITS_PER_NDVI, ZERO_SUM, IndexRange
-from compute.kernels.resample.clear import ClearPixels
+from compute.kernels.resample.clear_pixels import ClearPixels
 from compute.kernels.resample.lattice import held
+from compute.kernels.sums import EVERY_INDEX, PHYSICAL, UNITS_PER_NDVI, ZERO_SUM, IndexRange
 
 _ROUNDING = 1.5 * 2.0**52
 """Added to a number far below it, this leaves an integer in the lowest bits, rounded half to even as `numpy.rint` does.
@@ -38,7 +38,7 @@ class BandWindows:
         (2, 5) float64, as `compute.kernels.accumulate` takes them.
     usable : numpy.ndarray or None
         (rows, columns) uint8, 1 where a pixel may weigh in a mean over areas, 0 where not; see
-        `compute.kernels.resample.usable_pixels`, which also sets red and nir to 0 there. None where no mean is taken.
+        `compute.kernels.resample.pixel_usability`, which also sets red and nir to 0 there. None where no mean is taken.
     """
 
     red: NDArray[np.generic]

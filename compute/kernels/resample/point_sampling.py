@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from compute.kernels.resample.clear import ClearPixels
+from compute.kernels.resample.clear_pixels import ClearPixels
 from compute.kernels.resample.lattice import Lattice, arrays_of, held, line_of
-from compute.kernels.resample.lines import Accumulators, BandWindows, add_line, line_room, look_of, rules_of
-from compute.kernels.resample.nearest import NearestIndex
+from compute.kernels.resample.line_sums import Accumulators, BandWindows, add_line, line_room, look_of, rules_of
+from compute.kernels.resample.nearest_pixels import NearestIndex
 
 LEAST_SHARE = 1e-6
 """Usable pixels weigh at least this much between four, whatever `min_area` is: where a centre falls on the centre of an

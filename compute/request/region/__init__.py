@@ -3,10 +3,10 @@
 Longitudes begin from -180 to below 180 and go on past 180 where a region crosses it: 179 to 181, not 179 to -179.
 """
 
-from compute.region.boxes import Bbox, Region, parse_bbox, region_from_bbox
-from compute.region.files import read_region, region_from_bytes
-from compute.region.geojson import MAX_GEOJSON_BYTES, MAX_JOINED_VERTICES, MAX_VERTICES, parse_geojson
-from compute.region.longitudes import longitude_span, turns_between
+from compute.request.region.antimeridian import longitude_span, turns_between
+from compute.request.region.boxes import Bbox, Region, parse_bbox, region_from_bbox
+from compute.request.region.geojson import MAX_GEOJSON_BYTES, MAX_JOINED_VERTICES, MAX_VERTICES, parse_geojson
+from compute.request.region.region_files import read_region, region_from_bytes
 
 __all__ = [
     "MAX_GEOJSON_BYTES",

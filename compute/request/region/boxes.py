@@ -12,7 +12,7 @@ from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
 from compute.errors import InputError
-from compute.region.longitudes import turns_between
+from compute.request.region.antimeridian import turns_between
 
 Bbox = tuple[float, float, float, float]
 """(west, south, east, north) in degrees; east is above 180 where the box crosses it."""

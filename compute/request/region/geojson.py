@@ -14,9 +14,9 @@ from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
 from compute.errors import InputError
-from compute.region.boxes import DECIMALS, Region, check_degrees, rounded
-from compute.region.crs import WGS84, crs_name, to_degrees
-from compute.region.longitudes import longitude_span, turns_between
+from compute.request.region.antimeridian import longitude_span, turns_between
+from compute.request.region.boxes import DECIMALS, Region, check_degrees, rounded
+from compute.request.region.geojson_crs import WGS84, crs_name, to_degrees
 
 MAX_GEOJSON_BYTES = 2_000_000
 """Largest GeoJSON text: a coastline in full detail, and nothing that takes a second to parse."""

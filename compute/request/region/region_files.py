@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from compute.errors import InputError
-from compute.files import require_regular_file
-from compute.region.boxes import Region
-from compute.region.geojson import MAX_GEOJSON_BYTES, parse_geojson, refuse_bytes
+from compute.files.file_kinds import require_regular_file
+from compute.request.region.boxes import Region
+from compute.request.region.geojson import MAX_GEOJSON_BYTES, parse_geojson, refuse_bytes
 
 _FORMATS = {
     b"PK\x03\x04": "a zip archive, as KMZ and zipped Shapefiles are",

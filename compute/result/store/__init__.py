@@ -9,13 +9,13 @@
 A shard is a block, or a level of one: written by one task, seen whole or not at all, and read in inner chunks.
 """
 
-from compute.store.blocks import DAMAGED, Slot, StoredBlock, reason_of, slots_of
-from compute.store.checkpoint import Checkpoint
-from compute.store.layout import create_store, finish_store
-from compute.store.manifest import Manifest
-from compute.store.marks import Index, written_blocks
-from compute.store.opening import open_result
-from compute.store.streaming import keep_task, recalled, streamed
+from compute.result.store.block_writing import keep_task, recalled, streamed
+from compute.result.store.checkpoint import Checkpoint
+from compute.result.store.completion_marks import Index, written_blocks
+from compute.result.store.lazy_arrays import open_result
+from compute.result.store.manifest import Manifest
+from compute.result.store.stored_blocks import DAMAGED, Slot, StoredBlock, reason_of, slots_of
+from compute.result.store.zarr_layout import create_store, finish_store
 
 __all__ = [
     "DAMAGED",

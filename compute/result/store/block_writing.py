@@ -9,12 +9,12 @@ from typing import Any
 
 from dask.task_spec import Task, TaskRef
 
-from compute.blocks import Block, Tally
+from compute.engine import Block, Tally
 from compute.errors import JobError
-from compute.stack import SeasonStack
-from compute.stack_tasks import Key
-from compute.store.blocks import Slot, StoredBlock, slots_of
-from compute.store.marks import Index, written_blocks
+from compute.result.stack import SeasonStack
+from compute.result.stack_tasks import Key
+from compute.result.store.completion_marks import Index, written_blocks
+from compute.result.store.stored_blocks import Slot, StoredBlock, slots_of
 
 
 def streamed(stack: SeasonStack, url: str) -> SeasonStack:

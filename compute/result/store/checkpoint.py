@@ -3,7 +3,7 @@
 ::
 
     0f3a.../manifest.json       who asked for what, the plan itself, and which store is the result's
-    0f3a.../ndvi-5e1b.zarr      the blocks; see `compute.store`
+    0f3a.../ndvi-5e1b.zarr      the blocks; see `compute.result.store`
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
 
-from compute.blocks import Tally
+from compute.engine import Tally
 from compute.errors import JobError
 from compute.plan import NdviPlan
-from compute.stack import SeasonStack, without_blocks
-from compute.store.blocks import Slot, StoredBlock, slots_of
-from compute.store.layout import create_store
-from compute.store.manifest import MANIFEST, STORE_NAME, Manifest
-from compute.store.marks import Index, written_blocks
-from compute.store.objects import names_in, remove
+from compute.result.stack import SeasonStack, without_blocks
+from compute.result.store.completion_marks import Index, written_blocks
+from compute.result.store.manifest import MANIFEST, STORE_NAME, Manifest
+from compute.result.store.object_files import names_in, remove
+from compute.result.store.stored_blocks import Slot, StoredBlock, slots_of
+from compute.result.store.zarr_layout import create_store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from compute.blocks import Tally
+from compute.engine import Tally
+from compute.result.store.object_files import read_object, read_objects, remove, sizes_of, write_object
 from compute.scenes import UnreadScene
-from compute.store.objects import read_object, read_objects, remove, sizes_of, write_object
 
 MARKS = "blocks"
 """Group of the marks in a store: it has no arrays, but a JSON document for each block that is written."""

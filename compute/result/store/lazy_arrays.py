@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from compute.errors import JobError, ResultGoneError
 from compute.plan import NdviPlan
-from compute.store.blocks import DAMAGED
-from compute.store.checkpoint import Checkpoint
+from compute.result.store.checkpoint import Checkpoint
+from compute.result.store.stored_blocks import DAMAGED
 
 
 def open_result(url: str) -> xr.Dataset:
@@ -27,8 +27,8 @@ def open_result(url: str) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Lazy, with the variables of `compute.stack.SeasonStack.dataset`. While blocks are missing, every variable is
-        floating and NaN there; where something is computed and never was clear, counts are 0. To compute from a part
+        Lazy, with the variables of `compute.result.stack.SeasonStack.dataset`. While blocks are missing, every variable
+        is floating and NaN there; where something is computed and never was clear, counts are 0. To compute from a part
         that is damaged raises ResultGoneError.
 
     Raises

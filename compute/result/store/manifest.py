@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from compute import __version__
 from compute.errors import ResultGoneError
 from compute.plan import UNREADABLE, NdviPlan, plan_document, plan_of
-from compute.store.objects import read_object, write_object
+from compute.result.store.object_files import read_object, write_object
 
 MANIFEST = "manifest.json"
 """Name of the manifest in the folder of a checkpoint."""

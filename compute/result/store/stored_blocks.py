@@ -11,16 +11,16 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from compute.blocks import Block, Tally
+from compute.engine import Block, Tally
+from compute.engine.overview_levels import Level
 from compute.errors import JobError, ResultGoneError
 from compute.kernels import NEVER_CLEAR
-from compute.layers import BY_REASON
-from compute.levels import Level
-from compute.stack import SeasonStack, chunk_window
-from compute.stack_tasks import Key, Window
-from compute.store.layout import LEVEL_ARRAYS, level_path, pixels_of
-from compute.store.marks import Index, mark_written, tally_of, unmark
-from compute.store.objects import remove_objects, sizes_of
+from compute.result.layers import BY_REASON
+from compute.result.stack import SeasonStack, chunk_window
+from compute.result.stack_tasks import Key, Window
+from compute.result.store.completion_marks import Index, mark_written, tally_of, unmark
+from compute.result.store.object_files import remove_objects, sizes_of
+from compute.result.store.zarr_layout import LEVEL_ARRAYS, level_path, pixels_of
 
 DAMAGED = "A part of the kept result is damaged or gone; compute it again."
 

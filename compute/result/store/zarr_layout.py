@@ -11,13 +11,13 @@ import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.errors import ZarrUserWarning
 
+from compute.engine.overview_levels import LAYER_ENCODING
 from compute.errors import JobError
 from compute.kernels import NEVER_CLEAR
-from compute.layers import ATTRIBUTES, CONVENTIONS, unused_value
-from compute.levels import LAYER_ENCODING
+from compute.result.layers import ATTRIBUTES, CONVENTIONS, unused_value
+from compute.result.stack import GRID_MAPPING, SeasonStack, grid_coords
+from compute.result.store.completion_marks import MARKS, remove_marks, written_blocks
 from compute.scenes import Grid
-from compute.stack import GRID_MAPPING, SeasonStack, grid_coords
-from compute.store.marks import MARKS, remove_marks, written_blocks
 
 MOST_INNER_PX = 512
 """Most pixels along an edge of an inner chunk: what one tile needs of a store are then a few hundred kilobytes."""

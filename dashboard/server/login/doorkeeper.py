@@ -16,7 +16,7 @@ from tornado.httputil import HTTPHeaders, RequestStartLine
 
 from compute.errors import GreenupError, TooManyRequestsError
 from compute.jobs import ANONYMOUS, Principal
-from dashboard.server.login.logins import Login, Logins
+from dashboard.server.login.login_sessions import Login, Logins
 from dashboard.server.login.providers import HeaderProvider, PasswordProvider, Presented, Provider
 
 COOKIE = "greenup-login"

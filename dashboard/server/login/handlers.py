@@ -13,9 +13,9 @@ from tornado.web import HTTPError, RequestHandler
 from compute.errors import GreenupError, TooManyRequestsError
 from compute.jobs import Principal
 from dashboard.server.login.doorkeeper import CALLBACK, COOKIE, Doorkeeper
-from dashboard.server.login.logins import Login
+from dashboard.server.login.login_pages import POLICY, message_page, sign_in_page, sign_out_page
+from dashboard.server.login.login_sessions import Login
 from dashboard.server.login.oauth import OAuthProvider
-from dashboard.server.login.pages import POLICY, message_page, sign_in_page, sign_out_page
 from dashboard.server.login.providers import PasswordProvider
 from dashboard.server.page import PRIVATE
 

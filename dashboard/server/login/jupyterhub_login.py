@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute.errors import InputError
-from compute.hub_settings import HubSettings
 from compute.jobs import Principal, user_principal
+from compute.settings.jupyterhub import HubSettings
 from dashboard.server.login.oauth import Endpoints, OAuthProvider
 from dashboard.server.login.providers import Presented, valid_name
 from dashboard.server.login.throttle import Throttle

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from compute.errors import InputError
-from compute.hub_settings import HubSettings
 from compute.settings import Settings
-from dashboard.server.login.hub import HubProvider
+from compute.settings.jupyterhub import HubSettings
+from dashboard.server.login.jupyterhub_login import HubProvider
 from dashboard.server.login.oauth import make_oauth
-from dashboard.server.login.passwords import PasswordFile
+from dashboard.server.login.password_file import PasswordFile
 from dashboard.server.login.providers import HeaderProvider, PasswordProvider, Provider
 
 

@@ -11,7 +11,7 @@ from tornado.httputil import HTTPHeaders
 
 from compute.errors import GreenupError
 from compute.jobs import Principal, user_principal
-from dashboard.server.login.passwords import PasswordFile
+from dashboard.server.login.password_file import PasswordFile
 from dashboard.server.login.throttle import Throttle
 
 LONGEST_NAME = 200

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from compute.errors import InputError
-from compute.files import require_regular_file
-from compute.home import make_private, open_home
+from compute.files.file_kinds import require_regular_file
 from compute.settings import Settings
+from compute.settings.home import make_private, open_home
 
 SHORTEST = 16
 """Fewest characters of a secret: 128 bits where they are random bytes."""

@@ -11,13 +11,13 @@ from math import ceil, floor, hypot, isfinite, log2
 import shapely
 from affine import Affine
 
-from compute.plan.chunks import polygons_by_chunk
-from compute.plan.grid import COARSEST_PX
-from compute.plan.model import BlockPlan, NdviPlan
+from compute.plan.chunking import polygons_by_chunk
+from compute.plan.output_grid import COARSEST_PX
+from compute.plan.work_plan import BlockPlan, NdviPlan
 from compute.products import MaskRole, Roles
 from compute.request import NdviRequest
 from compute.scenes import Band, Grid, Source
-from compute.warp import transformer_of
+from compute.scenes.warp import transformer_of
 
 ENOUGH_LOOKS = 16
 """Dates of a place that make its preview: what one satellite sees in a season where its paths overlap."""

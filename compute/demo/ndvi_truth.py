@@ -9,10 +9,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.demo.grid import Window
+from compute.demo.demo_spec import DemoSpec
 from compute.demo.landscape import survey
 from compute.demo.phenology import ground, season_at
-from compute.demo.spec import DemoSpec
+from compute.demo.pixel_lattice import Window
 
 
 def true_ndvi(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from compute.catalog.connect import catalog_of
-from compute.catalog.odc import Kind, OdcCatalog
+from compute.catalog.datacube_index import Kind, OdcCatalog
+from compute.catalog.index_connection import catalog_of
 from compute.settings import Settings
 
 

@@ -17,18 +17,18 @@ from distributed import Client, Future
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from compute.blocks import HeldBlock
-from compute.cluster.waiting import bounded, cancel_late
+from compute.cluster.bounded_waits import bounded, cancel_late
+from compute.engine import HeldBlock
+from compute.engine.overview_levels import LAYER_ENCODING
 from compute.errors import InputError
-from compute.levels import LAYER_ENCODING
-from compute.plan.outlines import project_onto
-from compute.reductions.areas import pixel_areas
-from compute.reductions.seasons import BATCH_BLOCKS, RETRIES
-from compute.reductions.spreads import M2_PER_HA, Spread, difference, told
-from compute.region import Region
+from compute.plan.grid_outlines import project_onto
+from compute.request.region import Region
+from compute.result.stack import SeasonStack, chunk_window
+from compute.result.stack_tasks import Window, block_key
 from compute.scenes import Grid
-from compute.stack import SeasonStack, chunk_window
-from compute.stack_tasks import Window, block_key
+from compute.statistics.distributions import M2_PER_HA, Spread, difference, told
+from compute.statistics.pixel_areas import pixel_areas
+from compute.statistics.season_totals import BATCH_BLOCKS, RETRIES
 
 MOST_PIXELS = 2**24
 """Pixels of a season that are looked at: 4096 by 4096, about a second of a worker."""
@@ -100,7 +100,7 @@ async def region_statistics(stack: SeasonStack, client: Client, region: Region) 
         Ready for JSON: ``level`` (a pixel of it covers 2**level by 2**level of the result's) and for each
         of ``seasons`` its ``label``, ``area_ha`` (inside region and result), ``not_computed_share`` (of that area),
         ``error`` (how far the level is from the pixels themselves, measured in a part of every block; zeros at level
-        0, None where nothing could be measured) and what `compute.reductions.spreads.told` has.
+        0, None where nothing could be measured) and what `compute.statistics.distributions.told` has.
 
     Raises
     ------

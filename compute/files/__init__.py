@@ -1,0 +1,1 @@
+"""Files that people name: which are read, where they may lie, and how their addresses are written."""

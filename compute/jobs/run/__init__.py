@@ -1,0 +1,1 @@
+"""One running computation: block submission, block order, fairness, checkpoints, preview and season summary."""

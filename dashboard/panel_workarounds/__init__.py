@@ -1,0 +1,1 @@
+"""Workarounds for Panel and Bokeh, each with its version, upstream reference and condition of removal."""
