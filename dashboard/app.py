@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
@@ -45,6 +46,10 @@ _FRAMES_HERE = ("http://localhost:*", "http://127.0.0.1:*", "vscode-webview:", "
 """A notebook on this machine shows the page in a frame from another port, or from within an editor."""
 
 _PARENT_S = 1.0
+
+_SWITCH_S = 0.0005
+"""How long a thread keeps the GIL that another one waits for: whoever is answered waits as long at each system call
+while a page is built in a thread. Python's own 5 ms make a tenth of a second of twenty calls."""
 
 _log = logging.getLogger(__name__)
 
@@ -139,6 +144,7 @@ async def serve_until_stopped(
     CatalogError, OSError
         As `running_server` does.
     """
+    sys.setswitchinterval(_SWITCH_S)
     asyncio.get_running_loop().set_exception_handler(_report)
     # All of it before the start: who gives up waiting for the page must not leave index and workers behind.
     stopped = asyncio.Event()

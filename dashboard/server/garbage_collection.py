@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 
 import panel.io.document
@@ -9,6 +10,9 @@ from panel.io.state import state
 
 _FEWEST_ENDED = 5
 """Pages that end until their memory, some 6 MB each, is worth a pause while others are open."""
+
+_RARELY = 1000
+"""How many collections of younger objects Python waits for before it looks at all by itself, in place of 10."""
 
 
 class PageGarbage:
@@ -23,15 +27,16 @@ class PageGarbage:
         self._built = self._collected = 0
 
     def begin(self) -> None:
-        """Take Panel's place, and look at what the program itself consists of no more."""
+        """Take Panel's place, and look at what the program itself consists of no more, nor often at open pages."""
         panel.io.document._garbage_collect = self.collect
         gc.collect()
         gc.freeze()
+        young, middle, _ = gc.get_threshold()
+        gc.set_threshold(young, middle, _RARELY)
 
     def note_built(self) -> None:
-        """Keep Python's own collections from looking at the pages that are open."""
+        """Count a page that was built."""
         self._built += 1
-        gc.freeze()
 
     def collect(self) -> None:
         """Collect where no page is open, or so many have ended that it is worth it."""
@@ -40,6 +45,5 @@ class PageGarbage:
         ended = self._built - self._collected - living
         if ended > 0 and (not living or ended >= max(_FEWEST_ENDED, living // 4)):
             self._collected += ended
-            gc.unfreeze()
-            gc.collect()
-            gc.freeze()
+            # In a thread: half of the time goes to callbacks of weak references, between which others have their turn.
+            asyncio.get_running_loop().run_in_executor(None, gc.collect)
