@@ -1,4 +1,4 @@
-"""`greenup bench`: what it reports, that what it compares agrees, and that nothing is left. Never how long it took."""
+"""Benchmarks of the engine: their report, agreement of what they compare, nothing left behind; never a time."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ import pytest
 import shapely
 from pyproj import Transformer
 
-from compute.bench.compute import ratios
-from compute.bench.input import InputSpec
-from compute.bench.overlap import overlap_of
-from compute.bench.writing import write_input
 from compute.scenes import Grid
-from dashboard.cli import main
+from tests.benchmarks.__main__ import main
+from tests.benchmarks.compute import ratios
+from tests.benchmarks.input import InputSpec
+from tests.benchmarks.overlap import overlap_of
+from tests.benchmarks.writing import write_input
 from tests.fixtures.index import require_index
 from tests.fixtures.processes import family
 
 pytestmark = [pytest.mark.index, pytest.mark.timeout(600)]
 
-GREENUP = [str(Path(sys.executable).with_name("greenup")), "bench"]
+BENCHMARKS = [sys.executable, "-m", "tests.benchmarks"]
 CONTENDERS = {
     "recipe_untuned", "recipe_tuned", "recipe_like", "odc_stac", "greenup_native", "greenup_albers",
     "greenup_albers_odc", "floor",
@@ -52,7 +52,7 @@ def environment(scratch: Path) -> dict[str, str]:
 
 
 def report_of(scratch: Path, *words: str) -> dict[str, Any]:
-    done = subprocess.run([*GREENUP, *words, "--json"], env=environment(scratch), capture_output=True, text=True)
+    done = subprocess.run([*BENCHMARKS, *words, "--json"], env=environment(scratch), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return json.loads(done.stdout)
@@ -130,7 +130,7 @@ def test_nothing_temporary_is_left(report: dict[str, Any], scratch: Path) -> Non
 def test_a_run_that_is_stopped_leaves_nothing(
     scratch: Path, tmp_path: Path, number: signal.Signals, moment: str
 ) -> None:
-    command = [*GREENUP, "compute", "--dates", "2", "--size", "512", "--json"]
+    command = [*BENCHMARKS, "compute", "--dates", "2", "--size", "512", "--json"]
     with family(command, tmp_path, TMPDIR=str(scratch)) as started:
         deadline = time.monotonic() + 120
         while not list(scratch.glob(moment)):
@@ -189,6 +189,17 @@ def test_memory_is_measured_for_more_and_more_dates(scratch: Path) -> None:
         (["memory", "--size", "10"], "size"),
         (["compute", "--dates", "0"], "number of dates"),
         (["compute", "--size", "10"], "size"),
+        (["compute", "--size", "99999999"], "pixels"),
+        (["compute", "--seed", "-1"], "seed"),
+        (["compute", "--seed", "9" * 30], "seed"),
+        (["compute", "--threads", "0"], "threads"),
+        (["compute", "--latency-ms", "nan"], "latency"),
+        (["compute", "--latency-ms", "1e99"], "latency"),
+        (["compute", "--keep", ""], "keep"),
+        (["memory", "--size", "0"], "pixels"),
+        (["memory", "--keep", __file__], "keep"),
+        (["plan", "--scenes", "999999999999"], "scenes"),
+        (["nonsense"], "nonsense"),
         (["compute", "--patch-px", "1"], "patch"),
         (["compute", "--repeat", "0"], "number of runs"),
         (["compute", "--latency-ms", "-1"], "latency"),
@@ -197,7 +208,7 @@ def test_memory_is_measured_for_more_and_more_dates(scratch: Path) -> None:
     ],
 )
 def test_what_cannot_be_measured_is_refused(words: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", *words]) == 2
+    assert main(words) == 2
     assert reason in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""`greenup bench tiles` and `scale`: what they report, where they walk, what they refuse. Never how long it took."""
+"""Benchmarks `tiles` and `scale`: what they report, where they walk, what they refuse. Never how long it took."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ import pytest
 from pyproj import Transformer
 
 from compute.errors import InputError
-from dashboard.bench.results import GAPS, Synthetic, make_block
-from dashboard.bench.walks import VIEW_PX, looks, sights, walk
-from dashboard.cli import main
+from tests.benchmarks.__main__ import main
+from tests.benchmarks.results import GAPS, Synthetic, make_block
+from tests.benchmarks.walks import VIEW_PX, looks, sights, walk
 from tests.fixtures.index import require_index
 
 pytestmark = pytest.mark.timeout(600)
 
-GREENUP = [str(Path(sys.executable).with_name("greenup")), "bench"]
+BENCHMARKS = [sys.executable, "-m", "tests.benchmarks"]
 GRID = Synthetic(shape=(3000, 2000)).grid
 FIGURES = {
     "p50_c1_ms", "p95_c1_ms", "p50_c8_ms", "p95_c8_ms", "tiles_per_s", "mb_per_tile", "viewport_ms", "hvplot_ms",
@@ -43,7 +43,7 @@ def scratch() -> Iterator[Path]:
 
 def report_of(scratch: Path, *words: str) -> dict[str, Any]:
     environment = os.environ | {"TMPDIR": str(scratch), "GREENUP_INDEX_URL": "postgresql://nobody@127.0.0.1:1/none"}
-    done = subprocess.run([*GREENUP, *words, "--json"], env=environment, capture_output=True, text=True)
+    done = subprocess.run([*BENCHMARKS, *words, "--json"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert list(scratch.iterdir()) == []
@@ -94,12 +94,12 @@ def test_the_large_result_is_walked_while_workers_compute(scratch: Path) -> None
 
 @pytest.mark.parametrize("size", ["100", "30000"])
 def test_sizes_out_of_bounds_are_refused(size: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "tiles", "--size", size]) == 2
+    assert main(["tiles", "--size", size]) == 2
     assert f"from 256 to 20000 pixels, not {size}" in capsys.readouterr().err
 
 
 def test_a_result_that_would_spill_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.bench.results.MEMORY_LIMIT", 2 * 2**30)
+    monkeypatch.setattr("tests.benchmarks.results.MEMORY_LIMIT", 2 * 2**30)
 
     Synthetic(shape=(4096, 4096)).refuse_if_too_large()
     with pytest.raises(InputError, match=r"takes 7\.7 GiB, and workers here keep 1\.2 GiB"):

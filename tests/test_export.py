@@ -111,7 +111,7 @@ def test_a_large_cog_is_written_in_little_memory(tmp_path: Path) -> None:
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
-from compute.bench.peak_memory import peak_memory
+from tests.benchmarks.peak_memory import peak_memory
 from compute.export import cog
 from compute.scenes import Grid
 

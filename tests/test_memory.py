@@ -12,7 +12,6 @@ import psutil
 import pytest
 from distributed import Client, LocalCluster
 
-from compute.bench.peak_memory import peak_memory
 from compute.catalog import OdcCatalog
 from compute.engine import warm_up
 from compute.jobs import Job
@@ -20,6 +19,7 @@ from compute.plan import WORKER_BYTES, NdviPlan
 from compute.request import NdviRequest
 from compute.request.region import parse_bbox
 from compute.settings import GIB, MIB
+from tests.benchmarks.peak_memory import peak_memory
 from tests.fixtures.engine import DEMO, compute_here, plan_of
 from tests.test_mask_filters import FILTERS
 

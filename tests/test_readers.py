@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from compute.bench.remote import Store, open_store
 from compute.plan import NdviPlan, make_plan
 from compute.request.region import parse_bbox
 from compute.scenes import Scene
 from compute.settings import Settings
+from tests.benchmarks.remote import Store, open_store
 from tests.fixtures.engine import compute_here
 from tests.fixtures.files import region_of, write_scene
 from tests.strategies import request_of, roles_of, scene_of

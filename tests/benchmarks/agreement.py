@@ -10,12 +10,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from compute.bench.contenders import Contender
-from compute.bench.exact import exact_means
-from compute.bench.places import Bench
 from compute.plan import NdviPlan
-from compute.reference import recipe
 from compute.scenes import Grid
+from tests.benchmarks.contenders import Contender
+from tests.benchmarks.exact import exact_means
+from tests.benchmarks.places import Bench
+from tests.notebook_recipe import recipe
 
 SAMPLE_PX = 512
 """Edge of the sample that is held to the exact reference, in pixels of EPSG:3577."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from distributed import Client
 
-from dashboard.bench.results import make_block
-from dashboard.bench.serving import Holder
+from tests.benchmarks.results import make_block
+from tests.benchmarks.serving import Holder
 
 _TASK_S = 1.0
 

@@ -1,4 +1,4 @@
-"""`greenup bench compute`: every contender on the same two workers, one after another."""
+"""Benchmark `compute`: every contender on the same two workers, one after another."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from compute.bench.agreement import Agreement
-from compute.bench.contenders import Contender, Greenup, contenders
-from compute.bench.floor import Floor
-from compute.bench.input import InputSpec
-from compute.bench.machine import describe_machine
-from compute.bench.measuring import Figures, measure, released, spread, typical, watch
-from compute.bench.places import Bench, Say, open_input
-from compute.bench.remote import CONNECTIONS, PlainFetch, RemoteGreenup, open_store
-from compute.bench.writing import describe_input
 from compute.cluster import ClusterSpec, open_cluster, parse_cluster
 from compute.engine.memory_allocator import give_freed_memory_back, keep_freed_memory
 from compute.errors import InputError
 from compute.settings import Settings
 from compute.tiles.tile_patches import warm_up
+from tests.benchmarks.agreement import Agreement
+from tests.benchmarks.contenders import Contender, Greenup, contenders
+from tests.benchmarks.floor import Floor
+from tests.benchmarks.input import InputSpec
+from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.measuring import Figures, measure, released, spread, typical, watch
+from tests.benchmarks.places import Bench, Say, open_input
+from tests.benchmarks.remote import CONNECTIONS, PlainFetch, RemoteGreenup, open_store
+from tests.benchmarks.writing import describe_input
 
 WORKERS = 2
 
@@ -64,7 +64,7 @@ def bench_compute(
     Returns
     -------
     dict
-        ``machine``, ``input``, ``runs`` (by contender, see `compute.bench.measuring.Figures`), ``ratios`` and
+        ``machine``, ``input``, ``runs`` (by contender, see `tests.benchmarks.measuring.Figures`), ``ratios`` and
         ``agreement``, ready for JSON.
 
     Raises

@@ -9,13 +9,13 @@ import xarray as xr
 from datacube.utils import masking
 from distributed.client import futures_of
 
-from compute.bench.places import Bench, Place
-from compute.bench.stac import load_stac
 from compute.demo.eo3_documents import PRODUCT
 from compute.errors import JobError
 from compute.jobs import Job
 from compute.plan import NdviPlan
 from compute.request import NATIVE
+from tests.benchmarks.places import Bench, Place
+from tests.benchmarks.stac import load_stac
 
 UNTUNED_PX = 2048
 """Edge of the notebook's first chunks; they hold one date."""

@@ -10,11 +10,11 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window as FileWindow
 
-from compute.bench.input import BANDS, InputScene
-from compute.bench.overlap import Overlap, overlap_of
 from compute.demo.pixel_lattice import CRS, Window
 from compute.demo.sensor import NODATA, VALID
 from compute.scenes import Grid
+from tests.benchmarks.input import BANDS, InputScene
+from tests.benchmarks.overlap import Overlap, overlap_of
 
 SEASONS = ("DJF", "MAM", "JJA", "SON")
 

@@ -11,10 +11,10 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from compute.bench.contenders import finished
-from compute.bench.places import Bench, Place
 from compute.plan import BlockPlan, NdviPlan
 from compute.scenes import Band, Grid, Source
+from tests.benchmarks.contenders import finished
+from tests.benchmarks.places import Bench, Place
 
 Span = tuple[int, int, int, int]
 """First column, first row, width and height of a window, in pixels of its file."""
@@ -47,7 +47,7 @@ class Floor:
 
     name = "floor"
 
-    def prepare(self, bench: Bench, place: Place) -> list[list[FloorRead]]:  # noqa: ARG002  # a `Contender`'s signature
+    def prepare(self, bench: Bench, place: Place) -> list[list[FloorRead]]:  # a `Contender`'s signature
         """Return the reads of every block."""
         return [list(_reads(place.native, block)) for block in place.native.blocks]
 

@@ -68,7 +68,7 @@ async def running_gateway() -> AsyncIterator[Mapping[str, str]]:
         config.write_text(_CONFIG.format(api_port=api_port, port=port, password=password, folder=folder))
         with log.open("wb") as written:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "dashboard.bench.gateway_server", "--config", str(config)),
+                *(sys.executable, "-m", "tests.benchmarks.gateway_server", "--config", str(config)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=written,
                 stderr=written,

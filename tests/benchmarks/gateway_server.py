@@ -1,4 +1,4 @@
-"""A Dask Gateway that ends with its parent: ``python -m dashboard.bench.gateway_server --config FILE``.
+"""A Dask Gateway that ends with its parent: ``python -m tests.benchmarks.gateway_server --config FILE``.
 
 Its standard input is a pipe from the process that started it. When that ends, in whatever way, the Gateway stops its
 clusters, too.

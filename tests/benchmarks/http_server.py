@@ -1,4 +1,4 @@
-"""A server of byte ranges that answers as late as a distant store: ``python -m compute.bench.http_server FOLDER MS``.
+"""HTTP server of byte ranges with a latency: ``python -m tests.benchmarks.http_server FOLDER MILLISECONDS``.
 
 It prints its port, and ends when its standard input does, so never later than the process that started it. Addresses
 are ``/RUN/PATH``: whatever RUN is, the file is the same, but no client has it in its cache from another run. What was
@@ -79,7 +79,7 @@ async def serve(root: Path, delay_s: float) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(runner.addresses[0][1], flush=True)  # noqa: T201  # to the process that started this one
+    print(runner.addresses[0][1], flush=True)  # to the process that started this one
     await asyncio.to_thread(sys.stdin.read)
     await runner.cleanup()
 

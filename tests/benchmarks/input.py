@@ -1,4 +1,4 @@
-"""The input of `greenup bench compute`: which scenes it has, and where they lie."""
+"""The input of the benchmark `compute`: which scenes it has, and where they lie."""
 
 from __future__ import annotations
 

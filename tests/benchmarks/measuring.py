@@ -74,7 +74,7 @@ class Meter(WorkerPlugin):
         self._ended = Event()
         Thread(target=self._watch, name=self.name, daemon=True).start()
 
-    def teardown(self, worker: Worker) -> None:  # noqa: ARG002  # the signature that distributed calls
+    def teardown(self, worker: Worker) -> None:  # the signature that distributed calls
         """Stop watching."""
         self._ended.set()
 

@@ -1,4 +1,4 @@
-"""`greenup bench memory`: what a worker needs while finished blocks leave it, for more and more dates."""
+"""Benchmark `memory`: what a worker needs while finished blocks leave it, for more and more dates."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from compute.bench.input import InputSpec
-from compute.bench.machine import describe_machine
-from compute.bench.measuring import Figures, measure, released, watch
-from compute.bench.places import Bench, Say, open_input
-from compute.bench.writing import describe_input
 from compute.cluster import ClusterSpec, open_cluster
 from compute.jobs import Job
 from compute.plan import NdviPlan
 from compute.settings import Settings
 from compute.tiles.tile_patches import warm_up
+from tests.benchmarks.input import InputSpec
+from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.measuring import Figures, measure, released, watch
+from tests.benchmarks.places import Bench, Say, open_input
+from tests.benchmarks.writing import describe_input
 
 WORKERS = 2
 DATES = (12, 24, 48)

@@ -6,12 +6,12 @@ import time
 
 from dask.local import get_sync
 
-from compute.bench.input import InputSpec
-from compute.bench.places import Say, open_input
 from compute.engine import Block
 from compute.engine.overview_levels import build_levels
 from compute.plan import NdviPlan, level_count
 from compute.result.stack import build_stack
+from tests.benchmarks.input import InputSpec
+from tests.benchmarks.places import Say, open_input
 
 _DATES = 12
 

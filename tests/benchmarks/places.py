@@ -16,8 +16,6 @@ from datacube import Datacube
 from pydantic import SecretStr
 from pyproj import Transformer
 
-from compute.bench.input import InputScene, InputSpec
-from compute.bench.writing import write_input
 from compute.catalog import EmbeddedPostgres, OdcCatalog, add_products, add_scenes, init_index, open_catalog
 from compute.demo import product_document
 from compute.demo.eo3_documents import PRODUCT
@@ -29,6 +27,8 @@ from compute.products import load_profiles
 from compute.request import NATIVE, NdviRequest
 from compute.request.region import Region, region_from_bbox
 from compute.settings import Settings
+from tests.benchmarks.input import InputScene, InputSpec
+from tests.benchmarks.writing import write_input
 
 Say = Callable[[str], None]
 """Told in a few words what is done."""

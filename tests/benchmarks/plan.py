@@ -1,4 +1,4 @@
-"""`greenup bench plan`: what two decades of Tasmania cost before anything is computed."""
+"""Benchmark `plan`: what two decades of Tasmania cost before anything is computed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from compute.bench.machine import describe_machine
-from compute.bench.places import temporary_index
-from compute.bench.plan_documents import write_documents
 from compute.catalog import add_products, add_scenes
 from compute.errors import GreenupError, InputError
 from compute.settings import Settings
+from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.places import temporary_index
+from tests.benchmarks.plan_documents import write_documents
 
 _SEED = 1
 
@@ -36,7 +36,7 @@ def bench_plan(scenes: int, *, by: str = "season", say: Callable[[str], None]) -
     Returns
     -------
     dict
-        As `compute.bench.plan_probe.probe` returns it, with ``by`` and ``machine``.
+        As `tests.benchmarks.plan_probe.probe` returns it, with ``by`` and ``machine``.
 
     Raises
     ------
@@ -70,8 +70,8 @@ def _probe(settings: Settings, by: str) -> dict[str, Any]:
     """Run the probe in a new process, whose memory is its own, out of reach of a Ctrl-C on this terminal."""
     assert settings.index_url is not None
     environment = os.environ | {"GREENUP_INDEX_URL": settings.index_url.get_secret_value()}
-    command = [sys.executable, "-m", "compute.bench.plan_probe", by]
-    done = subprocess.run(  # noqa: S603  # our own module
+    command = [sys.executable, "-m", "tests.benchmarks.plan_probe", by]
+    done = subprocess.run(  # our own module
         command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True, check=False
     )
     if done.returncode:

@@ -1,4 +1,4 @@
-"""Search, plan and graph in a process of their own: ``python -m compute.bench.plan_probe BY``, one JSON object.
+"""Search, plan and graph in a process of their own: ``python -m tests.benchmarks.plan_probe BY``, one JSON object.
 
 The index is that of ``GREENUP_INDEX_URL``.
 """
@@ -16,8 +16,6 @@ from dask.base import collections_to_expr
 from distributed.protocol.serialize import serialize, to_serialize
 from distributed.utils import nbytes
 
-from compute.bench.peak_memory import peak_memory
-from compute.bench.plan_documents import FIRST, LAST, REGION, SATELLITES
 from compute.catalog import OdcCatalog, open_catalog
 from compute.jobs import plan_request
 from compute.plan import NdviPlan
@@ -26,6 +24,8 @@ from compute.request import NATIVE, NdviRequest
 from compute.request.region import region_from_bbox
 from compute.result.stack import SeasonStack, build_stack
 from compute.settings import Settings
+from tests.benchmarks.peak_memory import peak_memory
+from tests.benchmarks.plan_documents import FIRST, LAST, REGION, SATELLITES
 
 _PRODUCTS = tuple(each.product for each in SATELLITES)
 _MAX_SCENES = 50_000
@@ -129,7 +129,7 @@ def _size_of(plan: NdviPlan) -> dict[str, int]:
 
 def main(arguments: Sequence[str]) -> None:
     """Probe and print."""
-    print(json.dumps(probe(arguments[0])))  # noqa: T201  # to the process that started this one
+    print(json.dumps(probe(arguments[0])))  # to the process that started this one
 
 
 if __name__ == "__main__":

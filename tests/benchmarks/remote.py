@@ -17,12 +17,12 @@ from urllib.request import url2pathname
 
 import xarray as xr
 
-from compute.bench.contenders import Greenup, finished
-from compute.bench.places import Bench, Place
 from compute.errors import GreenupError
 from compute.plan import NdviPlan
 from compute.request import NATIVE
 from compute.scenes import Source
+from tests.benchmarks.contenders import Greenup, finished
+from tests.benchmarks.places import Bench, Place
 
 CONNECTIONS = 16
 """Requests of the plain fetch that are under way at once, in all workers together."""
@@ -66,8 +66,8 @@ def open_store(root: Path, latency_ms: float) -> Iterator[Store]:
     Store
         In a process of its own, which a Ctrl-C on this terminal does not reach before this one.
     """
-    command = [sys.executable, "-m", "compute.bench.http_server", str(root), str(latency_ms)]
-    with subprocess.Popen(  # noqa: S603  # our own module
+    command = [sys.executable, "-m", "tests.benchmarks.http_server", str(root), str(latency_ms)]
+    with subprocess.Popen(  # our own module
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as server:
         assert server.stdin is not None
@@ -134,7 +134,7 @@ class PlainFetch:
         self._store = store
         self.ranges: list[Range] = []
 
-    def prepare(self, bench: Bench, place: Place) -> list[list[Range]]:  # noqa: ARG002  # a `Contender`'s signature
+    def prepare(self, bench: Bench, place: Place) -> list[list[Range]]:  # a `Contender`'s signature
         """Deal the ranges to two workers."""
         return [self.ranges[number::2] for number in range(2)]
 
@@ -148,7 +148,7 @@ class PlainFetch:
         await finished(futures)
         return futures
 
-    def means(self, result: list[Any]) -> xr.DataArray | None:  # noqa: ARG002  # likewise
+    def means(self, result: list[Any]) -> xr.DataArray | None:  # likewise
         """Return nothing: no mean was taken."""
         return None
 

@@ -15,9 +15,9 @@ from pyproj import Transformer
 
 from compute.tiles import TILE_PX
 from compute.tiles.tile_geometry import WEB_MERCATOR
-from dashboard.bench.results import Synthetic
-from dashboard.bench.serving import Holder
-from dashboard.bench.walks import VIEW_PX, Box
+from tests.benchmarks.results import Synthetic
+from tests.benchmarks.serving import Holder
+from tests.benchmarks.walks import VIEW_PX, Box
 
 
 class Rivals:

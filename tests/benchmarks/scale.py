@@ -1,4 +1,4 @@
-"""`greenup bench scale`: the notebook's largest result, explored while the workers compute something else."""
+"""Benchmark `scale`: the notebook's largest result, explored while the workers compute something else."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from compute.bench.machine import describe_machine
-from dashboard.bench.busy import another_block, occupied
-from dashboard.bench.results import LABELS, Synthetic
-from dashboard.bench.serving import Served
-from dashboard.bench.tiles import MANY, QUICK, THOROUGH, Effort, Say
-from dashboard.bench.timing import Timed, fetch_all, growth, percentile
-from dashboard.bench.walks import Look, looks, walk
+from tests.benchmarks.busy import another_block, occupied
+from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.results import LABELS, Synthetic
+from tests.benchmarks.serving import Served
+from tests.benchmarks.tiles import MANY, QUICK, THOROUGH, Effort, Say
+from tests.benchmarks.timing import Timed, fetch_all, growth, percentile
+from tests.benchmarks.walks import Look, looks, walk
 
 NOTEBOOK = (16_097, 13_672)
 """Rows and columns of the notebook's largest result: 3.3 GiB of means, and 6.8 GB with counts and levels."""

@@ -1,4 +1,4 @@
-"""The server that is measured: ``python -m dashboard.bench.server CLUSTER WORKERS``.
+"""The server that is measured: ``python -m tests.benchmarks.server CLUSTER WORKERS``.
 
 It is what `greenup serve` is beside the page: `dashboard.services.Services` with their cluster, which is opened as
 for a visitor's job, and `dashboard.server.routes` on a Tornado server. In place of jobs that read scenes it has one
@@ -39,11 +39,11 @@ from compute.result.stack import SeasonStack
 from compute.result.store import Checkpoint, Slot, slots_of
 from compute.settings import Settings
 from compute.tiles import ResultTiles, WorkerPixels
-from dashboard.bench.results import Synthetic
 from dashboard.server import routes
 from dashboard.server.login import Doorkeeper
 from dashboard.server.request_gate import Gate, GatePolicy
 from dashboard.services import Services
+from tests.benchmarks.results import Synthetic
 
 _BYTES_RECEIVED = 128
 """Where Linux's ``struct tcp_info`` has ``tcpi_bytes_received``, a 64-bit number."""
@@ -193,7 +193,7 @@ async def _serve(cluster: ClusterSpec, services: Services, jobs: OneResult) -> N
             "port": sockets[0].getsockname()[1],
             "credentials": security and [security.tls_client_cert, security.tls_client_key],
         }
-        print(json.dumps(told), flush=True)  # noqa: T201  # to the process that started this one
+        print(json.dumps(told), flush=True)  # to the process that started this one
         await asyncio.to_thread(sys.stdin.read)
         server.stop()
     finally:

@@ -18,7 +18,7 @@ from distributed.security import Security
 
 from compute.cluster import credentials
 from compute.errors import ClusterError
-from dashboard.bench.results import Synthetic
+from tests.benchmarks.results import Synthetic
 
 WORKERS = 2
 
@@ -107,7 +107,7 @@ class Served:
         # Dask leaves a folder of its own where it is not told of one.
         with TemporaryDirectory(prefix="greenup-bench-") as home:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "dashboard.bench.server", cluster, str(WORKERS)),
+                *(sys.executable, "-m", "tests.benchmarks.server", cluster, str(WORKERS)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env={**os.environ, "DASK_TEMPORARY_DIRECTORY": home, **(environment or {})},

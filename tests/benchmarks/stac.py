@@ -15,10 +15,10 @@ from pyproj import Transformer
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
-from compute.bench.input import InputScene
 from compute.demo.pixel_lattice import CRS
 from compute.demo.sensor import NODATA, OUTSIDE
 from compute.scenes import Grid
+from tests.benchmarks.input import InputScene
 
 _TYPES = {
     "nbart_red": {"data_type": "int16", "nodata": NODATA},

@@ -1,4 +1,4 @@
-"""`greenup bench tiles`: tiles of finished results over HTTP, beside what else shows them, in the same run."""
+"""Benchmark `tiles`: tiles of finished results over HTTP, beside what else shows them, in the same run."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from compute.bench.machine import describe_machine
 from compute.errors import InputError
-from dashboard.bench import gateway
-from dashboard.bench.busy import arithmetic, occupied
-from dashboard.bench.overviews import overview_shares
-from dashboard.bench.results import Synthetic
-from dashboard.bench.rivals import Rivals
-from dashboard.bench.serving import Holder, Served
-from dashboard.bench.timing import Timed, fetch_all, growth, percentile, view_ms
-from dashboard.bench.walks import Look, looks, sights, tile_boxes, walk
+from tests.benchmarks import gateway
+from tests.benchmarks.busy import arithmetic, occupied
+from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.overviews import overview_shares
+from tests.benchmarks.results import Synthetic
+from tests.benchmarks.rivals import Rivals
+from tests.benchmarks.serving import Holder, Served
+from tests.benchmarks.timing import Timed, fetch_all, growth, percentile, view_ms
+from tests.benchmarks.walks import Look, looks, sights, tile_boxes, walk
 
 SIZES = (4096, 8192, 16384)
 """Edges of the results, in pixels."""

@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from dashboard.bench.serving import Served
+from tests.benchmarks.serving import Served
 
 VIEW_CONNECTIONS = 6
 """Connections that a browser has to one host."""

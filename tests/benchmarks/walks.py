@@ -18,7 +18,7 @@ from compute.scenes import Grid
 from compute.tiles import TILE_PX, geometry_of
 from compute.tiles.tile_geometry import LONLAT, WEB_MERCATOR
 from compute.tiles.web_mercator import HALF_WORLD_M, pixel_m
-from dashboard.bench.results import LABELS
+from tests.benchmarks.results import LABELS
 
 VIEW_PX = (800, 600)
 """Width and height of a view."""

@@ -17,12 +17,12 @@ import yaml
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
-from compute.bench.input import BANDS, InputScene, InputSpec, input_scenes
-from compute.bench.pixels import Land, Pixels, Weather, draw_land, draw_weather, expose
 from compute.demo.eo3_documents import scene_document
 from compute.demo.scene_writing import write_cog
 from compute.demo.sensor import NODATA, OUTSIDE, VALID
 from compute.errors import InputError
+from tests.benchmarks.input import BANDS, InputScene, InputSpec, input_scenes
+from tests.benchmarks.pixels import Land, Pixels, Weather, draw_land, draw_weather, expose
 
 _MARKER = "input.json"
 
