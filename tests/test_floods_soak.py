@@ -16,14 +16,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import cycle
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import psutil
@@ -285,16 +286,22 @@ async def visit(server: Soaked, count: int, seconds: float) -> None:
             pass
 
 
+def in_thread(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end; Playwright has an event loop in this thread."""
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(asyncio.run, coroutine).result()
+
+
 def test_memory_is_back_once_all_visitors_have_left(server: Soaked) -> None:
     count = max(int(100 * SHARE), 5)
 
     def panning() -> list[Asking]:
         return [Asking(server.netloc, server.tiles[first:] + server.tiles[:first], 0.5) for first in range(count // 5)]
 
-    ask_all(panning(), lambda: asyncio.run(visit(server, count, 1)))
+    ask_all(panning(), lambda: in_thread(visit(server, count, 1)))
     before = server.settled_mib(60)
     clients = panning()
-    ask_all(clients, lambda: asyncio.run(visit(server, count, max(600 * SHARE, 5))))
+    ask_all(clients, lambda: in_thread(visit(server, count, max(600 * SHARE, 5))))
     after = server.settled_mib(60)
     seconds = [second for each in clients for second in each.seconds]
     print(

@@ -7,8 +7,8 @@ import hmac
 import json
 from dataclasses import asdict, dataclass
 
-from compute import __version__
 from compute.plan import NdviPlan
+from compute.result.number_format import NUMBER_FORMAT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +69,7 @@ def participant_of(principal: Principal, visitor: str) -> str:
 
 
 def job_token(plan: NdviPlan, scope: str = ANONYMOUS.scope, secret: bytes = b"") -> str:
-    """Return the identity of a computation: the same request on the same scenes by the same engine, in one scope.
+    """Return the identity of a computation: the same request on the same scenes by the same rules, in one scope.
 
     New scenes make a new token, so what a token names never changes. Without the secret it cannot be guessed.
 
@@ -94,6 +94,6 @@ def job_token(plan: NdviPlan, scope: str = ANONYMOUS.scope, secret: bytes = b"")
         # datacube's warp depends on the chunk, so other chunks are another computation.
         "chunks": plan.chunks,
         "roles": {product: asdict(roles) for product, roles in plan.roles.items()},
-        "engine": __version__,
+        "engine": NUMBER_FORMAT,
     }
     return hmac.new(secret, json.dumps(identity, sort_keys=True).encode(), hashlib.sha256).hexdigest()[:32]

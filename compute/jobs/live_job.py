@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Self
 
-from compute import __version__
 from compute.cluster import ClusterSpec, Connection
 from compute.jobs.jobstore.rows import JobRow, State, about_plan
 from compute.jobs.run.block_order import BlockOrder
 from compute.jobs.run.preview import Preview
 from compute.plan import NdviPlan
+from compute.result.number_format import NUMBER_FORMAT
 from compute.result.stack import SeasonStack
 from compute.scenes import UnreadScene
 from compute.tiles import ResultTiles
@@ -109,7 +109,7 @@ class JobRecord:
             scope=self.scope,
             owner=owner,
             about=about_plan(self.plan),
-            engine=__version__,
+            engine=NUMBER_FORMAT,
             cluster=self.cluster,
             total=self.total,
             created=self.created,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from compute import __version__
 from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import InputError, JobError, ResultAwayError, ResultGoneError
 from compute.jobs.checkpoint_recovery import remove
@@ -17,6 +16,7 @@ from compute.jobs.run.computation import CANCELLED
 from compute.jobs.run.concurrency_limit import Turns
 from compute.jobs.runner import TAKEN_UP, Lives
 from compute.plan import NdviPlan, plan_of
+from compute.result.number_format import NUMBER_FORMAT
 
 NONE = "There is no such result here; it may have expired, so compute it again."
 
@@ -164,7 +164,7 @@ class Holdings:
         self._note(record)
 
     def _refuse_hopeless(self, row: JobRow) -> None:
-        if row.engine != __version__:
+        if row.engine != NUMBER_FORMAT:
             raise JobError(_UPDATED)
         if row.attempts >= self._life.most_attempts:
             raise JobError(_HOPELESS.format(row.attempts))

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from compute import __version__
 from compute.errors import ResultGoneError
 from compute.plan import UNREADABLE, NdviPlan, plan_document, plan_of
+from compute.result.number_format import NUMBER_FORMAT
 from compute.result.store.object_files import read_object, write_object
 
 MANIFEST = "manifest.json"
@@ -56,7 +56,7 @@ class Manifest:
     state : str
         ``done`` once all blocks are in the store.
     engine : str
-        Version of Greenup that computes it.
+        Number format, see `compute.result.number_format`.
     """
 
     token: str
@@ -65,7 +65,7 @@ class Manifest:
     store: str
     created: datetime
     state: State = "unfinished"
-    engine: str = __version__
+    engine: str = NUMBER_FORMAT
 
     def write(self, url: str) -> None:
         """Write it to the folder of a checkpoint, in place of the one that is there; raises OSError."""
