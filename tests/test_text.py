@@ -101,7 +101,7 @@ def test_no_view_has_a_component_that_takes_text_for_html(path: Path) -> None:
 
 
 def test_the_heading_of_the_accordion_is_a_constant() -> None:
-    tree = ast.parse((VIEWS / "options.py").read_text(encoding="utf-8"))
+    tree = ast.parse((VIEWS / "request_options.py").read_text(encoding="utf-8"))
     calls = [
         node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "pmui.Accordion"
     ]
