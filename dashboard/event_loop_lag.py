@@ -1,4 +1,4 @@
-"""How late the event loop of the server is: what everybody who is connected waits for."""
+"""Lag of the server's event loop."""
 
 from __future__ import annotations
 

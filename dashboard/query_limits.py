@@ -1,4 +1,4 @@
-"""Concurrency limit of expensive questions, fair to those who ask."""
+"""Concurrency limit of expensive queries, fair to their users."""
 
 from __future__ import annotations
 

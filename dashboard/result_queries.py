@@ -1,4 +1,4 @@
-"""Answers about results that workers or a store are asked for: so many at once, and fair to those who ask."""
+"""Queries of results on workers or in the store, with a limit for each user and in total."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server has one of: catalogue, clusters, jobs, tiles. Built once by the composition root."""
+"""Services of a server: catalogue, clusters, jobs and tiles, built once by the composition root."""
 
 from __future__ import annotations
 

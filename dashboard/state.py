@@ -1,4 +1,4 @@
-"""What one visitor asks and sees: plain parameters, without an array, a client or a widget."""
+"""State of one visit: plain parameters, without an array, a client or a widget."""
 
 from __future__ import annotations
 

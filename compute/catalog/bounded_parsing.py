@@ -1,4 +1,4 @@
-"""Parsing of documents that come from anybody: bounded in size, nodes, nesting and numbers."""
+"""Bounded parsing of untrusted documents: limits on size, nodes, nesting and numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalogue on a real Open Data Cube index."""
+"""Catalogue on an Open Data Cube index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checking EO3 documents, and making them what an index stores."""
+"""Validation of EO3 documents, and their form in an index."""
 
 from __future__ import annotations
 

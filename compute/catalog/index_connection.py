@@ -1,4 +1,4 @@
-"""Which index to open, and opening it: a URL, the user's own ODC configuration, or an embedded Postgres."""
+"""Connection to a datacube index: by URL, by the user's ODC configuration, or to the embedded Postgres."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an index holds."""
+"""Summary of an index: its products, number of scenes and dates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outlines of documents that contradict their grids: an index finds a scene by its outline, and pixels lie on grids."""
+"""Repair of outlines that contradict a scene's grids: an index finds scenes by outline, pixels lie on grids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a catalogue can be asked, and the smallest one: a list."""
+"""Catalogue protocol, and a catalogue that is a plain list of scenes."""
 
 from __future__ import annotations
 

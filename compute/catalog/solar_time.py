@@ -1,4 +1,4 @@
-"""Times of acquisition in UTC, and local solar days."""
+"""Acquisition times in UTC, and local solar days."""
 
 from __future__ import annotations
 

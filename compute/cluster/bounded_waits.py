@@ -1,4 +1,4 @@
-"""Waits that end: with an answer, at their bound, as nobody is there, or, where half a step would be lost, after it."""
+"""Waiting with a time limit, cancelled when nobody needs the answer, or shielded where half a step would be lost."""
 
 from __future__ import annotations
 

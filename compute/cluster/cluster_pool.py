@@ -1,4 +1,4 @@
-"""Clusters that a server keeps open for all of its visitors."""
+"""Cluster pool: the open clusters of a server, shared by its visitors."""
 
 from __future__ import annotations
 

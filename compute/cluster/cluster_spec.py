@@ -1,4 +1,4 @@
-"""Which cluster a person asks for: ``--cluster``, its workers, threads and options, as one record."""
+"""Cluster specification: ``--cluster``, workers, threads and options, as one record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster that can be used: its client, its size, and how to change it."""
+"""Cluster connection: client, size, scaling and closing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Dask Gateway and what it answers: within bounds, and with a sentence for each way to fail."""
+"""Calls to a Dask Gateway with time limits, and one sentence for each way to fail."""
 
 from __future__ import annotations
 

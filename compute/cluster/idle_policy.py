@@ -1,4 +1,4 @@
-"""Whether a cluster is needed: one that is must not fall asleep, and one that is not is let go after a while."""
+"""Idle policy of a cluster: keep it alive while it is needed, stop it after a while when it is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster of worker processes on this machine."""
+"""Local cluster: worker processes on this machine."""
 
 from __future__ import annotations
 

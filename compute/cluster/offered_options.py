@@ -1,4 +1,4 @@
-"""Cluster options that a Gateway offers: what there is to choose, and a choice checked before anything starts."""
+"""Cluster options that a Gateway offers, and their validation before a start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One cluster that a server keeps open: what is known of it, and how it lives once it is ready."""
+"""One open cluster of a server: its state, connection and end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A running scheduler, as its kind of cluster describes it."""
+"""Scheduler endpoint: address, security and dashboard of a running scheduler."""
 
 from __future__ import annotations
 

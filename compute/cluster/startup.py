@@ -1,4 +1,4 @@
-"""How a cluster opens, step by step, whatever its kind."""
+"""Cluster startup, step by step, for every kind of cluster."""
 
 from __future__ import annotations
 

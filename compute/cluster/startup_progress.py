@@ -1,4 +1,4 @@
-"""What a person is told while a cluster starts, which can take minutes."""
+"""Progress messages of a cluster that starts, which can take minutes."""
 
 from __future__ import annotations
 

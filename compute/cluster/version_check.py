@@ -1,4 +1,4 @@
-"""Whether client, scheduler and workers run the same software.
+"""Version check of client, scheduler and workers.
 
 Tasks travel as pickles: across versions they fail deep inside a task, or not at all and mean something else. So a
 difference that matters is refused before anything is submitted, and the others are named.

@@ -1,4 +1,4 @@
-"""End a computation whose workers are gone, silent, out of memory, or die again and again: with one sentence, soon.
+"""Watchdog of a computation: end it when its workers are gone, silent, out of memory, or die again and again.
 
 Dask itself waits for ever: for a worker to come, and for memory that a full disk never sets free.
 """

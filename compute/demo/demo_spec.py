@@ -1,4 +1,4 @@
-"""What a set of demo scenes consists of."""
+"""Specification of a set of demo scenes: region, dates, pixel size and seed."""
 
 from __future__ import annotations
 

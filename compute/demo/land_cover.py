@@ -1,4 +1,4 @@
-"""What grows where: the rules that turn relief, rain and people into land cover, compiled for every land pixel."""
+"""Land cover from relief, rain and settlement by compiled rules, for every land pixel."""
 
 from __future__ import annotations
 

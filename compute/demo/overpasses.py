@@ -1,4 +1,4 @@
-"""When Landsat 8 flies over, what it sees of the region, and where the sun stands then."""
+"""Overpasses of Landsat 8: times, footprints within the region, and the position of the sun."""
 
 from __future__ import annotations
 

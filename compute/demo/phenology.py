@@ -1,4 +1,4 @@
-"""How green the land is on a day: the truth that the scenes show through cloud and noise.
+"""Phenology: the NDVI of each land cover on a day, which the scenes show through cloud and noise.
 
 The NDVI of a pixel is ``base + swing * curve(cover, day - delay) + drift(cover, day)``, covered by snow to the share
 that its height stands above the day's snow line. A curve is a yearly cosine and its first overtone, of zero mean: the

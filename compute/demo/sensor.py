@@ -1,4 +1,4 @@
-"""What the sensor records of a landscape under a sky: red, near infrared and the Fmask classes."""
+"""Sensor model: red, near infrared and Fmask classes of a landscape under clouds."""
 
 from __future__ import annotations
 

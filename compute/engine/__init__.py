@@ -1,4 +1,4 @@
-"""The work of one task: read the scenes of one season and spatial chunk, and return sum and count of NDVI."""
+"""The engine: read the scenes of one season and spatial chunk, and return sum and count of NDVI."""
 
 from compute.engine.block_records import Block, BlockTask, HeldBlock, Sums
 from compute.engine.block_task import add_parts, compute_block, finish, inside, join_parts, sum_part, warm_up

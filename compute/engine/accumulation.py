@@ -1,4 +1,4 @@
-"""Sums of a task's looks, of their strata, months, squares and reasons."""
+"""Accumulation of a task's looks: sums, strata, months, squares and reasons."""
 
 from __future__ import annotations
 

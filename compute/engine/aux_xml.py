@@ -1,4 +1,4 @@
-"""Tags of a raster that lie beside it: nodata, scale and offset in a file ``*.aux.xml``, as GDAL writes it.
+"""GDAL side-car files ``*.aux.xml``: nodata, scale and offset beside a raster.
 
 GDAL itself is kept from looking for side-car files, as they may be of any format and name further files.
 """

@@ -1,4 +1,4 @@
-"""The task of a block: look at the scenes of one season of one spatial chunk, and return sum and count.
+"""Task of a block: read the scenes of one season of one spatial chunk, and return sum and count.
 
 A task never holds a time stack: its memory is the block's sum and count and the windows of a few scenes.
 """

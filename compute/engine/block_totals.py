@@ -1,4 +1,4 @@
-"""Totals of a block's pixels, small enough to outlive its arrays."""
+"""Block totals: figures of a block's pixels that outlive its arrays."""
 
 from __future__ import annotations
 

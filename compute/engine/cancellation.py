@@ -1,4 +1,4 @@
-"""How running tasks hear that nobody wants them any more."""
+"""Cooperative cancellation of running tasks."""
 
 from __future__ import annotations
 

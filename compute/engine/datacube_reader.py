@@ -1,4 +1,4 @@
-"""Datacube's own reading, beside the exact reader: warp every scene by GDAL, then fill every band by itself."""
+"""Datacube reader (``--reader odc``): warp every scene by GDAL, then fill every band by itself."""
 
 from __future__ import annotations
 

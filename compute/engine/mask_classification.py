@@ -1,4 +1,4 @@
-"""Windows of masks classified: clear or not, after opening and dilation, and by reason where reasons are counted."""
+"""Mask classification: clear or not, after opening and dilation, and the reason where it is not clear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the C library of a worker deals with memory that is freed."""
+"""Settings of the C library's memory allocator on a worker."""
 
 from __future__ import annotations
 

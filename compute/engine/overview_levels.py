@@ -1,4 +1,4 @@
-"""Levels: the overviews of a block, each half as fine as the one before, as the values that tiles are made of."""
+"""Overview levels of a block, each half as fine, in the encoding of tiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trace of one pixel: the values of every scene and whether they count, decided by the code that computes blocks."""
+"""Pixel trace: values of every scene at one pixel and whether they count, by the code that computes blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading ahead: while one look is added up, the next ones are on their way."""
+"""Prefetching: read the next looks while one is added up."""
 
 from __future__ import annotations
 

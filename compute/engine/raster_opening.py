@@ -1,4 +1,4 @@
-"""Opening the files of scenes with GDAL: which formats, by which names, and with which options."""
+"""Raster opening with GDAL: permitted formats, names and options."""
 
 from __future__ import annotations
 

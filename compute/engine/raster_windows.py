@@ -1,4 +1,4 @@
-"""Windows of the files that scenes are stored in."""
+"""Raster windows: reading parts of the files of scenes."""
 
 from __future__ import annotations
 

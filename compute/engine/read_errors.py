@@ -1,4 +1,4 @@
-"""Reasons for which a file cannot be read, in plain words: messages of GDAL name paths, addresses and tokens."""
+"""Read errors in plain words: messages of GDAL name paths, addresses and tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows that the exact reader reads of one scene for a block, and the pixels read from them."""
+"""Read windows: the part of each scene that a block needs, and the pixels read from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A result as cloud-optimised GeoTIFFs, one file for each season and layer."""
+"""Export as cloud-optimised GeoTIFFs, one file for each season and layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Overviews of a raster, every one of them made of the pixels of level 0."""
+"""Overviews of a COG, each made of the pixels of level 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of a result: shared with the workers, and never seen half written."""
+"""Output folder: shared with the workers, and never seen half written."""
 
 from __future__ import annotations
 

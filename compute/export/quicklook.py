@@ -1,4 +1,4 @@
-"""A picture of a whole result: one panel a season, drawn by the workers from levels and coloured by Datashader."""
+"""Quicklook: one panel for each season, drawn by the workers and coloured by Datashader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A result as a Zarr group."""
+"""Export as a Zarr group."""
 
 from __future__ import annotations
 

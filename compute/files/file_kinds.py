@@ -1,4 +1,4 @@
-"""Check the kind of files that people name, before they are opened."""
+"""Kind of a named file, checked before it is opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosts of web addresses: told apart are this machine and its link from hosts that anybody may name."""
+"""Hosts of web addresses: this machine and its local link, apart from all others."""
 
 from __future__ import annotations
 

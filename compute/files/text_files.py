@@ -1,4 +1,4 @@
-"""Small text files that people give: regular files alone, up to a size, in UTF-8."""
+"""Small text files in UTF-8: regular files alone, up to a size."""
 
 from __future__ import annotations
 

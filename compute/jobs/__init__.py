@@ -1,4 +1,4 @@
-"""The life of a job: plan, submit or join, watch block by block, cancel; and after a restart, take it up again."""
+"""Jobs: plan, submit or join, watch block by block, cancel; taken up again after a restart."""
 
 from compute.jobs.housekeeping import EXPIRED, Caretaker
 from compute.jobs.identity import ANONYMOUS, Principal, job_token, participant_of, user_principal

@@ -1,4 +1,4 @@
-"""Checkpoints as files: what they take, how they go, and how a list of jobs that is lost is made again from them."""
+"""Checkpoint folders: their size, their removal, and recovery of a lost list of jobs from them."""
 
 from __future__ import annotations
 

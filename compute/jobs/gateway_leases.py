@@ -1,4 +1,4 @@
-"""The Gateway clusters that servers have started: whose they are, and that none outlives its use."""
+"""Leases of Gateway clusters: their owners, and a stop for those that outlive their use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server does for the list of jobs while nobody asks: keep it, read it, take up what is orphaned, let go."""
+"""Housekeeping of a server: renew leases, refresh the list of jobs, take up orphaned jobs, remove expired results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks, and what makes two computations the same."""
+"""Principals, and the token of a computation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server knows of all jobs, its own and those of others, kept in step with the durable list."""
+"""List of all jobs as a server sees it, kept in step with the durable list."""
 
 from __future__ import annotations
 

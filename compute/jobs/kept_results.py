@@ -1,4 +1,4 @@
-"""Where the results of a server lie outside of the memory of its clusters, and how they are opened there."""
+"""Results in the store: their location, and opening them without a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server knows of one job."""
+"""Live job: the record of one job on a server, with its handles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The jobs that a server has in hand: those that live on its clusters, and those that somebody has opened."""
+"""Live jobs of a server: jobs on its clusters, and finished results that are open."""
 
 from __future__ import annotations
 

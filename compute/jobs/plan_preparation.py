@@ -1,4 +1,4 @@
-"""From a request to a plan: roles, scenes, figures. Starts nothing and costs nothing."""
+"""Plan of a request: find roles and scenes, and work out the figures. Starts nothing and costs nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Provenance of a result: how it was made, in its own files, and the plan that makes it again from them alone."""
+"""Provenance of a result in its own files, and the plan that makes it again from them alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The jobs of a server: one registry for all visitors, so that a job outlives the tab that started it."""
+"""Registry of a server's jobs, shared by all visitors."""
 
 from __future__ import annotations
 

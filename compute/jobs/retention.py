@@ -1,4 +1,4 @@
-"""How long results are kept: by the time since somebody last opened them, and by the room that all of them take."""
+"""Retention of results: by the time since the last opening, and by total size."""
 
 from __future__ import annotations
 

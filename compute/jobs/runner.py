@@ -1,4 +1,4 @@
-"""The life of one job of a server: computed, held by its cluster, and taken up again when that is lost."""
+"""Runner of one job on a server: compute, hold on its cluster, take up again when that is lost."""
 
 from __future__ import annotations
 

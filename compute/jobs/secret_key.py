@@ -1,4 +1,4 @@
-"""The secret that tokens are made from: the same after a restart, or nobody would find a result by its link."""
+"""Secret key of tokens and sessions, kept over restarts."""
 
 from __future__ import annotations
 

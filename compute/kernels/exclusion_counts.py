@@ -1,4 +1,4 @@
-"""Looks that are no observations, counted by their reason."""
+"""Counts of looks that are no observations, by reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From means and counts to levels, and to the int16 values of levels and tiles."""
+"""Overviews of means and counts, and their int16 encoding for levels and tiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a chunk to the pixels of a picture on another grid."""
+"""Warp of a chunk to the pixels of a picture on another grid."""
 
 from __future__ import annotations
 

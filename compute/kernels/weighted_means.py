@@ -1,4 +1,4 @@
-"""Beyond sums and counts: means that weigh alike, calendar months with a clear look, and the spread of observations.
+"""Weighted means, months with a clear look, and the standard deviation of observations.
 
 All of it is kept in whole numbers, so the order of looks and the splitting of work change no bit of it either. A
 stratum, such as a month, comes to the sums as its mean, rounded once to their unit; so it must not be split.

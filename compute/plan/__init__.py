@@ -1,4 +1,4 @@
-"""What a request will do, worked out before anything is spent: pure arithmetic on a request and its scenes."""
+"""Plan of a request before anything is spent: pure arithmetic on a request and its scenes."""
 
 from compute.plan.builder import make_plan
 from compute.plan.memory_estimate import WORKER_BYTES

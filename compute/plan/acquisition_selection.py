@@ -1,4 +1,4 @@
-"""One scene of each acquisition: which scenes are processings of one, and which of them is used."""
+"""Acquisition selection: one scene of each acquisition, of all its processings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make a plan of a request and its scenes."""
+"""Plan builder: a request and its scenes to a plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks at the ground: the scenes of one platform and solar day."""
+"""Platform days: groups of scenes of one platform and solar day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan of a preview: the same request at the resolution of a screen, read from the overviews of the same files."""
+"""Plan of a preview: the same request at screen resolution, from the files' overviews."""
 
 from __future__ import annotations
 

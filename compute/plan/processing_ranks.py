@@ -1,4 +1,4 @@
-"""Platform, region and processing as scenes state them, in one spelling, and the rank of processings."""
+"""Processing ranks: platform, region and processing of scenes in one spelling, and their order."""
 
 from __future__ import annotations
 

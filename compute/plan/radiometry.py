@@ -1,4 +1,4 @@
-"""Scale and offset of every scene's bands, by the statement that is nearest to the pixel."""
+"""Radiometry: scale and offset of every scene's bands, from the statement nearest to the pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that are refused once their scenes are known."""
+"""Refusals of requests whose scenes are known."""
 
 from __future__ import annotations
 

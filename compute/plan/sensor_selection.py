@@ -1,4 +1,4 @@
-"""Several sensors and several processings as one series: which scenes are used, and what is to be said of it."""
+"""Sensor selection: several sensors and processings as one series, with notes on what is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan as a document that outlives the process that made it: JSON, compressed, and read again to the last bit."""
+"""Serialisation of a plan: compressed JSON, read again to the last bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What weighs alike in a season: observations, or strata of them, months or season-years."""
+"""Weighting of a seasonal mean: by observation, month or season-year."""
 
 from __future__ import annotations
 

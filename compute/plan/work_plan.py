@@ -1,4 +1,4 @@
-"""The plan record: what will be read, computed and kept, printable and refusable."""
+"""The plan record: scenes, grid, blocks, bytes and memory, printable and refusable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to a mask class before it is believed."""
+"""Morphological filters of a mask class: opening and dilation, in pixels."""
 
 from __future__ import annotations
 

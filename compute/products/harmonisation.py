@@ -1,4 +1,4 @@
-"""From the reflectance of one sensor to that of another, by published coefficients."""
+"""Harmonisation of reflectance between Landsat sensors, by published coefficients."""
 
 from __future__ import annotations
 

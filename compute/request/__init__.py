@@ -1,4 +1,4 @@
-"""What is asked for: one frozen, validated record with a canonical JSON form and a query-string form."""
+"""The request: one frozen, validated record with a canonical JSON form and a query-string form."""
 
 from compute.request.field_parsing import parse_clear, parse_index_range, parse_region, parse_time, parse_valid_range
 from compute.request.field_values import (

@@ -1,4 +1,4 @@
-"""From text and JSON to the values of a request's fields."""
+"""Parsing of a request's fields from text and JSON."""
 
 from __future__ import annotations
 

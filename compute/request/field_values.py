@@ -1,4 +1,4 @@
-"""What the fields of a request may hold, and their canonical form."""
+"""Validation of a request's fields, and their canonical form."""
 
 from __future__ import annotations
 

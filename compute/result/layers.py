@@ -1,4 +1,4 @@
-"""The arrays of a result: what each is called, how it is stored, and what it says of itself."""
+"""Layers of a result: names, data types, units and attributes of its arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes of NDVI: one definition for statistics, tiles and legends."""
+"""NDVI classes: one definition for statistics, tiles and legends."""
 
 from __future__ import annotations
 

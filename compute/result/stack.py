@@ -1,4 +1,4 @@
-"""SeasonStack: the blocks of a result as one Dask collection, and as lazy labelled arrays."""
+"""Season stack: the blocks of a result as one Dask collection, and as lazy labelled arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alignments: pixel grids that differ by whole pixels, on which absolute pixels are counted."""
+"""Alignment of pixel grids that differ by whole pixels, and absolute pixel coordinates on it."""
 
 from __future__ import annotations
 

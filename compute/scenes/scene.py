@@ -1,4 +1,4 @@
-"""The slim scene record that plans and tasks carry, in place of the index's documents."""
+"""Scene record: what plans and tasks carry in place of the index's documents."""
 
 from __future__ import annotations
 

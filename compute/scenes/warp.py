@@ -1,4 +1,4 @@
-"""The geometry of a warp: where the pixels of a block lie among the pixels of a scene.
+"""Warp geometry: control points between the pixels of a block and those of a scene.
 
 PROJ places the nodes of a lattice of cells; everything between is interpolated. Cells lie on the whole output grid,
 counted from the origin of its CRS, and source pixels are counted on their whole grid. So neither where a result begins,

@@ -1,4 +1,4 @@
-"""The one reader of the environment: ``GREENUP_*`` variables and a ``.env`` file.
+"""Settings from ``GREENUP_*`` environment variables and a ``.env`` file.
 
 Every number stands here with its unit and its reason. Nothing is read at import: `Settings` is built by the
 composition root (command line, server, notebook) and handed down.

@@ -1,4 +1,4 @@
-"""Greenup's own folder, closed to other users of the machine."""
+"""Home folder, closed to other users of the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a JupyterHub tells its services in their environment."""
+"""Environment variables that a JupyterHub sets for its services."""
 
 from __future__ import annotations
 

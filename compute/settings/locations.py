@@ -1,4 +1,4 @@
-"""Check the locations that settings name: folders, URLs of storage and databases, files of credentials."""
+"""Validation of locations in settings: folders, storage and database URLs, credential files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each season of a persisted result comes to, and how it looks from afar: reduced on the workers.
+"""Seasonal and regional reductions of a persisted result, on the workers.
 
 It stands below `compute.tiles`, so that workers load no more of them than this.
 """

@@ -1,4 +1,4 @@
-"""How large pixels are on the ground, whatever the CRS: by an equal-area projection of the ellipsoid."""
+"""Pixel areas on the ground in any CRS, by an equal-area projection of the ellipsoid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a season looks from afar: every block draws its part of the picture from its own level."""
+"""Pictures of whole seasons: every block draws its part from its own overview level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pixels of a season add up to."""
+"""Tally of a season's pixels over all of its blocks."""
 
 from __future__ import annotations
 

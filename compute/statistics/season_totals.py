@@ -1,4 +1,4 @@
-"""One task a block, where the block is, and one for each group of them: seconds for thousands of blocks."""
+"""Season totals: one task for each block, on its worker, then one for each group of blocks."""
 
 from __future__ import annotations
 

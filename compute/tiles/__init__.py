@@ -1,4 +1,4 @@
-"""Tiles and values of a result, finished or not, from the workers that hold its blocks.
+"""Tiles and pixel values of a result, finished or not, from its workers or its store.
 
 Values are int16 (`LAYER_ENCODING`) with codes (`compute.kernels.NEVER_CLEAR` and its like). What colours them is in
 `compute.tiles.styles`, to be imported from there: it brings Datashader, which most who ask for values never need.

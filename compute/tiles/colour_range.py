@@ -1,4 +1,4 @@
-"""Where the colours of a layer begin and end so that they suit its values: taken once, from the coarsest level."""
+"""Colour range of a layer that suits its values, from the coarsest level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One pixel through time: every season of every year that was asked for, those without a scene as well."""
+"""Pixel series: every season of every year of the request, those without a scene included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the pixels of tiles come from: a protocol, and blocks in this process."""
+"""Pixel sources of tiles: the protocol, and blocks in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tiles as pictures of a palette."""
+"""PNG encoding of tiles with a palette."""
 
 from __future__ import annotations
 

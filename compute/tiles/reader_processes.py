@@ -1,4 +1,4 @@
-"""A few processes that read kept results for a server, whose event loop waits for no disk."""
+"""Reader processes: read kept results beside the server's event loop."""
 
 from __future__ import annotations
 

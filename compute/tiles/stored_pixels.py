@@ -1,4 +1,4 @@
-"""Pixels of blocks that lie in a checkpoint: of each only the inner chunks are read that a tile shows."""
+"""Pixels from a checkpoint: only the inner chunks under a tile are read."""
 
 from __future__ import annotations
 

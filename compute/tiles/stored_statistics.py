@@ -1,4 +1,4 @@
-"""Statistics of a part of a kept result, without a cluster."""
+"""Regional statistics of a kept result, without a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colours of values: one definition for PNG tiles, the page, legends and pictures. Datashader makes them."""
+"""Styles: colours of values for PNG tiles, page, legends and pictures, made by Datashader."""
 
 from __future__ import annotations
 

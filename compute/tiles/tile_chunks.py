@@ -1,4 +1,4 @@
-"""Which chunks a tile shows, and how their patches become one picture."""
+"""Chunks under a tile, and joining their patches to one picture."""
 
 from __future__ import annotations
 

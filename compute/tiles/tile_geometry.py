@@ -1,4 +1,4 @@
-"""How the pixels of tiles meet the pixels of a result: control points, levels, zooms and outlines."""
+"""Tile geometry: control points, levels, zooms and outlines between tile pixels and result pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker does for a tile: cut the pixels that it shows from the blocks that the worker holds.
+"""Tile patches: a worker cuts the pixels of a tile from the blocks that it holds.
 
 It stands below `compute.tiles`, so that workers load no more of them than this.
 """

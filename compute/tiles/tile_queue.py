@@ -1,4 +1,4 @@
-"""Tiles on their way to those who ask: made once for all of them, kept when finished, refused when too many wait."""
+"""Tile queue: each tile is made once for all that wait for it, cached when finished, refused when too many wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a tile lies in Web Mercator."""
+"""Web Mercator tile addresses and their bounds."""
 
 from __future__ import annotations
 

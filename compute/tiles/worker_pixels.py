@@ -1,4 +1,4 @@
-"""Pixels straight from the workers that hold them; `compute.tiles.worker_requests` knows how workers are asked."""
+"""Pixels from the workers that hold them, by `compute.tiles.worker_requests`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How workers are asked for pixels: past the queue of tasks, straight where they can be reached, several at once.
+"""Requests to workers for pixels: direct connections beside the task queue, several at once.
 
 A worker's handler answers within a millisecond whatever its threads are computing; a task takes ten, and waits behind
 those that run.

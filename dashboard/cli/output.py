@@ -1,4 +1,4 @@
-"""How figures are written for people and for programs."""
+"""Output of figures for people, and as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Python side of the map. The browser's side is in src/, bundled by build.sh into map.bundle.js."""
+"""Map component: the Python side. The browser's side is in src/, bundled by build.sh into map.bundle.js."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Components that stay as the state has them, whatever a browser makes of it."""
+"""Component values that a browser may not write back."""
 
 from __future__ import annotations
 

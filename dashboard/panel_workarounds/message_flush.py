@@ -1,4 +1,4 @@
-"""What follows every change of a visit, so that none of them stays on its way to the browser."""
+"""Flush of Panel's message queue after every change of a visit's state."""
 
 from __future__ import annotations
 

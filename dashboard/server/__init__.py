@@ -1,4 +1,4 @@
-"""HTTP: how the page is answered, and the routes beside it."""
+"""HTTP server: the page, the routes beside it, login and limits."""
 
 from dashboard.server.request_gate import GatePolicy, guard, host_names, parse_networks
 from dashboard.server.response_policy import content_policy

@@ -1,4 +1,4 @@
-"""HTTP routes beside the page: tiles, values, results, health. One table from error to status."""
+"""API routes: tiles, results, health, and the table from error to HTTP status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limit on open connections: those that keep it waiting longest make room for others."""
+"""Limit on open connections: beyond it, the slowest are closed."""
 
 from __future__ import annotations
 

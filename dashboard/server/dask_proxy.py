@@ -1,4 +1,4 @@
-"""Dask's own dashboard of a cluster, below ``/dask/{cluster}/``: for those alone who own the cluster.
+"""Proxy of Dask's dashboard below ``/dask/{cluster}/``, for the owner of the cluster alone.
 
 The target is fixed by the cluster. Nothing that says who visits goes there, and no address or credential comes back.
 """

@@ -1,4 +1,4 @@
-"""Answer that ends a connection before its request is read."""
+"""Early refusal: answer a request and close its connection before its body is read."""
 
 from __future__ import annotations
 

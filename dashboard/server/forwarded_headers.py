@@ -1,4 +1,4 @@
-"""What a browser asked for, as a proxy tells it.
+"""Host and protocol of a request behind a proxy.
 
 The gate lets the ``X-Forwarded-*`` headers of those proxies through that are believed, and of nobody else.
 """

@@ -1,4 +1,4 @@
-"""Garbage collection of pages: seldom and of many at once, since each holds up everybody who is connected."""
+"""Garbage collection of closed pages: rarely, and for several pages at once."""
 
 from __future__ import annotations
 

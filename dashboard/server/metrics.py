@@ -1,4 +1,4 @@
-"""``/metrics``: what the server does, as Prometheus reads it."""
+"""``/metrics`` in Prometheus format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Surface of the server: the routes of Panel and Bokeh that are answered, and their handlers."""
+"""Allow-list of Panel's and Bokeh's routes, and their handlers."""
 
 from __future__ import annotations
 

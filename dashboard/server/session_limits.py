@@ -1,4 +1,4 @@
-"""Visits of the page: how many a server has room for, and whose each of them is."""
+"""Limits on open pages, in total and for each address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other clients must know of the tiles of a result: TileJSON 3.0, and OGC API - Tiles 1.0 for WebMercatorQuad.
+"""Tile metadata for other clients: TileJSON 3.0, and OGC API - Tiles 1.0 for WebMercatorQuad.
 
 Pure: documents of a plan and of the address below which the server's routes lie.
 """

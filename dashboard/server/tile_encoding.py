@@ -1,4 +1,4 @@
-"""Tiles as they travel to a browser."""
+"""Encoding of tiles for the browser."""
 
 from __future__ import annotations
 

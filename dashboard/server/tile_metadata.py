@@ -1,4 +1,4 @@
-"""Routes that tell other clients, such as QGIS, Leaflet and Terria, where the tiles of a result are."""
+"""Routes of tile metadata for other clients, such as QGIS, Leaflet and Terria."""
 
 from __future__ import annotations
 

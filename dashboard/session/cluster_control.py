@@ -1,4 +1,4 @@
-"""The cluster that a visitor chooses: started, scaled, left and stopped, and what it is doing."""
+"""Cluster control of a visit: start, scale, leave and stop the chosen cluster, and report its state."""
 
 from __future__ import annotations
 

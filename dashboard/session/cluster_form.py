@@ -1,4 +1,4 @@
-"""What is asked of a new cluster, and of one that is scaled."""
+"""Cluster form: options of a new cluster, and of scaling one."""
 
 from __future__ import annotations
 

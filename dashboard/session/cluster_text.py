@@ -1,4 +1,4 @@
-"""What people read of a cluster, and what they may do to it."""
+"""Text and permitted actions of a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what a visitor asks to what it would cost."""
+"""Estimation of a request's cost while it is edited."""
 
 from __future__ import annotations
 

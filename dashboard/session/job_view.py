@@ -1,4 +1,4 @@
-"""The job that a visitor looks at, and one pixel of it."""
+"""Job view: the job on the page, its progress, and the chosen pixel."""
 
 from __future__ import annotations
 

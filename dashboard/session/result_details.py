@@ -1,4 +1,4 @@
-"""What a visitor asks of a result beside its tiles: every observation of the pixel, and what the region comes to."""
+"""Details of a result beside its tiles: observations of a pixel, statistics of the region."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a visitor sees, one file a view: each lays out and binds, none has an effect of its own."""
+"""Views of the page, one file each: they lay out and bind, and have no effects."""
 
 from dashboard.views.page_layout import build_page
 from dashboard.views.result_map import result_map

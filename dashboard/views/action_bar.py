@@ -1,4 +1,4 @@
-"""What is going on and what to do next: one sentence and one action, over the foot of the map."""
+"""Action bar over the foot of the map: one sentence on the state, and one action."""
 
 from __future__ import annotations
 

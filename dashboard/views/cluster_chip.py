@@ -1,4 +1,4 @@
-"""The chip in the header: which cluster is there, or how far it is."""
+"""Cluster chip in the header: the cluster's state or its progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cluster: which one, with what, and what it is doing."""
+"""Cluster panel: choice, options, size and state of the cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The estimate: what a request would cost, before anything is spent, and the one button that spends it."""
+"""Cost estimate of a request, and the button that computes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the map shows: season, layer, colours, and the legend that explains them."""
+"""Map legend: season, layer, colours and their explanation."""
 
 from __future__ import annotations
 

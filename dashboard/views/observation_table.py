@@ -1,4 +1,4 @@
-"""Every look at a pixel by its date: what counts, what does not, and why."""
+"""Observation table: every look at a pixel by date, with the reason where it does not count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page: form on the left, map in the middle, pixel and results on the right."""
+"""Page layout: form on the left, map in the middle, pixel and results on the right."""
 
 from __future__ import annotations
 

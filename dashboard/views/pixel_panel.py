@@ -1,4 +1,4 @@
-"""One pixel through the seasons: numbers and a chart."""
+"""Pixel panel: the seasons of one pixel as numbers and a chart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the region of a result comes to, season by season."""
+"""Region summary: statistics of the region, season by season."""
 
 from __future__ import annotations
 

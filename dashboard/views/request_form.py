@@ -1,4 +1,4 @@
-"""The request form: where, when, what, and on which cluster."""
+"""Request form: region, dates, product and cluster."""
 
 from __future__ import annotations
 

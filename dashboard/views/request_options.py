@@ -1,4 +1,4 @@
-"""What a request can be given beside where, when and what: one unfolding list, each field with a word of help."""
+"""Request options beside region, dates and product, each with a word of help."""
 
 from __future__ import annotations
 

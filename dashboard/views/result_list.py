@@ -1,4 +1,4 @@
-"""The visitor's jobs, newest first: to reopen, to link to, to delete."""
+"""Result list of the visitor, newest first: open, link, rename, delete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The map, in step with the state: what is done on it becomes state, and the other way round."""
+"""Result map: the map component, bound to the state in both directions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many workers a cluster is to have."""
+"""Worker count: the number of workers of a new cluster or of one that is scaled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The job store as an event loop uses it: on a thread of its own, and never a reason to stop."""
+"""Asynchronous job store: calls on a thread of its own, whose failures end no job."""
 
 from __future__ import annotations
 

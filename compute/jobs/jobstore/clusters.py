@@ -1,4 +1,4 @@
-"""The durable list of the Gateway clusters that the servers of a job store have started and not stopped yet."""
+"""Durable list of Gateway clusters that servers have started and not stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database of the list of jobs: any that SQLAlchemy knows, opened and furnished when first asked."""
+"""Database of the job store: any that SQLAlchemy knows, created on first use."""
 
 from __future__ import annotations
 

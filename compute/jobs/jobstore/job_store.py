@@ -1,4 +1,4 @@
-"""The durable list of jobs: any database that SQLAlchemy knows, which several servers may share."""
+"""Job store: the durable list of jobs in any SQLAlchemy database, shared by several servers."""
 
 from __future__ import annotations
 

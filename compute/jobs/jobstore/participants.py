@@ -1,4 +1,4 @@
-"""The durable list of who has asked for each job and has not withdrawn."""
+"""Participants of each job: who asked for it and has not withdrawn."""
 
 from __future__ import annotations
 

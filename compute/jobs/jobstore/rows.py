@@ -1,4 +1,4 @@
-"""What is kept of a job for as long as it can be asked for: a row, and what is too large to be listed."""
+"""Rows of the job store: the listed fields of a job, and its large details."""
 
 from __future__ import annotations
 

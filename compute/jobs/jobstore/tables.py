@@ -1,4 +1,4 @@
-"""The tables of the job store, and how a job becomes a line of one and back."""
+"""Tables of the job store, and conversion between rows and jobs."""
 
 from __future__ import annotations
 

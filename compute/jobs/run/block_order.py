@@ -1,4 +1,4 @@
-"""Which block comes next: of those that nobody has begun, the one nearest to what somebody looks at."""
+"""Order of blocks: nearest to the viewers' map centres first."""
 
 from __future__ import annotations
 

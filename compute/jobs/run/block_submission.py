@@ -1,4 +1,4 @@
-"""Blocks on their way to the scheduler: a few for each thread at a time, so that the rest can still change places."""
+"""Block submission: a few blocks for each thread at a time, so that the order of the rest can change."""
 
 from __future__ import annotations
 

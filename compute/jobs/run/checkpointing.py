@@ -1,4 +1,4 @@
-"""What of a job is kept outside of the workers' memory, and why it is not where it cannot be."""
+"""Checkpoint blocks of a job as they finish, and report why they cannot be kept."""
 
 from __future__ import annotations
 

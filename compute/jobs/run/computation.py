@@ -1,4 +1,4 @@
-"""One computation on a cluster, from submit to result."""
+"""Computation of one plan on a cluster, from submission to result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose computation begins next where a user has more than may be under way, on all servers that share a list."""
+"""Concurrency limit of jobs for each user, over all servers that share a list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose block comes next where several computations share a scheduler: users take turns, and those of one user too."""
+"""Fair queue of blocks: users take turns on a scheduler, and so do the computations of one user."""
 
 from __future__ import annotations
 

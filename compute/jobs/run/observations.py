@@ -1,4 +1,4 @@
-"""Every observation of a pixel: traced on the workers, season by season, from the scenes of the plan."""
+"""Observations of a pixel, traced on the workers season by season."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The preview of a job: a coarse picture of its result that is there within seconds, until the result is."""
+"""Preview of a job: a coarse picture within seconds, until the result is there."""
 
 from __future__ import annotations
 

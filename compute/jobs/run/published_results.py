@@ -1,4 +1,4 @@
-"""Finished results by name: what another client of the same cluster opens, for as long as the workers hold it."""
+"""Published results: finished results by name for other clients of the cluster."""
 
 from __future__ import annotations
 

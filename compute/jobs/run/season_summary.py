@@ -1,4 +1,4 @@
-"""A few numbers for each season of a result, from what its blocks add up to."""
+"""Season summary: figures of each season from the totals of its blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes that could not be read: left out of a result, counted and named, and how many of them are too many."""
+"""Unread scenes: left out, counted and named; too many of them fail the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a plan suits the workers' memory: a block must fit a thread, and the result need not fit at all."""
+"""Memory check of a plan against the workers: a block must fit a thread, the result need not fit at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the pixels of a scene to the pixels of a block: which are clear, and what a look at the ground adds to the sums.
+"""Resampling of scene pixels to block pixels: clear masks, and sums of observations.
 
 A scene on the block's own pixel grid is read through a window. Any other is warped along a lattice of points that PROJ
 has placed, by the nearest pixel, between four pixels, or by the exact area of every pixel.

@@ -1,4 +1,4 @@
-"""Means over areas: every usable source pixel weighs the part of it that lies under an output pixel."""
+"""Area average: every usable source pixel weighs the part of it under an output pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What source pixels weigh in a mean over the area of an output pixel: as much as of them lies under it."""
+"""Area weights: the share of each source pixel that lies under an output pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of a block's clear pixels, by the nearest pixel of the mask."""
+"""Clear pixels of a block, by the nearest pixel of the mask."""
 
 from __future__ import annotations
 

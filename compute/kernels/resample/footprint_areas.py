@@ -1,4 +1,4 @@
-"""How much of every source pixel lies under an output pixel: the areas of a line of footprints, as 16-bit weights.
+"""Footprint areas: the overlap of source pixels with a line of output pixels, as 16-bit weights.
 
 A footprint is the quadrilateral between four corners. Each of its edges cuts a row of source pixels into what lies to
 its right and to its left; with their signs, the parts to the right of all four edges add up to the areas.

@@ -1,4 +1,4 @@
-"""Places between the points of a lattice."""
+"""Interpolation between the control points of a lattice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line of looks added to the sums: the arithmetic of `compute.kernels.sums`, to the last bit.
+"""Sums of one line of looks: the arithmetic of `compute.kernels.sums`, to the last bit.
 
 The clear pixels of a line stand side by side and are worked on without branches, so that several go through the
 processor at once.

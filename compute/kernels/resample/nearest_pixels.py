@@ -1,4 +1,4 @@
-"""Which source pixel every pixel of a block is nearest to."""
+"""Nearest source pixel of every pixel of a block."""
 
 from __future__ import annotations
 

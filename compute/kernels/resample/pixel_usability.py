@@ -1,4 +1,4 @@
-"""Source pixels that may weigh in a mean over areas: each judged by itself, before anything is averaged."""
+"""Usable source pixels of an area average, each judged before anything is averaged."""
 
 from __future__ import annotations
 

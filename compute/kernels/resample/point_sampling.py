@@ -1,4 +1,4 @@
-"""Looks at the ground through a window, by the nearest pixel, and between four pixels."""
+"""Point sampling through a window: nearest and bilinear."""
 
 from __future__ import annotations
 

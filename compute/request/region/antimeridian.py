@@ -1,4 +1,4 @@
-"""Longitudes around the globe: where a region begins that may cross 180 degrees."""
+"""Longitudes of regions that cross the antimeridian."""
 
 from __future__ import annotations
 

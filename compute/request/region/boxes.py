@@ -1,4 +1,4 @@
-"""The region of a request, and boxes in degrees."""
+"""Bounding boxes and the region record, in degrees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read a region from the bytes of an upload or a file, or refuse them in a sentence that names their format."""
+"""Region files: read uploads and files, or refuse them by format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A result outside of memory: a Zarr group into which workers write block after block, each whole or not at all.
+"""Result store: a Zarr group into which workers write blocks, each whole or not at all.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Tasks that write blocks as they finish: those that leave memory then, and those that workers hold as well."""
+"""Write blocks into the store as they finish, and release or keep them in memory."""
 
 from __future__ import annotations
 

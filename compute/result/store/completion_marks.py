@@ -1,4 +1,4 @@
-"""Marks: which blocks a store holds whole.
+"""Completion marks: the blocks that a store holds whole.
 
 A mark is written last, and names the shards that it vouches for with their sizes. A crash of the machine may keep a
 mark and lose a shard that was written before: then the mark is none, and nobody has waited for disks all the while.

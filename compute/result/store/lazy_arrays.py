@@ -1,4 +1,4 @@
-"""A kept result as lazy labelled arrays, whether or not all of it is computed."""
+"""A kept result, whole or not, as lazy labelled arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest of a checkpoint: who asked for what and how far it came; nothing else is needed to open it."""
+"""Manifest of a checkpoint: owner, plan and state; all that opening it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a store is laid out, which blocks it holds, and how it becomes a result that anybody opens."""
+"""Zarr layout of a store: its arrays, its blocks, and the finished group that other software opens."""
 
 from __future__ import annotations
 

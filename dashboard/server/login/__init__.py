@@ -1,4 +1,4 @@
-"""Login: who somebody is, by a password file, a proxy, an OpenID Connect or OAuth 2 provider, or a JupyterHub."""
+"""Login by a password file, a proxy, an OpenID Connect or OAuth 2 provider, or a JupyterHub."""
 
 from __future__ import annotations
 

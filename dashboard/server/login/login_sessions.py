@@ -1,4 +1,4 @@
-"""Logins of a server: who is signed in, since when, and the sockets that end with the login."""
+"""Login sessions of a server: user, age, and the sockets that end with the session."""
 
 from __future__ import annotations
 
