@@ -52,7 +52,7 @@ class ClusterError(GreenupError):
 
 
 class ClusterAwayError(ClusterError):
-    """What starts clusters cannot be reached now; what runs there may go on, and the same question succeed later."""
+    """The Gateway cannot be reached now; its clusters may go on, and the same call may succeed later."""
 
 
 class OverloadError(GreenupError):
@@ -80,11 +80,11 @@ class NoWorkersError(JobError):
 
 
 class ResultGoneError(JobError):
-    """What was kept of a result cannot be opened any more; it can be computed again."""
+    """A kept result cannot be opened any more; it can be computed again."""
 
 
 class ResultAwayError(JobError):
-    """What was kept of a result cannot be reached now; it may be there all the same."""
+    """A kept result cannot be reached now; it may still exist."""
 
 
 class JobCancelledError(JobError):

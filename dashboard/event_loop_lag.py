@@ -27,7 +27,7 @@ class LoopLag:
 
     @property
     def at_most(self) -> list[int]:
-        """How many lags were no longer than each of `BOUNDS_S`, and how many there were at all."""
+        """Number of lags up to each of `BOUNDS_S`, and in total."""
         return list(accumulate(self._counts))
 
     def note(self, lag_s: float) -> None:

@@ -24,7 +24,7 @@ MOST_READING = 25
 
 
 class Answers:
-    """What is asked of results beside their tiles.
+    """Queries of results beside their tiles: values, series, observations, statistics.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where the server listens.
+    """Address of the server: interface, port, prefix, origins and login.
 
     Attributes
     ----------

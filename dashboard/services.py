@@ -156,7 +156,7 @@ class Services:
 
     @property
     def retention_words(self) -> str:
-        """How long results are kept, as a sentence."""
+        """Sentence on the retention of results."""
         if self.kept is None:
             return "What you compute stays here for as long as its cluster runs."
         days = self.settings.results_max_age_days

@@ -80,7 +80,7 @@ def is_json(path: Path) -> bool:
 
 
 def fault_of(error: Exception, path: Path) -> str:
-    """Return what is wrong with a file in a sentence.
+    """Return a sentence on the fault of a file.
 
     Parameters
     ----------

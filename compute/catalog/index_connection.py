@@ -39,7 +39,7 @@ _CONNECT_TIMEOUT_S = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Place:
-    """Where an index is: how it was found, datacube's configuration of it, its name for people, and what revives it."""
+    """Location of an index: its source, datacube's configuration, its display name, and how to restart its server."""
 
     kind: Kind
     environment: ODCEnvironment

@@ -20,7 +20,7 @@ TimeRange = tuple[date, date]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extent:
-    """Where and when a catalogue has scenes.
+    """Extent of a catalogue's scenes in space and time.
 
     Attributes
     ----------

@@ -53,12 +53,12 @@ class ClusterPool:
 
     @property
     def owners(self) -> Mapping[str, str | None]:
-        """Whose each Gateway cluster is that this pool has ever started or taken over, by its short name."""
+        """Owner of each Gateway cluster that this pool has started or taken over, by its short name."""
         return self._owners
 
     @property
     def started(self) -> Mapping[str, ClusterSpec]:
-        """What was asked for of each Gateway cluster that this pool has started or taken over and has not stopped."""
+        """Specification of each Gateway cluster that this pool has started or taken over and not stopped."""
         named = ((pooled.short_name, pooled.spec) for pooled in self._tasks if not pooled.spec.name)
         return {name: spec for name, spec in named if name}
 

@@ -55,7 +55,7 @@ class ClusterSpec:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What makes two specifications the same cluster; its number of workers may change."""
+        """Identity of the cluster: equal for specifications that differ in the number of workers alone."""
         return self.kind, self.name, self.address, self.threads, self.owner, frozenset(self.options.items())
 
 

@@ -79,7 +79,7 @@ class Connection:
 
     @property
     def resizable(self) -> bool:
-        """Whether `scale` may be asked; a scheduler that ran before has a size of its own."""
+        """Whether the cluster can be scaled; an existing scheduler cannot."""
         return self._scale is not None
 
     @property

@@ -17,7 +17,7 @@ _STIR_S = 5.0
 
 @dataclass(kw_only=True, eq=False)
 class Need:
-    """Who needs a cluster.
+    """Need for a cluster: since when nobody has needed it, and how long it stays then.
 
     Attributes
     ----------

@@ -54,7 +54,7 @@ async def check_versions(client: Any) -> list[str]:
 
 
 async def _without_greenup(client: Any) -> list[str]:
-    """Name those who cannot import this package; the probe itself is plain standard library, so it arrives."""
+    """Name the processes that cannot import this package, by a probe of plain standard library."""
     probe = (pkgutil.resolve_name, "compute:__name__")
     lacking = []
     try:

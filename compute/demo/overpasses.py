@@ -26,7 +26,7 @@ gives every path its true days, one path west or UTC midnight away from the next
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Footprint:
-    """What one WRS-2 path and row shows of the region.
+    """Part of the region within one WRS-2 path and row.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ _MOST_BYTES = 4 * 2**20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TagsBeside:
-    """What is declared beside a file for one of its bands; None where nothing is."""
+    """Nodata, scale and offset of one band in a side-car file; None where it declares none."""
 
     nodata: float | None = None
     scale: float | None = None
@@ -30,7 +30,7 @@ NOTHING_BESIDE = TagsBeside()
 
 
 def tags_beside(address: str, index: int) -> TagsBeside:
-    """Return what is declared beside a local file for one of its bands.
+    """Return the side-car declarations of one band of a local file.
 
     Parameters
     ----------

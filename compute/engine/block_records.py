@@ -178,7 +178,7 @@ class Block:
 
     @property
     def tally(self) -> Tally:
-        """What its pixels come to."""
+        """Totals of its pixels."""
         return replace(
             Tally.of(self.ndvi_mean, self.clear_count, self.unclear_count, self.failed),
             beyond=self.beyond,
@@ -215,7 +215,7 @@ class HeldBlock(Protocol):
 
     @property
     def tally(self) -> Tally:
-        """What its pixels come to."""
+        """Totals of its pixels."""
 
     def level(self, number: int) -> Level:
         """Return a level by its number, from 1."""

@@ -14,7 +14,7 @@ from compute.scenes import UnreadScene
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
-    """What the pixels of a block, or of several, add up to.
+    """Totals of the pixels of one or several blocks.
 
     Attributes
     ----------

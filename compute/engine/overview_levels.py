@@ -13,7 +13,7 @@ from compute import kernels
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoding:
-    """How the int16 values of a layer are read, in levels and in tiles of every zoom.
+    """Encoding of a layer's int16 values, in levels and in tiles of every zoom.
 
     Attributes
     ----------

@@ -29,7 +29,7 @@ _STORED_DIGITS, _SCALED_DIGITS = 3, 7
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandValue:
-    """What a scene shows of a pixel in one band: the value of a source pixel, or what it was resampled to.
+    """Value of one band of a scene at a pixel, of the source pixel or resampled.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class BandValue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trace:
-    """What one scene shows of a pixel.
+    """Values of one scene at a pixel, and whether they count.
 
     Attributes
     ----------

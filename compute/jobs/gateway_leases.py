@@ -39,7 +39,7 @@ class StartedClusters:
 
     @property
     def owners(self) -> Mapping[str, str | None]:
-        """Whose each cluster is that any server of the list has started, by its short name."""
+        """Owner of each cluster that any server of the list has started, by its short name."""
         return {name: row.cluster.owner for name, row in self._listed.items()} | dict(self._pool.owners)
 
     async def tend(self) -> None:

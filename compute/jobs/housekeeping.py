@@ -70,7 +70,7 @@ class Caretaker:
         await self._jobs.close()
 
     async def _look(self) -> None:
-        """Read the list, obey what was asked for elsewhere, and take up what no server owns."""
+        """Refresh the list, carry out requests of other servers, and take up jobs that no server owns."""
         ledger, holdings = self._jobs.ledger, self._jobs.holdings
         await ledger.refresh()
         holdings.drop_what_changed()

@@ -13,7 +13,7 @@ from compute.result.number_format import NUMBER_FORMAT
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principal:
-    """Who asks.
+    """User or program on whose behalf a call is made.
 
     Attributes
     ----------

@@ -59,7 +59,7 @@ class Ledger:
 
     @property
     def trouble(self) -> str:
-        """Why jobs would not survive a restart now, as a sentence; empty where they would."""
+        """Sentence on why jobs would not survive a restart now; empty where they would."""
         return self.journal.trouble
 
     async def find(self, token: str) -> JobRow | None:

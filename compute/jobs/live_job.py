@@ -21,7 +21,7 @@ from compute.tiles import ResultTiles
 
 @dataclass(kw_only=True, eq=False)
 class JobRecord:
-    """What the server knows of one job. Changed by the registry and its lives alone; everybody else reads.
+    """State of one job on this server. Written by the registry and its runners alone.
 
     Attributes
     ----------

@@ -80,7 +80,7 @@ class JobRegistry:
 
     @property
     def trouble(self) -> str:
-        """Why jobs would not survive a restart now, as a sentence; empty where they would."""
+        """Sentence on why jobs would not survive a restart now; empty where they would."""
         return self.ledger.trouble
 
     async def submit(self, plan: NdviPlan, cluster: ClusterSpec, principal: Principal, participant: str) -> JobRecord:

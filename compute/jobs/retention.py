@@ -11,7 +11,7 @@ from compute.jobs.jobstore.rows import JobRow
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retention:
-    """What results may take.
+    """Limits on the age and total size of results.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ kept to a centimetre, so one drawn along pixel borders would else gain a row."""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alignment:
-    """What scenes must share for their pixels to coincide.
+    """CRS, resolution and alignment that scenes must share for their pixels to coincide.
 
     Attributes
     ----------

@@ -131,7 +131,7 @@ def _joined(groups: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
 
 
 class _Factors:
-    """Which overview of a file is fine enough for a grid; worked out once for all files of a CRS and a pixel size."""
+    """Choice of the overview that is fine enough for a grid, once for all files of a CRS and pixel size."""
 
     def __init__(self, grid: Grid) -> None:
         self._to_pixels = ~Affine(*grid.transform)

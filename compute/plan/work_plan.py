@@ -44,7 +44,7 @@ class SeasonPlan:
 
     @property
     def coverage(self) -> str:
-        """How much of it the request's dates cover, such as ``covers 1 of 3 months``."""
+        """Coverage of the season by the request's dates, such as ``covers 1 of 3 months``."""
         return f"covers {self.months - len(self.missing)} of {self.months} months"
 
 

@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class HubSettings(BaseSettings):
-    """What a JupyterHub tells a service in its environment, or an operator in the hub's place.
+    """Settings of a JupyterHub service, set by the hub or by an operator in its place.
 
     https://jupyterhub.readthedocs.io/en/stable/reference/services.html
     """

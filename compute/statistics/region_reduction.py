@@ -42,7 +42,7 @@ _PATIENCE_S, _AHEAD = 60.0, 1_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """What a part of a season adds up to.
+    """Sums of a part of a season.
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ NO_SCENES = "no scenes"
 
 
 def series_of(plan: NdviPlan, values: Sequence[PixelValue]) -> list[dict[str, Any]]:
-    """Return what is known of a pixel, season by season in the order of time, ready for JSON.
+    """Return the values of a pixel, season by season in the order of time, ready for JSON.
 
     Parameters
     ----------

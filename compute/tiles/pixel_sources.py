@@ -54,7 +54,7 @@ class PixelValue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
-    """What a tile shows.
+    """View of a tile: layer, season and control points.
 
     Attributes
     ----------

@@ -66,7 +66,7 @@ _STRIPE_PX = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """How the values of a layer are coloured.
+    """Style of a layer: palette, span and direction of its colours.
 
     Attributes
     ----------

@@ -62,7 +62,7 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What is wanted of some blocks for one tile.
+    """Order for the patches of some blocks under one tile.
 
     Attributes
     ----------
@@ -208,7 +208,7 @@ def _read(block: Block, place: tuple[int, int]) -> Readings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
-    """What the functions that a worker was asked to run returned or raised, in order.
+    """Results or exceptions of functions that a worker ran, in order.
 
     Not a list, which Dask would take apart to send everything in it by itself, and twice what is in it twice.
     """

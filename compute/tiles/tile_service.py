@@ -62,7 +62,7 @@ class Tile:
 
 
 class Gridded(Protocol):
-    """What a plan and a stack have in common."""
+    """Common protocol of plan and stack."""
 
     @property
     def grid(self) -> Grid:

@@ -44,7 +44,7 @@ class _Question:
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class _Line:
-    """What one worker is still to be asked, and how many calls to it are under way."""
+    """Pending questions to one worker, and the number of its calls under way."""
 
     waiting: deque[_Question] = field(default_factory=deque)
     calls: int = 0

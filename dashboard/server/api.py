@@ -64,7 +64,7 @@ Answer = TypeVar("Answer")
 
 
 class Handler(RequestHandler):
-    """What all routes share: services, principal, errors as one sentence of JSON."""
+    """Base of all routes: services, principal, errors as one sentence of JSON."""
 
     _work: asyncio.Task[Any] | None = None
 
@@ -90,7 +90,7 @@ class Handler(RequestHandler):
 
     @property
     def asker(self) -> tuple[str, str]:
-        """Who asks, for limits: a user, or where there is no login, an address."""
+        """Key of the limits: the user, or the address where there is no login."""
         return self.principal().scope, self.request.remote_ip or ""
 
     async def while_connected(self, work: Coroutine[Any, Any, Answer]) -> Answer:

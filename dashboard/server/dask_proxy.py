@@ -51,7 +51,7 @@ _AWAY = "Dask's dashboard of this cluster does not answer; the cluster may be bu
 
 
 class _DaskHandler(Handler):
-    """What pages and their websockets share."""
+    """Base of the proxied pages and their websockets."""
 
     def dashboard(self, cluster: str) -> str:
         """Return the URL of a dashboard of the principal's, without a slash at its end; 404 where there is none."""
@@ -66,7 +66,7 @@ class _DaskHandler(Handler):
 
 
 class DaskPageHandler(_DaskHandler):
-    """``/dask/{cluster}/..``: the pages, and what they consist of."""
+    """``/dask/{cluster}/..``: the pages and their files."""
 
     async def get(self, cluster: str, path: str) -> None:
         """Answer what the dashboard does."""

@@ -27,7 +27,7 @@ _COST_OF_PAGE = 150
 
 
 class Allowance:
-    """How soon the next message of a websocket is read.
+    """Pace at which messages of a websocket are read.
 
     A message of the page is three fragments. A second earns a hundred, more than the quickest hand sends, and six
     hundred are saved for those who drag; 16 KiB cost as much as a fragment. Nothing is lost: who sends more waits.

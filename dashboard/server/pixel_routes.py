@@ -18,7 +18,7 @@ from dashboard.services import Services
 
 
 class _PlaceHandler(Handler):
-    """What the routes of a place share."""
+    """Base of the routes to a place."""
 
     def place(self) -> tuple[float, float]:
         """Return longitude and latitude of the query; a longitude past 180 degrees is read either way."""

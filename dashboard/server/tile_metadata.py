@@ -41,7 +41,7 @@ def root_of(request: HTTPServerRequest) -> str:
 
 
 class _DocumentHandler(Handler):
-    """What the routes to documents share."""
+    """Base of the routes to tile metadata."""
 
     async def documents(self, token: str) -> TileDocuments:
         """Return the documents of a result of the principal."""

@@ -23,7 +23,7 @@ Act = Callable[[], Awaitable[None]]
 
 
 class Clusters:
-    """Keeps what is shown of clusters in step with the pool, and does to them what the visitor asks.
+    """Keeps the cluster state in step with the pool, and carries out the visitor's actions.
 
     Parameters
     ----------

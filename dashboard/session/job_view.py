@@ -27,7 +27,7 @@ _GOES_ON = "It goes on for others who have asked for it; delete it to stop it fo
 
 
 class Watching:
-    """Keeps what is shown of a job in step with the registry."""
+    """Keeps the job state in step with the registry."""
 
     def __init__(
         self, state: VisitState, services: Services, tasks: Tasks, principal: Principal, refresh: Refresh
@@ -166,7 +166,7 @@ class Watching:
         self._show(record)
 
     def _take_over(self, request: NdviRequest) -> None:
-        """Let the form show what was asked for."""
+        """Fill the form with the request of a result."""
         self._state.show(
             region=request.region.geojson,
             region_text="",

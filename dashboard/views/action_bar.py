@@ -38,7 +38,7 @@ _FOLLOWED = [
 
 @dataclass(frozen=True, kw_only=True)
 class Word:
-    """What the dock says.
+    """Content of the action bar: sentence, action and progress.
 
     Attributes
     ----------

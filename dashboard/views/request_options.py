@@ -50,7 +50,7 @@ class Option:
 
     @property
     def refused_as(self) -> str:
-        """What refusals call it."""
+        """Name of the field in refusals."""
         return self.refusal or self.name
 
 

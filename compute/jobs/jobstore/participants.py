@@ -12,7 +12,7 @@ from compute.jobs.jobstore.tables import PARTICIPANTS
 
 
 class ParticipantStore:
-    """Who takes part in which job, in the database of the jobs. Its methods wait and raise as those of a `JobStore` do.
+    """Participants of jobs, in the database of the jobs. Its methods wait and raise as those of a `JobStore` do.
 
     Parameters
     ----------

@@ -109,7 +109,7 @@ class JobRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobDetails:
-    """What is kept of a job beside its row.
+    """Details of a job that are too large for its row.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ Index = tuple[int, int, int]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Viewpoint:
-    """What one viewer looks at.
+    """Viewpoint of one viewer: season and map centre.
 
     Attributes
     ----------

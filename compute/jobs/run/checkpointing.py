@@ -28,7 +28,7 @@ SLOW_S = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Keep:
-    """Where a result is to be kept beside the memory of the workers.
+    """Target of a job's checkpoints: folder, owner, and whether they are required.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class Keeping:
 
     @property
     def note(self) -> str:
-        """What a person should know of it; nothing where all is well."""
+        """Sentence on trouble with the checkpoint; empty where there is none."""
         return f"The workers alone hold the result, which goes with them. {self.problem}" if self.problem else ""
 
     def tasks(self, key: Key) -> dict[Key, Task]:

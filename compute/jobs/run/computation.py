@@ -149,7 +149,7 @@ class Job:
 
     @property
     def note(self) -> str:
-        """What a person should know of how it is held; nothing where there is nothing to know."""
+        """Sentence on how the result is held; empty where there is nothing to say."""
         return f"{self._note} {self.keeping.note}".strip()
 
     @property
@@ -165,7 +165,7 @@ class Job:
 
     @property
     def lost(self) -> bool:
-        """Whether the cluster has dropped blocks of this job, which it does when it stops or the connection breaks."""
+        """Whether the cluster has dropped blocks of this job, as when it stops or the connection breaks."""
         return not self._cancelled and any(future.cancelled() for future in self._futures.values())
 
     @property

@@ -34,7 +34,7 @@ _MOST_REASONS = 250
 
 @dataclass(frozen=True, kw_only=True)
 class SeasonTask:
-    """What traces a pixel in a season.
+    """Input of a task that traces a pixel in one season.
 
     Attributes
     ----------

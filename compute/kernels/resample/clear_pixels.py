@@ -28,7 +28,7 @@ class ClearPixels:
     columns: NDArray[np.unsignedinteger]
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of clear pixels."""
         return len(self.columns)
 
     def elsewhere(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ LARGEST_SPAN = 65530.0
 
 
 class Lattice(Protocol):
-    """Where the pixels of a block lie among source pixels.
+    """Source coordinates of a block's pixels, at lattice points.
 
     A cell has nine nodes: its corners, the middles of its edges, and its centre. Between them places are polynomials of
     the second degree in either direction, which follow a map projection some hundred times closer than straight lines.

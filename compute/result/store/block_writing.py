@@ -49,7 +49,7 @@ def _tasks(stack: SeasonStack, url: str) -> Iterator[tuple[Key, Task]]:
 
 
 def recalled(stack: SeasonStack, slots: Mapping[Key, Slot], written: Mapping[Index, Tally]) -> SeasonStack:
-    """Return a lazy stack that computes nothing of what is written.
+    """Return a lazy stack that reads stored blocks and computes the others.
 
     Parameters
     ----------

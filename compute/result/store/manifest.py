@@ -39,7 +39,7 @@ class _Document(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What is known of a result beside its blocks.
+    """Manifest of a result: everything but its blocks.
 
     Attributes
     ----------

@@ -27,7 +27,7 @@ DAMAGED = "A part of the kept result is damaged or gone; compute it again."
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slot:
-    """Where one block lies in a store.
+    """Position of one block in a store.
 
     Attributes
     ----------

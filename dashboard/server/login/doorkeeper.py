@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Denial:
-    """Why a request is refused.
+    """Refusal of a request: status, sentence and headers.
 
     Attributes
     ----------

@@ -29,7 +29,7 @@ _OF_ADDRESSES = "/?&=%+,:;@!$'()*~[]"
 
 
 class _LoginHandler(RequestHandler):
-    """What these routes share."""
+    """Base of the login routes."""
 
     def initialize(self, doorkeeper: Doorkeeper) -> None:
         """Receive the access control of the server."""

@@ -24,7 +24,7 @@ class LoginError(GreenupError):
 
 @dataclass(frozen=True, kw_only=True)
 class Presented:
-    """What a request says of its sender by itself.
+    """Credentials that a request carries, and its address.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Presented:
 
 
 class Provider(Protocol):
-    """What tells who somebody is."""
+    """Login provider: identifies users and confirms their logins."""
 
     confirmed_s: float
     """How long a login is good without being confirmed again."""
