@@ -37,6 +37,26 @@ from tests.strategies import request_of, roles_of, scene_of
 HOME = "/data/scene"
 STRICT = Access()
 
+COMMANDS = ("GTIFF_DIR:1:/data/scene/a.tif", "file://GTIFF_DIR:1:/data/scene/a.tif", "scene/a.tif", "file://../a.tif")
+"""Local addresses that do not begin with /: GDAL takes some of them for commands that open other files."""
+
+
+@pytest.mark.parametrize("address", COMMANDS)
+def test_a_local_address_begins_with_a_slash(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "data" / "scene" / "a.tif")
+    monkeypatch.chdir(tmp_path)
+    for home in (HOME, "", str(tmp_path), "GTIFF_DIR:1:/data/scene", ".", "../../.."):
+        for access in (STRICT, Access(roots=(str(tmp_path),), own_machine=True)):
+            assert "does not begin with /" in access.refusal(address, home)
+            assert "does not begin with /" in access.refusal_here(address, home)
+            assert "does not begin with /" in reason(address, access, home)
+
+
+@pytest.mark.parametrize("home", [".", "../../..", "GTIFF_DIR:1:/etc"])
+def test_a_folder_that_is_relative_holds_nothing(home: str) -> None:
+    assert "outside of the folder of its document" in STRICT.refusal_here("file:///etc/hostname", home)
+
+
 LOCAL_HOSTS = (
     *(
         "127.0.0.1",
@@ -124,7 +144,6 @@ class TestPlaces:
             "file:///data/scene/%2e%2e/other/red.tif",
             "file://localhost/etc/passwd",
             "/proc/self/environ",
-            "relative.tif",
         ],
     )
     def test_other_local_files_are_not(self, address: str) -> None:

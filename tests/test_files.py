@@ -147,6 +147,21 @@ class TestFormats:
     def test_rasters_whose_header_lies_beside(self, tmp_path: Path, driver: str, name: str) -> None:
         same(band_of(tmp_path / name), write(tmp_path / name, "int16", driver=driver), drivers=ALL)
 
+    @pytest.mark.parametrize("ending", [".hdr", ".img.aux.xml", ".img.hdr"])
+    def test_what_lies_beside_is_read_from_allowed_folders_and_is_no_pipe(self, tmp_path: Path, ending: str) -> None:
+        here = tmp_path / "here"
+        here.mkdir()
+        write(here / "red.img", "int16", driver="ENVI")
+        permit = Permit(access=Access(drivers=ALL), home=str(here))
+        read_window(band_of(here / "red.img"), WINDOW, permit)
+        beside = here / f"red{ending}"
+        (tmp_path / "elsewhere").write_bytes(beside.read_bytes() if beside.exists() else b"ENVI")
+        for make in (lambda: os.mkfifo(beside), lambda: beside.symlink_to(tmp_path / "elsewhere")):
+            beside.unlink(missing_ok=True)
+            make()
+            with pytest.raises(ReadError, match=f"has a file red{ending} beside it that"):
+                read_window(band_of(here / "red.img"), WINDOW, permit)
+
     def test_jpeg_2000(self, tmp_path: Path) -> None:
         same(
             band_of(tmp_path / "red.jp2"),

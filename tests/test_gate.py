@@ -213,3 +213,15 @@ def test_no_chain_of_proxies_names_what_is_no_address(names: Iterable[str], peer
         headers["X-Forwarded-For"] = chain
         found = HUB.client(headers, str(peer))
         assert ip_address(found)
+
+
+@pytest.mark.index
+def test_what_is_no_origin_and_no_path_is_refused(dashboard: RunningDashboard) -> None:
+    upgrade = {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==", "Origin": "http://[x",
+    }  # fmt: skip
+    for path in ("/ws", "/dask/01234567/status/ws"):
+        assert ask(dashboard, path, upgrade)[0] in (403, 404)
+    assert ask(dashboard, "/static/%00")[0] == 400
+    assert ask(dashboard, f"/api/results/{'0' * 32}/statistics", {"Origin": "http://[x"}, body=b"null")[0] == 403

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ from compute.errors import InputError
 from compute.jobs import ANONYMOUS, participant_of, user_principal
 from compute.settings import Settings
 from dashboard.cli.main import main
-from dashboard.server.login import Doorkeeper
+from dashboard.server.login import Doorkeeper, password_file
 from dashboard.server.login import doorkeeper as rules
 from dashboard.server.login.password_file import PasswordFile, hash_password, parse_passwords, verify_password
 from dashboard.server.login.provider_choice import make_provider
@@ -207,7 +208,7 @@ def test_programs_sign_in_with_each_request_for_tiles_and_the_api_alone(users: P
             for path in ("", "deep/er", "metrics"):
                 assert (await program.get(path)).status_code == 401
             assert (await program.get("api/x", auth=("bob", "alice pass"))).status_code == 401
-            for given in ("Basic !", "Basic", "Basic " + "A" * 9000, "Digest a", "Basic /w=="):
+            for given in ("Basic !", "Basic", "Basic " + "A" * 9000, "Digest a", "Basic /w==", b"Basic \xff"):
                 assert (await program.get("api/x", headers={"Authorization": given}, auth=None)).status_code == 401
 
     within(basic(users), scenario)
@@ -621,3 +622,34 @@ def test_a_line_of_the_password_file_is_printed(
     hashes = parse_passwords(capsys.readouterr().out, "users")
     assert verify_password(hashes["carol"], "correct horse")
     assert main(["password", "a:b", "--stdin"]) == 2
+
+
+def test_tries_at_the_same_moment_are_throttled_as_those_one_after_another(
+    users: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = list[str]()
+
+    def verify(digest: str, password: str) -> bool:
+        tried.append(password)
+        return verify_password(digest, password)
+
+    monkeypatch.setattr(password_file, "verify_password", verify)
+
+    async def scenario(server: Gated) -> None:
+        async with server.browser() as browser:
+            posts = [browser.post("login", data={"user": "bob", "password": f"{number}"}) for number in range(60)]
+            statuses = Counter(answer.status_code for answer in await asyncio.gather(*posts))
+        assert statuses == {401: MOST_OF_ADDRESS, 429: 60 - MOST_OF_ADDRESS}
+        assert len(tried) == MOST_OF_ADDRESS
+
+    within(basic(users), scenario)
+
+
+def test_the_tiles_of_a_map_sign_in_all_at_once(users: Path) -> None:
+    async def scenario(server: Gated) -> None:
+        async with AsyncClient(base_url=server.url, auth=("bob", "bob pass")) as program:
+            for _ in range(3):
+                answers = await asyncio.gather(*(program.get("tiles/x") for _ in range(40)))
+                assert {answer.status_code for answer in answers} == {200}
+
+    within(basic(users), scenario)

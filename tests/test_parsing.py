@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from compute.catalog import OdcCatalog, add_products, add_scenes, document_files
 from compute.catalog.bounded_parsing import MOST_BYTES_OF_JSON
+from compute.catalog.document_limits import refuse_crs
 from compute.errors import InputError
 from compute.files.access import Access
 from compute.products import load_profiles
@@ -206,3 +207,49 @@ def test_the_command_says_how_many_were_refused_and_why(
     assert "bomb.yaml: The file holds a document of more than 100,000 values." in answer.output
     assert isinstance(answer.exception, InputError)
     assert str(answer.exception) == "1 of 2 documents were refused, all others are in the index; see the reasons above."
+
+
+FILES = (
+    "+proj=utm +zone=55 +ellps=GRS80 +nadgrids={} +units=m +type=crs",
+    "+proj=longlat +ellps=GRS80 +geoidgrids={} +type=crs",
+    "+init={}:1",
+    "+proj=tinshift +file={}",
+    "+proj=defmodel +model={}",
+    'BOUNDCRS[SOURCECRS[GEOGCRS["a"]],TARGETCRS[GEOGCRS["b"]],ABRIDGEDTRANSFORMATION["c",PARAMETERFILE["d","{}"]]]',
+)
+
+
+@pytest.mark.index
+@pytest.mark.parametrize("crs", FILES)
+def test_a_crs_names_no_file(dea_catalog: OdcCatalog, tmp_path: Path, crs: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    report = add_scenes(dea_catalog, [written(tmp_path, document(crs=crs.format(tmp_path / "pipe")))])
+    ((_, reason),) = report.failed
+    assert "crs names a file" in reason
+
+
+@pytest.mark.parametrize(
+    "crs", ["EPSG:32755", "epsg:4326", "+init=epsg:32755", "+proj=utm +zone=55 +south", "PROFILE[1]"]
+)
+def test_a_crs_that_names_no_file_is_left_to_proj(crs: str) -> None:
+    refuse_crs(crs)
+
+
+@pytest.mark.index
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"shape": [2**63 - 1, 2**63 - 1]},
+        {"shape": [-5, 10]},
+        {"shape": [0, 10]},
+        {"shape": [10, 10**9]},
+        {"transform": [1e300, 0, 0, 0, -30, 0, 0, 0, 1]},
+        {"transform": [30, 0, 1e12, 0, -30, 0, 0, 0, 1]},
+    ],
+)
+def test_a_grid_is_one_that_a_scene_can_have(dea_catalog: OdcCatalog, tmp_path: Path, grid: dict[str, Any]) -> None:
+    scene = document()
+    scene["grids"]["default"] |= grid
+    report = add_scenes(dea_catalog, [written(tmp_path, scene)])
+    ((_, reason),) = report.failed
+    assert "grid" in reason

@@ -490,3 +490,20 @@ def test_a_file_that_cannot_be_opened_is_named_without_its_folder(tmp_path: Path
         sentence = refusal(read_region, path)
         assert path.name in sentence
         assert str(tmp_path.parent) not in sentence
+
+
+@pytest.mark.parametrize("name", ["IAU_2015:30100", "ESRI:104905", "ESRI:54099"])
+def test_a_crs_of_another_celestial_body_is_refused_in_a_sentence(name: str) -> None:
+    text = json.dumps(
+        {"type": "Polygon", "coordinates": [[*SQUARE]], "crs": {"type": "name", "properties": {"name": name}}}
+    )
+    with pytest.raises(InputError, match="crs"):
+        parse_geojson(text)
+
+
+def test_a_region_names_few_crs() -> None:
+    features = [
+        {"type": "Feature", "geometry": None, "properties": {}, "crs": f"EPSG:{32601 + number}"} for number in range(59)
+    ]
+    with pytest.raises(InputError, match="more than 16 different crs"):
+        parse_geojson(json.dumps({"type": "FeatureCollection", "features": features}))

@@ -17,8 +17,9 @@ from shapely.geometry import mapping
 
 from compute.catalog import document_files
 from compute.catalog.datacube_index import OdcCatalog
-from compute.catalog.outline_repair import contradiction, outline_of_grids
-from compute.catalog.scene_reader import UNREADABLE, DocumentError, SceneReader, what_is_wrong
+from compute.catalog.document_limits import DocumentError, refuse_crs, refuse_grid
+from compute.catalog.outline_repair import contradiction, outline_of_grids, whole_grids
+from compute.catalog.scene_reader import UNREADABLE, SceneReader, what_is_wrong
 from compute.files.access import ROOTS_SETTING, Access
 from compute.files.addresses import clean_address, existing_path, exists, folder_of, is_local, local_path
 from compute.products import ProductDefinition, ProductProfile
@@ -61,6 +62,7 @@ class Preparer:
         document = _as_eo3(found.content)
         try:
             product = self._product(document)
+            _refuse_unfit(document)
             location = self._location(document, found.path)
             stored = prep_eo3({**document, "lineage": {}})
             scene = self._reader(product).read(stored, location)
@@ -122,6 +124,13 @@ class Preparer:
             definition = ProductDefinition.from_document(product.definition)
             self._needs[product.name] = None if profile is None else _needed_by(profile, definition)
         return self._needs[product.name]
+
+
+def _refuse_unfit(document: Mapping[str, Any]) -> None:
+    """Refuse CRS and grids that must not reach PROJ and shapely."""
+    refuse_crs(document["crs"])
+    for grid in whole_grids(document):
+        refuse_grid(grid)
 
 
 def _needed_by(profile: ProductProfile, definition: ProductDefinition) -> frozenset[str]:

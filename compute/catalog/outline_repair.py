@@ -19,7 +19,7 @@ _TURN_DEG = 360.0
 
 def outline_of_grids(document: Mapping[str, Any]) -> BaseGeometry:
     """Return the outline of all grids of an EO3 document, in its CRS."""
-    return union_all([_outline(grid) for grid in _grids(document)])
+    return union_all([_outline(grid) for grid in whole_grids(document)])
 
 
 def contradiction(document: Mapping[str, Any], ground: BaseGeometry) -> str:
@@ -46,8 +46,8 @@ def contradiction(document: Mapping[str, Any], ground: BaseGeometry) -> str:
     return f"Of its geometry {share:.0%} lies on its grid." if share else "Its geometry lies beside its grid."
 
 
-def _grids(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the grids that are whole: one that is not may be of a measurement that nobody needs."""
+def whole_grids(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the grids of an EO3 document that are whole: one that is not may be of a measurement that nobody needs."""
     return [grid for grid in document["grids"].values() if {"shape", "transform"} <= set(grid or ())]
 
 
@@ -60,7 +60,7 @@ def _outline(grid: Mapping[str, Any]) -> Polygon:
 
 def _pixel_area(document: Mapping[str, Any]) -> float:
     """Return the area of the smallest pixel of any grid, in units of the CRS."""
-    transforms = [[float(number) for number in grid["transform"][:6]] for grid in _grids(document)]
+    transforms = [[float(number) for number in grid["transform"][:6]] for grid in whole_grids(document)]
     return min(abs(a * e - b * d) for a, b, _, d, e, _ in transforms)
 
 

@@ -14,6 +14,7 @@ from shapely.errors import ShapelyError
 from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
+from compute.catalog.document_limits import DocumentError, refuse_crs, refuse_grid
 from compute.catalog.solar_time import centre_longitude, read_span, read_time, solar_day
 from compute.files.addresses import folder_of, join_path, part_of
 from compute.products.scaling import NOTHING_STATED, Stated
@@ -35,10 +36,6 @@ UNREADABLE = (
 
 _PROCESSED = ("odc:processing_datetime", "processing:datetime", "s2:generation_time", "created")
 """Properties that say when a scene was processed, the plainest first."""
-
-
-class DocumentError(ValueError):
-    """A document lacks something that is needed; the words begin a sentence about it."""
 
 
 class SceneReader:
@@ -131,6 +128,7 @@ class SceneReader:
 
     def _grid(self, entry: Document, crs: str) -> Grid:
         rows, columns = entry["shape"]
+        refuse_grid(entry)
         key = (crs, rows, columns, *entry["transform"][:6])
         grid = self._grids.get(key)
         if grid is None:
@@ -141,6 +139,7 @@ class SceneReader:
     def _crs_code(self, text: str) -> str:
         code = self._crs.get(text)
         if code is None:
+            refuse_crs(text)
             crs = CRS(text)
             code = self._crs[text] = crs.to_wkt() if crs.epsg is None else f"EPSG:{crs.epsg}"
         return code

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import rasterio
@@ -39,6 +41,16 @@ again taken together; get the header of a file in one request and neighbouring t
 
 _WITH_SIDE_CARS: Mapping[str, Any] = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
 """Look for side-car files by name, for formats that need them; looking takes a request for each by HTTP."""
+
+_SIDE_CARS = tuple(
+    spelling
+    for ending in (
+        *(".hdr", ".sta", ".aux.xml", ".aux", ".ovr", ".msk", ".wld", ".tfw", ".j2w", ".jpw", ".prj", ".tab", ".clr"),
+        *(".imd", ".rpb", ".pvl", ".xml", ".gcp", "_rpc.txt", "_metadata.txt"),
+    )
+    for spelling in (ending, ending.upper())
+)
+"""Endings of files beside a raster that GDAL (3.10) opens for JPEG 2000 and ENVI, by its documentation of both."""
 
 _MOST_OVERVIEWS = 32
 """Each halves the last, so no raster has more; each is opened to be looked at."""
@@ -117,7 +129,9 @@ def refuse_overviews(file: DatasetReader, permit: Permit) -> None:
     if len(overviews) > _MOST_OVERVIEWS:
         raise RefusedError(f"has {len(overviews)} overviews")
     for level in range(len(overviews)):
-        with _open(file.name, {}, permit.access.drivers, {"OVERVIEW_LEVEL": level, "GEOREF_SOURCES": "NONE"}) as coarse:
+        with _open(
+            file.name, {}, permit.access.drivers, {"OVERVIEW_LEVEL": level, "GEOREF_SOURCES": "NONE"}, permit
+        ) as coarse:
             _refuse_blocks(coarse, permit)
 
 
@@ -159,15 +173,31 @@ def _first_opened(names: list[str], permit: Permit, georeferenced: bool) -> Data
     *tries, last = [(name, way, drivers) for way, drivers in ways for name in names]
     for name, way, allowed in tries:
         with suppress(_UnknownError):
-            return _open(name, way, allowed, options)
-    return _open(*last, options)
+            return _open(name, way, allowed, options, permit)
+    return _open(*last, options, permit)
+
+
+def _refuse_side_cars(name: str, permit: Permit) -> None:
+    """Refuse a file beside which something lies that GDAL would open as well, and that may not be read itself."""
+    if not name.startswith("/") or name.startswith("/vsi"):
+        return
+    folder, _, file = name.rpartition("/")
+    stem = file.rpartition(".")[0] or file
+    for beside in {f"{start}{ending}" for start in (stem, file) for ending in _SIDE_CARS} - {file}:
+        path = f"{folder}/{beside}"
+        if os.path.lexists(path) and (why := permit.refusal(f"file://{quote(path)}")):
+            raise RefusedError(f"has a file {beside} beside it that {why}")
 
 
 class _UnknownError(OSError):
     """GDAL has found no raster: perhaps there is one by another name, or with side-car files."""
 
 
-def _open(name: str, way: Mapping[str, Any], drivers: Sequence[str], options: Mapping[str, Any]) -> DatasetReader:
+def _open(
+    name: str, way: Mapping[str, Any], drivers: Sequence[str], options: Mapping[str, Any], permit: Permit
+) -> DatasetReader:
+    if way is _WITH_SIDE_CARS:
+        _refuse_side_cars(name, permit)
     try:
         with rasterio.Env(**way):
             return _open_with_credentials(name, list(drivers), **options)

@@ -34,6 +34,8 @@ _HANDLER = re.compile(r"/vsi[^/?]*", re.IGNORECASE)
 _SCHEME = re.compile(r"[\w+.-]+://")
 _PACKED = re.compile(r"((?:zip|tar|gzip)(?:\+(?:zip|tar|gzip))*)\+(\w+://.*)", re.DOTALL)
 
+_RELATIVE = "has a local address that does not begin with /, in which GDAL may see a command such as GTIFF_DIR:1:"
+
 _Resolve = Callable[[str], str]
 
 
@@ -77,6 +79,8 @@ class Access:
         path = local_path(address)
         if path is None or _is_handled(path):
             return self._refusal_elsewhere(path or address, home, posixpath.normpath)
+        if not path.startswith("/"):
+            return _RELATIVE
         return self._refusal_of_path(_with_one_slash(posixpath.normpath(path)), home, posixpath.normpath)
 
     def refusal_here(self, address: str, home: str) -> str:
@@ -95,6 +99,8 @@ class Access:
         name = gdal_name(address)
         if local_path(name) is None or _is_handled(name):
             return self._refusal_elsewhere(name, home, os.path.realpath) or self._refusal_of_resolved(name)
+        if not name.startswith("/"):
+            return _RELATIVE
         path = os.path.realpath(name)
         return self._refusal_of_path(path, home, _resolved_folder) or _irregular(path)
 
@@ -145,7 +151,7 @@ class Access:
         return self._refusal_of_path(resolve(inner), home, resolve, [folder for folder in folders if folder])
 
     def _refusal_of_path(self, path: str, home: str, resolve: _Resolve, further: Sequence[str] = ()) -> str:
-        folders = [home] if home else []
+        folders = [home] if home.startswith("/") else []
         folders += [folder for folder in map(local_path, self.roots) if folder and not _is_handled(folder)]
         if any(_is_within(path, resolve(folder)) for folder in (*folders, *further)):
             return ""

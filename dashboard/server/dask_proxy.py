@@ -22,7 +22,7 @@ from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, W
 
 from compute.errors import ClusterError, InputError, NoScenesError
 from dashboard.server.api import Handler
-from dashboard.server.forwarded_headers import host_of
+from dashboard.server.forwarded_headers import host_of, host_of_origin
 from dashboard.server.response_policy import add_nonce, admit, content_policy
 from dashboard.services import Services
 
@@ -72,6 +72,8 @@ class DaskPageHandler(_DaskHandler):
         """Answer what the dashboard does."""
         base, inner = self.dashboard(cluster), _checked(path)
         answer = await self._ask(f"{base}/{inner}{self.query()}")
+        if answer.code >= 500:
+            raise ClusterError(_AWAY)
         self.set_status(answer.code)
         for name in _ANSWERED:
             if name in answer.headers:
@@ -132,7 +134,7 @@ class DaskSocketHandler(_DaskHandler, WebSocketHandler):
     def check_origin(self, origin: str) -> bool:
         """Let those pages connect that may connect to the websocket of ours."""
         allowed = list[str](getattr(self.application, "websocket_origins", ()))
-        return bool(check_allowlist(urlsplit(origin).netloc.lower(), allowed))
+        return bool(check_allowlist(host_of_origin(origin), allowed))
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Take the first, as Bokeh does; the second is the token of the page's session there."""

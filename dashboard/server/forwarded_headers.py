@@ -6,6 +6,7 @@ The gate lets the ``X-Forwarded-*`` headers of those proxies through that are be
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPServerRequest
 
@@ -32,3 +33,11 @@ def forwarded(request: HTTPServerRequest, name: str, pattern: re.Pattern[str]) -
 def host_of(request: HTTPServerRequest) -> str:
     """Return the host, with its port, that the browser asked; empty where nobody can tell."""
     return forwarded(request, "X-Forwarded-Host", HOST) or (request.host if HOST.fullmatch(request.host) else "")
+
+
+def host_of_origin(origin: str) -> str:
+    """Return host and port of an ``Origin`` header in lower case; empty where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""

@@ -11,6 +11,7 @@ from bokeh.protocol.message import Message
 from bokeh.util.token import check_token_signature, get_session_id, get_token_payload
 from panel.io.server import WSHandler
 
+from dashboard.server.forwarded_headers import host_of_origin
 from dashboard.server.principals import USER, ForbiddenError, principal_of
 
 MOST_SOCKETS = 4
@@ -55,6 +56,10 @@ class PageSocket(WSHandler):
 
     Bokeh would build a session for any token; a page that is lost here is loaded again by its browser.
     """
+
+    def check_origin(self, origin: str) -> bool:
+        """Let the hosts connect that Bokeh does; one that is no host is none of them."""
+        return host_of_origin(origin) != "" and bool(super().check_origin(origin))
 
     async def prepare(self) -> None:
         """Refuse the handshake of who was not given the page."""

@@ -256,6 +256,8 @@ def _refusal(policy: GatePolicy, path: str, headers: HTTPHeaders) -> tuple[HTTPS
             HTTPStatus.MISDIRECTED_REQUEST,
             "This server does not answer for that host; its operator can allow it by --origin HOST:PORT.",
         )
+    if "%00" in path:
+        return HTTPStatus.BAD_REQUEST, "The address holds a zero byte."
     if "Transfer-Encoding" in headers:
         return HTTPStatus.LENGTH_REQUIRED, "A request must state the length of its body."
     length = headers.get("Content-Length", "0")

@@ -21,6 +21,9 @@ from compute.request.region.geojson_crs import WGS84, crs_name, to_degrees
 MAX_GEOJSON_BYTES = 2_000_000
 """Largest GeoJSON text: a coastline in full detail, and nothing that takes a second to parse."""
 
+MAX_CRS = 16
+"""Most different CRSs that a region names: looking one up takes some milliseconds."""
+
 MAX_VERTICES = 10_000
 """Most vertices of a polygon: more than any screen shows, and still fast to clip against every chunk."""
 
@@ -67,7 +70,7 @@ def parse_geojson(text: str) -> Region:
     text = text.lstrip("\ufeff \t\r\n")
     _refuse_others(text)
     try:
-        found = list(_polygons(json.loads(text, parse_constant=_refuse_constant), None))
+        found = list(_polygons(json.loads(text, parse_constant=_refuse_constant), None, set()))
         # An empty ring counts, too: hundreds of thousands of them take as long.
         _refuse_vertices(sum(max(len(ring), 1) for rings, _ in found for ring in rings or [[]]))
         polygons = _in_degrees(found)
@@ -92,17 +95,21 @@ def _refuse_constant(name: str) -> float:
     raise InputError("region", f"The region holds the coordinate {name}; give finite degrees.")
 
 
-def _polygons(document: Any, crs: str | None) -> Iterator[tuple[_Rings, str | None]]:
-    """Yield the rings of every polygon of a document, and the CRS that it or what holds it names."""
+def _polygons(document: Any, crs: str | None, known: set[str]) -> Iterator[tuple[_Rings, str | None]]:
+    """Yield the rings of every polygon of a document, and the CRS that it or what holds it names.
+
+    `known` takes the names of all, as each takes a while to look up.
+    """
     if not isinstance(document, dict):
         raise TypeError
     crs, kind = crs_name(document.get("crs")) or crs, document.get("type")
+    _note_crs(crs or "", known)
     if kind == "FeatureCollection":
         for feature in document["features"]:
-            yield from _polygons(feature, crs)
+            yield from _polygons(feature, crs, known)
     elif kind == "Feature":
         if document["geometry"] is not None:
-            yield from _polygons(document["geometry"], crs)
+            yield from _polygons(document["geometry"], crs, known)
     elif kind in ("Polygon", "MultiPolygon"):
         nested = document["coordinates"]
         for rings in [nested] if kind == "Polygon" else nested:
@@ -110,6 +117,12 @@ def _polygons(document: Any, crs: str | None) -> Iterator[tuple[_Rings, str | No
     else:
         named = "has no type of GeoJSON" if kind is None else f"is a {str(kind)[:40]!r}, not a polygon"
         raise InputError("region", f"The region {named}; give a Polygon or MultiPolygon.")
+
+
+def _note_crs(name: str, known: set[str]) -> None:
+    known.add(name)
+    if len(known) > MAX_CRS:
+        raise InputError("region", f"The region names more than {MAX_CRS} different crs; give it in one.")
 
 
 def _in_degrees(found: list[tuple[_Rings, str | None]]) -> list[Polygon]:

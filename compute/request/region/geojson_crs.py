@@ -104,11 +104,20 @@ def to_degrees(polygon: Polygon, crs: str) -> Polygon:
 def _transformation(crs: str) -> tuple[CRS, Transformer]:
     """Return a CRS and what transforms it to degrees: looking them up takes longer than a polygon does."""
     known = CRS.from_authority(*crs.split(":"))
-    return known, Transformer.from_crs(known, "EPSG:4326", always_xy=True)
+    try:
+        return known, Transformer.from_crs(known, "EPSG:4326", always_xy=True)
+    except ProjError:
+        raise InputError(
+            "region",
+            f"The region's crs {crs} cannot be transformed to longitude and latitude on Earth; give it in EPSG:4326.",
+        ) from None
 
 
 def _transformed(transformer: Transformer, crs: str, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
-    lon, lat = transformer.transform(x, y)
+    try:
+        lon, lat = transformer.transform(x, y)
+    except ProjError:
+        lon = lat = np.full_like(x, np.nan)
     if not (np.isfinite(lon) & np.isfinite(lat)).all():
         raise InputError("region", f"The region lies beyond what its crs {crs} can express; name the right one.")
     return lon, lat

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 from tornado.httputil import HTTPHeaders, RequestStartLine
 
 from compute.errors import GreenupError, TooManyRequestsError
 from compute.jobs import ANONYMOUS, Principal
+from dashboard.server.forwarded_headers import host_of_origin
 from dashboard.server.login.login_sessions import Login, Logins
 from dashboard.server.login.providers import HeaderProvider, PasswordProvider, Presented, Provider
 
@@ -198,7 +199,7 @@ class Doorkeeper:
         if fetched is not None:
             return fetched in ("same-origin", "none")
         origin = headers.get("Origin")
-        return origin is None or urlsplit(origin).netloc.lower() in {headers.get("Host", "").lower(), *self._origins}
+        return origin is None or host_of_origin(origin) in {headers.get("Host", "").lower(), *self._origins}
 
     def _denial(self, line: RequestStartLine, path: str, headers: HTTPHeaders) -> Denial:
         if isinstance(self.provider, HeaderProvider):

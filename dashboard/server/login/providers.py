@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import binascii
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -84,6 +84,7 @@ class PasswordProvider:
     def __init__(self, file: PasswordFile) -> None:
         self._file = file
         self._throttle = Throttle()
+        self._tries: dict[tuple[str, str, str], asyncio.Future[Principal | None]] = {}
 
     async def identify(self, presented: Presented) -> Principal | None:
         """Return whom basic authentication names."""
@@ -92,7 +93,7 @@ class PasswordProvider:
             return None
         try:
             user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return None
         return await self.sign_in(user, password, presented.address)
 
@@ -104,11 +105,21 @@ class PasswordProvider:
         TooManyRequestsError
             Too many tries have failed.
         """
-        self._throttle.check(address, user)
-        if valid_name(user) and await self._file.check(user, password):
-            return user_principal(user)
-        self._throttle.note_failure(address, user)
-        return None
+        key = (address, user, password)
+        if key not in self._tries:
+            # Counted before it is known: else any number of tries could be under way at once. The tiles of a map, which
+            # all come with the same password, are one try.
+            self._throttle.check(address, user)
+            self._throttle.note_failure(address, user)
+            self._tries[key] = asyncio.ensure_future(self._try(user, password, address))
+            self._tries[key].add_done_callback(lambda _: self._tries.pop(key))
+        return await asyncio.shield(self._tries[key])
+
+    async def _try(self, user: str, password: str, address: str) -> Principal | None:
+        if not (valid_name(user) and await self._file.check(user, password)):
+            return None
+        self._throttle.note_success(address, user)
+        return user_principal(user)
 
     def proof(self, user: str) -> tuple[str, str | None]:
         """Return what `confirm` looks at: whoever gets another password signs in again."""

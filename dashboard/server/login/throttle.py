@@ -40,6 +40,12 @@ class Throttle:
         ):
             raise TooManyRequestsError("Too many logins have failed; try again in five minutes.")
 
+    def note_success(self, address: str, user: str) -> None:
+        """Take back the failure that was counted before a try which has succeeded."""
+        for name in (_of_address(address), f"user {user}"):
+            if failures := self._failures.get(name):
+                failures.pop()
+
     def note_failure(self, address: str, user: str) -> None:
         """Count a failed try; without a user, for the address alone."""
         for name in (_of_address(address), *([f"user {user}"] if user else ())):
