@@ -19,6 +19,8 @@ from compute.scenes import Scene
 from compute.settings import Settings
 from tests.strategies import request_of, roles_of, scene_of
 
+pytestmark = pytest.mark.unit
+
 DAY = "2020-01-05T00:00:00"
 
 

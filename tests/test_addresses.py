@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from compute.files.addresses import clean_address, existing_path, gdal_name, is_local, join_path, local_path, name_among
 
+pytestmark = pytest.mark.unit
+
 PLACES = [
     "file:///data/a%20b/scene.yaml",
     "https://host/a/scene.yaml?key=1",

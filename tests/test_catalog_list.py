@@ -20,6 +20,8 @@ from compute.products import Measurement, ProductDefinition
 from compute.request.region import region_from_bbox
 from compute.scenes import Band, Grid, Scene, Source
 
+pytestmark = pytest.mark.unit
+
 GRID = Grid(crs="EPSG:32655", shape=(10, 10), transform=(30.0, 0.0, 5e5, 0.0, -30.0, -4e6))
 NAMES = ("red", "nir", "mask")
 

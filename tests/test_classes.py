@@ -21,6 +21,8 @@ from compute.tiles.styles import Style, hex_colours
 from dashboard.views.map_legend import legend_html
 from tests.test_tiles import DEUTERANOPE, PROTANOPE
 
+pytestmark = pytest.mark.unit
+
 CLASSED = Style(palette="classes")
 EVERY_VALUE = np.resize(np.arange(-LARGEST, LARGEST + 1, dtype=np.int16), (256, 256))
 WANTED = np.digitize(EVERY_VALUE, [0, 2000, 4000, 6000, 8000])

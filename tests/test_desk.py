@@ -16,6 +16,8 @@ from compute.settings import MIB
 from compute.tiles import Tile, TileDesk
 from compute.tiles.tile_queue import KeptTiles
 
+pytestmark = pytest.mark.unit
+
 
 def tile_of(number: int, *, complete: bool = True, pixels: int = 4) -> Tile:
     return Tile(values=np.full((pixels, pixels), number, np.int16), complete=complete)

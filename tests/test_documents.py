@@ -19,6 +19,8 @@ from dashboard.server.tile_documents import TileDocuments, limits
 from dashboard.server.tile_metadata import root_of
 from tests.strategies import request_of, roles_of, scene_of
 
+pytestmark = pytest.mark.unit
+
 TOKEN = "0" * 32
 ROOT = "https://hub.example/user/a%20b/greenup"
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"

@@ -26,6 +26,8 @@ from compute.scenes import Grid, Scene
 from compute.settings import Settings
 from tests.strategies import request_of, roles_of, scene_of
 
+pytestmark = pytest.mark.unit
+
 REGION = (146.8, -42.2, 147.2, -41.8)
 ZONES = ("EPSG:32655", "EPSG:32656", "EPSG:4326", "EPSG:6933")
 FOOTPRINTS: tuple[Any, ...] = (None, shapely.box(0, 0, 1, 1), shapely.box(5e5, 5.34e6, 5.001e5, 5.3401e6))

@@ -6,8 +6,12 @@ from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from compute.jobs.run.unread_scenes import failed_sentence
 from compute.scenes import UnreadScene, one_each
+
+pytestmark = pytest.mark.unit
 
 RED = UnreadScene(scene="b", file="red.tif", reason="is damaged")
 NIR = UnreadScene(scene="b", file="nir.tif", reason="does not exist")

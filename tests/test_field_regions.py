@@ -10,6 +10,8 @@ from compute.errors import InputError
 from compute.request.region import read_region
 from tests.field_cases.regions import REGIONS, Bbox, RegionFile
 
+pytestmark = pytest.mark.unit
+
 FIVE_METRES = 5e-5
 """In degrees: a datum may be 2 m off, and an edge that is straight in a projection bulges by as much."""
 

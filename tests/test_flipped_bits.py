@@ -19,6 +19,8 @@ from compute.files.access import Access, Permit
 from compute.scenes import Band, Grid
 from tests.fixtures.flips import came_of, flipped, place_of
 
+pytestmark = pytest.mark.unit
+
 GRID = Grid(crs="EPSG:32655", shape=(128, 128), transform=(30.0, 0.0, 5e5, 0.0, -30.0, 5e6))
 
 

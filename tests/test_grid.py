@@ -19,6 +19,8 @@ from compute.request.region import Region, parse_bbox, parse_geojson, region_fro
 from compute.scenes import Grid, Scene
 from tests.strategies import request_of, scene_of
 
+pytestmark = pytest.mark.unit
+
 REDS = {"landsat": "red", "sentinel": "red"}
 
 

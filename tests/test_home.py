@@ -20,6 +20,8 @@ from compute.settings import Settings
 from compute.settings.home import make_private, open_home
 from tests.fixtures.other_people import NOBODY, as_nobody, paths_below, readable, require_another_user
 
+pytestmark = pytest.mark.unit
+
 WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
 

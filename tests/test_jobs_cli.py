@@ -12,6 +12,8 @@ from compute.jobs import JobStore
 from dashboard.cli import main
 from tests.test_job_store import DETAILS, TOKEN, job
 
+pytestmark = pytest.mark.unit
+
 Run = Callable[..., tuple[int, str, str]]
 
 OTHER = "b" * 32

@@ -17,6 +17,8 @@ from compute.kernels import accumulate, mean
 from compute.products import BandRole, MaskRole, Roles
 from tests.strategies import STORED
 
+pytestmark = pytest.mark.unit
+
 Pixels = np.ndarray[Any, Any]
 Look = tuple[Pixels, Pixels, Pixels]
 

@@ -13,6 +13,8 @@ from scipy import ndimage
 from compute.kernels.morphology import clean, dilate, told_by_filters
 from tests.strategies import pixel_sets
 
+pytestmark = pytest.mark.unit
+
 
 def disk(radius: int) -> NDArray[np.bool_]:
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]

@@ -17,6 +17,8 @@ from dashboard.views.request_form import FIELDS, request_form
 from dashboard.views.request_options import GROUPS, WEIGHT, Option
 from tests.strategies import request_of, requests
 
+pytestmark = pytest.mark.unit
+
 OPTIONS = (WEIGHT, *(option for group in GROUPS.values() for option in group))
 ELSEWHERE = {"products", "region", "time", "by"}
 """Fields of a request that the form has always had."""

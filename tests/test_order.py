@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from math import hypot
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.jobs import BlockOrder, Viewpoint
 from compute.jobs.run.block_order import Index
 from compute.result.stack import Chunks
+
+pytestmark = pytest.mark.unit
 
 chunks = st.tuples(*[st.lists(st.integers(1, 60), min_size=1, max_size=5).map(tuple)] * 2)
 viewpoints = st.builds(

@@ -26,6 +26,8 @@ from compute.scenes import Grid, Scene
 from compute.settings import Settings
 from tests.strategies import request_of, roles_of, scene_of
 
+pytestmark = pytest.mark.unit
+
 ROLES = {product: roles_of(product) for product in ("landsat", "sentinel")}
 SMALL = Settings(chunk_px=256)
 

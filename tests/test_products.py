@@ -27,6 +27,8 @@ from compute.products import (
 )
 from tests.fixtures.scenes import DATA
 
+pytestmark = pytest.mark.unit
+
 FMASK = {
     "fmask": {
         "bits": [0, 1, 2, 3, 4, 5, 6, 7],

@@ -30,6 +30,8 @@ from compute.settings import Settings
 from tests.strategies import request_of, roles_of, scene_of
 from tests.test_plan_document import PLANS
 
+pytestmark = pytest.mark.unit
+
 SECRET = "s3cr3t"
 SIGNED = f"https://user:{SECRET}@host:8443/scenes/a%20b/red.tif?X-Amz-Signature={SECRET}&sig={SECRET}#{SECRET}"
 

@@ -23,6 +23,8 @@ from odc.geo.geobox import GeoBox
 from compute.products import BandRole, ProductDefinition, Roles, load_profiles, resolve
 from tests.fixtures.scenes import L8NY18_PROFILES, LANDSAT_METADATA_TYPE, PRODUCT_FILES, SeasonalOracle
 
+pytestmark = pytest.mark.unit
+
 Grid = np.ndarray[tuple[int, int], np.dtype[Any]]
 
 SEASONS = ("DJF", "MAM", "JJA", "SON")

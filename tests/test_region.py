@@ -27,7 +27,7 @@ from compute.request.region import (
 )
 from tests.strategies import JSON, accepted, boxes, polygons
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = [pytest.mark.unit, pytest.mark.timeout(30)]
 """What grows with the square of the vertices would take minutes."""
 
 SQUARE = [[145, -42], [146, -42], [146, -41], [145, -41], [145, -42]]

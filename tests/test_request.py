@@ -19,6 +19,8 @@ from compute.request.region import parse_geojson
 from compute.request.seasons import parse_seasons
 from tests.strategies import JSON, accepted, request_of, requests
 
+pytestmark = pytest.mark.unit
+
 LEAST = {"products": ["landsat"], "region": "146.8,-42.2,147.2,-41.8", "time": "2019-12-01/2020-11-30"}
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.jobs import JobRow, Retention
 from tests.test_job_store import NOW, job
+
+pytestmark = pytest.mark.unit
 
 ROWS = st.lists(
     st.builds(

@@ -22,6 +22,8 @@ from compute.request.seasons import (
 )
 from tests.strategies import DAYS, accepted, date_ranges, season_sets
 
+pytestmark = pytest.mark.unit
+
 DJF, MAM, JJA, SON = STANDARD
 
 

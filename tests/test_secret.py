@@ -13,6 +13,8 @@ from compute.errors import InputError
 from compute.jobs.secret_key import server_secret
 from compute.settings import Settings
 
+pytestmark = pytest.mark.unit
+
 
 def test_servers_that_begin_at_once_have_one_secret(tmp_path: Path) -> None:
     home, start = tmp_path / "new" / "home", threading.Barrier(8)

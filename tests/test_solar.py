@@ -19,6 +19,8 @@ from pyproj import Transformer
 from compute.catalog.solar_time import DATE_LINE, centre_longitude, read_span, read_time, solar_day
 from compute.scenes import Grid
 
+pytestmark = pytest.mark.unit
+
 #: The search field of an EO3 product, as datacube makes it.
 FIELD = SimpleNamespace(
     lower=SimpleNamespace(offset=[["properties", "dtr:start_datetime"], ["properties", "datetime"]]),

@@ -16,6 +16,8 @@ from markupsafe import Markup
 
 from dashboard.views.text import Html, Text, join
 
+pytestmark = pytest.mark.unit
+
 VIEWS = Path(__file__).parents[1] / "dashboard" / "views"
 
 AWKWARD = [

@@ -24,6 +24,8 @@ from dashboard.views.pixel_panel import table_html
 from dashboard.views.region_summary import summary_html
 from dashboard.views.result_list import job_html
 
+pytestmark = pytest.mark.unit
+
 
 def test_nothing_keeps_a_page_once_its_visit_has_ended() -> None:
     state = VisitState()

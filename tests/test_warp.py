@@ -31,6 +31,8 @@ from compute.scenes.warp import (
 )
 from tests.strategies import STORED
 
+pytestmark = pytest.mark.unit
+
 Pixels = np.ndarray[Any, Any]
 
 OUTPUTS = ("EPSG:3577", "EPSG:32756", "EPSG:3857", "EPSG:4326", "EPSG:6933")
