@@ -50,6 +50,9 @@ _FROM_ROOT = b'="/static/'
 _AWAY = "Dask's dashboard of this cluster does not answer; the cluster may be busy or gone, so try again."
 
 
+_BROKEN = "Dask's dashboard could not build this page; the scheduler's log says why."
+
+
 class _DaskHandler(Handler):
     """Base of the proxied pages and their websockets."""
 
@@ -73,7 +76,7 @@ class DaskPageHandler(_DaskHandler):
         base, inner = self.dashboard(cluster), _checked(path)
         answer = await self._ask(f"{base}/{inner}{self.query()}")
         if answer.code >= 500:
-            raise ClusterError(_AWAY)
+            raise ClusterError(_BROKEN)
         self.set_status(answer.code)
         for name in _ANSWERED:
             if name in answer.headers:
