@@ -40,7 +40,7 @@ class TooLargeError(InputError):
 
 
 class CatalogError(GreenupError):
-    """The scene index cannot be reached, or does not hold what it should."""
+    """The scene index cannot be reached or read."""
 
 
 class IndexSettingError(InputError, CatalogError):
@@ -72,7 +72,7 @@ class JobError(GreenupError):
 
 
 class JobLostError(JobError):
-    """The cluster that computed or held a result is gone; what it was made from is not."""
+    """The cluster of a result is gone; the result can be computed again."""
 
 
 class NoWorkersError(JobError):
@@ -88,4 +88,4 @@ class ResultAwayError(JobError):
 
 
 class JobCancelledError(JobError):
-    """A computation was withdrawn by those who asked for it."""
+    """A computation was withdrawn by all of its participants."""

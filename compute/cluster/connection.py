@@ -79,7 +79,7 @@ class Connection:
 
     @property
     def resizable(self) -> bool:
-        """Whether the cluster can be scaled; an existing scheduler cannot."""
+        """Scalability of the cluster: False for an existing scheduler, whose size is its own."""
         return self._scale is not None
 
     @property

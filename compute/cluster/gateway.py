@@ -120,7 +120,7 @@ async def stop_gateway_cluster(settings: Settings, name: str) -> None:
 async def gateway_scheduler(
     spec: ClusterSpec, settings: Settings, stages: Stages, resume: str = ""
 ) -> AsyncIterator[Endpoint]:
-    """Start a cluster, or find the one that is named; stop at the end only what was started here, or is resumed.
+    """Start or find a cluster; at the end, stop one that was started or resumed here.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ async def _resize(gateway: Gateway, name: str, act: str, numbers: dict[str, int]
 
 
 async def _expected_workers(client: Any) -> int:
-    """Return how many workers the Gateway is to keep up, by what was asked of it or by adaptive scaling."""
+    """Return the requested number of workers of a Gateway cluster, fixed or adaptive."""
     return int(await client.run_on_scheduler(_count_asked_for))
 
 

@@ -139,7 +139,7 @@ class Ledger:
             return begun is not False or token in self._unkept
 
     async def flush(self) -> None:
-        """Write what was noted."""
+        """Write the pending changes to the store."""
         async with self._flushing:
             await self._write_dirty()
 

@@ -172,7 +172,7 @@ class JobRegistry:
         return details.recipe
 
     def held_by(self, cluster: ClusterSpec) -> list[JobRecord]:
-        """Return the jobs that are lost when a cluster stops: those that wait for it, run there, or are kept there."""
+        """Return the jobs that end with a cluster: waiting for it, running there, or held in its memory."""
         there = (record for record in self.holdings.lives if record.cluster.identity == cluster.identity)
         return [record for record in there if record.state not in ENDED or (record.state == "done" and not record.size)]
 
@@ -184,7 +184,7 @@ class JobRegistry:
                 yield record.cluster
 
     def list(self, principal: Principal) -> list[JobRow]:
-        """Return what is listed of the principal's jobs, newest first."""
+        """Return the rows of the principal's jobs, newest first."""
         mine = (row for row in self.ledger.rows.values() if row.scope == principal.scope)
         return sorted(mine, key=lambda row: row.created, reverse=True)
 

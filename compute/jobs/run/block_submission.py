@@ -142,7 +142,7 @@ class Feeding:
         self._tell()
 
     def _tell(self) -> None:
-        """Wake who waits for news."""
+        """Wake the waiting submission loop."""
         self._news.set()
         self._news = asyncio.Event()
 
