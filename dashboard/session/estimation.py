@@ -111,9 +111,20 @@ class Asking:
         try:
             self._typed = await self._services.parse(lambda: read().geojson)
         except InputError as error:
-            self._state.show(refusal={"field": "region", "message": str(error)}, estimate=None)
+            # An estimate of the region before would put its own answer in place of this sentence.
+            self._discard_estimate()
+            self._state.show(
+                refusal={"field": "region", "message": str(error)}, estimate=None, estimate_token="", estimating=False
+            )
         else:
+            if self._state.region == self._typed:
+                self._request_changed()
             self._state.show(region=self._typed)
+
+    def _discard_estimate(self) -> None:
+        if self._estimate is not None:
+            self._estimate.cancel()
+        self.plan = None
 
     def _stop_reading(self) -> None:
         if self._reading is not None:
@@ -126,9 +137,7 @@ class Asking:
             self._state.show(region_text="")
 
     def _request_changed(self, *_: Any) -> None:
-        if self._estimate is not None:
-            self._estimate.cancel()
-        self.plan = None
+        self._discard_estimate()
         self._state.show(estimate_token="")
         if self._state.region is None or not self._state.product:
             self._state.show(estimate=None, estimating=False, refusal=None)
