@@ -71,7 +71,7 @@ masks say, as read and as taken, and what the first scene of a look has said."""
 
 WORKER_BYTES = 400 * 2**20
 """Memory of a worker process that runs no task: interpreter and libraries, once the engine is loaded and compiled.
-`tests/test_memory.py` measures it, and what tasks take on top."""
+`tests/compute/plan/test_worker_memory.py` measures it, and what tasks take on top."""
 
 
 TASK_BYTES = 64 * 2**20

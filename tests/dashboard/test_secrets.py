@@ -70,7 +70,7 @@ def secrets(tmp_path: Path, index_settings: Settings, observed: OdcCatalog) -> d
     socket_folder = quote(str(index_settings.home / "index" / "postgres"), safe="")
     database = f"postgresql://postgres:{secret('database')}@/postgres?host={socket_folder}"
     return ELSEWHERE | {
-        "PYTHONPATH": os.pathsep.join((str(tmp_path / "site"), str(Path(__file__).parents[1]))),
+        "PYTHONPATH": os.pathsep.join((str(tmp_path / "site"), str(Path(__file__).parents[2]))),
         "GREENUP_HOME": str(tmp_path / "home"),
         "GREENUP_SECRET": secret("secret"),
         "GREENUP_INDEX_URL": database,

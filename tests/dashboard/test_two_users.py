@@ -15,11 +15,11 @@ from compute.catalog import OdcCatalog
 from compute.settings import Settings
 from dashboard.server.login import doorkeeper
 from dashboard.server.login.jupyterhub_login import HubProvider
+from tests.dashboard.server.login.test_login import drop, write
 from tests.fixtures.browser import Watch
 from tests.fixtures.hub import ADMIN, running_hub
 from tests.fixtures.pages import SMALL, WIDE, choose_product, compute, delete_result, token_of, type_region
 from tests.fixtures.server import RunningDashboard, serve_in_thread
-from tests.test_login import drop, write
 
 if TYPE_CHECKING:
     from playwright.sync_api import APIResponse, Browser, Page

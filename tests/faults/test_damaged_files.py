@@ -48,7 +48,7 @@ def garble(path: Path) -> None:
 
 
 def flip_in_tile(path: Path, row: int, column: int, chance: random.Random) -> None:
-    """Flip one bit of a tile that harms it, and does not make it longer: see tests/test_flipped_bits.py."""
+    """Flip one bit of a tile that harms it, and does not make it longer: see tests/faults/test_flipped_bits.py."""
     content, (first, size) = path.read_bytes(), place_of(path, row, column)
     unpacked, harmed = zlib.decompress(content[first : first + size]), content
     while came_of(harmed[first : first + size], unpacked) != "broken":
@@ -59,7 +59,7 @@ def flip_in_tile(path: Path, row: int, column: int, chance: random.Random) -> No
 def flip_one_bit(files: Mapping[str, Path], roles: Roles) -> None:
     """Flip one bit in one tile of one band, where something is clear; of a scene without such a place in its mask.
 
-    Not in the last row of tiles: see tests/test_flipped_bits.py.
+    Not in the last row of tiles: see tests/faults/test_flipped_bits.py.
     """
     mask = files[roles.mask.measurement]
     chance = random.Random(mask.parent.name)

@@ -22,8 +22,8 @@ from compute.files.access import Access
 from compute.products import load_profiles
 from compute.settings import Settings
 from dashboard.cli.main import app
+from tests.compute.catalog.test_index import PRODUCT, document, written
 from tests.fixtures.index import DEFINITIONS, SINGLE
-from tests.test_catalog import PRODUCT, document, written
 
 ALIASES = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
 

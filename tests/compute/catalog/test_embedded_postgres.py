@@ -250,7 +250,7 @@ assert (Path(sys.argv[1]) / "postgres" / "postmaster.pid").exists()
             capture_output=True,
             text=True,
             timeout=120,
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[3],
             env={**os.environ, "XDG_RUNTIME_DIR": str(open_to_all)},
         )
         assert (run.returncode, run.stderr) == (0, "")

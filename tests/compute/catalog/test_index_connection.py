@@ -157,7 +157,7 @@ sys.stdout.write(f"{status.kind} {[product.name for product in status.products]}
         capture_output=True,
         text=True,
         timeout=120,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[3],
         env=dict(os.environ),
     )
     assert (run.returncode, run.stderr) == (0, "")

@@ -12,8 +12,8 @@ import pytest
 from compute.cluster import ClusterPool, ClusterSpec, Connection, open_cluster, parse_cluster
 from compute.errors import InputError
 from compute.settings import Settings
+from tests.compute.cluster.test_local_cluster import SETTINGS
 from tests.fixtures.gateway import MAX_WORKERS
-from tests.test_cluster import SETTINGS
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from compute.demo.overpasses import acquisitions, footprints, sun_position
 from compute.demo.pixel_lattice import Window
 from compute.errors import InputError
 
-TYPES = Path(__file__).parents[1] / "compute" / "catalog" / "metadata_types"
+TYPES = Path(__file__).parents[3] / "compute" / "catalog" / "metadata_types"
 # The north-east: two paths and two rows overlap here, the Midlands, a plateau, a coast and two lakes lie in it.
 REGION = (147.0, -42.0, 148.2, -41.0)
 WINTER = DemoSpec(pixel_m=900, start=date(2021, 7, 1), end=date(2021, 7, 20), paths=(90, 91), region=REGION)

@@ -27,8 +27,8 @@ from compute.plan import NdviPlan, make_plan
 from compute.products import Measurement, ProductDefinition
 from compute.scenes import Scene
 from compute.settings import Settings
+from tests.compute.plan.test_plan_document import PLANS
 from tests.strategies import request_of, roles_of, scene_of
-from tests.test_plan_document import PLANS
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.jobs import JobRow, Retention
-from tests.test_job_store import NOW, job
+from tests.compute.jobs.jobstore.test_job_store import NOW, job
 
 pytestmark = pytest.mark.unit
 

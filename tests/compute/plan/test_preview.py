@@ -28,11 +28,11 @@ from compute.request.region import parse_geojson
 from compute.result.stack import build_stack
 from compute.scenes import Scene
 from compute.settings import Settings
+from tests.compute.engine.test_exact_reader import NODATA, Pixels, pixels_of
+from tests.compute.engine.test_seasonal_means import TASMANIA, demo_request
 from tests.fixtures.engine import DEMO_SPEC, compute_here, plan_of
 from tests.fixtures.files import write_scene
 from tests.strategies import request_of, roles_of, scene_of
-from tests.test_engine import TASMANIA, demo_request
-from tests.test_readers import NODATA, Pixels, pixels_of
 
 YEAR = [scene_of(f"s{month:02}", f"2020-{month:02}-10T00:00:00") for month in range(1, 12)]
 

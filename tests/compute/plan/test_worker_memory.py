@@ -20,8 +20,8 @@ from compute.request import NdviRequest
 from compute.request.region import parse_bbox
 from compute.settings import GIB, MIB
 from tests.benchmarks.peak_memory import peak_memory
+from tests.compute.engine.test_mask_filters import FILTERS
 from tests.fixtures.engine import DEMO, compute_here, plan_of
-from tests.test_mask_filters import FILTERS
 
 pytestmark = pytest.mark.index
 

@@ -40,9 +40,9 @@ from compute.settings import Settings
 from compute.statistics.region_reduction import cut_of, join_parts, part_of, told_of
 from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress, kept_statistics
 from compute.tiles.pixel_sources import FirstPixels
+from tests.compute.tiles.test_tiles import tile_at
 from tests.fixtures.stacks import assembled, noisy_block
 from tests.strategies import request_of, roles_of, scene_of
-from tests.test_tiles import tile_at
 
 TOKEN = "0123456789abcdef" * 2
 

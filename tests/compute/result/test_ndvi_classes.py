@@ -19,7 +19,7 @@ from compute.statistics.distributions import Spread, told
 from compute.tiles.png_encoding import png
 from compute.tiles.styles import Style, hex_colours
 from dashboard.views.map_legend import legend_html
-from tests.test_tiles import DEUTERANOPE, PROTANOPE
+from tests.compute.tiles.test_tiles import DEUTERANOPE, PROTANOPE
 
 pytestmark = pytest.mark.unit
 

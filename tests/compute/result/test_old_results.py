@@ -19,7 +19,7 @@ from compute.result.store import Checkpoint, Manifest
 from compute.settings import Settings
 from tests.fixtures.server import serve_in_thread
 
-FORMAT_1 = Path(__file__).parent / "data" / "format-1"
+FORMAT_1 = Path(__file__).parents[2] / "data" / "format-1"
 """Store and list of jobs that release 0.1.0 wrote, its token, and what it answered for one place."""
 
 SECRET = b"a secret of format 1"

