@@ -55,7 +55,8 @@ def report_of(scratch: Path, *words: str) -> dict[str, Any]:
     done = subprocess.run([*BENCHMARKS, *words, "--json"], env=environment(scratch), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    return json.loads(done.stdout)
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
 @pytest.fixture(scope="module")

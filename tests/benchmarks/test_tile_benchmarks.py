@@ -47,7 +47,8 @@ def report_of(scratch: Path, *words: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert list(scratch.iterdir()) == []
-    return json.loads(done.stdout)
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
 def are_figures(*values: Any) -> bool:
