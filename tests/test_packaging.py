@@ -73,14 +73,21 @@ def tree() -> list[Path]:
 @pytest.mark.parametrize(
     "tool",
     [
-        pytest.param(["ruff", "check"], id="ruff-check"),
-        pytest.param(["ruff", "format", "--check"], id="ruff-format"),
+        pytest.param(["ruff", "check", "."], id="ruff-check"),
+        pytest.param(["ruff", "format", "--check", "."], id="ruff-format"),
         pytest.param(["mypy"], id="mypy"),
         pytest.param(["lint-imports"], id="import-linter"),
     ],
 )
-def test_the_code_keeps_its_style(tool: list[str]) -> None:
+def test_the_code_keeps_its_style(tool: list[str], pyproject: dict[str, Any]) -> None:
+    assert " ".join(tool) in pyproject["tool"]["poe"]["tasks"]["check"]["sequence"]
     output_of(SCRIPTS / tool[0], *tool[1:])
+
+
+def test_the_task_runner_lists_the_tasks_for_contributors() -> None:
+    listed = output_of(SCRIPTS / "poe", "--help")
+
+    assert [name for name in ("check", "unit", "test") if not re.search(rf"^ +{name} +\w", listed, re.MULTILINE)] == []
 
 
 def test_modules_stay_short(tree: list[Path]) -> None:
