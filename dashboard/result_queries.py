@@ -7,7 +7,7 @@ from typing import Any
 
 from compute.cluster import Connection
 from compute.errors import ClusterError
-from compute.jobs import JobRecord, KeptResults, observations_at
+from compute.jobs import KeptResults, LiveJob, observations_at
 from compute.request.region import Region
 from compute.statistics import region_statistics
 from compute.tiles import PixelValue, ResultTiles, kept_statistics
@@ -49,7 +49,7 @@ class Answers:
         self._own_cluster = own_cluster
         self._kept = kept
 
-    async def values(self, record: JobRecord, place: tuple[float, float], asker: Hashable) -> list[PixelValue]:
+    async def values(self, record: LiveJob, place: tuple[float, float], asker: Hashable) -> list[PixelValue]:
         """Return mean and clear count of the pixel at a place, longitude and latitude, in every season.
 
         Raises
@@ -62,13 +62,13 @@ class Answers:
         async with self.reading.turn(asker):
             return await tiles_of(record).point(*place)
 
-    async def stretch(self, record: JobRecord, layer: str, asker: Hashable) -> tuple[float, float] | None:
+    async def stretch(self, record: LiveJob, layer: str, asker: Hashable) -> tuple[float, float] | None:
         """Return low and high value of what is computed of a layer, None where nothing is; raises as `values` does."""
         async with self.reading.turn(asker):
             return await tiles_of(record).stretch(layer)
 
     async def observations(
-        self, record: JobRecord, pixel: tuple[int, int], season: str | None = None, *, asker: Hashable
+        self, record: LiveJob, pixel: tuple[int, int], season: str | None = None, *, asker: Hashable
     ) -> Observations:
         """Return every look at a pixel; see `compute.jobs.observations_at`.
 
@@ -84,13 +84,13 @@ class Answers:
             return await observations_at(record.plan, connection.client, *pixel, season)
 
     async def statistics(
-        self, record: JobRecord, region: Callable[[], Awaitable[Region]] | Region, asker: Hashable
+        self, record: LiveJob, region: Callable[[], Awaitable[Region]] | Region, asker: Hashable
     ) -> dict[str, Any]:
         """Return what a region of a result comes to; see `compute.statistics.region_reduction`.
 
         Parameters
         ----------
-        record : JobRecord
+        record : LiveJob
             Of the result.
         region : Region or callable
             Where; a callable returns an awaitable and is called when it is the question's turn.
@@ -110,7 +110,7 @@ class Answers:
             region = await region() if callable(region) else region
             return {"region": region.geojson, **await self._statistics(record, region)}
 
-    async def _statistics(self, record: JobRecord, region: Region) -> dict[str, Any]:
+    async def _statistics(self, record: LiveJob, region: Region) -> dict[str, Any]:
         if record.stack is not None and record.connection is not None:
             return await region_statistics(record.stack, record.connection.client, region)
         if record.tiles is not None and self._kept is not None:
@@ -118,7 +118,7 @@ class Answers:
         raise ClusterError(record.message or "The computation has not started yet.")
 
 
-def tiles_of(record: JobRecord) -> ResultTiles:
+def tiles_of(record: LiveJob) -> ResultTiles:
     """Return the tiles of a job that has started.
 
     Raises

@@ -25,7 +25,7 @@ from compute.cluster import (
 from compute.errors import InputError
 from compute.jobs import (
     ANONYMOUS,
-    Caretaker,
+    Housekeeping,
     JobRegistry,
     JobRow,
     JobStore,
@@ -90,7 +90,7 @@ class Services:
             must_keep=settings.require_durable,
             most_at_once=settings.max_jobs_per_user,
         )
-        self._caretaker = Caretaker(self.jobs, self.clusters, self.retention)
+        self._caretaker = Housekeeping(self.jobs, self.clusters, self.retention)
         self.tiles = TileDesk(cache_mib=settings.tile_cache_mib, queue=settings.tile_queue)
         self.lag = LoopLag()
         self._measuring: asyncio.Task[None] | None = None

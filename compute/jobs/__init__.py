@@ -1,18 +1,18 @@
 """Jobs: plan, submit or join, watch block by block, cancel; taken up again after a restart."""
 
-from compute.jobs.housekeeping import EXPIRED, Caretaker
+from compute.jobs.housekeeping import EXPIRED, Housekeeping
 from compute.jobs.identity import ANONYMOUS, Principal, job_token, participant_of, user_principal
 from compute.jobs.jobstore.job_store import JobStore
 from compute.jobs.jobstore.rows import MOST_TITLE, JobRow
 from compute.jobs.kept_results import KeptResults
-from compute.jobs.live_job import JobRecord
+from compute.jobs.live_job import LiveJob
 from compute.jobs.plan_preparation import plan_request
 from compute.jobs.provenance import plan_again, plan_provenance
 from compute.jobs.registry import JobRegistry
 from compute.jobs.retention import Retention
 from compute.jobs.run.block_order import BlockOrder, Viewpoint
-from compute.jobs.run.checkpointing import Keep, Keeping
-from compute.jobs.run.computation import Job
+from compute.jobs.run.checkpointing import Checkpointing, CheckpointTarget
+from compute.jobs.run.computation import Computation
 from compute.jobs.run.observations import observations_at
 from compute.jobs.run.published_results import open_published, published_name
 from compute.jobs.run.season_summary import result_remarks
@@ -24,15 +24,15 @@ __all__ = [
     "EXPIRED",
     "MOST_TITLE",
     "BlockOrder",
-    "Caretaker",
-    "Job",
-    "JobRecord",
+    "CheckpointTarget",
+    "Checkpointing",
+    "Computation",
+    "Housekeeping",
     "JobRegistry",
     "JobRow",
     "JobStore",
-    "Keep",
-    "Keeping",
     "KeptResults",
+    "LiveJob",
     "Principal",
     "Retention",
     "Viewpoint",

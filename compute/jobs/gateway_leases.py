@@ -8,19 +8,19 @@ from functools import partial
 
 from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import GreenupError
-from compute.jobs.jobstore.async_store import Journal
+from compute.jobs.jobstore.async_store import AsyncJobStore
 from compute.jobs.jobstore.clusters import ClusterRow
 from compute.jobs.jobstore.job_store import JobStore
 
 
-class StartedClusters:
+class GatewayLeases:
     """Keeps the list of started clusters in step with the pool, and takes up those whose server is gone.
 
     What no server of this list has started is left alone.
 
     Parameters
     ----------
-    journal : Journal
+    journal : AsyncJobStore
         Of the list.
     holder : str
         Name of this server among those that share the list.
@@ -28,7 +28,7 @@ class StartedClusters:
         The clusters of this server.
     """
 
-    def __init__(self, journal: Journal, holder: str, pool: ClusterPool) -> None:
+    def __init__(self, journal: AsyncJobStore, holder: str, pool: ClusterPool) -> None:
         self._journal = journal
         self._holder = holder
         self._pool = pool

@@ -29,7 +29,7 @@ Duty = Callable[[], Awaitable[None]]
 EXPIRED = "This result has expired; compute it again."
 
 
-class Caretaker:
+class Housekeeping:
     """Looks after the jobs of a server until it is closed.
 
     Parameters

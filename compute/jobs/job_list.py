@@ -10,17 +10,17 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from compute.errors import JobStoreError
-from compute.jobs.jobstore.async_store import Journal
+from compute.jobs.jobstore.async_store import AsyncJobStore
 from compute.jobs.jobstore.job_store import JobStore
 from compute.jobs.jobstore.rows import JobDetails, JobRow, State, Wish
-from compute.jobs.live_job import JobRecord
+from compute.jobs.live_job import LiveJob
 from compute.plan import plan_document
 
 _OPENED_S = timedelta(minutes=1)
 """How exactly it is known when a result was last opened: tiles ask for it many times a second."""
 
 
-class Ledger:
+class JobList:
     """The list of jobs in memory. Whatever is changed here is written, at once or with the next `flush`.
 
     A list that cannot be written is kept in memory, and written once it can be.
@@ -40,7 +40,7 @@ class Ledger:
         By token.
     wishes : mapping of str to str
         What others want of the jobs of this server, by token.
-    journal : Journal
+    journal : AsyncJobStore
         Asks the durable list.
     """
 
@@ -48,11 +48,11 @@ class Ledger:
         self.holder = secrets.token_hex(8)
         self.rows: dict[str, JobRow] = {}
         self.wishes: Mapping[str, Wish] = {}
-        self.journal = Journal(store)
+        self.journal = AsyncJobStore(store)
         self._must_keep = must_keep
         # What was changed here while the list is being read, which may know it as it was.
         self._touched: set[str] = set()
-        self._dirty: dict[str, JobRecord] = {}
+        self._dirty: dict[str, LiveJob] = {}
         self._unkept: dict[str, JobDetails] = {}
         self._leaving: set[str] = set()
         self._flushing = asyncio.Lock()
@@ -88,7 +88,7 @@ class Ledger:
                 found[token] = replace(row, title=listed.title, opened=listed.opened) if listed else row
         self.rows = found
 
-    async def begin(self, record: JobRecord, owner: str) -> bool:
+    async def begin(self, record: LiveJob, owner: str) -> bool:
         """Add a new job, for this server to work on.
 
         Returns
@@ -115,7 +115,7 @@ class Ledger:
             self._set(row)
         return kept is not False
 
-    def note(self, record: JobRecord) -> bool:
+    def note(self, record: LiveJob) -> bool:
         """Note how a job of this server does; tell whether its state changed, so that it should be written soon."""
         before = self.rows.get(record.token)
         if before is None:

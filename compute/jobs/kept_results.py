@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from compute.errors import JobError, ResultAwayError, ResultGoneError
-from compute.jobs.run.checkpointing import Keep
-from compute.jobs.run.computation import Job
+from compute.jobs.run.checkpointing import CheckpointTarget
+from compute.jobs.run.computation import Computation
 from compute.plan import NdviPlan
 from compute.result.store import Checkpoint
 from compute.tiles import ResultTiles, StoredPixels, StoreReaders
@@ -44,11 +44,11 @@ class KeptResults:
         """Return where the result of a job lies, there already or not."""
         return f"{self._root}/{token}"
 
-    def keep(self, token: str, scope: str) -> Keep:
+    def keep(self, token: str, scope: str) -> CheckpointTarget:
         """Return what a job is submitted with that is to be kept."""
-        return Keep(url=self.url(token), scope=scope, required=self._required)
+        return CheckpointTarget(url=self.url(token), scope=scope, required=self._required)
 
-    def tiles(self, job: Job, client: Any) -> ResultTiles:
+    def tiles(self, job: Computation, client: Any) -> ResultTiles:
         """Return the tiles of a job, from the workers that hold its blocks and otherwise from what is kept of it.
 
         They go on without the cluster where all is kept.

@@ -20,7 +20,7 @@ from compute.tiles import ResultTiles
 
 
 @dataclass(kw_only=True, eq=False)
-class JobRecord:
+class LiveJob:
     """State of one job on this server. Written by the registry and its runners alone.
 
     Attributes

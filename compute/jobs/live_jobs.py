@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import InputError, JobError, ResultAwayError, ResultGoneError
 from compute.jobs.checkpoint_recovery import remove
-from compute.jobs.job_list import Ledger
+from compute.jobs.job_list import JobList
 from compute.jobs.jobstore.rows import ENDED, JobDetails, JobRow
 from compute.jobs.kept_results import AWAY, KeptResults
-from compute.jobs.live_job import JobRecord
+from compute.jobs.live_job import LiveJob
 from compute.jobs.run.computation import CANCELLED
-from compute.jobs.run.concurrency_limit import Turns
-from compute.jobs.runner import TAKEN_UP, Lives
+from compute.jobs.run.concurrency_limit import ConcurrencyLimit
+from compute.jobs.runner import TAKEN_UP, JobRunner
 from compute.plan import NdviPlan, plan_of
 from compute.result.number_format import NUMBER_FORMAT
 
@@ -35,12 +35,12 @@ _UPDATED = "Greenup was updated meanwhile, and one result is never made by two v
 _HOPELESS = "The computation was taken up again {} times and got no further each time; ask those who run the server."
 
 
-class Holdings:
+class LiveJobs:
     """Begins, opens and stops jobs, in step with the list of all of them.
 
     Parameters
     ----------
-    ledger : Ledger
+    ledger : JobList
         The list.
     clusters : ClusterPool
         Where jobs run.
@@ -57,15 +57,15 @@ class Holdings:
 
     Attributes
     ----------
-    records : dict of str to JobRecord
+    records : dict of str to LiveJob
         By token.
-    lives : dict of JobRecord to asyncio.Task
+    lives : dict of LiveJob to asyncio.Task
         By record, since one token may have a job that is ending and one that has just begun.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: JobList,
         clusters: ClusterPool,
         kept: KeptResults | None,
         own: ClusterSpec | None,
@@ -73,16 +73,16 @@ class Holdings:
         pauses: Sequence[float],
         most_at_once: int,
     ) -> None:
-        self.records: dict[str, JobRecord] = {}
-        self.lives: dict[JobRecord, asyncio.Task[None]] = {}
+        self.records: dict[str, LiveJob] = {}
+        self.lives: dict[LiveJob, asyncio.Task[None]] = {}
         self._ledger = ledger
         self._kept = kept
         self._own = own
-        turns = Turns(ledger, most_at_once, self._note)
-        self._life = Lives(clusters, kept, max_failed_share, self._note, pauses, turns)
+        turns = ConcurrencyLimit(ledger, most_at_once, self._note)
+        self._life = JobRunner(clusters, kept, max_failed_share, self._note, pauses, turns)
         self._writing: set[asyncio.Task[None]] = set()
 
-    async def begin(self, plan: NdviPlan, cluster: ClusterSpec, token: str, scope: str, owner: str) -> JobRecord:
+    async def begin(self, plan: NdviPlan, cluster: ClusterSpec, token: str, scope: str, owner: str) -> LiveJob:
         """Begin a job, or open it where another server has, or has had, it in hand.
 
         Raises
@@ -91,7 +91,7 @@ class Holdings:
             It is done, and what is kept of it cannot be reached.
         """
         while True:
-            record = JobRecord(token=token, scope=scope, plan=plan, cluster=cluster)
+            record = LiveJob(token=token, scope=scope, plan=plan, cluster=cluster)
             record.checkpoint = "" if self._kept is None else self._kept.url(token)
             if await self._ledger.begin(record, owner):
                 self._start(record)
@@ -107,7 +107,7 @@ class Holdings:
             # Its result was gone, which is known by now, or somebody is deleting it.
             await asyncio.sleep(_AGAIN_S)
 
-    async def load(self, row: JobRow | None) -> JobRecord:
+    async def load(self, row: JobRow | None) -> LiveJob:
         """Open a job from the list.
 
         Raises
@@ -169,19 +169,19 @@ class Holdings:
         if row.attempts >= self._life.most_attempts:
             raise JobError(_HOPELESS.format(row.attempts))
 
-    async def _read(self, row: JobRow) -> JobRecord:
+    async def _read(self, row: JobRow) -> LiveJob:
         details: JobDetails | None = await self._ledger.details(row.token)
         if details is None:
             raise InputError("token", NONE)
         plan = await asyncio.to_thread(plan_of, details.plan)
-        record = JobRecord.of_row(row, plan, details.failed_scenes)
+        record = LiveJob.of_row(row, plan, details.failed_scenes)
         if row.state == "done" and row.size:
             if self._kept is None:
                 raise ResultAwayError(AWAY)
             record.tiles = await self._kept.open(row.checkpoint, plan)
         return record
 
-    async def stop(self, record: JobRecord) -> None:
+    async def stop(self, record: LiveJob) -> None:
         """End a job, finished or not, and wait until its workers are free of it."""
         self._life.end(record, "cancelled", CANCELLED)
         await self._lay_down(record)
@@ -237,13 +237,13 @@ class Holdings:
         """Lay everything down, for the next server to take up."""
         await asyncio.gather(*(self._lay_down(record) for record in list(self.lives)), *self._writing)
 
-    def _start(self, record: JobRecord) -> None:
+    def _start(self, record: LiveJob) -> None:
         self.records[record.token] = record
         life = asyncio.create_task(self._life.live(record), name=f"job {record.token[:8]}")
         self.lives[record] = life
         life.add_done_callback(lambda _: self.lives.pop(record))
 
-    async def _lay_down(self, record: JobRecord) -> None:
+    async def _lay_down(self, record: LiveJob) -> None:
         """Stop the life of a job without a word about it, and wait until its workers are free of it."""
         life = self.lives.get(record)
         if life is None:
@@ -254,7 +254,7 @@ class Holdings:
         await asyncio.wait([life])
         record.stack = record.tiles = None
 
-    def _note(self, record: JobRecord) -> None:
+    def _note(self, record: LiveJob) -> None:
         """Write a change of state soon, and progress when there is time."""
         if self.records.get(record.token) is record and self._ledger.note(record):
             writing = asyncio.create_task(self._ledger.flush())

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 
 from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import InputError
-from compute.jobs.gateway_leases import StartedClusters
+from compute.jobs.gateway_leases import GatewayLeases
 from compute.jobs.identity import Principal, job_token
-from compute.jobs.job_list import Ledger
+from compute.jobs.job_list import JobList
 from compute.jobs.jobstore.job_store import JobStore
 from compute.jobs.jobstore.rows import ENDED, JobRow, checked_title
 from compute.jobs.kept_results import KeptResults
-from compute.jobs.live_job import JobRecord
-from compute.jobs.live_jobs import NONE, Holdings
+from compute.jobs.live_job import LiveJob
+from compute.jobs.live_jobs import NONE, LiveJobs
 from compute.jobs.run.block_order import Viewpoint
 from compute.jobs.runner import PAUSES_S
 from compute.plan import NdviPlan
@@ -50,11 +50,11 @@ class JobRegistry:
 
     Attributes
     ----------
-    ledger : Ledger
+    ledger : JobList
         The list of jobs.
-    holdings : Holdings
+    holdings : LiveJobs
         Those that this server has in hand.
-    started : StartedClusters
+    started : GatewayLeases
         The Gateway clusters on which they may run.
     """
 
@@ -71,9 +71,9 @@ class JobRegistry:
         pauses: Sequence[float] = PAUSES_S,
         most_at_once: int = 4,
     ) -> None:
-        self.ledger = Ledger(store or JobStore(), must_keep=must_keep)
-        self.holdings = Holdings(self.ledger, clusters, kept, own, max_failed_share, pauses, most_at_once)
-        self.started = StartedClusters(self.ledger.journal, self.ledger.holder, clusters)
+        self.ledger = JobList(store or JobStore(), must_keep=must_keep)
+        self.holdings = LiveJobs(self.ledger, clusters, kept, own, max_failed_share, pauses, most_at_once)
+        self.started = GatewayLeases(self.ledger.journal, self.ledger.holder, clusters)
         self._secret = secret
         # One at a time, so that none is begun or opened twice.
         self._opening = asyncio.Lock()
@@ -83,7 +83,7 @@ class JobRegistry:
         """Sentence on why jobs would not survive a restart now; empty where they would."""
         return self.ledger.trouble
 
-    async def submit(self, plan: NdviPlan, cluster: ClusterSpec, principal: Principal, participant: str) -> JobRecord:
+    async def submit(self, plan: NdviPlan, cluster: ClusterSpec, principal: Principal, participant: str) -> LiveJob:
         """Start a computation, or join the one that runs or has run already.
 
         Parameters
@@ -99,7 +99,7 @@ class JobRegistry:
 
         Returns
         -------
-        JobRecord
+        LiveJob
             Begun, or ended well. Whatever dies from now on, it comes to an end, unless `trouble` says otherwise.
 
         Raises
@@ -123,7 +123,7 @@ class JobRegistry:
         """Return the token that a computation has or would have."""
         return job_token(plan, principal.scope, self._secret)
 
-    def get(self, token: str, principal: Principal) -> JobRecord:
+    def get(self, token: str, principal: Principal) -> LiveJob:
         """Return a job that was begun or opened here.
 
         Raises
@@ -137,7 +137,7 @@ class JobRegistry:
         record.seen = time.monotonic()
         return record
 
-    async def open(self, token: str, principal: Principal) -> JobRecord:
+    async def open(self, token: str, principal: Principal) -> LiveJob:
         """Return a job by its token, whichever server has computed it.
 
         Raises
@@ -171,7 +171,7 @@ class JobRegistry:
             raise InputError("token", NONE)
         return details.recipe
 
-    def held_by(self, cluster: ClusterSpec) -> list[JobRecord]:
+    def held_by(self, cluster: ClusterSpec) -> list[LiveJob]:
         """Return the jobs that end with a cluster: waiting for it, running there, or held in its memory."""
         there = (record for record in self.holdings.lives if record.cluster.identity == cluster.identity)
         return [record for record in there if record.state not in ENDED or (record.state == "done" and not record.size)]

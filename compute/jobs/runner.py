@@ -14,11 +14,11 @@ from compute.errors import ClusterAwayError, ClusterError, GreenupError, JobLost
 from compute.jobs.checkpoint_recovery import size_of
 from compute.jobs.jobstore.rows import State
 from compute.jobs.kept_results import KeptResults
-from compute.jobs.live_job import JobRecord
+from compute.jobs.live_job import LiveJob
 from compute.jobs.run.block_order import BlockOrder
-from compute.jobs.run.computation import LOST, Job
-from compute.jobs.run.concurrency_limit import Turns
-from compute.jobs.run.fair_queue import Sharing
+from compute.jobs.run.computation import LOST, Computation
+from compute.jobs.run.concurrency_limit import ConcurrencyLimit
+from compute.jobs.run.fair_queue import FairQueue
 from compute.jobs.run.preview import Preview
 from compute.jobs.run.published_results import published
 from compute.jobs.run.season_summary import result_remarks
@@ -35,7 +35,7 @@ _LOOK_S = 1.0
 """How soon a finished result shows as lost when its cluster is gone."""
 
 
-class Lives:
+class JobRunner:
     """Lets jobs live on the clusters of a server.
 
     Parameters
@@ -50,7 +50,7 @@ class Lives:
         Told of each record that has changed.
     pauses : sequence of float
         Seconds, as `PAUSES_S`.
-    turns : Turns
+    turns : ConcurrencyLimit
         Whose computation begins next.
     """
 
@@ -59,9 +59,9 @@ class Lives:
         clusters: ClusterPool,
         kept: KeptResults | None,
         max_failed_share: float,
-        note: Callable[[JobRecord], None],
+        note: Callable[[LiveJob], None],
         pauses: Sequence[float],
-        turns: Turns,
+        turns: ConcurrencyLimit,
     ) -> None:
         self._clusters = clusters
         self._kept = kept
@@ -70,14 +70,14 @@ class Lives:
         self._pauses = pauses
         self._turns = turns
         # Held by those who need them: of a scheduler on which nothing is computed, nothing is known.
-        self._sharing: WeakValueDictionary[str, Sharing] = WeakValueDictionary()
+        self._sharing: WeakValueDictionary[str, FairQueue] = WeakValueDictionary()
 
     @property
     def most_attempts(self) -> int:
         """Times that a job is taken up again without having got further."""
         return len(self._pauses)
 
-    async def live(self, record: JobRecord) -> None:
+    async def live(self, record: LiveJob) -> None:
         """Compute a job and hold its blocks, until it is stopped, fails, or is lost with its cluster for good."""
         try:
             while not await self._attempt(record):  # noqa: ASYNC110  # nothing tells of another cluster
@@ -89,7 +89,7 @@ class Lives:
             message = f"The computation failed ({type(error).__name__}); try again, or ask those who run the server."
             self.end(record, "failed", message)
 
-    def end(self, record: JobRecord, state: State, message: str = "") -> None:
+    def end(self, record: LiveJob, state: State, message: str = "") -> None:
         """Note how a job ended. Nothing follows a failure or a cancel, but a finished result can still go."""
         if record.state in ("failed", "cancelled", "expired"):
             return
@@ -99,10 +99,10 @@ class Lives:
             record.stack = record.tiles = None
         self._note(record)
 
-    async def _attempt(self, record: JobRecord) -> bool:
+    async def _attempt(self, record: LiveJob) -> bool:
         """Return whether the job came to its end; where it was lost with its cluster, it is to be tried again."""
         await self._turns.wait_for(record)
-        job: Job | None = None
+        job: Computation | None = None
         try:
             job = await self._start(record)
             await self._finish(job, record)
@@ -119,7 +119,7 @@ class Lives:
                 await job.cancel()
         return True
 
-    async def _start(self, record: JobRecord) -> Job:
+    async def _start(self, record: LiveJob) -> Computation:
         record.connection = connection = await self._clusters.get(record.cluster)
         record.cluster_name = self._clusters.name_of(record.cluster)
         # Before anything runs there: who takes the job over must find the cluster.
@@ -129,8 +129,8 @@ class Lives:
         if self._kept is None or not await self._kept.is_whole(record.token, record.plan):
             record.preview = await Preview.begin(record.plan, client, record.token)
         keep = None if self._kept is None else self._kept.keep(record.token, record.scope)
-        share = self._sharing.setdefault(client.scheduler.address, Sharing()).share_of(record.scope)
-        job = await Job.submit(
+        share = self._sharing.setdefault(client.scheduler.address, FairQueue()).share_of(record.scope)
+        job = await Computation.submit(
             record.plan,
             client,
             record.token,
@@ -146,7 +146,7 @@ class Lives:
         self._note(record)
         return job
 
-    async def _finish(self, job: Job, record: JobRecord) -> None:
+    async def _finish(self, job: Computation, record: LiveJob) -> None:
         """Note every block that finishes, and then which scenes the result lacks."""
         assert record.connection is not None
         async with record.connection.guard_workers() as guard:
@@ -164,7 +164,7 @@ class Lives:
             record.size = max(1, await asyncio.to_thread(size_of, record.checkpoint))
         self.end(record, "done", message)
 
-    async def _keep(self, job: Job, record: JobRecord) -> None:
+    async def _keep(self, job: Computation, record: LiveJob) -> None:
         """Watch over a finished result until the cluster loses it; it stays open where it lies elsewhere as well."""
         assert record.connection is not None
         async with published(record.token, record.plan, job.stack, record.connection.client):
@@ -174,7 +174,7 @@ class Lives:
             raise JobLostError(LOST)
         record.tiles, record.stack, record.connection = await self._opened(self._kept, record), None, None
 
-    async def _opened(self, kept: KeptResults, record: JobRecord) -> ResultTiles:
+    async def _opened(self, kept: KeptResults, record: LiveJob) -> ResultTiles:
         while True:
             try:
                 return await kept.open(record.checkpoint, record.plan)
@@ -182,7 +182,7 @@ class Lives:
                 record.message = str(error)
                 await asyncio.sleep(_LOOK_S)
 
-    async def _may_go_on(self, record: JobRecord, job: Job | None, error: Exception) -> bool:
+    async def _may_go_on(self, record: LiveJob, job: Computation | None, error: Exception) -> bool:
         """Prepare a job for another attempt, if it was its cluster that failed it rather than itself."""
         if record.state in ("done", "cancelled") or not self._was_lost(record, job, error):
             return False
@@ -197,7 +197,7 @@ class Lives:
         self._note(record)
         return await self._clusters.settled(record.cluster)
 
-    def _was_lost(self, record: JobRecord, job: Job | None, error: Exception) -> bool:
+    def _was_lost(self, record: LiveJob, job: Computation | None, error: Exception) -> bool:
         if isinstance(error, JobLostError) or (job is not None and job.lost):
             return True
         # A cluster that never opened is likely asked for wrongly; one that was there may come back.
@@ -213,11 +213,11 @@ TAKEN_UP = "The computation is taken up again."
 GOES_ON = "The computation goes on once it can."
 
 
-def _tiles(job: Job, client: Any) -> ResultTiles:
+def _tiles(job: Computation, client: Any) -> ResultTiles:
     return ResultTiles.on_workers(job.stack, client, region=job.plan.request.region)
 
 
-async def _release_preview(record: JobRecord) -> None:
+async def _release_preview(record: LiveJob) -> None:
     if record.preview is not None:
         await record.preview.release()
         record.preview = None

@@ -26,7 +26,7 @@ from dashboard.cli.plan import make_plan
 
 if TYPE_CHECKING:
     from compute.cluster import ClusterSpec, Connection, Stage, WorkerGuard
-    from compute.jobs import Job
+    from compute.jobs import Computation
     from compute.plan import NdviPlan
     from compute.scenes import UnreadScene
     from compute.settings import Settings
@@ -158,12 +158,12 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
 
 async def _computed(
     plan: NdviPlan, cluster: Connection, scratch: Path | None, progress: Progress, guard: WorkerGuard
-) -> Job:
+) -> Computation:
     """Compute a plan, into a store in the scratch folder where there is one."""
-    from compute.jobs import Job
+    from compute.jobs import Computation
 
     store = None if scratch is None else str(scratch / ZARR_NAME)
-    job = await Job.submit(plan, cluster.client, store=store, threads=lambda: cluster.threads_to_come)
+    job = await Computation.submit(plan, cluster.client, store=store, threads=lambda: cluster.threads_to_come)
     if job.note:
         progress.console.print(job.note)
     await _watch(job, progress, guard)
@@ -185,7 +185,7 @@ def _show_stage(progress: Progress, task: Any, stage: Stage) -> None:
     progress.update(task, description=stage.detail, completed=stage.done or 0, total=stage.total)
 
 
-async def _watch(job: Job, progress: Progress, guard: WorkerGuard) -> None:
+async def _watch(job: Computation, progress: Progress, guard: WorkerGuard) -> None:
     """Show the blocks as they finish; Ctrl-C takes the work back from the cluster, and so does a block that failed."""
     blocks = progress.add_task("Computing blocks", total=job.total)
     try:
@@ -199,7 +199,7 @@ async def _watch(job: Job, progress: Progress, guard: WorkerGuard) -> None:
 
 
 async def _write(
-    job: Job,
+    job: Computation,
     cluster: Connection,
     target: _Target,
     scratch: Path | None,

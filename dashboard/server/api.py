@@ -24,7 +24,7 @@ from compute.errors import (
     TooLargeError,
     TooManyRequestsError,
 )
-from compute.jobs import JobRecord, Principal
+from compute.jobs import LiveJob, Principal
 from compute.jobs.run.preview import Preview
 from compute.result.layers import LAYERS
 from compute.tiles import TILE_PX, Tile, TileAddress, parse_tile, result_info
@@ -81,7 +81,7 @@ class Handler(RequestHandler):
         """Return the principal of this request; see `principal_of`."""
         return principal_of(self.request)
 
-    async def record(self, token: str) -> JobRecord:
+    async def record(self, token: str) -> LiveJob:
         """Return the job of a token; 404 where there is none of this principal's."""
         try:
             return await self.services.jobs.open(token, self.principal())
@@ -165,7 +165,7 @@ class TileHandler(Handler):
         # Compression lets go of the GIL, and the event loop has others to serve.
         self._send(await asyncio.to_thread(pack, tile, style, squeeze=squeeze), complete=tile.complete)
 
-    async def _tile(self, record: JobRecord, wanted: _Wanted) -> Tile | None:
+    async def _tile(self, record: LiveJob, wanted: _Wanted) -> Tile | None:
         tiles, preview = tiles_of(record), record.preview if wanted.preview else None
 
         async def make() -> Tile | None:
@@ -202,7 +202,7 @@ class TileHandler(Handler):
         return None
 
 
-def _season(record: JobRecord, layer: str, label: str) -> int:
+def _season(record: LiveJob, layer: str, label: str) -> int:
     """Return the position of a season; 404 where the result lacks it or the layer."""
     if layer not in LAYERS:
         raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")

@@ -9,7 +9,7 @@ from typing import Any
 from tornado.web import RequestHandler
 
 from compute.errors import InputError, TooLargeError
-from compute.jobs import JobRecord
+from compute.jobs import LiveJob
 from compute.request.region import MAX_GEOJSON_BYTES, Region, parse_bbox, parse_geojson
 from dashboard.server.api import Handler
 from dashboard.services import Services
@@ -38,7 +38,7 @@ class StatisticsHandler(Handler):
             raise TooLargeError("region", f"The GeoJSON is over {MAX_GEOJSON_BYTES // 1_000_000} MB; simplify it.")
         await self._answer(record, lambda: parse_geojson(body.decode(errors="replace")))
 
-    async def _answer(self, record: JobRecord, read: Callable[[], Region]) -> None:
+    async def _answer(self, record: LiveJob, read: Callable[[], Region]) -> None:
         region = partial(self.services.parse, read)
         self.write_json(await self.while_connected(self.services.answers.statistics(record, region, self.asker)))
 

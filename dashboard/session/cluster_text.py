@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from compute.cluster import Connection, PooledCluster
 from compute.errors import ClusterError
-from compute.jobs import JobRecord
+from compute.jobs import LiveJob
 from dashboard.formatting import duration_text
 
 
@@ -86,12 +86,12 @@ def size_text(connection: Connection, asked: int) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def losses(records: Sequence[JobRecord], *, elsewhere: bool) -> str:
+def losses(records: Sequence[LiveJob], *, elsewhere: bool) -> str:
     """Return what is lost when a cluster stops, as a sentence or two; empty where nothing is.
 
     Parameters
     ----------
-    records : sequence of JobRecord
+    records : sequence of LiveJob
         The jobs that it holds, waits for or works on.
     elsewhere : bool
         Whether it was started elsewhere, so that others may use it.
@@ -105,14 +105,14 @@ def losses(records: Sequence[JobRecord], *, elsewhere: bool) -> str:
     return " ".join(lost + others)
 
 
-def left_text(name: str, records: Sequence[JobRecord]) -> str:
+def left_text(name: str, records: Sequence[LiveJob]) -> str:
     """Return what becomes of a cluster that a visitor leaves, and of the jobs that only wait for their turn on it.
 
     Parameters
     ----------
     name : str
         What it is called.
-    records : sequence of JobRecord
+    records : sequence of LiveJob
         The jobs that it holds, waits for or works on.
 
     Raises

@@ -10,7 +10,7 @@ from typing import Any
 
 from compute.cluster import ClusterSpec
 from compute.errors import InputError, JobError, ResultGoneError
-from compute.jobs import JobRecord, JobRow, Principal, Viewpoint, participant_of
+from compute.jobs import JobRow, LiveJob, Principal, Viewpoint, participant_of
 from compute.plan import NdviPlan
 from compute.request import NdviRequest
 from compute.tiles import block_bbox, geometry_of, result_info
@@ -159,7 +159,7 @@ class Watching:
             self._take_over(request)
         state.show(job_state="failed" if request is None else "expired", job_message=reason)
 
-    def _begin(self, record: JobRecord) -> None:
+    def _begin(self, record: LiveJob) -> None:
         self._opened = record.token
         if record.token != self._state.estimate_token:
             self._take_over(record.plan.request)
@@ -177,7 +177,7 @@ class Watching:
             options=options_of(request),
         )
 
-    def _show(self, record: JobRecord) -> None:
+    def _show(self, record: LiveJob) -> None:
         state, labels = self._state, list(record.plan.labels)
         season = state.season if state.season in labels else labels[0]
         previews = frozenset() if record.preview is None else record.preview.seasons
@@ -197,12 +197,12 @@ class Watching:
         )
         self._refresh_map(record, labels.index(season), previews)
 
-    def _blocks_done(self, record: JobRecord) -> int:
+    def _blocks_done(self, record: LiveJob) -> int:
         """Return how many blocks are there, as the list has it where another server computes them."""
         row = self._services.jobs.ledger.rows.get(record.token)
         return len(record.finished) if row is None else row.done
 
-    def _refresh_map(self, record: JobRecord, shown: int, previews: frozenset[int]) -> None:
+    def _refresh_map(self, record: LiveJob, shown: int, previews: frozenset[int]) -> None:
         """Have the pixels drawn anew that have changed since the last time."""
         # A job that is taken up again begins with none.
         seen = min(self._seen_blocks, len(record.finished))
@@ -253,7 +253,7 @@ class Watching:
         }
 
 
-def _is_unfinished(record: JobRecord, season: int) -> bool:
+def _is_unfinished(record: LiveJob, season: int) -> bool:
     """Return whether a season of a running job lacks blocks: each has as many."""
     done = sum(block[0] == season for block in record.finished)
     return record.state == "running" and done * len(record.plan.labels) < record.total

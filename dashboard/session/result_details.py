@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compute.jobs import JobRecord, Principal
+from compute.jobs import LiveJob, Principal
 from dashboard.services import Services
 from dashboard.session.background_tasks import Tasks
 from dashboard.state import VisitState
@@ -49,5 +49,5 @@ class Looking:
         finally:
             state.show(summing_up=False)
 
-    def _record(self) -> JobRecord | None:
+    def _record(self) -> LiveJob | None:
         return self._services.jobs.get(self._state.token, self._principal) if self._state.token else None

@@ -11,7 +11,7 @@ from distributed.client import futures_of
 
 from compute.demo.eo3_documents import PRODUCT
 from compute.errors import JobError
-from compute.jobs import Job
+from compute.jobs import Computation
 from compute.plan import NdviPlan
 from compute.request import NATIVE
 from tests.benchmarks.places import Bench, Place
@@ -61,13 +61,13 @@ class Greenup:
         """Find the scenes and plan."""
         return bench.plan(place.region, self._crs, **self._changes)
 
-    async def run(self, lazy: NdviPlan, client: Any) -> Job:
+    async def run(self, lazy: NdviPlan, client: Any) -> Computation:
         """Submit the plan and wait for its last block."""
-        job = await Job.submit(lazy, client)
+        job = await Computation.submit(lazy, client)
         await job.result()
         return job
 
-    def means(self, result: Job) -> xr.DataArray:
+    def means(self, result: Computation) -> xr.DataArray:
         """Return the means of a finished job."""
         means: xr.DataArray = result.stack.dataset()["ndvi_mean"]
         return means

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.cluster import ClusterSpec, open_cluster
-from compute.jobs import Job
+from compute.jobs import Computation
 from compute.plan import NdviPlan
 from compute.settings import Settings
 from compute.tiles.tile_patches import warm_up
@@ -75,7 +75,7 @@ async def _run(plans: Sequence[NdviPlan], bench: Bench, settings: Settings, say:
 
 async def _stored(plan: NdviPlan, store: str, client: Any) -> None:
     """Compute a plan into a store."""
-    job = await Job.submit(plan, client, store=store)
+    job = await Computation.submit(plan, client, store=store)
     await job.result()
 
 

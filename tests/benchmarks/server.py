@@ -33,7 +33,7 @@ from tornado.web import Application, RequestHandler
 from compute.cluster import ClusterSpec, parse_cluster
 from compute.engine import Block
 from compute.errors import InputError
-from compute.jobs import JobRecord, JobRegistry, Principal
+from compute.jobs import JobRegistry, LiveJob, Principal
 from compute.jobs.kept_results import KeptResults
 from compute.result.stack import SeasonStack
 from compute.result.store import Checkpoint, Slot, slots_of
@@ -64,16 +64,16 @@ class OneResult(JobRegistry):
         super().__init__(services.clusters, secrets.token_bytes(32))
         self._services = services
         self._kept = kept
-        self._shown: dict[str, JobRecord] = {}
+        self._shown: dict[str, LiveJob] = {}
         self._result: tuple[Synthetic, ResultTiles] | None = None
 
-    async def open(self, token: str, principal: Principal) -> JobRecord:
+    async def open(self, token: str, principal: Principal) -> LiveJob:
         """Return the result under a name."""
         if self._result is None:
             raise InputError("token", "There is no result yet; ask for one.")
         if token not in self._shown:
             synthetic, tiles = self._result
-            self._shown[token] = JobRecord(
+            self._shown[token] = LiveJob(
                 token=token,
                 scope=principal.scope,
                 plan=synthetic.plan(),

@@ -21,7 +21,7 @@ from compute.catalog import Catalog, OdcCatalog
 from compute.cluster import open_cluster, parse_cluster
 from compute.engine import warm_up
 from compute.errors import JobError
-from compute.jobs import Job, left_out, plan_request
+from compute.jobs import Computation, left_out, plan_request
 from compute.plan import NdviPlan
 from compute.products import Roles, load_profiles
 from compute.result.stack import build_stack
@@ -149,7 +149,7 @@ def plan_without(catalog: OdcCatalog, ids: frozenset[str], chunk_px: int) -> Ndv
 def computed(plan: NdviPlan) -> tuple[xr.Dataset, list[dict[str, Any]]]:
     async def run() -> tuple[xr.Dataset, list[dict[str, Any]]]:
         async with open_cluster(parse_cluster("local", workers=2), Settings(), warm_up=warm_up) as connection:
-            job = await Job.submit(plan, connection.client)
+            job = await Computation.submit(plan, connection.client)
             stack = await job.result()
             return await connection.client.compute(stack.dataset()), await job.statistics()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compute.cluster import ClusterSpec, list_gateway_clusters
-from compute.jobs import ANONYMOUS, JobRecord
+from compute.jobs import ANONYMOUS, LiveJob
 from compute.plan import NdviPlan
 from compute.settings import Settings
 from compute.tiles import ResultTiles, TileAddress
@@ -23,7 +23,7 @@ CLUSTER = ClusterSpec(kind="gateway", workers=1, owner=ANONYMOUS.scope)
 OWN = ClusterSpec(kind="tcp", address="tcp://127.0.0.1:9")
 
 
-async def computed(services: Services, plan: NdviPlan) -> JobRecord:
+async def computed(services: Services, plan: NdviPlan) -> LiveJob:
     record = await services.jobs.submit(plan, CLUSTER, ANONYMOUS, "a")
     async with asyncio.timeout(60):
         while record.state != "done":  # as the page does
@@ -32,7 +32,7 @@ async def computed(services: Services, plan: NdviPlan) -> JobRecord:
     return record
 
 
-async def look(services: Services, record: JobRecord, seconds: float) -> None:
+async def look(services: Services, record: LiveJob, seconds: float) -> None:
     """Look at a result as a page does, and at its one tile every now and then."""
     for _ in range(round(seconds)):
         seen = await services.jobs.open(record.token, ANONYMOUS)

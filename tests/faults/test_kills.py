@@ -18,8 +18,8 @@ import xarray as xr
 from compute.cluster import open_cluster, parse_cluster
 from compute.engine import warm_up
 from compute.errors import JobCancelledError
-from compute.jobs import Job
-from compute.jobs.run.checkpointing import Keep
+from compute.jobs import Computation
+from compute.jobs.run.checkpointing import CheckpointTarget
 from compute.plan import NdviPlan
 from compute.settings import Settings
 from tests.fixtures.engine import compute_here
@@ -58,8 +58,8 @@ def test_workers_killed_at_random_moments_change_no_bit(
     async def compute(number: int) -> xr.Dataset:
         async with client_of_two_workers() as client:
             # Every other job is kept outside of memory as well: a block that was written is not computed again.
-            keep = Keep(url=str(tmp_path / str(number)), scope="shared") if number % 2 else None
-            job = await Job.submit(slow, client, f"{number:032x}", keep=keep)
+            keep = CheckpointTarget(url=str(tmp_path / str(number)), scope="shared") if number % 2 else None
+            job = await Computation.submit(slow, client, f"{number:032x}", keep=keep)
             moments = sorted(chance.sample(range(len(slow.blocks)), share[number]))
             async for done in job.progress():
                 while moments and done > moments[0]:
@@ -80,7 +80,7 @@ def test_a_cancel_at_any_moment_frees_workers_and_memory_soon(slow: NdviPlan, ti
         seconds: list[float] = []
         async with client_of_two_workers() as client:
             for number in range(times):
-                job = await Job.submit(slow, client, f"{number:032x}")
+                job = await Computation.submit(slow, client, f"{number:032x}")
                 await asyncio.sleep(chance.uniform(0.0, 3.0))
                 began = time.perf_counter()
                 await job.cancel()

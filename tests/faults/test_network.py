@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from compute.cluster import ClusterPool, parse_cluster
-from compute.jobs import ANONYMOUS, Caretaker, JobRecord, JobRegistry, JobStore, KeptResults, Retention
+from compute.jobs import ANONYMOUS, Housekeeping, JobRegistry, JobStore, KeptResults, LiveJob, Retention
 from compute.plan import NdviPlan
 from compute.result.store import Checkpoint, open_result
 from compute.settings import Settings
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.index
 def test_a_job_goes_on_once_the_network_is_back(
     house: House, slow: NdviPlan, tmp_path: Path, *, told: bool, seconds: float
 ) -> None:
-    async def third_block(record: JobRecord) -> None:
+    async def third_block(record: LiveJob) -> None:
         await reaches(record, "running", blocks=3)
 
     assert goes_on(house, slow, tmp_path, third_block, told=told, seconds=seconds)
@@ -39,7 +39,7 @@ def test_a_job_goes_on_whenever_the_network_went(house: House, slow: NdviPlan, t
     chance = random.Random(seed)
     moment = chance.uniform(0.0, 2.5)
 
-    async def some_moment(_: JobRecord) -> None:
+    async def some_moment(_: LiveJob) -> None:
         await asyncio.sleep(moment)
 
     goes_on(house, slow, tmp_path, some_moment, told=chance.random() < 0.7, seconds=chance.uniform(0.1, 6.0))
@@ -49,7 +49,7 @@ def goes_on(
     house: House,
     plan: NdviPlan,
     folder: Path,
-    until: Callable[[JobRecord], Awaitable[None]],
+    until: Callable[[LiveJob], Awaitable[None]],
     *,
     told: bool,
     seconds: float,
@@ -65,7 +65,7 @@ def goes_on(
 
     async def lose() -> None:
         jobs = JobRegistry(pool, SECRET, store=JobStore(), own=house.spec, kept=kept, pauses=(0.5, 5.0, 5.0, 5.0))
-        caretaker = Caretaker(jobs, pool, Retention())
+        caretaker = Housekeeping(jobs, pool, Retention())
         await caretaker.start()
         async with existing_scheduler() as own, relay_to(own.address or "") as relay:
             spec = parse_cluster(f"tcp://127.0.0.1:{relay.port}")

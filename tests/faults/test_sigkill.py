@@ -27,7 +27,7 @@ from sqlalchemy import create_engine, update
 
 from compute.catalog import OdcCatalog
 from compute.cluster import ClusterSpec
-from compute.jobs import ANONYMOUS, JobRecord, JobRow, JobStore
+from compute.jobs import ANONYMOUS, JobRow, JobStore, LiveJob
 from compute.jobs.jobstore.rows import ENDED, JobDetails
 from compute.jobs.jobstore.tables import CLUSTERS, JOBS
 from compute.plan import NdviPlan, plan_document
@@ -95,7 +95,7 @@ class Site:
     def acknowledge(self, plan: NdviPlan) -> str:
         """Add a job to the list, as a server does before it begins it; the one that runs takes it up."""
         token = secrets.token_hex(16)
-        record = JobRecord(token=token, scope=ANONYMOUS.scope, plan=plan, cluster=CLUSTER)
+        record = LiveJob(token=token, scope=ANONYMOUS.scope, plan=plan, cluster=CLUSTER)
         details = JobDetails(recipe=plan.request.to_json(), plan=plan_document(plan))
         assert self.store.put(record.row(), details)
         return token

@@ -23,7 +23,7 @@ from compute.catalog import OdcCatalog
 from compute.cluster import ClusterPool, Connection, open_cluster, parse_cluster
 from compute.engine import warm_up
 from compute.errors import ClusterError, JobError, NoWorkersError
-from compute.jobs import ANONYMOUS, Job, JobRegistry, KeptResults
+from compute.jobs import ANONYMOUS, Computation, JobRegistry, KeptResults
 from compute.plan import NdviPlan
 from compute.request import NdviRequest
 from compute.request.region import parse_bbox
@@ -61,10 +61,10 @@ def workers_of(address: str, folder: Path, count: int = 2) -> Iterator[list[subp
             worker.wait()
 
 
-async def computed(connection: Connection, plan: NdviPlan, on_block: Callable[[int], object] = id) -> Job:
+async def computed(connection: Connection, plan: NdviPlan, on_block: Callable[[int], object] = id) -> Computation:
     """Compute a plan as the command line does."""
     async with connection.guard_workers() as guard:
-        job = await Job.submit(plan, connection.client)
+        job = await Computation.submit(plan, connection.client)
         try:
             async for done in job.progress():
                 guard.note_progress()

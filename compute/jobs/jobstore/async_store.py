@@ -18,7 +18,7 @@ _WAIT_S = 15.0
 _SILENT = "The list of jobs does not answer; check the disk or the database behind GREENUP_JOBS_URL."
 
 
-class Journal:
+class AsyncJobStore:
     """Reads and writes a job store, one question after another.
 
     Parameters

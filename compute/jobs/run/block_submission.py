@@ -13,8 +13,8 @@ from distributed import Client, Future, as_completed
 
 from compute.engine import HeldBlock
 from compute.jobs.run.block_order import BlockOrder, Index
-from compute.jobs.run.checkpointing import SLOW_S, Keeping
-from compute.jobs.run.fair_queue import Share, Sharing
+from compute.jobs.run.checkpointing import SLOW_S, Checkpointing
+from compute.jobs.run.fair_queue import FairQueue, QueueShare
 from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import Key, block_key
 from compute.result.store import StoredBlock
@@ -24,7 +24,7 @@ _PER_THREAD = 3
 changes its mind about more, and fewer would have threads wait for the way there and back."""
 
 
-class Feeding:
+class BlockSubmission:
     """Hands the blocks of a stack to a scheduler; whenever one ends, the one that is wanted most follows.
 
     Parameters
@@ -39,17 +39,19 @@ class Feeding:
         Times that a block is tried again.
     ahead : list of str, optional
         Workers that get all the blocks at once, ahead of other work; left out, blocks wait their turn.
-    keeping : Keeping, optional
+    keeping : Checkpointing, optional
         Has blocks written once they are computed, each before those that are handed over later.
     threads : callable, optional
         Returns for how many threads blocks are handed over; left out, for those that there are.
-    share : Share, optional
+    share : QueueShare, optional
         Which of them go before the blocks of other computations, and which after; left out, there are no others.
 
     Attributes
     ----------
     futures : dict of Key to Future
         Of the blocks that were handed over.
+    keeping : Checkpointing
+        Writes finished blocks to the checkpoint.
     stack : SeasonStack
         The persisted stack; its graph has the future of each block from the moment that it is handed over, and from the
         first those that are stored.
@@ -63,17 +65,17 @@ class Feeding:
         *,
         retries: int,
         ahead: list[str] | None = None,
-        keeping: Keeping | None = None,
+        keeping: Checkpointing | None = None,
         threads: Callable[[], int] | None = None,
-        share: Share | None = None,
+        share: QueueShare | None = None,
     ) -> None:
         self.futures: dict[Key, Future[HeldBlock]] = {}
         self._tasks, self._sources, stored = _apart(lazy)
         self._graph: dict[Key, Any] = dict(stored)
         self.stack = replace(lazy, graph=self._graph)
-        self._keeping = keeping or Keeping(None, {})
+        self.keeping = keeping or Checkpointing(None, {})
         self._threads = threads
-        self._share = share or Sharing().share_of("")
+        self._share = share or FairQueue().share_of("")
         # Not annotated as a Client, whose annotations say what its methods return when they block.
         self._client: Any = client
         self._order = order
@@ -125,7 +127,7 @@ class Feeding:
         with suppress(TimeoutError):
             async with asyncio.timeout(None) as bound:
                 async for future in self._under_way:
-                    if not await self._keeping.settle(future):
+                    if not await self.keeping.settle(future):
                         self._running -= 1
                         self._share.ended(future.key)
                         self._ended.append((future.key[1:], future))
@@ -135,7 +137,7 @@ class Feeding:
                         self._top_up()
                     if not self._running:
                         bound.reschedule(asyncio.get_running_loop().time() + SLOW_S)
-        await self._keeping.finish()
+        await self.keeping.finish()
 
     def _over(self) -> None:
         self._share.leave()
@@ -162,7 +164,7 @@ class Feeding:
     def _hand_over(self, index: Index) -> None:
         """Submit a block, with the first of its season also the scenes that the season shares."""
         season, key = index[0], block_key(self.stack.token, *index)
-        sources, keeps = self._sources.pop(season, {}), self._keeping.tasks(key)
+        sources, keeps = self._sources.pop(season, {}), self.keeping.tasks(key)
         graph = self._tasks.pop(index) | sources | keeps
         # Whatever is asked of the workers beside the blocks has priority 0, and goes before them.
         rank = self._share.rank(key)
@@ -172,7 +174,7 @@ class Feeding:
         self._under_way.add(block)
         self._running += 1
         for future in others[: len(keeps)]:
-            self._keeping.follow(key, future)
+            self.keeping.follow(key, future)
             self._under_way.add(future)
         # Held until all blocks that need them are with the scheduler, which then knows how long to keep them.
         self._held.setdefault(season, others[len(keeps) :])

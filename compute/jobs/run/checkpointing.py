@@ -27,7 +27,7 @@ SLOW_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Keep:
+class CheckpointTarget:
     """Target of a job's checkpoints: folder, owner, and whether they are required.
 
     Attributes
@@ -45,7 +45,7 @@ class Keep:
     required: bool = False
 
 
-class Keeping:
+class Checkpointing:
     """Has the blocks of a job written as they finish, for as long as that works.
 
     Parameters
@@ -77,13 +77,13 @@ class Keeping:
 
     @classmethod
     async def begin(
-        cls, keep: Keep | None, lazy: SeasonStack, plan: NdviPlan, token: str, client: Any
+        cls, keep: CheckpointTarget | None, lazy: SeasonStack, plan: NdviPlan, token: str, client: Any
     ) -> tuple[Self, SeasonStack]:
         """Find or make the checkpoint of a job.
 
         Parameters
         ----------
-        keep : Keep or None
+        keep : CheckpointTarget or None
             Where; None where the workers alone are to hold the result.
         lazy : SeasonStack
             What the job computes.
@@ -96,7 +96,7 @@ class Keeping:
 
         Returns
         -------
-        (Keeping, SeasonStack)
+        (Checkpointing, SeasonStack)
             The stack computes what is not written yet; see `compute.result.store.recalled`.
 
         Raises

@@ -18,12 +18,12 @@ from compute.errors import ClusterError, JobCancelledError, JobError, JobLostErr
 from compute.jobs.identity import job_token
 from compute.jobs.provenance import SOURCE, plan_provenance
 from compute.jobs.run.block_order import BlockOrder
-from compute.jobs.run.block_submission import Feeding
-from compute.jobs.run.checkpointing import Keep, Keeping
-from compute.jobs.run.fair_queue import Share
+from compute.jobs.run.block_submission import BlockSubmission
+from compute.jobs.run.checkpointing import Checkpointing, CheckpointTarget
+from compute.jobs.run.fair_queue import QueueShare
 from compute.jobs.run.season_summary import result_remarks, season_numbers, season_tallies
 from compute.jobs.run.unread_scenes import caption_of, read_scenes
-from compute.jobs.run.worker_memory import Room, refuse_large_blocks, spill_note
+from compute.jobs.run.worker_memory import WorkerMemory, refuse_large_blocks, spill_note
 from compute.plan import NdviPlan
 from compute.result.stack import SeasonStack, build_stack
 from compute.result.stack_tasks import Key
@@ -45,7 +45,7 @@ _CANCEL_S = 30.0
 _SUBMIT_S = 60.0
 
 
-class Job:
+class Computation:
     """A computation that runs on a cluster; as long as this object lives, the cluster keeps its blocks.
 
     Attributes
@@ -56,19 +56,17 @@ class Job:
         What is computed.
     stack : SeasonStack
         The persisted result; its graph has the blocks that are finished or under way.
-    keeping : Keeping
+    keeping : Checkpointing
         What of it is in its checkpoint.
     """
 
-    def __init__(
-        self, token: str, plan: NdviPlan, feeding: Feeding, client: Client, keeping: Keeping, note: str = ""
-    ) -> None:
+    def __init__(self, token: str, plan: NdviPlan, submission: BlockSubmission, client: Client, note: str = "") -> None:
         self.token = token
         self.plan = plan
-        self.stack = feeding.stack
-        self.keeping = keeping
+        self.stack = submission.stack
+        self.keeping = submission.keeping
         self._note = note
-        self._feeding = feeding
+        self._submission = submission
         self._client = client
         self._cancelled = False
 
@@ -82,9 +80,9 @@ class Job:
         order: BlockOrder | None = None,
         store: str | None = None,
         ahead: bool = False,
-        keep: Keep | None = None,
+        keep: CheckpointTarget | None = None,
         threads: Callable[[], int] | None = None,
-        share: Share | None = None,
+        share: QueueShare | None = None,
     ) -> Self:
         """Start a computation. It goes on until it ends or `cancel` is called, whether or not anybody follows it.
 
@@ -105,17 +103,17 @@ class Job:
             finishes, and the result may be larger than the cluster's memory; left out, the workers hold the blocks.
         ahead : bool
             Whether its tasks go before all others, and to the workers at once. They should be few and small.
-        keep : Keep, optional
+        keep : CheckpointTarget, optional
             Where blocks are also written as they finish, and looked for before: those of an earlier run of the same
             computation count as finished at once. What cannot be written costs no result: `note` says why.
         threads : callable, optional
             Returns for how many threads the scheduler has blocks: it grows by what it has. Left out, those there are.
-        share : Share, optional
+        share : QueueShare, optional
             Of the threads, where other computations run on the same cluster; left out, there are no others.
 
         Returns
         -------
-        Job
+        Computation
             Running.
 
         Raises
@@ -131,7 +129,7 @@ class Job:
             raise ClusterError("The cluster is not there any more; try again in a minute, or choose another.")
         async with bounded(_SUBMIT_S, "the computation was submitted"):
             await client.register_plugin(CancelFlags())
-            room = await Room.of(client)
+            room = await WorkerMemory.of(client)
             # Tasks that may run anywhere wait at the scheduler, where others slip past them whatever their priority.
             workers = list(await client.nthreads()) if ahead else None
         refuse_large_blocks(plan, room)
@@ -139,13 +137,13 @@ class Job:
         lazy = build_stack(plan, f"{token}-{secrets.token_hex(4)}")
         if store is not None:
             lazy = await asyncio.to_thread(_into_store, lazy, store)
-        keeping, lazy = await Keeping.begin(keep, lazy, plan, token, client)
+        keeping, lazy = await Checkpointing.begin(keep, lazy, plan, token, client)
         note = "" if store is not None else spill_note(plan, room)
         order = order or BlockOrder.of_plan(plan)
-        feeding = Feeding(
+        submission = BlockSubmission(
             lazy, client, order, retries=RETRIES, ahead=workers, keeping=keeping, threads=threads, share=share
         )
-        return cls(token, plan, feeding, client, keeping, note)
+        return cls(token, plan, submission, client, note)
 
     @property
     def note(self) -> str:
@@ -170,7 +168,7 @@ class Job:
 
     @property
     def _futures(self) -> Mapping[Key, Future[HeldBlock]]:
-        return self._feeding.futures
+        return self._submission.futures
 
     async def finished_blocks(self) -> AsyncIterator[tuple[int, int, int]]:
         """Yield (season, row, column) of each block as it finishes, until all have.
@@ -183,7 +181,7 @@ class Job:
             A block failed for good; the sentence says why.
         """
         told = 0
-        async for index, future in self._feeding.ended():
+        async for index, future in self._submission.ended():
             if future is not None:
                 await self._raise_failure(future)
             told += 1
@@ -260,7 +258,7 @@ class Job:
         cluster is gone, so is the work.
         """
         lost, self._cancelled = self.lost, True
-        self._feeding.stop()
+        self._submission.stop()
         if lost:
             return
         with suppress(OSError):  # also TimeoutError

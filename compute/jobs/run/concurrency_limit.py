@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from compute.jobs.job_list import Ledger
-from compute.jobs.live_job import JobRecord
+from compute.jobs.job_list import JobList
+from compute.jobs.live_job import LiveJob
 
 WAITS = "It waits for one of your other computations to end."
 
@@ -14,14 +14,14 @@ _LOOK_S = 0.5
 """How soon a computation begins when another has ended."""
 
 
-class Turns:
+class ConcurrencyLimit:
     """Lets computations of one scope begin in the order in which they were asked for, a few at once.
 
     Who is under way is read off the list: what is connecting or running, and held by a server that is alive.
 
     Parameters
     ----------
-    ledger : Ledger
+    ledger : JobList
         The list.
     most : int
         Computations of one scope at once.
@@ -29,12 +29,12 @@ class Turns:
         Told of a record that has changed.
     """
 
-    def __init__(self, ledger: Ledger, most: int, note: Callable[[JobRecord], None]) -> None:
+    def __init__(self, ledger: JobList, most: int, note: Callable[[LiveJob], None]) -> None:
         self._ledger = ledger
         self._most = most
         self._note = note
 
-    async def wait_for(self, record: JobRecord) -> None:
+    async def wait_for(self, record: LiveJob) -> None:
         """Wait for the turn of a queued job, which is connecting then."""
         while not await self._ledger.let_begin(record.token, self._most):
             if record.message != WAITS:

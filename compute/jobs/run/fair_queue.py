@@ -7,7 +7,7 @@ from collections import Counter
 from compute.result.stack_tasks import Key
 
 
-class Sharing:
+class FairQueue:
     """Gives the blocks of all computations on one scheduler a rank; the scheduler computes the lowest first.
 
     The ranks of a computation's blocks are as far apart as its user has computations there. So users share the threads
@@ -19,23 +19,23 @@ class Sharing:
         self.come_to = 0
         self.computations: Counter[str] = Counter()
 
-    def share_of(self, user: str) -> Share:
+    def share_of(self, user: str) -> QueueShare:
         """Return the share of another computation of a user."""
-        return Share(self, user)
+        return QueueShare(self, user)
 
 
-class Share:
+class QueueShare:
     """The part of one computation; it counts from `join` until `leave`.
 
     Parameters
     ----------
-    sharing : Sharing
+    sharing : FairQueue
         Of its scheduler.
     user : str
         Whose computation it is.
     """
 
-    def __init__(self, sharing: Sharing, user: str) -> None:
+    def __init__(self, sharing: FairQueue, user: str) -> None:
         self._sharing = sharing
         self._user = user
         self._last = 0

@@ -7,7 +7,7 @@ from typing import Self
 
 from distributed import Client
 
-from compute.jobs.run.computation import Job
+from compute.jobs.run.computation import Computation
 from compute.plan import NdviPlan, preview_plan
 from compute.tiles import TILE_PX, ResultTiles, Tile, TileAddress
 
@@ -21,13 +21,13 @@ class Preview:
 
     Parameters
     ----------
-    job : Job
+    job : Computation
         That computes it.
     tiles : ResultTiles
         Of that job.
     """
 
-    def __init__(self, job: Job, tiles: ResultTiles) -> None:
+    def __init__(self, job: Computation, tiles: ResultTiles) -> None:
         self._job = job
         self._tiles = tiles
 
@@ -53,7 +53,7 @@ class Preview:
             coarse = preview_plan(plan)
             if coarse is None:
                 return None
-            job = await Job.submit(coarse, client, f"{token}-preview", ahead=True)
+            job = await Computation.submit(coarse, client, f"{token}-preview", ahead=True)
         except Exception:  # noqa: BLE001  # whatever it is, the result can do without
             _log.exception("The preview of job %s failed", token[:8])
             return None

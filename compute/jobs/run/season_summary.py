@@ -40,7 +40,7 @@ def _region_pixels(plan: NdviPlan, block: BlockPlan) -> int:
 
 
 def season_numbers(plan: NdviPlan, tallies: Sequence[Tally]) -> list[dict[str, Any]]:
-    """Return what people want to know of each season, ready for JSON; see `compute.jobs.Job.statistics`."""
+    """Return what people want to know of each season, ready for JSON; see `compute.jobs.Computation.statistics`."""
     pixels = max(1, region_pixels(plan))
     return [
         {

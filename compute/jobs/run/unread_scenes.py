@@ -19,7 +19,7 @@ def left_out(statistics: Iterable[Mapping[str, Any]], plan: NdviPlan, most: floa
     Parameters
     ----------
     statistics : iterable of mapping
-        As `compute.jobs.Job.statistics` returns them.
+        As `compute.jobs.Computation.statistics` returns them.
     plan : NdviPlan
         What was computed.
     most : float

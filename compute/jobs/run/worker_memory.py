@@ -18,7 +18,7 @@ LEVELS_BYTES_PER_PX = 5 / 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Room:
+class WorkerMemory:
     """Memory of a cluster, in bytes.
 
     Attributes
@@ -33,7 +33,7 @@ class Room:
     total: int | None
 
     @classmethod
-    async def of(cls, client: Any) -> Room:
+    async def of(cls, client: Any) -> WorkerMemory:
         """Ask the scheduler of an asynchronous client."""
         workers = (await client.scheduler.identity(n_workers=-1))["workers"].values()
         limits = [(each["memory_limit"], each["nthreads"]) for each in workers if each["memory_limit"]]
@@ -42,7 +42,7 @@ class Room:
         return cls(thread=least, total=total)
 
 
-def refuse_large_blocks(plan: NdviPlan, room: Room) -> None:
+def refuse_large_blocks(plan: NdviPlan, room: WorkerMemory) -> None:
     """Refuse a plan whose blocks are too large for the workers.
 
     Raises
@@ -59,7 +59,7 @@ def refuse_large_blocks(plan: NdviPlan, room: Room) -> None:
         )
 
 
-def spill_note(plan: NdviPlan, room: Room) -> str:
+def spill_note(plan: NdviPlan, room: WorkerMemory) -> str:
     """Return what becomes of a result that workers are to hold and cannot, as a sentence; nothing where they can."""
     held = plan.result_bytes + LEVELS_BYTES_PER_PX * len(plan.labels) * prod(plan.grid.shape)
     if room.total is None or held <= SPILL_SHARE * room.total:

@@ -18,7 +18,7 @@ from PIL import Image
 from compute import export
 from compute.catalog import OdcCatalog
 from compute.cluster import open_cluster, parse_cluster
-from compute.jobs import Job
+from compute.jobs import Computation
 from compute.plan import NdviPlan
 from compute.result.layers import NAMES
 from compute.settings import MIB, Settings
@@ -46,7 +46,7 @@ def folder(plan: NdviPlan, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def write() -> None:
         async with open_cluster(parse_cluster("local", workers=2), Settings()) as connection:
-            job = await Job.submit(plan, connection.client)
+            job = await Computation.submit(plan, connection.client)
             stack = await job.result()
             await export.write_zarr(stack, out / "result.zarr", connection.client, job.provenance())
             await export.write_cogs(stack, out, connection.client, job.provenance())

@@ -27,11 +27,11 @@ from compute.cluster import ClusterPool, ClusterSpec, PooledCluster, parse_clust
 from compute.errors import InputError, JobStoreError, ResultAwayError, ResultGoneError
 from compute.jobs import (
     ANONYMOUS,
-    Caretaker,
-    JobRecord,
+    Housekeeping,
     JobRegistry,
     JobStore,
     KeptResults,
+    LiveJob,
     Principal,
     Retention,
     participant_of,
@@ -75,7 +75,7 @@ async def server(
     """A server, as far as jobs know of one."""
     pool = options.pop("pool", house.pool)
     jobs = JobRegistry(pool, SECRET, store=JobStore(url), own=options.pop("own", house.spec), **options)
-    caretaker = Caretaker(jobs, pool, retention or Retention())
+    caretaker = Housekeeping(jobs, pool, retention or Retention())
     await caretaker.start()
     try:
         yield jobs
@@ -391,7 +391,7 @@ def test_cancel_on_the_page_leaves_the_job_to_others_and_stops_it_with_the_last(
 ) -> None:
     async def cancel() -> None:
         store, services = JobStore(url), Services(Settings(home=tmp_path, jobs_url=SecretStr(url)), {}, OWN)
-        record = JobRecord(token="d" * 32, scope=ANONYMOUS.scope, plan=quick, cluster=OWN, state="running")
+        record = LiveJob(token="d" * 32, scope=ANONYMOUS.scope, plan=quick, cluster=OWN, state="running")
         details = JobDetails(recipe=quick.request.to_json(), plan=plan_document(quick))
         assert store.put(replace(record.row(), holder="another server"), details)
         for name in ("laptop", "telephone"):
@@ -413,7 +413,7 @@ def test_cancel_on_the_page_leaves_the_job_to_others_and_stops_it_with_the_last(
 
 def unreadable(url: str, plan: NdviPlan) -> str:
     """Have the list know a result that is done, and whose plan is damaged."""
-    record = JobRecord(token="f" * 32, scope=ANONYMOUS.scope, plan=plan, cluster=ClusterSpec(kind="local"))
+    record = LiveJob(token="f" * 32, scope=ANONYMOUS.scope, plan=plan, cluster=ClusterSpec(kind="local"))
     row = replace(record.row(), state="done", size=1, checkpoint="memory://nowhere")
     assert JobStore(url).put(row, JobDetails(recipe=plan.request.to_json(), plan=plan_document(plan)[:100]))
     return record.token
@@ -429,7 +429,7 @@ def test_a_job_waits_for_a_gateway_that_is_away_for_as_long_as_it_takes(
     pool = ClusterPool(Settings(gateway_address="http://127.0.0.1:9"))
 
     async def wait() -> None:
-        record = JobRecord(token="e" * 32, scope=ANONYMOUS.scope, plan=quick, cluster=spec)
+        record = LiveJob(token="e" * 32, scope=ANONYMOUS.scope, plan=quick, cluster=spec)
         details = JobDetails(recipe=quick.request.to_json(), plan=plan_document(quick))
         assert JobStore(url).put(record.row(), details)
         tried: list[PooledCluster] = []

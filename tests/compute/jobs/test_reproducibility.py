@@ -23,7 +23,7 @@ from compute.catalog import OdcCatalog
 from compute.cluster import Connection, open_cluster, parse_cluster
 from compute.engine import warm_up
 from compute.errors import JobCancelledError, JobError, NoScenesError, TooLargeError
-from compute.jobs import Job, job_token, left_out
+from compute.jobs import Computation, job_token, left_out
 from compute.plan import NdviPlan
 from compute.request.region import parse_bbox
 from compute.scenes import Source
@@ -48,14 +48,14 @@ def on_cluster(
 
 
 async def computed(plan: NdviPlan, client: Client) -> xr.Dataset:
-    job = await Job.submit(plan, client)
+    job = await Computation.submit(plan, client)
     stack = await job.result()
     return await client.compute(stack.dataset())
 
 
 async def computed_despite_a_kill(plan: NdviPlan, client: Client) -> xr.Dataset:
     """Compute a plan while one of its workers dies in the middle."""
-    job = await Job.submit(plan, client)
+    job = await Computation.submit(plan, client)
     pids = await client.run(os.getpid)
     async for done in job.progress():
         if done == 3:
@@ -78,7 +78,7 @@ def expected(many_blocks: NdviPlan) -> xr.Dataset:
 def test_a_result_is_cancelled_while_something_is_worked_out_from_it(many_blocks: NdviPlan) -> None:
     async def cancelled(connection: Connection) -> tuple[str, int]:
         client = connection.client
-        job = await Job.submit(many_blocks, client)
+        job = await Computation.submit(many_blocks, client)
         stack = await job.result()
         reducing = asyncio.create_task(reduce_seasons(stack, client, lambda *_: time.sleep(0.3) or 1, sum))
         await asyncio.sleep(0.5)
@@ -98,7 +98,7 @@ def test_one_worker_and_two_give_the_same_bits(many_blocks: NdviPlan, expected: 
 
 def test_progress_counts_every_block(many_blocks: NdviPlan) -> None:
     async def watch(connection: Connection) -> list[int]:
-        job = await Job.submit(many_blocks, connection.client)
+        job = await Computation.submit(many_blocks, connection.client)
         seen = [done async for done in job.progress()]
         assert job.done == job.total
         return seen
@@ -113,7 +113,7 @@ def test_the_workers_let_go_of_a_result_that_nobody_holds(many_blocks: NdviPlan)
         client: Any = connection.client
         gc.disable()
         try:
-            await (await Job.submit(many_blocks, client)).result()
+            await (await Computation.submit(many_blocks, client)).result()
             async with asyncio.timeout(20):
                 while await client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)):  # noqa: ASYNC110  # no event
                     await asyncio.sleep(0.1)
@@ -133,7 +133,7 @@ def test_a_worker_killed_in_the_middle_changes_no_bit(many_blocks: NdviPlan, exp
 def test_cancel_frees_the_workers_within_two_seconds(many_blocks: NdviPlan) -> None:
     async def cancel(connection: Connection) -> tuple[float, int]:
         client = connection.client
-        job = await Job.submit(many_blocks, client)
+        job = await Computation.submit(many_blocks, client)
         await anext(job.progress())
         began = time.perf_counter()
         await job.cancel()
@@ -153,7 +153,7 @@ def test_cancel_frees_the_workers_within_two_seconds(many_blocks: NdviPlan) -> N
 
 def test_what_was_cancelled_can_run_again(many_blocks: NdviPlan, expected: xr.Dataset) -> None:
     async def again(connection: Connection) -> xr.Dataset:
-        job = await Job.submit(many_blocks, connection.client)
+        job = await Computation.submit(many_blocks, connection.client)
         await job.cancel()
         return await computed(many_blocks, connection.client)
 
@@ -167,7 +167,7 @@ def test_a_block_that_fails_for_good_fails_the_job_in_one_sentence(many_blocks: 
     plan = replace(plan, request=replace(plan.request, reader="odc"))
 
     async def fail(connection: Connection) -> None:
-        job = await Job.submit(plan, connection.client)
+        job = await Computation.submit(plan, connection.client)
         with pytest.raises(JobError, match=gone.id):
             await job.result()
 
@@ -179,7 +179,7 @@ def test_scenes_that_cannot_be_read_are_named_and_too_many_of_them_refuse_the_re
     broken = sorted(source.id for n, source in enumerate(many_blocks.sources) if n % 20 == 0)
 
     async def reduce(connection: Connection) -> tuple[list[dict[str, object]], dict[str, object]]:
-        job = await Job.submit(plan, connection.client)
+        job = await Computation.submit(plan, connection.client)
         await job.result()
         statistics = await job.statistics()
         return statistics, job.provenance(left_out(statistics, plan, 1.0))
@@ -205,7 +205,7 @@ def _without_mask(source: Source, number: int) -> Source:
 
 def test_statistics_are_those_of_the_arrays(many_blocks: NdviPlan, expected: xr.Dataset) -> None:
     async def reduce(connection: Connection) -> list[dict[str, object]]:
-        job = await Job.submit(many_blocks, connection.client)
+        job = await Computation.submit(many_blocks, connection.client)
         await job.result()
         return await job.statistics()
 

@@ -14,7 +14,7 @@ from distributed import Client, LocalCluster
 
 from compute.catalog import OdcCatalog
 from compute.engine import warm_up
-from compute.jobs import Job
+from compute.jobs import Computation
 from compute.plan import WORKER_BYTES, NdviPlan
 from compute.request import NdviRequest
 from compute.request.region import parse_bbox
@@ -55,7 +55,7 @@ def taken(plan: NdviPlan, threads: int, store: Path) -> Memory:
         ):  # fmt: skip
             await client.run(warm_up)
             (idle,) = (await client.run(resident)).values()
-            await (await Job.submit(plan, client, store=str(store))).result()
+            await (await Computation.submit(plan, client, store=str(store))).result()
             (peak,) = (await client.run(peak_memory)).values()
             return Memory(idle=idle, peak=peak / MIB)
 

@@ -27,7 +27,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from compute.engine import Block
 from compute.errors import JobError, ResultGoneError
-from compute.jobs import Keep, KeptResults
+from compute.jobs import CheckpointTarget, KeptResults
 from compute.jobs.checkpoint_recovery import size_of
 from compute.kernels import NOT_COMPUTED
 from compute.plan import NdviPlan, make_plan
@@ -292,7 +292,7 @@ def test_a_server_opens_results_that_are_whole(
     results, total = KeptResults(f"{tmp_path}/"), len(computed.keys)
     results.readers = readers
     url = results.url(TOKEN)
-    assert results.keep(TOKEN, "somebody") == Keep(url=url, scope="somebody")
+    assert results.keep(TOKEN, "somebody") == CheckpointTarget(url=url, scope="somebody")
 
     def is_gone(plan: NdviPlan, why: str) -> None:
         with pytest.raises(ResultGoneError, match=why):

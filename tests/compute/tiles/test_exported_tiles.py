@@ -25,7 +25,7 @@ from pyproj import Transformer
 from compute.catalog import OdcCatalog
 from compute.cluster import Connection, open_cluster, parse_cluster
 from compute.export import write_zarr
-from compute.jobs import Job
+from compute.jobs import Computation
 from compute.plan import NdviPlan
 from compute.request import NdviRequest
 from compute.request.region import parse_bbox
@@ -212,7 +212,7 @@ def results(
     out = tmp_path_factory.mktemp("exported")
 
     async def compute(plan: NdviPlan, path: Path) -> Served:
-        job = await Job.submit(plan, connection.client)
+        job = await Computation.submit(plan, connection.client)
         stack = await job.result()
         await write_zarr(stack, path, connection.client, job.provenance())
         tiles = ResultTiles.on_workers(stack, connection.client)

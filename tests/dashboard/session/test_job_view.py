@@ -16,7 +16,7 @@ from tornado.web import Application
 from compute.catalog import EmbeddedPostgres, OdcCatalog
 from compute.cluster import parse_cluster
 from compute.errors import InputError
-from compute.jobs import ANONYMOUS, JobRecord, Principal, Viewpoint
+from compute.jobs import ANONYMOUS, LiveJob, Principal, Viewpoint
 from compute.plan import NdviPlan
 from compute.products import load_profiles
 from compute.request.seasons import parse_seasons
@@ -48,7 +48,7 @@ def centre_of(plan: NdviPlan, *block: int) -> tuple[float, float]:
     return (west + east) / 2, (south + north) / 2
 
 
-async def ended(record: JobRecord) -> None:
+async def ended(record: LiveJob) -> None:
     async with asyncio.timeout(60):
         while record.state != "done":
             assert record.state in ("queued", "connecting", "running"), record.message
@@ -75,7 +75,7 @@ def test_a_visit_has_first_what_its_map_shows(plan: NdviPlan) -> None:
     assert len(plan.blocks) == 2 * rows * columns >= 24
     corner = 1, rows - 1, columns - 1
 
-    async def visit() -> JobRecord:
+    async def visit() -> LiveJob:
         services = Services(Settings(), load_profiles(None), parse_cluster("local", workers=2))
         state = VisitState(season=plan.labels[1], centre=centre_of(plan, *corner))
         session = Session(state, services, ANONYMOUS, lambda _: None)

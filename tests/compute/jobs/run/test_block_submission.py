@@ -12,7 +12,7 @@ from distributed import Client, LocalCluster
 
 from compute.jobs import BlockOrder, Viewpoint
 from compute.jobs.run.block_order import Index
-from compute.jobs.run.block_submission import Feeding
+from compute.jobs.run.block_submission import BlockSubmission
 from compute.result.stack import SeasonStack
 from tests.fixtures.stacks import grid_at, lazy_stack
 
@@ -60,7 +60,7 @@ def test_what_is_looked_at_comes_first_and_after_a_pan_what_is_looked_at_then() 
         stack = lazy()
         order = order_of(stack)
         order.look_at("a", at(7, 7, season=1))
-        feeding = Feeding(stack, client, order, retries=0)
+        feeding = BlockSubmission(stack, client, order, retries=0)
         graph = feeding.stack.graph
         assert len(graph) == ENOUGH
         ended, panned = [], 0
@@ -84,7 +84,7 @@ def test_the_order_changes_no_bit() -> None:
         stack = lazy()
         order = order_of(stack)
         order.look_at("a", at(5, 2))
-        feeding = Feeding(stack, client, order, retries=0)
+        feeding = BlockSubmission(stack, client, order, retries=0)
         number = 0
         async for _ in feeding.ended():
             number += 1
@@ -100,7 +100,7 @@ def test_the_order_changes_no_bit() -> None:
 
 def test_several_followers_are_told_of_every_block_and_whoever_comes_late_too() -> None:
     async def follow(client: Client) -> None:
-        feeding = Feeding(stack := lazy(), client, order_of(stack), retries=0)
+        feeding = BlockSubmission(stack := lazy(), client, order_of(stack), retries=0)
 
         async def told() -> list[Index]:
             return [index async for index, _ in feeding.ended()]
@@ -114,7 +114,7 @@ def test_several_followers_are_told_of_every_block_and_whoever_comes_late_too() 
 
 def test_nothing_follows_once_it_is_stopped() -> None:
     async def stop(client: Client) -> None:
-        feeding = Feeding(stack := lazy(), client, order_of(stack), retries=0)
+        feeding = BlockSubmission(stack := lazy(), client, order_of(stack), retries=0)
         handed = 0
         async for index, _ in feeding.ended():
             if index == (0, 0, 2):

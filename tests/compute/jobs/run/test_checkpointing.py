@@ -24,7 +24,7 @@ from compute.catalog import OdcCatalog
 from compute.cluster import open_cluster, parse_cluster
 from compute.engine import warm_up
 from compute.errors import JobError
-from compute.jobs import Job, Keep
+from compute.jobs import CheckpointTarget, Computation
 from compute.plan import NdviPlan
 from compute.result.stack import build_stack
 from compute.result.store import Checkpoint, open_result
@@ -83,16 +83,16 @@ def seen(plan: NdviPlan, url: str) -> Seen:
         readers = StoreReaders()
         try:
             async with open_cluster(parse_cluster("local", workers=2), Settings(), warm_up=warm_up) as connection:
-                return await session(plan, connection.client, Keep(url=url, scope="shared"), readers)
+                return await session(plan, connection.client, CheckpointTarget(url=url, scope="shared"), readers)
         finally:
             await readers.close()
 
     return asyncio.run(run())
 
 
-async def session(plan: NdviPlan, client: Client, keep: Keep, readers: StoreReaders) -> Seen:
+async def session(plan: NdviPlan, client: Client, keep: CheckpointTarget, readers: StoreReaders) -> Seen:
     seen = Seen()
-    job = await Job.submit(plan, client, keep=keep)
+    job = await Computation.submit(plan, client, keep=keep)
     async for _ in job.progress():
         if len(job.keeping.stored) >= 4:
             break
@@ -102,7 +102,7 @@ async def session(plan: NdviPlan, client: Client, keep: Keep, readers: StoreRead
         seen.partial = partial.load()
     harm(keep.url, sorted(seen.first)[:2])
     for killing in (True, False):
-        job = await Job.submit(plan, client, keep=keep)
+        job = await Computation.submit(plan, client, keep=keep)
         seen.at_once.append(job.done)
         pids = await client.run(os.getpid)
         async for done in job.progress():
@@ -239,7 +239,7 @@ def test_stores_that_fail_cost_no_result_and_say_why(
         async with open_cluster(parse_cluster("local", workers=2), Settings(), warm_up=warm_up) as connection:
             client = connection.client
             await refused_and_not_kept(plan, client, tmp_path)
-            job = await Job.submit(plan, client, keep=Keep(url=str(full / "kept"), scope="shared"))
+            job = await Computation.submit(plan, client, keep=CheckpointTarget(url=str(full / "kept"), scope="shared"))
             is_full = False
             async for _ in job.progress():
                 if len(job.keeping.stored) >= 2 and not is_full:
@@ -277,8 +277,8 @@ async def refused_and_not_kept(plan: NdviPlan, client: Client, folder: Path) -> 
         str(folder / "file" / "kept"): r"could not be written \(Not a directory\)",
     }.items():
         with pytest.raises(JobError, match=f"{why}.* computes nothing that it cannot keep"):
-            await Job.submit(plan, client, keep=Keep(url=url, scope="shared", required=True))
-        job = await Job.submit(plan, client, keep=Keep(url=url, scope="shared"))
+            await Computation.submit(plan, client, keep=CheckpointTarget(url=url, scope="shared", required=True))
+        job = await Computation.submit(plan, client, keep=CheckpointTarget(url=url, scope="shared"))
         assert not job.keeping.stored
         assert job.keeping.problem in job.note
         await job.cancel()

