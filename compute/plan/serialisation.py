@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from functools import cache
 
 from pydantic import ConfigDict, RootModel, ValidationError
 
 from compute.errors import GreenupError, ResultGoneError
 from compute.plan.work_plan import NdviPlan
+from compute.request.record import annotation_types
 
 UNREADABLE = (
     "This result was made by another version of Greenup, or is damaged, and cannot be opened here; compute it again."
@@ -26,6 +28,13 @@ class _Document(RootModel[NdviPlan]):
     )
 
 
+@cache
+def _model() -> type[_Document]:
+    """Return the model, whose building takes a while, once the types of the request record are known to it."""
+    _Document.model_rebuild(_types_namespace=annotation_types())
+    return _Document
+
+
 def plan_document(plan: NdviPlan) -> bytes:
     """Return a plan as gzipped JSON; equal plans give equal bytes.
 
@@ -34,7 +43,7 @@ def plan_document(plan: NdviPlan) -> bytes:
     plan : NdviPlan
         Of any size: thousands of scenes take a second and a few megabytes.
     """
-    return gzip.compress(_Document(plan).model_dump_json().encode(), _EFFORT, mtime=0)
+    return gzip.compress(_model()(plan).model_dump_json().encode(), _EFFORT, mtime=0)
 
 
 def plan_of(document: bytes) -> NdviPlan:
@@ -46,6 +55,6 @@ def plan_of(document: bytes) -> NdviPlan:
         They are damaged, or another version of Greenup wrote them.
     """
     try:
-        return _Document.model_validate_json(gzip.decompress(document)).root
+        return _model().model_validate_json(gzip.decompress(document)).root
     except (EOFError, OSError, zlib.error, ValidationError, GreenupError) as error:
         raise ResultGoneError(UNREADABLE) from error

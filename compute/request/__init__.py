@@ -1,6 +1,9 @@
-"""The request: one frozen, validated record with a canonical JSON form and a query-string form."""
+"""The request: one frozen, validated record with a canonical JSON form and a query-string form.
 
-from compute.request.field_parsing import parse_clear, parse_index_range, parse_region, parse_time, parse_valid_range
+Importing it imports no NumPy, as the command line makes its options from the record.
+"""
+
+from compute.request.field_table import RequestField, field_table
 from compute.request.field_values import (
     EXACT_RESAMPLINGS,
     FIRST_DAY,
@@ -13,6 +16,7 @@ from compute.request.field_values import (
     check_products,
 )
 from compute.request.mask_filters import parse_mask_filters
+from compute.request.notation_kinds import parse_clear, parse_time
 from compute.request.record import NdviRequest
 
 __all__ = [
@@ -23,13 +27,12 @@ __all__ = [
     "Landsat7",
     "NdviRequest",
     "Reader",
+    "RequestField",
     "Resampling",
     "Weight",
     "check_products",
+    "field_table",
     "parse_clear",
-    "parse_index_range",
     "parse_mask_filters",
-    "parse_region",
     "parse_time",
-    "parse_valid_range",
 ]

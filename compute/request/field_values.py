@@ -1,19 +1,16 @@
-"""Validation of a request's fields, and their canonical form."""
+"""Values of request fields: their choices, limits and canonical forms, and refusals of unusable ones."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from datetime import date
-from math import isfinite
-from typing import Literal
-
-from pyproj import CRS
-from pyproj.exceptions import CRSError
+from typing import TYPE_CHECKING, Literal
 
 from compute.errors import InputError
-from compute.kernels import NDVI_LIMIT, IndexRange
-from compute.products import ClearClass, ValidRange
+
+if TYPE_CHECKING:
+    from compute.products import ClearClass
 
 Resampling = Literal["nearest", "average", "bilinear", "cubic", "mode", "min", "max", "med", "q1", "q3"]
 """How red and nir are warped to the output grid."""
@@ -83,25 +80,32 @@ def check_time(start: date, end: date) -> None:
         raise InputError("time", f"The last day {end} is before {FIRST_DAY}, when Landsat began; give a later one.")
 
 
-def check_crs(crs: str) -> None:
-    """Refuse what is neither native nor the EPSG code of a two-dimensional map projection or of degrees."""
+def canonical_crs(crs: str) -> str:
+    """Return ``native``, or the EPSG code of a two-dimensional map projection or of degrees.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+    """
     if crs == NATIVE:
-        return
+        return crs
     code = _EPSG.fullmatch(crs)
+    if code is None or not _is_two_dimensional(int(code[1])):
+        raise InputError("crs", f"The crs {crs[:40]!r} is not a known map projection; give EPSG:n or native.")
+    return f"EPSG:{int(code[1])}"
+
+
+def _is_two_dimensional(code: int) -> bool:
+    """Return whether an EPSG code is a CRS of maps: two axes, projected or in degrees."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
     try:
-        if code:
-            known = CRS.from_epsg(int(code[1]))
-            if len(known.axis_info) == 2 and (known.is_projected or known.is_geographic):
-                return
+        known = CRS.from_epsg(code)
     except CRSError:
-        pass
-    raise InputError("crs", f"The crs {crs[:40]!r} is not a known map projection; give EPSG:n or native.")
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuse a word that is not among the choices."""
-    if value not in choices:
-        raise InputError(name, f"The {name} {str(value)[:40]!r} is not known; give one of {', '.join(choices)}.")
+        return False
+    return len(known.axis_info) == 2 and (known.is_projected or known.is_geographic)
 
 
 def check_reader(reader: str, resampling: str, *, filtered: bool = False) -> None:
@@ -111,26 +115,3 @@ def check_reader(reader: str, resampling: str, *, filtered: bool = False) -> Non
     if reader == "exact" and resampling not in EXACT_RESAMPLINGS:
         known = ", ".join(EXACT_RESAMPLINGS)
         raise InputError("resampling", f"The exact reader has no {resampling}; give one of {known}, or --reader odc.")
-
-
-def check_numbers(
-    resolution: float | None, min_clear: int, valid_range: ValidRange, min_area: float, index_range: IndexRange | None
-) -> None:
-    """Refuse numbers out of bounds."""
-    if not 0.0 <= min_area <= 1.0:
-        raise InputError("min-area", f"The least area {min_area:g} is outside 0 to 1; give a share of a pixel.")
-    if index_range is not None:
-        low, high = index_range
-        if not (-NDVI_LIMIT <= low <= high <= NDVI_LIMIT):
-            limit = f"{-NDVI_LIMIT:g} to {NDVI_LIMIT:g}"
-            raise InputError(
-                "index-range", f"The index range {low:g},{high:g} is not in order within {limit}; give A,B."
-            )
-    if resolution is not None and not 0 < resolution <= MAX_RESOLUTION:
-        raise InputError("resolution", f"The resolution {resolution} is outside 0 to {MAX_RESOLUTION:,.0f}.")
-    if not 1 <= min_clear <= 65535:
-        raise InputError("min-clear", f"The least clear count {min_clear} is outside 1 to 65535.")
-    if isinstance(valid_range, tuple):
-        low, high = valid_range
-        if not (isfinite(low) and isfinite(high) and low <= high):
-            raise InputError("valid-range", f"The valid range {low:g},{high:g} is not in order; give LEAST,GREATEST.")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from compute.errors import InputError
-from compute.products import ClearClass, MaskFilter
+
+if TYPE_CHECKING:
+    from compute.products import ClearClass, MaskFilter
 
 MOST_FILTERS = 6
 """Classes that may be filtered: each doubles the tables of what is clear."""
@@ -51,10 +53,10 @@ def _parse(text: str) -> MaskFilter:
     radii = {name: int(radius) for name, radius in pairs}
     if not words or len(radii) < len(pairs) or not radii.keys() <= {"opening", "dilation"}:
         raise _refusal("is not understood", text, "give CLASS:opening=PX,dilation=PX")
-    return MaskFilter(mask_class=_class(words["name"]), **radii)
+    return _filter(words["name"], **radii)
 
 
-def filters_text(document: Mapping[str, tuple[int, int]]) -> str:
+def filters_text(document: Mapping[str, Sequence[int]]) -> str:
     """Write the canonical JSON form so that `parse_mask_filters` reads it when split at semicolons."""
     return ";".join(f"{name}:opening={opening},dilation={dilation}" for name, (opening, dilation) in document.items())
 
@@ -80,7 +82,13 @@ def filters_of_document(document: Any) -> tuple[MaskFilter, ...]:
 def _of_pair(name: str, radii: Any) -> MaskFilter:
     if not isinstance(radii, list) or len(radii) != 2 or any(type(radius) is not int for radius in radii):
         raise _refusal("is not understood", name, "give [opening, dilation], two whole numbers of pixels")
-    return MaskFilter(mask_class=_class(name), opening=radii[0], dilation=radii[1])
+    return _filter(name, opening=radii[0], dilation=radii[1])
+
+
+def _filter(name: str, opening: int = 0, dilation: int = 0) -> MaskFilter:
+    from compute.products import MaskFilter
+
+    return MaskFilter(mask_class=_class(name), opening=opening, dilation=dilation)
 
 
 def _class(name: str) -> ClearClass:

@@ -1,230 +1,277 @@
-"""The request record, its canonical JSON form and its query-string form."""
+"""The request record, and with it the table of its fields.
+
+To add a field, add an attribute with its default and its description. The command line, the page, JSON, query strings
+and the README's table follow from it; see `compute.request.field_table`.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Self, get_args
-from urllib.parse import parse_qsl, urlencode
+from typing import TYPE_CHECKING, Any, get_args
 
-from compute.errors import InputError
-from compute.kernels import IndexRange
-from compute.products import ClearClass, Harmonise, MaskFilter, ValidRange
-from compute.request.field_parsing import FROM_JSON, FROM_TEXT, as_text, parse_region, parse_time
+from compute.request import notation_kinds as notations
+from compute.request.documents import RequestDocument
+from compute.request.field_kinds import Choice, Flag, Number
+from compute.request.field_table import described, field_table, request_field
 from compute.request.field_values import (
+    EXACT_RESAMPLINGS,
+    MAX_RESOLUTION,
     MIN_AREA,
-    NATIVE,
     Average,
     Landsat7,
     Reader,
     Resampling,
     Weight,
-    canonical_clear,
-    check_choice,
-    check_crs,
-    check_numbers,
-    check_products,
     check_reader,
-    check_time,
 )
-from compute.request.mask_filters import canonical_filters, filters_document
-from compute.request.region import Region
-from compute.request.seasons import STANDARD, By, Season, format_seasons, parse_seasons
+from compute.request.seasons import STANDARD, By, Season
 
-_IN_TIME = ("start", "end")
-"""Fields that JSON and query strings hold together, as ``time``."""
+if TYPE_CHECKING:
+    from compute.kernels import IndexRange
+    from compute.products import ClearClass, Harmonise, MaskFilter, ValidRange
+    from compute.request.region import Region
+
+
+def annotation_types() -> dict[str, Any]:
+    """Return the types of the rooms above by name, for libraries that resolve the record's annotations at run time."""
+    from compute import kernels, products
+    from compute.request import region
+
+    return {**vars(kernels), **vars(products), **vars(region)}
+
+
+EXTENT = "Products, region and dates"
+"""Group of the fields that every request has."""
+
+AVERAGING = "Averaging"
+"""Group of the fields that the page shows unfolded; all further groups are folded."""
+
+_GRID = "Seasons and grid"
+_OBSERVATIONS = "Observations"
+_SENSORS = "Sensors"
+_LAYERS = "Further layers"
+
+_DATES = described(
+    notations.DateRange(),
+    name="time",
+    label="First and last day",
+    help="First and last solar day as YYYY-MM-DD, both included.",
+    unset="extent of the index",
+    group=EXTENT,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NdviRequest:
-    """A seasonal NDVI request, complete and canonical: equal requests give equal JSON.
+class NdviRequest(RequestDocument):
+    """A seasonal NDVI request, complete and canonical: equal requests have equal JSON.
 
-    Attributes
-    ----------
-    products : tuple of str
-        ODC product names, sorted; their scenes are concatenated.
-    region : Region
-        Box or polygon in degrees.
-    start, end : datetime.date
-        First and last solar day, both included.
-    by : {"season", "season-year"}
-        Merge the years into a climatology, or keep them apart.
-    seasons : tuple of Season
-        Season definitions.
-    crs : str
-        ``"EPSG:n"`` or ``"native"``.
-    resolution : float or None
-        Pixel size in units of the CRS; None for the scenes' own.
-    resampling : str
-        How red and nir are warped.
-    average : {"clear", "all"}
-        Pixels that a mean over areas is taken of: those that are clear and valid, or all that are valid.
-    min_area : float
-        Least share of an output pixel, from 0 to 1, that must be clear and valid where a mean over areas is taken.
-    index_range : (float, float) or None
-        Least and greatest index that is an observation; None for every one.
-    reader : {"exact", "odc"}
-        Who reads and warps.
-    clear : tuple of str or int, or None
-        Mask classes that are clear, sorted; None for each product's own.
-    valid_range : (float, float), "none" or None
-        Range of stored values that are observations; ``"none"`` turns it off, None for each product's own.
-    min_clear : int
-        Fewest observations that make a mean.
-    mask_filters : tuple of MaskFilter
-        Mask classes that are opened and widened first, sorted by class; the exact reader alone does so.
-    weight : {"observation", "month", "year"}
-        What weighs alike in a mean: observations, the means of months (of a year each), or the means of season-years.
-    months : bool
-        Whether the number of different calendar months with a clear look is kept beside each count.
-    std : bool
-        Whether the standard deviation of the observations is kept.
-    reasons : bool
-        Whether looks that are no observations are counted by their reason.
-    landsat7 : {"all", "slc-on", "nominal"}
-        What is used of Landsat 7: all, until its scan-line corrector failed, or until it left its nominal orbit.
-    harmonise : {"none", "roy2016"}
-        Whose coefficients bring the reflectance of TM and ETM+ to that of OLI.
+    The `help` of each attribute says what it means. Values are validated and brought into their canonical form:
+    products, mask classes and mask filters are sorted, for example.
+
+    Raises
+    ------
+    InputError
+        An attribute is not usable; its `field` is the option that sets it.
     """
 
-    products: tuple[str, ...]
-    region: Region
-    start: date
-    end: date
-    by: By = "season"
-    seasons: tuple[Season, ...] = STANDARD
-    crs: str = "EPSG:3577"
-    resolution: float | None = None
-    resampling: Resampling = "average"
-    average: Average = "clear"
-    min_area: float = MIN_AREA
-    index_range: IndexRange | None = None
-    reader: Reader = "exact"
-    clear: tuple[ClearClass, ...] | None = None
-    valid_range: ValidRange = None
-    min_clear: int = 1
-    mask_filters: tuple[MaskFilter, ...] = ()
-    weight: Weight = "observation"
-    months: bool = False
-    std: bool = False
-    reasons: bool = False
-    landsat7: Landsat7 = "all"
-    harmonise: Harmonise = "none"
+    products: tuple[str, ...] = field(
+        metadata=described(
+            notations.Products(),
+            option="product",
+            label="Product",
+            help="Product of the Open Data Cube; repeat the option to combine several.",
+            unset="all described products",
+            group=EXTENT,
+        )
+    )
+    region: Region = field(
+        metadata=described(
+            notations.RegionNotation(),
+            option="bbox",
+            label="Region",
+            help="Region as west, south, east and north in degrees.",
+            unset="extent of the index",
+            group=EXTENT,
+        )
+    )
+    start: date = field(metadata=_DATES)
+    end: date = field(metadata=_DATES)
+    by: By = request_field(
+        "season",
+        Choice(labels={"season": "Seasons over all years", "season-year": "Each year separately"}),
+        label="Years",
+        help="Merge the years into a climatology (season), or keep each year separate (season-year; 2020-DJF is "
+        "December 2019 to February 2020).",
+        group=AVERAGING,
+    )
+    weight: Weight = request_field(
+        "observation",
+        Choice(labels={"observation": "observations", "month": "monthly means", "year": "yearly means"}),
+        label="Mean of",
+        hint="Each has the same weight in a season",
+        help="Values of equal weight in a season's mean: observations, the means of months, or the means of "
+        "season-years.",
+        group=AVERAGING,
+    )
+    seasons: tuple[Season, ...] = request_field(
+        STANDARD,
+        notations.SeasonNotation(),
+        label="Seasons",
+        hint="By name: wet=11-4,dry=5-10",
+        help="Seasons by the initials of their months, or as NAME=FIRST-LAST in month numbers, such as "
+        "wet=11-4,dry=5-10.",
+        group=_GRID,
+    )
+    crs: str = request_field(
+        "EPSG:3577",
+        notations.CrsCode(),
+        label="Map projection",
+        hint="EPSG:n, or native for the scenes' own grid",
+        help="Map projection of the output grid; native is the scenes' own grid, alignment included.",
+        group=_GRID,
+    )
+    resolution: float | None = request_field(
+        None,
+        Number(least=0, greatest=MAX_RESOLUTION, above=True),
+        label="Pixel size",
+        hint="In units of the projection; empty for the scenes' own",
+        help="Pixel size in units of the map projection.",
+        unset="pixel size of the scenes",
+        group=_GRID,
+    )
+    resampling: Resampling = request_field(
+        "average",
+        Choice(
+            labels={name: name for name in EXACT_RESAMPLINGS},
+            unlisted=tuple(name for name in get_args(Resampling) if name not in EXACT_RESAMPLINGS),
+        ),
+        label="Resampling",
+        hint="Of the red and near-infrared bands",
+        help="Resampling of the red and near-infrared bands; with --reader odc also cubic, mode, min, max, med, q1 "
+        "or q3.",
+        group=_GRID,
+    )
+    average: Average = request_field(
+        "clear",
+        Choice(labels={"clear": "clear pixels", "all": "all pixels, if the centre is clear"}),
+        label="Averaged pixels",
+        hint="With average and bilinear resampling",
+        help="Pixels that average and bilinear resampling use: clear ones, each by its own mask pixel, or all valid "
+        "ones if the mask is clear at the centre of the output pixel.",
+        group=_GRID,
+    )
+    min_area: float = request_field(
+        MIN_AREA,
+        Number(least=0, greatest=1),
+        label="Minimum clear area",
+        hint="Share of an output pixel, 0 to 1",
+        help="Minimum share of an output pixel that is clear and valid, 0 to 1, with average and bilinear resampling.",
+        group=_GRID,
+    )
+    reader: Reader = request_field(
+        "exact",
+        Choice(labels={"exact": "Greenup", "odc": "datacube"}),
+        label="Reader",
+        help="Greenup's own reader (exact), or datacube's (odc), which warps with GDAL and knows all of GDAL's "
+        "resamplings.",
+        setter="command line",
+        group=_GRID,
+    )
+    clear: tuple[ClearClass, ...] | None = request_field(
+        None,
+        notations.ClearClasses(),
+        label="Clear classes",
+        hint="Of the mask; empty for the product's own",
+        help="Mask classes that show the ground, names or integers.",
+        unset="that of the product",
+        group=_OBSERVATIONS,
+    )
+    mask_filters: tuple[MaskFilter, ...] = request_field(
+        (),
+        notations.MaskFilters(),
+        option="mask-filter",
+        label="Mask filters",
+        hint="Such as cloud:opening=2,dilation=6",
+        help="Remove specks of a mask class and widen the rest, by radii in pixels, such as "
+        "cloud:opening=2,dilation=6; repeat the option for further classes.",
+        unset="none",
+        group=_OBSERVATIONS,
+    )
+    valid_range: ValidRange = request_field(
+        None,
+        notations.Range(none="none"),
+        label="Valid range",
+        hint="LEAST,GREATEST stored value, or none",
+        help="Least and greatest stored value of an observation, or none for no limits.",
+        unset="that of the product",
+        group=_OBSERVATIONS,
+    )
+    index_range: IndexRange | None = request_field(
+        None,
+        notations.Range(none=None, of_index=True),
+        label="Index range",
+        hint="LEAST,GREATEST NDVI, such as -1,1; empty for no limits",
+        help="Least and greatest index of an observation, or none for no limits; values outside are left out and "
+        "counted.",
+        group=_OBSERVATIONS,
+    )
+    min_clear: int = request_field(
+        1,
+        Number(least=1, greatest=65535, whole=True),
+        label="Fewest clear looks",
+        hint="Fewer give no mean",
+        help="Minimum number of clear observations of a mean.",
+        group=_OBSERVATIONS,
+    )
+    landsat7: Landsat7 = request_field(
+        "all",
+        Choice(
+            labels={
+                "all": "all scenes",
+                "slc-on": "without gaps, to May 2003",
+                "nominal": "nominal orbit, to April 2022",
+            }
+        ),
+        label="Landsat 7",
+        hint="Its scenes have gaps since June 2003",
+        help="Landsat 7 scenes: all, those before 31 May 2003 (slc-on, without gaps), or those to 6 April 2022 "
+        "(nominal orbit).",
+        group=_SENSORS,
+    )
+    harmonise: Harmonise = request_field(
+        "none",
+        Choice(labels={"none": "as measured", "roy2016": "as Landsat 8 (Roy et al. 2016)"}),
+        label="Landsat 5 and 7",
+        hint="Their reflectance beside Landsat 8 and 9",
+        help="Bring the reflectance of Landsat 5 and 7 to that of Landsat 8 and 9 (roy2016: Roy et al. 2016, "
+        "https://doi.org/10.1016/j.rse.2015.12.024).",
+        group=_SENSORS,
+    )
+    months: bool = request_field(
+        False,
+        Flag(),
+        label="Months with a clear look",
+        help="Keep the number of different calendar months with a clear observation, as clear_months.",
+        group=_LAYERS,
+    )
+    std: bool = request_field(
+        False,
+        Flag(),
+        label="Standard deviation",
+        help="Keep the standard deviation of the observations, as ndvi_std.",
+        group=_LAYERS,
+    )
+    reasons: bool = request_field(
+        False,
+        Flag(),
+        label="Why looks are not clear",
+        help="Count the looks that are no observations by reason, such as cloud, as unclear_count.",
+        group=_LAYERS,
+    )
 
     def __post_init__(self) -> None:
-        check_products(self.products)
-        check_time(self.start, self.end)
-        parse_seasons(format_seasons(self.seasons))
-        check_crs(self.crs)
-        check_choice("by", self.by, get_args(By))
-        check_choice("resampling", self.resampling, get_args(Resampling))
-        check_choice("average", self.average, get_args(Average))
-        check_choice("reader", self.reader, get_args(Reader))
+        for each in field_table(type(self)):
+            for name, value in each.attribute_values(each.validated(each.value_in(self))).items():
+                object.__setattr__(self, name, value)
         check_reader(self.reader, self.resampling, filtered=bool(self.mask_filters))
-        check_choice("weight", self.weight, get_args(Weight))
-        check_choice("landsat7", self.landsat7, get_args(Landsat7))
-        check_choice("harmonise", self.harmonise, get_args(Harmonise))
-        check_numbers(self.resolution, self.min_clear, self.valid_range, self.min_area, self.index_range)
-        object.__setattr__(self, "min_area", float(self.min_area))
-        if self.index_range is not None:
-            object.__setattr__(self, "index_range", tuple(float(value) for value in self.index_range))
-        if self.resolution is not None:
-            object.__setattr__(self, "resolution", float(self.resolution))
-        if isinstance(self.valid_range, tuple):
-            object.__setattr__(self, "valid_range", tuple(float(value) for value in self.valid_range))
-        object.__setattr__(self, "products", tuple(sorted(set(self.products))))
-        if self.clear is not None:
-            object.__setattr__(self, "clear", canonical_clear(self.clear))
-        object.__setattr__(self, "mask_filters", canonical_filters(self.mask_filters))
-        object.__setattr__(self, "crs", self.crs if self.crs == NATIVE else f"EPSG:{int(self.crs[5:])}")
-
-    def to_json(self) -> str:
-        """Return the canonical JSON text: sorted keys, no spaces, defaults included."""
-        return json.dumps(self._document(), sort_keys=True, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read `to_json`'s text again.
-
-        Raises
-        ------
-        InputError
-            A field is missing, unknown or not usable.
-        """
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
-            raise InputError("request", "The request is not JSON; give an object of request fields.") from None
-        if not isinstance(document, dict):
-            raise InputError("request", "The request is not a JSON object; give an object of request fields.")
-        return cls._from_document(document)
-
-    def to_query(self) -> str:
-        """Return the request as a URL query string of its canonical fields, those at their default left out."""
-        document = self._document()
-        at_default = {each.name for each in fields(self) if getattr(self, each.name) == each.default}
-        return urlencode({key: as_text(document[key]) for key in sorted(document) if key not in at_default})
-
-    @classmethod
-    def from_query(cls, query: str) -> Self:
-        """Read `to_query`'s text again; of a key given twice the last counts.
-
-        Raises
-        ------
-        InputError
-            A field is missing, unknown or not usable.
-        """
-        document: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
-        for key, parse in FROM_TEXT.items():
-            if key in document:
-                document[key] = parse(document[key])
-        return cls._from_document(document)
-
-    def _document(self) -> dict[str, Any]:
-        return {
-            "products": list(self.products),
-            "region": ",".join(repr(value) for value in self.region.bbox)
-            if self.region.polygon is None
-            else json.dumps(self.region.geojson, separators=(",", ":")),
-            "time": f"{self.start}/{self.end}",
-            "by": self.by,
-            "seasons": format_seasons(self.seasons),
-            "crs": self.crs,
-            "resolution": self.resolution,
-            "resampling": self.resampling,
-            "average": self.average,
-            "min_area": self.min_area,
-            "index_range": None if self.index_range is None else list(self.index_range),
-            "reader": self.reader,
-            "clear": None if self.clear is None else list(self.clear),
-            "valid_range": list(self.valid_range) if isinstance(self.valid_range, tuple) else self.valid_range,
-            "min_clear": self.min_clear,
-            "weight": self.weight,
-            "months": self.months,
-            "std": self.std,
-            "reasons": self.reasons,
-            "mask_filters": filters_document(self.mask_filters),
-            "landsat7": self.landsat7,
-            "harmonise": self.harmonise,
-        }
-
-    @classmethod
-    def _from_document(cls, document: Mapping[str, Any]) -> Self:
-        known = {"products", "region", "time", *(each.name for each in fields(cls) if each.name not in _IN_TIME)}
-        for key in document:
-            if key not in known:
-                raise InputError(
-                    "request", f"The request has no field {str(key)[:40]!r}; it has {', '.join(sorted(known))}."
-                )
-        values = {key: value for key, value in document.items() if value is not None}
-        for key in ("products", "region", "time"):
-            if key not in values:
-                raise InputError(key, f"The request has no {key}; give one.")
-        values["start"], values["end"] = parse_time(str(values.pop("time")))
-        values["region"] = parse_region(str(values["region"]))
-        for key, convert in FROM_JSON.items():
-            if key in values:
-                values[key] = convert(values[key])
-        return cls(**values)

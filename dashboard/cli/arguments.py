@@ -48,22 +48,24 @@ def _where(word: str, before: str, number: int) -> str:
     return f"The word after {before}" if before.startswith("--") else f"Word {number} of the command line"
 
 
-def path_option(words: str, metavar: str = "PATH") -> Any:
+def path_option(help_text: str, metavar: str = "PATH", panel: str | None = None) -> Any:
     """Return an option that names a file or folder.
 
     Parameters
     ----------
-    words : str
+    help_text : str
         Help text.
     metavar : str
-        What stands for the path there.
+        Placeholder for the path in the help.
+    panel : str, optional
+        Heading that the option stands below in the help.
     """
-    return typer.Option(help=words, parser=_path, metavar=metavar)
+    return typer.Option(help=help_text, parser=_path, metavar=metavar, rich_help_panel=panel)
 
 
-def path_argument(words: str) -> Any:
+def path_argument(help_text: str) -> Any:
     """Return an argument that names files; see `path_option`."""
-    return typer.Argument(help=words, parser=_path, metavar="FILE")
+    return typer.Argument(help=help_text, parser=_path, metavar="FILE")
 
 
 def _path(text: str | Path) -> Path:

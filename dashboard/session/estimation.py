@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, urlencode
 from compute.errors import CatalogError, InputError
 from compute.jobs import Principal
 from compute.plan import NdviPlan
-from compute.request import NdviRequest, parse_region
-from compute.request.region import Region, region_from_bbox, region_from_bytes
+from compute.request import NdviRequest
+from compute.request.region import Region, parse_region, region_from_bbox, region_from_bytes
 from dashboard.services import Services
 from dashboard.session.background_tasks import Tasks
 from dashboard.state import VisitState

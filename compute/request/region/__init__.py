@@ -6,7 +6,7 @@ Longitudes begin from -180 to below 180 and go on past 180 where a region crosse
 from compute.request.region.antimeridian import longitude_span, turns_between
 from compute.request.region.boxes import Bbox, Region, parse_bbox, region_from_bbox
 from compute.request.region.geojson import MAX_GEOJSON_BYTES, MAX_JOINED_VERTICES, MAX_VERTICES, parse_geojson
-from compute.request.region.region_files import read_region, region_from_bytes
+from compute.request.region.region_files import parse_region, read_region, region_from_bytes
 
 __all__ = [
     "MAX_GEOJSON_BYTES",
@@ -17,6 +17,7 @@ __all__ = [
     "longitude_span",
     "parse_bbox",
     "parse_geojson",
+    "parse_region",
     "read_region",
     "region_from_bbox",
     "region_from_bytes",

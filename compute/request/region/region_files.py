@@ -1,4 +1,4 @@
-"""Region files: read uploads and files, or refuse them by format."""
+"""Regions from text, files and uploads, and refusals of other file formats."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compute.errors import InputError
 from compute.files.file_kinds import require_regular_file
-from compute.request.region.boxes import Region
+from compute.request.region.boxes import Region, parse_bbox
 from compute.request.region.geojson import MAX_GEOJSON_BYTES, parse_geojson, refuse_bytes
 
 _FORMATS = {
@@ -19,6 +19,11 @@ _FORMATS = {
     b"PAR1": "Parquet",
     b"%PDF": "a PDF",
 }
+
+
+def parse_region(text: str) -> Region:
+    """Read ``W,S,E,N`` or GeoJSON text; text of another format is refused as GeoJSON is."""
+    return parse_geojson(text) if text.lstrip("\ufeff \t\r\n").startswith(("{", "[", "<")) else parse_bbox(text)
 
 
 def read_region(path: Path) -> Region:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from compute.errors import InputError
 from compute.products import MaskFilter
-from compute.request import NdviRequest, parse_clear, parse_mask_filters, parse_time, parse_valid_range
+from compute.request import NdviRequest, parse_clear, parse_mask_filters, parse_time
 from compute.request.region import parse_geojson
 from compute.request.seasons import parse_seasons
 from tests.strategies import JSON, accepted, request_of, requests
@@ -314,8 +314,8 @@ def test_a_mask_filter_that_is_not_understood_is_refused(text: str) -> None:
 
 
 def test_a_valid_range_is_two_numbers_or_none() -> None:
-    assert parse_valid_range("1,10000") == (1.0, 10000.0)
-    assert parse_valid_range("none") == "none"
+    assert from_text(valid_range="1,10000").valid_range == (1.0, 10000.0)
+    assert from_text(valid_range="none").valid_range == "none"
 
 
 # Anything at all

@@ -340,11 +340,13 @@ def test_a_real_product_without_a_sensor_is_refused(observed: OdcCatalog) -> Non
 
 def test_both_switches_are_options() -> None:
     options = RequestOptions(
-        bbox="146,-42,147,-41",
-        time="2020-01-01/2020-12-31",
-        product=[LANDSAT_7],
-        landsat7="slc-on",
-        harmonise="roy2016",
+        values={
+            "region": "146,-42,147,-41",
+            "time": "2020-01-01/2020-12-31",
+            "products": [LANDSAT_7],
+            "landsat7": "slc-on",
+            "harmonise": "roy2016",
+        }
     )
     # A request that leaves nothing out asks the catalogue nothing.
     request = options.request(cast("Catalog", None), {})
