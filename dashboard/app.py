@@ -36,7 +36,7 @@ from dashboard.server.unix_socket import PEER, socket_place
 from dashboard.server_address import Address
 from dashboard.services import Services
 from dashboard.session import Session
-from dashboard.state import VisitState
+from dashboard.state import PageState, VisitState
 from dashboard.views import build_page, result_map
 
 POLL_MS = 400
@@ -235,20 +235,23 @@ def _visit_or_nothing(services: Services, *, signs_out: bool) -> pn.viewable.Vie
 def visit(services: Services, *, signs_out: bool) -> pn.viewable.Viewable:
     """Return the page of one visit, with its own state and session."""
     principal = _principal()
-    state = VisitState(user="" if principal == ANONYMOUS else principal.name, signs_out=signs_out)
+    user = "" if principal == ANONYMOUS else principal.name
+    state = PageState(visit=VisitState(user=user, can_sign_out=signs_out))
     map_ = result_map(state)
     session = Session(state, services, principal, map_.refresh)
     page = build_page(state, map_)
-    pn.state.onload(partial(_begin, session))
+    pn.state.onload(partial(_start_session, session))
     pn.state.on_session_destroyed(lambda _: session.end())
     return page
 
 
-async def _begin(session: Session) -> None:
-    """Let a visit begin once its page stands: what changes earlier may never reach the browser."""
-    await session.begin()
+async def _start_session(session: Session) -> None:
+    """Start a session once its page has loaded: an earlier change may never reach the browser."""
+    await session.start()
     if pn.state.location is not None:
-        pn.state.location.sync(session.state, {"token": "result", "season": "season"})
+        # The season first: a result is shown with the season of the link.
+        pn.state.location.sync(session.state.look, {"season": "season"})
+        pn.state.location.sync(session.state.job, {"token": "result"})
     pn.state.add_periodic_callback(session.poll, POLL_MS)
 
 

@@ -79,7 +79,7 @@ class NdviMap(JSComponent):
         default=None, allow_None=True, doc="The box that `fit` asks for, until the browser has moved there."
     )
 
-    pulse = param.Integer(doc="Sent along with what has changed elsewhere in the page; the map makes nothing of it.")
+    flush_counter = param.Integer(doc="Flush of Panel's message queue; without effect on the map.")
 
     visitor = param.String(doc="Name that the browser keeps from visit to visit; empty where it may store nothing.")
     narrow = param.Boolean(default=False, doc="Whether the window was as narrow as a telephone when the page opened.")

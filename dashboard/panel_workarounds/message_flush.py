@@ -1,35 +1,37 @@
-"""Flush of Panel's message queue after every change of a visit's state."""
+"""Flush of Panel's message queue after every change of a page's state."""
 
 from __future__ import annotations
 
-from dashboard.state import VisitState
+from dashboard.state import PageState
 
-_BEATS = 2
-"""A second one, where the first and the change came in one moment."""
+_FLUSHES = 2
+"""A second flush, as the first may join the message of the change itself."""
 
 
-class Pulse:
-    """Lets a change that means nothing follow the changes of a visit.
+class MessageFlush:
+    """Follow every change of a page's state with one that has no meaning.
 
-    Panel writes to a browser beside its own lock (`panel.io.document.unlocked`), and a message that is added in the
-    moment in which the one before it has gone out waits until there is another to send.
+    Panel 1.9 writes to a browser beside its own lock (`panel.io.document.unlocked`): a message added in the moment in
+    which the one before it has gone out waits until there is another one to send. This can go once ``unlocked``
+    dispatches such a message by itself.
 
     Parameters
     ----------
-    state : VisitState
-        Its `pulse` counts the beats.
+    state : PageState
+        Its `visit.flush_counter` counts the flushes.
     """
 
-    def __init__(self, state: VisitState) -> None:
-        self._state = state
-        self._due = 0
-        state.param.watch(self._note, [name for name in state.param if name != "pulse"])
+    def __init__(self, state: PageState) -> None:
+        self._visit = state.visit
+        self._pending = 0
+        for concern in state:
+            concern.param.watch(self._schedule, [name for name in concern.param if name != "flush_counter"])
 
-    def beat(self) -> None:
-        """Send one more change, if there were any lately; called a few times a second."""
-        if self._due:
-            self._due -= 1
-            self._state.pulse += 1
+    def send_pending(self) -> None:
+        """Flush once, if something changed lately; called a few times a second."""
+        if self._pending:
+            self._pending -= 1
+            self._visit.flush_counter += 1
 
-    def _note(self, *_: object) -> None:
-        self._due = _BEATS
+    def _schedule(self, *_: object) -> None:
+        self._pending = _FLUSHES

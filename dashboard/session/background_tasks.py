@@ -1,4 +1,4 @@
-"""Background work of one visit."""
+"""Background tasks of one visit."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from compute.errors import GreenupError
 from dashboard.state import VisitState
 
 
-class Tasks:
-    """Starts what a visit waits for, and says of what fails why; ends with the visit.
+class BackgroundTasks:
+    """Start and cancel the background tasks of a visit; show why one fails.
 
     Parameters
     ----------
-    state : VisitState
-        Shown the sentence of an error that no field stands for.
+    visit : VisitState
+        Its notice shows the message of an error.
     """
 
-    def __init__(self, state: VisitState) -> None:
-        self._state = state
+    def __init__(self, visit: VisitState) -> None:
+        self._visit = visit
         self._running: set[asyncio.Task[None]] = set()
 
     def start(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        """Run without being waited for."""
-        task = asyncio.ensure_future(self._guarded(work))
+        """Run a coroutine function without waiting for it."""
+        task = asyncio.ensure_future(self._run_guarded(work))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
-    def end(self) -> None:
-        """Stop everything that still runs."""
+    def cancel_all(self) -> None:
+        """Cancel every running task."""
         for task in self._running:
             task.cancel()
 
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _run_guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except GreenupError as error:
-            self._state.show(notice=str(error), estimating=False)
+            self._visit.update(notice=str(error))

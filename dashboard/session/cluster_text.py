@@ -29,13 +29,18 @@ def acts(pooled: PooledCluster | None, *, running: bool) -> list[str]:
     Returns
     -------
     list of str
-        Of ``"start"``, ``"connect"``, ``"scale"``, ``"warm"`` (let it stay though nobody needs it), ``"leave"`` and
+        Of ``"start"``, ``"connect"``, ``"scale"``, ``"keep_alive"`` (leave open while idle), ``"disconnect"`` and
         ``"stop"``.
     """
     if pooled is None:
         return ["connect", "stop"] if running else ["start"]
     ready = pooled.connection is not None
-    possible = {"scale": ready, "warm": ready and not pooled.spec.name, "leave": bool(pooled.spec.name), "stop": True}
+    possible = {
+        "scale": ready,
+        "keep_alive": ready and not pooled.spec.name,
+        "disconnect": bool(pooled.spec.name),
+        "stop": True,
+    }
     return [act for act, can in possible.items() if can]
 
 

@@ -11,14 +11,14 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from compute.errors import CatalogError, InputError
+from compute.errors import CatalogError, GreenupError, InputError
 from compute.jobs import Principal
 from compute.plan import NdviPlan
 from compute.request import NdviRequest
 from compute.request.region import Region, parse_region, region_from_bbox, region_from_bytes
 from dashboard.services import Services
-from dashboard.session.background_tasks import Tasks
-from dashboard.state import VisitState
+from dashboard.session.background_tasks import BackgroundTasks
+from dashboard.state import JobState, RequestState, VisitState
 
 ESTIMATE_DELAY_S = 0.35
 """Wait for a drawing or a date to settle before the index is asked."""
@@ -27,18 +27,43 @@ _ASK_AGAIN_S = 3.0
 """How soon the index is asked again that did not answer."""
 
 
-class Asking:
-    """Keeps the estimate in step with the request.
+class RequestEstimator:
+    """Estimate the request while it is edited.
+
+    Parameters
+    ----------
+    visit : VisitState
+        Its notice tells that the index does not answer.
+    state : RequestState
+        The request and its estimate.
+    job : JobState
+        The job on the page, whose dates and region stay as they are.
+    services : Services
+        Services of the server.
+    tasks : BackgroundTasks
+        Background tasks of the visit.
+    principal : Principal
+        The visitor.
 
     Attributes
     ----------
     plan : NdviPlan or None
-        What Compute would start; None while there is no valid request.
+        The plan that Compute would submit; None while there is no valid request.
     """
 
-    def __init__(self, state: VisitState, services: Services, tasks: Tasks, principal: Principal) -> None:
+    def __init__(
+        self,
+        visit: VisitState,
+        state: RequestState,
+        job: JobState,
+        services: Services,
+        tasks: BackgroundTasks,
+        principal: Principal,
+    ) -> None:
         self.plan: NdviPlan | None = None
+        self._visit = visit
         self._state = state
+        self._job = job
         self._services = services
         self._principal = principal
         self._tasks = tasks
@@ -50,15 +75,15 @@ class Asking:
         state.param.watch(self._text_changed, "region_text")
         state.param.watch(self._file_changed, "region_file")
         state.param.watch(lambda _: tasks.start(self._introduce), "product")
-        state.param.watch(lambda _: state.show(region=None, region_text="", refusal=None), "clear")
+        state.param.watch(lambda _: state.update(region=None, region_text="", refusal=None), "clear_region")
 
-    async def begin(self) -> None:
-        """Fill in the products to choose from: as soon as the index answers, if it does not now."""
+    async def load_products(self) -> None:
+        """Fill in the products to choose from; where the index does not answer, once it does."""
         try:
             await self._fill_in()
         except CatalogError as error:
             notice = str(error)
-            self._state.show(notice=notice)
+            self._visit.update(notice=notice)
             self._tasks.start(lambda: self._fill_in_once_it_answers(notice))
 
     async def _fill_in_once_it_answers(self, notice: str) -> None:
@@ -67,14 +92,14 @@ class Asking:
             with suppress(CatalogError):
                 await self._fill_in()
                 break
-        if self._state.notice == notice:
-            self._state.show(notice="")
+        if self._visit.notice == notice:
+            self._visit.update(notice="")
 
     async def _fill_in(self) -> None:
         products = await self._services.products()
         # A result that is looked at has one already.
         chosen = self._state.product or (products[0] if products else None)
-        self._state.show(product=chosen, products=products)
+        self._state.update(product=chosen, products=products)
 
     async def _introduce(self) -> None:
         """Show where and when the product has scenes, unless a region is drawn or a result is looked at already."""
@@ -84,11 +109,11 @@ class Asking:
         extent = await self._services.extent(product)
         if extent is not None and product == state.product and not self._has_begun():
             first, last = extent.time
-            state.show(start=first, end=min(last, first + timedelta(days=364)), home=extent.bbox)
+            state.update(start=first, end=min(last, first + timedelta(days=364)), initial_bbox=extent.bbox)
 
     def _has_begun(self) -> bool:
         """Return whether dates and place are the visitor's, or those of a result that is looked at."""
-        return self._state.region is not None or bool(self._state.seasons)
+        return self._state.region is not None or bool(self._job.seasons)
 
     def _text_changed(self, *_: Any) -> None:
         text = self._state.region_text.strip()
@@ -100,7 +125,7 @@ class Asking:
         content = self._state.region_file
         if content is None:
             return
-        self._state.show(region_file=None, region_text="")
+        self._state.update(region_file=None, region_text="")
         self._take(lambda: region_from_bytes(content))
 
     def _take(self, read: Callable[[], Region]) -> None:
@@ -113,13 +138,13 @@ class Asking:
         except InputError as error:
             # An estimate of the region before would put its own answer in place of this sentence.
             self._discard_estimate()
-            self._state.show(
+            self._state.update(
                 refusal={"field": "region", "message": str(error)}, estimate=None, estimate_token="", estimating=False
             )
         else:
             if self._state.region == self._typed:
                 self._request_changed()
-            self._state.show(region=self._typed)
+            self._state.update(region=self._typed)
 
     def _discard_estimate(self) -> None:
         if self._estimate is not None:
@@ -134,15 +159,15 @@ class Asking:
         """Keep no typed text beside a region that was drawn since."""
         if self._state.region != self._typed:
             self._stop_reading()
-            self._state.show(region_text="")
+            self._state.update(region_text="")
 
     def _request_changed(self, *_: Any) -> None:
         self._discard_estimate()
-        self._state.show(estimate_token="")
+        self._state.update(estimate_token="")
         if self._state.region is None or not self._state.product:
-            self._state.show(estimate=None, estimating=False, refusal=None)
+            self._state.update(estimate=None, estimating=False, refusal=None)
             return
-        self._state.show(estimating=True, refusal=None)
+        self._state.update(estimating=True, refusal=None)
         self._estimate = self._tasks.start(self._make_estimate)
 
     async def _make_estimate(self) -> None:
@@ -150,10 +175,13 @@ class Asking:
         try:
             self.plan = await self._services.plan(await self._services.parse(self._request()))
             token = self._services.jobs.token(self.plan, self._principal)
-            self._state.show(estimate=self.plan.summary(), estimate_token=token, estimating=False)
+            self._state.update(estimate=self.plan.summary(), estimate_token=token, estimating=False)
         except InputError as error:
             refusal = {"field": error.field, "message": str(error)}
-            self._state.show(refusal=refusal, estimate=None, estimating=False)
+            self._state.update(refusal=refusal, estimate=None, estimating=False)
+        except GreenupError:
+            self._state.update(estimating=False)
+            raise
 
     def _request(self) -> Callable[[], NdviRequest]:
         """Return what makes the request of what the form shows now."""

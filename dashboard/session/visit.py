@@ -1,64 +1,74 @@
-"""One visit: its state, and what keeps it in step with the services."""
+"""Session of one visit: its controllers, and their common start, poll and end."""
 
 from __future__ import annotations
 
 import secrets
 
 from compute.jobs import Principal
-from dashboard.panel_workarounds.message_flush import Pulse
+from dashboard.panel_workarounds.message_flush import MessageFlush
 from dashboard.services import Services
-from dashboard.session.background_tasks import Tasks
-from dashboard.session.cluster_control import Clusters
-from dashboard.session.estimation import Asking
-from dashboard.session.job_view import Refresh, Watching
-from dashboard.session.result_details import Looking
-from dashboard.state import VisitState
+from dashboard.session.background_tasks import BackgroundTasks
+from dashboard.session.cluster_control import ClusterController
+from dashboard.session.estimation import RequestEstimator
+from dashboard.session.job_control import JobController, RefreshTiles
+from dashboard.session.job_list import JobListController
+from dashboard.session.map_control import MapController
+from dashboard.session.pixel_inspection import PixelInspector
+from dashboard.session.region_statistics import RegionSummariser
+from dashboard.state import PageState, reason_not_to_compute
 
 
 class Session:
-    """One visit: watches its state, asks the services, writes the answers back.
+    """Session of one visit: watch its state, call the services, and write the answers to the state.
 
     Parameters
     ----------
-    state : VisitState
-        The state of the visit.
+    state : PageState
+        State of the page.
     services : Services
         Shared by all visits.
     principal : Principal
-        Who visits.
+        The visitor.
     refresh : callable
-        Told the boxes (west, south, east, north in degrees) whose pixels have changed.
+        Called with the boxes (west, south, east, north in degrees) whose pixels have changed.
     """
 
-    def __init__(self, state: VisitState, services: Services, principal: Principal, refresh: Refresh) -> None:
+    def __init__(self, state: PageState, services: Services, principal: Principal, refresh: RefreshTiles) -> None:
         self.state = state
-        # Until the browser says which it is, the visit is a participant of its own.
-        state.show(visitor=secrets.token_hex(16))
-        self._tasks = Tasks(state)
-        self._asking = Asking(state, services, self._tasks, principal)
-        self._clusters = Clusters(state, services, self._tasks, principal)
-        self._looking = Looking(state, services, self._tasks, principal)
-        self._watching = Watching(state, services, self._tasks, principal, refresh)
-        self._pulse = Pulse(state)
-        state.param.watch(lambda _: self._tasks.start(self._submit), "compute")
-        state.param.watch(lambda _: state.show(notice=""), "dismiss")
+        visit, request, job, look = state.visit, state.request, state.job, state.look
+        # Until the browser sends its identifier, the visit is a participant of its own.
+        visit.update(visitor=secrets.token_hex(16))
+        self._tasks = BackgroundTasks(visit)
+        common = services, self._tasks, principal
+        self._estimator = RequestEstimator(visit, request, job, *common)
+        self._cluster = ClusterController(state.cluster, *common)
+        self._pixel = PixelInspector(state.pixel, job, *common)
+        self._region_summary = RegionSummariser(state.region_summary, job, *common)
+        self._job_list = JobListController(state.job_list, job, *common)
+        self._job = JobController(job, look, request, visit, *common, refresh)
+        self._map = MapController(look, job, *common)
+        self._flush = MessageFlush(state)
+        request.param.watch(lambda _: self._tasks.start(self._submit), "compute")
+        visit.param.watch(lambda _: visit.update(notice=""), "dismiss_notice")
 
-    async def begin(self) -> None:
-        """Fill in what the visitor can choose from, and what is going on."""
-        await self._asking.begin()
+    async def start(self) -> None:
+        """Fill in products, clusters and jobs."""
+        await self._estimator.load_products()
         self.poll()
 
     def end(self) -> None:
-        """Stop what this visit alone was waiting for; jobs go on."""
-        self._tasks.end()
-        self._watching.end()
+        """Cancel the tasks of this visit; jobs go on."""
+        self._tasks.cancel_all()
+        self._map.withdraw_viewpoint()
 
     def poll(self) -> None:
-        """Bring the state up to date with cluster and job; called a few times a second."""
-        self._pulse.beat()
-        self._clusters.poll()
-        self._watching.poll()
+        """Update the state of clusters and jobs; called a few times a second."""
+        self._flush.send_pending()
+        self._cluster.poll()
+        self._job_list.poll()
+        self._job.poll()
 
     async def _submit(self) -> None:
-        if self._asking.plan is not None and not self.state.reason_not_to_compute:
-            await self._watching.submit(self._asking.plan, self._clusters.spec())
+        plan = self._estimator.plan
+        if plan is not None and not reason_not_to_compute(self.state.request, self.state.job):
+            await self._job.submit(plan, self._cluster.open_spec())

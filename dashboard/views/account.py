@@ -9,18 +9,18 @@ from dashboard.state import VisitState
 _MOST = 24
 
 
-def account_button(state: VisitState) -> pmui.Button | None:
+def account_button(visit: VisitState) -> pmui.Button | None:
     """Return the button with the user's name that leads to the logout; None where there is no login."""
-    if not state.user:
+    if not visit.user:
         return None
-    shown = state.user if len(state.user) <= _MOST else state.user[: _MOST - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    shown = visit.user if len(visit.user) <= _MOST else visit.user[: _MOST - 1] + "\N{HORIZONTAL ELLIPSIS}"
     return pmui.Button(
         label=shown,
         icon="account_circle",
         variant="text",
         size="small",
-        href="logout" if state.signs_out else None,
-        disabled=not state.signs_out,
-        description="Sign out" if state.signs_out else "Signed in",
+        href="logout" if visit.can_sign_out else None,
+        disabled=not visit.can_sign_out,
+        description="Sign out" if visit.can_sign_out else "Signed in",
         sx={"color": "inherit", "textTransform": "none", "&.Mui-disabled": {"color": "inherit"}},
     )

@@ -6,7 +6,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from dashboard.panel_workarounds.held_values import hold
-from dashboard.state import VisitState
+from dashboard.state import ClusterState
 
 _ICONS = {
     "none": "cloud_queue",
@@ -17,18 +17,18 @@ _ICONS = {
 }
 
 
-def cluster_chip(state: VisitState) -> pmui.Chip:
+def cluster_chip(cluster: ClusterState) -> pmui.Chip:
     """Return the chip that says which cluster is there, or how far it is."""
     chip = pmui.Chip(
         variant="outlined", size="small", sx={"maxWidth": "46vw", "&.MuiChip-colorDefault": {"color": "inherit"}}
     )
     return hold(
         chip,
-        label=state.param.cluster_stage,
-        icon=pn.bind(_ICONS.__getitem__, state.param.cluster_state),
-        color=pn.bind(_chip_colour, state.param.cluster_state),
+        label=cluster.param.status_text,
+        icon=pn.bind(_ICONS.__getitem__, cluster.param.status),
+        color=pn.bind(_chip_colour, cluster.param.status),
     )
 
 
-def _chip_colour(cluster_state: str) -> str:
-    return {"failed": "error", "idle": "success", "working": "success"}.get(cluster_state, "default")
+def _chip_colour(status: str) -> str:
+    return {"failed": "error", "idle": "success", "working": "success"}.get(status, "default")

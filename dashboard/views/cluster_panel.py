@@ -12,54 +12,54 @@ import panel_material_ui as pmui
 
 from compute.cluster import ClusterOption
 from dashboard.panel_workarounds.held_values import hold
-from dashboard.state import VisitState
+from dashboard.state import ClusterState, VisitState
 from dashboard.views.text import Text
 from dashboard.views.worker_count import BELOW, FIELD, NUMBER, follow_choice, refusal_of, workers_input
 
 _QUIET = {"color": "text.secondary"}
 
 
-def cluster_choice(state: VisitState) -> pmui.Column:
+def cluster_choice(cluster: ClusterState, visit: VisitState) -> pmui.Column:
     """Return where to compute; what a Gateway offers unfolds when one of its clusters is chosen."""
     return pmui.Column(
-        _where(state),
-        _status(state),
-        _notice(state),
-        _options(state),
-        _doings(state),
-        follow_choice(state, visible=_sized(state)),
-        _warm(state),
-        _dashboard(state),
-        _progress(state),
-        _question(state),
+        _where(cluster),
+        _status(cluster, visit),
+        _notice(cluster),
+        _options(cluster),
+        _doings(cluster),
+        follow_choice(cluster, visible=_sized(cluster)),
+        _warm(cluster),
+        _dashboard(cluster),
+        _progress(cluster),
+        _question(cluster),
         sizing_mode="stretch_width",
-        margin=0,
+        margin=(0, 16, 4, 16),
     )
 
 
 # Which one
 
 
-def _where(state: VisitState) -> pmui.Row:
+def _where(cluster: ClusterState) -> pmui.Row:
     where = hold(
         pmui.Select.from_param(
-            state.param.cluster, options=state.param.clusters, label="Compute on", margin=0, **FIELD
+            cluster.param.choice, options=cluster.param.choices, label="Compute on", margin=0, **FIELD
         ),
-        disabled=pn.bind(_is_fixed, state.param.cluster_offered, state.param.cluster_busy),
+        disabled=pn.bind(_is_fixed, cluster.param.has_gateway, cluster.param.pending_action),
     )
     # The browser knows an option by its label, and a cluster gets its name while it is chosen.
-    state.param.watch(lambda _: where.param.trigger("value"), "clusters")
+    cluster.param.watch(lambda _: where.param.trigger("value"), "choices")
     refresh = pmui.IconButton(
         icon="refresh",
         label="Look for running clusters",
         size="small",
         margin=(0, 0, 0, 4),
-        visible=state.param.cluster_offered,
+        visible=cluster.param.has_gateway,
     )
-    hold(refresh, disabled=state.param.cluster_asking)
+    hold(refresh, disabled=cluster.param.refreshing)
 
     def look(*_: Any) -> None:
-        state.param.trigger("cluster_refresh")
+        cluster.param.trigger("refresh")
 
     refresh.on_click(look)
     where.param.watch(lambda event: look() if event.new else None, "dropdown_open")
@@ -73,29 +73,29 @@ def _is_fixed(offered: bool, busy: str) -> bool:
 # With what
 
 
-def _options(state: VisitState) -> pmui.Column:
+def _options(cluster: ClusterState) -> pmui.Column:
     return pmui.Column(
-        objects=pn.bind(partial(_inputs, state), state.param.cluster_options),
-        visible=pn.bind(_can, state.param.cluster_acts, "start"),
+        objects=pn.bind(partial(_inputs, cluster), cluster.param.options),
+        visible=pn.bind(_can, cluster.param.actions, "start"),
         sizing_mode="stretch_width",
         margin=0,
     )
 
 
-def _inputs(state: VisitState, options: Sequence[ClusterOption]) -> list[Any]:
-    return [_input(state, option) for option in options]
+def _inputs(cluster: ClusterState, options: Sequence[ClusterOption]) -> list[Any]:
+    return [_input(cluster, option) for option in options]
 
 
-def _input(state: VisitState, option: ClusterOption) -> Any:
+def _input(cluster: ClusterState, option: ClusterOption) -> Any:
     """Return the input of one option, with the Gateway's own words; a refusal stands at it."""
     kind, more = _kind(option)
     field = kind(label=option.label, margin=BELOW, **more)
     if not isinstance(field, pmui.Switch):
-        refused = refusal_of(state, option.name)
+        refused = refusal_of(cluster, option.name)
         hold(field, error_state=pn.bind(bool, refused), helper_text=refused)
 
     def take(event: Any) -> None:
-        state.show(cluster_values=state.cluster_values | {option.name: _text(event.new)})
+        cluster.update(option_values=cluster.option_values | {option.name: _text(event.new)})
 
     field.param.watch(take, "value")
     return field
@@ -123,63 +123,63 @@ def _text(value: Any) -> str:
 # What can be done
 
 
-def _doings(state: VisitState) -> pmui.Row:
+def _doings(cluster: ClusterState) -> pmui.Row:
     return pmui.Row(
-        workers_input(state, visible=_sized(state)),
-        _start_text(state),
-        _button(state, "start", "Start", variant="outlined"),
-        _button(state, "connect", "Connect", variant="outlined", event="cluster_start"),
-        _button(state, "scale", "Scale", variant="outlined"),
-        _button(state, "leave", "Leave"),
-        _button(state, "stop", "Stop"),
-        visible=pn.bind(_is_open, state.param.cluster_acts, state.param.cluster_question),
+        workers_input(cluster, visible=_sized(cluster)),
+        _start_text(cluster),
+        _button(cluster, "start", "Start", variant="outlined"),
+        _button(cluster, "connect", "Connect", variant="outlined", event="start"),
+        _button(cluster, "scale", "Scale", variant="outlined"),
+        _button(cluster, "disconnect", "Disconnect"),
+        _button(cluster, "stop", "Stop"),
+        visible=pn.bind(_is_open, cluster.param.actions, cluster.param.stop_warning),
         sizing_mode="stretch_width",
         margin=BELOW,
         sx={"alignItems": "flex-start"},
     )
 
 
-def _start_text(state: VisitState) -> Text:
+def _start_text(cluster: ClusterState) -> Text:
     text = Text(
         variant="body2",
-        visible=pn.bind(_is_starting, state.param.cluster_acts),
+        visible=pn.bind(_is_starting, cluster.param.actions),
         sizing_mode="stretch_width",
         margin=(8, 8, 0, 0),
     )
-    return hold(text, object=state.param.cluster_stage)
+    return hold(text, object=cluster.param.status_text)
 
 
-def _sized(state: VisitState) -> Any:
-    return pn.bind(_can, state.param.cluster_acts, "start", "scale")
+def _sized(cluster: ClusterState) -> Any:
+    return pn.bind(_can, cluster.param.actions, "start", "scale")
 
 
-def _button(state: VisitState, act: str, label: str, *, variant: str = "text", event: str = "") -> pmui.Button:
+def _button(cluster: ClusterState, act: str, label: str, *, variant: str = "text", event: str = "") -> pmui.Button:
     button = pmui.Button(
         label=label,
         variant=variant,
         size="small",
         margin=(3, 0, 0, 0),
-        visible=pn.bind(_can, state.param.cluster_acts, act),
+        visible=pn.bind(_can, cluster.param.actions, act),
     )
-    button.on_click(lambda _: state.param.trigger(event or f"cluster_{act}"))
-    waits_for = state.param.cluster_busy, state.param.cluster_asking, state.param.cluster_refusals
+    button.on_click(lambda _: cluster.param.trigger(event or act))
+    waits_for = cluster.param.pending_action, cluster.param.refreshing, cluster.param.refusals
     return hold(button, disabled=pn.bind(_is_held_up, act, *waits_for))
 
 
-def _warm(state: VisitState) -> pmui.Checkbox:
-    shown = pn.bind(_can, state.param.cluster_acts, "warm")
-    return pmui.Checkbox.from_param(state.param.cluster_warm, size="small", visible=shown, margin=0)
+def _warm(cluster: ClusterState) -> pmui.Checkbox:
+    shown = pn.bind(_can, cluster.param.actions, "keep_alive")
+    return pmui.Checkbox.from_param(cluster.param.keep_alive, size="small", visible=shown, margin=0)
 
 
-def _dashboard(state: VisitState) -> pmui.Button:
+def _dashboard(cluster: ClusterState) -> pmui.Button:
     return pmui.Button(
         label="Dask dashboard",
         icon="open_in_new",
-        href=state.param.cluster_dashboard,
+        href=cluster.param.dashboard_url,
         target="_blank",
         variant="text",
         size="small",
-        visible=pn.bind(bool, state.param.cluster_dashboard),
+        visible=pn.bind(bool, cluster.param.dashboard_url),
         margin=BELOW,
     )
 
@@ -200,34 +200,34 @@ def _is_held_up(act: str, busy: str, asking: bool, refusals: dict[str, str]) -> 
     """Return whether a button waits: for what is being done, for the Gateway's options, or for a field it needs."""
     if act == "start":
         return bool(busy) or asking or bool(refusals)
-    return bool(busy) or (act == "scale" and not {"workers", "workers_most"}.isdisjoint(refusals))
+    return bool(busy) or (act == "scale" and not {"workers", "max_workers"}.isdisjoint(refusals))
 
 
 # What is said
 
 
-def _status(state: VisitState) -> Text:
+def _status(cluster: ClusterState, visit: VisitState) -> Text:
     """Return what the chip says, for a telephone, which has no room for a chip."""
     text = Text(
         variant="caption",
         sx=_QUIET,
-        visible=pn.bind(_lacks_chip, state.param.narrow, state.param.cluster_acts),
+        visible=pn.bind(_lacks_chip, visit.param.narrow, cluster.param.actions),
         margin=BELOW,
     )
-    return hold(text, object=pn.bind(_without_name, state.param.cluster_stage, state.param.cluster_state))
+    return hold(text, object=pn.bind(_without_name, cluster.param.status_text, cluster.param.status))
 
 
-def _without_name(stage: str, cluster_state: str) -> str:
+def _without_name(stage: str, status: str) -> str:
     """Return the chip's words without the name, which stands above them."""
-    return stage if cluster_state == "starting" else stage.rpartition(" · ")[2]
+    return stage if status == "starting" else stage.rpartition(" · ")[2]
 
 
 def _lacks_chip(narrow: bool, acts: list[str]) -> bool:
     return narrow and not _is_starting(acts)
 
 
-def _notice(state: VisitState) -> Text:
-    notice = state.param.cluster_notice
+def _notice(cluster: ClusterState) -> Text:
+    notice = cluster.param.notice
     text = Text(variant="caption", visible=pn.bind(bool, notice), margin=BELOW)
     return hold(text, object=pn.bind(_notice_text, notice), sx=pn.bind(_notice_look, notice))
 
@@ -240,10 +240,10 @@ def _notice_look(notice: dict[str, str] | None) -> dict[str, str]:
     return {"color": "error.main"} if notice and notice["kind"] == "error" else _QUIET
 
 
-def _progress(state: VisitState) -> pmui.LinearProgress:
+def _progress(cluster: ClusterState) -> pmui.LinearProgress:
     return pmui.LinearProgress(
         variant="indeterminate",
-        visible=pn.bind(_is_moving, state.param.cluster_acts, state.param.cluster_busy, state.param.cluster_asking),
+        visible=pn.bind(_is_moving, cluster.param.actions, cluster.param.pending_action, cluster.param.refreshing),
         sizing_mode="stretch_width",
         margin=BELOW,
     )
@@ -253,15 +253,15 @@ def _is_moving(acts: list[str], busy: str, asking: bool) -> bool:
     return _is_starting(acts) or bool(busy) or (asking and bool(acts))
 
 
-def _question(state: VisitState) -> pmui.Column:
+def _question(cluster: ClusterState) -> pmui.Column:
     stop = pmui.Button(label="Stop it", variant="contained", color="error", size="small", margin=(0, 8, 0, 0))
     keep = pmui.Button(label="Keep it", variant="text", size="small", margin=0)
-    stop.on_click(lambda _: state.param.trigger("cluster_stop"))
-    keep.on_click(lambda _: state.param.trigger("cluster_keep"))
+    stop.on_click(lambda _: cluster.param.trigger("stop"))
+    keep.on_click(lambda _: cluster.param.trigger("cancel_stop"))
     return pmui.Column(
-        hold(Text(variant="body2", margin=(0, 0, 6, 0)), object=state.param.cluster_question),
+        hold(Text(variant="body2", margin=(0, 0, 6, 0)), object=cluster.param.stop_warning),
         pmui.Row(stop, keep, margin=0),
-        visible=pn.bind(bool, state.param.cluster_question),
+        visible=pn.bind(bool, cluster.param.stop_warning),
         sizing_mode="stretch_width",
         margin=BELOW,
     )

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from dashboard.formatting import size_text
 from dashboard.panel_workarounds.held_values import hold
-from dashboard.state import VisitState
+from dashboard.state import JobState, RequestState, reason_not_to_compute
 from dashboard.views.request_form import FIELDS
 from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE
@@ -19,11 +19,12 @@ _MOST_BARS = 8
 """More seasons than this are summed up in one line."""
 
 
-def estimate_card(state: VisitState) -> pmui.Paper:
+def estimate_card(request: RequestState, job: JobState) -> pmui.Paper:
     """Return the card with the figures of the plan and Compute, disabled with its reason until it is possible."""
-    figures = pn.bind(_figures, state.param.estimate, state.param.refusal, state.param.estimating, state.param.region)
-    asked = ["region", "refusal", "estimating", "estimate", "estimate_token", "token", "job_state"]
-    reason = pn.bind(lambda *_: state.reason_not_to_compute, *(state.param[name] for name in asked))
+    figures = pn.bind(_figures, *request.get_parameters("estimate", "refusal", "estimating", "region"))
+    followed = request.get_parameters("region", "refusal", "estimating", "estimate", "estimate_token")
+    followed += job.get_parameters("token", "state")
+    reason = pn.bind(lambda *_: reason_not_to_compute(request, job), *followed)
     compute = pmui.Button(
         label="Compute",
         icon="play_arrow",
@@ -33,7 +34,7 @@ def estimate_card(state: VisitState) -> pmui.Paper:
         margin=(8, 0, 0, 0),
         sx={"textTransform": "none", "fontWeight": 600},
     )
-    compute.on_click(lambda _: state.param.trigger("compute"))
+    compute.on_click(lambda _: request.param.trigger("compute"))
     hold(compute, disabled=pn.bind(bool, reason))
     return pmui.Paper(
         Html(figures, sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, _STYLE]),

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from compute.result.ndvi_classes import CLASSES, NdviClass
 from compute.tiles.styles import CLASSED, PALETTES, Style, hex_colours
 from dashboard.map.component import HATCH, NEVER_CLEAR
-from dashboard.state import LAYERS, VisitState
+from dashboard.state import LAYERS, JobState, LookState
 from dashboard.views.text import Html, join
 from dashboard.views.theme import FLOATING, HTML_STYLE
 
@@ -21,42 +21,41 @@ _FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "st
 _UNITS = {"ndvi_mean": "mean NDVI", "clear_count": "clear observations"}
 
 
-def legend_card(state: VisitState) -> pmui.Paper:
+def legend_card(job: JobState, look: LookState) -> pmui.Paper:
     """Return the card with season and legend, and behind a button the style; shown once there is a result."""
-    shown = (
-        state.param[name] for name in ("layer", "palette", "span", "incomplete", "synthetic", "preview", "min_clear")
-    )
+    shown = look.get_parameters("layer", "palette", "span")
+    shown += job.get_parameters("missing_months", "synthetic", "has_preview", "min_clear")
     bar = pn.bind(legend_html, *shown)
     tune = pmui.ToggleIcon(icon="tune", value=False, size="small", margin=(0, 0, 0, 6), description="Layer and colours")
     return pmui.Paper(
         pmui.Row(
-            pn.bind(_season_choice, state.param.seasons, state.param.incomplete, state=state),
+            pn.bind(_season_choice, *job.get_parameters("seasons", "missing_months"), look=look),
             tune,
             sizing_mode="stretch_width",
             margin=0,
             sx={"alignItems": "center", "flexWrap": "nowrap"},
         ),
         Html(bar, sizing_mode="stretch_width", margin=(8, 0, 0, 0), stylesheets=[HTML_STYLE, _STYLE]),
-        _style_controls(state, tune),
+        _style_controls(look, tune),
         elevation=4,
-        visible=pn.bind(bool, state.param.result),
+        visible=pn.bind(bool, job.param.result),
         margin=0,
         sx=FLOATING,
     )
 
 
-def _style_controls(state: VisitState, tune: pmui.ToggleIcon) -> pmui.Column:
+def _style_controls(look: LookState, tune: pmui.ToggleIcon) -> pmui.Column:
     return pmui.Column(
         pmui.Row(
-            pmui.Select.from_param(state.param.layer, options=LAYERS, label="Layer", margin=(0, 8, 0, 0), **_FIELD),
-            pmui.Select.from_param(state.param.palette, options=list(PALETTES), label="Colours", margin=0, **_FIELD),
+            pmui.Select.from_param(look.param.layer, options=LAYERS, label="Layer", margin=(0, 8, 0, 0), **_FIELD),
+            pmui.Select.from_param(look.param.palette, options=list(PALETTES), label="Colours", margin=0, **_FIELD),
             margin=0,
             sizing_mode="stretch_width",
         ),
         pmui.Row(
-            pmui.RangeSlider.from_param(state.param.span, label="Span", step=0.01, margin=(10, 10, 0, 10), **_FIELD),
-            _stretch_button(state),
-            visible=pn.bind(_has_span, state.param.layer, state.param.palette),
+            pmui.RangeSlider.from_param(look.param.span, label="Span", step=0.01, margin=(10, 10, 0, 10), **_FIELD),
+            _fit_button(look),
+            visible=pn.bind(_has_span, look.param.layer, look.param.palette),
             margin=0,
             sizing_mode="stretch_width",
             sx={"alignItems": "center", "flexWrap": "nowrap"},
@@ -67,21 +66,21 @@ def _style_controls(state: VisitState, tune: pmui.ToggleIcon) -> pmui.Column:
     )
 
 
-def _stretch_button(state: VisitState) -> pmui.IconButton:
+def _fit_button(look: LookState) -> pmui.IconButton:
     button = pmui.IconButton(icon="contrast", size="small", margin=0, description="Suit the colours to the result")
-    button.on_click(lambda _: state.param.trigger("stretch"))
+    button.on_click(lambda _: look.param.trigger("fit_colours"))
     return button
 
 
 def _season_choice(
-    seasons: Sequence[str], incomplete: Mapping[str, Sequence[str]], *, state: VisitState
+    seasons: Sequence[str], incomplete: Mapping[str, Sequence[str]], *, look: LookState
 ) -> pmui.RadioButtonGroup | pmui.Select | None:
     if not seasons:
         return None
     options = {f"{label} *" if label in incomplete else label: label for label in seasons}
     kind = pmui.RadioButtonGroup if len(seasons) <= _MOST_BUTTONS else pmui.Select
     return kind.from_param(
-        state.param.season,
+        look.param.season,
         options=options,
         label="",
         margin=0,

@@ -14,7 +14,7 @@ import panel_material_ui as pmui
 from bokeh.models import DatetimeTicker
 
 from dashboard.panel_workarounds.held_values import hold
-from dashboard.state import VisitState
+from dashboard.state import PixelState, VisitState
 from dashboard.views.text import Text
 from dashboard.views.theme import chart_look
 
@@ -22,7 +22,7 @@ CHART_PX = 180
 _COUNTED, _NOT = "#53903d", "#8a9399"
 
 
-def observations_view(state: VisitState) -> pmui.Column:
+def observations_view(pixel: PixelState, visit: VisitState) -> pmui.Column:
     """Return the button that asks for them, and then their chart."""
     ask = pmui.Button(
         label="Show every observation",
@@ -30,20 +30,20 @@ def observations_view(state: VisitState) -> pmui.Column:
         variant="text",
         size="small",
         margin=(4, 0),
-        visible=pn.bind(_is_missing, state.param.observations, state.param.pixel),
+        visible=pn.bind(_is_missing, pixel.param.observations, pixel.param.series),
     )
-    ask.on_click(lambda _: state.param.trigger("observe"))
-    hold(ask, loading=state.param.observing)
+    ask.on_click(lambda _: pixel.param.trigger("list_observations"))
+    hold(ask, loading=pixel.param.listing)
     return pmui.Column(
         ask,
-        pn.bind(_content, state.param.observations, state.param.dark),
+        pn.bind(_content, pixel.param.observations, visit.param.dark),
         sizing_mode="stretch_width",
         margin=0,
     )
 
 
-def _is_missing(observations: list[dict[str, Any]] | None, pixel: dict[str, Any] | None) -> bool:
-    return observations is None and pixel is not None
+def _is_missing(observations: list[dict[str, Any]] | None, series: dict[str, Any] | None) -> bool:
+    return observations is None and series is not None
 
 
 def _content(observations: list[dict[str, Any]] | None, dark: bool) -> pmui.Column:

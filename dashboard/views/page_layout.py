@@ -9,10 +9,11 @@ from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
 from dashboard.map import NdviMap
-from dashboard.state import VisitState
+from dashboard.state import PageState, VisitState
 from dashboard.views.account import account_button
-from dashboard.views.action_bar import dock
+from dashboard.views.action_bar import action_bar
 from dashboard.views.cluster_chip import cluster_chip
+from dashboard.views.cluster_panel import cluster_choice
 from dashboard.views.cost_estimate import estimate_card
 from dashboard.views.map_legend import legend_card
 from dashboard.views.pixel_panel import inspect_panel
@@ -24,26 +25,35 @@ from dashboard.views.theme import NARROW, PAGE, THEME
 _LOGO = Path(__file__).parent.parent / "icon.svg"
 
 
-def build_page(state: VisitState, map_: NdviMap) -> Page:
+def build_page(state: PageState, map_: NdviMap) -> Page:
     """Return the page of one visit.
 
     Parameters
     ----------
-    state : VisitState
-        What the views bind to.
+    state : PageState
+        State that the views bind to.
     map_ : NdviMap
         The map, already linked to the state.
     """
+    visit, request, job = state.visit, state.request, state.job
     page = Page(
         title="Greenup",
         logo=str(_LOGO),
         favicon=str(_LOGO),
-        header=[pn.layout.HSpacer(), _wide_only(state, cluster_chip(state)), *filter(None, [account_button(state)])],
-        sidebar=[request_form(state), estimate_card(state)],
+        header=[
+            pn.layout.HSpacer(),
+            _wide_only(visit, cluster_chip(state.cluster)),
+            *filter(None, [account_button(visit)]),
+        ],
+        sidebar=[request_form(request), cluster_choice(state.cluster, visit), estimate_card(request, job)],
         sidebar_width=340,
         sidebar_resizable=False,
         main=[_stage(state, map_)],
-        contextbar=[inspect_panel(state), region_summary(state), jobs_list(state)],
+        contextbar=[
+            inspect_panel(state.pixel, job, visit),
+            region_summary(state.region_summary, job),
+            jobs_list(state.job_list, job),
+        ],
         contextbar_open=False,
         contextbar_width=320,
         contextbar_variant="auto",
@@ -55,29 +65,38 @@ def build_page(state: VisitState, map_: NdviMap) -> Page:
     )
     # Left alone it follows Panel's own count of what is busy, which lives as long as the server, and so would the page.
     with edit_readonly(page):
-        page.busy = state.param.estimating
-    page.param.watch(lambda event: state.show(dark=bool(event.new)), "dark_theme")
-    state.show(dark=bool(page.dark_theme))
-    state.param.watch(lambda event: page.param.update(dark_theme=event.new), "prefers_dark")
-    state.param.watch(lambda event: page.param.update(contextbar_open=event.new is not None), "pixel")
+        page.busy = request.param.estimating
+    page.param.watch(lambda event: visit.update(dark=bool(event.new)), "dark_theme")
+    visit.update(dark=bool(page.dark_theme))
+    visit.param.watch(lambda event: page.param.update(dark_theme=event.new), "prefers_dark")
+    state.pixel.param.watch(lambda event: page.param.update(contextbar_open=event.new is not None), "series")
     # On a telephone the form hides the map.
-    state.param.watch(lambda event: page.param.update(sidebar_open=not event.new), "narrow")
-    state.param.watch(lambda _: page.param.update(sidebar_open=page.sidebar_open and not state.narrow), "compute")
+    visit.param.watch(lambda event: page.param.update(sidebar_open=not event.new), "narrow")
+    state.request.param.watch(
+        lambda _: page.param.update(sidebar_open=page.sidebar_open and not visit.narrow), "compute"
+    )
     return page
 
 
-def _stage(state: VisitState, map_: NdviMap) -> pn.Column:
+def _header(state: PageState) -> list[pn.viewable.Viewable]:
+    """Return the header: cluster chip on a wide screen, and the user's name where there is a login."""
+    account = account_button(state.visit)
+    chip = _wide_only(state.visit, cluster_chip(state.cluster))
+    return [pn.layout.HSpacer(), chip, *([] if account is None else [account])]
+
+
+def _stage(state: PageState, map_: NdviMap) -> pn.Column:
     """Return the map with what floats above it."""
-    foot = pn.Column(dock(state), css_classes=["over-foot"], sizing_mode="stretch_width", margin=0)
-    legend = pn.Column(legend_card(state), css_classes=["over-right"], margin=0)
+    foot = pn.Column(action_bar(state), css_classes=["over-foot"], sizing_mode="stretch_width", margin=0)
+    legend = pn.Column(legend_card(state.job, state.look), css_classes=["over-right"], margin=0)
     return pn.Column(
         map_, foot, legend, css_classes=["stage"], sizing_mode="stretch_both", margin=0, stylesheets=[_OVER]
     )
 
 
-def _wide_only(state: VisitState, view: pn.viewable.Viewable) -> pn.Row:
+def _wide_only(visit: VisitState, view: pn.viewable.Viewable) -> pn.Row:
     """Return a view that gives way on a telephone."""
-    return pn.Row(view, visible=pn.bind(_not, state.param.narrow), margin=0)
+    return pn.Row(view, visible=pn.bind(_not, visit.param.narrow), margin=0)
 
 
 def _not(value: bool) -> bool:

@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 from markupsafe import Markup
 
 from dashboard.formatting import place_text
-from dashboard.state import VisitState
+from dashboard.state import JobState, PixelState, VisitState
 from dashboard.views.observation_table import observations_view
 from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE, TABLE_STYLE, chart_look
@@ -23,31 +23,31 @@ _FURTHER = {"ndvi_std": "Deviation", "clear_months": "Months"}
 """Columns of what is kept on request."""
 
 
-def inspect_panel(state: VisitState) -> pmui.Column:
+def inspect_panel(pixel: PixelState, job: JobState, visit: VisitState) -> pmui.Column:
     """Return the panel for the pixel that was clicked."""
     return pmui.Column(
         Text("Pixel", variant="overline", margin=0),
-        pn.bind(_content, state.param.pixel, state.param.result, state.param.dark, state.param.min_clear),
-        observations_view(state),
+        pn.bind(_content, pixel.param.series, job.param.result, visit.param.dark, job.param.min_clear),
+        observations_view(pixel, visit),
         sizing_mode="stretch_width",
         margin=(12, 16, 0, 16),
     )
 
 
 def _content(
-    pixel: dict[str, Any] | None, result: dict[str, Any] | None, dark: bool, min_clear: int
+    series: dict[str, Any] | None, result: dict[str, Any] | None, dark: bool, min_clear: int
 ) -> pmui.Column | Text:
-    if pixel is None:
+    if series is None:
         words = "Click the map to see one pixel through the seasons." if result else "Compute a region, then click it."
         return Text(words, variant="body2", color="textSecondary", margin=0)
-    lon, lat = pixel["place"]
+    lon, lat = series["location"]
     return pmui.Column(
         Text(place_text(lon, lat), variant="body2", margin=0),
         pn.pane.HoloViews(
-            chart(pixel_table(pixel), dark), sizing_mode="stretch_width", height=_CHART_PX, margin=(8, 0)
+            chart(pixel_table(series), dark), sizing_mode="stretch_width", height=_CHART_PX, margin=(8, 0)
         ),
         Html(
-            table_html(pixel, min_clear),
+            table_html(series, min_clear),
             sizing_mode="stretch_width",
             margin=0,
             stylesheets=[HTML_STYLE, TABLE_STYLE],
@@ -57,19 +57,19 @@ def _content(
     )
 
 
-def table_html(pixel: dict[str, Any], min_clear: int = 1) -> Markup:
+def table_html(series: dict[str, Any], min_clear: int = 1) -> Markup:
     """Return season, mean NDVI and clear count of a pixel as a table, and what else was asked for.
 
     Parameters
     ----------
-    pixel : dict
+    series : dict
         ``seasons``, each as `compute.tiles.PixelValue` has it.
     min_clear : int
         Fewest observations that make a mean.
     """
-    further = [name for name in _FURTHER if any(season[name] is not None for season in pixel["seasons"])]
+    further = [name for name in _FURTHER if any(season[name] is not None for season in series["seasons"])]
     heads = join(Markup("<th>{}</th>").format(_FURTHER[name]) for name in further)
-    rows = join(_row(season, further, min_clear) for season in pixel["seasons"])
+    rows = join(_row(season, further, min_clear) for season in series["seasons"])
     table = Markup("<table><tr><th>Season</th><th>Mean NDVI</th><th>Clear</th>{}</tr>{}</table>")
     return table.format(heads, rows)
 
@@ -89,10 +89,10 @@ def _number(value: Any) -> str:
     return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def pixel_table(pixel: dict[str, Any]) -> pd.DataFrame:
+def pixel_table(series: dict[str, Any]) -> pd.DataFrame:
     """Return season, mean NDVI and clear count of a pixel, one row a season."""
     rows = [
-        {"season": each["label"], "NDVI": each["ndvi_mean"], "clear": each["clear_count"]} for each in pixel["seasons"]
+        {"season": each["label"], "NDVI": each["ndvi_mean"], "clear": each["clear_count"]} for each in series["seasons"]
     ]
     return pd.DataFrame(rows).astype({"NDVI": float, "clear": float})
 

@@ -9,12 +9,12 @@ import panel_material_ui as pmui
 from markupsafe import Markup
 
 from dashboard.panel_workarounds.held_values import hold
-from dashboard.state import VisitState
+from dashboard.state import JobState, RegionSummaryState
 from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE, TABLE_STYLE
 
 
-def region_summary(state: VisitState) -> pmui.Column:
+def region_summary(summary: RegionSummaryState, job: JobState) -> pmui.Column:
     """Return the card of a finished result: a button, and then the numbers."""
     ask = pmui.Button(
         label="Sum up the region",
@@ -22,12 +22,12 @@ def region_summary(state: VisitState) -> pmui.Column:
         variant="text",
         size="small",
         margin=(4, 0),
-        visible=pn.bind(_is_missing, state.param.statistics),
+        visible=pn.bind(_is_missing, summary.param.statistics),
     )
-    ask.on_click(lambda _: state.param.trigger("sum_up"))
-    hold(ask, loading=state.param.summing_up)
+    ask.on_click(lambda _: summary.param.trigger("summarise"))
+    hold(ask, loading=summary.param.computing)
     numbers = Html(
-        pn.bind(_html, state.param.statistics),
+        pn.bind(_html, summary.param.statistics),
         sizing_mode="stretch_width",
         margin=0,
         stylesheets=[HTML_STYLE, TABLE_STYLE],
@@ -38,7 +38,7 @@ def region_summary(state: VisitState) -> pmui.Column:
         numbers,
         sizing_mode="stretch_width",
         margin=(12, 16, 0, 16),
-        visible=pn.bind(_is_done, state.param.job_state),
+        visible=pn.bind(_is_done, job.param.state),
     )
 
 

@@ -1,4 +1,4 @@
-"""Request form: region, dates, product and cluster."""
+"""Request form: region, dates, product and options."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import panel_material_ui as pmui
 from compute.request.region import MAX_GEOJSON_BYTES
 from dashboard.formatting import bbox_text
 from dashboard.panel_workarounds.held_values import hold
-from dashboard.state import VisitState
-from dashboard.views.cluster_panel import cluster_choice
+from dashboard.state import RequestState
 from dashboard.views.request_options import REFUSED_AS, more_options, weight_choice
 from dashboard.views.text import Text
 
@@ -27,7 +26,7 @@ FIELDS = ("bbox", "region", "time", *REFUSED_AS)
 _FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}
 
 
-def request_form(state: VisitState) -> pmui.Column:
+def request_form(state: RequestState) -> pmui.Column:
     """Return the form; refusals stand at the field that they name."""
     return pmui.Column(
         _region_text(state),
@@ -37,13 +36,12 @@ def request_form(state: VisitState) -> pmui.Column:
         _mode(state),
         weight_choice(state),
         more_options(state),
-        cluster_choice(state),
         sizing_mode="stretch_width",
-        margin=(16, 16, 4, 16),
+        margin=(16, 16, 0, 16),
     )
 
 
-def _region_text(state: VisitState) -> pmui.TextInput:
+def _region_text(state: RequestState) -> pmui.TextInput:
     refused = pn.bind(lambda refusal: _at(refusal, "bbox", "region"), state.param.refusal)
     text = pmui.TextInput.from_param(
         state.param.region_text,
@@ -69,14 +67,14 @@ def region_words(region: dict[str, Any]) -> str:
     return bbox_text((min(x), min(y), max(x), max(y)))
 
 
-def _region_tools(state: VisitState) -> pmui.Row:
+def _region_tools(state: RequestState) -> pmui.Row:
     empty = pn.bind(lambda region: region is None, state.param.region)
     clear = pmui.Button(label="Clear", icon="close", variant="text", size="small", margin=0, disabled=empty)
-    clear.on_click(lambda _: state.param.trigger("clear"))
+    clear.on_click(lambda _: state.param.trigger("clear_region"))
     return pmui.Row(_upload(state), clear, margin=(2, 0, 10, 0), sizing_mode="stretch_width")
 
 
-def _upload(state: VisitState) -> pmui.FileInput:
+def _upload(state: RequestState) -> pmui.FileInput:
     upload = pmui.FileInput(
         label="Upload GeoJSON",
         accept=",".join(_FORMATS),
@@ -110,7 +108,7 @@ def _upload(state: VisitState) -> pmui.FileInput:
     return upload
 
 
-def _dates(state: VisitState) -> pmui.Column:
+def _dates(state: RequestState) -> pmui.Column:
     refused = pn.bind(lambda refusal: _at(refusal, "time"), state.param.refusal)
     first, last = (
         pmui.DatePicker.from_param(parameter, label=label, margin=margin, **_FIELD)
@@ -130,13 +128,13 @@ def _dates(state: VisitState) -> pmui.Column:
     )
 
 
-def _product(state: VisitState) -> pmui.Select:
+def _product(state: RequestState) -> pmui.Select:
     return pmui.Select.from_param(
         state.param.product, options=state.param.products, label="Product", margin=(0, 0, 12, 0), **_FIELD
     )
 
 
-def _mode(state: VisitState) -> pmui.RadioButtonGroup:
+def _mode(state: RequestState) -> pmui.RadioButtonGroup:
     return pmui.RadioButtonGroup.from_param(
         state.param.by,
         options={"Seasons over all years": "season", "Every year apart": "season-year"},

@@ -11,7 +11,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from dashboard.panel_workarounds.held_values import hold
-from dashboard.state import VisitState
+from dashboard.state import RequestState
 from dashboard.views.text import Text
 
 _FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}
@@ -147,12 +147,12 @@ REFUSED_AS = tuple(option.refused_as for option in (WEIGHT, *_FOLDED) if option.
 """What a refusal may name that has a place here: a box to tick has no room for a sentence."""
 
 
-def weight_choice(state: VisitState) -> pn.viewable.Viewable:
+def weight_choice(state: RequestState) -> pn.viewable.Viewable:
     """Return the field for what weighs alike, which stands in plain sight."""
     return _input(state, WEIGHT)
 
 
-def more_options(state: VisitState) -> pmui.Column:
+def more_options(state: RequestState) -> pmui.Column:
     """Return the list, folded until it is opened or holds what is refused, and what of it is set."""
     folded = pmui.Accordion(
         ("More options", pmui.Column(*_contents(state), sizing_mode="stretch_width", margin=(0, 4))),
@@ -173,7 +173,7 @@ def more_options(state: VisitState) -> pmui.Column:
     return pmui.Column(folded, _summary(state), sizing_mode="stretch_width", margin=_BELOW)
 
 
-def _contents(state: VisitState) -> list[Any]:
+def _contents(state: RequestState) -> list[Any]:
     contents: list[Any] = []
     for heading, options in GROUPS.items():
         contents.append(Text(heading, variant="overline", sx=_QUIET, margin=0))
@@ -181,10 +181,10 @@ def _contents(state: VisitState) -> list[Any]:
     return contents
 
 
-def _summary(state: VisitState) -> pmui.Row:
+def _summary(state: RequestState) -> pmui.Row:
     """Return which options are set, with a way back to the usual."""
     reset = pmui.Button(label="Reset", variant="text", size="small", margin=0)
-    reset.on_click(lambda _: state.show(options={}))
+    reset.on_click(lambda _: state.update(options={}))
     words = Text(
         variant="caption",
         sx=_QUIET,
@@ -200,7 +200,7 @@ def _set_words(options: dict[str, str]) -> str:
     return f"Set: {', '.join(labels)}" if len(labels) <= _MOST_NAMED else f"{len(labels)} options are set"
 
 
-def _input(state: VisitState, option: Option) -> pn.viewable.Viewable:
+def _input(state: RequestState, option: Option) -> pn.viewable.Viewable:
     """Return the field of an option: it shows what the state says, and says what is entered."""
     made: pn.widgets.Widget = _widget(option)
     if option.usual not in _SWITCH:
@@ -211,7 +211,7 @@ def _input(state: VisitState, option: Option) -> pn.viewable.Viewable:
         made.value = _shown(option, options)
 
     def take(event: Any) -> None:
-        state.show(options=_changed(state.options, option, event.new))
+        state.update(options=_changed(state.options, option, event.new))
         show(state.options)
 
     show(state.options)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from compute.jobs import MOST_TITLE
 from dashboard.formatting import bbox_text, day_text
 from dashboard.panel_workarounds.held_values import hold
-from dashboard.state import VisitState
+from dashboard.state import JobListState, JobState
 from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE
 
@@ -27,32 +27,38 @@ _WORDS = {
 }
 
 
-def jobs_list(state: VisitState) -> pmui.Column:
+def jobs_list(job_list: JobListState, job: JobState) -> pmui.Column:
     """Return the list; choosing one shows it."""
     rows = pmui.Column(sizing_mode="stretch_width", margin=0)
     known: dict[str, pmui.Column] = {}
 
     def arrange(*_: Any) -> None:
         """Add and remove rows; what stands in one changes by itself, several times a second while a job runs."""
-        tokens = [job["token"] for job in state.jobs]
+        tokens = [job["token"] for job in job_list.jobs]
         if tokens != list(known):
-            kept = {token: known.get(token) or _row(state, token) for token in tokens}
+            kept = {token: known.get(token) or _row(job_list, job, token) for token in tokens}
             known.clear()
             known.update(kept)
             rows.objects = list(kept.values())
 
-    state.param.watch(arrange, "jobs")
+    job_list.param.watch(arrange, "jobs")
     arrange()
     return pmui.Column(
         Text("Results", variant="overline", margin=0),
         Text(
-            pn.bind(_none_yet, state.param.kept),
+            pn.bind(_none_yet, job_list.param.retention_notice),
             variant="body2",
             color="textSecondary",
             margin=0,
-            visible=pn.bind(_is_empty, state.param.jobs),
+            visible=pn.bind(_is_empty, job_list.param.jobs),
         ),
-        Text(state.param.unkept, variant="body2", color="error", margin=0, visible=pn.bind(bool, state.param.unkept)),
+        Text(
+            job_list.param.persistence_warning,
+            variant="body2",
+            color="error",
+            margin=0,
+            visible=pn.bind(bool, job_list.param.persistence_warning),
+        ),
         rows,
         sizing_mode="stretch_width",
         margin=16,
@@ -67,27 +73,29 @@ def _is_empty(jobs: list[dict[str, Any]]) -> bool:
     return not jobs
 
 
-def _row(state: VisitState, token: str) -> pmui.Column:
+def _row(job_list: JobListState, job: JobState, token: str) -> pmui.Column:
     """Return one job: what it is, or the question whether to delete it or what to call it."""
 
     def is_it(chosen: str) -> bool:
         return chosen == token
 
-    def is_neither(doomed: str, renaming: str) -> bool:
-        return token not in (doomed, renaming)
+    def is_neither(deletion: str, rename: str) -> bool:
+        return token not in (deletion, rename)
 
     return pmui.Column(
         pmui.Column(
-            _job(state, token), visible=pn.bind(is_neither, state.param.doomed, state.param.renaming), margin=0
+            _job(job_list, job, token),
+            visible=pn.bind(is_neither, *job_list.get_parameters("pending_deletion", "pending_rename")),
+            margin=0,
         ),
-        pmui.Column(_question(state), visible=pn.bind(is_it, state.param.doomed), margin=0),
-        pmui.Column(_title_form(state), visible=pn.bind(is_it, state.param.renaming), margin=0),
+        pmui.Column(_question(job_list), visible=pn.bind(is_it, job_list.param.pending_deletion), margin=0),
+        pmui.Column(_title_form(job_list), visible=pn.bind(is_it, job_list.param.pending_rename), margin=0),
         sizing_mode="stretch_width",
         margin=(0, 0, 8, 0),
     )
 
 
-def _job(state: VisitState, token: str) -> pmui.Paper:
+def _job(job_list: JobListState, job: JobState, token: str) -> pmui.Paper:
     def is_chosen(chosen: str) -> bool:
         return chosen == token
 
@@ -98,15 +106,17 @@ def _job(state: VisitState, token: str) -> pmui.Paper:
     def words(jobs: list[dict[str, Any]]) -> Markup:
         return next((job_html(job) for job in jobs if job["token"] == token), Markup(""))
 
-    chosen = pn.bind(is_chosen, state.param.token)
+    chosen = pn.bind(is_chosen, job.param.token)
     show = pmui.IconButton(icon="visibility", size="small", margin=0, description="Show on the map")
     hold(show, disabled=chosen)
     rename = pmui.IconButton(icon="edit", size="small", margin=0, description="Rename")
     delete = pmui.IconButton(icon="delete_outline", size="small", margin=0, description="Delete")
-    rename.on_click(lambda _: state.show(renaming=token, doomed="", title=_title_of(state, token)))
-    show.on_click(lambda _: state.show(token=token))
-    delete.on_click(lambda _: state.show(doomed=token, renaming=""))
-    text = pn.bind(words, state.param.jobs)
+    rename.on_click(
+        lambda _: job_list.update(pending_rename=token, pending_deletion="", new_title=_title_of(job_list, token))
+    )
+    show.on_click(lambda _: job.update(token=token))
+    delete.on_click(lambda _: job_list.update(pending_deletion=token, pending_rename=""))
+    text = pn.bind(words, job_list.param.jobs)
     pane = Html(text, sizing_mode="stretch_width", margin=0, stylesheets=[HTML_STYLE, _STYLE])
     card = pmui.Paper(
         pmui.Row(pane, show, rename, delete, sizing_mode="stretch_width", margin=0, sx={"alignItems": "center"}),
@@ -114,16 +124,16 @@ def _job(state: VisitState, token: str) -> pmui.Paper:
         sizing_mode="stretch_width",
         margin=0,
     )
-    return hold(card, sx=pn.bind(frame, state.param.token))
+    return hold(card, sx=pn.bind(frame, job.param.token))
 
 
-def _title_of(state: VisitState, token: str) -> str:
-    return next((job["title"] for job in state.jobs if job["token"] == token), "")
+def _title_of(job_list: JobListState, token: str) -> str:
+    return next((job["title"] for job in job_list.jobs if job["token"] == token), "")
 
 
-def _title_form(state: VisitState) -> pmui.Paper:
+def _title_form(job_list: JobListState) -> pmui.Paper:
     title = pmui.TextInput.from_param(
-        state.param.title,
+        job_list.param.new_title,
         label="Title",
         description="",
         max_length=MOST_TITLE,
@@ -133,8 +143,8 @@ def _title_form(state: VisitState) -> pmui.Paper:
     )
     save = pmui.Button(label="Save", variant="contained", size="small", margin=(0, 8, 0, 0))
     keep = pmui.Button(label="Cancel", variant="text", size="small", margin=0)
-    save.on_click(lambda _: state.param.trigger("rename"))
-    keep.on_click(lambda _: state.show(renaming=""))
+    save.on_click(lambda _: job_list.param.trigger("rename"))
+    keep.on_click(lambda _: job_list.update(pending_rename=""))
     return pmui.Paper(
         title,
         pmui.Row(save, keep, margin=(8, 0, 0, 0)),
@@ -145,11 +155,11 @@ def _title_form(state: VisitState) -> pmui.Paper:
     )
 
 
-def _question(state: VisitState) -> pmui.Paper:
+def _question(job_list: JobListState) -> pmui.Paper:
     delete = pmui.Button(label="Delete", color="error", variant="contained", size="small", margin=(0, 8, 0, 0))
     keep = pmui.Button(label="Keep", variant="text", size="small", margin=0)
-    delete.on_click(lambda _: state.param.trigger("delete"))
-    keep.on_click(lambda _: state.show(doomed=""))
+    delete.on_click(lambda _: job_list.param.trigger("delete"))
+    keep.on_click(lambda _: job_list.update(pending_deletion=""))
     words = "Delete it for everybody, and stop what still runs of it?"
     return pmui.Paper(
         Text(words, variant="body2", margin=(0, 0, 8, 0)),

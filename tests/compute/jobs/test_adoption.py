@@ -42,9 +42,9 @@ from compute.plan import UNREADABLE, NdviPlan, plan_document
 from compute.result.store import Checkpoint, open_result
 from compute.settings import Settings
 from dashboard.services import Services
-from dashboard.session.background_tasks import Tasks
-from dashboard.session.job_view import Watching
-from dashboard.state import VisitState
+from dashboard.session.background_tasks import BackgroundTasks
+from dashboard.session.job_control import JobController
+from dashboard.state import JobState, PageState, VisitState
 from tests.fixtures.engine import compute_here
 from tests.fixtures.jobs import SECRET, House, existing_scheduler, reaches
 from tests.fixtures.processes import family
@@ -370,17 +370,25 @@ def test_a_kept_result_that_cannot_be_opened_says_why_stays_in_the_list_and_can_
     house.watch(open_again)
 
 
+def job_controller(state: PageState, services: Services) -> JobController:
+    """The controller of the job on a page that has no map."""
+    tasks = BackgroundTasks(state.visit)
+    return JobController(
+        state.job, state.look, state.request, state.visit, services, tasks, ANONYMOUS, lambda boxes: None
+    )
+
+
 def test_the_page_says_what_became_of_a_result_that_cannot_be_opened_and_what_was_asked_for(
     quick: NdviPlan, url: str, tmp_path: Path
 ) -> None:
     async def look() -> None:
         settings = Settings(home=tmp_path, jobs_url=SecretStr(url))
-        services, state = Services(settings, {}, ClusterSpec(kind="local")), VisitState()
-        Watching(state, services, Tasks(state), ANONYMOUS, lambda boxes: None)
-        state.token = unreadable(url, quick)
-        await until(lambda: state.job_message)
-        assert state.job_message == UNREADABLE
-        assert (state.start, state.end) == (quick.request.start, quick.request.end)
+        services, state = Services(settings, {}, ClusterSpec(kind="local")), PageState()
+        job_controller(state, services)
+        state.job.token = unreadable(url, quick)
+        await until(lambda: state.job.message)
+        assert state.job.message == UNREADABLE
+        assert (state.request.start, state.request.end) == (quick.request.start, quick.request.end)
         await services.jobs.close()
 
     asyncio.run(look())
@@ -398,12 +406,11 @@ def test_cancel_on_the_page_leaves_the_job_to_others_and_stops_it_with_the_last(
             store.participants.add(record.token, participant_of(ANONYMOUS, name))
         said = []
         for name in ("laptop", "a passer-by", "telephone"):
-            state = VisitState(visitor=name, token=record.token)
-            watching = Watching(state, services, Tasks(state), ANONYMOUS, lambda boxes: None)
-            await watching._cancel()
+            state = PageState(visit=VisitState(visitor=name), job=JobState(token=record.token))
+            await job_controller(state, services)._cancel()
             row = store.row(record.token)
             assert row is not None
-            said += [(state.notice, row.wanted)]
+            said += [(state.visit.notice, row.wanted)]
         goes_on = "It goes on for others who have asked for it; delete it to stop it for everybody."
         assert said == [(goes_on, ""), (goes_on, ""), ("", "cancel")]
         await services.jobs.close()

@@ -14,9 +14,9 @@ from compute.plan import NdviPlan
 from compute.request import NdviRequest
 from dashboard.services import Services
 from dashboard.session import estimation
-from dashboard.session.background_tasks import Tasks
-from dashboard.session.estimation import Asking
-from dashboard.state import VisitState
+from dashboard.session.background_tasks import BackgroundTasks
+from dashboard.session.estimation import RequestEstimator
+from dashboard.state import JobState, RequestState, VisitState
 
 pytestmark = pytest.mark.unit
 
@@ -43,9 +43,11 @@ class EmptyIndex:
         raise InputError("region", NO_SCENE)
 
 
-def visit(services: EmptyIndex) -> VisitState:
-    state = VisitState(product="p")
-    Asking(state, cast("Services", services), Tasks(state), Principal(name="", scope=""))
+def estimated(services: EmptyIndex) -> RequestState:
+    """Return the state of a request that is estimated whenever it changes."""
+    state, visit = RequestState(product="p"), VisitState()
+    tasks, principal = BackgroundTasks(visit), Principal(name="", scope="")
+    RequestEstimator(visit, state, JobState(), cast("Services", services), tasks, principal)
     return state
 
 
@@ -54,7 +56,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def sentence(state: VisitState) -> Any:
+def sentence(state: RequestState) -> Any:
     return state.refusal and state.refusal["message"]
 
 
@@ -66,7 +68,7 @@ def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_refused_region_is_not_answered_by_the_estimate_before() -> None:
     async def act() -> None:
         services = EmptyIndex()
-        state = visit(services)
+        state = estimated(services)
         state.region_text = BOX
         await services.asked.wait()
         state.region_file = b""
@@ -83,7 +85,7 @@ def test_the_same_region_once_more_is_estimated_again() -> None:
     async def act() -> None:
         services = EmptyIndex()
         services.answers.set()
-        state = visit(services)
+        state = estimated(services)
         for text, words in ((BOX, NO_SCENE), ("1,2", "four numbers"), (BOX, NO_SCENE)):
             state.region_text = text
             await settle()

@@ -12,7 +12,7 @@ from hypothesis import given
 
 from compute.request import NdviRequest
 from dashboard.session.estimation import options_of
-from dashboard.state import VisitState
+from dashboard.state import RequestState
 from dashboard.views.request_form import FIELDS, request_form
 from dashboard.views.request_options import GROUPS, WEIGHT, Option
 from tests.strategies import request_of, requests
@@ -26,7 +26,7 @@ ELSEWHERE = {"products", "region", "time", "by"}
 NOT_OFFERED = {"reader"}
 
 
-def labelled(state: VisitState) -> dict[str, Any]:
+def labelled(state: RequestState) -> dict[str, Any]:
     """The fields of the form, by label."""
     widgets = request_form(state).select(lambda view: isinstance(view, pmui.TextInput | pmui.Select | pmui.Checkbox))
     return {widget.label: widget for widget in widgets}
@@ -62,7 +62,7 @@ def test_a_request_comes_back_through_the_form(asked: NdviRequest) -> None:
 
 
 def test_fields_say_what_is_entered_and_show_what_is_asked() -> None:
-    state = VisitState()
+    state = RequestState()
     fields = labelled(state)
     assert (fields["Seasons"].value, fields["Valid range"].value) == ("DJF,MAM,JJA,SON", "")
     fields["Seasons"].value = " wet=11-4 "
@@ -84,7 +84,7 @@ def test_a_refusal_that_has_no_place_in_the_form_is_left_to_the_estimate() -> No
 
 
 def test_a_refusal_unfolds_the_list_and_stands_at_its_field() -> None:
-    state = VisitState()
+    state = RequestState()
     form = request_form(state)
     (folded,) = form.select(pmui.Accordion)
     assert folded.active == []

@@ -23,7 +23,7 @@ from compute.errors import InputError
 from compute.request.region import region_from_bytes
 from dashboard.server import GatePolicy, Visits, content_policy, guard, take_over
 from dashboard.server.login import Doorkeeper
-from dashboard.state import VisitState
+from dashboard.state import PageState, RequestState
 from dashboard.views import build_page, result_map
 from tests.fixtures.browser import Watch
 from tests.fixtures.pages import WIDE
@@ -51,30 +51,31 @@ class Stage:
 
     url: str = ""
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-    visits: list[tuple[VisitState, Document]] = field(default_factory=list)
+    visits: list[tuple[PageState, Document]] = field(default_factory=list)
 
     def build(self) -> pn.viewable.Viewable:
         """Return the page of a visit, as the application builds it, without an index behind it."""
-        state = VisitState()
+        state = PageState()
         map_ = result_map(state)
         page = build_page(state, map_)
-        state.param.watch(lambda event: take_file(state, event.new), "region_file")
-        state.show(**BEGINNING)
+        state.request.param.watch(lambda event: refuse_file(state.request, event.new), "region_file")
+        update(state, BEGINNING)
         map_.basemap_attribution = canary("attribution")
         assert pn.state.curdoc
         self.visits.append((state, pn.state.curdoc))
         assert pn.state.location
-        pn.state.location.sync(state, {"token": "result", "season": "season"})
+        pn.state.location.sync(state.look, {"season": "season"})
+        pn.state.location.sync(state.job, {"token": "result"})
         return page
 
-    def show(self, **changes: Any) -> None:
-        """Change the state of the newest visit."""
+    def show(self, changes: dict[str, Any]) -> None:
+        """Change the state of the newest visit; keys are paths of parameters."""
         state, document = self.visits[-1]
         done = Future[None]()
 
         def change() -> None:
             try:
-                state.show(**changes)
+                update(state, changes)
             finally:
                 done.set_result(None)
 
@@ -82,25 +83,32 @@ class Stage:
         done.result(30)
 
 
-def take_file(state: VisitState, content: bytes) -> None:
+def update(state: PageState, changes: dict[str, Any]) -> None:
+    """Set parameters by path, such as ``job.token``."""
+    for path, value in changes.items():
+        concern, _, name = path.partition(".")
+        getattr(state, concern).update(**{name: value})
+
+
+def refuse_file(request: RequestState, content: bytes) -> None:
     """Refuse an uploaded file as the session does."""
     try:
         region_from_bytes(content)
     except InputError as error:
-        state.show(refusal={"field": error.field, "message": str(error)})
+        request.update(refusal={"field": error.field, "message": str(error)})
 
 
 BEGINNING: dict[str, Any] = {
-    "products": [canary("product"), canary("other product")],
-    "product": canary("product"),
-    "notice": canary("notice"),
-    "refusal": {"field": "time", "message": canary("refused time")},
-    "cluster_offered": True,
-    "clusters": {canary("cluster"): "own", canary("other cluster"): "other"},
-    "cluster_stage": canary("stage"),
-    "cluster_notice": {"kind": "error", "text": canary("cluster notice")},
-    "cluster_acts": ["start"],
-    "cluster_options": [
+    "request.products": [canary("product"), canary("other product")],
+    "request.product": canary("product"),
+    "visit.notice": canary("notice"),
+    "request.refusal": {"field": "time", "message": canary("refused time")},
+    "cluster.has_gateway": True,
+    "cluster.choices": {canary("cluster"): "own", canary("other cluster"): "other"},
+    "cluster.status_text": canary("stage"),
+    "cluster.notice": {"kind": "error", "text": canary("cluster notice")},
+    "cluster.actions": ["start"],
+    "cluster.options": [
         ClusterOption(name="a", label=canary("text option"), kind="str", default=canary("default")),
         ClusterOption(name="b", label=canary("number option"), kind="int", default=1),
         ClusterOption(name="c", label=canary("switch option"), kind="bool", default=True),
@@ -108,19 +116,19 @@ BEGINNING: dict[str, Any] = {
             name="d", label=canary("choice option"), kind="str", default=canary("one"), choices=(canary("one"), "two")
         ),
     ],
-    "cluster_values": {"a": "x"},
-    "kept": canary("kept"),
-    "unkept": canary("unkept"),
+    "cluster.option_values": {"a": "x"},
+    "job_list.retention_notice": canary("kept"),
+    "job_list.persistence_warning": canary("unkept"),
 }
 
 SEASON = canary("season")
 
 RESULT: dict[str, Any] = {
-    "notice": "",
-    "refusal": None,
-    "region": {"type": "Polygon", "coordinates": [[[146, -42], [147, -42], [147, -41], [146, -42]]]},
-    "estimate_token": TOKEN,
-    "estimate": {
+    "visit.notice": "",
+    "request.refusal": None,
+    "request.region": {"type": "Polygon", "coordinates": [[[146, -42], [147, -42], [147, -41], [146, -42]]]},
+    "request.estimate_token": TOKEN,
+    "request.estimate": {
         "scenes": 3,
         "bytes_to_read": 1,
         "result_bytes": 1,
@@ -130,12 +138,12 @@ RESULT: dict[str, Any] = {
         "worker_bytes": 1,
         "notes": [canary("note")],
     },
-    "job_state": "failed",
-    "job_message": canary("failure"),
-    "seasons": [SEASON],
-    "season": SEASON,
-    "incomplete": {SEASON: [canary("missing month")]},
-    "jobs": [
+    "job.state": "failed",
+    "job.message": canary("failure"),
+    "look.season": SEASON,
+    "job.seasons": [SEASON],
+    "job.missing_months": {SEASON: [canary("missing month")]},
+    "job_list.jobs": [
         {
             "token": TOKEN,
             "title": canary("title"),
@@ -149,13 +157,13 @@ RESULT: dict[str, Any] = {
             "kept_until": None,
         }
     ],
-    "result": {
+    "job.result": {
         "bbox": [146.0, -42.0, 147.0, -41.0],
         "max_zoom": 9,
         "layers": {"ndvi_mean": {"scale": 1e-4, "offset": 0.0, "units": canary("units"), "digits": 3}},
     },
-    "pixel": {
-        "place": (146.5, -41.5),
+    "pixel.series": {
+        "location": (146.5, -41.5),
         "seasons": [
             {
                 "label": SEASON,
@@ -168,7 +176,7 @@ RESULT: dict[str, Any] = {
             }
         ],
     },
-    "observations": [
+    "pixel.observations": [
         {
             "observations": [
                 {
@@ -181,7 +189,7 @@ RESULT: dict[str, Any] = {
             ]
         }
     ],
-    "statistics": {
+    "region_summary.statistics": {
         "level": 0,
         "seasons": [
             {
@@ -300,23 +308,23 @@ def test_text_from_outside_is_shown_as_it_is_on_every_view(page: Page, stage: St
 
     upload_and_read(reader)
     for name in ("bbox", "crs", "resolution"):
-        stage.show(refusal={"field": name, "message": canary(f"refused {name}")})
+        stage.show({"request.refusal": {"field": name, "message": canary(f"refused {name}")}})
         reader.shows(f"refused {name}")
-    stage.show(refusal={"field": "plan", "message": canary("refused plan")})
+    stage.show({"request.refusal": {"field": "plan", "message": canary("refused plan")}})
     reader.shows("refused plan")
-    stage.show(cluster_refusals={"a": canary("refused option"), "workers": canary("refused workers")})
+    stage.show({"cluster.refusals": {"a": canary("refused option"), "workers": canary("refused workers")}})
     reader.shows("refused option", "refused workers")
-    stage.show(cluster_acts=["stop"], cluster_question=canary("question"))
+    stage.show({"cluster.actions": ["stop"], "cluster.stop_warning": canary("question")})
     reader.shows("question")
 
-    stage.show(token=TOKEN, **RESULT)
+    stage.show({"job.token": TOKEN, **RESULT})
     reader.shows("planned season", "month", "crs", "note", "failure", "season", "missing month", "title")
     reader.shows("mask class", "reason", "summed season")
     hover(reader, "season")
     hover(reader, "platform")
-    stage.show(renaming=TOKEN, title=canary("new title"))
+    stage.show({"job_list.pending_rename": TOKEN, "job_list.new_title": canary("new title")})
     reader.shows("new title")
-    stage.show(seasons=[f"{number} {SEASON}" for number in range(7)], season=f"0 {SEASON}")
+    stage.show({"look.season": f"0 {SEASON}", "job.seasons": [f"{number} {SEASON}" for number in range(7)]})
     reader.shows("season")
     page.get_by_role("button", name="Toggle theme").click()
     page.wait_for_timeout(500)

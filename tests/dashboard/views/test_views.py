@@ -12,10 +12,10 @@ import pytest
 from compute.result.ndvi_classes import CLASSES
 from compute.tiles.styles import Style, hex_colours
 from dashboard.formatting import size_text
-from dashboard.state import VisitState
+from dashboard.state import ClusterState, JobState, LookState, PageState, RequestState, VisitState
 from dashboard.views import build_page, result_map
 from dashboard.views.account import account_button
-from dashboard.views.action_bar import word_of
+from dashboard.views.action_bar import current_message
 from dashboard.views.cluster_chip import cluster_chip
 from dashboard.views.cluster_panel import cluster_choice
 from dashboard.views.map_legend import legend_card, legend_html
@@ -28,26 +28,26 @@ pytestmark = pytest.mark.unit
 
 
 def test_nothing_keeps_a_page_once_its_visit_has_ended() -> None:
-    state = VisitState()
-    ended = weakref.ref(state)
+    state = PageState()
+    ended = [weakref.ref(concern) for concern in state]
     page = build_page(state, result_map(state))
     del state, page
     gc.collect()
-    assert ended() is None
+    assert [concern() for concern in ended] == [None] * len(ended)
 
 
 def test_what_the_state_says_is_not_changed_by_what_a_browser_sends_back() -> None:
-    state = VisitState(cluster_stage="This machine", cluster_busy="Scaling")
-    choice = cluster_choice(state)
+    cluster = ClusterState(status_text="This machine", pending_action="Scaling")
+    choice = cluster_choice(cluster, VisitState())
     stop = next(button for button in choice.select(pmui.Button) if button.label == "Stop")
-    chip = cluster_chip(state)
+    chip = cluster_chip(cluster)
     for busy, stage in (("", "2 workers"), ("Stopping", "no worker")):
-        state.show(cluster_busy=busy, cluster_stage=stage)
+        cluster.update(pending_action=busy, status_text=stage)
         # As of a browser that draws the state before, and is told of this one in that moment.
         stop._process_events({"disabled": not busy})
         chip._process_events({"label": "1 worker"})
         assert (stop.disabled, chip.label) == (bool(busy), stage)
-    state.show(cluster_busy="", cluster_stage="3 workers")
+    cluster.update(pending_action="", status_text="3 workers")
     assert (stop.disabled, chip.label) == (False, "3 workers")
 
 
@@ -90,10 +90,10 @@ def test_too_few_looks_have_a_key_where_a_mean_needs_several() -> None:
 
 
 def test_a_preview_is_called_one_wherever_it_is_seen() -> None:
-    state = VisitState(token="t", job_state="running", blocks_done=3, blocks_total=36, preview=True)
-    assert word_of(state).text == "3 of 36 blocks are done. What is hatched is a coarse preview."
-    state.layer = "clear_count"
-    assert word_of(state).text == "3 of 36 blocks are done."
+    state = PageState(job=JobState(token="t", state="running", blocks_done=3, blocks_total=36, has_preview=True))
+    assert current_message(state).text == "3 of 36 blocks are done. What is hatched is a coarse preview."
+    state.look.layer = "clear_count"
+    assert current_message(state).text == "3 of 36 blocks are done."
     for layer, preview, words in (
         ("ndvi_mean", True, "coarse preview"),
         ("clear_count", True, "not computed yet"),
@@ -103,14 +103,14 @@ def test_a_preview_is_called_one_wherever_it_is_seen() -> None:
 
 
 def test_classes_are_steps_of_the_map_and_leave_no_span_to_choose() -> None:
-    state = VisitState(span=(0.2, 0.4))
-    map_, card = result_map(state), legend_card(state)
+    state = PageState(look=LookState(span=(0.2, 0.4)))
+    map_, card = result_map(state), legend_card(state.job, state.look)
     (row,) = (row for row in card.select(pmui.Row) if any(isinstance(each, pmui.RangeSlider) for each in row))
     for palette, colours, span, has_span in (
         ("classes", [each.colour for each in CLASSES], Style(palette="classes").ends, False),
         ("land", hex_colours(Style(span=(0.2, 0.4))), (0.2, 0.4), True),
     ):
-        state.palette = palette
+        state.look.palette = palette
         assert (map_.colours, map_.span, row.visible) == (colours, span, has_span)
 
 
@@ -139,20 +139,21 @@ def test_a_result_is_told_by_its_title_or_its_dates_and_until_when_it_is_kept() 
 
 
 def test_a_job_that_is_taken_up_again_says_so_and_what_would_not_survive_a_restart() -> None:
-    state = VisitState(token="t", job_state="queued", job_message="The cluster was lost.")
-    assert word_of(state).text == "The cluster was lost."
-    state.param.update(job_state="connecting", unkept="The disk is full.")
-    assert word_of(state).text == (
+    state = PageState(job=JobState(token="t", state="queued", message="The cluster was lost."))
+    assert current_message(state).text == "The cluster was lost."
+    state.job.state, state.job_list.persistence_warning = "connecting", "The disk is full."
+    assert current_message(state).text == (
         "The cluster was lost. A cluster is being made ready. "
         "It would not survive a restart of the server. The disk is full."
     )
 
 
 def test_what_has_expired_can_be_computed_again_once_its_request_is_estimated() -> None:
-    state = VisitState(token="t", products=["p"], job_state="expired", job_message="It has expired; compute it again.")
-    assert (word_of(state).event, word_of(state).failed) == ("leave", False)
-    state.param.update(region={"type": "Polygon"}, estimate={"scenes": 1}, estimate_token="t")
-    assert (word_of(state).action, word_of(state).event) == ("Compute again", "compute")
+    job = JobState(token="t", state="expired", message="It has expired; compute it again.")
+    state = PageState(job=job, request=RequestState(products=["p"]))
+    assert (current_message(state).event, current_message(state).failed) == ("job.close", False)
+    state.request.update(region={"type": "Polygon"}, estimate={"scenes": 1}, estimate_token="t")
+    assert (current_message(state).action, current_message(state).event) == ("Compute again", "request.compute")
 
 
 def look(day: str, ndvi: float | None, why_not: str | None) -> dict[str, Any]:
@@ -186,7 +187,7 @@ def test_a_region_is_told_with_where_its_numbers_come_from() -> None:
 
 def test_the_header_names_the_user_and_the_way_out() -> None:
     assert account_button(VisitState()) is None
-    button = account_button(VisitState(user="alice", signs_out=True))
+    button = account_button(VisitState(user="alice", can_sign_out=True))
     assert button is not None
     assert (button.label, button.href) == ("alice", "logout")
     long = account_button(VisitState(user="a" * 60))

