@@ -27,6 +27,7 @@ from compute.kernels import weighted_means
 from compute.kernels.resample import Accumulators, BandWindows, pixels_not, usable_pixels
 from compute.request import EXACT_RESAMPLINGS
 from compute.scenes import Grid, Source, UnreadScene
+from compute.scenes.pixel_frames import SourcePixel
 
 if TYPE_CHECKING:
     from compute.engine.datacube_reader import OdcReader
@@ -181,7 +182,7 @@ def _grid(crs: str, left: float, top: float) -> Grid:
 def _look_once(placement: Placement, shape: tuple[int, int]) -> None:
     """Do what a task does to a Landsat scene, on a few pixels."""
     top, left, bottom, right = placement.window or (0, 0, 1, 1)
-    at, size = (top, left), (bottom - top, right - left)
+    at, size = SourcePixel((top, left)), (bottom - top, right - left)
     mask, red, nir = (np.ones(size, kind) for kind in (np.uint8, np.int16, np.int16))
     sums, taken = Sums.of_nothing(shape), np.zeros(shape, bool)
     numbers = np.array([[-999.0, 1.0, 10_000.0, 1e-4, 0.0]] * 2)

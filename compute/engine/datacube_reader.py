@@ -29,6 +29,7 @@ from compute.files.access import Permit
 from compute.products import BandRole, Condition, MaskRole, RangeRole, Stated, verdicts_of_pixels
 from compute.products.roles import BandNumbers
 from compute.scenes import Band, Source, UnreadScene
+from compute.scenes.pixel_frames import ArrayWindow
 
 _FILL = {"i": 0, "u": 0, "f": np.nan}
 """What stands outside a scene whose band has no nodata, by kind of type; as in datacube."""
@@ -98,7 +99,7 @@ class OdcReader:
 
     def _codes(self, group: Sequence[Source], role: MaskRole, reasons: Sequence[str] = ()) -> MaskCodes:
         stored = self._read(group, role, "nearest")
-        return MaskReading(role, reasons).classify(stored, (0, 0, *self._task.grid.shape), role.nodata)
+        return MaskReading(role, reasons).classify(stored, ArrayWindow((0, 0, *stored.shape)), role.nodata)
 
     def _condition(self, group: Sequence[Source], condition: Condition) -> NDArray[np.bool_]:
         if isinstance(condition, MaskRole):

@@ -19,11 +19,10 @@ from compute.engine.raster_windows import ReadError, StoredWindow, fetch_header,
 from compute.engine.read_windows import Errand, Look, Part, classified, contradicting_tags, tags_of
 from compute.files.access import Permit
 from compute.files.addresses import is_local
-from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, clear_part, pixels_not, usable_pixels
+from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, pixels_not, usable_pixels
 from compute.products import BandRole, Condition, MaskRole, RangeRole, verdicts_of_pixels
 from compute.scenes import Source, UnreadScene
-from compute.scenes.alignment import alignment_of, first_pixel
-from compute.scenes.warp import widened, window_in
+from compute.scenes.alignment import alignment_of, file_window, source_pixel, widen_window
 
 MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
 """Scenes that a task reads at once: what a slow store needs to be kept busy, and what a file system does. There, more
@@ -165,12 +164,11 @@ class ExactReader:
     def _part(self, scene: Source, role: BandRole | Condition, turn: int, halo: int = 0) -> Part | None:
         band = scene.bands[role.measurement]
         placement = self._placements.of(band.grid, turn)
-        window = window_in(placement.window, band.grid)
-        around = window_in(widened(placement.window, halo), band.grid)
+        window = file_window(placement.window, band.grid)
+        around = file_window(widen_window(placement.window, halo), band.grid)
         if window is None or around is None:
             return None
-        row, column = first_pixel(band.grid)
-        at = row + window[0], column + window[1]
+        at = source_pixel(window, band.grid)
         return Part(role=role, band=band, window=window, halo=around, at=at, placement=placement, home=scene.home)
 
     # Reading, in threads of its own
@@ -180,17 +178,17 @@ class ExactReader:
         try:
             self._expect_bands(errand)
             mask = self._read_mask(errand) if errand.mask else None
-            clear = mask and clear_part(mask.codes, mask.table)
+            clear = mask and mask.clear_window
             if mask is not None and clear is None:
                 return Look(mask=mask) if self._task.reasons else None
             conditions: tuple[MaskCodes, ...] = ()
             for part in errand.conditions:
                 conditions = *conditions, self._read_condition(errand, part)
-                if clear_part(conditions[-1].codes, conditions[-1].table) is None:
+                if conditions[-1].clear_window is None:
                     return Look(mask=mask, conditions=conditions) if self._task.reasons else None
             red, nir = errand.red, errand.nir
             if clear and errand.mask:
-                red, nir = (part.narrowed(clear, errand.mask) for part in (red, nir))
+                red, nir = (part.narrow_to(clear, errand.mask) for part in (red, nir))
             stored = self._bands(red, nir)
         except ReadError as error:
             return error

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.kernels.morphology import told_by_filters
-from compute.kernels.resample import clear_codes
+from compute.kernels.resample import clear_codes, clear_part
 from compute.products import CLEAR, MaskRole, cover_verdicts, verdicts
 from compute.products.mask_role import MASK_BITS, TABLE_BITS
 from compute.products.scaling import Stated, in_stored_type, merge_scaling
-from compute.scenes.alignment import Window
+from compute.scenes.pixel_frames import ArrayWindow
 
 FILTERING_BYTES_PER_PX = 8
 """Memory of filtering a mask beside the mask: a class, three sets, distances, states and what it says."""
@@ -43,6 +43,12 @@ class MaskCodes:
         """(rows, columns) bool: where the mask shows the ground."""
         return clear_codes(self.codes, self.table)
 
+    @property
+    def clear_window(self) -> ArrayWindow | None:
+        """Smallest window that holds all clear pixels; None where no pixel is clear."""
+        found = clear_part(self.codes, self.table)
+        return None if found is None else ArrayWindow(found)
+
 
 class MaskReading:
     """Classify the windows of a mask; used by several threads.
@@ -61,7 +67,7 @@ class MaskReading:
         self._kinds: dict[tuple[str, float | None], _Kind] = {}
         self.halo = role.halo
 
-    def classify(self, stored: NDArray[np.generic], inner: Window, nodata: float | None = None) -> MaskCodes:
+    def classify(self, stored: NDArray[np.generic], inner: ArrayWindow, nodata: float | None = None) -> MaskCodes:
         """Filter a window of a mask, and classify it.
 
         Parameters
@@ -69,7 +75,7 @@ class MaskReading:
         stored : numpy.ndarray
             (rows, columns) values of a window in the type of their file, with a halo of `halo` pixels as far as the
             file has them.
-        inner : Window
+        inner : ArrayWindow
             The window without its halo, in pixels of `stored`.
         nodata : float or None
             As the file or the scene's document states it, None where neither does.

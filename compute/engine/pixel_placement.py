@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from compute.kernels import resample
 from compute.kernels.resample import SLIVER_PX, Accumulators, AverageTable, BandWindows, ClearPixels, NearestIndex
 from compute.scenes import Grid
-from compute.scenes.alignment import Alignment, Window, alignment_of, first_pixel
+from compute.scenes.alignment import Alignment, alignment_of, first_pixel
+from compute.scenes.pixel_frames import SourcePixel, SourceWindow
 from compute.scenes.warp import WarpGeometry, geometry_of, turned, turns_of
 
 MOST_KEPT = 3
@@ -24,10 +25,10 @@ Mask = NDArray[np.bool_]
 
 
 class Placement(Protocol):
-    """Place of a block in all scenes of one alignment. Windows are in absolute source pixels."""
+    """Place of a block in all scenes of one alignment. Its frame is that of absolute source pixels."""
 
     @property
-    def window(self) -> Window | None:
+    def window(self) -> SourceWindow | None:
         """The source pixels that the block needs; None where it needs none."""
 
     @property
@@ -38,10 +39,10 @@ class Placement(Protocol):
     def takes_means(self) -> bool:
         """True where a pixel of the block is a mean of several source pixels."""
 
-    def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> ClearPixels:
+    def clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
         """Return which pixels of the block are clear and not taken; `at` is where `mask` begins."""
 
-    def take(self, values: Array, at: tuple[int, int]) -> Array:
+    def take(self, values: Array, at: SourcePixel) -> Array:
         """Return (y, x) the values that `clear` would look at, 0 beyond them; `at` is where `values` begin."""
 
     def add(self, bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> None:
@@ -56,13 +57,14 @@ class Aligned:
 
     def __init__(self, block: Grid) -> None:
         self._first, self._shape = first_pixel(block), block.shape
-        self.window: Window | None = (*self._first, self._first[0] + block.shape[0], self._first[1] + block.shape[1])
+        (row, column), (rows, columns) = self._first, block.shape
+        self.window: SourceWindow | None = SourceWindow((row, column, row + rows, column + columns))
 
-    def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> ClearPixels:
+    def clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
         """See `Placement`."""
         return resample.clear_of_window(mask, self._offset(at), table, taken)
 
-    def take(self, values: Array, at: tuple[int, int]) -> Array:
+    def take(self, values: Array, at: SourcePixel) -> Array:
         """See `Placement`."""
         taken = np.zeros(self._shape, values.dtype)
         rows, columns = (_shared(self._first[axis], self._shape[axis], at[axis], values.shape[axis]) for axis in (0, 1))
@@ -73,7 +75,7 @@ class Aligned:
         """See `Placement`."""
         resample.accumulate_window(bands, self._first, clear, sums)
 
-    def _offset(self, at: tuple[int, int]) -> tuple[int, int]:
+    def _offset(self, at: SourcePixel) -> tuple[int, int]:
         return self._first[0] - at[0], self._first[1] - at[1]
 
 
@@ -101,11 +103,11 @@ class Warped:
     def _table(self) -> AverageTable:
         return resample.average_weights(self._geometry)
 
-    def clear(self, mask: Array, at: tuple[int, int], table: Mask, taken: Mask) -> ClearPixels:
+    def clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
         """See `Placement`."""
         return resample.clear_of_index(mask, at, self._index, table, taken)
 
-    def take(self, values: Array, at: tuple[int, int]) -> Array:
+    def take(self, values: Array, at: SourcePixel) -> Array:
         """See `Placement`."""
         return resample.take(values, at, self._index, 0)
 
@@ -166,7 +168,7 @@ class Placements:
         return Warped(geometry_of(self._block, source, turn), self._resampling)
 
 
-def on_other_grid(values: Mask, values_grid: Grid, at: tuple[int, int], target: Grid) -> Mask:
+def on_other_grid(values: Mask, values_grid: Grid, at: SourcePixel, target: Grid) -> Mask:
     """Take the nearest of a mask's pixels for every pixel of a window on another grid.
 
     Parameters
@@ -175,8 +177,8 @@ def on_other_grid(values: Mask, values_grid: Grid, at: tuple[int, int], target: 
         (rows, columns) bool: a window of the mask.
     values_grid : Grid
         Grid of the whole file of the mask.
-    at : (int, int)
-        Row and column of the window's first pixel, in absolute pixels of the mask.
+    at : SourcePixel
+        The window's first pixel, in absolute pixels of the mask.
     target : Grid
         Pixel grid of the other window.
 
@@ -193,7 +195,7 @@ def on_other_grid(values: Mask, values_grid: Grid, at: tuple[int, int], target: 
     return Warped(geometry_of(target, values_grid), "nearest").take(values, at).astype(bool)
 
 
-def _by_line(values: Mask, at: tuple[int, int], own: Alignment, other: Alignment, target: Grid) -> Mask:
+def _by_line(values: Mask, at: SourcePixel, own: Alignment, other: Alignment, target: Grid) -> Mask:
     """Take the nearest pixels where rows lie along rows, each row and column by itself."""
     row, column = first_pixel(target)
     centres = [first + np.arange(float(size)) + 0.5 for first, size in zip((row, column), target.shape, strict=True)]

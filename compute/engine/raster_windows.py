@@ -16,7 +16,7 @@ from compute.engine.read_errors import is_final, reason_of
 from compute.files.access import Permit
 from compute.files.addresses import is_local, name_among
 from compute.scenes import Band, Source, UnreadScene
-from compute.scenes.alignment import Window
+from compute.scenes.pixel_frames import FileWindow
 
 _TRIES, _TRIES_HERE = 3, 2
 """How often a file is tried, and how often one of this machine's file system, where little heals by itself."""
@@ -82,15 +82,15 @@ def fetch_header(band: Band, permit: Permit) -> None:
         pass
 
 
-def read_window(band: Band, window: Window, permit: Permit) -> StoredWindow:
+def read_window(band: Band, window: FileWindow, permit: Permit) -> StoredWindow:
     """Read a window of one band in the file's own type, trying again where that fails: networks do.
 
     Parameters
     ----------
     band : Band
         Where it is stored.
-    window : Window
-        In pixels of the band's grid, within it.
+    window : FileWindow
+        Within the band's grid.
     permit : Permit
         What may be opened.
 
@@ -117,7 +117,7 @@ def read_window(band: Band, window: Window, permit: Permit) -> StoredWindow:
     raise ReadError(reason, band)
 
 
-def _read(band: Band, window: Window, permit: Permit, *, afresh: bool) -> StoredWindow:
+def _read(band: Band, window: FileWindow, permit: Permit, *, afresh: bool) -> StoredWindow:
     top, left, bottom, right = window
     with opened(band, permit, afresh=afresh) as file:
         index = _index_in(file, band)

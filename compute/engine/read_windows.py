@@ -14,7 +14,7 @@ from compute.kernels.resample import BandWindows
 from compute.products import BandRole, Condition, Roles, Stated
 from compute.products.scaling import NOTHING_STATED, contradictions
 from compute.scenes import Band, Grid, Source
-from compute.scenes.alignment import Window
+from compute.scenes.pixel_frames import ArrayWindow, FileWindow, SourcePixel, array_window
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,12 +27,12 @@ class Part:
         Role of the band.
     band : Band
         Its file.
-    window : tuple of int
-        In the file's own pixels.
-    halo : tuple of int
-        The window and what around it decides what a mask says there.
-    at : (int, int)
-        Row and column of its first pixel, in absolute source pixels.
+    window : FileWindow
+        Pixels of the file that lie under the block.
+    halo : FileWindow
+        Pixels that are read: the window, and around a mask's window the pixels that its filters look at.
+    at : SourcePixel
+        First pixel of the window.
     placement : Placement
         How the block lies in it.
     home : str
@@ -41,9 +41,9 @@ class Part:
 
     role: BandRole | Condition
     band: Band
-    window: Window
-    halo: Window
-    at: tuple[int, int]
+    window: FileWindow
+    halo: FileWindow
+    at: SourcePixel
     placement: Placement
     home: str
 
@@ -59,13 +59,20 @@ class Part:
         return self.pixels * np.dtype(self.role.dtype).itemsize
 
     @property
-    def inner(self) -> Window:
-        """The window in pixels of its halo."""
-        (top, left, bottom, right), (row, column, *_) = self.window, self.halo
-        return top - row, left - column, bottom - row, right - column
+    def inner(self) -> ArrayWindow:
+        """The window in pixels of the array that holds its halo."""
+        return array_window(self.window, self.halo)
 
-    def narrowed(self, clear: Window, mask: Part) -> Part:
-        """Return the window around the clear part of a mask, which is given in pixels of the mask's window."""
+    def narrow_to(self, clear: ArrayWindow, mask: Part) -> Part:
+        """Return the part of the window that a block with these clear pixels needs.
+
+        Parameters
+        ----------
+        clear : ArrayWindow
+            Smallest window that holds the clear pixels of the mask, in pixels of the array of `mask.window`.
+        mask : Part
+            Window of the mask. Where it is placed otherwise than this band, nothing is left out.
+        """
         if self.placement is not mask.placement:
             return self
         spans = [
@@ -73,8 +80,9 @@ class Part:
             for axis in range(2)
         ]
         (top, bottom), (left, right) = spans
-        at = self.at[0] + top - self.window[0], self.at[1] + left - self.window[1]
-        return replace(self, window=(top, left, bottom, right), halo=(top, left, bottom, right), at=at)
+        window = FileWindow((top, left, bottom, right))
+        at = SourcePixel((self.at[0] + top - self.window[0], self.at[1] + left - self.window[1]))
+        return replace(self, window=window, halo=window, at=at)
 
     @property
     def grid(self) -> Grid:

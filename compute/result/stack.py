@@ -19,8 +19,9 @@ from pyproj import CRS
 from compute import engine
 from compute.plan import NdviPlan, level_count
 from compute.result.layers import ARRAYS, ATTRIBUTES, BY_REASON, LAYERS
-from compute.result.stack_tasks import Key, Window, block_key, build_graph
+from compute.result.stack_tasks import Key, block_key, build_graph
 from compute.scenes import Grid
+from compute.scenes.pixel_frames import ResultWindow
 
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 """Sizes of the spatial chunks along y and x."""
@@ -178,10 +179,10 @@ def borders(sizes: Iterable[int]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(list(sizes))])
 
 
-def chunk_window(chunks: Chunks, row: int, column: int) -> Window:
-    """Return the window of a spatial chunk."""
+def chunk_window(chunks: Chunks, row: int, column: int) -> ResultWindow:
+    """Return the window of a spatial chunk, given its row and column among the chunks."""
     rows, columns = (borders(sizes) for sizes in chunks)
-    return int(rows[row]), int(columns[column]), int(rows[row + 1]), int(columns[column + 1])
+    return ResultWindow((int(rows[row]), int(columns[column]), int(rows[row + 1]), int(columns[column + 1])))
 
 
 def build_stack(plan: NdviPlan, token: str) -> SeasonStack:

@@ -16,10 +16,6 @@ from compute.plan import BlockPlan, NdviPlan, has_strata, level_count
 
 Key = tuple[str | int, ...]
 
-
-Window = tuple[int, int, int, int]
-"""First row, first column, and row and column after the last, in level-0 pixels of the result."""
-
 Groups = tuple[tuple[int, ...], ...]
 """Scenes of each date, by number."""
 

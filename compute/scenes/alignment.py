@@ -9,13 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.scenes import Grid
-
-Window = tuple[int, int, int, int]
-"""First row, first column, and row and column after the last."""
-
+from compute.scenes.pixel_frames import FileWindow, SourcePixel, SourceWindow
 
 Places = TypeVar("Places", float, NDArray[np.float64])
-
 
 _STEPS = 2**24
 """Origins are told apart by this part of a pixel: finer than what counts, coarser than what rounding does to them."""
@@ -62,17 +58,18 @@ def alignment_of(grid: Grid) -> Alignment:
     return split_origin(grid)[0]
 
 
-def first_pixel(grid: Grid) -> tuple[int, int]:
-    """Return row and column of a grid's first pixel, in absolute pixels of its alignment."""
+def first_pixel(grid: Grid) -> SourcePixel:
+    """Return a grid's first pixel in absolute pixels of its alignment."""
     return split_origin(grid)[1]
 
 
-def split_origin(grid: Grid) -> tuple[Alignment, tuple[int, int]]:
-    """Split the origin of a grid, seen in pixels from the origin of its CRS, into whole pixels and a remainder."""
+def split_origin(grid: Grid) -> tuple[Alignment, SourcePixel]:
+    """Split the distance of a grid's origin from that of its CRS into whole pixels and a remainder."""
     a, b, c, d, e, f = grid.transform
     steps = [round(place * _STEPS) for place in solve((a, b, d, e), c, f)]
     (row, down), (column, along) = (divmod(each, _STEPS) for each in steps)
-    return Alignment(crs=grid.crs, axes=(a, b, d, e), remainder=(down / _STEPS, along / _STEPS)), (row, column)
+    alignment = Alignment(crs=grid.crs, axes=(a, b, d, e), remainder=(down / _STEPS, along / _STEPS))
+    return alignment, SourcePixel((row, column))
 
 
 def solve(axes: tuple[float, float, float, float], x: Places, y: Places) -> tuple[Places, Places]:
@@ -82,3 +79,54 @@ def solve(axes: tuple[float, float, float, float], x: Places, y: Places) -> tupl
         return y / e, x / a
     determinant = a * e - b * d
     return (a * y - d * x) / determinant, (e * x - b * y) / determinant
+
+
+def source_pixel(window: FileWindow, source: Grid) -> SourcePixel:
+    """Convert the first pixel of a window of a file to absolute pixels of its alignment.
+
+    Parameters
+    ----------
+    window : FileWindow
+        Window whose first pixel is converted.
+    source : Grid
+        Pixel grid of the file.
+    """
+    row, column = first_pixel(source)
+    return SourcePixel((row + window[0], column + window[1]))
+
+
+def file_window(window: SourceWindow | None, source: Grid) -> FileWindow | None:
+    """Convert a window of absolute source pixels to pixels of a file, and clip it to the file.
+
+    Parameters
+    ----------
+    window : SourceWindow or None
+        Window to convert; None for no pixel.
+    source : Grid
+        Pixel grid of the file.
+
+    Returns
+    -------
+    FileWindow or None
+        None where the file has no pixel of the window.
+    """
+    if window is None:
+        return None
+    row, column = first_pixel(source)
+    top, left = max(window[0] - row, 0), max(window[1] - column, 0)
+    bottom, right = min(window[2] - row, source.shape[0]), min(window[3] - column, source.shape[1])
+    return FileWindow((top, left, bottom, right)) if top < bottom and left < right else None
+
+
+def widen_window(window: SourceWindow | None, pixels: int) -> SourceWindow | None:
+    """Return a window with `pixels` more pixels on every side, None for None."""
+    if window is None:
+        return None
+    top, left, bottom, right = window
+    return SourceWindow((top - pixels, left - pixels, bottom + pixels, right + pixels))
+
+
+def shift_window(window: SourceWindow, rows: int, columns: int) -> SourceWindow:
+    """Return a window moved down by `rows` and right by `columns` pixels."""
+    top, left, bottom, right = window
+    return SourceWindow((top + rows, left + columns, bottom + rows, right + columns))

@@ -23,7 +23,8 @@ from pyproj.exceptions import ProjError
 from compute.kernels.resample import LATTICE_PX
 from compute.kernels.resample.lattice import span_of
 from compute.scenes import Grid
-from compute.scenes.alignment import Alignment, Window, alignment_of, first_pixel, solve, split_origin
+from compute.scenes.alignment import Alignment, alignment_of, file_window, shift_window, solve, split_origin
+from compute.scenes.pixel_frames import SourceWindow
 
 _LARGEST_BEND = 0.125
 """A cell whose centre is further from amid its corners than this share of its size is torn, as by the edge of a map."""
@@ -70,7 +71,7 @@ class WarpGeometry:
         """Bytes of the arrays."""
         return self.nodes.nbytes + self.lies.nbytes
 
-    def source_window(self, margin: int = 1) -> Window | None:
+    def source_window(self, margin: int = 1) -> SourceWindow | None:
         """Return the window of absolute source pixels that the block needs, None where it lies nowhere.
 
         Parameters
@@ -83,7 +84,7 @@ class WarpGeometry:
         if span is None:
             return None
         (top, left), (bottom, right) = span
-        return floor(top) - margin, floor(left) - margin, ceil(bottom) + margin, ceil(right) + margin
+        return SourceWindow((floor(top) - margin, floor(left) - margin, ceil(bottom) + margin, ceil(right) + margin))
 
     def reach(self) -> int:
         """Return how many source pixels around the one that its centre lies in a pixel of the block is made of.
@@ -128,7 +129,7 @@ def geometry_of(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
     return WarpGeometry(nodes=nodes, lies=_lies(nodes, size), first=(down, along), shape=block.shape, cell=size)
 
 
-def turns_of(window: Window | None, source: Grid) -> tuple[int, ...]:
+def turns_of(window: SourceWindow | None, source: Grid) -> tuple[int, ...]:
     """Return the turns of the globe by which a block must be moved to meet a file.
 
     Most often that is none, whether they meet or not. A file that ends at 180 degrees and one that begins there meet a
@@ -136,7 +137,7 @@ def turns_of(window: Window | None, source: Grid) -> tuple[int, ...]:
 
     Parameters
     ----------
-    window : (int, int, int, int) or None
+    window : SourceWindow or None
         Absolute source pixels that the block needs at turn 0.
     source : Grid
         Pixel grid of the file.
@@ -150,11 +151,10 @@ def turns_of(window: Window | None, source: Grid) -> tuple[int, ...]:
     if window is None or width == 0.0:
         return (0,)
     down, along = (round(step) for step in solve(alignment_of(source).axes, width, 0.0))
-    top, left, bottom, right = window
     found = tuple(
         turn
         for turn in range(-_MOST_TURNS, _MOST_TURNS + 1)
-        if window_in((top + turn * down, left + turn * along, bottom + turn * down, right + turn * along), source)
+        if file_window(shift_window(window, turn * down, turn * along), source)
     )
     return found or (0,)
 
@@ -249,21 +249,3 @@ def _lies(nodes: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
         # Of two pixels side by side neither lies where one does not, so that the corner between them is of no cell.
         lies = np.repeat(lies[:, ::2] & lies[:, 1::2], 2, axis=1)
     return lies
-
-
-def widened(window: Window | None, pixels: int) -> Window | None:
-    """Return a window with some pixels more on every side."""
-    if window is None:
-        return None
-    top, left, bottom, right = window
-    return top - pixels, left - pixels, bottom + pixels, right + pixels
-
-
-def window_in(window: Window | None, source: Grid) -> Window | None:
-    """Return the part of a window of absolute source pixels that a file has, in the file's own pixels, or None."""
-    if window is None:
-        return None
-    row, column = first_pixel(source)
-    top, left = max(window[0] - row, 0), max(window[1] - column, 0)
-    bottom, right = min(window[2] - row, source.shape[0]), min(window[3] - column, source.shape[1])
-    return (top, left, bottom, right) if top < bottom and left < right else None

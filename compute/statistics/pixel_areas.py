@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from compute.result.stack_tasks import Window
 from compute.scenes import Grid
+from compute.scenes.pixel_frames import ResultWindow
 
 _EQUAL_AREA = "EPSG:6933"
 """Cylindrical, of WGS 84: what lies in it as large as on the ellipsoid is so everywhere."""
@@ -23,7 +23,7 @@ _STEP_PX = 32
 
 
 def pixel_areas(
-    grid: Grid, window: Window, rows: NDArray[np.float64], columns: NDArray[np.float64]
+    grid: Grid, window: ResultWindow, rows: NDArray[np.float64], columns: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return how large level-0 pixels are.
 
@@ -31,7 +31,7 @@ def pixel_areas(
     ----------
     grid : Grid
         Pixel grid of the result.
-    window : Window
+    window : ResultWindow
         In which the pixels lie.
     rows, columns : numpy.ndarray
         (y,) and (x,) centres of the pixels, in pixels of the grid, 0.5 for that of the first.

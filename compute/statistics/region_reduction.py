@@ -24,8 +24,9 @@ from compute.errors import InputError
 from compute.plan.grid_outlines import project_onto
 from compute.request.region import Region
 from compute.result.stack import SeasonStack, chunk_window
-from compute.result.stack_tasks import Window, block_key
+from compute.result.stack_tasks import block_key
 from compute.scenes import Grid
+from compute.scenes.pixel_frames import ResultWindow
 from compute.statistics.distributions import M2_PER_HA, Spread, difference, told
 from compute.statistics.pixel_areas import pixel_areas
 from compute.statistics.season_totals import BATCH_BLOCKS, RETRIES
@@ -143,7 +144,7 @@ def _told(label: str, part: Part, level: int) -> dict[str, Any]:
     }
 
 
-def part_of(block: HeldBlock | None, window: Window, cut: Cut) -> Part:
+def part_of(block: HeldBlock | None, window: ResultWindow, cut: Cut) -> Part:
     """Return what a block adds up to in a region; without a block, how much is not computed yet."""
     areas = _areas_inside(window, cut, cut.level)
     inside = float(areas.sum())
@@ -182,7 +183,7 @@ def cut_of(stack: SeasonStack, region: Region) -> tuple[Cut, list[tuple[int, int
     return cut, list(_places_in(stack, window))
 
 
-def _window_of(polygon: BaseGeometry, grid: Grid) -> Window:
+def _window_of(polygon: BaseGeometry, grid: Grid) -> ResultWindow:
     """Return the window of a result that holds a polygon in its CRS."""
     left, bottom, right, top = polygon.bounds
     corners = [~Affine(*grid.transform) @ place for place in ((left, top), (right, bottom))]
@@ -194,17 +195,17 @@ def _window_of(polygon: BaseGeometry, grid: Grid) -> Window:
     ]
     if any(start >= stop for start, stop in spans):
         raise InputError("region", "The region does not meet the result; draw one that does.")
-    return spans[0][0], spans[1][0], spans[0][1], spans[1][1]
+    return ResultWindow((spans[0][0], spans[1][0], spans[0][1], spans[1][1]))
 
 
-def _level_for(window: Window, levels: int) -> int:
+def _level_for(window: ResultWindow, levels: int) -> int:
     """Return the finest level that a window has few enough pixels of."""
     top, left, bottom, right = window
     pixels = (bottom - top) * (right - left)
     return next((level for level in range(levels) if pixels <= MOST_PIXELS * 4**level), levels)
 
 
-def _places_in(stack: SeasonStack, window: Window) -> Iterator[tuple[int, int]]:
+def _places_in(stack: SeasonStack, window: ResultWindow) -> Iterator[tuple[int, int]]:
     """Yield row and column of the chunks that meet a window."""
     top, left, bottom, right = window
     for place in product(range(len(stack.chunks[0])), range(len(stack.chunks[1]))):
@@ -240,7 +241,7 @@ def _finished(graph: Mapping[Any, Any], key: Any) -> Future[HeldBlock] | HeldBlo
 # On a worker
 
 
-def _areas_inside(window: Window, cut: Cut, level: int) -> NDArray[np.float64]:
+def _areas_inside(window: ResultWindow, cut: Cut, level: int) -> NDArray[np.float64]:
     """Return (y, x) square metres of the pixels of a level in a window, 0 for those outside the region.
 
     The window begins on a pixel of the level; at the end of a ragged edge, a pixel has what lies inside the grid.
@@ -279,7 +280,7 @@ def _values(block: HeldBlock, level: int) -> tuple[NDArray[Any], NDArray[Any], i
     return held.ndvi_mean * LAYER_ENCODING["ndvi_mean"].scale, held.clear_share / 255.0, 4**level
 
 
-def _samples(block: HeldBlock, window: Window, cut: Cut, areas: NDArray[np.float64]) -> tuple[Spread, Spread]:
+def _samples(block: HeldBlock, window: ResultWindow, cut: Cut, areas: NDArray[np.float64]) -> tuple[Spread, Spread]:
     """Return the spread of a part of a block, in the middle of what lies in the region, by pixels and by the level."""
     size = max(1, SAMPLE_PX >> cut.level)
     rows, columns = (_middle(np.flatnonzero((areas > 0).any(axis=axis)), size) for axis in (1, 0))
@@ -287,7 +288,7 @@ def _samples(block: HeldBlock, window: Window, cut: Cut, areas: NDArray[np.float
     top, left, bottom, right = window
     first = top + (rows[0] << cut.level), left + (columns[0] << cut.level)
     last = min(top + (rows[1] << cut.level), bottom), min(left + (columns[1] << cut.level), right)
-    fine_areas = _areas_inside((*first, *last), cut, 0)
+    fine_areas = _areas_inside(ResultWindow((*first, *last)), cut, 0)
     ndvi = block.ndvi_mean[first[0] - top : last[0] - top, first[1] - left : last[1] - left]
     held = ~np.isnan(ndvi) & (fine_areas > 0)
     return Spread.of(ndvi[held], fine_areas[held], float(held.sum())), coarse

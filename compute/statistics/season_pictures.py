@@ -14,7 +14,7 @@ from compute import kernels
 from compute.engine import HeldBlock
 from compute.engine.overview_levels import LAYER_ENCODING
 from compute.result.stack import SeasonStack
-from compute.result.stack_tasks import Window
+from compute.scenes.pixel_frames import ResultWindow
 from compute.statistics.season_totals import reduce_seasons
 
 
@@ -89,7 +89,7 @@ class _Sheet:
     weight: NDArray[np.int64]
 
 
-def _draw(block: HeldBlock, window: Window, raster: Raster) -> _Sheet:
+def _draw(block: HeldBlock, window: ResultWindow, raster: Raster) -> _Sheet:
     values, weight = _level_of(block, raster.level)
     rows, columns = (
         _cells(window[axis], values.shape[axis], raster.level, raster.cell[axis], raster.shape[axis]) for axis in (0, 1)

@@ -6,7 +6,7 @@ from distributed import Client
 
 from compute.engine import HeldBlock, Tally
 from compute.result.stack import SeasonStack
-from compute.result.stack_tasks import Window
+from compute.scenes.pixel_frames import ResultWindow
 from compute.statistics.season_totals import reduce_seasons
 
 
@@ -15,5 +15,5 @@ async def tally_seasons(stack: SeasonStack, client: Client) -> list[Tally]:
     return await reduce_seasons(stack, client, _tally, Tally.joined)
 
 
-def _tally(block: HeldBlock, window: Window) -> Tally:  # noqa: ARG001  # all blocks count alike, wherever they lie
+def _tally(block: HeldBlock, window: ResultWindow) -> Tally:  # noqa: ARG001  # all blocks count alike, wherever they lie
     return block.tally

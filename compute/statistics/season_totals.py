@@ -11,7 +11,8 @@ from distributed import Client, Future
 
 from compute.engine import HeldBlock
 from compute.result.stack import SeasonStack, chunk_window
-from compute.result.stack_tasks import Window, block_key
+from compute.result.stack_tasks import block_key
+from compute.scenes.pixel_frames import ResultWindow
 
 Part = TypeVar("Part")
 
@@ -26,7 +27,7 @@ RETRIES = 3
 async def reduce_seasons(
     stack: SeasonStack,
     client: Client,
-    of_block: Callable[[HeldBlock, Window], Part],
+    of_block: Callable[[HeldBlock, ResultWindow], Part],
     join: Callable[[list[Part]], Part],
 ) -> list[Part]:
     """Reduce every season to something small, on the workers; nothing else leaves them.
@@ -58,7 +59,7 @@ async def _submit_season(
     stack: SeasonStack,
     season: int,
     client: Client,
-    of_block: Callable[[HeldBlock, Window], Part],
+    of_block: Callable[[HeldBlock, ResultWindow], Part],
     join: Callable[[list[Part]], Part],
 ) -> list[Future[Part]]:
     """Return the futures of a season, the last one of which is that of the whole."""

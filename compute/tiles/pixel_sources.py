@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from compute.engine import Block
 from compute.result.stack import SeasonStack, borders
 from compute.result.stack_tasks import Key, block_key
+from compute.scenes.pixel_frames import BlockPixel, ResultPixel
 from compute.tiles.tile_chunks import blank, compose, touched
 from compute.tiles.tile_patches import Control, Order, Patch, Readings, cut, read
 
@@ -80,7 +81,7 @@ class PixelSource(Protocol):
     async def pixels(self, view: View) -> NDArray[np.int16]:
         """Return the (y, x) int16 values of a tile, encoded as `compute.tiles.LAYER_ENCODING` says, or codes."""
 
-    async def values(self, row: int, column: int) -> list[PixelValue]:
+    async def values(self, pixel: ResultPixel) -> list[PixelValue]:
         """Return one level-0 pixel in every season."""
 
 
@@ -101,8 +102,8 @@ class BlockPixels(ABC):
         """Return the patches of a tile, by the keys of those blocks of the order that are to be had."""
 
     @abstractmethod
-    async def readings(self, places: Mapping[Key, tuple[int, int]]) -> dict[Key, Readings]:
-        """Return what one pixel of each block holds, given its row and column in it, for the blocks to be had."""
+    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, Readings]:
+        """Return what one pixel of each block holds, given its place in the block, for the blocks to be had."""
 
     async def pixels(self, view: View) -> NDArray[np.int16]:
         """Return the values of a tile; see `PixelSource`."""
@@ -111,9 +112,9 @@ class BlockPixels(ABC):
         compose(tile, set((await self.patches(order_of(self._stack, view))).values()))
         return tile
 
-    async def values(self, row: int, column: int) -> list[PixelValue]:
+    async def values(self, pixel: ResultPixel) -> list[PixelValue]:
         """Return one pixel in every season; see `PixelSource`."""
-        places = places_of(self._stack, row, column)
+        places = block_pixels(self._stack, pixel)
         return pixel_values(self._stack, places, await self.readings(places))
 
 
@@ -130,7 +131,7 @@ class LocalPixels(BlockPixels):
         """Return the patches of a tile; see `BlockPixels`."""
         return cut(self._held(order.windows), order)
 
-    async def readings(self, places: Mapping[Key, tuple[int, int]]) -> dict[Key, Readings]:
+    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, Readings]:
         """Return what one pixel of each block holds; see `BlockPixels`."""
         return read(self._held(places), places)
 
@@ -162,7 +163,7 @@ class FirstPixels(BlockPixels):
             found |= await source.patches(replace(order, windows=windows))
         return found
 
-    async def readings(self, places: Mapping[Key, tuple[int, int]]) -> dict[Key, Readings]:
+    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, Readings]:
         """Return what one pixel of each block holds; see `BlockPixels`."""
         found: dict[Key, Readings] = {}
         for source in self._sources:
@@ -181,13 +182,13 @@ def order_of(stack: SeasonStack, view: View) -> Order:
     return Order(layer=view.layer, level=view.level, control=view.control, windows=windows, split=split)
 
 
-def places_of(stack: SeasonStack, row: int, column: int) -> dict[Key, tuple[int, int]]:
-    """Return, season by season, the key of the block that holds a pixel, and (row, column) in that block."""
+def block_pixels(stack: SeasonStack, pixel: ResultPixel) -> dict[Key, BlockPixel]:
+    """Convert a pixel of the result to one of the block that holds it, by the block's key in every season."""
     edges = [borders(sizes) for sizes in stack.chunks]
     chunk_row, chunk_column = (
-        int(np.searchsorted(edge, place, side="right")) - 1 for edge, place in zip(edges, (row, column), strict=True)
+        int(np.searchsorted(edge, place, side="right")) - 1 for edge, place in zip(edges, pixel, strict=True)
     )
-    place = row - int(edges[0][chunk_row]), column - int(edges[1][chunk_column])
+    place = BlockPixel((pixel[0] - int(edges[0][chunk_row]), pixel[1] - int(edges[1][chunk_column])))
     return {block_key(stack.token, n, chunk_row, chunk_column): place for n in range(len(stack.labels))}
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from compute.errors import JobError
 from compute.result.stack import SeasonStack
-from compute.result.stack_tasks import Key, Window
+from compute.result.stack_tasks import Key
 from compute.result.store import Slot, StoredBlock
+from compute.scenes.pixel_frames import BlockPixel, ResultWindow, pixel_window, result_pixel
 from compute.tiles.pixel_sources import BlockPixels
 from compute.tiles.reader_processes import StoreReaders
 from compute.tiles.tile_patches import Held, Order, Patch, Readings, cut_values, shown
@@ -56,7 +57,7 @@ class StoredPixels(BlockPixels):
         self._give_up(damaged)
         return patches
 
-    async def readings(self, places: Mapping[Key, tuple[int, int]]) -> dict[Key, Readings]:
+    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, Readings]:
         """Return what one pixel of each block holds; see `BlockPixels`."""
         slots = self._slots(places)
         if not slots:
@@ -90,15 +91,14 @@ def _cut(slots: Mapping[Key, Slot], order: Order) -> tuple[dict[Key, Patch], set
     return cut_values(held, order), damaged
 
 
-def _values(slot: Slot, level: int, window: Window, layer: str) -> NDArray[Any]:
+def _values(slot: Slot, level: int, window: ResultWindow, layer: str) -> NDArray[Any]:
     return slot.read_overview(layer, level, window) if level else slot.read(layer, window)
 
 
-def _read(slots: Mapping[Key, Slot], places: Mapping[Key, tuple[int, int]]) -> tuple[dict[Key, Readings], set[Key]]:
+def _read(slots: Mapping[Key, Slot], places: Mapping[Key, BlockPixel]) -> tuple[dict[Key, Readings], set[Key]]:
     found, damaged = dict[Key, Readings](), set[Key]()
     for key, slot in slots.items():
-        (top, left, _, _), (row, column) = slot.window, places[key]
-        pixel = top + row, left + column, top + row + 1, left + column + 1
+        pixel = pixel_window(result_pixel(slot.window, places[key]))
         try:
             found[key] = {layer: slot.read(layer, pixel)[..., 0, 0].tolist() for layer in slot.layers}
         except JobError:

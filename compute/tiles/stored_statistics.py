@@ -8,8 +8,9 @@ from typing import Any
 from compute.errors import JobError
 from compute.request.region import Region
 from compute.result.stack import SeasonStack, chunk_window
-from compute.result.stack_tasks import Window, block_key
+from compute.result.stack_tasks import block_key
 from compute.result.store import StoredBlock
+from compute.scenes.pixel_frames import ResultWindow
 from compute.statistics import region_reduction
 from compute.tiles.reader_processes import StoreReaders
 
@@ -42,7 +43,7 @@ async def kept_statistics(stack: SeasonStack, readers: StoreReaders, region: Reg
     return region_reduction.told_of(stack, cut, [await season_part(season) for season in range(len(stack.labels))])
 
 
-def _part_of(block: StoredBlock | None, window: Window, cut: region_reduction.Cut) -> region_reduction.Part:
+def _part_of(block: StoredBlock | None, window: ResultWindow, cut: region_reduction.Cut) -> region_reduction.Part:
     try:
         return region_reduction.part_of(block, window, cut)
     except JobError:

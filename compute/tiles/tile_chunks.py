@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compute import kernels
 from compute.result.stack import Chunks, borders
-from compute.result.stack_tasks import Window
+from compute.scenes.pixel_frames import ResultWindow
 from compute.tiles.tile_patches import Control, Patch
 
 # One value stands for the whole of a result: a level so coarse that there is one only, whatever its size.
@@ -19,11 +19,11 @@ _ANYTHING = np.zeros((1, 1), np.int16)
 _COARSEST = 62
 
 
-def touched(chunks: Chunks, control: Control) -> Iterator[tuple[int, int, Window]]:
+def touched(chunks: Chunks, control: Control) -> Iterator[tuple[int, int, ResultWindow]]:
     """Yield row, column and window of every chunk that a tile may show: those that its control points surround."""
     rows, columns = (borders(sizes).tolist() for sizes in chunks)
     for row, column in product(_reached(rows, control.nodes[0]), _reached(columns, control.nodes[1])):
-        yield row, column, (rows[row], columns[column], rows[row + 1], columns[column + 1])
+        yield row, column, ResultWindow((rows[row], columns[column], rows[row + 1], columns[column + 1]))
 
 
 def _reached(edges: list[int], nodes: NDArray[np.float64]) -> range:

@@ -14,8 +14,8 @@ from pyproj import Transformer
 
 from compute.plan import level_count
 from compute.request.region import Bbox, turns_between
-from compute.result.stack_tasks import Window
 from compute.scenes import Grid
+from compute.scenes.pixel_frames import ResultPixel, ResultWindow, whole_window
 from compute.scenes.warp import turn_width
 from compute.tiles.tile_patches import Control
 from compute.tiles.web_mercator import HALF_WORLD_M, MAX_ZOOM, TILE_PX, TileAddress, pixel_m
@@ -123,20 +123,19 @@ class ResultGeometry:
         column, row = self._to_pixels(float(self._unturned(x)), y)
         return row, column
 
-    def pixel_of(self, lon: float, lat: float) -> tuple[int, int] | None:
-        """Return (row, column) of the level-0 pixel at a place in degrees, or None outside the result."""
+    def pixel_of(self, lon: float, lat: float) -> ResultPixel | None:
+        """Return the level-0 pixel at a place in degrees, or None outside the result."""
         row, column = self.place_of(lon, lat)
         rows, columns = self.grid.shape
-        return (floor(row), floor(column)) if 0 <= row < rows and 0 <= column < columns else None
+        return ResultPixel((floor(row), floor(column))) if 0 <= row < rows and 0 <= column < columns else None
 
-    def bbox(self, window: Window | None = None) -> Bbox:
+    def bbox(self, window: ResultWindow | None = None) -> Bbox:
         """Return the envelope in degrees of a window of the result, or of all of it; generous by a pixel.
 
         East is above 180 where the result crosses 180 degrees, for its windows beyond as well.
         """
-        rows, columns = self.grid.shape
-        top, left, bottom, right = window or (0, 0, rows, columns)
-        lon, lat = self._lonlat.transform(*self._edges((top - 1, left - 1, bottom + 1, right + 1)))
+        top, left, bottom, right = window or whole_window(self.grid.shape)
+        lon, lat = self._lonlat.transform(*self._edges(ResultWindow((top - 1, left - 1, bottom + 1, right + 1))))
         south, north = _span(lat, (-90.0, 90.0))
         middle, limits = self._frame
         west, east = _span(_nearest(lon, middle, 360.0), limits)
@@ -147,7 +146,7 @@ class ResultGeometry:
     def _frame(self) -> tuple[float, tuple[float, float]]:
         """The longitude that those of the result are next to, and what its envelope is cut off at, in degrees."""
         rows, columns = self.grid.shape
-        lon, _ = self._lonlat.transform(*self._edges((0, 0, rows, columns)))
+        lon, _ = self._lonlat.transform(*self._edges(whole_window(self.grid.shape)))
         middle = float(self._lonlat.transform(*_apply(self.grid.transform, columns / 2, rows / 2))[0])
         if not (np.isfinite(lon).all() and np.isfinite(middle)) or np.ptp(_nearest(lon, middle, 360.0)) > 180.0:
             return 0.0, (-180.0, 180.0)
@@ -164,8 +163,7 @@ class ResultGeometry:
     @cached_property
     def _outline_m(self) -> tuple[float, float, float, float]:
         """Left, bottom, right and top of the result in Web Mercator, in metres; past the edge where `bbox` is."""
-        rows, columns = self.grid.shape
-        x, y = self._to_grid.transform(*self._edges((0, 0, rows, columns)), direction="INVERSE")
+        x, y = self._to_grid.transform(*self._edges(whole_window(self.grid.shape)), direction="INVERSE")
         bottom, top = _span(y, (-HALF_WORLD_M, HALF_WORLD_M))
         middle, limits = (value / 180.0 * HALF_WORLD_M for value in np.array([self._frame[0], self._frame[1][1]]))
         left, right = _span(_nearest(x, middle, 2 * HALF_WORLD_M), (-limits, limits))
@@ -191,7 +189,7 @@ class ResultGeometry:
         """Return column and row of places in the CRS of the grid; numbers or arrays."""
         return _apply((~Affine(*self.grid.transform))[:6], x, y)
 
-    def _edges(self, window: Window) -> tuple[Any, Any]:
+    def _edges(self, window: ResultWindow) -> tuple[Any, Any]:
         """Return x and y, in the CRS of the grid, of points along the border of a window."""
         top, left, bottom, right = window
         along = np.linspace(0.0, 1.0, _EDGE_POINTS)

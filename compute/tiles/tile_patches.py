@@ -23,7 +23,8 @@ from compute.engine import Block
 from compute.engine import warm_up as warm_up_blocks
 from compute.engine.overview_levels import LAYER_ENCODING
 from compute.result.layers import ARRAYS
-from compute.result.stack_tasks import Key, Window
+from compute.result.stack_tasks import Key
+from compute.scenes.pixel_frames import BlockPixel, ResultWindow
 
 PIXELS = "greenup_pixels"
 """Name of what answers for pixels on a worker: of its handler, of its threads and of the plugin that brings both."""
@@ -31,8 +32,8 @@ PIXELS = "greenup_pixels"
 # One more than a tile needs, so that none waits for another's large chunk; Dask offloads to one, which transfers hold.
 _THREADS = 2
 
-Held = tuple[Window, Mapping[str, NDArray[Any]]]
-"""A window in level-0 pixels of the result, and by name the (y, x) values of layers in it, at some level."""
+Held = tuple[ResultWindow, Mapping[str, NDArray[Any]]]
+"""A window of the result, and by layer the (y, x) values of a level in it."""
 
 Readings = Mapping[str, Any]
 """What one pixel holds: a number by the name of each of its block's arrays, or one for each reason."""
@@ -72,7 +73,7 @@ class Order:
         Level to take values from; 0 is the blocks' own pixels.
     control : Control
         Where the tile lies.
-    windows : mapping of Key to Window
+    windows : mapping of Key to ResultWindow
         By the key of a block, where it lies in the result.
     split : bool
         Whether means that are missing though something was clear are told from those of what never was.
@@ -81,7 +82,7 @@ class Order:
     layer: str
     level: int
     control: Control
-    windows: Mapping[Key, Window]
+    windows: Mapping[Key, ResultWindow]
     split: bool = False
 
     @property
@@ -170,14 +171,14 @@ def _tell_apart(values: NDArray[np.int16], counts: NDArray[np.generic], level: i
     np.copyto(values, kernels.TOO_FEW, where=(values == kernels.NEVER_CLEAR) & (counts != none))
 
 
-def shown(window: Window, order: Order) -> Window:
+def shown(window: ResultWindow, order: Order) -> ResultWindow:
     """Return the part of a block's window that a tile may show, on whole pixels of the order's level; may be empty."""
     spans = (
         _shown(window[axis], window[axis + 2], nodes, 1 << order.level)
         for axis, nodes in enumerate(order.control.nodes)
     )
     (top, bottom), (left, right) = spans
-    return top, left, bottom, right
+    return ResultWindow((top, left, bottom, right))
 
 
 def _shown(first: int, last: int, nodes: NDArray[np.float64], size: int) -> tuple[int, int]:
@@ -196,12 +197,12 @@ def _extent(hit: NDArray[np.bool_], axis: int) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)
 
 
-def read(blocks: Mapping[Key, Block], places: Mapping[Key, tuple[int, int]]) -> dict[Key, Readings]:
+def read(blocks: Mapping[Key, Block], places: Mapping[Key, BlockPixel]) -> dict[Key, Readings]:
     """Return what one pixel of each block holds."""
     return {key: _read(block, places[key]) for key, block in blocks.items()}
 
 
-def _read(block: Block, place: tuple[int, int]) -> Readings:
+def _read(block: Block, place: BlockPixel) -> Readings:
     held = {name: getattr(block, name) for name in ARRAYS}
     return {name: values[(..., *place)].tolist() for name, values in held.items() if values is not None}
 
@@ -269,7 +270,7 @@ async def cut_on_worker(order: Order, dask_worker: Worker) -> dict[Key, Patch]:
     return await asyncio.get_running_loop().run_in_executor(threads, cut, held, order)
 
 
-async def read_on_worker(places: Mapping[Key, tuple[int, int]], dask_worker: Worker) -> dict[Key, Readings]:
+async def read_on_worker(places: Mapping[Key, BlockPixel], dask_worker: Worker) -> dict[Key, Readings]:
     """Read one pixel of each block on a worker."""
     return read(_held(places, dask_worker), places)
 

@@ -223,7 +223,7 @@ class ResultTiles:
         place = self.geometry.pixel_of(lon, lat)
         if place is None:
             return [PixelValue(label=label, state="outside") for label in self.stack.labels]
-        return await self._source.values(*place)
+        return await self._source.values(place)
 
     def _check(self, layer: str, season: int, size: int) -> None:
         if layer not in LAYERS:

@@ -13,6 +13,7 @@ from distributed import Future
 
 from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import Key
+from compute.scenes.pixel_frames import BlockPixel
 from compute.tiles.pixel_sources import BlockPixels
 from compute.tiles.tile_patches import Order, Patch, Readings, cut_on_worker, read_on_worker
 from compute.tiles.worker_requests import WorkerQuestions
@@ -48,7 +49,7 @@ class WorkerPixels(BlockPixels):
             lambda keys: (cut_on_worker, replace(order, windows={key: order.windows[key] for key in keys})),
         )
 
-    async def readings(self, places: Mapping[Key, tuple[int, int]]) -> dict[Key, Readings]:
+    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, Readings]:
         """Return what one pixel of each block holds; see `BlockPixels`."""
         return await self._ask(places, lambda keys: (read_on_worker, {key: places[key] for key in keys}))
 

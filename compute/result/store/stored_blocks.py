@@ -17,10 +17,11 @@ from compute.errors import JobError, ResultGoneError
 from compute.kernels import NEVER_CLEAR
 from compute.result.layers import BY_REASON
 from compute.result.stack import SeasonStack, chunk_window
-from compute.result.stack_tasks import Key, Window
+from compute.result.stack_tasks import Key
 from compute.result.store.completion_marks import Index, mark_written, tally_of, unmark
 from compute.result.store.object_files import remove_objects, sizes_of
 from compute.result.store.zarr_layout import LEVEL_ARRAYS, level_path, pixels_of
+from compute.scenes.pixel_frames import ResultWindow
 
 DAMAGED = "A part of the kept result is damaged or gone; compute it again."
 
@@ -37,7 +38,7 @@ class Slot:
         Token of the stack that the store is laid out for.
     index : (int, int, int)
         Season, row and column of the block.
-    window : Window
+    window : ResultWindow
         The block in level-0 pixels of the result.
     layers : tuple of str
         Arrays of the store.
@@ -48,7 +49,7 @@ class Slot:
     url: str
     run: str
     index: Index
-    window: Window
+    window: ResultWindow
     layers: tuple[str, ...]
     levels: range
 
@@ -97,14 +98,14 @@ class Slot:
             values = stored_counts(values)
         array[self._part(self.window, level)] = values[np.newaxis]
 
-    def read(self, layer: str, window: Window | None = None) -> NDArray[Any]:
+    def read(self, layer: str, window: ResultWindow | None = None) -> NDArray[Any]:
         """Return an array of the block, (y, x) or (reason, y, x).
 
         Parameters
         ----------
         layer : str
             Which one.
-        window : Window, optional
+        window : ResultWindow, optional
             Part of the block's window to read; left out, all of it.
 
         Raises
@@ -118,12 +119,12 @@ class Slot:
         """Return a level of the block by its number, from 1; raises as `read` does."""
         return Level(**{name: self.read_overview(name, number) for name in LEVEL_ARRAYS})
 
-    def read_overview(self, layer: str, number: int, window: Window | None = None) -> NDArray[Any]:
+    def read_overview(self, layer: str, number: int, window: ResultWindow | None = None) -> NDArray[Any]:
         """Return one array of a level; `window`, as `read` takes it, begins on a pixel of the level."""
         values = self._read(f"{level_path(number)}/{layer}", number, window or self.window)
         return counts_of(values) if values.dtype == np.uint16 else values
 
-    def _read(self, path: str, level: int, window: Window) -> NDArray[Any]:
+    def _read(self, path: str, level: int, window: ResultWindow) -> NDArray[Any]:
         try:
             array = _opened(self.url, path, self.run)
             values: NDArray[Any] = np.asarray(array[self._part(window, level)])[0]
@@ -141,7 +142,7 @@ class Slot:
         unmark(self.url, self.index)
         remove_objects(self.url, self._shards())
 
-    def _part(self, window: Window, level: int) -> tuple[slice, EllipsisType, slice, slice]:
+    def _part(self, window: ResultWindow, level: int) -> tuple[slice, EllipsisType, slice, slice]:
         top, left, bottom, right = (pixels_of(border, level) for border in window)
         season = self.index[0]
         return slice(season, season + 1), ..., slice(top, bottom), slice(left, right)

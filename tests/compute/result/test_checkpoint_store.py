@@ -36,6 +36,7 @@ from compute.result.stack import SeasonStack, chunk_window, without_blocks
 from compute.result.stack_tasks import block_key
 from compute.result.store import Checkpoint, Manifest, StoredBlock, open_result, recalled, slots_of
 from compute.result.store.object_files import names_in, read_objects
+from compute.scenes.pixel_frames import ResultPixel
 from compute.settings import Settings
 from compute.statistics.region_reduction import cut_of, join_parts, part_of, told_of
 from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress, kept_statistics
@@ -256,8 +257,9 @@ def test_tiles_of_the_store_are_those_of_memory(
 def test_a_place_has_the_values_of_memory(computed: SeasonStack, kept: Checkpoint, readers: StoreReaders) -> None:
     async def compare() -> None:
         for row, column in [(0, 0), (700, 20), (computed.grid.shape[0] - 1, computed.grid.shape[1] - 1)]:
-            expected = await LocalPixels(computed).values(row, column)
-            assert await StoredPixels.of(kept.stack(), readers).values(row, column) == expected
+            pixel = ResultPixel((row, column))
+            expected = await LocalPixels(computed).values(pixel)
+            assert await StoredPixels.of(kept.stack(), readers).values(pixel) == expected
 
     asyncio.run(compare())
 

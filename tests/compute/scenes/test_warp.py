@@ -19,16 +19,8 @@ from compute import kernels
 from compute.kernels import resample
 from compute.kernels.resample import Accumulators, AverageTable, BandWindows, ClearPixels, lattice, point_sampling
 from compute.scenes import Grid
-from compute.scenes.warp import (
-    WarpGeometry,
-    alignment_of,
-    first_pixel,
-    geometry_of,
-    turned,
-    turns_of,
-    widened,
-    window_in,
-)
+from compute.scenes.alignment import alignment_of, file_window, first_pixel, widen_window
+from compute.scenes.warp import WarpGeometry, geometry_of, turned, turns_of
 from tests.strategies import STORED
 
 pytestmark = pytest.mark.unit
@@ -196,7 +188,7 @@ def averaged(values: Pixels, at: tuple[int, int], table: AverageTable, known: Pi
 def observed(block: Grid, file: Grid, look: Look, resampling: str, most_bytes: int = 10**8) -> tuple[Pixels, ...]:
     """Sums of one look over a block, read through the smallest window."""
     geometry, sums = geometry_of(block, file), nothing(block.shape)
-    window = window_in(geometry.source_window(), file)
+    window = file_window(geometry.source_window(), file)
     if window is None:
         return sums
     top, left, bottom, right = window
@@ -407,7 +399,7 @@ def test_a_block_outside_of_what_proj_knows_lies_nowhere() -> None:
     file = grid_at("EPSG:32655", (147.0, -42.0), (9, 9))
     geometry, look = geometry_of(block, file), look_at(file)
     assert geometry.source_window() is None
-    assert window_in(None, file) is None
+    assert file_window(None, file) is None
     index, table = resample.nearest_index(geometry), resample.average_weights(geometry)
     everywhere = np.ones(block.shape, bool)
     assert not resample.clear_of_index(look.mask, first_pixel(file), index, ~CLEAR | CLEAR, ~everywhere)
@@ -481,7 +473,7 @@ def test_what_is_clear_and_as_far_around_it_as_a_pixel_reaches_is_all_that_need_
     mask[slice(*rows), slice(*columns)] = look.mask[slice(*rows), slice(*columns)]
     found = resample.clear_part(mask, CLEAR)
     assume(found is not None and geometry_of(block, file).source_window() is not None)
-    top, left, bottom, right = widened(found, geometry_of(block, file).reach())
+    top, left, bottom, right = widen_window(found, geometry_of(block, file).reach())
     around = np.s_[max(top, 0) : bottom, max(left, 0) : right]
     red, nir = (np.full_like(band, look.bands[0, 0]) for band in (look.red, look.nir))
     red[around], nir[around] = look.red[around], look.nir[around]

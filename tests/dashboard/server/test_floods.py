@@ -35,6 +35,7 @@ from compute.jobs import ANONYMOUS
 from compute.jobs.run.observations import season_tasks
 from compute.plan import NdviPlan
 from compute.request.region import MAX_VERTICES, parse_geojson
+from compute.scenes.pixel_frames import ResultPixel
 from compute.settings import Settings
 from compute.tiles import LocalPixels, ResultTiles
 from dashboard.panel_workarounds.page_building import isolate_current_document
@@ -132,9 +133,9 @@ class LatePixels(LocalPixels):
         super().__init__(STACK)
         self._told = told
 
-    async def values(self, row: int, column: int) -> Any:
+    async def values(self, pixel: ResultPixel) -> Any:
         await self._told.wait()
-        return await super().values(row, column)
+        return await super().values(pixel)
 
 
 def test_questions_of_one_and_of_all_are_refused_with_when_to_come_again() -> None:
