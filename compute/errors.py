@@ -87,5 +87,9 @@ class ResultAwayError(JobError):
     """A kept result cannot be reached now; it may still exist."""
 
 
+class NotSharedError(JobError):
+    """Workers cannot write where this process reads."""
+
+
 class JobCancelledError(JobError):
     """A computation was withdrawn by all of its participants."""

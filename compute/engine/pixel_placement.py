@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from compute.kernels import resample
@@ -137,7 +137,7 @@ class Placements:
         self._block = block
         self._own = alignment_of(block)
         self._resampling = resampling
-        self._known: OrderedDict[tuple[Alignment, int], Placement] = OrderedDict()
+        self._known: LRUCache[tuple[Alignment, int], Placement] = LRUCache(MOST_KEPT)
 
     def of(self, source: Grid, turn: int = 0) -> Placement:
         """Return the placement of the block in a file and in all others of its alignment.
@@ -150,10 +150,9 @@ class Placements:
             One of `turns`.
         """
         key = alignment_of(source), turn
-        placement = self._known.pop(key, None) or self._place(source, turn)
-        self._known[key] = placement
-        if len(self._known) > MOST_KEPT:
-            self._known.popitem(last=False)
+        placement = self._known.get(key)
+        if placement is None:
+            placement = self._known[key] = self._place(source, turn)
         return placement
 
     def turns(self, source: Grid) -> tuple[int, ...]:

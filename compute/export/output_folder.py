@@ -1,4 +1,4 @@
-"""Output folder: shared with the workers, and never seen half written."""
+"""Output folder: a check that the workers share it, and replacement of its files once all are written."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 from distributed import Client
 
-from compute.errors import GreenupError, InputError, JobError
+from compute.errors import GreenupError, InputError, JobError, NotSharedError
 from compute.result.layers import ARRAYS
+from compute.result.store.shared_storage import check_shared
 
 RESULTS = (
     "seasonal_ndvi.zarr",
@@ -28,8 +28,8 @@ def results_in(folder: Path) -> list[Path]:
     return sorted(path for pattern in RESULTS for path in folder.glob(pattern))
 
 
-async def check_shared(folder: Path, client: Client) -> None:
-    """Make sure that every worker writes where this process reads, before anything is computed.
+async def check_output_folder(folder: Path, client: Client) -> None:
+    """Refuse an output folder that this process or a worker cannot write, before anything is computed.
 
     Parameters
     ----------
@@ -43,23 +43,14 @@ async def check_shared(folder: Path, client: Client) -> None:
     InputError
         This process or a worker cannot write there, or a worker has a folder of its own by that name.
     """
-    probe = folder / f".greenup-{secrets.token_hex(8)}"
     try:
-        probe.mkdir()
-        answers = await client.run(_leave_mark, probe, on_error="return")
-        marks = len(list(probe.iterdir()))
-    except OSError:
-        raise InputError("out", f"The folder {folder.name!r} cannot be written; give --out another.") from None
-    finally:
-        await asyncio.to_thread(shutil.rmtree, probe, ignore_errors=True)
-    if marks < len(answers):
+        await check_shared(str(folder), client)
+    except NotSharedError:
         raise InputError(
             "out", f"The folder {folder.name!r} is not one that all workers can write; give --out a shared one."
-        )
-
-
-def _leave_mark(probe: Path) -> None:
-    (probe / uuid4().hex).touch()
+        ) from None
+    except OSError:
+        raise InputError("out", f"The folder {folder.name!r} cannot be written; give --out another.") from None
 
 
 @asynccontextmanager

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+from cachetools import LRUCache
 
 from compute.errors import OverloadError, TooManyRequestsError
 from compute.settings import MIB
@@ -21,38 +24,7 @@ _ENTRY_BYTES = 1024
 """About what an entry of the cache takes beside the values of its tile."""
 
 
-class KeptTiles:
-    """Finished tiles, the least recently used of them forgotten when there is no more room.
-
-    Parameters
-    ----------
-    limit : int
-        Bytes that they may take.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.nbytes = 0
-        self._limit = limit
-        self._tiles: OrderedDict[Hashable, Tile | None] = OrderedDict()
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._tiles
-
-    def __getitem__(self, key: Hashable) -> Tile | None:
-        self._tiles.move_to_end(key)
-        return self._tiles[key]
-
-    def keep(self, key: Hashable, tile: Tile | None) -> None:
-        """Keep a tile that will never change, None for one outside of its result."""
-        if key in self._tiles:
-            self.nbytes -= _size(self._tiles.pop(key))
-        self._tiles[key] = tile
-        self.nbytes += _size(tile)
-        while self.nbytes > self._limit:
-            self.nbytes -= _size(self._tiles.popitem(last=False)[1])
-
-
-def _size(tile: Tile | None) -> int:
+def _bytes_of(tile: Tile | None) -> int:
     return _ENTRY_BYTES + (tile.values.nbytes if tile else 0)
 
 
@@ -87,13 +59,14 @@ class TileDesk:
     outcomes : collections.Counter
         How many questions ended in which way: ``cached``, ``joined`` (somebody else had asked already), ``made``,
         ``failed``, ``dropped`` (nobody waited any more), ``too_many``, ``overload``.
-    kept : KeptTiles
-        The finished ones.
+    kept : cachetools.LRUCache
+        Finished tiles by key, None for one outside its result; ``currsize`` is the number of bytes that they take. A
+        tile that is larger than the whole cache is not kept.
     """
 
     def __init__(self, *, cache_mib: float, queue: int) -> None:
         self.outcomes: Counter[str] = Counter()
-        self.kept = KeptTiles(int(cache_mib * MIB))
+        self.kept: LRUCache[Hashable, Tile | None] = LRUCache(int(cache_mib * MIB), getsizeof=_bytes_of)
         self._most = queue
         self._flights: dict[tuple[Hashable, Hashable], _Flight] = {}
         self._queue: dict[_Flight, None] = {}
@@ -172,7 +145,8 @@ class TileDesk:
         else:
             self.outcomes["made"] += 1
             if tile is None or tile.complete:
-                self.kept.keep(flight.key, tile)
+                with suppress(ValueError):  # larger than the cache
+                    self.kept[flight.key] = tile
             self._remove(flight)
             flight.landed.set_result(tile)
 

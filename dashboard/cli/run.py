@@ -107,13 +107,13 @@ class _Target:
         if self.folder is None:
             yield None
             return
-        from compute.export import check_shared, staged
+        from compute.export import check_output_folder, staged
 
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             raise InputError("out", f"The folder {self.folder.name!r} cannot be made; give --out another.") from None
-        await check_shared(self.folder, cluster.client)
+        await check_output_folder(self.folder, cluster.client)
         async with staged(self.folder) as scratch:
             yield scratch
 

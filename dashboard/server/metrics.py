@@ -42,7 +42,7 @@ def metrics_text(tiles: TileDesk, lag: LoopLag) -> str:
         *_family("greenup_tiles_total", "counter", "Tiles asked for, by how that ended.", by_outcome),
         *_family("greenup_tiles_waiting", "gauge", "Tiles that wait until others are made.", {"": tiles.waiting}),
         *_family("greenup_tiles_making", "gauge", "Tiles in the making.", {"": tiles.making}),
-        *_family("greenup_tile_cache_bytes", "gauge", "Memory of finished tiles.", {"": tiles.kept.nbytes}),
+        *_family("greenup_tile_cache_bytes", "gauge", "Memory of finished tiles.", {"": tiles.kept.currsize}),
         *_family("greenup_loop_lag_seconds", "histogram", "How late the event loop is.", series),
     ]
     return _text(lines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -17,7 +16,7 @@ from compute.plan import NdviPlan
 from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import Key
 from compute.result.store import Checkpoint, Index, Slot, keep_task, reason_of, recalled, slots_of
-from compute.result.store.object_files import read_objects, remove, write_object
+from compute.result.store.shared_storage import check_shared
 
 _PROBE_S = 60.0
 """How long workers and this process may take to find out whether they share a store."""
@@ -108,7 +107,7 @@ class Checkpointing:
             return cls(None, {}), lazy
         try:
             async with asyncio.timeout(_PROBE_S):
-                await _check_shared(keep.url, client)
+                await check_shared(keep.url, client)
                 checkpoint = await asyncio.to_thread(Checkpoint.resume, keep.url, plan, token, keep.scope)
                 written = await asyncio.to_thread(checkpoint.written)
         except Exception as error:  # whatever a store raises, a job can do without
@@ -163,25 +162,6 @@ class Checkpointing:
             self.tallies = await asyncio.to_thread(self._checkpoint.finish)
         except Exception as error:  # noqa: BLE001  # whatever a store raises, the result is there all the same
             self.problem = _sentence(error)
-
-
-async def _check_shared(url: str, client: Any) -> None:
-    """Have every worker write a small object that this process reads."""
-    probe = f"{url}/probe-{secrets.token_hex(8)}"
-    try:
-        answers = await client.run(_leave_mark, probe, on_error="return")
-        marks = await asyncio.to_thread(read_objects, probe)
-    finally:
-        await asyncio.to_thread(remove, probe)
-    for answer in answers.values():
-        if isinstance(answer, BaseException):
-            raise answer
-    if len(marks) < len(answers):
-        raise JobError("The workers write elsewhere than this server reads; have GREENUP_RESULTS name a shared store.")
-
-
-def _leave_mark(probe: str) -> None:
-    write_object(f"{probe}/{secrets.token_hex(8)}", b"")
 
 
 def _sentence(error: BaseException | None) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
-from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+
+from cachetools import TTLCache
 
 from compute.errors import InputError
 from compute.jobs import Principal, user_principal
@@ -56,24 +57,21 @@ class HubProvider(OAuthProvider):
         service = hub.client_id.removeprefix("service-")
         self._scopes = _scopes(hub.oauth_access_scopes) or {f"access:services!service={service}"}
         self._throttle = Throttle()
-        self._known: OrderedDict[str, tuple[float, Principal | None]] = OrderedDict()
+        self._known: TTLCache[str, Principal | None] = TTLCache(_MOST_CACHED, _CACHED_S)
 
     async def identify(self, presented: Presented) -> Principal | None:
         """Return whom an API token of the hub names, from a header or the address."""
         token = presented.authorization("token", "bearer") or presented.link
         if not token:
             return None
-        at, principal = self._known.get(token, (0.0, None))
-        if at and time.monotonic() - at < _CACHED_S:
-            return principal
+        with suppress(KeyError):
+            return self._known[token]
         self._throttle.check(presented.address, "")
         answer = await self._user({"access_token": token})
         principal = None if answer is None else self._principal(answer)
         if principal is None:
             self._throttle.note_failure(presented.address, "")
-        self._known[token] = (time.monotonic(), principal)
-        while len(self._known) > _MOST_CACHED:
-            self._known.popitem(last=False)
+        self._known[token] = principal
         return principal
 
     def _principal(self, answer: Mapping[str, Any]) -> Principal | None:

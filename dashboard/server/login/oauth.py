@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from authlib.common.security import generate_token
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
+from cachetools import TTLCache
 from httpx2 import AsyncClient, HTTPError, InvalidURL
 
 from compute.errors import InputError
@@ -52,7 +52,6 @@ class Pending:
     verifier: str
     redirect: str
     following: str
-    begun: float
 
 
 class OAuthProvider:
@@ -94,7 +93,7 @@ class OAuthProvider:
         self._endpoints = endpoints
         self._issuer = issuer.rstrip("/")
         self.redirect_url = redirect_url
-        self._pending: OrderedDict[str, Pending] = OrderedDict()
+        self._pending: TTLCache[str, Pending] = TTLCache(self._MOST_PENDING, self._PENDING_S)
 
     async def begin(self, browser: str, redirect: str, following: str) -> str:
         """Return where to send a browser that signs in.
@@ -117,11 +116,7 @@ class OAuthProvider:
         verifier = generate_token(48)
         async with self._session(redirect_uri=redirect, code_challenge_method="S256") as session:
             url, state = session.create_authorization_url(endpoints.authorize, code_verifier=verifier)
-        self._pending[state] = Pending(
-            browser=browser, verifier=verifier, redirect=redirect, following=following, begun=time.monotonic()
-        )
-        while len(self._pending) > self._MOST_PENDING:
-            self._pending.popitem(last=False)
+        self._pending[state] = Pending(browser=browser, verifier=verifier, redirect=redirect, following=following)
         return str(url)
 
     async def finish(self, browser: str, state: str, code: str) -> tuple[Principal, Any, str]:
@@ -133,11 +128,7 @@ class OAuthProvider:
             The login was not begun by this browser, took too long, or the provider does not confirm it.
         """
         pending = self._pending.pop(state, None) if state else None
-        if (
-            pending is None
-            or not hmac.compare_digest(pending.browser.encode(), browser.encode())
-            or time.monotonic() - pending.begun > self._PENDING_S
-        ):
+        if pending is None or not hmac.compare_digest(pending.browser.encode(), browser.encode()):
             raise LoginError("This login was begun elsewhere, or took too long; sign in again.")
         endpoints = await self.endpoints()
         try:

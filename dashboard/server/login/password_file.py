@@ -6,13 +6,12 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-import time
-from collections import OrderedDict
 from pathlib import Path
 
 import bcrypt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from cachetools import TTLCache
 
 from compute.errors import InputError
 
@@ -89,7 +88,7 @@ class PasswordFile:
         self._path = path
         self._stamp: tuple[int, ...] = ()
         self._hashes: dict[str, str] = {}
-        self._cached: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
+        self._cached: TTLCache[bytes, str] = TTLCache(_MOST_CACHED, _CACHED_S)
         self._key = secrets.token_bytes(32)
         self._turns = asyncio.Semaphore(_AT_ONCE)
         # Nobody can tell by the time of the answer whether there is a user of that name.
@@ -126,8 +125,7 @@ class PasswordFile:
         """Return whether a user has a password."""
         digest = self.digest(user)
         key = hmac.new(self._key, f"{user}\0{password}".encode(errors="replace"), hashlib.sha256).digest()
-        at, verified = self._cached.get(key, (0.0, ""))
-        if digest is not None and verified == digest and time.monotonic() - at < _CACHED_S:
+        if digest is not None and self._cached.get(key) == digest:
             return True
         if len(password) > LONGEST_PASSWORD:
             return False
@@ -135,7 +133,5 @@ class PasswordFile:
             right = await asyncio.to_thread(verify_password, digest or self._nobody, password)
         if not right or digest is None:
             return False
-        self._cached[key] = (time.monotonic(), digest)
-        while len(self._cached) > _MOST_CACHED:
-            self._cached.popitem(last=False)
+        self._cached[key] = digest
         return True

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections import OrderedDict, deque
+from collections import deque
+
+from cachetools import LRUCache
 
 from compute.errors import TooManyRequestsError
 
@@ -25,7 +27,7 @@ class Throttle:
     """Counts failed logins."""
 
     def __init__(self) -> None:
-        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+        self._failures: LRUCache[str, deque[float]] = LRUCache(_MOST_KEPT)
 
     def check(self, address: str, user: str) -> None:
         """Let a try pass; without a user, by the address alone.
@@ -50,9 +52,6 @@ class Throttle:
         """Count a failed try; without a user, for the address alone."""
         for name in (_of_address(address), *([f"user {user}"] if user else ())):
             self._failures.setdefault(name, deque(maxlen=MOST_OF_USER)).append(time.monotonic())
-            self._failures.move_to_end(name)
-        while len(self._failures) > _MOST_KEPT:
-            self._failures.popitem(last=False)
 
     def _count(self, name: str) -> int:
         failures = self._failures.get(name, deque[float]())

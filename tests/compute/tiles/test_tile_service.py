@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,16 @@ from hypothesis import strategies as st
 from compute.errors import OverloadError, TooManyRequestsError
 from compute.settings import MIB
 from compute.tiles import Tile, TileDesk
-from compute.tiles.tile_queue import KeptTiles
 
 pytestmark = pytest.mark.unit
 
 
 def tile_of(number: int, *, complete: bool = True, pixels: int = 4) -> Tile:
     return Tile(values=np.full((pixels, pixels), number, np.int16), complete=complete)
+
+
+async def tile_later(number: int, pixels: int) -> Tile:
+    return tile_of(number, pixels=pixels)
 
 
 class Workshop:
@@ -86,7 +90,7 @@ def test_what_is_unfinished_or_failed_is_asked_again() -> None:
             assert tile.values[0, 0] == number
             with pytest.raises(OSError, match="gone"):
                 await desk.tile("b", fail, asker=0)
-        assert desk.kept.nbytes == 0
+        assert desk.kept.currsize == 0
 
     run(act())
 
@@ -173,19 +177,22 @@ def test_kept_tiles_stay_within_their_memory_and_the_last_used_stay_longest(
     keys: list[int], room: int, pixels: list[int]
 ) -> None:
     limit = room * (1024 + 2 * 20 * 20)
-    kept, order = KeptTiles(limit), list[int]()
-    for key in keys:
-        if key in kept:
-            tile = kept[key]
+    sizes = [1024 + 2 * edge**2 for edge in pixels]
+
+    async def act() -> None:
+        desk, order = TileDesk(cache_mib=limit / MIB, queue=8), list[int]()
+        for key in keys:
+            tile = await desk.tile(key, partial(tile_later, key, pixels[key]), asker=0)
             assert tile is not None
             assert tile.values[0, 0] == key
-        else:
-            kept.keep(key, tile_of(key, pixels=pixels[key]))
-        order = [each for each in order if each != key] + [key]
-        while sum(1024 + 2 * pixels[each] ** 2 for each in order) > limit:
-            order.pop(0)
-        assert [each for each in range(13) if each in kept] == sorted(order)
-        assert kept.nbytes == sum(1024 + 2 * pixels[each] ** 2 for each in order)
+            if sizes[key] <= limit:
+                order = [each for each in order if each != key] + [key]
+            while sum(sizes[each] for each in order) > limit:
+                order.pop(0)
+            assert [each for each in range(13) if each in desk.kept] == sorted(order)
+            assert desk.kept.currsize == sum(sizes[each] for each in order)
+
+    run(act())
 
 
 @given(moves=st.lists(st.tuples(st.sampled_from(["ask", "leave", "work"]), st.integers(0, 9)), max_size=80))

@@ -81,7 +81,7 @@ def test_what_is_not_finished_is_kept_nowhere() -> None:
             assert answer.code == 200
             assert answer.headers["Cache-Control"] == "no-store"
             assert source.asked == n
-        assert server.services.tiles.kept.nbytes == 0
+        assert server.services.tiles.kept.currsize == 0
 
     serve(act, tiles_of(source, part))
 

@@ -1,0 +1,50 @@
+"""Shared storage: check that every worker writes where this process reads."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+from compute.errors import NotSharedError
+from compute.result.store.object_files import read_objects, remove, write_object
+from compute.result.store.stored_blocks import reason_of
+
+
+async def check_shared(url: str, client: Any) -> None:
+    """Check that every worker writes where this process reads: each writes a small object, and this process counts.
+
+    Parameters
+    ----------
+    url : str
+        Local folder or fsspec URL of one, as the workers take it.
+    client : distributed.Client
+        Asynchronous client.
+
+    Raises
+    ------
+    NotSharedError
+        A worker cannot write there, or writes to storage of its own under the same name.
+    OSError
+        This process cannot write or read there; object stores may raise errors of other types.
+    """
+    probe = f"{url}/.greenup-{secrets.token_hex(8)}"
+    try:
+        await asyncio.to_thread(_write_mark, probe)
+        answers = await client.run(_write_mark, probe, on_error="return")
+        marks = await asyncio.to_thread(read_objects, probe)
+    finally:
+        await asyncio.to_thread(remove, probe)
+    for answer in answers.values():
+        if isinstance(answer, BaseException):
+            raise NotSharedError(
+                f"The result could not be written ({reason_of(answer)}); check the folder's room."
+            ) from answer
+    if len(marks) <= len(answers):
+        raise NotSharedError(
+            "The workers write elsewhere than this server reads; have GREENUP_RESULTS name a shared store."
+        )
+
+
+def _write_mark(probe: str) -> None:
+    write_object(f"{probe}/{secrets.token_hex(8)}", b"")
