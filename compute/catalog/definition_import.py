@@ -61,12 +61,12 @@ def add_products(target: OdcCatalog | Settings, paths: Sequence[Path]) -> list[s
     if refusals and not found:
         raise _refused(refusals, 0)
     with catalog_of(target) as catalog:
-        for add, each in ((_add_type, types), (_add_product, products)):
-            for name, document in each:
-                try:
-                    added.append(catalog.ask(partial(add, catalog.index, name, document)))
-                except InputError as refusal:
-                    refusals.append(refusal)
+        steps = [*((_add_type, *each) for each in types), *((_add_product, *each) for each in products)]
+        for add, name, document in steps:
+            try:
+                added.append(catalog.ask(partial(add, catalog.index, name, document)))
+            except InputError as refusal:
+                refusals.append(refusal)
     if refusals:
         raise _refused(refusals, len(added))
     return added[len(types) :]

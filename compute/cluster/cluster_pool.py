@@ -284,7 +284,10 @@ class ClusterPool:
                 pooled.connection = connection
                 pooled.need.note()
                 pooled.ready.set_result(connection)
-                # Lost before it is closed, which takes a while: a client that gets through meanwhile claims to run.
-                with problem_noted(pooled):
-                    if await keep_open(pooled, connection):
-                        self._clusters.pop(pooled.spec.identity, None)
+                await self._keep_open(pooled, connection)
+
+    async def _keep_open(self, pooled: PooledCluster, connection: Connection) -> None:
+        # Lost before it is closed, which takes a while: a client that gets through meanwhile claims to run.
+        with problem_noted(pooled):
+            if await keep_open(pooled, connection):
+                self._clusters.pop(pooled.spec.identity, None)

@@ -100,14 +100,20 @@ def _expose(
             if cloud < 1.0:
                 low, high, code = _surface(r, c, hashed(corner[1] + c, corner[0] + r, noise), land, season)
                 shade = min(1.0, _sample(veil, row + shadow[0], column + shadow[1]))
-                if shade > 0.0:
-                    low, high = low * (1.0 - 0.62 * shade), high * (1.0 - 0.55 * shade)
-                    code = SHADOW if shade > missed else code
+                low, high, code = _shaded(low, high, code, shade, missed)
             if cloud > 0.0:
                 opacity, top = min(1.0, cloud), _cloud_top(cloud)
                 low, high = low + opacity * (top - low), high + opacity * (1.04 * top - high)
                 code = CLOUD if cloud > missed else code
             red[r, c], nir[r, c], mask[r, c] = _stored(low), _stored(high), code
+
+
+@njit(cache=True, nogil=True)
+def _shaded(low: float, high: float, code: int, shade: float, missed: float) -> tuple[float, float, int]:
+    """Return red, near infrared and class of the ground in the shadow of a cloud; unchanged where there is none."""
+    if shade <= 0.0:
+        return low, high, code
+    return low * (1.0 - 0.62 * shade), high * (1.0 - 0.55 * shade), SHADOW if shade > missed else code
 
 
 @njit(cache=True, nogil=True)

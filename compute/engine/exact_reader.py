@@ -138,13 +138,15 @@ class ExactReader:
     def _errands(self, groups: Sequence[Sequence[Source]], order: Callable[[int], int]) -> Iterator[Errand]:
         """Return the scenes that meet the block, those of one alignment together as far as their order allows."""
         for number in sorted(range(len(groups)), key=lambda number: (order(number), self._home(groups[number]))):
-            group = groups[number]
-            for scene in group:
-                grid = scene.bands[self._task.roles[scene.product].red.measurement].grid
-                for turn in self._placements.turns(grid):
-                    errand = self._errand(number, scene, turn)
-                    if errand is not None:
-                        yield errand
+            for scene in groups[number]:
+                yield from self._errands_of(number, scene)
+
+    def _errands_of(self, group: int, scene: Source) -> Iterator[Errand]:
+        grid = scene.bands[self._task.roles[scene.product].red.measurement].grid
+        for turn in self._placements.turns(grid):
+            errand = self._errand(group, scene, turn)
+            if errand is not None:
+                yield errand
 
     def _errand(self, group: int, scene: Source, turn: int) -> Errand | None:
         """Return a scene where it meets the block, which may be several times around the globe."""

@@ -124,20 +124,39 @@ class BlockSubmission:
             self._life.result()
 
     async def _feed(self) -> None:
+        is_sound = True
         with suppress(TimeoutError):
-            async with asyncio.timeout(None) as bound:
-                async for future in self._under_way:
-                    if not await self.keeping.settle(future):
-                        self._running -= 1
-                        self._share.ended(future.key)
-                        self._ended.append((future.key[1:], future))
-                        self._tell()
-                        if future.status != "finished":
-                            return
-                        self._top_up()
-                    if not self._running:
-                        bound.reschedule(asyncio.get_running_loop().time() + SLOW_S)
-        await self.keeping.finish()
+            is_sound = await self._follow_tasks()
+        if is_sound:
+            await self.keeping.finish()
+
+    async def _follow_tasks(self) -> bool:
+        """Submit blocks as others end; return False after a block that failed.
+
+        Raises
+        ------
+        TimeoutError
+            All blocks have ended, and writing the next one takes longer than `SLOW_S`.
+        """
+        async with asyncio.timeout(None) as bound:
+            async for future in self._under_way:
+                if not await self._settle(future):
+                    return False
+                bound.reschedule(None if self._running else asyncio.get_running_loop().time() + SLOW_S)
+        return True
+
+    async def _settle(self, future: Any) -> bool:
+        """Record the end of a task, and submit more blocks; return False after a block that failed."""
+        if await self.keeping.settle(future):
+            return True
+        self._running -= 1
+        self._share.ended(future.key)
+        self._ended.append((future.key[1:], future))
+        self._tell()
+        if future.status != "finished":
+            return False
+        self._top_up()
+        return True
 
     def _over(self) -> None:
         self._share.leave()
