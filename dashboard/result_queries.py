@@ -10,7 +10,7 @@ from compute.errors import ClusterError
 from compute.jobs import KeptResults, LiveJob, observations_at
 from compute.request.region import Region
 from compute.statistics import region_statistics
-from compute.tiles import PixelValue, ResultTiles, kept_statistics
+from compute.tiles import PixelValue, ResultTiles, stored_region_statistics
 from dashboard.query_limits import Questions
 
 Observations = list[dict[str, Any]]
@@ -114,7 +114,7 @@ class Answers:
         if record.stack is not None and record.connection is not None:
             return await region_statistics(record.stack, record.connection.client, region)
         if record.tiles is not None and self._kept is not None:
-            return await kept_statistics(record.tiles.stack, self._kept.readers, region)
+            return await stored_region_statistics(record.tiles.stack, self._kept.readers, region)
         raise ClusterError(record.message or "The computation has not started yet.")
 
 

@@ -40,7 +40,7 @@ from compute.products import ProductProfile
 from compute.request import NdviRequest
 from compute.settings import GIB, Settings
 from compute.settings.home import make_private, open_home
-from compute.tiles import TileDesk
+from compute.tiles import TileQueue
 from compute.tiles.tile_patches import warm_up, warm_up_cutting
 from dashboard.event_loop_lag import LoopLag
 from dashboard.result_queries import Answers
@@ -91,7 +91,7 @@ class Services:
             most_at_once=settings.max_jobs_per_user,
         )
         self._caretaker = Housekeeping(self.jobs, self.clusters, self.retention)
-        self.tiles = TileDesk(cache_mib=settings.tile_cache_mib, queue=settings.tile_queue)
+        self.tiles = TileQueue(cache_mib=settings.tile_cache_mib, queue=settings.tile_queue)
         self.lag = LoopLag()
         self._measuring: asyncio.Task[None] | None = None
         self.answers = Answers(self._own_cluster, self.kept, queue=settings.question_queue)

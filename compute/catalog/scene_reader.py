@@ -18,7 +18,7 @@ from compute.catalog.document_limits import DocumentError, refuse_crs, refuse_gr
 from compute.catalog.solar_time import centre_longitude, read_span, read_time, solar_day
 from compute.files.addresses import folder_of, join_path, part_of
 from compute.products.scaling import NOTHING_STATED, Stated
-from compute.scenes import Band, Grid, Property, Scene, Source, names_processing
+from compute.scenes import Band, Grid, Property, Scene, Source, is_processing_property
 
 Document = Mapping[str, Any]
 
@@ -180,7 +180,7 @@ def _named_properties(document: Document) -> Iterator[tuple[str, Property]]:
     if isinstance(document.get("label"), str):
         yield "label", document["label"]
     for name, value in document["properties"].items():
-        if names_processing(name) and isinstance(value, str | bool | int | float):
+        if is_processing_property(name) and isinstance(value, str | bool | int | float):
             yield name, value
 
 

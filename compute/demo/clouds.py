@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compute.demo.hashed_noise import fractal, gradient, uniform
 from compute.demo.overpasses import Acquisition
-from compute.demo.pixel_lattice import Window
+from compute.demo.pixel_lattice import LatticeWindow
 
 STEP = 4
 """Pixels between samples of the field: clouds are smoother than the ground, and nine tenths of the work goes."""
@@ -72,7 +72,7 @@ def sky_over(acquisition: Acquisition, seed: int) -> Sky:
     return Sky(veil=veil, margin=margin, phase=(window.row % STEP, window.column % STEP), shadow=shadow)
 
 
-def _shadow_offset(acquisition: Acquisition, window: Window, weather: int) -> tuple[int, int]:
+def _shadow_offset(acquisition: Acquisition, window: LatticeWindow, weather: int) -> tuple[int, int]:
     """Return pixels (rows, columns) towards the sun: in the morning the north-east, so shadows fall south-west."""
     azimuth, elevation = acquisition.sun
     reach = (1000.0 + 1200.0 * uniform(weather, 1, 0)) / tan(radians(elevation)) / window.pixel_m

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from compute.demo.demo_spec import DemoSpec
 from compute.demo.overpasses import Acquisition
-from compute.demo.pixel_lattice import CRS, Window
+from compute.demo.pixel_lattice import CRS, LatticeWindow
 from compute.demo.sensor import CLOUD, OUTSIDE, SHADOW, SNOW, VALID, WATER
 
 PRODUCT = "ga_ls8c_ard_3"
@@ -100,7 +100,7 @@ def scene_document(acquisition: Acquisition, mask: NDArray[np.uint8], spec: Demo
     }
 
 
-def _grid(window: Window) -> dict[str, Any]:
+def _grid(window: LatticeWindow) -> dict[str, Any]:
     return {"shape": list(window.shape), "transform": [float(v) for v in window.transform]}
 
 

@@ -16,7 +16,7 @@ from shapely.geometry import MultiPoint
 from shapely.geometry.base import BaseGeometry
 
 from compute.demo.land_cover import LAYERS, survey_land
-from compute.demo.pixel_lattice import Window, to_utm
+from compute.demo.pixel_lattice import LatticeWindow, to_utm
 
 Floats = NDArray[np.float64]
 
@@ -49,14 +49,14 @@ class Landscape:
     elevation: NDArray[np.int16]
 
 
-def survey(window: Window, seed: int, inside: NDArray[np.uint8] | None = None) -> Landscape:
+def survey(window: LatticeWindow, seed: int, inside: NDArray[np.uint8] | None = None) -> Landscape:
     """Return the landscape of a window.
 
     Every pixel is decided by its own place alone, so windows that overlap agree.
 
     Parameters
     ----------
-    window : Window
+    window : LatticeWindow
         Part of the lattice.
     seed : int
         Number of the whole.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from compute.demo.demo_spec import DemoSpec
 from compute.demo.landscape import survey
 from compute.demo.phenology import ground, season_at
-from compute.demo.pixel_lattice import Window
+from compute.demo.pixel_lattice import LatticeWindow
 
 
 def true_ndvi(
@@ -38,7 +38,7 @@ def true_ndvi(
     column, row = (np.floor(v / spec.pixel_m + 0.5).astype(np.int64) for v in (x, -y))
     left, top = int(column.min()), int(row.min())
     shape = int(row.max()) - top + 1, int(column.max()) - left + 1
-    land = survey(Window(pixel_m=spec.pixel_m, row=top, column=left, shape=shape), spec.seed)
+    land = survey(LatticeWindow(pixel_m=spec.pixel_m, row=top, column=left, shape=shape), spec.seed)
     pixels = tuple(
         layer[row - top, column - left] for layer in (land.cover, land.base, land.swing, land.delay, land.elevation)
     )

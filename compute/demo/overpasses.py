@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 
 from compute.demo.demo_spec import DemoSpec
 from compute.demo.landscape import coast
-from compute.demo.pixel_lattice import Window, region_box, to_utm
+from compute.demo.pixel_lattice import LatticeWindow, region_box, to_utm
 
 _REVISIT = timedelta(days=16)
 _NEXT_PATH_WEST = timedelta(days=7, seconds=370.65)
@@ -34,14 +34,14 @@ class Footprint:
         WRS-2 numbers.
     outline : shapely.Polygon
         The slanted swath in UTM metres, clipped to the region.
-    window : Window
+    window : LatticeWindow
         The pixel rectangle around it.
     """
 
     path: int
     row: int
     outline: BaseGeometry
-    window: Window
+    window: LatticeWindow
 
     @property
     def region_code(self) -> str:
@@ -106,7 +106,7 @@ def footprints(spec: DemoSpec) -> list[Footprint]:
         path, row = feature["properties"]["path"], feature["properties"]["row"]
         outline = shapely.intersection(to_utm(shapely.geometry.shape(feature["geometry"])), box)
         if path in spec.paths and outline.intersects(land):
-            window = Window.around(outline, spec.pixel_m)
+            window = LatticeWindow.around(outline, spec.pixel_m)
             found.append(Footprint(path=path, row=row, outline=outline, window=window))
     return found
 

@@ -43,7 +43,7 @@ _SHAPES = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Season:
+class GrowingSeason:
     """The state of the year at one moment.
 
     Attributes
@@ -61,7 +61,7 @@ class Season:
     snow_line: float
 
 
-def season_at(time: datetime, seed: int) -> Season:
+def season_at(time: datetime, seed: int) -> GrowingSeason:
     """Return the state of the year at a moment (UTC); `seed` numbers the weather that moves the snow line."""
     day = time.toordinal() + time.hour / 24
     peak, overtone, drift = (np.array(column) for column in zip(*_SHAPES.values(), strict=True))
@@ -69,7 +69,7 @@ def season_at(time: datetime, seed: int) -> Season:
     angle = 2 * pi / _YEAR * (day - new_year - peak[:, None] - np.arange(MAX_DELAY))
     swing = cos(2 * pi * (day - _WETTEST) / (_DRIFT_YEARS * _YEAR))
     winter = cos(2 * pi * (day - new_year - 215) / _YEAR)
-    return Season(
+    return GrowingSeason(
         curve=np.cos(angle) + overtone[:, None] * np.cos(2 * angle),
         drift=drift * swing,
         snow_line=1900.0 - 880.0 * winter + 350.0 * gradient(day / 7.0, 0.5, seed + 500),
@@ -94,7 +94,7 @@ def ground(
     kind, base, swing, delay, elevation : int
         The pixel of a `Landscape`.
     curve, drift, snow_line
-        The `Season`.
+        The `GrowingSeason`.
 
     Returns
     -------

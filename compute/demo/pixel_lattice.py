@@ -20,7 +20,7 @@ CRS = "EPSG:32655"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Window:
+class LatticeWindow:
     """A rectangle of the lattice on which pixel (row, column) has its centre at (column, -row) * pixel_m.
 
     Centres on whole multiples of the pixel size are how Digital Earth Australia aligns Landsat.
@@ -41,7 +41,7 @@ class Window:
     shape: tuple[int, int]
 
     @classmethod
-    def around(cls, geometry: BaseGeometry, pixel_m: int) -> Window:
+    def around(cls, geometry: BaseGeometry, pixel_m: int) -> LatticeWindow:
         """Return the least window that holds every pixel touched by a geometry in UTM metres."""
         west, south, east, north = geometry.bounds
         column, row = floor(west / pixel_m + 0.5), floor(-north / pixel_m + 0.5)

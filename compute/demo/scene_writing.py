@@ -23,7 +23,7 @@ from compute.demo.demo_spec import DemoSpec
 from compute.demo.eo3_documents import PRODUCT, measurement_paths, scene_document
 from compute.demo.landscape import Landscape, survey
 from compute.demo.overpasses import Acquisition, Footprint, acquisitions, footprints
-from compute.demo.pixel_lattice import CRS, Window
+from compute.demo.pixel_lattice import CRS, LatticeWindow
 from compute.demo.sensor import NODATA, OUTSIDE, observe
 
 TILE = 512
@@ -164,7 +164,7 @@ def _write_scene(
     partial.rename(home)
 
 
-def write_cog(path: Path, pixels: NDArray[Any], window: Window, nodata: int, resampling: Resampling) -> None:
+def write_cog(path: Path, pixels: NDArray[Any], window: LatticeWindow, nodata: int, resampling: Resampling) -> None:
     """Write one band as a cloud-optimised GeoTIFF: tiles of 512, fast deflate, overviews, empty tiles left out.
 
     Parameters
@@ -173,7 +173,7 @@ def write_cog(path: Path, pixels: NDArray[Any], window: Window, nodata: int, res
         The file.
     pixels : numpy.ndarray of int16 or uint8
         (rows, columns).
-    window : Window
+    window : LatticeWindow
         Where they lie.
     nodata : int
         Value outside the swath; overviews leave it out of their means.

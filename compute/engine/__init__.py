@@ -1,7 +1,15 @@
 """The engine: read the scenes of one season and spatial chunk, and return sum and count of NDVI."""
 
 from compute.engine.block_records import Block, BlockTask, HeldBlock, Sums
-from compute.engine.block_task import add_parts, compute_block, finish, inside, join_parts, sum_part, warm_up
+from compute.engine.block_task import (
+    add_parts,
+    compute_block,
+    finish_block,
+    join_parts,
+    polygon_mask,
+    sum_part,
+    warm_up,
+)
 from compute.engine.block_totals import Tally
 from compute.engine.cancellation import CancelFlags, cancel_on_worker, running_on_worker
 from compute.engine.pixel_trace import BandValue, PixelTrace, Trace, trace_pixel
@@ -19,9 +27,9 @@ __all__ = [
     "add_parts",
     "cancel_on_worker",
     "compute_block",
-    "finish",
-    "inside",
+    "finish_block",
     "join_parts",
+    "polygon_mask",
     "running_on_worker",
     "sum_part",
     "trace_pixel",

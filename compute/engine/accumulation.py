@@ -9,7 +9,7 @@ from compute.engine.block_records import BlockTask, Sums
 from compute.kernels import exclusion_counts, weighted_means
 
 
-class Adder:
+class LookAccumulator:
     """Takes one look after another. Unless more is asked for than means and counts, looks go right to the sums.
 
     Parameters
@@ -44,7 +44,7 @@ class Adder:
         """(y, x) uint16: where observations of the current look are counted."""
         return self._look[1]
 
-    def note(self, verdicts: NDArray[np.generic]) -> None:
+    def record_verdicts(self, verdicts: NDArray[np.generic]) -> None:
         """Note why pixels of the current look may be no observations; of several scenes, the first that looks is right.
 
         Parameters
@@ -54,18 +54,18 @@ class Adder:
         """
         exclusion_counts.note_first(verdicts, self._first)
 
-    def order(self, group: int) -> int:
+    def sort_key(self, group: int) -> int:
         """Return what groups have to be sorted by: those of a stratum come one after another."""
         return self._task.strata[group] if self._task.strata else 0
 
-    def begin(self, group: int | None) -> None:
+    def start_group(self, group: int | None) -> None:
         """Begin the look of a group; None after the last. Every group begins once."""
         ended, self._current = self._current, group
         if ended is None:
             return
         if self._look is not self._stratum:
             self._end_look(ended)
-        if self._task.strata and (group is None or self.order(group) != self.order(ended)):
+        if self._task.strata and (group is None or self.sort_key(group) != self.sort_key(ended)):
             self._end_stratum()
 
     def _end_look(self, group: int) -> None:

@@ -113,16 +113,16 @@ class Sums:
     remarks: frozenset[str] = frozenset()
 
     @classmethod
-    def of_nothing(cls, shape: tuple[int, int]) -> Sums:
+    def zeros(cls, shape: tuple[int, int]) -> Sums:
         """Return the sums of no look at the ground."""
         return cls(total=np.zeros(shape, np.int64), count=np.zeros(shape, np.uint16), beyond=np.zeros(2, np.int64))
 
     @classmethod
-    def of_task(cls, task: BlockTask) -> Sums:
+    def zeros_for(cls, task: BlockTask) -> Sums:
         """Return the sums of no look at the ground, with the arrays that a task asks for."""
         shape = task.grid.shape
         return replace(
-            cls.of_nothing(shape),
+            cls.zeros(shape),
             means=np.zeros(shape, np.int64) if task.strata else None,
             strata=np.zeros(shape, np.uint16) if task.strata else None,
             months=None if task.months is None else np.zeros(shape, np.uint16),

@@ -16,7 +16,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from compute import kernels
-from compute.engine.accumulation import Adder
+from compute.engine.accumulation import LookAccumulator
 from compute.engine.block_records import Block, BlockTask, Sums
 from compute.engine.cancellation import CancelWatch
 from compute.engine.exact_reader import ExactReader
@@ -24,7 +24,7 @@ from compute.engine.memory_allocator import keep_freed_memory
 from compute.engine.overview_levels import build_levels
 from compute.engine.pixel_placement import Placement, Placements
 from compute.kernels import weighted_means
-from compute.kernels.resample import Accumulators, BandWindows, pixels_not, usable_pixels
+from compute.kernels.resample import Accumulators, BandWindows, untaken_pixels, usable_pixels
 from compute.request import EXACT_RESAMPLINGS
 from compute.scenes import Grid, Source, UnreadScene
 from compute.scenes.pixel_frames import SourcePixel
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 
 def compute_block(task: BlockTask, sources: Sequence[Source], min_clear: int, levels: int) -> Block:
-    """Compute a block whose dates are few enough for one task; see `sum_part` and `finish`."""
-    return finish(sum_part(task, sources), min_clear, levels)
+    """Compute a block whose dates are few enough for one task; see `sum_part` and `finish_block`."""
+    return finish_block(sum_part(task, sources), min_clear, levels)
 
 
 def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
@@ -60,10 +60,10 @@ def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
     JobError
         A scene cannot be read, and the reader leaves none out.
     """
-    sums = Sums.of_task(task)
-    reader = _reader(task.reader)(task, inside(task.polygon, task.grid), CancelWatch(task.run))
-    adder = Adder(task, sums)
-    failed = reader.add([[sources[index] for index in group] for group in task.groups], adder)
+    sums = Sums.zeros_for(task)
+    reader = _reader(task.reader)(task, polygon_mask(task.polygon, task.grid), CancelWatch(task.run))
+    adder = LookAccumulator(task, sums)
+    failed = reader.add_groups([[sources[index] for index in group] for group in task.groups], adder)
     return replace(sums, failed=failed, remarks=frozenset(adder.remarks))
 
 
@@ -93,8 +93,8 @@ def add_parts(parts: Sequence[Sums]) -> Sums:
 
 
 def join_parts(parts: Sequence[Sums], min_clear: int, levels: int) -> Block:
-    """Add the last parts of a block and finish it; see `add_parts` and `finish`."""
-    return finish(add_parts(parts), min_clear, levels)
+    """Add the last parts of a block and finish it; see `add_parts` and `finish_block`."""
+    return finish_block(add_parts(parts), min_clear, levels)
 
 
 _JOINED: Mapping[str, np.ufunc] = {
@@ -114,7 +114,7 @@ def _joined(arrays: Sequence[NDArray[Any] | None], how: np.ufunc) -> NDArray[Any
     return joined
 
 
-def finish(sums: Sums, min_clear: int, levels: int) -> Block:
+def finish_block(sums: Sums, min_clear: int, levels: int) -> Block:
     """Divide the sums of a block by its counts, and build its levels: here, since a task of their own would only wait.
 
     Parameters
@@ -151,7 +151,7 @@ def _mean(sums: Sums, min_clear: int) -> NDArray[np.float32]:
     return mean
 
 
-def inside(polygon: bytes | None, grid: Grid) -> NDArray[np.bool_]:
+def polygon_mask(polygon: bytes | None, grid: Grid) -> NDArray[np.bool_]:
     """Return (y, x) which pixel centres lie inside the polygon; a shape that broadcasts where there is none."""
     if polygon is None:
         return np.ones((1, 1), bool)
@@ -170,7 +170,7 @@ def warm_up() -> None:
     block, elsewhere = _grid("EPSG:3577", 1_200_000.0, -4_500_000.0), _grid("EPSG:32655", 450_000.0, -4_600_000.0)
     for source in (block, elsewhere):
         for resampling in EXACT_RESAMPLINGS:
-            _look_once(Placements(block, resampling).of(source), block.shape)
+            _look_once(Placements(block, resampling).find(source), block.shape)
     count = np.zeros(block.shape, np.uint16)
     build_levels(kernels.mean(np.zeros(block.shape, np.int64), count), count, 2)
 
@@ -184,12 +184,12 @@ def _look_once(placement: Placement, shape: tuple[int, int]) -> None:
     top, left, bottom, right = placement.window or (0, 0, 1, 1)
     at, size = SourcePixel((top, left)), (bottom - top, right - left)
     mask, red, nir = (np.ones(size, kind) for kind in (np.uint8, np.int16, np.int16))
-    sums, taken = Sums.of_nothing(shape), np.zeros(shape, bool)
+    sums, taken = Sums.zeros(shape), np.zeros(shape, bool)
     numbers = np.array([[-999.0, 1.0, 10_000.0, 1e-4, 0.0]] * 2)
-    clear = placement.clear(mask, at, np.ones(256, bool), taken)
+    clear = placement.find_clear(mask, at, np.ones(256, bool), taken)
     usable = None
     if placement.takes_means:
-        clear, usable = pixels_not(taken), usable_pixels(red, nir, np.ones(size, bool), numbers)
+        clear, usable = untaken_pixels(taken), usable_pixels(red, nir, np.ones(size, bool), numbers)
     bands = BandWindows(red=red, nir=nir, at=at, numbers=numbers, usable=usable)
     added = Accumulators(total=sums.total, count=sums.count, taken=taken, beyond=sums.beyond)
-    placement.add(bands, clear, added)
+    placement.add_observations(bands, clear, added)

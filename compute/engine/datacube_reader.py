@@ -16,7 +16,7 @@ from datacube.utils.math import num2numpy
 from numpy.typing import NDArray
 
 from compute import kernels
-from compute.engine.accumulation import Adder
+from compute.engine.accumulation import LookAccumulator
 from compute.engine.aux_xml import tags_beside
 from compute.engine.block_records import BlockTask
 from compute.engine.cancellation import CancelWatch
@@ -53,7 +53,7 @@ class OdcReader:
         self._inside = inside
         self._watch = watch
 
-    def add(self, groups: Sequence[Sequence[Source]], sums: Adder) -> frozenset[UnreadScene]:
+    def add_groups(self, groups: Sequence[Sequence[Source]], sums: LookAccumulator) -> frozenset[UnreadScene]:
         """Add up the looks of groups of scenes; every one must be readable.
 
         Returns
@@ -68,13 +68,13 @@ class OdcReader:
         JobError
             A scene cannot be read.
         """
-        for number in sorted(range(len(groups)), key=sums.order):
-            sums.begin(number)
+        for number in sorted(range(len(groups)), key=sums.sort_key):
+            sums.start_group(number)
             self._add_group(groups[number], sums)
-        sums.begin(None)
+        sums.start_group(None)
         return frozenset()
 
-    def _add_group(self, group: Sequence[Source], sums: Adder) -> None:
+    def _add_group(self, group: Sequence[Source], sums: LookAccumulator) -> None:
         """Read the mask first, then conditions: where nothing is clear, the bands need not be read."""
         roles = self._task.roles[group[0].product]
         clear = np.broadcast_to(self._inside, self._task.grid.shape)
@@ -88,7 +88,7 @@ class OdcReader:
                 met.append((condition.reason, self._condition(group, condition)))
                 clear = clear & met[-1][1]
         if self._task.reasons and mask is not None:
-            sums.note(verdicts_of_pixels(mask.codes * self._inside, self._task.reasons, met))
+            sums.record_verdicts(verdicts_of_pixels(mask.codes * self._inside, self._task.reasons, met))
         if not clear.any():
             return
         red = self._read(group, roles.red, self._task.resampling)

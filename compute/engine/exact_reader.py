@@ -9,17 +9,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.engine.accumulation import Adder
+from compute.engine.accumulation import LookAccumulator
 from compute.engine.block_records import BlockTask
 from compute.engine.cancellation import CancelWatch
 from compute.engine.mask_classification import CLEAR_ALONE, MaskCodes, MaskReading
 from compute.engine.pixel_placement import Placements, on_other_grid
-from compute.engine.prefetching import in_order
+from compute.engine.prefetching import prefetch
 from compute.engine.raster_windows import ReadError, StoredWindow, fetch_header, read_window, unread_scene
-from compute.engine.read_windows import Errand, Look, Part, classified, contradicting_tags, tags_of
+from compute.engine.read_windows import ReadWindow, ScenePixels, SceneWindows, classified, contradicting_tags, tags_of
 from compute.files.access import Permit
 from compute.files.addresses import is_local
-from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, pixels_not, usable_pixels
+from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, untaken_pixels, usable_pixels
 from compute.products import BandRole, Condition, MaskRole, RangeRole, verdicts_of_pixels
 from compute.scenes import Source, UnreadScene
 from compute.scenes.alignment import alignment_of, file_window, source_pixel, widen_window
@@ -61,7 +61,7 @@ class ExactReader:
             if isinstance(condition, MaskRole)
         }
 
-    def add(self, groups: Sequence[Sequence[Source]], sums: Adder) -> frozenset[UnreadScene]:
+    def add_groups(self, groups: Sequence[Sequence[Source]], sums: LookAccumulator) -> frozenset[UnreadScene]:
         """Add up the looks of groups of scenes. In each, the first scene that shows the ground wins a pixel.
 
         Returns
@@ -75,30 +75,30 @@ class ExactReader:
             The run was cancelled meanwhile.
         """
         failed, current, taken = set[UnreadScene](), -1, np.empty(0, bool)
-        errands = list(self._errands(groups, sums.order))
+        scenes = list(self._list_windows(groups, sums.sort_key))
         with self._beside, ThreadPoolExecutor(MOST_AHEAD, thread_name_prefix="reading") as pool:
-            for errand, look in in_order(pool, self._read, errands, _ahead(errands)):
-                if errand.group != current:
-                    current, taken = errand.group, self._outside.copy()
-                    sums.begin(current)
-                if isinstance(look, Look):
-                    sums.remarks.update(look.remarks)
-                    self._add(errand, look, taken, sums)
-                elif look is not None:
-                    failed.add(unread_scene(errand.scene, look))
-        sums.begin(None)
+            for windows, pixels in prefetch(pool, self._read, scenes, _ahead(scenes)):
+                if windows.group != current:
+                    current, taken = windows.group, self._outside.copy()
+                    sums.start_group(current)
+                if isinstance(pixels, ScenePixels):
+                    sums.remarks.update(pixels.remarks)
+                    self._add(windows, pixels, taken, sums)
+                elif pixels is not None:
+                    failed.add(unread_scene(windows.scene, pixels))
+        sums.start_group(None)
         return frozenset(failed)
 
-    def _add(self, errand: Errand, look: Look, taken: NDArray[np.bool_], sums: Adder) -> None:
-        if self._task.reasons and errand.mask is not None and look.mask is not None:
-            sums.note(self._verdicts(errand, look))
-        if look.bands is None:
+    def _add(self, windows: SceneWindows, pixels: ScenePixels, taken: NDArray[np.bool_], sums: LookAccumulator) -> None:
+        if self._task.reasons and windows.mask is not None and pixels.mask is not None:
+            sums.record_verdicts(self._verdicts(windows, pixels))
+        if pixels.bands is None:
             return
-        clear = pixels_not(taken) if self._judges_each(errand) else self._clear_at_centre(errand, look, taken)
+        clear = untaken_pixels(taken) if self._judges_each(windows) else self._clear_at_centre(windows, pixels, taken)
         if clear:
-            errand.red.placement.add(look.bands, clear, self._accumulators(taken, sums))
+            windows.red.placement.add_observations(pixels.bands, clear, self._accumulators(taken, sums))
 
-    def _accumulators(self, taken: NDArray[np.bool_], sums: Adder) -> Accumulators:
+    def _accumulators(self, taken: NDArray[np.bool_], sums: LookAccumulator) -> Accumulators:
         return Accumulators(
             total=sums.total,
             count=sums.count,
@@ -108,47 +108,47 @@ class ExactReader:
             min_area=self._task.min_area,
         )
 
-    def _judges_each(self, errand: Errand) -> bool:
+    def _judges_each(self, windows: SceneWindows) -> bool:
         """Return whether every source pixel is judged by its own pixel of the mask, before a mean is taken."""
-        return self._task.average == "clear" and errand.red.placement.takes_means
+        return self._task.average == "clear" and windows.red.placement.takes_means
 
-    def _clear_at_centre(self, errand: Errand, look: Look, taken: NDArray[np.bool_]) -> ClearPixels:
+    def _clear_at_centre(self, windows: SceneWindows, pixels: ScenePixels, taken: NDArray[np.bool_]) -> ClearPixels:
         """List the pixels of the block whose centres are clear by the mask and meet all conditions."""
         clear: ClearPixels | None = None
-        for part, codes in classified(errand, look):
+        for part, codes in classified(windows, pixels):
             others = taken if clear is None else clear.elsewhere(taken.shape)
-            clear = part.placement.clear(codes.codes, part.at, codes.table, others)
-        return pixels_not(taken) if clear is None else clear
+            clear = part.placement.find_clear(codes.codes, part.at, codes.table, others)
+        return untaken_pixels(taken) if clear is None else clear
 
-    def _verdicts(self, errand: Errand, look: Look) -> NDArray[np.generic]:
+    def _verdicts(self, windows: SceneWindows, pixels: ScenePixels) -> NDArray[np.generic]:
         """Return (y, x) the reasons of pixels, should they be no observations."""
-        assert errand.mask is not None
-        assert look.mask is not None
-        told = errand.mask.placement.take(look.mask.codes, errand.mask.at)
+        assert windows.mask is not None
+        assert pixels.mask is not None
+        told = windows.mask.placement.take_nearest(pixels.mask.codes, windows.mask.at)
         told[self._outside] = 0
         met = []
-        for part, codes in zip(errand.conditions, look.conditions, strict=False):
+        for part, codes in zip(windows.conditions, pixels.conditions, strict=False):
             assert isinstance(part.role, MaskRole | RangeRole)
-            clear = part.placement.clear(codes.codes, part.at, codes.table, np.zeros(told.shape, bool))
+            clear = part.placement.find_clear(codes.codes, part.at, codes.table, np.zeros(told.shape, bool))
             met.append((part.role.reason, ~clear.elsewhere(told.shape)))
         return verdicts_of_pixels(told, self._task.reasons, met)
 
     # Windows to be read
 
-    def _errands(self, groups: Sequence[Sequence[Source]], order: Callable[[int], int]) -> Iterator[Errand]:
+    def _list_windows(self, groups: Sequence[Sequence[Source]], order: Callable[[int], int]) -> Iterator[SceneWindows]:
         """Return the scenes that meet the block, those of one alignment together as far as their order allows."""
         for number in sorted(range(len(groups)), key=lambda number: (order(number), self._home(groups[number]))):
             for scene in groups[number]:
-                yield from self._errands_of(number, scene)
+                yield from self._windows_of_scene(number, scene)
 
-    def _errands_of(self, group: int, scene: Source) -> Iterator[Errand]:
+    def _windows_of_scene(self, group: int, scene: Source) -> Iterator[SceneWindows]:
         grid = scene.bands[self._task.roles[scene.product].red.measurement].grid
         for turn in self._placements.turns(grid):
-            errand = self._errand(group, scene, turn)
-            if errand is not None:
-                yield errand
+            windows = self._windows_at(group, scene, turn)
+            if windows is not None:
+                yield windows
 
-    def _errand(self, group: int, scene: Source, turn: int) -> Errand | None:
+    def _windows_at(self, group: int, scene: Source, turn: int) -> SceneWindows | None:
         """Return a scene where it meets the block, which may be several times around the globe."""
         roles = self._task.roles[scene.product]
         red, nir = (self._part(scene, role, turn) for role in (roles.red, roles.nir))
@@ -157,68 +157,68 @@ class ExactReader:
         if red is None or nir is None or None in conditions or (mask is None and roles.mask):
             return None
         found = tuple(filter(None, conditions))
-        return Errand(group=group, scene=scene, roles=roles, mask=mask, red=red, nir=nir, conditions=found)
+        return SceneWindows(group=group, scene=scene, roles=roles, mask=mask, red=red, nir=nir, conditions=found)
 
     def _home(self, group: Sequence[Source]) -> str:
         red = self._task.roles[group[0].product].red
         return str(alignment_of(group[0].bands[red.measurement].grid))
 
-    def _part(self, scene: Source, role: BandRole | Condition, turn: int, halo: int = 0) -> Part | None:
+    def _part(self, scene: Source, role: BandRole | Condition, turn: int, halo: int = 0) -> ReadWindow | None:
         band = scene.bands[role.measurement]
-        placement = self._placements.of(band.grid, turn)
+        placement = self._placements.find(band.grid, turn)
         window = file_window(placement.window, band.grid)
         around = file_window(widen_window(placement.window, halo), band.grid)
         if window is None or around is None:
             return None
         at = source_pixel(window, band.grid)
-        return Part(role=role, band=band, window=window, halo=around, at=at, placement=placement, home=scene.home)
+        return ReadWindow(role=role, band=band, window=window, halo=around, at=at, placement=placement, home=scene.home)
 
     # Reading, in threads of its own
 
-    def _read(self, errand: Errand) -> Look | ReadError | None:
+    def _read(self, windows: SceneWindows) -> ScenePixels | ReadError | None:
         """Read masks first, then of the bands the window around clear pixels only; no band where no pixel is clear."""
         try:
-            self._expect_bands(errand)
-            mask = self._read_mask(errand) if errand.mask else None
+            self._expect_bands(windows)
+            mask = self._read_mask(windows) if windows.mask else None
             clear = mask and mask.clear_window
             if mask is not None and clear is None:
-                return Look(mask=mask) if self._task.reasons else None
+                return ScenePixels(mask=mask) if self._task.reasons else None
             conditions: tuple[MaskCodes, ...] = ()
-            for part in errand.conditions:
-                conditions = *conditions, self._read_condition(errand, part)
+            for part in windows.conditions:
+                conditions = *conditions, self._read_condition(windows, part)
                 if conditions[-1].clear_window is None:
-                    return Look(mask=mask, conditions=conditions) if self._task.reasons else None
-            red, nir = errand.red, errand.nir
-            if clear and errand.mask:
-                red, nir = (part.narrow_to(clear, errand.mask) for part in (red, nir))
+                    return ScenePixels(mask=mask, conditions=conditions) if self._task.reasons else None
+            red, nir = windows.red, windows.nir
+            if clear and windows.mask:
+                red, nir = (part.narrow_to(clear, windows.mask) for part in (red, nir))
             stored = self._bands(red, nir)
         except ReadError as error:
             return error
-        look = Look(mask=mask, conditions=conditions, remarks=tuple(contradicting_tags(errand, stored)))
-        return replace(look, bands=self._band_windows(errand, look, red, stored))
+        pixels = ScenePixels(mask=mask, conditions=conditions, remarks=tuple(contradicting_tags(windows, stored)))
+        return replace(pixels, bands=self._band_windows(windows, pixels, red, stored))
 
-    def _read_mask(self, errand: Errand) -> MaskCodes:
-        assert errand.mask is not None
-        return self._classify(self._masks[errand.scene.product], errand.mask)
+    def _read_mask(self, windows: SceneWindows) -> MaskCodes:
+        assert windows.mask is not None
+        return self._classify(self._masks[windows.scene.product], windows.mask)
 
-    def _read_condition(self, errand: Errand, part: Part) -> MaskCodes:
+    def _read_condition(self, windows: SceneWindows, part: ReadWindow) -> MaskCodes:
         if isinstance(part.role, MaskRole):
-            return self._classify(self._conditions[errand.scene.product, part.role], part)
+            return self._classify(self._conditions[windows.scene.product, part.role], part)
         assert isinstance(part.role, RangeRole)
         stored = self._window(part)
         clear = part.role.clear(stored.values, part.band.stated, tags_of(stored))
         return MaskCodes(codes=clear.astype(np.uint8), table=CLEAR_ALONE)
 
-    def _classify(self, masks: MaskReading, part: Part) -> MaskCodes:
+    def _classify(self, masks: MaskReading, part: ReadWindow) -> MaskCodes:
         stored = self._window(part)
         nodata = part.band.stated.nodata if stored.nodata is None else stored.nodata
         return masks.classify(stored.values, part.inner, nodata)
 
     def _band_windows(
         self,
-        errand: Errand,
-        look: Look,
-        red: Part,
+        windows: SceneWindows,
+        pixels: ScenePixels,
+        red: ReadWindow,
         stored: tuple[StoredWindow, StoredWindow],
         *,
         every: bool = False,
@@ -227,50 +227,50 @@ class ExactReader:
 
         With `every`, the mask is not asked.
         """
-        roles = zip((errand.roles.red, errand.roles.nir), (errand.red, errand.nir), stored, strict=True)
+        roles = zip((windows.roles.red, windows.roles.nir), (windows.red, windows.nir), stored, strict=True)
         rows = [role.numbers(each.values.dtype, part.band.stated, tags_of(each)) for role, part, each in roles]
         numbers, (first, second) = np.array(rows), (each.values for each in stored)
         usable = None
         if red.placement.takes_means:
-            clear = self._clear_of_window(errand, look, red) if self._judges_each(errand) and not every else None
+            clear = self._clear_of_window(windows, pixels, red) if self._judges_each(windows) and not every else None
             usable = usable_pixels(first, second, clear, numbers)
         return BandWindows(red=first, nir=second, at=red.at, numbers=numbers, usable=usable)
 
-    def _clear_of_window(self, errand: Errand, look: Look, red: Part) -> NDArray[np.bool_] | None:
+    def _clear_of_window(self, windows: SceneWindows, pixels: ScenePixels, red: ReadWindow) -> NDArray[np.bool_] | None:
         """Return which pixels of the bands' window are clear, by their own pixels of the mask and all conditions."""
         clear: NDArray[np.bool_] | None = None
-        for part, codes in classified(errand, look):
+        for part, codes in classified(windows, pixels):
             here = on_other_grid(codes.clear, part.band.grid, part.at, red.grid)
             clear = here if clear is None else clear & here
         return clear
 
-    def _expect_bands(self, errand: Errand) -> None:
+    def _expect_bands(self, windows: SceneWindows) -> None:
         """Fetch the headers of the bands while the mask is on its way: one wait less, for a few bytes more."""
-        for part in (errand.red, errand.nir):
-            if errand.mask is not None and not is_local(part.band.uri):
+        for part in (windows.red, windows.nir):
+            if windows.mask is not None and not is_local(part.band.uri):
                 self._beside.submit(self._fetch_header, part)
 
-    def _fetch_header(self, part: Part) -> None:
+    def _fetch_header(self, part: ReadWindow) -> None:
         self._watch.raise_if_cancelled()
         fetch_header(part.band, self._permit(part))
 
-    def _bands(self, red: Part, nir: Part) -> tuple[StoredWindow, StoredWindow]:
+    def _bands(self, red: ReadWindow, nir: ReadWindow) -> tuple[StoredWindow, StoredWindow]:
         """Read both bands, at once where waiting for the first answer takes longer than unpacking it."""
         if is_local(red.band.uri):
             return self._window(red), self._window(nir)
         beside = self._beside.submit(self._window, nir)
         return self._window(red), beside.result()
 
-    def _window(self, part: Part) -> StoredWindow:
+    def _window(self, part: ReadWindow) -> StoredWindow:
         self._watch.raise_if_cancelled()
         return read_window(part.band, part.halo, self._permit(part))
 
-    def _permit(self, part: Part) -> Permit:
+    def _permit(self, part: ReadWindow) -> Permit:
         return Permit(access=self._task.access, home=part.home)
 
 
-def _ahead(errands: Sequence[Errand]) -> int:
+def _ahead(scenes: Sequence[SceneWindows]) -> int:
     """Return how many scenes may be read ahead without taking more memory than they should."""
-    largest = max((errand.nbytes for errand in errands), default=1)
-    is_here = all(is_local(errand.red.band.uri) for errand in errands)
+    largest = max((windows.nbytes for windows in scenes), default=1)
+    is_here = all(is_local(windows.red.band.uri) for windows in scenes)
     return min(MOST_AHEAD_HERE if is_here else MOST_AHEAD, max(1, AHEAD_BYTES // largest))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.kernels.morphology import told_by_filters
-from compute.kernels.resample import clear_codes, clear_part
+from compute.kernels.resample import clear_bounds, clear_codes
 from compute.products import CLEAR, MaskRole, cover_verdicts, verdicts
 from compute.products.mask_role import MASK_BITS, TABLE_BITS
 from compute.products.scaling import Stated, in_stored_type, merge_scaling
@@ -46,7 +46,7 @@ class MaskCodes:
     @property
     def clear_window(self) -> ArrayWindow | None:
         """Smallest window that holds all clear pixels; None where no pixel is clear."""
-        found = clear_part(self.codes, self.table)
+        found = clear_bounds(self.codes, self.table)
         return None if found is None else ArrayWindow(found)
 
 

@@ -90,7 +90,7 @@ def build_levels(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint16]
     built: list[Level] = []
     sums: NDArray[np.int64] | None = None
     for level in range(1, levels + 1):
-        sums = kernels.add_up(ndvi_mean, clear_count) if sums is None else kernels.halve(sums)
+        sums = kernels.sum_pixel_quads(ndvi_mean, clear_count) if sums is None else kernels.sum_level_quads(sums)
         built.append(_divide(sums, level, ndvi_mean.shape))
     return tuple(built)
 
@@ -98,7 +98,7 @@ def build_levels(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint16]
 def _divide(sums: NDArray[np.int64], level: int, shape: tuple[int, ...]) -> Level:
     rows, columns = (_covered(length, level) for length in shape)
     per_unit = (1.0 / LAYER_ENCODING[layer].scale for layer in ("ndvi_mean", "clear_count"))
-    mean, share, count = kernels.level_values(sums, rows, columns, *per_unit)
+    mean, share, count = kernels.divide_level_sums(sums, rows, columns, *per_unit)
     return Level(ndvi_mean=mean, clear_share=share, clear_count=count)
 
 

@@ -14,7 +14,7 @@ from compute.kernels.resample import SLIVER_PX, Accumulators, AverageTable, Band
 from compute.scenes import Grid
 from compute.scenes.alignment import Alignment, alignment_of, first_pixel
 from compute.scenes.pixel_frames import SourcePixel, SourceWindow
-from compute.scenes.warp import WarpGeometry, geometry_of, turned, turns_of
+from compute.scenes.warp import WarpGeometry, find_turns, shift_by_turns, warp_geometry
 
 MOST_KEPT = 3
 """Alignments that a task remembers, each for up to 128 MB of weights: a block rarely lies in more than two zones, and a
@@ -39,13 +39,13 @@ class Placement(Protocol):
     def takes_means(self) -> bool:
         """True where a pixel of the block is a mean of several source pixels."""
 
-    def clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
+    def find_clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
         """Return which pixels of the block are clear and not taken; `at` is where `mask` begins."""
 
-    def take(self, values: Array, at: SourcePixel) -> Array:
+    def take_nearest(self, values: Array, at: SourcePixel) -> Array:
         """Return (y, x) the values that `clear` would look at, 0 beyond them; `at` is where `values` begin."""
 
-    def add(self, bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> None:
+    def add_observations(self, bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> None:
         """Add a look of red and nir."""
 
 
@@ -60,18 +60,18 @@ class Aligned:
         (row, column), (rows, columns) = self._first, block.shape
         self.window: SourceWindow | None = SourceWindow((row, column, row + rows, column + columns))
 
-    def clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
+    def find_clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
         """See `Placement`."""
         return resample.clear_of_window(mask, self._offset(at), table, taken)
 
-    def take(self, values: Array, at: SourcePixel) -> Array:
+    def take_nearest(self, values: Array, at: SourcePixel) -> Array:
         """See `Placement`."""
         taken = np.zeros(self._shape, values.dtype)
         rows, columns = (_shared(self._first[axis], self._shape[axis], at[axis], values.shape[axis]) for axis in (0, 1))
         taken[rows[0], columns[0]] = values[rows[1], columns[1]]
         return taken
 
-    def add(self, bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> None:
+    def add_observations(self, bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> None:
         """See `Placement`."""
         resample.accumulate_window(bands, self._first, clear, sums)
 
@@ -103,15 +103,15 @@ class Warped:
     def _table(self) -> AverageTable:
         return resample.average_weights(self._geometry)
 
-    def clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
+    def find_clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
         """See `Placement`."""
         return resample.clear_of_index(mask, at, self._index, table, taken)
 
-    def take(self, values: Array, at: SourcePixel) -> Array:
+    def take_nearest(self, values: Array, at: SourcePixel) -> Array:
         """See `Placement`."""
-        return resample.take(values, at, self._index, 0)
+        return resample.take_nearest(values, at, self._index, 0)
 
-    def add(self, bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> None:
+    def add_observations(self, bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> None:
         """See `Placement`."""
         match self._resampling:
             case "average":
@@ -139,7 +139,7 @@ class Placements:
         self._resampling = resampling
         self._known: LRUCache[tuple[Alignment, int], Placement] = LRUCache(MOST_KEPT)
 
-    def of(self, source: Grid, turn: int = 0) -> Placement:
+    def find(self, source: Grid, turn: int = 0) -> Placement:
         """Return the placement of the block in a file and in all others of its alignment.
 
         Parameters
@@ -156,15 +156,15 @@ class Placements:
         return placement
 
     def turns(self, source: Grid) -> tuple[int, ...]:
-        """Return the turns of the globe at which the block meets a file, see `compute.scenes.warp.turns_of`."""
-        return turns_of(self.of(source).window, source)
+        """Return the turns of the globe at which the block meets a file, see `compute.scenes.warp.find_turns`."""
+        return find_turns(self.find(source).window, source)
 
     def _place(self, source: Grid, turn: int) -> Placement:
         if alignment_of(source) == self._own:
-            block = turned(self._block, source, turn) if turn else self._block
+            block = shift_by_turns(self._block, source, turn) if turn else self._block
             if alignment_of(block) == self._own:
                 return Aligned(block)
-        return Warped(geometry_of(self._block, source, turn), self._resampling)
+        return Warped(warp_geometry(self._block, source, turn), self._resampling)
 
 
 def on_other_grid(values: Mask, values_grid: Grid, at: SourcePixel, target: Grid) -> Mask:
@@ -188,10 +188,10 @@ def on_other_grid(values: Mask, values_grid: Grid, at: SourcePixel, target: Grid
     """
     own, other = alignment_of(values_grid), alignment_of(target)
     if own == other:
-        return Aligned(target).take(values, at).astype(bool, copy=False)
+        return Aligned(target).take_nearest(values, at).astype(bool, copy=False)
     if own.crs == other.crs and own.is_upright and other.is_upright:
         return _by_line(values, at, own, other, target)
-    return Warped(geometry_of(target, values_grid), "nearest").take(values, at).astype(bool)
+    return Warped(warp_geometry(target, values_grid), "nearest").take_nearest(values, at).astype(bool)
 
 
 def _by_line(values: Mask, at: SourcePixel, own: Alignment, other: Alignment, target: Grid) -> Mask:

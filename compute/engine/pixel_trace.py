@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.engine.accumulation import Adder
+from compute.engine.accumulation import LookAccumulator
 from compute.engine.block_records import BlockTask, Sums
-from compute.engine.block_task import finish, inside
+from compute.engine.block_task import finish_block, polygon_mask
 from compute.engine.cancellation import CancelWatch
 from compute.engine.exact_reader import ExactReader
 from compute.engine.pixel_placement import Aligned
 from compute.engine.raster_windows import ReadError, StoredWindow
-from compute.engine.read_windows import Errand, Look
+from compute.engine.read_windows import ScenePixels, SceneWindows
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels
 from compute.kernels.sums import UNITS_PER_NDVI
 from compute.products import CLEAR, MaskRole, RangeRole
-from compute.scenes import Source, one_each
+from compute.scenes import Source, unique_unread
 
 _THE_PIXEL = ClearPixels(starts=np.array([0, 1]), columns=np.zeros(1, np.uint16))
 
@@ -115,12 +115,14 @@ def trace_pixel(task: BlockTask, sources: Sequence[Source], min_clear: int) -> P
     JobCancelledError
         The run was cancelled meanwhile.
     """
-    reader = _TracingReader(task, inside(task.polygon, task.grid), CancelWatch(task.run))
-    sums = Sums.of_task(task)
-    failed = reader.add([[sources[index] for index in group] for group in task.groups], Adder(task, sums))
-    block = finish(replace(sums, failed=failed), min_clear, levels=0)
+    reader = _TracingReader(task, polygon_mask(task.polygon, task.grid), CancelWatch(task.run))
+    sums = Sums.zeros_for(task)
+    failed = reader.add_groups(
+        [[sources[index] for index in group] for group in task.groups], LookAccumulator(task, sums)
+    )
+    block = finish_block(replace(sums, failed=failed), min_clear, levels=0)
     mean = block.ndvi_mean.item()
-    unread = (Trace(scene=each.scene, why_not=f"{each.file} {each.reason}") for each in one_each(failed))
+    unread = (Trace(scene=each.scene, why_not=f"{each.file} {each.reason}") for each in unique_unread(failed))
     return PixelTrace(
         clear_count=block.clear_count.item(),
         ndvi_mean=None if np.isnan(mean) else mean,
@@ -129,8 +131,8 @@ def trace_pixel(task: BlockTask, sources: Sequence[Source], min_clear: int) -> P
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _WholeLook(Look):
-    """A look with everything that there is to tell of it.
+class _TracedPixels(ScenePixels):
+    """Pixels of one scene, with the values that an ordinary read leaves out.
 
     Attributes
     ----------
@@ -151,83 +153,83 @@ class _TracingReader(ExactReader):
         super().__init__(task, inside, watch)
         self.traces: list[Trace] = []
 
-    def _read(self, errand: Errand) -> Look | ReadError | None:
+    def _read(self, windows: SceneWindows) -> ScenePixels | ReadError | None:
         try:
-            mask = self._read_mask(errand) if errand.mask else None
-            stored = self._window(errand.mask).values if errand.mask else None
-            conditions = tuple(self._read_condition(errand, part) for part in errand.conditions)
-            bands = self._bands(errand.red, errand.nir)
+            mask = self._read_mask(windows) if windows.mask else None
+            stored = self._window(windows.mask).values if windows.mask else None
+            conditions = tuple(self._read_condition(windows, part) for part in windows.conditions)
+            bands = self._bands(windows.red, windows.nir)
         except ReadError as error:
             return error
-        look = Look(mask=mask, conditions=conditions)
-        shown = self._band_windows(errand, look, errand.red, _copied(bands), every=True)
-        counted = self._band_windows(errand, look, errand.red, bands)
-        if stored is not None and errand.mask is not None:
-            top, left, bottom, right = errand.mask.inner
+        pixels = ScenePixels(mask=mask, conditions=conditions)
+        shown = self._band_windows(windows, pixels, windows.red, _copied(bands), every=True)
+        counted = self._band_windows(windows, pixels, windows.red, bands)
+        if stored is not None and windows.mask is not None:
+            top, left, bottom, right = windows.mask.inner
             stored = stored[top:bottom, left:right]
-        return _WholeLook(mask=mask, conditions=conditions, bands=counted, stored=stored, shown=shown)
+        return _TracedPixels(mask=mask, conditions=conditions, bands=counted, stored=stored, shown=shown)
 
-    def _add(self, errand: Errand, look: Look, taken: NDArray[np.bool_], sums: Adder) -> None:
-        assert isinstance(look, _WholeLook)
-        assert look.bands is not None
+    def _add(self, windows: SceneWindows, pixels: ScenePixels, taken: NDArray[np.bool_], sums: LookAccumulator) -> None:
+        assert isinstance(pixels, _TracedPixels)
+        assert pixels.bands is not None
         was_taken = bool(taken.item())
         total, count = sums.total.item(), sums.count.item()
-        super()._add(errand, look, taken, sums)
+        super()._add(windows, pixels, taken, sums)
         counted = sums.count.item() > count
-        trace = self._describe(errand, look, look.bands if counted else look.shown)
+        trace = self._describe(windows, pixels, pixels.bands if counted else pixels.shown)
         if counted:
             ndvi = (sums.total.item() - total) / UNITS_PER_NDVI
             self.traces.append(replace(trace, counted=True, ndvi=ndvi))
         else:
-            self.traces.append(replace(trace, why_not=self._why_not(errand, look, trace, was_taken)))
+            self.traces.append(replace(trace, why_not=self._why_not(windows, pixels, trace, was_taken)))
 
-    def _describe(self, errand: Errand, look: _WholeLook, bands: BandWindows) -> Trace:
+    def _describe(self, windows: SceneWindows, pixels: _TracedPixels, bands: BandWindows) -> Trace:
         """Return what a scene shows, whether or not it counts."""
         code = None
-        if errand.mask is not None and look.stored is not None and self._told(errand, look):
-            code = int(errand.mask.placement.take(look.stored, errand.mask.at).item())
-        red, nir = (_value_of(errand, bands, place) for place in (0, 1))
+        if windows.mask is not None and pixels.stored is not None and self._told(windows, pixels):
+            code = int(windows.mask.placement.take_nearest(pixels.stored, windows.mask.at).item())
+        red, nir = (_value_of(windows, bands, place) for place in (0, 1))
         return Trace(
-            scene=errand.scene.id,
-            made_of="own pixel" if isinstance(errand.red.placement, Aligned) else self._task.resampling,
+            scene=windows.scene.id,
+            made_of="own pixel" if isinstance(windows.red.placement, Aligned) else self._task.resampling,
             mask=code,
-            mask_class=None if code is None or errand.roles.mask is None else _class_of(errand.roles.mask, code),
+            mask_class=None if code is None or windows.roles.mask is None else _class_of(windows.roles.mask, code),
             red=red,
             nir=nir,
             ndvi=_ndvi(red, nir),
         )
 
-    def _told(self, errand: Errand, look: _WholeLook) -> int:
+    def _told(self, windows: SceneWindows, pixels: _TracedPixels) -> int:
         """Return the verdict of the mask at the centre of the pixel; without a mask all is clear."""
-        if errand.mask is None or look.mask is None:
+        if windows.mask is None or pixels.mask is None:
             return int(CLEAR)
-        return int(errand.mask.placement.take(look.mask.codes, errand.mask.at).item())
+        return int(windows.mask.placement.take_nearest(pixels.mask.codes, windows.mask.at).item())
 
-    def _why_not(self, errand: Errand, look: _WholeLook, trace: Trace, was_taken: bool) -> str:
-        told = self._told(errand, look)
+    def _why_not(self, windows: SceneWindows, pixels: _TracedPixels, trace: Trace, was_taken: bool) -> str:
+        told = self._told(windows, pixels)
         if self._outside.item():
             return "outside the region"
         if told == 0:
             return "nodata"
         if told != CLEAR:
             reason = self._task.reasons[told - 1]
-            mask = errand.roles.mask
+            mask = windows.roles.mask
             opened = mask is not None and trace.mask is not None and mask.filters and _is_clear(mask, trace.mask)
             return f"{reason}, by the mask filter" if opened else reason
         if was_taken:
             return "another scene won the pixel"
-        for part, codes in zip(errand.conditions, look.conditions, strict=True):
+        for part, codes in zip(windows.conditions, pixels.conditions, strict=True):
             free = np.zeros((1, 1), bool)
-            if not part.placement.clear(codes.codes, part.at, codes.table, free):
+            if not part.placement.find_clear(codes.codes, part.at, codes.table, free):
                 assert isinstance(part.role, MaskRole | RangeRole)
                 return part.role.reason
-        return self._why_invalid(trace, errand, look)
+        return self._why_invalid(trace, windows, pixels)
 
-    def _why_invalid(self, trace: Trace, errand: Errand, look: _WholeLook) -> str:
+    def _why_invalid(self, trace: Trace, windows: SceneWindows, pixels: _TracedPixels) -> str:
         """Return the reason of a pixel that is clear at its centre and no observation."""
         if trace.red is None or trace.nir is None:
-            return "too little of its area is valid" if errand.red.placement.takes_means else "nodata"
-        numbers = look.shown.numbers
+            return "too little of its area is valid" if windows.red.placement.takes_means else "nodata"
+        numbers = pixels.shown.numbers
         values = (trace.red.stored, trace.nir.stored)
         if not all(low <= value <= high for value, (_, low, high, *_) in zip(values, numbers, strict=True)):
             return "out of the valid range"
@@ -245,7 +247,7 @@ def _copied(bands: tuple[StoredWindow, StoredWindow]) -> tuple[StoredWindow, Sto
     return red, nir
 
 
-def _value_of(errand: Errand, bands: BandWindows, place: int) -> BandValue | None:
+def _value_of(windows: SceneWindows, bands: BandWindows, place: int) -> BandValue | None:
     """Return the value of a band, the first or the second, at the pixel, by the kernels that take the index of it.
 
     These return nothing but the index: that of a band whose reflectance is 1 and this one gives it away.
@@ -260,7 +262,7 @@ def _value_of(errand: Errand, bands: BandWindows, place: int) -> BandValue | Non
         min_area=0.0,
     )
     band = (bands.red, bands.nir)[place]
-    errand.red.placement.add(replace(bands, red=band, nir=band, numbers=numbers), _THE_PIXEL, sums)
+    windows.red.placement.add_observations(replace(bands, red=band, nir=band, numbers=numbers), _THE_PIXEL, sums)
     if not sums.count.item():
         return None
     index = sums.total.item() / UNITS_PER_NDVI

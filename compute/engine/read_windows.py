@@ -18,7 +18,7 @@ from compute.scenes.pixel_frames import ArrayWindow, FileWindow, SourcePixel, ar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class ReadWindow:
     """The window of one band that a block needs.
 
     Attributes
@@ -30,7 +30,7 @@ class Part:
     window : FileWindow
         Pixels of the file that lie under the block.
     halo : FileWindow
-        Pixels that are read: the window, and around a mask's window the pixels that its filters look at.
+        Pixels that are read: the window, and around a mask's window the pixels that its filters pixels at.
     at : SourcePixel
         First pixel of the window.
     placement : Placement
@@ -63,14 +63,14 @@ class Part:
         """The window in pixels of the array that holds its halo."""
         return array_window(self.window, self.halo)
 
-    def narrow_to(self, clear: ArrayWindow, mask: Part) -> Part:
+    def narrow_to(self, clear: ArrayWindow, mask: ReadWindow) -> ReadWindow:
         """Return the part of the window that a block with these clear pixels needs.
 
         Parameters
         ----------
         clear : ArrayWindow
             Smallest window that holds the clear pixels of the mask, in pixels of the array of `mask.window`.
-        mask : Part
+        mask : ReadWindow
             Window of the mask. Where it is placed otherwise than this band, nothing is left out.
         """
         if self.placement is not mask.placement:
@@ -102,7 +102,7 @@ def _narrowed(whole: tuple[int, ...], clear: tuple[int, ...], shift: int, reach:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Errand:
+class SceneWindows:
     """One scene to be looked at.
 
     Attributes
@@ -113,24 +113,24 @@ class Errand:
         The scene.
     roles : Roles
         Of its product.
-    mask : Part or None
+    mask : ReadWindow or None
         Window of its mask; None where its product has none.
-    red, nir : Part
+    red, nir : ReadWindow
         Windows of its bands.
-    conditions : tuple of Part
+    conditions : tuple of ReadWindow
         Windows of the bands of further conditions.
     """
 
     group: int
     scene: Source
     roles: Roles
-    mask: Part | None
-    red: Part
-    nir: Part
-    conditions: tuple[Part, ...] = ()
+    mask: ReadWindow | None
+    red: ReadWindow
+    nir: ReadWindow
+    conditions: tuple[ReadWindow, ...] = ()
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[ReadWindow, ...]:
         """All windows."""
         return (*filter(None, (self.mask,)), self.red, self.nir, *self.conditions)
 
@@ -143,7 +143,7 @@ class Errand:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class ScenePixels:
     """The windows of one scene as they were read.
 
     Attributes
@@ -164,17 +164,17 @@ class Look:
     remarks: tuple[str, ...] = ()
 
 
-def classified(errand: Errand, look: Look) -> Iterator[tuple[Part, MaskCodes]]:
-    """Yield the mask and the conditions of a look, each with its window."""
-    if errand.mask is not None and look.mask is not None:
-        yield errand.mask, look.mask
-    yield from zip(errand.conditions, look.conditions, strict=False)
+def classified(windows: SceneWindows, pixels: ScenePixels) -> Iterator[tuple[ReadWindow, MaskCodes]]:
+    """Yield the mask and the conditions of a pixels, each with its window."""
+    if windows.mask is not None and pixels.mask is not None:
+        yield windows.mask, pixels.mask
+    yield from zip(windows.conditions, pixels.conditions, strict=False)
 
 
-def contradicting_tags(errand: Errand, stored: tuple[StoredWindow, StoredWindow]) -> Iterator[str]:
+def contradicting_tags(windows: SceneWindows, stored: tuple[StoredWindow, StoredWindow]) -> Iterator[str]:
     """Yield a sentence for each band whose file states another scale or offset than its document or definition."""
-    roles = errand.roles.red, errand.roles.nir
-    for role, part, each in zip(roles, (errand.red, errand.nir), stored, strict=True):
+    roles = windows.roles.red, windows.roles.nir
+    for role, part, each in zip(roles, (windows.red, windows.nir), stored, strict=True):
         stated, known = part.band.stated, role.scaling(part.band.stated, NOTHING_STATED)
         expected = Stated(
             scale=known.scale if role.scale_from or stated.scale else None,
@@ -184,7 +184,7 @@ def contradicting_tags(errand: Errand, stored: tuple[StoredWindow, StoredWindow]
         if tags_of(each) != NOTHING_STATED:
             for word, near, far in contradictions(tags_of(each), expected):
                 used = "products file's is" if role.override else "files' are"
-                product = errand.scene.product
+                product = windows.scene.product
                 yield (
                     f"Files of {product} state the {word} {near:g} for {role.measurement} where documents, "
                     f"definition or products file state {far:g}; the {used} used."

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from compute.result.stack import SeasonStack
-from compute.statistics import draw_seasons, raster_of
+from compute.statistics import draw_seasons, picture_grid
 from compute.tiles.styles import NDVI_SPAN, Style, shade
 
 _PANEL_PX = 560
@@ -54,7 +54,7 @@ async def write_quicklook(
     pathlib.Path
         `path`.
     """
-    panels = await draw_seasons(stack, client, raster_of(stack, _PANEL_PX))
+    panels = await draw_seasons(stack, client, picture_grid(stack, _PANEL_PX))
     await asyncio.to_thread(_save, panels, stack.labels, path, title, notes)
     return path
 

@@ -14,7 +14,7 @@ from compute.jobs.jobstore.rows import JobDetails, JobRow, about_plan
 from compute.plan import plan_document
 from compute.result.store import Checkpoint
 from compute.result.store.object_files import names_in
-from compute.scenes import one_each
+from compute.scenes import unique_unread
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +96,6 @@ def _job_of(found: Checkpoint) -> tuple[JobRow, JobDetails]:
         ended=manifest.created if whole else None,
         size=max(1, size_of(found.url)) if whole else 0,
     )
-    failed = one_each(each for tally in written.values() for each in tally.failed)
+    failed = unique_unread(each for tally in written.values() for each in tally.failed)
     recipe, document = manifest.plan.request.to_json(), plan_document(manifest.plan)
     return row, JobDetails(recipe=recipe, plan=document, failed_scenes=tuple(failed) if whole else ())

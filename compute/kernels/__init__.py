@@ -10,12 +10,12 @@ from compute.kernels.overviews import (
     NOT_COMPUTED,
     OUTSIDE,
     TOO_FEW,
-    add_up,
-    encode,
-    halve,
-    level_values,
+    divide_level_sums,
+    encode_values,
+    sum_level_quads,
+    sum_pixel_quads,
 )
-from compute.kernels.picture_warp import gather
+from compute.kernels.picture_warp import gather_pixels
 from compute.kernels.sums import EVERY_INDEX, NDVI_LIMIT, IndexRange, accumulate, mean
 
 __all__ = [
@@ -28,10 +28,10 @@ __all__ = [
     "TOO_FEW",
     "IndexRange",
     "accumulate",
-    "add_up",
-    "encode",
-    "gather",
-    "halve",
-    "level_values",
+    "divide_level_sums",
+    "encode_values",
+    "gather_pixels",
     "mean",
+    "sum_level_quads",
+    "sum_pixel_quads",
 ]

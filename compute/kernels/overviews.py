@@ -17,7 +17,7 @@ LARGEST = 32760
 """Values of levels and tiles saturate at plus and minus this."""
 
 
-def add_up(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint16]) -> NDArray[np.int64]:
+def sum_pixel_quads(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint16]) -> NDArray[np.int64]:
     """Add up the pixels of a block by two and two, for its first level.
 
     Parameters
@@ -35,12 +35,12 @@ def add_up(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint16]) -> N
     """
     rows, columns = ndvi_mean.shape
     sums = np.empty(((rows + 1) // 2, (columns + 1) // 2, 3), np.int64)
-    _add_up(ndvi_mean, clear_count, sums)
+    _sum_pixel_quads(ndvi_mean, clear_count, sums)
     return sums
 
 
 @njit(nogil=True, cache=True)
-def _add_up(ndvi_mean, clear_count, sums):  # type: ignore[no-untyped-def]  # numba types it
+def _sum_pixel_quads(ndvi_mean, clear_count, sums):  # type: ignore[no-untyped-def]  # numba types it
     # One more than a ragged edge has, and always 0. Whole numbers this small are exact in float64, and as integers few
     # processors make several at once.
     lines = np.zeros((3, 2 * sums.shape[1]))
@@ -64,13 +64,13 @@ def _add_row(ndvi_mean, clear_count, means, pixels, counts):  # type: ignore[no-
         counts[x] += clear_count[x]
 
 
-def halve(sums: NDArray[np.int64]) -> NDArray[np.int64]:
+def sum_level_quads(sums: NDArray[np.int64]) -> NDArray[np.int64]:
     """Add up the sums of one level for the next.
 
     Parameters
     ----------
     sums : numpy.ndarray
-        (y, x, 3) int64 as `add_up` returns them.
+        (y, x, 3) int64 as `sum_pixel_quads` returns them.
 
     Returns
     -------
@@ -79,19 +79,19 @@ def halve(sums: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     rows, columns, _ = sums.shape
     halved = np.zeros(((rows + 1) // 2, (columns + 1) // 2, 3), np.int64)
-    _halve(sums, halved)
+    _sum_level_quads(sums, halved)
     return halved
 
 
 @njit(nogil=True, cache=True)
-def _halve(sums, halved):  # type: ignore[no-untyped-def]  # numba types it
+def _sum_level_quads(sums, halved):  # type: ignore[no-untyped-def]  # numba types it
     for y in range(sums.shape[0]):
         for x in range(sums.shape[1]):
             for n in range(3):
                 halved[y >> 1, x >> 1, n] += sums[y, x, n]
 
 
-def level_values(
+def divide_level_sums(
     sums: NDArray[np.int64], rows: NDArray[np.int64], columns: NDArray[np.int64], per_ndvi: float, per_count: float
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.int16]]:
     """Divide the sums of a level.
@@ -99,7 +99,7 @@ def level_values(
     Parameters
     ----------
     sums : numpy.ndarray
-        (y, x, 3) int64 as `add_up` returns them.
+        (y, x, 3) int64 as `sum_pixel_quads` returns them.
     rows, columns : numpy.ndarray
         (y,) and (x,) int64: how many pixels of the block a pixel of the level covers along each edge.
     per_ndvi, per_count : float
@@ -117,12 +117,12 @@ def level_values(
     shape = sums.shape[:2]
     ndvi_mean, clear_count = np.empty(shape, np.int16), np.empty(shape, np.int16)
     clear_share = np.empty(shape, np.uint8)
-    _level_values(sums, rows, columns, per_ndvi, per_count, ndvi_mean, clear_share, clear_count)
+    _divide_level_sums(sums, rows, columns, per_ndvi, per_count, ndvi_mean, clear_share, clear_count)
     return ndvi_mean, clear_share, clear_count
 
 
 @njit(nogil=True, cache=True)
-def _level_values(sums, rows, columns, per_ndvi, per_count, mean, share, count):  # type: ignore[no-untyped-def]
+def _divide_level_sums(sums, rows, columns, per_ndvi, per_count, mean, share, count):  # type: ignore[no-untyped-def]
     for y in range(sums.shape[0]):
         for x in range(sums.shape[1]):
             pixels, clear = rows[y] * columns[x], sums[y, x, 1]
@@ -141,7 +141,7 @@ def _saturated(value):  # type: ignore[no-untyped-def]  # numba types it
     return np.int16(min(max(np.rint(value), -LARGEST), LARGEST))
 
 
-def encode(values: NDArray[np.generic], per_unit: float) -> NDArray[np.int16]:
+def encode_values(values: NDArray[np.generic], per_unit: float) -> NDArray[np.int16]:
     """Turn means or counts of level 0 into the int16 values of a tile.
 
     Parameters
@@ -157,12 +157,12 @@ def encode(values: NDArray[np.generic], per_unit: float) -> NDArray[np.int16]:
         (n,) int16, saturated, `NEVER_CLEAR` where there is no value.
     """
     encoded = np.empty(values.shape, np.int16)
-    _encode(values, per_unit, not np.issubdtype(values.dtype, np.floating), encoded)
+    _encode_values(values, per_unit, not np.issubdtype(values.dtype, np.floating), encoded)
     return encoded
 
 
 @njit(nogil=True, cache=True)
-def _encode(values, per_unit, zero_is_none, encoded):  # type: ignore[no-untyped-def]  # for any value type
+def _encode_values(values, per_unit, zero_is_none, encoded):  # type: ignore[no-untyped-def]  # for any value type
     for n in range(values.size):
         value = float(values[n])
         none = np.isnan(value) or (zero_is_none and value == 0.0)

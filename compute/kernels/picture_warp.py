@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
-def gather(
+def gather_pixels(
     values: NDArray[np.generic],
     window: tuple[int, int, int, int],
     level: int,
@@ -41,7 +41,7 @@ def gather(
     hit : numpy.ndarray
         (m * step, n * step) bool: made true there.
     """
-    _gather(_as_received(values), window, level, _as_received(nodes), step, picked, hit)
+    _gather_pixels(_as_received(values), window, level, _as_received(nodes), step, picked, hit)
 
 
 def _as_received(values: NDArray[Scalar]) -> NDArray[Scalar]:
@@ -55,7 +55,7 @@ def _as_received(values: NDArray[Scalar]) -> NDArray[Scalar]:
 
 
 @njit(nogil=True, cache=True)
-def _gather(values, window, level, nodes, step, picked, hit):  # type: ignore[no-untyped-def]  # for any value type
+def _gather_pixels(values, window, level, nodes, step, picked, hit):  # type: ignore[no-untyped-def]  # for any value type
     for i in range(nodes.shape[1] - 1):
         for j in range(nodes.shape[2] - 1):
             if _meets(nodes, i, j, window):

@@ -27,7 +27,7 @@ kept to a centimetre, so one drawn along pixel borders would else gain a row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Alignment:
+class GridAnchor:
     """CRS, resolution and alignment that scenes must share for their pixels to coincide.
 
     Attributes
@@ -45,7 +45,7 @@ class Alignment:
     origin: tuple[float, float]
 
     @classmethod
-    def of(cls, grid: Grid) -> Alignment:
+    def from_grid(cls, grid: Grid) -> GridAnchor:
         """Return the alignment of a grid without rotation.
 
         Raises
@@ -66,7 +66,7 @@ def _modulo(value: float, step: float) -> float:
     return 0.0 if abs(rest - step) < step * 1e-6 else rest
 
 
-def home_alignment(scenes: Sequence[Scene], bands: Mapping[str, str]) -> Alignment:
+def native_anchor(scenes: Sequence[Scene], bands: Mapping[str, str]) -> GridAnchor:
     """Return the finest of the products' alignments, each product's being that which most of its scenes share.
 
     Parameters
@@ -76,17 +76,17 @@ def home_alignment(scenes: Sequence[Scene], bands: Mapping[str, str]) -> Alignme
     bands : mapping of str to str
         By product, the measurement whose grid counts (bands of a scene may differ).
     """
-    counts: dict[str, Counter[Alignment]] = defaultdict(Counter)
+    counts: dict[str, Counter[GridAnchor]] = defaultdict(Counter)
     for scene in scenes:
-        counts[scene.product][Alignment.of(scene.source.bands[bands[scene.product]].grid)] += 1
+        counts[scene.product][GridAnchor.from_grid(scene.source.bands[bands[scene.product]].grid)] += 1
     return min((_most_shared(each) for each in counts.values()), key=_fineness)
 
 
-def _most_shared(counts: Counter[Alignment]) -> Alignment:
+def _most_shared(counts: Counter[GridAnchor]) -> GridAnchor:
     return min(counts, key=lambda each: (-counts[each], *_fineness(each)))
 
 
-def _fineness(each: Alignment) -> tuple[Any, ...]:
+def _fineness(each: GridAnchor) -> tuple[Any, ...]:
     return each.resolution, each.crs, each.origin
 
 
@@ -122,16 +122,16 @@ def output_grid(request: NdviRequest, scenes: Sequence[Scene], bands: Mapping[st
     if request.crs == NATIVE:
         if request.resolution is not None:
             raise InputError("resolution", "A native grid has the scenes' own resolution; leave --resolution out.")
-        home = home_alignment(scenes, bands)
+        home = native_anchor(scenes, bands)
         return _snap(_envelope(request.region, home.crs), home, max_edge_px)
     if all(scene.crs != request.crs for scene in scenes):
         _check_area_of_use(request.region, request.crs)
-    size = request.resolution or _own_resolution(request.crs, home_alignment(scenes, bands))
-    aligned = Alignment(crs=request.crs, resolution=(size, size), origin=(0.0, 0.0))
+    size = request.resolution or _own_resolution(request.crs, native_anchor(scenes, bands))
+    aligned = GridAnchor(crs=request.crs, resolution=(size, size), origin=(0.0, 0.0))
     return _snap(_envelope(request.region, request.crs), aligned, max_edge_px)
 
 
-def _own_resolution(crs: str, home: Alignment) -> float:
+def _own_resolution(crs: str, home: GridAnchor) -> float:
     if CRS(crs).axis_info[0].unit_name != CRS(home.crs).axis_info[0].unit_name:
         raise InputError("resolution", f"The scenes' pixel size has no meaning in {crs}; give --resolution.")
     return home.resolution[0]
@@ -166,7 +166,7 @@ def _envelope(region: Region, crs: str) -> tuple[float, float, float, float]:
     return left, bottom, right, top
 
 
-def _snap(bounds: tuple[float, float, float, float], alignment: Alignment, max_edge_px: int) -> Grid:
+def _snap(bounds: tuple[float, float, float, float], alignment: GridAnchor, max_edge_px: int) -> Grid:
     left, bottom, right, top = bounds
     (dy, dx), (oy, ox) = alignment.resolution, alignment.origin
     if (right - left) / dx > max_edge_px or (top - bottom) / dy > max_edge_px:

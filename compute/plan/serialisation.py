@@ -20,7 +20,7 @@ _EFFORT = 6
 """Of gzip, 1 to 9: addresses repeat, so a document comes to a small part of its JSON; more only takes longer."""
 
 
-class _Document(RootModel[NdviPlan]):
+class _PlanDocument(RootModel[NdviPlan]):
     """Says how JSON holds what it has no words for: outlines as Base64, unbounded ranges as ``Infinity``."""
 
     model_config = ConfigDict(
@@ -29,10 +29,10 @@ class _Document(RootModel[NdviPlan]):
 
 
 @cache
-def _model() -> type[_Document]:
+def _model() -> type[_PlanDocument]:
     """Return the model, whose building takes a while, once the types of the request record are known to it."""
-    _Document.model_rebuild(_types_namespace=annotation_types())
-    return _Document
+    _PlanDocument.model_rebuild(_types_namespace=annotation_types())
+    return _PlanDocument
 
 
 def plan_document(plan: NdviPlan) -> bytes:

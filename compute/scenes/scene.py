@@ -25,7 +25,7 @@ _ENDINGS = ("baseline", "_applied")
 """Endings of the names by which operators have such properties of their own."""
 
 
-def names_processing(name: str) -> bool:
+def is_processing_property(name: str) -> bool:
     """Return whether a property of a document is one that a scene keeps, by its name after the colon."""
     local = name.rpartition(":")[2]
     return local in NAMED_PROPERTIES or local.endswith(_ENDINGS)
@@ -148,7 +148,7 @@ class UnreadScene:
         return cls(scene=record) if isinstance(record, str) else cls(**record)
 
 
-def one_each(unread: Iterable[UnreadScene]) -> list[UnreadScene]:
+def unique_unread(unread: Iterable[UnreadScene]) -> list[UnreadScene]:
     """Return one record for each scene, sorted: blocks may find several files of a scene unreadable."""
     return list({each.scene: each for each in sorted(unread, reverse=True)}.values())[::-1]
 

@@ -95,7 +95,7 @@ class WarpGeometry:
         return 2 + ceil(float((steps[0] + steps[1]).max()) / self.cell)
 
 
-def geometry_of(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
+def warp_geometry(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
     """Work out where the pixels of a block lie in a source: once for all files of an alignment, dates and bands.
 
     Parameters
@@ -105,8 +105,8 @@ def geometry_of(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
     source : Grid
         Pixel grid of a file, of which only the alignment matters: keep the result by `alignment_of` of it.
     turn : int
-        Turns of the globe by which the block is moved east in the source, see `turns_of`. At 0, the middle of the block
-        lies where PROJ has it, and what is across the edge of the map continues beyond.
+        Turns of the globe by which the block is moved east in the source, see `find_turns`. At 0, the middle of the
+        block lies where PROJ has it, and what is across the edge of the map continues beyond.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def geometry_of(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
     return WarpGeometry(nodes=nodes, lies=_lies(nodes, size), first=(down, along), shape=block.shape, cell=size)
 
 
-def turns_of(window: SourceWindow | None, source: Grid) -> tuple[int, ...]:
+def find_turns(window: SourceWindow | None, source: Grid) -> tuple[int, ...]:
     """Return the turns of the globe by which a block must be moved to meet a file.
 
     Most often that is none, whether they meet or not. A file that ends at 180 degrees and one that begins there meet a
@@ -145,7 +145,7 @@ def turns_of(window: SourceWindow | None, source: Grid) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        For `geometry_of`, ascending: what lies furthest west in the file comes first.
+        For `warp_geometry`, ascending: what lies furthest west in the file comes first.
     """
     width = turn_width(source.crs)
     if window is None or width == 0.0:
@@ -159,7 +159,7 @@ def turns_of(window: SourceWindow | None, source: Grid) -> tuple[int, ...]:
     return found or (0,)
 
 
-def turned(block: Grid, source: Grid, turn: int) -> Grid:
+def shift_by_turns(block: Grid, source: Grid, turn: int) -> Grid:
     """Return a block in the CRS of a source, moved east by turns of the globe."""
     a, b, c, d, e, f = block.transform
     return replace(block, transform=(a, b, c + turn * turn_width(source.crs), d, e, f))

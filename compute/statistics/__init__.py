@@ -4,8 +4,8 @@ It stands below `compute.tiles`, so that workers load no more of them than this.
 """
 
 from compute.statistics.region_reduction import region_statistics
-from compute.statistics.season_pictures import Raster, draw_seasons, raster_of
+from compute.statistics.season_pictures import PictureGrid, draw_seasons, picture_grid
 from compute.statistics.season_tally import tally_seasons
 from compute.statistics.season_totals import reduce_seasons
 
-__all__ = ["Raster", "draw_seasons", "raster_of", "reduce_seasons", "region_statistics", "tally_seasons"]
+__all__ = ["PictureGrid", "draw_seasons", "picture_grid", "reduce_seasons", "region_statistics", "tally_seasons"]

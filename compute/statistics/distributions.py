@@ -24,7 +24,7 @@ _SCALE = LAYER_ENCODING["ndvi_mean"].scale
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Spread:
+class AreaDistribution:
     """Areas by NDVI.
 
     Attributes
@@ -47,7 +47,7 @@ class Spread:
     @classmethod
     def of(cls, ndvi: NDArray[Any], areas: NDArray[np.float64], pixels: float) -> Self:
         """Return the spread of (n,) float NDVI, none of it NaN, that (n,) square metres have."""
-        encoded = kernels.encode(np.ascontiguousarray(ndvi, np.float32), 1.0 / _SCALE)
+        encoded = kernels.encode_values(np.ascontiguousarray(ndvi, np.float32), 1.0 / _SCALE)
         values, places = np.unique(encoded, return_inverse=True)
         return cls(
             total=float(np.sum(ndvi * areas, dtype=np.float64)),
@@ -101,7 +101,7 @@ class Spread:
         return _added(np.searchsorted(borders, self.values, side="right"), self.areas, bars)
 
 
-def told(spread: Spread) -> dict[str, Any]:
+def describe(spread: AreaDistribution) -> dict[str, Any]:
     """Return the numbers of a spread, ready for JSON: NDVI and hectares."""
     percentiles: Sequence[float | None] = spread.percentiles() or [None] * len(PERCENTILES)
     return {
@@ -122,7 +122,7 @@ def told(spread: Spread) -> dict[str, Any]:
     }
 
 
-def difference(fine: Spread, coarse: Spread) -> dict[str, float] | None:
+def compare(fine: AreaDistribution, coarse: AreaDistribution) -> dict[str, float] | None:
     """Return how far a spread is from a finer one of the same place; None where there is nothing to compare.
 
     Returns

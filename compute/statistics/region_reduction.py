@@ -27,7 +27,7 @@ from compute.result.stack import SeasonStack, chunk_window
 from compute.result.stack_tasks import block_key
 from compute.scenes import Grid
 from compute.scenes.pixel_frames import ResultWindow
-from compute.statistics.distributions import M2_PER_HA, Spread, difference, told
+from compute.statistics.distributions import M2_PER_HA, AreaDistribution, compare, describe
 from compute.statistics.pixel_areas import pixel_areas
 from compute.statistics.season_totals import BATCH_BLOCKS, RETRIES
 
@@ -42,7 +42,7 @@ _PATIENCE_S, _AHEAD = 60.0, 1_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class RegionSums:
     """Sums of a part of a season.
 
     Attributes
@@ -51,21 +51,21 @@ class Part:
         Square metres inside the region.
     pending : float
         Those of them that are not computed yet.
-    spread : Spread
+    spread : AreaDistribution
         Of what was clear, from the level.
-    fine, coarse : Spread
+    fine, coarse : AreaDistribution
         Of the samples, pixel by pixel and from the level.
     """
 
     inside: float
     pending: float
-    spread: Spread
-    fine: Spread
-    coarse: Spread
+    spread: AreaDistribution
+    fine: AreaDistribution
+    coarse: AreaDistribution
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cut:
+class RegionOnGrid:
     """A region on the grid of a result.
 
     Attributes
@@ -101,7 +101,7 @@ async def region_statistics(stack: SeasonStack, client: Client, region: Region) 
         Ready for JSON: ``level`` (a pixel of it covers 2**level by 2**level of the result's) and for each
         of ``seasons`` its ``label``, ``area_ha`` (inside region and result), ``not_computed_share`` (of that area),
         ``error`` (how far the level is from the pixels themselves, measured in a part of every block; zeros at level
-        0, None where nothing could be measured) and what `compute.statistics.distributions.told` has.
+        0, None where nothing could be measured) and what `compute.statistics.distributions.describe` has.
 
     Raises
     ------
@@ -110,29 +110,29 @@ async def region_statistics(stack: SeasonStack, client: Client, region: Region) 
     ClusterError
         The cluster is gone, or does not answer within a minute.
     """
-    cut, places = cut_of(stack, region)
-    seasons: list[Future[Part]] = []
+    cut, places = place_region(stack, region)
+    seasons: list[Future[RegionSums]] = []
     try:
         async with bounded(_PATIENCE_S, "a region was reduced"):
             workers = list(await client.nthreads())
             for season in range(len(stack.labels)):
                 seasons += [await _submit_season(stack, client, season, places, cut, workers)]
-            return told_of(stack, cut, await client.gather(seasons))
+            return region_report(stack, cut, await client.gather(seasons))
     finally:
         await cancel_late(client, seasons)
 
 
-def told_of(stack: SeasonStack, cut: Cut, parts: Sequence[Part]) -> dict[str, Any]:
+def region_report(stack: SeasonStack, cut: RegionOnGrid, parts: Sequence[RegionSums]) -> dict[str, Any]:
     """Return what `region_statistics` does of the parts that the seasons of a result come to."""
     return {
         "level": cut.level,
-        "seasons": [_told(label, part, cut.level) for label, part in zip(stack.labels, parts, strict=True)],
+        "seasons": [_season_report(label, part, cut.level) for label, part in zip(stack.labels, parts, strict=True)],
     }
 
 
-def _told(label: str, part: Part, level: int) -> dict[str, Any]:
+def _season_report(label: str, part: RegionSums, level: int) -> dict[str, Any]:
     exact = {"ndvi_mean": 0.0, "percentile": 0.0, "class_share": 0.0, "measured_share": 1.0}
-    measured = difference(part.fine, part.coarse)
+    measured = compare(part.fine, part.coarse)
     if measured is not None:
         measured["measured_share"] = part.fine.area / part.spread.area
     return {
@@ -140,36 +140,38 @@ def _told(label: str, part: Part, level: int) -> dict[str, Any]:
         "area_ha": part.inside / M2_PER_HA,
         "not_computed_share": part.pending / part.inside if part.inside else 0.0,
         "error": measured if level else exact,
-        **told(part.spread),
+        **describe(part.spread),
     }
 
 
-def part_of(block: HeldBlock | None, window: ResultWindow, cut: Cut) -> Part:
+def sum_block(block: HeldBlock | None, window: ResultWindow, cut: RegionOnGrid) -> RegionSums:
     """Return what a block adds up to in a region; without a block, how much is not computed yet."""
     areas = _areas_inside(window, cut, cut.level)
     inside = float(areas.sum())
     if block is None or not inside:
-        return Part(inside=inside, pending=inside, spread=_NONE, fine=_NONE, coarse=_NONE)
+        return RegionSums(inside=inside, pending=inside, spread=_NONE, fine=_NONE, coarse=_NONE)
     spread = _spread_of(block, areas, cut.level)
     if not cut.level:
-        return Part(inside=inside, pending=0.0, spread=spread, fine=_NONE, coarse=_NONE)
+        return RegionSums(inside=inside, pending=0.0, spread=spread, fine=_NONE, coarse=_NONE)
     fine, coarse = _samples(block, window, cut, areas)
-    return Part(inside=inside, pending=0.0, spread=spread, fine=fine, coarse=coarse)
+    return RegionSums(inside=inside, pending=0.0, spread=spread, fine=fine, coarse=coarse)
 
 
-def join_parts(parts: Sequence[Part]) -> Part:
+def join_sums(parts: Sequence[RegionSums]) -> RegionSums:
     """Return what several parts, at least one, are together."""
-    spreads = {name: Spread.joined([getattr(each, name) for each in parts]) for name in ("spread", "fine", "coarse")}
-    return Part(inside=sum(each.inside for each in parts), pending=sum(each.pending for each in parts), **spreads)
+    spreads = {
+        name: AreaDistribution.joined([getattr(each, name) for each in parts]) for name in ("spread", "fine", "coarse")
+    }
+    return RegionSums(inside=sum(each.inside for each in parts), pending=sum(each.pending for each in parts), **spreads)
 
 
-_NONE = Spread.of(np.empty(0, np.float32), np.empty(0), 0.0)
+_NONE = AreaDistribution.of(np.empty(0, np.float32), np.empty(0), 0.0)
 
 
 # Where
 
 
-def cut_of(stack: SeasonStack, region: Region) -> tuple[Cut, list[tuple[int, int]]]:
+def place_region(stack: SeasonStack, region: Region) -> tuple[RegionOnGrid, list[tuple[int, int]]]:
     """Return a region on the grid of a result, and row and column of the chunks that it may meet.
 
     Raises
@@ -179,7 +181,7 @@ def cut_of(stack: SeasonStack, region: Region) -> tuple[Cut, list[tuple[int, int
     """
     polygon = project_onto(region.geometry, stack.grid)
     window = _window_of(polygon, stack.grid)
-    cut = Cut(grid=stack.grid, polygon=shapely.to_wkb(polygon), level=_level_for(window, stack.levels))
+    cut = RegionOnGrid(grid=stack.grid, polygon=shapely.to_wkb(polygon), level=_level_for(window, stack.levels))
     return cut, list(_places_in(stack, window))
 
 
@@ -215,8 +217,13 @@ def _places_in(stack: SeasonStack, window: ResultWindow) -> Iterator[tuple[int, 
 
 
 async def _submit_season(
-    stack: SeasonStack, client: Client, season: int, places: Sequence[tuple[int, int]], cut: Cut, workers: Sequence[str]
-) -> Future[Part]:
+    stack: SeasonStack,
+    client: Client,
+    season: int,
+    places: Sequence[tuple[int, int]],
+    cut: RegionOnGrid,
+    workers: Sequence[str],
+) -> Future[RegionSums]:
     # Tasks that may run anywhere wait at the scheduler, where others slip past them whatever their priority.
     ahead = {"priority": _AHEAD, "retries": RETRIES, "pure": False, "workers": workers, "allow_other_workers": True}
     joined = []
@@ -225,11 +232,11 @@ async def _submit_season(
         blocks = [_finished(stack.graph, block_key(stack.token, season, *place)) for place in batch]
         windows = [chunk_window(stack.chunks, *place) for place in batch]
         parts = [
-            client.submit(part_of, block, window, cut, **ahead) for block, window in zip(blocks, windows, strict=True)
+            client.submit(sum_block, block, window, cut, **ahead) for block, window in zip(blocks, windows, strict=True)
         ]
-        joined.append(client.submit(join_parts, parts, **ahead))
+        joined.append(client.submit(join_sums, parts, **ahead))
         await asyncio.sleep(0)
-    return client.submit(join_parts, joined, **ahead)
+    return client.submit(join_sums, joined, **ahead)
 
 
 def _finished(graph: Mapping[Any, Any], key: Any) -> Future[HeldBlock] | HeldBlock | None:
@@ -241,7 +248,7 @@ def _finished(graph: Mapping[Any, Any], key: Any) -> Future[HeldBlock] | HeldBlo
 # On a worker
 
 
-def _areas_inside(window: ResultWindow, cut: Cut, level: int) -> NDArray[np.float64]:
+def _areas_inside(window: ResultWindow, cut: RegionOnGrid, level: int) -> NDArray[np.float64]:
     """Return (y, x) square metres of the pixels of a level in a window, 0 for those outside the region.
 
     The window begins on a pixel of the level; at the end of a ragged edge, a pixel has what lies inside the grid.
@@ -264,12 +271,12 @@ def _edges(first: int, last: int, size: int) -> NDArray[np.float64]:
     return np.minimum(np.arange(first, last + size, size), last).astype(np.float64)
 
 
-def _spread_of(block: HeldBlock, areas: NDArray[np.float64], level: int, part: Any = ...) -> Spread:
+def _spread_of(block: HeldBlock, areas: NDArray[np.float64], level: int, part: Any = ...) -> AreaDistribution:
     """Return the spread of the pixels of a level, or of a part of them, that weigh something."""
     ndvi, share, covered = _values(block, level)
     ndvi, share, areas = ndvi[part], share[part], areas[part]
     held = (share > 0) & (areas > 0)
-    return Spread.of(ndvi[held], areas[held] * share[held], float(share[held].sum() * covered))
+    return AreaDistribution.of(ndvi[held], areas[held] * share[held], float(share[held].sum() * covered))
 
 
 def _values(block: HeldBlock, level: int) -> tuple[NDArray[Any], NDArray[Any], int]:
@@ -280,7 +287,9 @@ def _values(block: HeldBlock, level: int) -> tuple[NDArray[Any], NDArray[Any], i
     return held.ndvi_mean * LAYER_ENCODING["ndvi_mean"].scale, held.clear_share / 255.0, 4**level
 
 
-def _samples(block: HeldBlock, window: ResultWindow, cut: Cut, areas: NDArray[np.float64]) -> tuple[Spread, Spread]:
+def _samples(
+    block: HeldBlock, window: ResultWindow, cut: RegionOnGrid, areas: NDArray[np.float64]
+) -> tuple[AreaDistribution, AreaDistribution]:
     """Return the spread of a part of a block, in the middle of what lies in the region, by pixels and by the level."""
     size = max(1, SAMPLE_PX >> cut.level)
     rows, columns = (_middle(np.flatnonzero((areas > 0).any(axis=axis)), size) for axis in (1, 0))
@@ -291,7 +300,7 @@ def _samples(block: HeldBlock, window: ResultWindow, cut: Cut, areas: NDArray[np
     fine_areas = _areas_inside(ResultWindow((*first, *last)), cut, 0)
     ndvi = block.ndvi_mean[first[0] - top : last[0] - top, first[1] - left : last[1] - left]
     held = ~np.isnan(ndvi) & (fine_areas > 0)
-    return Spread.of(ndvi[held], fine_areas[held], float(held.sum())), coarse
+    return AreaDistribution.of(ndvi[held], fine_areas[held], float(held.sum())), coarse
 
 
 def _middle(places: NDArray[np.int64], size: int) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from compute.statistics.season_totals import reduce_seasons
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Raster:
+class PictureGrid:
     """The pixels of a picture of a whole result, all of one size.
 
     Attributes
@@ -37,16 +37,16 @@ class Raster:
     level: int
 
 
-def raster_of(stack: SeasonStack, longest: int) -> Raster:
+def picture_grid(stack: SeasonStack, longest: int) -> PictureGrid:
     """Return the pixels of a picture whose longer edge has `longest` of them, or as many as the result."""
     rows, columns = stack.grid.shape
     scale = min(1.0, longest / max(rows, columns))
     shape = max(1, round(rows * scale)), max(1, round(columns * scale))
     cell = rows / shape[0], columns / shape[1]
-    return Raster(shape=shape, cell=cell, level=min(floor(log2(max(min(cell), 1.0))), stack.levels))
+    return PictureGrid(shape=shape, cell=cell, level=min(floor(log2(max(min(cell), 1.0))), stack.levels))
 
 
-async def draw_seasons(stack: SeasonStack, client: Client, raster: Raster) -> list[NDArray[np.float64]]:
+async def draw_seasons(stack: SeasonStack, client: Client, raster: PictureGrid) -> list[NDArray[np.float64]]:
     """Draw every season of a persisted stack; its workers send the pixels of the pictures and no others.
 
     Parameters
@@ -55,8 +55,8 @@ async def draw_seasons(stack: SeasonStack, client: Client, raster: Raster) -> li
         Persisted on the cluster of `client`.
     client : distributed.Client
         Asynchronous client.
-    raster : Raster
-        Of `raster_of`.
+    raster : PictureGrid
+        Of `picture_grid`.
 
     Returns
     -------
@@ -89,7 +89,7 @@ class _Sheet:
     weight: NDArray[np.int64]
 
 
-def _draw(block: HeldBlock, window: ResultWindow, raster: Raster) -> _Sheet:
+def _draw(block: HeldBlock, window: ResultWindow, raster: PictureGrid) -> _Sheet:
     values, weight = _level_of(block, raster.level)
     rows, columns = (
         _cells(window[axis], values.shape[axis], raster.level, raster.cell[axis], raster.shape[axis]) for axis in (0, 1)
@@ -104,7 +104,7 @@ def _level_of(block: HeldBlock, level: int) -> tuple[NDArray[np.int64], NDArray[
         held = block.level(level)
         return held.ndvi_mean.astype(np.int64), held.clear_share.astype(np.int64)
     mean = block.ndvi_mean
-    values = kernels.encode(mean.ravel(), 1.0 / LAYER_ENCODING["ndvi_mean"].scale).reshape(mean.shape)
+    values = kernels.encode_values(mean.ravel(), 1.0 / LAYER_ENCODING["ndvi_mean"].scale).reshape(mean.shape)
     return values.astype(np.int64), (values != kernels.NEVER_CLEAR).astype(np.int64)
 
 

@@ -8,10 +8,10 @@ from compute.engine.overview_levels import LAYER_ENCODING
 from compute.tiles.pixel_sources import LocalPixels, PixelSource, PixelValue, View
 from compute.tiles.reader_processes import StoreReaders
 from compute.tiles.stored_pixels import StoredPixels
-from compute.tiles.stored_statistics import kept_statistics
-from compute.tiles.tile_geometry import ResultGeometry, geometry_of
-from compute.tiles.tile_patches import Control, warm_up
-from compute.tiles.tile_queue import TileDesk
+from compute.tiles.stored_statistics import stored_region_statistics
+from compute.tiles.tile_geometry import ResultGeometry, result_geometry
+from compute.tiles.tile_patches import ControlPoints, warm_up
+from compute.tiles.tile_queue import TileQueue
 from compute.tiles.tile_service import ResultTiles, Tile, block_bbox, result_info
 from compute.tiles.web_mercator import MAX_ZOOM, TILE_PX, TileAddress, parse_tile
 from compute.tiles.worker_pixels import WorkerPixels
@@ -20,7 +20,7 @@ __all__ = [
     "LAYER_ENCODING",
     "MAX_ZOOM",
     "TILE_PX",
-    "Control",
+    "ControlPoints",
     "LocalPixels",
     "PixelSource",
     "PixelValue",
@@ -30,13 +30,13 @@ __all__ = [
     "StoredPixels",
     "Tile",
     "TileAddress",
-    "TileDesk",
+    "TileQueue",
     "View",
     "WorkerPixels",
     "block_bbox",
-    "geometry_of",
-    "kept_statistics",
     "parse_tile",
+    "result_geometry",
     "result_info",
+    "stored_region_statistics",
     "warm_up",
 ]

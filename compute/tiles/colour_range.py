@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from compute import kernels
 from compute.engine.overview_levels import LAYER_ENCODING
 from compute.plan import COARSEST_PX, level_count
-from compute.tiles.tile_patches import Control
+from compute.tiles.tile_patches import ControlPoints
 
 SHARES = (2.0, 98.0)
 """Percentiles of a layer's values at the two ends of its colours."""
@@ -19,7 +19,7 @@ SHARES = (2.0, 98.0)
 _STEP_PX = 16
 
 
-def overview_control(shape: tuple[int, int]) -> Control:
+def overview_control(shape: tuple[int, int]) -> ControlPoints:
     """Return the tile whose pixels are those of a result's coarsest level, the first in its corner.
 
     Parameters
@@ -28,7 +28,7 @@ def overview_control(shape: tuple[int, int]) -> Control:
         Rows and columns of the result. At a ragged edge, a pixel of the level whose centre lies beyond is left out.
     """
     places = np.arange(0, COARSEST_PX + _STEP_PX, _STEP_PX) * float(2 ** level_count(shape))
-    return Control(nodes=np.stack(np.meshgrid(places, places, indexing="ij")), step=_STEP_PX)
+    return ControlPoints(nodes=np.stack(np.meshgrid(places, places, indexing="ij")), step=_STEP_PX)
 
 
 def stretched(layer: str, tiles: Iterable[NDArray[np.int16]]) -> tuple[float, float] | None:

@@ -14,7 +14,7 @@ NO_SCENES = "no scenes"
 """State of a season-year that was asked for and has no scene anywhere in the result."""
 
 
-def series_of(plan: NdviPlan, values: Sequence[PixelValue]) -> list[dict[str, Any]]:
+def season_series(plan: NdviPlan, values: Sequence[PixelValue]) -> list[dict[str, Any]]:
     """Return the values of a pixel, season by season in the order of time, ready for JSON.
 
     Parameters

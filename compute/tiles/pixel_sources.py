@@ -15,10 +15,10 @@ from compute.engine import Block
 from compute.result.stack import SeasonStack, borders
 from compute.result.stack_tasks import Key, block_key
 from compute.scenes.pixel_frames import BlockPixel, ResultPixel
-from compute.tiles.tile_chunks import blank, compose, touched
-from compute.tiles.tile_patches import Control, Order, Patch, Readings, cut, read
+from compute.tiles.tile_chunks import blank_tile, chunks_under_tile, paste_patches
+from compute.tiles.tile_patches import ControlPoints, Patch, PatchRequest, PixelReadings, cut_patches, read_pixels
 
-State = Literal["clear", "too few clear", "never clear", "not computed yet", "outside"]
+PixelState = Literal["clear", "too few clear", "never clear", "not computed yet", "outside"]
 """Of a pixel of a season. ``too few clear``: it has observations, but fewer than the request wants for a mean."""
 
 
@@ -45,7 +45,7 @@ class PixelValue:
     """
 
     label: str
-    state: State
+    state: PixelState
     ndvi_mean: float | None = None
     clear_count: int | None = None
     clear_months: int | None = None
@@ -65,14 +65,14 @@ class View:
         Position of the season among the labels.
     level : int
         Level to take values from.
-    control : Control
+    control : ControlPoints
         Where the tile lies; it has the tile's size.
     """
 
     layer: str
     season: int
     level: int
-    control: Control
+    control: ControlPoints
 
 
 class PixelSource(Protocol):
@@ -98,18 +98,18 @@ class BlockPixels(ABC):
         self._stack = stack
 
     @abstractmethod
-    async def patches(self, order: Order) -> dict[Key, Patch]:
+    async def patches(self, request: PatchRequest) -> dict[Key, Patch]:
         """Return the patches of a tile, by the keys of those blocks of the order that are to be had."""
 
     @abstractmethod
-    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, Readings]:
+    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
         """Return what one pixel of each block holds, given its place in the block, for the blocks to be had."""
 
     async def pixels(self, view: View) -> NDArray[np.int16]:
         """Return the values of a tile; see `PixelSource`."""
-        tile = blank(self._stack.grid.shape, view.control)
+        tile = blank_tile(self._stack.grid.shape, view.control)
         # Blocks that were cut together share a patch.
-        compose(tile, set((await self.patches(order_of(self._stack, view))).values()))
+        paste_patches(tile, set((await self.patches(patch_request(self._stack, view))).values()))
         return tile
 
     async def values(self, pixel: ResultPixel) -> list[PixelValue]:
@@ -127,20 +127,20 @@ class LocalPixels(BlockPixels):
         Of which some or all values of `graph` are a `Block`, as after `dask.compute`.
     """
 
-    async def patches(self, order: Order) -> dict[Key, Patch]:
+    async def patches(self, request: PatchRequest) -> dict[Key, Patch]:
         """Return the patches of a tile; see `BlockPixels`."""
-        return cut(self._held(order.windows), order)
+        return cut_patches(self._held(request.windows), request)
 
-    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, Readings]:
+    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
         """Return what one pixel of each block holds; see `BlockPixels`."""
-        return read(self._held(places), places)
+        return read_pixels(self._held(places), places)
 
     def _held(self, keys: Mapping[Key, object]) -> dict[Key, Block]:
         graph = self._stack.graph
         return {key: graph[key] for key in keys if isinstance(graph.get(key), Block)}
 
 
-class FirstPixels(BlockPixels):
+class FallbackPixels(BlockPixels):
     """Pixels of each block from the first of several sources that has it.
 
     Parameters
@@ -155,31 +155,31 @@ class FirstPixels(BlockPixels):
         super().__init__(stack)
         self._sources = sources
 
-    async def patches(self, order: Order) -> dict[Key, Patch]:
+    async def patches(self, request: PatchRequest) -> dict[Key, Patch]:
         """Return the patches of a tile; see `BlockPixels`."""
         found: dict[Key, Patch] = {}
         for source in self._sources:
-            windows = {key: window for key, window in order.windows.items() if key not in found}
-            found |= await source.patches(replace(order, windows=windows))
+            windows = {key: window for key, window in request.windows.items() if key not in found}
+            found |= await source.patches(replace(request, windows=windows))
         return found
 
-    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, Readings]:
+    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
         """Return what one pixel of each block holds; see `BlockPixels`."""
-        found: dict[Key, Readings] = {}
+        found: dict[Key, PixelReadings] = {}
         for source in self._sources:
             found |= await source.readings({key: place for key, place in places.items() if key not in found})
         return found
 
 
-def order_of(stack: SeasonStack, view: View) -> Order:
+def patch_request(stack: SeasonStack, view: View) -> PatchRequest:
     """Return what a view needs of which blocks."""
     windows = {
         block_key(stack.token, view.season, row, column): window
-        for row, column, window in touched(stack.chunks, view.control)
+        for row, column, window in chunks_under_tile(stack.chunks, view.control)
     }
     # With one observation a pixel has a mean, so that there is nothing to tell apart.
     split = view.layer == "ndvi_mean" and stack.min_clear > 1
-    return Order(layer=view.layer, level=view.level, control=view.control, windows=windows, split=split)
+    return PatchRequest(layer=view.layer, level=view.level, control=view.control, windows=windows, split=split)
 
 
 def block_pixels(stack: SeasonStack, pixel: ResultPixel) -> dict[Key, BlockPixel]:
@@ -192,12 +192,12 @@ def block_pixels(stack: SeasonStack, pixel: ResultPixel) -> dict[Key, BlockPixel
     return {block_key(stack.token, n, chunk_row, chunk_column): place for n in range(len(stack.labels))}
 
 
-def pixel_values(stack: SeasonStack, places: Iterable[Key], found: Mapping[Key, Readings]) -> list[PixelValue]:
+def pixel_values(stack: SeasonStack, places: Iterable[Key], found: Mapping[Key, PixelReadings]) -> list[PixelValue]:
     """Return what is known of a pixel in every season; blocks that were not found are not computed yet."""
     return [_pixel_value(label, found.get(key), stack.reasons) for label, key in zip(stack.labels, places, strict=True)]
 
 
-def _pixel_value(label: str, found: Readings | None, reasons: Sequence[str]) -> PixelValue:
+def _pixel_value(label: str, found: PixelReadings | None, reasons: Sequence[str]) -> PixelValue:
     if found is None:
         return PixelValue(label=label, state="not computed yet")
     mean, count = (_known(found[name]) for name in ("ndvi_mean", "clear_count"))

@@ -16,7 +16,14 @@ from compute.result.store import Slot, StoredBlock
 from compute.scenes.pixel_frames import BlockPixel, ResultWindow, pixel_window, result_pixel
 from compute.tiles.pixel_sources import BlockPixels
 from compute.tiles.reader_processes import StoreReaders
-from compute.tiles.tile_patches import Held, Order, Patch, Readings, cut_values, shown
+from compute.tiles.tile_patches import (
+    Patch,
+    PatchRequest,
+    PixelReadings,
+    WindowValues,
+    cut_window_patches,
+    visible_window,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -48,16 +55,16 @@ class StoredPixels(BlockPixels):
         blocks = {key: block.slot for key, block in stack.graph.items() if isinstance(block, StoredBlock)}
         return cls(stack, blocks, readers)
 
-    async def patches(self, order: Order) -> dict[Key, Patch]:
+    async def patches(self, request: PatchRequest) -> dict[Key, Patch]:
         """Return the patches of a tile; see `BlockPixels`."""
-        slots = self._slots(order.windows)
+        slots = self._slots(request.windows)
         if not slots:
             return {}
-        patches, damaged = await self._readers.ask(_cut, slots, order)
+        patches, damaged = await self._readers.ask(_cut, slots, request)
         self._give_up(damaged)
         return patches
 
-    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, Readings]:
+    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
         """Return what one pixel of each block holds; see `BlockPixels`."""
         slots = self._slots(places)
         if not slots:
@@ -78,25 +85,25 @@ class StoredPixels(BlockPixels):
 # In another process
 
 
-def _cut(slots: Mapping[Key, Slot], order: Order) -> tuple[dict[Key, Patch], set[Key]]:
+def _cut(slots: Mapping[Key, Slot], request: PatchRequest) -> tuple[dict[Key, Patch], set[Key]]:
     """Return the patches of a tile, and the keys of those blocks that cannot be read."""
-    held, damaged = dict[Key, Held](), set[Key]()
+    held, damaged = dict[Key, WindowValues](), set[Key]()
     for key, slot in slots.items():
-        window = shown(slot.window, order)
+        window = visible_window(slot.window, request)
         try:
-            held[key] = window, {layer: _values(slot, order.level, window, layer) for layer in order.layers}
+            held[key] = window, {layer: _values(slot, request.level, window, layer) for layer in request.layers}
         except JobError:
             _withdraw(slot)
             damaged.add(key)
-    return cut_values(held, order), damaged
+    return cut_window_patches(held, request), damaged
 
 
 def _values(slot: Slot, level: int, window: ResultWindow, layer: str) -> NDArray[Any]:
     return slot.read_overview(layer, level, window) if level else slot.read(layer, window)
 
 
-def _read(slots: Mapping[Key, Slot], places: Mapping[Key, BlockPixel]) -> tuple[dict[Key, Readings], set[Key]]:
-    found, damaged = dict[Key, Readings](), set[Key]()
+def _read(slots: Mapping[Key, Slot], places: Mapping[Key, BlockPixel]) -> tuple[dict[Key, PixelReadings], set[Key]]:
+    found, damaged = dict[Key, PixelReadings](), set[Key]()
     for key, slot in slots.items():
         pixel = pixel_window(result_pixel(slot.window, places[key]))
         try:

@@ -15,7 +15,7 @@ from compute.statistics import region_reduction
 from compute.tiles.reader_processes import StoreReaders
 
 
-async def kept_statistics(stack: SeasonStack, readers: StoreReaders, region: Region) -> dict[str, Any]:
+async def stored_region_statistics(stack: SeasonStack, readers: StoreReaders, region: Region) -> dict[str, Any]:
     """Reduce a region of a result whose blocks lie in a store; as `compute.statistics.region_reduction` does.
 
     Parameters
@@ -32,20 +32,24 @@ async def kept_statistics(stack: SeasonStack, readers: StoreReaders, region: Reg
     InputError
         The region does not meet the result.
     """
-    cut, places = region_reduction.cut_of(stack, region)
+    cut, places = region_reduction.place_region(stack, region)
 
-    async def season_part(season: int) -> region_reduction.Part:
+    async def season_part(season: int) -> region_reduction.RegionSums:
         blocks = [stack.graph.get(block_key(stack.token, season, *place)) for place in places]
         windows = [chunk_window(stack.chunks, *place) for place in places]
         parts = [readers.reduce(_part_of, *each, cut) for each in zip(blocks, windows, strict=True)]
-        return region_reduction.join_parts(await asyncio.gather(*parts))
+        return region_reduction.join_sums(await asyncio.gather(*parts))
 
-    return region_reduction.told_of(stack, cut, [await season_part(season) for season in range(len(stack.labels))])
+    return region_reduction.region_report(
+        stack, cut, [await season_part(season) for season in range(len(stack.labels))]
+    )
 
 
-def _part_of(block: StoredBlock | None, window: ResultWindow, cut: region_reduction.Cut) -> region_reduction.Part:
+def _part_of(
+    block: StoredBlock | None, window: ResultWindow, cut: region_reduction.RegionOnGrid
+) -> region_reduction.RegionSums:
     try:
-        return region_reduction.part_of(block, window, cut)
+        return region_reduction.sum_block(block, window, cut)
     except JobError:
         # A damaged block counts as not computed, as it does on tiles.
-        return region_reduction.part_of(None, window, cut)
+        return region_reduction.sum_block(None, window, cut)

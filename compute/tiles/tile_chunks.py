@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from compute import kernels
 from compute.result.stack import Chunks, borders
 from compute.scenes.pixel_frames import ResultWindow
-from compute.tiles.tile_patches import Control, Patch
+from compute.tiles.tile_patches import ControlPoints, Patch
 
 # One value stands for the whole of a result: a level so coarse that there is one only, whatever its size.
 _ANYTHING = np.zeros((1, 1), np.int16)
 _COARSEST = 62
 
 
-def touched(chunks: Chunks, control: Control) -> Iterator[tuple[int, int, ResultWindow]]:
+def chunks_under_tile(chunks: Chunks, control: ControlPoints) -> Iterator[tuple[int, int, ResultWindow]]:
     """Yield row, column and window of every chunk that a tile may show: those that its control points surround."""
     rows, columns = (borders(sizes).tolist() for sizes in chunks)
     for row, column in product(_reached(rows, control.nodes[0]), _reached(columns, control.nodes[1])):
@@ -34,14 +34,14 @@ def _reached(edges: list[int], nodes: NDArray[np.float64]) -> range:
     return range(max(first, 0), min(last + 1, len(edges) - 1))
 
 
-def blank(shape: tuple[int, int], control: Control) -> NDArray[np.int16]:
+def blank_tile(shape: tuple[int, int], control: ControlPoints) -> NDArray[np.int16]:
     """Return a tile of which nothing is computed yet.
 
     Parameters
     ----------
     shape : (int, int)
         Rows and columns of the result.
-    control : Control
+    control : ControlPoints
         Where the tile lies.
 
     Returns
@@ -53,12 +53,14 @@ def blank(shape: tuple[int, int], control: Control) -> NDArray[np.int16]:
     rows, columns = control.nodes
     if not (rows.min() >= 0 and columns.min() >= 0 and rows.max() < shape[0] and columns.max() < shape[1]):
         hit = np.zeros(tile.shape, np.bool_)
-        kernels.gather(_ANYTHING, (0, 0, *shape), _COARSEST, control.nodes, control.step, np.empty_like(tile), hit)
+        kernels.gather_pixels(
+            _ANYTHING, (0, 0, *shape), _COARSEST, control.nodes, control.step, np.empty_like(tile), hit
+        )
         tile[~hit] = kernels.OUTSIDE
     return tile
 
 
-def compose(tile: NDArray[np.int16], patches: Iterable[Patch]) -> None:
+def paste_patches(tile: NDArray[np.int16], patches: Iterable[Patch]) -> None:
     """Put patches into a tile, in place. Every pixel belongs to one block, so their order is irrelevant."""
     for patch in patches:
         height, width = patch.shape

@@ -17,7 +17,7 @@ from compute.request.region import Bbox, turns_between
 from compute.scenes import Grid
 from compute.scenes.pixel_frames import ResultPixel, ResultWindow, whole_window
 from compute.scenes.warp import turn_width
-from compute.tiles.tile_patches import Control
+from compute.tiles.tile_patches import ControlPoints
 from compute.tiles.web_mercator import HALF_WORLD_M, MAX_ZOOM, TILE_PX, TileAddress, pixel_m
 
 WEB_MERCATOR, LONLAT = "EPSG:3857", "EPSG:4326"
@@ -50,8 +50,8 @@ _ROUNDING = 1e-6
 class ResultGeometry:
     """A result's pixel grid, seen from Web Mercator.
 
-    Take it from `geometry_of`: asking PROJ how two systems are related takes up to 40 ms. pyproj keeps a PROJ context
-    for each thread in every Transformer, so an object may be used from several threads.
+    Take it from `result_geometry`, since PROJ needs up to 40 ms to find the transformation between two CRS. An object
+    may be used from several threads: pyproj keeps a PROJ context for each thread in every Transformer.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class ResultGeometry:
     def _lonlat(self) -> Transformer:
         return Transformer.from_crs(self.grid.crs, LONLAT, always_xy=True)
 
-    def control(self, address: TileAddress, size: int = TILE_PX) -> Control:
+    def control(self, address: TileAddress, size: int = TILE_PX) -> ControlPoints:
         """Return the control points of a tile.
 
         They lie on one lattice for all tiles of a zoom and a size, so neighbours agree along their border.
@@ -101,7 +101,7 @@ class ResultGeometry:
         near = np.ix_(rows, columns)
         easting, northing = self._to_grid.transform(*np.meshgrid(x[columns], y[rows]))
         nodes[1][near], nodes[0][near] = self._to_pixels(self._unturned(easting), northing)
-        return Control(nodes=nodes, step=step)
+        return ControlPoints(nodes=nodes, step=step)
 
     def level(self, zoom: int, size: int = TILE_PX) -> int:
         """Return the level that tiles of a zoom are taken from: the same for all of them, so that they never disagree.
@@ -201,7 +201,7 @@ class ResultGeometry:
 
 # A memo of a pure constructor: every tile of a result asks for the same one.
 @lru_cache(maxsize=256)
-def geometry_of(grid: Grid) -> ResultGeometry:
+def result_geometry(grid: Grid) -> ResultGeometry:
     """Return the geometry of a result's pixel grid."""
     return ResultGeometry(grid)
 

@@ -32,15 +32,15 @@ PIXELS = "greenup_pixels"
 # One more than a tile needs, so that none waits for another's large chunk; Dask offloads to one, which transfers hold.
 _THREADS = 2
 
-Held = tuple[ResultWindow, Mapping[str, NDArray[Any]]]
+WindowValues = tuple[ResultWindow, Mapping[str, NDArray[Any]]]
 """A window of the result, and by layer the (y, x) values of a level in it."""
 
-Readings = Mapping[str, Any]
+PixelReadings = Mapping[str, Any]
 """What one pixel holds: a number by the name of each of its block's arrays, or one for each reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Control:
+class ControlPoints:
     """Control points of a tile on the result.
 
     Attributes
@@ -62,8 +62,8 @@ class Control:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """Order for the patches of some blocks under one tile.
+class PatchRequest:
+    """Request for the patches of some blocks under one tile.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Order:
         ``"ndvi_mean"`` or ``"clear_count"``.
     level : int
         Level to take values from; 0 is the blocks' own pixels.
-    control : Control
+    control : ControlPoints
         Where the tile lies.
     windows : mapping of Key to ResultWindow
         By the key of a block, where it lies in the result.
@@ -81,7 +81,7 @@ class Order:
 
     layer: str
     level: int
-    control: Control
+    control: ControlPoints
     windows: Mapping[Key, ResultWindow]
     split: bool = False
 
@@ -114,24 +114,26 @@ class Patch:
     values: NDArray[np.int16]
 
 
-def cut(blocks: Mapping[Key, Block], order: Order) -> dict[Key, Patch]:
+def cut_patches(blocks: Mapping[Key, Block], request: PatchRequest) -> dict[Key, Patch]:
     """Cut the pixels of a tile from blocks; pure arithmetic without the GIL, for any thread."""
-    return cut_values({key: (order.windows[key], _layers(block, order)) for key, block in blocks.items()}, order)
+    return cut_window_patches(
+        {key: (request.windows[key], _layers(block, request)) for key, block in blocks.items()}, request
+    )
 
 
-def _layers(block: Block, order: Order) -> dict[str, NDArray[Any]]:
-    held = block if order.level == 0 else block.levels[order.level - 1]
-    return {layer: getattr(held, layer) for layer in order.layers}
+def _layers(block: Block, request: PatchRequest) -> dict[str, NDArray[Any]]:
+    held = block if request.level == 0 else block.levels[request.level - 1]
+    return {layer: getattr(held, layer) for layer in request.layers}
 
 
-def cut_values(held: Mapping[Key, Held], order: Order) -> dict[Key, Patch]:
+def cut_window_patches(held: Mapping[Key, WindowValues], request: PatchRequest) -> dict[Key, Patch]:
     """Cut the pixels of a tile from windows of the result.
 
     Parameters
     ----------
-    held : mapping of Key to Held
+    held : mapping of Key to WindowValues
         By the keys of their blocks.
-    order : Order
+    request : PatchRequest
         What is wanted.
 
     Returns
@@ -141,27 +143,29 @@ def cut_values(held: Mapping[Key, Held], order: Order) -> dict[Key, Patch]:
     """
     if not held:
         return {}
-    picked, hit = _gathered(held.values(), order.layer, order)
+    picked, hit = _gathered(held.values(), request.layer, request)
     rows, columns = _extent(hit, 1), _extent(hit, 0)
     given = hit[rows, columns]
     found = picked[rows, columns][given]
-    per_unit = 1.0 / LAYER_ENCODING[order.layer].scale
-    values = found.astype(np.int16, copy=False) if order.level else kernels.encode(found, per_unit)
-    if order.split and (values == kernels.NEVER_CLEAR).any():
-        counts, _ = _gathered(held.values(), "clear_count", order)
-        _tell_apart(values, counts[rows, columns][given], order.level)
+    per_unit = 1.0 / LAYER_ENCODING[request.layer].scale
+    values = found.astype(np.int16, copy=False) if request.level else kernels.encode_values(found, per_unit)
+    if request.split and (values == kernels.NEVER_CLEAR).any():
+        counts, _ = _gathered(held.values(), "clear_count", request)
+        _tell_apart(values, counts[rows, columns][given], request.level)
     bits = np.packbits(given)
     patch = Patch(row=rows.start, column=columns.start, shape=given.shape, bits=bits, values=values)
     return dict.fromkeys(held, patch)
 
 
-def _gathered(held: Collection[Held], layer: str, order: Order) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+def _gathered(
+    held: Collection[WindowValues], layer: str, request: PatchRequest
+) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """Return the values of a layer in the pixels of a tile, of no meaning where nothing was hit, and what was hit."""
-    control = order.control
+    control = request.control
     picked = np.empty((control.size, control.size), next(layers[layer].dtype for _, layers in held))
     hit = np.zeros(picked.shape, np.bool_)
     for window, layers in held:
-        kernels.gather(layers[layer], window, order.level, control.nodes, control.step, picked, hit)
+        kernels.gather_pixels(layers[layer], window, request.level, control.nodes, control.step, picked, hit)
     return picked, hit
 
 
@@ -171,17 +175,17 @@ def _tell_apart(values: NDArray[np.int16], counts: NDArray[np.generic], level: i
     np.copyto(values, kernels.TOO_FEW, where=(values == kernels.NEVER_CLEAR) & (counts != none))
 
 
-def shown(window: ResultWindow, order: Order) -> ResultWindow:
+def visible_window(window: ResultWindow, request: PatchRequest) -> ResultWindow:
     """Return the part of a block's window that a tile may show, on whole pixels of the order's level; may be empty."""
     spans = (
-        _shown(window[axis], window[axis + 2], nodes, 1 << order.level)
-        for axis, nodes in enumerate(order.control.nodes)
+        _visible_span(window[axis], window[axis + 2], nodes, 1 << request.level)
+        for axis, nodes in enumerate(request.control.nodes)
     )
     (top, bottom), (left, right) = spans
     return ResultWindow((top, left, bottom, right))
 
 
-def _shown(first: int, last: int, nodes: NDArray[np.float64], size: int) -> tuple[int, int]:
+def _visible_span(first: int, last: int, nodes: NDArray[np.float64], size: int) -> tuple[int, int]:
     """Return where the part of a span begins and ends that nodes surround; what is interpolated lies among them."""
     finite = nodes[np.isfinite(nodes)]
     if not finite.size:
@@ -197,18 +201,18 @@ def _extent(hit: NDArray[np.bool_], axis: int) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)
 
 
-def read(blocks: Mapping[Key, Block], places: Mapping[Key, BlockPixel]) -> dict[Key, Readings]:
+def read_pixels(blocks: Mapping[Key, Block], places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
     """Return what one pixel of each block holds."""
     return {key: _read(block, places[key]) for key, block in blocks.items()}
 
 
-def _read(block: Block, place: BlockPixel) -> Readings:
+def _read(block: Block, place: BlockPixel) -> PixelReadings:
     held = {name: getattr(block, name) for name in ARRAYS}
     return {name: values[(..., *place)].tolist() for name, values in held.items() if values is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answers:
+class WorkerReplies:
     """Results or exceptions of functions that a worker ran, in order.
 
     Not a list, which Dask would take apart to send everything in it by itself, and twice what is in it twice.
@@ -218,7 +222,7 @@ class Answers:
 
 
 class PixelPlugin(WorkerPlugin):
-    """Answers questions about blocks on a worker, now and on those that join later, which it warms up.
+    """Answer questions about blocks on a worker, now and on those that join later, which it warms up.
 
     A handler of the worker takes them, so they wait for no task and need no client's round trip of tasks; what takes
     time is done in threads of its own.
@@ -250,15 +254,15 @@ class PixelPlugin(WorkerPlugin):
         Returns
         -------
         dict
-            ``answers``: an `Answers`.
+            ``answers``: `WorkerReplies`.
         """
         asked = loads(questions)
         calls = (function(argument, dask_worker=self._worker) for function, argument in asked)
-        answers = Answers(each=await asyncio.gather(*calls, return_exceptions=True))
+        answers = WorkerReplies(each=await asyncio.gather(*calls, return_exceptions=True))
         return {"answers": to_serialize(answers)}
 
 
-async def cut_on_worker(order: Order, dask_worker: Worker) -> dict[Key, Patch]:
+async def cut_patches_on_worker(request: PatchRequest, dask_worker: Worker) -> dict[Key, Patch]:
     """Cut the patches of a tile on a worker that has a `PixelPlugin`.
 
     Returns
@@ -266,13 +270,13 @@ async def cut_on_worker(order: Order, dask_worker: Worker) -> dict[Key, Patch]:
     dict
         By key, the patches of those blocks that the worker holds.
     """
-    held, threads = _held(order.windows, dask_worker), dask_worker.executors[PIXELS]
-    return await asyncio.get_running_loop().run_in_executor(threads, cut, held, order)
+    held, threads = _held(request.windows, dask_worker), dask_worker.executors[PIXELS]
+    return await asyncio.get_running_loop().run_in_executor(threads, cut_patches, held, request)
 
 
-async def read_on_worker(places: Mapping[Key, BlockPixel], dask_worker: Worker) -> dict[Key, Readings]:
+async def read_pixels_on_worker(places: Mapping[Key, BlockPixel], dask_worker: Worker) -> dict[Key, PixelReadings]:
     """Read one pixel of each block on a worker."""
-    return read(_held(places, dask_worker), places)
+    return read_pixels(_held(places, dask_worker), places)
 
 
 def _held(keys: Mapping[Key, object], worker: Worker) -> dict[Key, Block]:
@@ -295,5 +299,5 @@ def warm_up_cutting() -> None:
     hit = np.zeros((1, 1), np.bool_)
     for dtype in (np.float32, np.uint16, np.int16):
         values = np.ones((1, 1), dtype)
-        kernels.gather(values, (0, 0, 1, 1), 0, np.zeros((2, 2, 2)), 1, np.empty_like(values), hit)
-        kernels.encode(values.ravel(), 1.0)
+        kernels.gather_pixels(values, (0, 0, 1, 1), 0, np.zeros((2, 2, 2)), 1, np.empty_like(values), hit)
+        kernels.encode_values(values.ravel(), 1.0)

@@ -29,19 +29,19 @@ def _bytes_of(tile: Tile | None) -> int:
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
-class _Flight:
+class _PendingTile:
     """One tile in the making, or waiting for it, whoever and however many want it."""
 
     key: Hashable
     state: Hashable
     asker: Hashable
     make: Make
-    landed: asyncio.Future[Tile | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    passengers: int = 0
+    result: asyncio.Future[Tile | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    waiters: int = 0
     task: asyncio.Task[None] | None = None
 
 
-class TileDesk:
+class TileQueue:
     """Hands out the tiles of all results of a server.
 
     Of those that wait the newest is made first: it is what somebody looks at now. When too many wait the oldest is
@@ -68,8 +68,8 @@ class TileDesk:
         self.outcomes: Counter[str] = Counter()
         self.kept: LRUCache[Hashable, Tile | None] = LRUCache(int(cache_mib * MIB), getsizeof=_bytes_of)
         self._most = queue
-        self._flights: dict[tuple[Hashable, Hashable], _Flight] = {}
-        self._queue: dict[_Flight, None] = {}
+        self._pending: dict[tuple[Hashable, Hashable], _PendingTile] = {}
+        self._queue: dict[_PendingTile, None] = {}
 
     @property
     def waiting(self) -> int:
@@ -79,7 +79,7 @@ class TileDesk:
     @property
     def making(self) -> int:
         """Tiles in the making."""
-        return len(self._flights) - len(self._queue)
+        return len(self._pending) - len(self._queue)
 
     async def tile(self, key: Hashable, make: Make, *, asker: Hashable, state: Hashable = None) -> Tile | None:
         """Return a tile: one that is kept, one that is on its way already, or a new one.
@@ -105,62 +105,62 @@ class TileDesk:
         if key in self.kept:
             self.outcomes["cached"] += 1
             return self.kept[key]
-        flight = self._flights.get((key, state))
-        if flight is None:
-            flight = self._book(_Flight(key=key, state=state, asker=asker, make=make))
+        pending = self._pending.get((key, state))
+        if pending is None:
+            pending = self._enqueue(_PendingTile(key=key, state=state, asker=asker, make=make))
         else:
             self.outcomes["joined"] += 1
-        flight.passengers += 1
+        pending.waiters += 1
         try:
-            return await asyncio.shield(flight.landed)
+            return await asyncio.shield(pending.result)
         finally:
-            flight.passengers -= 1
-            if not (flight.passengers or flight.landed.done()):
-                self._drop(flight)
+            pending.waiters -= 1
+            if not (pending.waiters or pending.result.done()):
+                self._abandon(pending)
 
-    def _book(self, flight: _Flight) -> _Flight:
-        self._flights[flight.key, flight.state] = flight
-        self._queue[flight] = None
+    def _enqueue(self, pending: _PendingTile) -> _PendingTile:
+        self._pending[pending.key, pending.state] = pending
+        self._queue[pending] = None
         self._start()
-        own = [each for each in self._queue if each.asker == flight.asker]
+        own = [each for each in self._queue if each.asker == pending.asker]
         if len(own) > self._most // 2:
             self.outcomes["too_many"] += 1
             self._refuse(own[0], TooManyRequestsError("Too many tiles were asked for at once; ask for fewer."))
         elif len(self._queue) > self._most:
             self.outcomes["overload"] += 1
             self._refuse(next(iter(self._queue)), OverloadError("The server is busy; ask again in a moment."))
-        return flight
+        return pending
 
     def _start(self) -> None:
         while self._queue and self.making < _AT_ONCE:
-            flight, _ = self._queue.popitem()
-            flight.task = asyncio.create_task(self._fly(flight))
+            pending, _ = self._queue.popitem()
+            pending.task = asyncio.create_task(self._make_tile(pending))
 
-    async def _fly(self, flight: _Flight) -> None:
+    async def _make_tile(self, pending: _PendingTile) -> None:
         try:
-            tile = await flight.make()
+            tile = await pending.make()
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
             self.outcomes["failed"] += 1
-            self._refuse(flight, error)
+            self._refuse(pending, error)
         else:
             self.outcomes["made"] += 1
             if tile is None or tile.complete:
                 with suppress(ValueError):  # larger than the cache
-                    self.kept[flight.key] = tile
-            self._remove(flight)
-            flight.landed.set_result(tile)
+                    self.kept[pending.key] = tile
+            self._remove(pending)
+            pending.result.set_result(tile)
 
-    def _refuse(self, flight: _Flight, error: Exception) -> None:
-        self._remove(flight)
-        flight.landed.set_exception(error)
+    def _refuse(self, pending: _PendingTile, error: Exception) -> None:
+        self._remove(pending)
+        pending.result.set_exception(error)
 
-    def _drop(self, flight: _Flight) -> None:
+    def _abandon(self, pending: _PendingTile) -> None:
         self.outcomes["dropped"] += 1
-        self._remove(flight)
-        if flight.task is not None:
-            flight.task.cancel()
+        self._remove(pending)
+        if pending.task is not None:
+            pending.task.cancel()
 
-    def _remove(self, flight: _Flight) -> None:
-        del self._flights[flight.key, flight.state]
-        self._queue.pop(flight, None)
+    def _remove(self, pending: _PendingTile) -> None:
+        del self._pending[pending.key, pending.state]
+        self._queue.pop(pending, None)
         self._start()

@@ -21,9 +21,9 @@ from compute.result.layers import LAYERS
 from compute.result.stack import Chunks, SeasonStack, chunk_window
 from compute.scenes import Grid
 from compute.tiles.colour_range import overview_control, stretched
-from compute.tiles.pixel_sources import FirstPixels, PixelSource, PixelValue, View
+from compute.tiles.pixel_sources import FallbackPixels, PixelSource, PixelValue, View
 from compute.tiles.stored_pixels import StoredPixels
-from compute.tiles.tile_geometry import WORLD, geometry_of
+from compute.tiles.tile_geometry import WORLD, result_geometry
 from compute.tiles.web_mercator import HALF_WORLD_M, TILE_PX, TileAddress, pixel_m
 from compute.tiles.worker_pixels import WorkerPixels
 
@@ -87,7 +87,7 @@ def block_bbox(result: Gridded, season: int, row: int, column: int) -> Bbox:  # 
     season, row, column : int
         Position of the block, as in its key.
     """
-    return geometry_of(result.grid).bbox(chunk_window(result.chunks, row, column))
+    return result_geometry(result.grid).bbox(chunk_window(result.chunks, row, column))
 
 
 def result_info(result: Gridded) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def result_info(result: Gridded) -> dict[str, Any]:
         ``bbox`` (west, south, east, north), ``max_zoom`` (its pixels are no larger than the result's), ``labels``,
         ``layers`` (by name ``scale``, ``offset``, ``units``, ``digits``) and ``codes``.
     """
-    geometry = geometry_of(result.grid)
+    geometry = result_geometry(result.grid)
     return {
         "bbox": list(geometry.bbox()),
         "max_zoom": geometry.native_zoom,
@@ -127,7 +127,7 @@ class ResultTiles:
 
     def __init__(self, stack: SeasonStack, source: PixelSource, *, region: Region | None = None) -> None:
         self.stack = stack
-        self.geometry = geometry_of(stack.grid)
+        self.geometry = result_geometry(stack.grid)
         self._source = source
         self._region = region
         self._stretches: dict[str, tuple[float, float]] = {}
@@ -150,7 +150,7 @@ class ResultTiles:
             Of the same stack, for the blocks that no worker holds.
         """
         held = WorkerPixels(stack, client)
-        return cls(stack, held if kept is None else FirstPixels(stack, [held, kept]), region=region)
+        return cls(stack, held if kept is None else FallbackPixels(stack, [held, kept]), region=region)
 
     async def tile(self, layer: str, season: int, address: TileAddress, *, size: int = TILE_PX) -> Tile | None:
         """Return a tile as it stands now.

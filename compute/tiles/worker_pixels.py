@@ -15,8 +15,8 @@ from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import Key
 from compute.scenes.pixel_frames import BlockPixel
 from compute.tiles.pixel_sources import BlockPixels
-from compute.tiles.tile_patches import Order, Patch, Readings, cut_on_worker, read_on_worker
-from compute.tiles.worker_requests import WorkerQuestions
+from compute.tiles.tile_patches import Patch, PatchRequest, PixelReadings, cut_patches_on_worker, read_pixels_on_worker
+from compute.tiles.worker_requests import WorkerRequests
 
 _ROUNDS = 2
 """Times that blocks are looked for: where they are remembered to be, then where the scheduler says that they are."""
@@ -42,16 +42,16 @@ class WorkerPixels(BlockPixels):
         self._client = client
         self._holders: dict[Key, str] = {}
 
-    async def patches(self, order: Order) -> dict[Key, Patch]:
+    async def patches(self, request: PatchRequest) -> dict[Key, Patch]:
         """Return the patches of a tile; see `BlockPixels`. One call goes to each worker that it touches."""
         return await self._ask(
-            order.windows,
-            lambda keys: (cut_on_worker, replace(order, windows={key: order.windows[key] for key in keys})),
+            request.windows,
+            lambda keys: (cut_patches_on_worker, replace(request, windows={key: request.windows[key] for key in keys})),
         )
 
-    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, Readings]:
+    async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
         """Return what one pixel of each block holds; see `BlockPixels`."""
-        return await self._ask(places, lambda keys: (read_on_worker, {key: places[key] for key in keys}))
+        return await self._ask(places, lambda keys: (read_pixels_on_worker, {key: places[key] for key in keys}))
 
     async def _ask(
         self, keys: Collection[Key], question: Callable[[Collection[Key]], tuple[Any, Any]]
@@ -108,7 +108,7 @@ class WorkerPixels(BlockPixels):
     async def _call(self, holder: str, function: Callable[..., Awaitable[Any]], argument: Any) -> Any:
         """Run a function on a worker; one that is gone or does not answer in time holds nothing."""
         try:
-            return await WorkerQuestions.of(self._client).ask(holder, function, argument)
+            return await WorkerRequests.of(self._client).ask(holder, function, argument)
         except OSError:
             return {}
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 from distributed.core import send_recv
 from distributed.protocol.pickle import dumps, loads
 
-from compute.tiles.tile_patches import PIXELS, Answers, PixelPlugin
+from compute.tiles.tile_patches import PIXELS, PixelPlugin, WorkerReplies
 
 Ask = Callable[..., Awaitable[Any]]
 """An asynchronous function at module level that takes an argument and ``dask_worker``."""
@@ -30,36 +30,36 @@ _CHECK_S = 3.0
 _TRY_S = 1.0
 """How long a connection to a worker is tried, until one has succeeded: firewalls let packets vanish."""
 
-_CALLS, _QUESTIONS = 2, 8
+_CALLS, _BATCH = 2, 8
 """Calls to one worker under way, so that it has work while an answer travels, and questions that one of them carries
 at the most, so that no tile waits for a whole screen of others."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
-class _Question:
+class _Request:
     function: Ask
     argument: Any
     answer: asyncio.Future[Any]
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
-class _Line:
+class _WorkerQueue:
     """Pending questions to one worker, and the number of its calls under way."""
 
-    waiting: deque[_Question] = field(default_factory=deque)
+    waiting: deque[_Request] = field(default_factory=deque)
     calls: int = 0
 
-    def take(self) -> list[_Question]:
+    def next_batch(self) -> list[_Request]:
         """Return the questions of the next call; those that nobody waits for any more are dropped."""
-        taken: list[_Question] = []
-        while self.waiting and len(taken) < _QUESTIONS:
+        taken: list[_Request] = []
+        while self.waiting and len(taken) < _BATCH:
             question = self.waiting.popleft()
             if not question.answer.done():
                 taken.append(question)
         return taken
 
 
-class WorkerQuestions:
+class WorkerRequests:
     """Asks the workers of one cluster, each by as few calls as may be.
 
     A question goes at once when its worker is free; those that come while calls to it are under way go together with
@@ -76,8 +76,8 @@ class WorkerQuestions:
     def __init__(self, client: Any, *, direct: bool | None = None) -> None:
         self.direct = direct
         self._client = client
-        self._lines: dict[str, _Line] = {}
-        self._carriers: set[asyncio.Task[None]] = set()
+        self._queues: dict[str, _WorkerQueue] = {}
+        self._senders: set[asyncio.Task[None]] = set()
         self._installing: asyncio.Future[Any] | None = None
         self._hanging = False
 
@@ -105,28 +105,28 @@ class WorkerQuestions:
             Whatever the function raised.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        line = self._lines.setdefault(address, _Line())
-        line.waiting.append(_Question(function=function, argument=argument, answer=answer))
-        if line.calls < _CALLS:
-            line.calls += 1
+        queue = self._queues.setdefault(address, _WorkerQueue())
+        queue.waiting.append(_Request(function=function, argument=argument, answer=answer))
+        if queue.calls < _CALLS:
+            queue.calls += 1
             # A task begins after whatever else is about to ask: all of it goes in one call.
-            carrier = asyncio.create_task(self._carry_on(address, line))
-            self._carriers.add(carrier)
-            carrier.add_done_callback(self._carriers.discard)
+            sender = asyncio.create_task(self._send_pending(address, queue))
+            self._senders.add(sender)
+            sender.add_done_callback(self._senders.discard)
         return await answer
 
-    async def _carry_on(self, address: str, line: _Line) -> None:
+    async def _send_pending(self, address: str, queue: _WorkerQueue) -> None:
         """Carry questions to a worker until none is left."""
-        while questions := line.take():
-            await self._carry(address, questions)
-        line.calls -= 1
-        if not line.calls:
-            del self._lines[address]
+        while questions := queue.next_batch():
+            await self._send_batch(address, questions)
+        queue.calls -= 1
+        if not queue.calls:
+            del self._queues[address]
 
-    async def _carry(self, address: str, questions: Sequence[_Question]) -> None:
+    async def _send_batch(self, address: str, questions: Sequence[_Request]) -> None:
         try:
             pairs = dumps([(each.function, each.argument) for each in questions])
-            answers = await self._patiently(address, pairs)
+            answers = await self._await_reply(address, pairs)
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
             answers = [error] * len(questions)
         for question, answer in zip(questions, answers, strict=True):
@@ -137,7 +137,7 @@ class WorkerQuestions:
             else:
                 question.answer.set_result(answer)
 
-    async def _patiently(self, address: str, questions: bytes) -> Sequence[Any]:
+    async def _await_reply(self, address: str, questions: bytes) -> Sequence[Any]:
         """Wait for a call as long as its worker is there, and not for ever."""
         call = asyncio.ensure_future(self._call(address, questions))
         try:
@@ -158,7 +158,7 @@ class WorkerQuestions:
         reply = await self._reply(address, questions)
         if not isinstance(reply, dict) or "answers" not in reply:
             raise ConnectionError("The worker does not answer for pixels yet.")
-        answers: Answers = reply["answers"]
+        answers: WorkerReplies = reply["answers"]
         return answers.each
 
     async def _installed(self) -> None:

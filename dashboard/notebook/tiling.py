@@ -16,7 +16,7 @@ from tornado.web import Application, RequestHandler
 
 from compute.errors import InputError
 from compute.result.stack import SeasonStack
-from compute.tiles import ResultTiles, geometry_of, parse_tile
+from compute.tiles import ResultTiles, parse_tile, result_geometry
 from compute.tiles.png_encoding import png
 from compute.tiles.styles import Style
 from dashboard.notebook.cell import proxied
@@ -88,7 +88,7 @@ class TiledResult:
         own = Style.for_layer(layer)
         style = replace(own, palette=palette or own.palette, span=span or own.span)
         query = f"palette={style.palette}&span={style.span[0]:g},{style.span[1]:g}"
-        west, south, east, north = geometry_of(self._stack.grid).bbox()
+        west, south, east, north = result_geometry(self._stack.grid).bbox()
         left, bottom = lon_lat_to_easting_northing(west, south)
         right, top = lon_lat_to_easting_northing(east, north)
         url = f"{self.url}/{layer}/{quote(season)}/{{Z}}/{{X}}/{{Y}}.png?{query}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tornado.web import RequestHandler
 
-from compute.tiles import TileDesk
+from compute.tiles import TileQueue
 from dashboard.event_loop_lag import BOUNDS_S, LoopLag
 from dashboard.server.response_policy import NO_DOCUMENT
 from dashboard.services import Services
@@ -33,7 +33,7 @@ class MetricsHandler(RequestHandler):
         self.finish(metrics_text(self.services.tiles, self.services.lag))
 
 
-def metrics_text(tiles: TileDesk, lag: LoopLag) -> str:
+def metrics_text(tiles: TileQueue, lag: LoopLag) -> str:
     """Return the numbers as text, one a line."""
     by_outcome = {f'{{outcome="{name}"}}': tiles.outcomes[name] for name in _OUTCOMES}
     buckets = {f'_bucket{{le="{bound}"}}': count for bound, count in zip((*BOUNDS_S, "+Inf"), lag.at_most, strict=True)}

@@ -11,7 +11,7 @@ from tornado.web import RequestHandler
 from compute.errors import InputError, NoScenesError
 from compute.plan import NdviPlan
 from compute.result.layers import LAYERS
-from compute.tiles.pixel_series import series_of
+from compute.tiles.pixel_series import season_series
 from dashboard.result_queries import tiles_of
 from dashboard.server.api import Handler
 from dashboard.services import Services
@@ -55,7 +55,7 @@ class SeriesHandler(_PlaceHandler):
         record = await self.record(token)
         lon, lat = self.place()
         values = await self.while_connected(self.services.answers.values(record, (lon, lat), self.asker))
-        series = series_of(record.plan, values)
+        series = season_series(record.plan, values)
         self.write_json({"lon": lon, "lat": lat, "by": record.plan.request.by, "series": series})
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from compute.plan import NdviPlan
 from compute.request.region import Bbox
 from compute.result.layers import LAYERS
-from compute.tiles import geometry_of
+from compute.tiles import result_geometry
 from compute.tiles.web_mercator import HALF_WORLD_M, MAX_ZOOM, TILE_PX, pixel_m
 
 JSON, OPENAPI = "application/json", "application/vnd.oai.openapi+json;version=3.0"
@@ -68,7 +68,7 @@ class TileDocuments:
         """Return the TileJSON of a layer of a season: https://github.com/mapbox/tilejson-spec/tree/master/3.0.0."""
         west, _, east, _ = self._bbox
         bounds = _without_crossing(self._bbox)
-        zoom = geometry_of(self.plan.grid).native_zoom
+        zoom = result_geometry(self.plan.grid).native_zoom
         return {
             "tilejson": "3.0.0",
             "name": f"{_TITLES[layer]}, {label}",
@@ -142,7 +142,7 @@ class TileDocuments:
             "templated": True,
             "title": "Tiles",
         }
-        zooms = range(geometry_of(self.plan.grid).native_zoom + 1)
+        zooms = range(result_geometry(self.plan.grid).native_zoom + 1)
         return {
             "title": f"{_TITLES[layer]}, {label}",
             "dataType": "map",
@@ -196,7 +196,7 @@ class TileDocuments:
 
     @property
     def _bbox(self) -> Bbox:
-        return geometry_of(self.plan.grid).bbox()
+        return result_geometry(self.plan.grid).bbox()
 
     @property
     def _description(self) -> str:

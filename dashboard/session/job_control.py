@@ -10,7 +10,7 @@ from compute.errors import InputError, JobError, ResultGoneError
 from compute.jobs import LiveJob, Principal, participant_of
 from compute.plan import NdviPlan
 from compute.request import NdviRequest
-from compute.tiles import block_bbox, geometry_of, result_info
+from compute.tiles import block_bbox, result_geometry, result_info
 from dashboard.services import Services
 from dashboard.session.background_tasks import BackgroundTasks
 from dashboard.session.estimation import options_of
@@ -196,7 +196,7 @@ class JobController:
         fresh, self._seen_blocks = record.finished[seen:], len(record.finished)
         boxes = [block_bbox(record.plan, *block) for block in fresh if block[0] == shown]
         if previews - self._seen_previews:
-            boxes = [geometry_of(record.plan.grid).bbox()]
+            boxes = [result_geometry(record.plan.grid).bbox()]
         self._seen_previews = previews
         if boxes:
             self._refresh(boxes)

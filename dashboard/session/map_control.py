@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from compute.errors import InputError
 from compute.jobs import Principal, Viewpoint
-from compute.tiles import geometry_of
+from compute.tiles import result_geometry
 from dashboard.services import Services
 from dashboard.session.background_tasks import BackgroundTasks
 from dashboard.state import JobState, LookState
@@ -61,7 +61,7 @@ class MapController:
         with suppress(InputError):
             plan = self._services.jobs.get(token, self._principal).plan
             if season in plan.labels:
-                row, column = geometry_of(plan.grid).place_of(*centre)
+                row, column = result_geometry(plan.grid).place_of(*centre)
                 viewpoint = Viewpoint(season=plan.labels.index(season), row=row, column=column)
                 self._services.jobs.look_at(token, self._principal, self._viewer, viewpoint)
                 self._reported_token = token

@@ -10,7 +10,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window as FileWindow
 
-from compute.demo.pixel_lattice import CRS, Window
+from compute.demo.pixel_lattice import CRS, LatticeWindow
 from compute.demo.sensor import NODATA, VALID
 from compute.scenes import Grid
 from tests.benchmarks.input import BANDS, InputScene
@@ -64,12 +64,12 @@ def _divided(total: Means, count: NDArray[Any]) -> Means:
     return quotient
 
 
-def _grid(window: Window) -> Grid:
+def _grid(window: LatticeWindow) -> Grid:
     a, b, c, d, e, f = list(window.transform)[:6]
     return Grid(crs=CRS, shape=window.shape, transform=(a, b, c, d, e, f))
 
 
-def _look(scenes: Sequence[InputScene], lattice: Window, overlap: Overlap) -> Means:
+def _look(scenes: Sequence[InputScene], lattice: LatticeWindow, overlap: Overlap) -> Means:
     """Return the NDVI of one date, NaN where nothing was observed."""
     ndvi = np.full(overlap.row.shape, np.nan)
     for scene in scenes:
@@ -78,7 +78,7 @@ def _look(scenes: Sequence[InputScene], lattice: Window, overlap: Overlap) -> Me
     return ndvi
 
 
-def _observe(scene: InputScene, lattice: Window, overlap: Overlap) -> Means:
+def _observe(scene: InputScene, lattice: LatticeWindow, overlap: Overlap) -> Means:
     """Return the NDVI that one scene observes, NaN where it does not."""
     shift = scene.window.row - lattice.row, scene.window.column - lattice.column
     cut = _Cut(scene, overlap, shift)

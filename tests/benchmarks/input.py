@@ -16,7 +16,7 @@ import shapely
 from compute.demo.demo_spec import DemoSpec
 from compute.demo.eo3_documents import measurement_paths, scene_id
 from compute.demo.overpasses import Acquisition, Footprint, acquisitions
-from compute.demo.pixel_lattice import Window
+from compute.demo.pixel_lattice import LatticeWindow
 from compute.errors import InputError
 
 _FORMAT = 1
@@ -81,10 +81,10 @@ class InputSpec:
         return sha256(json.dumps({"format": _FORMAT, **asdict(self)}, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
-    def window(self) -> Window:
+    def window(self) -> LatticeWindow:
         """The pixels that each date covers."""
         column, row = (round(metres / PIXEL_M) - self.size // 2 for metres in (_CENTRE[0], -_CENTRE[1]))
-        return Window(pixel_m=PIXEL_M, row=row, column=column, shape=(self.size, self.size))
+        return LatticeWindow(pixel_m=PIXEL_M, row=row, column=column, shape=(self.size, self.size))
 
     @property
     def swath(self) -> shapely.Polygon:
@@ -119,7 +119,7 @@ class InputScene:
     folder: Path
 
     @property
-    def window(self) -> Window:
+    def window(self) -> LatticeWindow:
         """Its pixels."""
         return self.acquisition.footprint.window
 
@@ -163,11 +163,11 @@ def _footprints(spec: InputSpec) -> Iterator[Footprint]:
     whole, swath = spec.window, spec.swath
     height = ceil(spec.size / (2 - spec.overlap))
     for row, first in zip(_ROWS, (0, spec.size - height), strict=True):
-        window = Window(pixel_m=PIXEL_M, row=whole.row + first, column=whole.column, shape=(height, spec.size))
+        window = LatticeWindow(pixel_m=PIXEL_M, row=whole.row + first, column=whole.column, shape=(height, spec.size))
         outline = shapely.intersection(swath, _box(window))
         yield Footprint(path=_PATH, row=row, outline=outline, window=window)
 
 
-def _box(window: Window) -> shapely.Polygon:
+def _box(window: LatticeWindow) -> shapely.Polygon:
     (left, top), (right, bottom) = (window.transform @ corner for corner in ((0, 0), window.shape[::-1]))
     return shapely.box(left, bottom, right, top)

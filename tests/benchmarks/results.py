@@ -11,7 +11,7 @@ from dask.task_spec import Task
 from distributed.system import MEMORY_LIMIT
 from numpy.typing import NDArray
 
-from compute.engine import Block, Sums, finish
+from compute.engine import Block, Sums, finish_block
 from compute.errors import InputError
 from compute.jobs.run.worker_memory import LEVELS_BYTES_PER_PX, SPILL_SHARE
 from compute.plan import NdviPlan, level_count
@@ -24,7 +24,7 @@ from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import block_key
 from compute.scenes import Grid
 from compute.settings import GIB
-from compute.tiles import geometry_of
+from compute.tiles import result_geometry
 
 LABELS = ("DJF", "MAM", "JJA", "SON")
 """Four seasons, as the notebook has them."""
@@ -88,7 +88,7 @@ class Synthetic:
 
     def plan(self) -> NdviPlan:
         """Return a plan of no scenes that looks like the result."""
-        region = region_from_bbox(*geometry_of(self.grid).bbox())
+        region = region_from_bbox(*result_geometry(self.grid).bbox())
         request = NdviRequest(products=("synthetic",), region=region, start=date(2020, 12, 1), end=date(2021, 11, 30))
         return NdviPlan(
             request=request,
@@ -130,7 +130,7 @@ def make_block(shape: tuple[int, int], origin: tuple[int, int], season: int, lev
     count[random.random(shape, np.float32) < GAPS] = 0
     mean = _field(shape, origin, season) + np.float32(0.05) * random.standard_normal(shape, np.float32)
     total = np.rint(mean * count.astype(np.float64) * 2.0**32).astype(np.int64)
-    return finish(replace(Sums.of_nothing(shape), total=total, count=count), 1, levels)
+    return finish_block(replace(Sums.zeros(shape), total=total, count=count), 1, levels)
 
 
 def _field(shape: tuple[int, int], origin: tuple[int, int], season: int) -> NDArray[np.float32]:

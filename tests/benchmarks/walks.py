@@ -15,7 +15,7 @@ from pyproj import Transformer
 
 from compute.result.layers import LAYERS
 from compute.scenes import Grid
-from compute.tiles import TILE_PX, geometry_of
+from compute.tiles import TILE_PX, result_geometry
 from compute.tiles.tile_geometry import LONLAT, WEB_MERCATOR
 from compute.tiles.web_mercator import HALF_WORLD_M, pixel_m
 from tests.benchmarks.results import LABELS
@@ -60,10 +60,10 @@ class Look:
 
 def looks(grid: Grid) -> list[Look]:
     """Return the three zooms of a result, deepest first."""
-    native = geometry_of(grid).native_zoom
+    native = result_geometry(grid).native_zoom
     out = max(0, ceil(log2(max(grid.shape) / min(VIEW_PX))))
     zooms = {"native": native, "quarter": native - 2, "full": native - out}
-    west, south, east, north = geometry_of(grid).bbox()
+    west, south, east, north = result_geometry(grid).bbox()
     to_map = Transformer.from_crs(LONLAT, WEB_MERCATOR, always_xy=True).transform
     (left, right), (bottom, top) = to_map([west, east], [south, north])
     centre = (left + right) / 2, (bottom + top) / 2

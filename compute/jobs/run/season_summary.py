@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from compute.engine import Tally, inside
+from compute.engine import Tally, polygon_mask
 from compute.kernels import EVERY_INDEX
 from compute.plan import BlockPlan, NdviPlan
 from compute.result.store import Index
-from compute.scenes import one_each
+from compute.scenes import unique_unread
 
 
 def season_tallies(tallies: Mapping[Index, Tally]) -> list[Tally]:
@@ -36,7 +36,7 @@ def region_pixels(plan: NdviPlan) -> int:
 def _region_pixels(plan: NdviPlan, block: BlockPlan) -> int:
     if block.polygon is None:
         return prod(plan.block_shape(block))
-    return int(np.count_nonzero(inside(block.polygon, plan.block_grid(block))))
+    return int(np.count_nonzero(polygon_mask(block.polygon, plan.block_grid(block))))
 
 
 def season_numbers(plan: NdviPlan, tallies: Sequence[Tally]) -> list[dict[str, Any]]:
@@ -48,7 +48,7 @@ def season_numbers(plan: NdviPlan, tallies: Sequence[Tally]) -> list[dict[str, A
             "ndvi_mean": tally.total / tally.clear if tally.clear else None,
             "clear_share": tally.clear / pixels,
             "clear_count_max": tally.most,
-            "scenes_failed": [asdict(each) for each in one_each(tally.failed)],
+            "scenes_failed": [asdict(each) for each in unique_unread(tally.failed)],
             "unphysical": tally.beyond[0],
             "out_of_range": tally.beyond[1],
             "remarks": sorted(tally.remarks),

@@ -7,7 +7,7 @@ from typing import Any
 
 from compute.errors import JobError
 from compute.plan import NdviPlan
-from compute.scenes import UnreadScene, one_each
+from compute.scenes import UnreadScene, unique_unread
 
 _NAMED = 3
 """Scenes that a sentence names; all stand in the result."""
@@ -35,7 +35,7 @@ def left_out(statistics: Iterable[Mapping[str, Any]], plan: NdviPlan, most: floa
     JobError
         More scenes are left out than may be.
     """
-    failed = one_each(UnreadScene.kept(each) for season in statistics for each in season["scenes_failed"])
+    failed = unique_unread(UnreadScene.kept(each) for season in statistics for each in season["scenes_failed"])
     if len(failed) > most * len(plan.sources):
         raise JobError(
             f"{failed_sentence(failed, plan)} That is more than the {most:.0%} which "

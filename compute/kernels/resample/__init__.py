@@ -8,15 +8,15 @@ from compute.kernels.resample.area_average import accumulate_average
 from compute.kernels.resample.area_weights import AverageTable, average_weights
 from compute.kernels.resample.clear_pixels import (
     ClearPixels,
+    clear_bounds,
     clear_codes,
     clear_of_index,
     clear_of_window,
-    clear_part,
-    pixels_not,
+    untaken_pixels,
 )
 from compute.kernels.resample.lattice import LATTICE_PX, SLIVER_PX, Lattice
 from compute.kernels.resample.line_sums import Accumulators, BandWindows
-from compute.kernels.resample.nearest_pixels import NearestIndex, nearest_index, take
+from compute.kernels.resample.nearest_pixels import NearestIndex, nearest_index, take_nearest
 from compute.kernels.resample.pixel_usability import usable_pixels
 from compute.kernels.resample.point_sampling import accumulate_bilinear, accumulate_nearest, accumulate_window
 
@@ -34,12 +34,12 @@ __all__ = [
     "accumulate_nearest",
     "accumulate_window",
     "average_weights",
+    "clear_bounds",
     "clear_codes",
     "clear_of_index",
     "clear_of_window",
-    "clear_part",
     "nearest_index",
-    "pixels_not",
-    "take",
+    "take_nearest",
+    "untaken_pixels",
     "usable_pixels",
 ]

@@ -45,7 +45,7 @@ def _leave_out(starts, columns, others):  # type: ignore[no-untyped-def]  # numb
             others[y, columns[k]] = False
 
 
-def clear_part(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+def clear_bounds(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     """Find the smallest part of a mask that holds all of its clear pixels: nothing else of the bands need be read.
 
     Parameters
@@ -60,12 +60,12 @@ def clear_part(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> tuple[int
     tuple of int or None
         First row and column, and row and column after the last; None where no pixel is clear.
     """
-    top, left, bottom, right = _clear_part(held(_unsigned(mask)), held(table))
+    top, left, bottom, right = _clear_bounds(held(_unsigned(mask)), held(table))
     return (top, left, bottom, right) if top < bottom else None
 
 
 @njit(nogil=True, cache=True)
-def _clear_part(mask, table):  # type: ignore[no-untyped-def]  # numba types it
+def _clear_bounds(mask, table):  # type: ignore[no-untyped-def]  # numba types it
     top, bottom = 0, mask.shape[0]
     while top < bottom and not _shows_ground(mask[top], table):
         top += 1
@@ -98,7 +98,7 @@ def clear_codes(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> NDArray[
     Parameters
     ----------
     mask, table : numpy.ndarray
-        As `clear_part` takes them.
+        As `clear_bounds` takes them.
 
     Returns
     -------
@@ -223,7 +223,7 @@ def _clear_of_index(mask, shift, index, table, taken, starts, columns):  # type:
     return pixels
 
 
-def pixels_not(taken: NDArray[np.bool_]) -> ClearPixels:
+def untaken_pixels(taken: NDArray[np.bool_]) -> ClearPixels:
     """List the pixels of a block that are not taken: (y, x) bool."""
     free = _room_for(taken.shape)
     pixels = _pixels_not(held(taken), free.starts, free.columns)

@@ -79,7 +79,9 @@ def _nearest_index(lattice, origin, places, rows):  # type: ignore[no-untyped-de
             rows[y, 1] = max(rows[y, 1], row if row != nowhere else 0)
 
 
-def take(values: NDArray[np.generic], at: tuple[int, int], index: NearestIndex, fill: float) -> NDArray[np.generic]:
+def take_nearest(
+    values: NDArray[np.generic], at: tuple[int, int], index: NearestIndex, fill: float
+) -> NDArray[np.generic]:
     """Take for every pixel of a block the value of the source pixel that its centre lies in.
 
     Parameters
@@ -99,12 +101,12 @@ def take(values: NDArray[np.generic], at: tuple[int, int], index: NearestIndex, 
         (y, x) of the type of `values`.
     """
     taken = np.full(index.places.shape[1:], fill, values.dtype)
-    _take(held(values), (index.origin[0] - at[0], index.origin[1] - at[1]), held(index.places), taken)
+    _take_nearest(held(values), (index.origin[0] - at[0], index.origin[1] - at[1]), held(index.places), taken)
     return taken
 
 
 @njit(nogil=True, cache=True)
-def _take(values, shift, places, taken):  # type: ignore[no-untyped-def]  # for any value type
+def _take_nearest(values, shift, places, taken):  # type: ignore[no-untyped-def]  # for any value type
     nowhere = np.iinfo(places.dtype).max
     rows, columns = values.shape
     for y in range(taken.shape[0]):

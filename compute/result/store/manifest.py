@@ -23,17 +23,17 @@ STORE_NAME = re.compile(r"ndvi-[0-9a-f]{8}\.zarr")
 
 _FORMAT = 1
 
-State = Literal["unfinished", "done"]
+StoreState = Literal["unfinished", "done"]
 
 
-class _Document(BaseModel):
+class _ManifestDocument(BaseModel):
     format: Annotated[int, Field(ge=_FORMAT, le=_FORMAT)] = _FORMAT
     engine: str
     token: str
     scope: str
     store: Annotated[str, Field(pattern=STORE_NAME)]
     created: AwareDatetime
-    state: State
+    state: StoreState
     plan: str
 
 
@@ -64,12 +64,12 @@ class Manifest:
     plan: NdviPlan
     store: str
     created: datetime
-    state: State = "unfinished"
+    state: StoreState = "unfinished"
     engine: str = NUMBER_FORMAT
 
     def write(self, url: str) -> None:
         """Write it to the folder of a checkpoint, in place of the one that is there; raises OSError."""
-        document = _Document(
+        document = _ManifestDocument(
             engine=self.engine,
             token=self.token,
             scope=self.scope,
@@ -95,7 +95,7 @@ class Manifest:
         if content is None:
             return None
         try:
-            document = _Document.model_validate_json(content)
+            document = _ManifestDocument.model_validate_json(content)
             plan = plan_of(base64.b64decode(document.plan, validate=True))
         except ValueError as error:
             raise ResultGoneError(UNREADABLE) from error

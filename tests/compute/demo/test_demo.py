@@ -23,7 +23,7 @@ from datacube.utils.documents import NoDatesSafeLoader
 from compute.demo import DemoSpec, product_document, true_ndvi, write_scenes
 from compute.demo.landscape import survey
 from compute.demo.overpasses import acquisitions, footprints, sun_position
-from compute.demo.pixel_lattice import Window
+from compute.demo.pixel_lattice import LatticeWindow
 from compute.errors import InputError
 
 TYPES = Path(__file__).parents[3] / "compute" / "catalog" / "metadata_types"
@@ -208,8 +208,8 @@ def test_files_are_cogs_with_tiles_overviews_and_nodata(tmp_path: Path) -> None:
 
 
 def test_windows_that_overlap_show_one_landscape() -> None:
-    whole = Window(pixel_m=900, row=5080, column=560, shape=(60, 70))
-    part = Window(pixel_m=900, row=5087, column=571, shape=(30, 25))
+    whole = LatticeWindow(pixel_m=900, row=5080, column=560, shape=(60, 70))
+    part = LatticeWindow(pixel_m=900, row=5087, column=571, shape=(30, 25))
     large, small = survey(whole, WINTER.seed), survey(part, WINTER.seed)
     assert len(np.unique(large.cover)) > 4
     for name in ("cover", "base", "swing", "delay", "bright", "elevation"):

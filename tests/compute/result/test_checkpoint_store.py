@@ -38,9 +38,9 @@ from compute.result.store import Checkpoint, Manifest, StoredBlock, open_result,
 from compute.result.store.object_files import names_in, read_objects
 from compute.scenes.pixel_frames import ResultPixel
 from compute.settings import Settings
-from compute.statistics.region_reduction import cut_of, join_parts, part_of, told_of
-from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress, kept_statistics
-from compute.tiles.pixel_sources import FirstPixels
+from compute.statistics.region_reduction import join_sums, place_region, region_report, sum_block
+from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress, stored_region_statistics
+from compute.tiles.pixel_sources import FallbackPixels
 from tests.compute.tiles.test_tiles import tile_at
 from tests.fixtures.stacks import assembled, noisy_block
 from tests.strategies import request_of, roles_of, scene_of
@@ -235,7 +235,7 @@ def test_tiles_of_the_store_are_those_of_memory(
     stack = kept.stack()
     half = replace(computed, graph=dict(list(computed.graph.items())[::2]))
     stored = StoredPixels.of(stack, readers)
-    alone, both = ResultTiles(stack, stored), ResultTiles(stack, FirstPixels(stack, [LocalPixels(half), stored]))
+    alone, both = ResultTiles(stack, stored), ResultTiles(stack, FallbackPixels(stack, [LocalPixels(half), stored]))
 
     async def compare() -> int:
         memory, shown = ResultTiles(computed, LocalPixels(computed)), 0
@@ -268,22 +268,22 @@ def test_statistics_of_a_region_are_those_of_memory(
     plan: NdviPlan, computed: SeasonStack, kept: Checkpoint, readers: StoreReaders
 ) -> None:
     region = parse_geojson(shapely.to_geojson(shapely.Point(147.05, -42.05).buffer(0.08)))
-    cut, places = cut_of(computed, region)
+    cut, places = place_region(computed, region)
     parts = [
-        join_parts(
+        join_sums(
             [
-                part_of(computed.graph[block_key(TOKEN, season, *place)], chunk_window(plan.chunks, *place), cut)
+                sum_block(computed.graph[block_key(TOKEN, season, *place)], chunk_window(plan.chunks, *place), cut)
                 for place in places
             ]
         )
         for season in range(2)
     ]
     stack = kept.stack()
-    found = asyncio.run(kept_statistics(stack, readers, region))
-    assert found == told_of(computed, cut, parts)
+    found = asyncio.run(stored_region_statistics(stack, readers, region))
+    assert found == region_report(computed, cut, parts)
     assert [numbers["not_computed_share"] for numbers in found["seasons"]] == [0, 0]
     missing = replace(stack, graph={key: block for key, block in stack.graph.items() if key[1] == 1})
-    first, second = asyncio.run(kept_statistics(missing, readers, region))["seasons"]
+    first, second = asyncio.run(stored_region_statistics(missing, readers, region))["seasons"]
     assert first["not_computed_share"] == 1
     assert second == found["seasons"][1]
 
@@ -322,7 +322,7 @@ def test_computing_from_a_damaged_chunk_says_what_to_do_and_the_rest_can_be_comp
     plan: NdviPlan, computed: SeasonStack, tmp_path: Path, readers: StoreReaders
 ) -> None:
     checkpoint = written(plan, computed, str(tmp_path), len(computed.keys))
-    whole = asyncio.run(kept_statistics(checkpoint.stack(), readers, plan.request.region))["seasons"]
+    whole = asyncio.run(stored_region_statistics(checkpoint.stack(), readers, plan.request.region))["seasons"]
     harm(checkpoint, "ndvi_mean/c/0/0/1")
     held = checkpoint.stack().dataset()
     with open_result(str(tmp_path)) as result:
@@ -331,7 +331,7 @@ def test_computing_from_a_damaged_chunk_says_what_to_do_and_the_rest_can_be_comp
                 dataset.ndvi_mean.mean().compute()
             np.testing.assert_array_equal(dataset.ndvi_mean[1], assembled(computed, 1, 0, "ndvi_mean"))
             np.testing.assert_array_equal(dataset.clear_count[0], assembled(computed, 0, 0, "clear_count"))
-    first, second = asyncio.run(kept_statistics(checkpoint.stack(), readers, plan.request.region))["seasons"]
+    first, second = asyncio.run(stored_region_statistics(checkpoint.stack(), readers, plan.request.region))["seasons"]
     assert 0 < first["not_computed_share"] < 1
     assert second == whole[1]
 
@@ -364,7 +364,7 @@ def test_a_damaged_block_is_not_computed_any_more_and_nothing_else_changes(
 def test_a_reader_that_dies_is_replaced(kept: Checkpoint, readers: StoreReaders) -> None:
     async def kill_and_read() -> list[Any]:
         os.kill(await readers.ask(os.getpid), signal.SIGKILL)
-        return await StoredPixels.of(kept.stack(), readers).values(3, 3)
+        return await StoredPixels.of(kept.stack(), readers).values(ResultPixel((3, 3)))
 
     assert asyncio.run(kill_and_read())[0].clear_count is not None
 

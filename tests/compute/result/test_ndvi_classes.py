@@ -15,7 +15,7 @@ from PIL import Image
 from compute.errors import InputError
 from compute.kernels import LARGEST, NEVER_CLEAR, NOT_COMPUTED, OUTSIDE, TOO_FEW
 from compute.result.ndvi_classes import CLASSES
-from compute.statistics.distributions import Spread, told
+from compute.statistics.distributions import AreaDistribution, describe
 from compute.tiles.png_encoding import png
 from compute.tiles.styles import Style, hex_colours
 from dashboard.views.map_legend import legend_html
@@ -63,7 +63,7 @@ def test_datashader_shades_the_categories_alike() -> None:
 def test_statistics_count_in_the_class_that_is_drawn() -> None:
     for place in range(len(CLASSES)):
         held = EVERY_VALUE[place == WANTED]
-        numbers = told(Spread.of(held * 1e-4, np.full(held.size, 1e4), float(held.size)))
+        numbers = describe(AreaDistribution.of(held * 1e-4, np.full(held.size, 1e4), float(held.size)))
         areas = {each["name"]: each["area_ha"] for each in numbers["classes"]}
         assert areas == {each.name: float(held.size) if each is CLASSES[place] else 0.0 for each in CLASSES}
 

@@ -20,7 +20,7 @@ from compute.kernels import resample
 from compute.kernels.resample import Accumulators, AverageTable, BandWindows, ClearPixels, lattice, point_sampling
 from compute.scenes import Grid
 from compute.scenes.alignment import alignment_of, file_window, first_pixel, widen_window
-from compute.scenes.warp import WarpGeometry, geometry_of, turned, turns_of
+from compute.scenes.warp import WarpGeometry, find_turns, shift_by_turns, warp_geometry
 from tests.strategies import STORED
 
 pytestmark = pytest.mark.unit
@@ -94,7 +94,7 @@ def grid_pairs(draw: st.DrawFn, *, most: int = 80, ratios: tuple[float, ...] = (
     block = grid_at(draw(st.sampled_from(CRS)), place, shape, part=draw(parts), signs=draw(signs))
     pixel = 30.0 / draw(st.sampled_from(ratios))
     source = grid_at(draw(st.sampled_from(CRS)), place, (1, 1), pixel, part=draw(parts), signs=draw(signs))
-    top, left, bottom, right = geometry_of(block, source).source_window() or (0, 0, 1, 1)
+    top, left, bottom, right = warp_geometry(block, source).source_window() or (0, 0, 1, 1)
     row, column = first_pixel(source)
     rows, columns = bottom - top, right - left
     file = cut(
@@ -187,7 +187,7 @@ def averaged(values: Pixels, at: tuple[int, int], table: AverageTable, known: Pi
 
 def observed(block: Grid, file: Grid, look: Look, resampling: str, most_bytes: int = 10**8) -> tuple[Pixels, ...]:
     """Sums of one look over a block, read through the smallest window."""
-    geometry, sums = geometry_of(block, file), nothing(block.shape)
+    geometry, sums = warp_geometry(block, file), nothing(block.shape)
     window = file_window(geometry.source_window(), file)
     if window is None:
         return sums
@@ -200,7 +200,7 @@ def observed(block: Grid, file: Grid, look: Look, resampling: str, most_bytes: i
         clear = resample.clear_of_index(look.mask[read], at, index, CLEAR, sums[2])
         resample.accumulate_nearest(windows_of(part, at), index, clear, added)
         return sums
-    bands, free = judged(part, at, CLEAR[look.mask[read]]), resample.pixels_not(sums[2])
+    bands, free = judged(part, at, CLEAR[look.mask[read]]), resample.untaken_pixels(sums[2])
     if resampling == "average":
         resample.accumulate_average(bands, resample.average_weights(geometry, most_bytes=most_bytes), free, added)
     else:
@@ -221,7 +221,7 @@ def within(shape: tuple[int, int], row: Pixels, column: Pixels) -> tuple[Pixels,
 @given(grid_pairs())
 def test_every_corner_lies_where_proj_has_it(pair: tuple[Grid, Grid]) -> None:
     block, file = pair
-    geometry = geometry_of(block, file)
+    geometry = warp_geometry(block, file)
     assert geometry.lies.all()
     np.testing.assert_allclose(corners_of(geometry, file), exact_places(block, file), rtol=0, atol=1e-6)
 
@@ -242,7 +242,7 @@ def test_at_every_output_size_and_latitude_corners_and_centres_lie_where_proj_ha
     x, y = c + a * np.array([0, shape[1]]), f + e * np.array([0, shape[0]])
     _, latitudes = way_of(crs, "EPSG:4326").transform(*np.meshgrid(x, y))
     assume(np.isfinite(latitudes).all() and abs(latitudes).max() < 80.0)
-    geometry = geometry_of(block, file)
+    geometry = warp_geometry(block, file)
     off = 1e-6 if abs(latitudes).max() < 60.0 else 1e-4
     np.testing.assert_allclose(corners_of(geometry, file), exact_places(block, file), rtol=0, atol=off)
     np.testing.assert_allclose(centres_of(geometry, file), exact_places(block, file, 0.5), rtol=0, atol=off)
@@ -252,14 +252,14 @@ def test_at_every_output_size_and_latitude_corners_and_centres_lie_where_proj_ha
 def test_cells_are_as_wide_as_their_pixel_sizes_say(pixel: float, source: float, cell: int) -> None:
     for crs in CRS:
         block, file = (grid_at(each, (147.0, -42.0), (9, 9), size) for each, size in ((crs, pixel), (CRS[1], source)))
-        assert geometry_of(block, file).cell == cell
+        assert warp_geometry(block, file).cell == cell
 
 
 @settings(max_examples=60)
 @given(grid_pairs(ratios=(0.3, 1.0, 3.0)))
 def test_the_source_window_holds_every_corner_and_little_else(pair: tuple[Grid, Grid]) -> None:
     block, file = pair
-    window = geometry_of(block, file).source_window()
+    window = warp_geometry(block, file).source_window()
     assert window is not None
     corners = exact_places(block, file) + np.reshape(first_pixel(file), (2, 1, 1))
     first, last = corners.min((1, 2)), corners.max((1, 2))
@@ -283,7 +283,7 @@ def test_grids_that_differ_by_whole_pixels_share_an_alignment(
 @pytest.mark.parametrize("part", [0.0, 0.5, 1 / 3])
 def test_on_its_own_grid_every_pixel_lies_on_itself(crs: str, part: float) -> None:
     block = grid_at(crs, (147.0, -42.0), (50, 40), part=part)
-    geometry, (row, column) = geometry_of(block, block), first_pixel(block)
+    geometry, (row, column) = warp_geometry(block, block), first_pixel(block)
     values = look_at(block, missing=0.0).red
     np.testing.assert_allclose(corners_of(geometry, block)[0, :, 0], np.arange(51.0), rtol=0, atol=1e-7)
     index = resample.nearest_index(geometry)
@@ -300,7 +300,7 @@ def test_pixels_that_divide_an_output_pixel_weigh_alike_and_no_others_do(crs: st
     file = grid_at(crs, (147.0, -42.0), (40 * ratio, 50 * ratio), 30.0 / ratio, part=1 / 3)
     a, b, c, d, e, f = file.transform
     block = Grid(crs=crs, shape=(40, 50), transform=(ratio * a, b, c, d, ratio * e, f))
-    values, table = look_at(file, missing=0.0).red, resample.average_weights(geometry_of(block, file))
+    values, table = look_at(file, missing=0.0).red, resample.average_weights(warp_geometry(block, file))
     assert table.extent == (ratio, ratio)
     means, _ = averaged(values, first_pixel(file), table, values > 0)
     np.testing.assert_allclose(means, values.reshape(40, ratio, 50, ratio).mean((1, 3)), rtol=0, atol=0.05)
@@ -309,15 +309,17 @@ def test_pixels_that_divide_an_output_pixel_weigh_alike_and_no_others_do(crs: st
 def test_a_rotated_source_is_placed_as_well() -> None:
     block = grid_at("EPSG:3577", (147.0, -42.0), (40, 40))
     straight = grid_at("EPSG:32655", (147.0, -42.0), (1, 1))
-    turned = Affine(*straight.transform) @ Affine.rotation(30.0)
-    file = replace(straight, transform=tuple(turned[:6]))
-    np.testing.assert_allclose(corners_of(geometry_of(block, file), file), exact_places(block, file), rtol=0, atol=1e-5)
+    rotated = Affine(*straight.transform) @ Affine.rotation(30.0)
+    file = replace(straight, transform=tuple(rotated[:6]))
+    np.testing.assert_allclose(
+        corners_of(warp_geometry(block, file), file), exact_places(block, file), rtol=0, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("pixel", [100.0, 2000.0])
 def test_cells_torn_by_the_edge_of_a_map_lie_nowhere_and_the_others_do(pixel: float) -> None:
     block = grid_at("EPSG:3832", (179.93, -17.0), (3, 256), pixel)
-    geometry = geometry_of(block, grid_at(SINUSOIDAL, (179.0, -17.0), (1, 1), 500.0))
+    geometry = warp_geometry(block, grid_at(SINUSOIDAL, (179.0, -17.0), (1, 1), 500.0))
     assert geometry.lies.any(1).all()
     assert (~geometry.lies).any()
     nowhere = np.isnan(centres_of(geometry, block)[0]).sum(1)
@@ -333,10 +335,10 @@ def seen(block: Grid, files: list[tuple[Grid, Pixels]]) -> tuple[Pixels, Pixels]
     """What a block sees of some files by the nearest pixel, and how often."""
     values, times = np.zeros(block.shape), np.zeros(block.shape, int)
     for file, stored in files:
-        for turn in turns_of(geometry_of(block, file).source_window(), file):
-            index = resample.nearest_index(geometry_of(block, file, turn))
-            values += resample.take(stored, first_pixel(file), index, 0)
-            times += resample.take(np.ones(file.shape, np.uint8), first_pixel(file), index, 0)
+        for turn in find_turns(warp_geometry(block, file).source_window(), file):
+            index = resample.nearest_index(warp_geometry(block, file, turn))
+            values += resample.take_nearest(stored, first_pixel(file), index, 0)
+            times += resample.take_nearest(np.ones(file.shape, np.uint8), first_pixel(file), index, 0)
     return values, times
 
 
@@ -381,8 +383,8 @@ def test_chunks_across_180_degrees_change_no_bit(crs: str, pixel: float) -> None
 def test_a_block_moved_by_a_turn_of_whole_pixels_shares_the_alignment_of_the_file_there() -> None:
     block = Grid(crs="EPSG:4326", shape=(5, 7), transform=(0.25, 0.0, 181.0, 0.0, -0.25, -16.0))
     file = Grid(crs="EPSG:4326", shape=(80, 80), transform=(0.25, 0.0, -180.0, 0.0, -0.25, -10.0))
-    assert turns_of(geometry_of(block, file).source_window(), file) == (-1,)
-    moved = turned(block, file, -1)
+    assert find_turns(warp_geometry(block, file).source_window(), file) == (-1,)
+    moved = shift_by_turns(block, file, -1)
     assert alignment_of(moved) == alignment_of(file)
     assert np.subtract(first_pixel(moved), first_pixel(file)).tolist() == [24, 4]
 
@@ -390,14 +392,14 @@ def test_a_block_moved_by_a_turn_of_whole_pixels_shares_the_alignment_of_the_fil
 @pytest.mark.parametrize("source", ["EPSG:32655", "EPSG:3577", "EPSG:4326", "EPSG:6933"])
 def test_elsewhere_a_block_is_looked_at_as_proj_has_it(source: str) -> None:
     block, file = grid_at("EPSG:3577", (147.0, -42.0), (40, 40)), grid_at(source, (147.0, -42.0), (40, 40))
-    assert turns_of(geometry_of(block, file).source_window(), file) == (0,)
-    assert turns_of(None, file) == (0,)
+    assert find_turns(warp_geometry(block, file).source_window(), file) == (0,)
+    assert find_turns(None, file) == (0,)
 
 
 def test_a_block_outside_of_what_proj_knows_lies_nowhere() -> None:
     block = Grid(crs="EPSG:4326", shape=(40, 40), transform=(0.001, 0.0, 147.0, 0.0, -0.001, 95.0))
     file = grid_at("EPSG:32655", (147.0, -42.0), (9, 9))
-    geometry, look = geometry_of(block, file), look_at(file)
+    geometry, look = warp_geometry(block, file), look_at(file)
     assert geometry.source_window() is None
     assert file_window(None, file) is None
     index, table = resample.nearest_index(geometry), resample.average_weights(geometry)
@@ -451,7 +453,7 @@ def test_the_clear_part_of_a_mask_is_the_smallest_that_holds_every_clear_pixel(
     rows: int, columns: int, seed: int, share: float
 ) -> None:
     mask = (np.random.default_rng(seed).random((rows, columns)) < share).astype(np.uint8)
-    found, (row, column) = resample.clear_part(mask, CLEAR), np.nonzero(mask)
+    found, (row, column) = resample.clear_bounds(mask, CLEAR), np.nonzero(mask)
     expected = (row.min(), column.min(), row.max() + 1, column.max() + 1) if mask.any() else None
     assert found == expected
 
@@ -471,9 +473,9 @@ def test_what_is_clear_and_as_far_around_it_as_a_pixel_reaches_is_all_that_need_
     rows, columns = (sorted(part[axis::2]) for axis in range(2))
     mask = np.zeros_like(look.mask)
     mask[slice(*rows), slice(*columns)] = look.mask[slice(*rows), slice(*columns)]
-    found = resample.clear_part(mask, CLEAR)
-    assume(found is not None and geometry_of(block, file).source_window() is not None)
-    top, left, bottom, right = widen_window(found, geometry_of(block, file).reach())
+    found = resample.clear_bounds(mask, CLEAR)
+    assume(found is not None and warp_geometry(block, file).source_window() is not None)
+    top, left, bottom, right = widen_window(found, warp_geometry(block, file).reach())
     around = np.s_[max(top, 0) : bottom, max(left, 0) : right]
     red, nir = (np.full_like(band, look.bands[0, 0]) for band in (look.red, look.nir))
     red[around], nir[around] = look.red[around], look.nir[around]
@@ -511,7 +513,7 @@ def test_averages_are_those_of_exact_areas(pair: tuple[Grid, Grid], kind: tuple[
     values, nodata = look_at(file, *kind).red, NODATA[kind[0]]
     known = np.isfinite(values) & (values != nodata)
     exact, shares = exact_means(block, file, values, known)
-    table = resample.average_weights(geometry_of(block, file))
+    table = resample.average_weights(warp_geometry(block, file))
     means, seen_shares = averaged(values, first_pixel(file), table, known)
     np.testing.assert_allclose(seen_shares, shares, rtol=0, atol=1e-3)
     assert np.isnan(means[shares == 0.0]).all()
@@ -529,7 +531,7 @@ def test_a_single_missing_value_is_left_out_of_all_means_above_it_and_of_no_othe
     block, wide = grid_at("EPSG:3577", (146.0, -42.0), (200, 100)), grid_at("EPSG:32655", (146.0, -42.0), (260, 140))
     file = cut(wide, -30, -20, wide.shape)
     values = look_at(file, seed=seed, missing=0.0).red
-    table, at = resample.average_weights(geometry_of(block, file)), first_pixel(file)
+    table, at = resample.average_weights(warp_geometry(block, file)), first_pixel(file)
     holed = values.copy()
     holed[row, column] = NODATA["int16"]
     means, _ = averaged(holed, at, table, holed == values)
@@ -542,11 +544,11 @@ def test_observations_of_averages_are_those_of_the_means_of_usable_pixels(
     pair: tuple[Grid, Grid], kind: tuple[str, int, float], kept: bool, min_area: float
 ) -> None:
     block, file = pair
-    look, at, table = look_at(file, *kind), first_pixel(file), resample.average_weights(geometry_of(block, file))
+    look, at, table = look_at(file, *kind), first_pixel(file), resample.average_weights(warp_geometry(block, file))
     random = np.random.default_rng(kind[1])
     clear, taken = random.random(block.shape) < 0.5, random.random(block.shape) < 0.2
     total, count, done = *nothing(block.shape)[:2], taken.copy()
-    anew = resample.average_weights(geometry_of(block, file), most_bytes=0)
+    anew = resample.average_weights(warp_geometry(block, file), most_bytes=0)
     sums = adding((total, count, done), min_area=min_area)
     resample.accumulate_average(judged(look, at, CLEAR[look.mask]), table if kept else anew, listed(clear), sums)
     usable = valid(look) & CLEAR[look.mask]
@@ -576,7 +578,7 @@ def test_usable_pixels_are_those_that_the_plain_kernel_counts(
 
 def test_a_table_of_pixels_of_one_size_takes_22_bytes_for_each_or_is_not_kept() -> None:
     block, place = grid_at("EPSG:3577", (147.0, -42.0), (70, 70)), (147.0, -42.0)
-    geometry = geometry_of(block, grid_at("EPSG:32655", place, (1, 1)))
+    geometry = warp_geometry(block, grid_at("EPSG:32655", place, (1, 1)))
     table = resample.average_weights(geometry, most_bytes=22 * 70 * 70)
     assert table.is_kept
     assert table.base.nbytes + table.weights.nbytes == 22 * 70 * 70
@@ -586,7 +588,7 @@ def test_a_table_of_pixels_of_one_size_takes_22_bytes_for_each_or_is_not_kept() 
 def test_more_source_pixels_than_16_bits_count_are_found_as_well() -> None:
     block = grid_at("EPSG:3577", (147.0, -42.0), (2, 700), 3000.0)
     file = grid_at("EPSG:32655", (147.0, -42.0), (300, 300))
-    geometry, at = geometry_of(block, file), first_pixel(file)
+    geometry, at = warp_geometry(block, file), first_pixel(file)
     index, table = resample.nearest_index(geometry), resample.average_weights(geometry)
     assert index.places.dtype == np.uint32
     places = index.places.astype(int) + np.reshape(np.subtract(index.origin, at), (2, 1, 1))
@@ -622,13 +624,13 @@ def test_the_nearest_pixel_is_the_one_that_a_centre_lies_in(
     pair: tuple[Grid, Grid], kind: tuple[str, int, float]
 ) -> None:
     block, file = pair
-    look, index = look_at(file, *kind), resample.nearest_index(geometry_of(block, file))
+    look, index = look_at(file, *kind), resample.nearest_index(warp_geometry(block, file))
     centres = exact_places(block, file, 0.5)
     assume((np.abs(centres - np.rint(centres)) > 1e-5).all())
     row, column = np.floor(centres).astype(int)
     inside, row, column = within(file.shape, row, column)
     mask, red, nir = (np.where(inside, values[row, column], 0) for values in (look.mask, look.red, look.nir))
-    np.testing.assert_array_equal(resample.take(look.mask, first_pixel(file), index, 0), mask)
+    np.testing.assert_array_equal(resample.take_nearest(look.mask, first_pixel(file), index, 0), mask)
     taken = np.random.default_rng(kind[1]).random(block.shape) < 0.2
     found = resample.clear_of_index(look.mask, first_pixel(file), index, CLEAR, taken)
     clear = inside & CLEAR[mask] & ~taken
@@ -661,7 +663,7 @@ def between_four(file: Grid, values: Pixels, known: Pixels, centres: Pixels) -> 
 def test_bilinear_weighs_the_known_ones_of_four_pixels(pair: tuple[Grid, Grid], kind: tuple[str, int, float]) -> None:
     block, file = pair
     look, sums = look_at(file, *kind), nothing(block.shape)
-    everywhere, geometry = listed(np.ones(block.shape, bool)), geometry_of(block, file)
+    everywhere, geometry = listed(np.ones(block.shape, bool)), warp_geometry(block, file)
     resample.accumulate_bilinear(judged(look, first_pixel(file)), geometry, everywhere, adding(sums))
     centres = exact_places(block, file, 0.5)
     red, nir = (between_four(file, values, valid(look), centres) for values in (look.red, look.nir))

@@ -17,9 +17,9 @@ from pyproj import Geod, Transformer
 from compute.errors import InputError
 from compute.result.stack import SeasonStack, chunk_window
 from compute.result.stack_tasks import block_key
-from compute.statistics.distributions import PERCENTILES, Spread, difference, told
+from compute.statistics.distributions import PERCENTILES, AreaDistribution, compare, describe
 from compute.statistics.pixel_areas import pixel_areas
-from compute.statistics.region_reduction import Cut, Part, _level_for, _window_of, join_parts, part_of
+from compute.statistics.region_reduction import RegionOnGrid, RegionSums, _level_for, _window_of, join_sums, sum_block
 from tests.fixtures.stacks import PLACES, assembled, grid_at, noise, stack_of
 
 GEOD = Geod(ellps="WGS84")
@@ -64,7 +64,11 @@ def test_a_spread_is_what_numpy_says(values: list[int], cuts: set[int], seed: in
     ndvi = np.array(values, np.float32) * np.float32(1e-4)
     areas = np.random.default_rng(seed).integers(1, 9, ndvi.size).astype(float)
     parts = [np.s_[a:b] for a, b in zip([0, *sorted(cuts)], [*sorted(cuts), None], strict=True)]
-    numbers = told(Spread.joined([Spread.of(ndvi[part], areas[part], float(ndvi[part].size)) for part in parts]))
+    numbers = describe(
+        AreaDistribution.joined(
+            [AreaDistribution.of(ndvi[part], areas[part], float(ndvi[part].size)) for part in parts]
+        )
+    )
     assert numbers["clear_pixels"] == ndvi.size
     assert numbers["clear_area_ha"] == pytest.approx(areas.sum() / 1e4)
     assert numbers["ndvi_mean"] == pytest.approx(np.average(ndvi, weights=areas), abs=1e-7)
@@ -82,10 +86,10 @@ def test_a_spread_is_what_numpy_says(values: list[int], cuts: set[int], seed: in
 
 
 def test_nothing_has_no_mean() -> None:
-    nothing = Spread.of(np.empty(0, np.float32), np.empty(0), 0.0)
-    assert told(nothing)["ndvi_mean"] is None
-    assert set(told(nothing)["percentiles"].values()) == {None}
-    assert difference(nothing, nothing) is None
+    nothing = AreaDistribution.of(np.empty(0, np.float32), np.empty(0), 0.0)
+    assert describe(nothing)["ndvi_mean"] is None
+    assert set(describe(nothing)["percentiles"].values()) == {None}
+    assert compare(nothing, nothing) is None
 
 
 # Regions of a result
@@ -98,12 +102,14 @@ def region_in(stack: SeasonStack) -> shapely.Polygon:
     return shapely.Polygon([Affine(*stack.grid.transform) * (x * columns, y * rows) for x, y in at])
 
 
-def reduced(stack: SeasonStack, polygon: shapely.Polygon, level: int, missing: tuple[int, int] | None = None) -> Part:
-    cut = Cut(grid=stack.grid, polygon=shapely.to_wkb(polygon), level=level)
+def reduced(
+    stack: SeasonStack, polygon: shapely.Polygon, level: int, missing: tuple[int, int] | None = None
+) -> RegionSums:
+    cut = RegionOnGrid(grid=stack.grid, polygon=shapely.to_wkb(polygon), level=level)
     places = [(r, c) for r in range(len(stack.chunks[0])) for c in range(len(stack.chunks[1]))]
-    return join_parts(
+    return join_sums(
         [
-            part_of(
+            sum_block(
                 None if place == missing else stack.graph[block_key(stack.token, 0, *place)],
                 chunk_window(stack.chunks, *place),
                 cut,
@@ -128,7 +134,7 @@ def test_a_region_is_what_numpy_says_whatever_the_chunks(crs: str) -> None:
     ndvi, areas, inside = by_hand(stack, polygon)
     held = inside & ~np.isnan(ndvi)
     part = reduced(stack, polygon, 0)
-    numbers = told(part.spread)
+    numbers = describe(part.spread)
     assert len(stack.graph) > 4
     assert part.inside == pytest.approx(areas[inside].sum())
     assert part.pending == 0.0
@@ -160,10 +166,10 @@ def test_a_level_is_off_by_about_what_it_says() -> None:
     ndvi, areas, inside = by_hand(stack, polygon)
     held = inside & ~np.isnan(ndvi)
     part = reduced(stack, polygon, 2)
-    error = difference(part.fine, part.coarse)
+    error = compare(part.fine, part.coarse)
     assert error is not None
     assert 0.05 < part.fine.area / part.spread.area < 1.0
-    numbers = told(part.spread)
+    numbers = describe(part.spread)
     assert numbers["clear_pixels"] == pytest.approx(held.sum(), rel=0.01)
     assert numbers["ndvi_mean"] == pytest.approx(np.average(ndvi[held], weights=areas[held]), abs=2e-3)
     wanted = np.quantile(ndvi[held], np.array(PERCENTILES) / 100, weights=areas[held], method="inverted_cdf")

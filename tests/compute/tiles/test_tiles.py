@@ -26,7 +26,7 @@ from compute.plan.grid_outlines import project_onto
 from compute.request.region import parse_bbox, parse_geojson
 from compute.result.stack import SeasonStack
 from compute.scenes import Grid
-from compute.statistics.region_reduction import cut_of
+from compute.statistics.region_reduction import place_region
 from compute.tiles import (
     MAX_ZOOM,
     LocalPixels,
@@ -34,8 +34,8 @@ from compute.tiles import (
     Tile,
     TileAddress,
     block_bbox,
-    geometry_of,
     parse_tile,
+    result_geometry,
     result_info,
 )
 from compute.tiles.png_encoding import png
@@ -107,9 +107,9 @@ def test_at_native_zoom_a_tile_is_what_proj_says_of_every_pixel(
     crs: str, layer: str, size: int, down: float, along: float
 ) -> None:
     stack = stack_at(crs)
-    zoom = geometry_of(stack.grid).native_zoom
+    zoom = result_geometry(stack.grid).native_zoom
     address = tile_at(stack.grid, zoom, down, along)
-    assert geometry_of(stack.grid).level(zoom, size) == 0
+    assert result_geometry(stack.grid).level(zoom, size) == 0
     same = tile_of(stack, address, layer, size) == exact(stack, address, layer, 0, size)
     assert same.mean() >= 0.999
 
@@ -120,7 +120,7 @@ def test_at_any_zoom_a_tile_shows_the_level_of_that_zoom(
     crs: str, layer: str, deeper: int, down: float, along: float
 ) -> None:
     stack = stack_at(crs)
-    geometry = geometry_of(stack.grid)
+    geometry = result_geometry(stack.grid)
     address = tile_at(stack.grid, max(geometry.native_zoom + deeper, 0), down, along)
     same = tile_of(stack, address, layer) == exact(stack, address, layer, geometry.level(address.z))
     assert same.mean() >= 0.998
@@ -131,7 +131,7 @@ def test_at_any_zoom_a_tile_shows_the_level_of_that_zoom(
 def test_chunks_never_change_a_tile(crs: str, chunk_px: int, deeper: int, down: float, along: float) -> None:
     cut, whole = stack_at(crs, chunk_px), stack_at(crs, 4096)
     assert len(whole.graph) == 1
-    address = tile_at(cut.grid, geometry_of(cut.grid).native_zoom + deeper, down, along)
+    address = tile_at(cut.grid, result_geometry(cut.grid).native_zoom + deeper, down, along)
     np.testing.assert_array_equal(tile_of(cut, address), tile_of(whole, address))
 
 
@@ -139,7 +139,7 @@ def test_chunks_never_change_a_tile(crs: str, chunk_px: int, deeper: int, down: 
 @given(CRSS, st.integers(-5, 1), st.floats(0, 1), st.floats(0, 1))
 def test_four_neighbours_are_the_quarters_of_one_picture(crs: str, deeper: int, down: float, along: float) -> None:
     stack = stack_at(crs)
-    address = tile_at(stack.grid, geometry_of(stack.grid).native_zoom + deeper, down, along)
+    address = tile_at(stack.grid, result_geometry(stack.grid).native_zoom + deeper, down, along)
     quarters = [
         [tile_of(stack, TileAddress(z=address.z + 1, x=2 * address.x + dx, y=2 * address.y + dy)) for dx in (0, 1)]
         for dy in (0, 1)
@@ -151,7 +151,7 @@ def test_from_afar_a_result_is_in_its_place_and_nowhere_else() -> None:
     for crs in PLACES:
         stack = stack_at(crs)
         tile = tile_of(stack, TileAddress(z=0, x=0, y=0))
-        west, south, east, north = geometry_of(stack.grid).bbox()
+        west, south, east, north = result_geometry(stack.grid).bbox()
         x, y = between("EPSG:3857", "EPSG:4326").transform(*places_of(TileAddress(z=0, x=0, y=0)))
         around = (x >= west - 2) & (x <= east + 2) & (y >= south - 2) & (y <= north + 2)
         assert (tile[~around] == OUTSIDE).all()
@@ -169,7 +169,7 @@ def test_values_beyond_the_encoding_saturate() -> None:
     pixels.mean[0, :32], pixels.mean[0, 32:] = 40.0, -40.0
     pixels.count[:] = 60_000
     stack = stack_of(grid, pixels, 64)
-    address = tile_at(grid, geometry_of(grid).native_zoom, 0.5, 0.5)
+    address = tile_at(grid, result_geometry(grid).native_zoom, 0.5, 0.5)
     assert set(np.unique(tile_of(stack, address))) == {-LARGEST, LARGEST, OUTSIDE}
     assert set(np.unique(tile_of(stack, address, "clear_count"))) == {LARGEST, OUTSIDE}
 
@@ -185,7 +185,7 @@ def test_what_is_missing_is_missing_exactly_where_its_blocks_are(
     stack = stack_at(crs, chunk_px=360)
     assert len(stack.graph) == 16
     left = {key: block for number, (key, block) in enumerate(stack.graph.items()) if number not in missing}
-    address = tile_at(stack.grid, geometry_of(stack.grid).native_zoom + deeper, down, along)
+    address = tile_at(stack.grid, result_geometry(stack.grid).native_zoom + deeper, down, along)
     whole, whose = tile_of(stack, address), tile_of(numbered(crs), address)
     part = replace(stack, graph=left)
     tile = asyncio.run(ResultTiles(part, LocalPixels(part)).tile("ndvi_mean", 0, address))
@@ -215,7 +215,7 @@ def test_a_blocks_envelope_holds_every_pixel_that_it_changes(crs: str) -> None:
     stack = stack_at(crs, chunk_px=360)
     for number, (_, season, row, column) in enumerate(stack.graph):
         west, south, east, north = block_bbox(stack, int(season), int(row), int(column))
-        address = tile_at(stack.grid, geometry_of(stack.grid).native_zoom - 3, 0.5, 0.5)
+        address = tile_at(stack.grid, result_geometry(stack.grid).native_zoom - 3, 0.5, 0.5)
         changed = tile_of(numbered(crs), address) == number
         x, y = between("EPSG:3857", "EPSG:4326").transform(*places_of(address))
         assert ((x >= west) & (x <= east) & (y >= south) & (y <= north))[changed].all()
@@ -230,8 +230,8 @@ def test_there_is_no_tile_where_there_is_no_result() -> None:
 
 def test_outside_the_polygon_nothing_is_called_never_clear() -> None:
     stack = stack_of(grid_at("EPSG:3577", (200, 200)), noise((200, 200), gaps=0.5), 64)
-    address = tile_at(stack.grid, geometry_of(stack.grid).native_zoom - 1, 0.5, 0.5)
-    west, south, east, north = geometry_of(stack.grid).bbox()
+    address = tile_at(stack.grid, result_geometry(stack.grid).native_zoom - 1, 0.5, 0.5)
+    west, south, east, north = result_geometry(stack.grid).bbox()
     region = parse_geojson(shapely.to_geojson(shapely.Polygon([(west, south), (east, south), (west, north)])))
     plain = tile_of(stack, address)
     masked = asyncio.run(ResultTiles(stack, LocalPixels(stack), region=region).tile("ndvi_mean", 0, address))
@@ -308,7 +308,7 @@ def centre_of(grid: Grid, row: int, column: int) -> tuple[float, float]:
 @pytest.mark.parametrize("size", [256, 512])
 def test_a_levels_pixels_are_never_coarser_than_the_tiles_and_more_than_half_as_large(crs: str, size: int) -> None:
     grid = grid_at(crs, (7000, 5000))
-    geometry = geometry_of(grid)
+    geometry = result_geometry(grid)
     assert geometry.levels == 4
     used = set()
     for zoom in range(MAX_ZOOM + 1):
@@ -534,7 +534,7 @@ def over_180(crs: str) -> Grid:
 
 @pytest.mark.parametrize("crs", OVER_180)
 def test_the_envelope_goes_on_past_180_degrees_and_so_do_those_of_its_parts(crs: str) -> None:
-    geometry = geometry_of(over_180(crs))
+    geometry = result_geometry(over_180(crs))
     west, south, east, north = geometry.bbox()
     assert 179.6 < west < 180 < east < 180.4
     for window in ((0, 0, 300, 100), (0, 500, 300, 600), (0, 200, 300, 500)):
@@ -546,7 +546,7 @@ def test_the_envelope_goes_on_past_180_degrees_and_so_do_those_of_its_parts(crs:
 
 @pytest.mark.parametrize("crs", OVER_180)
 def test_a_place_is_one_whichever_way_its_longitude_is_written(crs: str) -> None:
-    geometry = geometry_of(over_180(crs))
+    geometry = result_geometry(over_180(crs))
     for lon in (179.9, 180.0, 180.1):
         places = [geometry.place_of(lon + turn, -16.9) for turn in (-360.0, 0.0)]
         np.testing.assert_allclose(places[0], places[1], atol=1e-6)
@@ -559,7 +559,7 @@ def test_tiles_on_both_sides_of_180_degrees_see_the_result(crs: str) -> None:
     row = int((HALF_WORLD_M - between("EPSG:4326", "EPSG:3857").transform(180.0, -16.95)[1]) / pixel_m(zoom) / 256)
     a, _, c, _, e, f = grid.transform
     for column in (0, 2**zoom - 1):
-        control = geometry_of(grid).control(TileAddress(z=zoom, x=column, y=row))
+        control = result_geometry(grid).control(TileAddress(z=zoom, x=column, y=row))
         offsets = np.arange(0, 256 + control.step, control.step) * pixel_m(zoom)
         x, y = np.meshgrid(
             column * 256 * pixel_m(zoom) - HALF_WORLD_M + offsets, HALF_WORLD_M - row * 256 * pixel_m(zoom) - offsets
@@ -586,6 +586,6 @@ def test_a_region_is_found_on_the_result_in_either_writing(crs: str, text: str) 
     a, _, c, _, _, f = grid.transform
     assert c < left < right < c + a * 600
     assert f - a * 300 < bottom < top < f
-    cut, places = cut_of(empty_stack(grid, 1, 512), region)
+    cut, places = place_region(empty_stack(grid, 1, 512), region)
     assert len(places) >= 1
     assert shapely.from_wkb(cut.polygon).area == pytest.approx((right - left) * (top - bottom), rel=0.05)

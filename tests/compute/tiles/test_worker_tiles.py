@@ -27,18 +27,25 @@ from compute.cluster import open_cluster, parse_cluster
 from compute.kernels import NOT_COMPUTED, OUTSIDE, picture_warp
 from compute.result.stack import SeasonStack
 from compute.settings import Settings
-from compute.tiles import LocalPixels, ResultTiles, Tile, TileAddress, View, geometry_of
-from compute.tiles.pixel_sources import order_of
-from compute.tiles.tile_chunks import blank
-from compute.tiles.tile_patches import PIXELS, Answers, Order, cut_on_worker, warm_up, warm_up_cutting
-from compute.tiles.worker_requests import WorkerQuestions
+from compute.tiles import LocalPixels, ResultTiles, Tile, TileAddress, View, result_geometry
+from compute.tiles.pixel_sources import patch_request
+from compute.tiles.tile_chunks import blank_tile
+from compute.tiles.tile_patches import (
+    PIXELS,
+    PatchRequest,
+    WorkerReplies,
+    cut_patches_on_worker,
+    warm_up,
+    warm_up_cutting,
+)
+from compute.tiles.worker_requests import WorkerRequests
 from tests.compute.tiles.test_tiles import centre_of, tile_at
 from tests.fixtures.stacks import empty_stack, grid_at, lazy_stack
 
 GRID = grid_at("EPSG:3577", (1100, 1500))
 SEASONS = 2
 WALK = [
-    tile_at(GRID, geometry_of(GRID).native_zoom - higher, down, along)
+    tile_at(GRID, result_geometry(GRID).native_zoom - higher, down, along)
     for higher in range(4)
     for down, along in ((0.2, 0.3), (0.5, 0.5), (0.9, 0.6))
 ]
@@ -84,8 +91,8 @@ async def session(client: Client) -> dict[str, Any]:
     async for _ in as_completed(stack.graph.values(), loop=client.loop):
         pass
     seen["finished"] = await walk(tiles)
-    seen["direct"] = WorkerQuestions.of(client).direct
-    client.extensions[PIXELS] = WorkerQuestions(client, direct=False)
+    seen["direct"] = WorkerRequests.of(client).direct
+    client.extensions[PIXELS] = WorkerRequests(client, direct=False)
     seen["proxied"] = await walk(tiles)
     del client.extensions[PIXELS]
     seen["point"] = await tiles.point(*centre_of(GRID, 700, 900))
@@ -111,18 +118,20 @@ async def while_running(stack: SeasonStack, tiles: ResultTiles) -> list[tuple[Va
     return walks
 
 
-async def bytes_of_answer(order: Order, dask_worker: Any) -> int:
-    answers = Answers(each=[await cut_on_worker(order, dask_worker)])
+async def bytes_of_answer(order: PatchRequest, dask_worker: Any) -> int:
+    answers = WorkerReplies(each=[await cut_patches_on_worker(order, dask_worker)])
     return sum(memoryview(frame).nbytes for frame in dumps(to_serialize(answers)))
 
 
 async def bytes_to_client(stack: SeasonStack, client: Client) -> list[int]:
     """Bytes of the workers' answers, as they travel, for every tile of the walk."""
     sizes = []
-    geometry = geometry_of(GRID)
+    geometry = result_geometry(GRID)
     for address in WALK:
         control = geometry.control(address)
-        order = order_of(stack, View(layer="ndvi_mean", season=1, level=geometry.level(address.z), control=control))
+        order = patch_request(
+            stack, View(layer="ndvi_mean", season=1, level=geometry.level(address.z), control=control)
+        )
         sizes.append(sum((await client.run(bytes_of_answer, order)).values()))
     return sizes
 
@@ -196,8 +205,8 @@ def test_a_tile_waits_for_no_compiler(seen: dict[str, Any]) -> None:
 def test_what_the_server_does_to_a_tile_is_compiled_before_the_first() -> None:
     warm_up_cutting()
     warm = compiled()
-    tile = tile_at(GRID, geometry_of(GRID).native_zoom, 0.0, 0.0)
-    assert (blank(GRID.shape, geometry_of(GRID).control(tile)) == OUTSIDE).any()
+    tile = tile_at(GRID, result_geometry(GRID).native_zoom, 0.0, 0.0)
+    assert (blank_tile(GRID.shape, result_geometry(GRID).control(tile)) == OUTSIDE).any()
     assert compiled() == warm
 
 

@@ -19,12 +19,12 @@ from dask.task_spec import Task
 from distributed import Client, LocalCluster, as_completed
 from PIL import Image
 
-from compute.engine import Block, Sums, finish
+from compute.engine import Block, Sums, finish_block
 from compute.plan import level_count
 from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import block_key
 from compute.settings import Settings
-from compute.tiles import LocalPixels, ResultTiles, TileAddress, geometry_of
+from compute.tiles import LocalPixels, ResultTiles, TileAddress, result_geometry
 from dashboard.event_loop_lag import BOUNDS_S
 from tests.compute.tiles.test_tiles import tile_at
 from tests.fixtures.stacks import empty_stack, grid_at, noise, stack_of
@@ -32,7 +32,7 @@ from tests.fixtures.tile_server import SlowPixels, TileServer, tile_server
 
 GRID = grid_at("EPSG:3577", (600, 700))
 STACK = stack_of(GRID, noise(GRID.shape, seed=3), 256)
-NATIVE = geometry_of(GRID).native_zoom
+NATIVE = result_geometry(GRID).native_zoom
 MIDDLE = tile_at(GRID, NATIVE, 0.5, 0.5)
 
 
@@ -206,7 +206,7 @@ def filled(shape: tuple[int, int], mean: float, levels: int) -> Block:
     """Make a block of one value; a task."""
     count = np.ones(shape, np.uint16)
     total = np.full(shape, round(mean * 2**32), np.int64)
-    return finish(replace(Sums.of_nothing(shape), total=total, count=count), 1, levels)
+    return finish_block(replace(Sums.zeros(shape), total=total, count=count), 1, levels)
 
 
 def stack_filled(mean: float) -> SeasonStack:

