@@ -1,4 +1,4 @@
-"""Accumulation of a task's looks: sums, strata, months, squares and reasons."""
+"""Accumulation of the looks of a task: sums, counts, strata, months, squares and exclusion reasons."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from compute.kernels import exclusion_counts, weighted_means
 
 
 class LookAccumulator:
-    """Takes one look after another. Unless more is asked for than means and counts, looks go right to the sums.
+    """Accumulate one look after another in the sums of a task.
+
+    A task for means and counts alone adds observations to its sums directly; any other adds up each look in arrays of
+    its own first.
 
     Parameters
     ----------
     task : BlockTask
-        What is asked for.
+        Groups, and the layers that they are accumulated for.
     sums : Sums
-        Of the task, with the arrays that it asks for; changed in place.
+        Sums of the task, with the arrays of its layers; changed in place.
     """
 
     def __init__(self, task: BlockTask, sums: Sums) -> None:
@@ -45,7 +48,7 @@ class LookAccumulator:
         return self._look[1]
 
     def record_verdicts(self, verdicts: NDArray[np.generic]) -> None:
-        """Note why pixels of the current look may be no observations; of several scenes, the first that looks is right.
+        """Record why pixels of the current look may be excluded. Of several scenes in a group, the first one decides.
 
         Parameters
         ----------
@@ -55,11 +58,11 @@ class LookAccumulator:
         exclusion_counts.note_first(verdicts, self._first)
 
     def sort_key(self, group: int) -> int:
-        """Return what groups have to be sorted by: those of a stratum come one after another."""
+        """Return the sort key of a group: the groups of a stratum must come one after another."""
         return self._task.strata[group] if self._task.strata else 0
 
     def start_group(self, group: int | None) -> None:
-        """Begin the look of a group; None after the last. Every group begins once."""
+        """Finish the current look and start that of another group, None after the last; each group starts once."""
         ended, self._current = self._current, group
         if ended is None:
             return

@@ -1,4 +1,4 @@
-"""Records of a block's task: its input, its sums, and the finished block."""
+"""Records of a block task: its input, its sums, and the finished block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from compute.scenes import Grid, UnreadScene
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockTask:
-    """Everything that the task of one block, or of a part of its dates, needs but the scenes themselves.
+    """Input of the task of one block, or of a part of its dates, except the scenes themselves.
 
     Attributes
     ----------
@@ -28,34 +28,34 @@ class BlockTask:
     grid : Grid
         Pixel grid of the block.
     groups : tuple of tuple of int
-        For each (product, platform, solar day) group the positions of its scenes in the sources that the task is
-        given, in the order in which they win a pixel.
+        For each (product, platform, solar day) group the positions of its scenes among the task's sources. Where
+        several scenes show a pixel, the first in this order is taken.
     roles : mapping of str to Roles
-        By product.
+        Roles of measurements by product.
     reader : str
-        Who reads and warps: ``exact`` or ``odc``.
+        Reader: ``exact`` or ``odc``.
     resampling : str
-        How red and nir are warped.
+        Resampling of red and nir: ``average``, ``bilinear`` or ``nearest``.
     average : str
-        Pixels that a mean over areas is taken of: ``clear`` ones, each by its own mask pixel, or ``all`` valid ones,
-        where the mask is clear at the centre.
+        Source pixels that enter an area-weighted mean: ``clear`` takes each that its own mask pixel declares clear,
+        ``all`` takes every valid one where the mask is clear at the centre of the output pixel.
     min_area : float
-        Least share of an output pixel that must be clear and valid where a mean over areas is taken.
+        Smallest share of an output pixel, 0 to 1, that must be clear and valid in an area-weighted mean.
     index_range : (float, float)
-        Least and greatest index that is an observation.
+        Smallest and largest index value that counts as an observation.
     access : Access
         Rules by which files may be read.
     polygon : bytes or None
-        WKB in the grid's CRS: pixels whose centre lies outside are never observed.
+        Region as WKB in the grid's CRS; pixels whose centre lies outside have no observations.
     strata : tuple of int
-        For each group the stratum that it belongs to, each of which weighs 1 and is whole in the task; empty where
-        each observation does.
+        Stratum of each group. Each stratum weighs 1 in the mean and lies in one task as a whole. Empty where each
+        observation weighs 1.
     months : tuple of int or None
-        For each group its calendar month, 1 to 12; None where months are not counted.
+        Calendar month of each group, 1 to 12; None where months are not counted.
     std : bool
-        Whether squares are added up.
+        Whether sums of squares are kept for the standard deviation.
     reasons : tuple of str
-        Why looks are no observations, as `compute.products.reasons_of` gives it; empty where that is not counted.
+        Exclusion reasons that are counted, from `compute.products.reasons_of`; empty where none are.
     """
 
     run: str
@@ -77,28 +77,28 @@ class BlockTask:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sums:
-    """Sum and count of a block, and what else is asked for.
+    """Sums and counts of a block over some or all of its dates.
 
     Attributes
     ----------
     total : numpy.ndarray
-        (y, x) int64, in units of 2**-32 NDVI.
+        (y, x) int64 sums of NDVI, in units of 2**-32.
     count : numpy.ndarray
         (y, x) uint16 numbers of observations.
     means, strata : numpy.ndarray or None
         (y, x) int64 sums of the strata's means, in units of 2**-32 NDVI, and uint16 numbers of strata.
     months : numpy.ndarray or None
-        (y, x) uint16, a bit for each calendar month with an observation.
+        (y, x) uint16 bit sets: bit m - 1 is calendar month m with an observation.
     squares : numpy.ndarray or None
         (2, y, x) int64 sums of squares, in the two limbs of `compute.kernels.weighted_means.add_squares`.
     reasons : numpy.ndarray or None
-        (reason, y, x) uint16 numbers of looks that are no observations.
+        (reason, y, x) uint16 numbers of looks that are no observations, by exclusion reason.
     failed : frozenset of UnreadScene
-        Scenes that could not be read and are not in the sums.
+        Scenes that could not be read and are missing from the sums.
     beyond : numpy.ndarray
-        (2,) int64 numbers of observations outside -1 to 1, and of those that the index range leaves out.
+        (2,) int64: number of observations outside -1 to 1, and number of pixels excluded by the index range.
     remarks : frozenset of str
-        Sentences on what files state otherwise than documents or definition.
+        Sentences on files that contradict the scenes' documents or the product definition.
     """
 
     total: NDArray[np.int64]
@@ -114,12 +114,12 @@ class Sums:
 
     @classmethod
     def zeros(cls, shape: tuple[int, int]) -> Sums:
-        """Return the sums of no look at the ground."""
+        """Return sums without any observation for a block of (rows, columns)."""
         return cls(total=np.zeros(shape, np.int64), count=np.zeros(shape, np.uint16), beyond=np.zeros(2, np.int64))
 
     @classmethod
     def zeros_for(cls, task: BlockTask) -> Sums:
-        """Return the sums of no look at the ground, with the arrays that a task asks for."""
+        """Return sums without any observation, with the arrays that a task needs."""
         shape = task.grid.shape
         return replace(
             cls.zeros(shape),
@@ -131,7 +131,7 @@ class Sums:
         )
 
     def __sizeof__(self) -> int:
-        """Bytes of the arrays, by which Dask weighs what it spills and moves."""
+        """Return the bytes of the arrays, from which Dask decides on spilling and transfers."""
         return _bytes(self.total, self.count, self.means, self.strata, self.months, self.squares, self.reasons)
 
 
@@ -146,19 +146,19 @@ class Block:
     clear_count : numpy.ndarray
         (y, x) uint16 numbers of observations.
     levels : tuple of Level
-        Overviews: level k at index k - 1.
+        Overview levels: level k at index k - 1.
     clear_months : numpy.ndarray or None
-        (y, x) uint8 numbers of different calendar months with an observation, where asked for.
+        (y, x) uint8 numbers of different calendar months with an observation, on request.
     ndvi_std : numpy.ndarray or None
-        (y, x) float32 standard deviation of the observations, NaN where there is no mean, where asked for.
+        (y, x) float32 standard deviation of the observations, NaN where there is no mean, on request.
     unclear_count : numpy.ndarray or None
-        (reason, y, x) uint16 numbers of looks that are no observations, where asked for.
+        (reason, y, x) uint16 numbers of looks that are no observations, on request.
     failed : frozenset of UnreadScene
-        Scenes that could not be read and are not in it.
+        Scenes that could not be read and are missing from the block.
     beyond : (int, int)
-        Numbers of observations outside -1 to 1, and of those that the index range leaves out.
+        Number of observations outside -1 to 1, and number of pixels excluded by the index range.
     remarks : frozenset of str
-        Sentences on what files state otherwise than documents or definition.
+        Sentences on files that contradict the scenes' documents or the product definition.
     """
 
     ndvi_mean: NDArray[np.float32]
@@ -172,13 +172,13 @@ class Block:
     remarks: frozenset[str] = frozenset()
 
     def __sizeof__(self) -> int:
-        """Bytes of the arrays, by which Dask weighs what it spills and moves."""
+        """Return the bytes of the arrays, from which Dask decides on spilling and transfers."""
         arrays = _bytes(self.ndvi_mean, self.clear_count, self.clear_months, self.ndvi_std, self.unclear_count)
         return arrays + sum(level.nbytes for level in self.levels)
 
     @property
     def tally(self) -> Tally:
-        """Totals of its pixels."""
+        """Totals of the block's pixels."""
         return replace(
             Tally.of(self.ndvi_mean, self.clear_count, self.unclear_count, self.failed),
             beyond=self.beyond,
@@ -186,12 +186,12 @@ class Block:
         )
 
     def level(self, number: int) -> Level:
-        """Return a level by its number, from 1."""
+        """Return an overview level by its number, from 1."""
         return self.levels[number - 1]
 
 
 class HeldBlock(Protocol):
-    """A finished block wherever its arrays are: a `Block` in memory, or one in a store that is read when asked."""
+    """A finished block: a `Block` in memory, or a stored one whose arrays are read on access."""
 
     @property
     def ndvi_mean(self) -> NDArray[np.float32]:
@@ -215,10 +215,10 @@ class HeldBlock(Protocol):
 
     @property
     def tally(self) -> Tally:
-        """Totals of its pixels."""
+        """Totals of the block's pixels."""
 
     def level(self, number: int) -> Level:
-        """Return a level by its number, from 1."""
+        """Return an overview level by its number, from 1."""
 
 
 def _bytes(*arrays: NDArray[np.generic] | None) -> int:

@@ -1,6 +1,6 @@
-"""Task of a block: read the scenes of one season of one spatial chunk, and return sum and count.
+"""Block task: read the scenes of one season of one spatial chunk, and return sum and count.
 
-A task never holds a time stack: its memory is the block's sum and count and the windows of a few scenes.
+A task never holds a time stack: it needs memory for the sums of its block and the windows of a few scenes.
 """
 
 from __future__ import annotations
@@ -34,31 +34,48 @@ if TYPE_CHECKING:
 
 
 def compute_block(task: BlockTask, sources: Sequence[Source], min_clear: int, levels: int) -> Block:
-    """Compute a block whose dates are few enough for one task; see `sum_part` and `finish_block`."""
-    return finish_block(sum_part(task, sources), min_clear, levels)
-
-
-def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
-    """Look at the groups of a task one after another and add up their observations.
+    """Compute a block whose dates fit into one task.
 
     Parameters
     ----------
     task : BlockTask
         Grid, groups and roles.
     sources : sequence of Source
-        What the task's groups count by.
+        Scenes to which the task's groups refer by position.
+    min_clear : int
+        Smallest number of observations for a mean.
+    levels : int
+        Number of overview levels of the result.
+
+    Raises
+    ------
+    JobCancelledError, JobError
+        As in `sum_part`.
+    """
+    return finish_block(sum_part(task, sources), min_clear, levels)
+
+
+def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
+    """Sum the observations of the groups of a task, one group after another.
+
+    Parameters
+    ----------
+    task : BlockTask
+        Grid, groups and roles.
+    sources : sequence of Source
+        Scenes to which the task's groups refer by position.
 
     Returns
     -------
     Sums
-        Over the block's grid.
+        On the block's grid.
 
     Raises
     ------
     JobCancelledError
-        The run was cancelled meanwhile; looked at before every read.
+        The run was cancelled; checked before every read.
     JobError
-        A scene cannot be read, and the reader leaves none out.
+        A scene cannot be read, and the reader tolerates no missing scene.
     """
     sums = Sums.zeros_for(task)
     reader = _reader(task.reader)(task, polygon_mask(task.polygon, task.grid), CancelWatch(task.run))
@@ -68,7 +85,7 @@ def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
 
 
 def _reader(name: str) -> type[ExactReader] | type[OdcReader]:
-    """Return a reader; datacube is imported for its own alone, as that takes a worker a second."""
+    """Return the class of a reader. datacube is imported for ``odc`` only, since importing it takes a second."""
     if name == "exact":
         return ExactReader
     from compute.engine.datacube_reader import OdcReader  # noqa: PLC0415  # loads datacube
@@ -77,7 +94,7 @@ def _reader(name: str) -> type[ExactReader] | type[OdcReader]:
 
 
 def add_parts(parts: Sequence[Sums]) -> Sums:
-    """Add parts of a block. Integer sums make the order of parts irrelevant.
+    """Add the sums of several parts of a block. Integer sums make the order of parts irrelevant.
 
     Parameters
     ----------
@@ -93,7 +110,7 @@ def add_parts(parts: Sequence[Sums]) -> Sums:
 
 
 def join_parts(parts: Sequence[Sums], min_clear: int, levels: int) -> Block:
-    """Add the last parts of a block and finish it; see `add_parts` and `finish_block`."""
+    """Add the last parts of a block and finish it; parameters as in `add_parts` and `finish_block`."""
     return finish_block(add_parts(parts), min_clear, levels)
 
 
@@ -101,7 +118,7 @@ _JOINED: Mapping[str, np.ufunc] = {
     **dict.fromkeys(("total", "count", "beyond", "means", "strata", "squares", "reasons"), np.add),
     "months": np.bitwise_or,
 }
-"""How the arrays of the parts of a block become those of the block."""
+"""Function that joins each array of the parts of a block."""
 
 
 def _joined(arrays: Sequence[NDArray[Any] | None], how: np.ufunc) -> NDArray[Any] | None:
@@ -115,16 +132,18 @@ def _joined(arrays: Sequence[NDArray[Any] | None], how: np.ufunc) -> NDArray[Any
 
 
 def finish_block(sums: Sums, min_clear: int, levels: int) -> Block:
-    """Divide the sums of a block by its counts, and build its levels: here, since a task of their own would only wait.
+    """Divide the sums of a block by its counts, and build its overview levels.
+
+    Levels have no tasks of their own, which would only wait in the scheduler's queue.
 
     Parameters
     ----------
     sums : Sums
-        Of all dates of the block.
+        Sums over all dates of the block.
     min_clear : int
-        Fewest observations that make a mean.
+        Smallest number of observations for a mean.
     levels : int
-        How many levels the result has.
+        Number of overview levels of the result.
     """
     ndvi_mean = _mean(sums, min_clear)
     return Block(
@@ -143,7 +162,7 @@ def finish_block(sums: Sums, min_clear: int, levels: int) -> Block:
 
 
 def _mean(sums: Sums, min_clear: int) -> NDArray[np.float32]:
-    """Divide by observations, or by strata; what a mean needs are observations."""
+    """Return the mean over observations, or over strata; `min_clear` counts observations in both cases."""
     if sums.means is None or sums.strata is None:
         return kernels.mean(sums.total, sums.count, min_clear=min_clear)
     mean = kernels.mean(sums.means, sums.strata)
@@ -152,7 +171,20 @@ def _mean(sums: Sums, min_clear: int) -> NDArray[np.float32]:
 
 
 def polygon_mask(polygon: bytes | None, grid: Grid) -> NDArray[np.bool_]:
-    """Return (y, x) which pixel centres lie inside the polygon; a shape that broadcasts where there is none."""
+    """Return which pixel centres of a grid lie inside a polygon.
+
+    Parameters
+    ----------
+    polygon : bytes or None
+        WKB in the grid's CRS; None for no limit.
+    grid : Grid
+        Pixel grid of the block.
+
+    Returns
+    -------
+    numpy.ndarray
+        (y, x) bool; (1, 1) where all pixels are alike, since there is no polygon or it is empty.
+    """
     if polygon is None:
         return np.ones((1, 1), bool)
     geometry = shapely.from_wkb(polygon)
@@ -165,7 +197,7 @@ def polygon_mask(polygon: bytes | None, grid: Grid) -> NDArray[np.bool_]:
 
 
 def warm_up() -> None:
-    """Load and compile what the first block would otherwise wait for; run once on each worker."""
+    """Load libraries and compile kernels before the first block needs them; run once on each worker."""
     keep_freed_memory()
     block, elsewhere = _grid("EPSG:3577", 1_200_000.0, -4_500_000.0), _grid("EPSG:32655", 450_000.0, -4_600_000.0)
     for source in (block, elsewhere):
@@ -180,7 +212,7 @@ def _grid(crs: str, left: float, top: float) -> Grid:
 
 
 def _look_once(placement: Placement, shape: tuple[int, int]) -> None:
-    """Do what a task does to a Landsat scene, on a few pixels."""
+    """Accumulate a tiny Landsat scene as a task does, so that numba compiles every kernel for its data types."""
     top, left, bottom, right = placement.window or (0, 0, 1, 1)
     at, size = SourcePixel((top, left)), (bottom - top, right - left)
     mask, red, nir = (np.ones(size, kind) for kind in (np.uint8, np.int16, np.int16))

@@ -1,4 +1,4 @@
-"""Block totals: figures of a block's pixels that outlive its arrays."""
+"""Block totals: summary numbers of a block, kept after its arrays are gone."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Tally:
     Attributes
     ----------
     total : float
-        Sum of the pixels' mean NDVI.
+        Sum of the mean NDVI over pixels.
     clear : int
-        Number of pixels that have one.
+        Number of pixels with a mean.
     most : int
         Largest number of clear observations of a pixel.
     looks : tuple of int
-        Number of observations, and of looks that are none by each reason; empty where these are not counted.
+        Number of observations, and number of excluded looks by reason; empty where these are not counted.
     failed : frozenset of UnreadScene
-        Scenes that could not be read and are not in them.
+        Scenes that could not be read and are missing from the blocks.
     beyond : (int, int)
-        Numbers of observations outside -1 to 1, and of those that the index range leaves out.
+        Number of observations outside -1 to 1, and number of pixels excluded by the index range.
     remarks : frozenset of str
-        Sentences on what files state otherwise than documents or definition.
+        Sentences on files that contradict the scenes' documents or the product definition.
     """
 
     total: float
@@ -50,7 +50,19 @@ class Tally:
         unclear_count: NDArray[np.uint16] | None,
         failed: frozenset[UnreadScene],
     ) -> Self:
-        """Return the tally of (y, x) means, NaN where there is none, and counts, and of (reason, y, x) counts."""
+        """Return the totals of the arrays of one block.
+
+        Parameters
+        ----------
+        ndvi_mean : numpy.ndarray
+            (y, x) float32 NDVI, NaN where there is no mean.
+        clear_count : numpy.ndarray
+            (y, x) uint16 numbers of observations.
+        unclear_count : numpy.ndarray or None
+            (reason, y, x) uint16 numbers of excluded looks.
+        failed : frozenset of UnreadScene
+            Scenes that could not be read.
+        """
         seen = ~np.isnan(ndvi_mean)
         total = ndvi_mean.sum(where=seen, dtype=np.float64)
         return cls(
@@ -63,7 +75,7 @@ class Tally:
 
     @classmethod
     def joined(cls, tallies: Sequence[Self]) -> Self:
-        """Return the tally of several, at least one."""
+        """Return the totals of several blocks together; at least one."""
         return cls(
             total=sum(each.total for each in tallies),
             clear=sum(each.clear for each in tallies),

@@ -8,33 +8,38 @@ from compute.errors import JobCancelledError
 
 
 class CancelFlags(WorkerPlugin):
-    """Remembers, on one worker, which runs were cancelled, so that running tasks can stop between two reads."""
+    """Record of cancelled runs on one worker; running tasks check it between two reads."""
 
     name = "greenup-cancel-flags"
     idempotent = True
 
     def setup(self, worker: Worker) -> None:  # noqa: ARG002  # the signature that distributed calls
-        """Start with no run cancelled; called by distributed on each worker."""
+        """Start with an empty record; distributed calls this on each worker."""
         self.cancelled: set[str] = set()
 
 
 def cancel_on_worker(run: str, dask_worker: Worker) -> None:
-    """Make the tasks of a run stop on a worker; to be sent there by `distributed.Client.run`."""
+    """Make the tasks of a run stop on a worker; send it there with `distributed.Client.run`."""
     flags = dask_worker.plugins.get(CancelFlags.name)
     if isinstance(flags, CancelFlags):
         flags.cancelled.add(run)
 
 
 def running_on_worker(run: str, dask_worker: Worker) -> int:
-    """Return how many tasks of a run are in execution on a worker, cancelled ones included."""
+    """Return the number of tasks of a run that a worker executes now, cancelled ones included."""
     keys = (task.key for task in dask_worker.state.executing)
     return sum(isinstance(key, tuple) and str(key[0]).endswith(run) for key in keys)
 
 
 class CancelWatch:
-    """Knows whether a run was cancelled on this worker; outside a worker nothing is ever cancelled.
+    """Check for the cancellation of a run on this worker; outside a worker no run is ever cancelled.
 
-    Made in the task's own thread, since Dask knows its worker only there; asked from any.
+    Create it in the thread of the task, the only one where Dask knows its worker; check it in any thread.
+
+    Parameters
+    ----------
+    run : str
+        Name of the run.
     """
 
     def __init__(self, run: str) -> None:
@@ -45,7 +50,7 @@ class CancelWatch:
             self._flags = None
 
     def raise_if_cancelled(self) -> None:
-        """Stop here when the run was cancelled.
+        """Raise an error if the run was cancelled.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Datacube reader (``--reader odc``): warp every scene by GDAL, then fill every band by itself."""
+"""Datacube reader (``--reader odc``): warp every scene with GDAL, then fuse each band of a group by itself."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from compute import kernels
 from compute.engine.accumulation import LookAccumulator
-from compute.engine.aux_xml import tags_beside
+from compute.engine.aux_xml import read_aux_tags
 from compute.engine.block_records import BlockTask
 from compute.engine.cancellation import CancelWatch
-from compute.engine.mask_classification import MaskCodes, MaskReading
-from compute.engine.raster_opening import opened, refuse_overviews
+from compute.engine.mask_classification import MaskClassifier, MaskCodes
+from compute.engine.raster_opening import open_raster, refuse_overviews
 from compute.engine.raster_windows import FAILURES, ReadError, unread_scene
-from compute.engine.read_errors import reason_of
+from compute.engine.read_errors import describe_read_error
 from compute.errors import JobError
 from compute.files.access import Permit
 from compute.products import BandRole, Condition, MaskRole, RangeRole, Stated, verdicts_of_pixels
@@ -32,20 +32,22 @@ from compute.scenes import Band, Source, UnreadScene
 from compute.scenes.pixel_frames import ArrayWindow
 
 _FILL = {"i": 0, "u": 0, "f": np.nan}
-"""What stands outside a scene whose band has no nodata, by kind of type; as in datacube."""
+"""Fill value outside a scene whose band has no nodata, by kind of data type; as in datacube."""
 
 
 class OdcReader:
-    """Adds the looks of one task after another.
+    """Read the groups of one task, and accumulate their looks.
+
+    Scenes are warped and fused by datacube's `reproject_and_fuse` (datacube 1.9, ``datacube/storage/_read.py``).
 
     Parameters
     ----------
     task : BlockTask
         Grid, roles and resampling.
     inside : numpy.ndarray
-        (y, x) bool: pixels that may be observed.
+        (y, x) bool, or a shape that broadcasts: pixels inside the region.
     watch : CancelWatch
-        Asked before every read.
+        Checked before every read.
     """
 
     def __init__(self, task: BlockTask, inside: NDArray[np.bool_], watch: CancelWatch) -> None:
@@ -54,17 +56,24 @@ class OdcReader:
         self._watch = watch
 
     def add_groups(self, groups: Sequence[Sequence[Source]], sums: LookAccumulator) -> frozenset[UnreadScene]:
-        """Add up the looks of groups of scenes; every one must be readable.
+        """Accumulate the looks of groups of scenes, all of which must be readable.
+
+        Parameters
+        ----------
+        groups : sequence of sequence of Source
+            Scenes of each group.
+        sums : LookAccumulator
+            Accumulator of the task; changed in place.
 
         Returns
         -------
         frozenset of UnreadScene
-            Empty: no scene is left out.
+            Always empty: no scene is left out.
 
         Raises
         ------
         JobCancelledError
-            The run was cancelled meanwhile.
+            The run was cancelled.
         JobError
             A scene cannot be read.
         """
@@ -75,7 +84,7 @@ class OdcReader:
         return frozenset()
 
     def _add_group(self, group: Sequence[Source], sums: LookAccumulator) -> None:
-        """Read the mask first, then conditions: where nothing is clear, the bands need not be read."""
+        """Read mask, conditions and bands of a group in this order, and stop when no pixel is clear any more."""
         roles = self._task.roles[group[0].product]
         clear = np.broadcast_to(self._inside, self._task.grid.shape)
         mask = None
@@ -99,7 +108,7 @@ class OdcReader:
 
     def _codes(self, group: Sequence[Source], role: MaskRole, reasons: Sequence[str] = ()) -> MaskCodes:
         stored = self._read(group, role, "nearest")
-        return MaskReading(role, reasons).classify(stored, ArrayWindow((0, 0, *stored.shape)), role.nodata)
+        return MaskClassifier(role, reasons).classify(stored, ArrayWindow((0, 0, *stored.shape)), role.nodata)
 
     def _condition(self, group: Sequence[Source], condition: Condition) -> NDArray[np.bool_]:
         if isinstance(condition, MaskRole):
@@ -108,11 +117,11 @@ class OdcReader:
         return condition.clear(self._read(group, condition, "nearest"), replace(stated, nodata=None), Stated())
 
     def _numbers(self, group: Sequence[Source], role: BandRole) -> BandNumbers:
-        """Return the numbers of a band, which the scenes of a group share: the plan refuses others."""
+        """Return nodata, valid range and scaling of a band, which all scenes of a planned group share."""
         return role.numbers(role.dtype, replace(group[0].bands[role.measurement].stated, nodata=None))
 
     def _read(self, group: Sequence[Source], role: BandRole | Condition, resampling: str) -> NDArray[np.generic]:
-        """Read one measurement of a group: warp every scene, then fuse by datacube's rule."""
+        """Return (y, x) values of one measurement of a group: every scene warped, then fused by datacube's rule."""
         self._watch.raise_if_cancelled()
         kind = np.dtype(role.dtype)
         stated = role.band.nodata if isinstance(role, RangeRole) else role.nodata
@@ -124,7 +133,7 @@ class OdcReader:
         except ReadError as error:
             scene = next(each for each in group if each.bands[role.measurement] is error.band)
             unread = unread_scene(scene, error)
-        # Raised here, not there: GDAL's errors name files, and not every one can travel to the client as a cause.
+        # Raised outside the handler: GDAL's errors name files, and some cannot be pickled as a cause.
         raise JobError(f"{unread}; check its file and run again.")
 
     def _source(self, scene: Source, nodata: np.generic, role: BandRole | Condition) -> _BandSource:
@@ -133,7 +142,7 @@ class OdcReader:
 
 
 class _BandSource(DataSource):
-    """A band of a scene record as datacube's reading wants it, without the index's documents."""
+    """A band of a scene record as the data source that `reproject_and_fuse` expects, without index documents."""
 
     def __init__(self, band: Band, permit: Permit, nodata: np.generic, role: BandRole | Condition) -> None:
         self._band = band
@@ -143,28 +152,28 @@ class _BandSource(DataSource):
 
     @contextmanager
     def open(self) -> Iterator[BandDataSource]:
-        """Open the file with Greenup's options, and give nodata of the file before that of the product."""
+        """Open the file with Greenup's options. The nodata of the file takes precedence over that of the product."""
         try:
-            with opened(self._band, self._permit, georeferenced=True) as file:
+            with open_raster(self._band, self._permit, georeferenced=True) as file:
                 refuse_overviews(file, self._permit)
                 band = rasterio.band(file, max(self._band.index, 1))
                 self._refuse_other_values(file, band.bidx)
-                beside = tags_beside(self._band.uri, band.bidx)
+                beside = read_aux_tags(self._band.uri, band.bidx)
                 stated = file.nodatavals[band.bidx - 1] if beside.nodata is None else beside.nodata
                 nodata: Any = self._nodata if stated is None else stated
                 yield BandDataSource(band, nodata=num2numpy(nodata, band.dtype))
         except FAILURES as error:
-            reason = reason_of(error, self._band, self._permit)
+            reason = describe_read_error(error, self._band, self._permit)
         else:
             return
         raise ReadError(reason, self._band)
 
     def _refuse_other_values(self, file: Any, index: int) -> None:
-        """Refuse values that datacube's reader would wrap or leave unscaled without a word."""
+        """Refuse data types and scalings that datacube's reader would wrap or ignore without an error."""
         found, expected = file.dtypes[index - 1], self._role.dtype
         if not np.can_cast(found, expected):
             raise ReadError(f"holds {found} where its product says {expected}; give --reader exact", self._band)
-        beside = tags_beside(self._band.uri, index)
+        beside = read_aux_tags(self._band.uri, index)
         scale = file.scales[index - 1] if beside.scale is None else beside.scale
         scaling = scale, file.offsets[index - 1] if beside.offset is None else beside.offset
         if scaling == (1.0, 0.0) or not isinstance(self._role, BandRole):

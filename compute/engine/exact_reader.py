@@ -1,4 +1,4 @@
-"""The exact reader: masks first, windows only, one scene a pixel, and a warp whose geometry is worked out once."""
+"""Exact reader: masks first, windows instead of files, one scene for a pixel, one warp geometry for all dates."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ from numpy.typing import NDArray
 from compute.engine.accumulation import LookAccumulator
 from compute.engine.block_records import BlockTask
 from compute.engine.cancellation import CancelWatch
-from compute.engine.mask_classification import CLEAR_ALONE, MaskCodes, MaskReading
+from compute.engine.mask_classification import CLEAR_ALONE, MaskClassifier, MaskCodes
 from compute.engine.pixel_placement import Placements, on_other_grid
 from compute.engine.prefetching import prefetch
 from compute.engine.raster_windows import ReadError, StoredWindow, fetch_header, read_window, unread_scene
-from compute.engine.read_windows import ReadWindow, ScenePixels, SceneWindows, classified, contradicting_tags, tags_of
+from compute.engine.read_windows import (
+    ReadWindow,
+    ScenePixels,
+    SceneWindows,
+    contradicting_tags,
+    iterate_masks,
+    tags_of,
+)
 from compute.files.access import Permit
 from compute.files.addresses import is_local
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, untaken_pixels, usable_pixels
@@ -25,24 +32,24 @@ from compute.scenes import Source, UnreadScene
 from compute.scenes.alignment import alignment_of, file_window, source_pixel, widen_window
 
 MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
-"""Scenes that a task reads at once: what a slow store needs to be kept busy, and what a file system does. There, more
-only compete for the processor: eight took a tenth more of its time."""
+"""Scenes that a task reads at once from a remote store, and from a local file system. More keep a slow store busy; on
+a local one they only compete for the processor, and eight took a tenth more of its time."""
 
 AHEAD_BYTES = 128 * 2**20
-"""Windows read ahead may take so much of a worker's memory, though one always is."""
+"""Memory of a worker for windows that are read ahead, in bytes; one scene is always read ahead."""
 
 
 class ExactReader:
-    """Adds the looks of one task after another.
+    """Read the scenes of one task, and accumulate their looks.
 
     Parameters
     ----------
     task : BlockTask
         Grid, roles and resampling.
     inside : numpy.ndarray
-        (y, x) bool: pixels that may be observed.
+        (y, x) bool, or a shape that broadcasts: pixels inside the region.
     watch : CancelWatch
-        Asked before every read.
+        Checked before every read.
     """
 
     def __init__(self, task: BlockTask, inside: NDArray[np.bool_], watch: CancelWatch) -> None:
@@ -50,29 +57,36 @@ class ExactReader:
         self._outside = np.broadcast_to(~inside, task.grid.shape)
         self._watch = watch
         self._placements = Placements(task.grid, task.resampling)
-        # Of their own, since who waits for a second band holds a thread of the others.
+        # Separate threads: a task that waits for its second band holds a thread of the other pool.
         self._beside = ThreadPoolExecutor(2 * MOST_AHEAD, thread_name_prefix="reading-beside")
         roles = task.roles.items()
-        self._masks = {product: MaskReading(each.mask, task.reasons) for product, each in roles if each.mask}
+        self._masks = {product: MaskClassifier(each.mask, task.reasons) for product, each in roles if each.mask}
         self._conditions = {
-            (product, condition): MaskReading(condition)
+            (product, condition): MaskClassifier(condition)
             for product, each in roles
             for condition in each.conditions
             if isinstance(condition, MaskRole)
         }
 
     def add_groups(self, groups: Sequence[Sequence[Source]], sums: LookAccumulator) -> frozenset[UnreadScene]:
-        """Add up the looks of groups of scenes. In each, the first scene that shows the ground wins a pixel.
+        """Accumulate the looks of groups of scenes. Within a group the first clear scene is taken for a pixel.
+
+        Parameters
+        ----------
+        groups : sequence of sequence of Source
+            Scenes of each group, in the order in which they are taken.
+        sums : LookAccumulator
+            Accumulator of the task; changed in place.
 
         Returns
         -------
         frozenset of UnreadScene
-            Scenes that could not be read and are left out, with a file and a reason.
+            Scenes that could not be read and are left out, with file and reason.
 
         Raises
         ------
         JobCancelledError
-            The run was cancelled meanwhile.
+            The run was cancelled.
         """
         failed, current, taken = set[UnreadScene](), -1, np.empty(0, bool)
         scenes = list(self._list_windows(groups, sums.sort_key))
@@ -83,13 +97,15 @@ class ExactReader:
                     sums.start_group(current)
                 if isinstance(pixels, ScenePixels):
                     sums.remarks.update(pixels.remarks)
-                    self._add(windows, pixels, taken, sums)
+                    self._add_scene(windows, pixels, taken, sums)
                 elif pixels is not None:
                     failed.add(unread_scene(windows.scene, pixels))
         sums.start_group(None)
         return frozenset(failed)
 
-    def _add(self, windows: SceneWindows, pixels: ScenePixels, taken: NDArray[np.bool_], sums: LookAccumulator) -> None:
+    def _add_scene(
+        self, windows: SceneWindows, pixels: ScenePixels, taken: NDArray[np.bool_], sums: LookAccumulator
+    ) -> None:
         if self._task.reasons and windows.mask is not None and pixels.mask is not None:
             sums.record_verdicts(self._verdicts(windows, pixels))
         if pixels.bands is None:
@@ -109,19 +125,19 @@ class ExactReader:
         )
 
     def _judges_each(self, windows: SceneWindows) -> bool:
-        """Return whether every source pixel is judged by its own pixel of the mask, before a mean is taken."""
+        """Return whether each source pixel is masked by its own mask pixel before the area-weighted mean."""
         return self._task.average == "clear" and windows.red.placement.takes_means
 
     def _clear_at_centre(self, windows: SceneWindows, pixels: ScenePixels, taken: NDArray[np.bool_]) -> ClearPixels:
-        """List the pixels of the block whose centres are clear by the mask and meet all conditions."""
+        """Return the pixels of the block whose centres are clear by the mask and by all conditions."""
         clear: ClearPixels | None = None
-        for part, codes in classified(windows, pixels):
+        for part, codes in iterate_masks(windows, pixels):
             others = taken if clear is None else clear.elsewhere(taken.shape)
             clear = part.placement.find_clear(codes.codes, part.at, codes.table, others)
         return untaken_pixels(taken) if clear is None else clear
 
     def _verdicts(self, windows: SceneWindows, pixels: ScenePixels) -> NDArray[np.generic]:
-        """Return (y, x) the reasons of pixels, should they be no observations."""
+        """Return (y, x) uint8 exclusion verdicts by the mask and the conditions."""
         assert windows.mask is not None
         assert pixels.mask is not None
         told = windows.mask.placement.take_nearest(pixels.mask.codes, windows.mask.at)
@@ -133,15 +149,16 @@ class ExactReader:
             met.append((part.role.reason, ~clear.elsewhere(told.shape)))
         return verdicts_of_pixels(told, self._task.reasons, met)
 
-    # Windows to be read
+    # Windows to read
 
     def _list_windows(self, groups: Sequence[Sequence[Source]], order: Callable[[int], int]) -> Iterator[SceneWindows]:
-        """Return the scenes that meet the block, those of one alignment together as far as their order allows."""
+        """Yield the windows of all scenes that meet the block, sorted by `order` and then by alignment."""
         for number in sorted(range(len(groups)), key=lambda number: (order(number), self._home(groups[number]))):
             for scene in groups[number]:
                 yield from self._windows_of_scene(number, scene)
 
     def _windows_of_scene(self, group: int, scene: Source) -> Iterator[SceneWindows]:
+        """Yield the windows of a scene; a scene around the globe may meet a block several times."""
         grid = scene.bands[self._task.roles[scene.product].red.measurement].grid
         for turn in self._placements.turns(grid):
             windows = self._windows_at(group, scene, turn)
@@ -149,7 +166,7 @@ class ExactReader:
                 yield windows
 
     def _windows_at(self, group: int, scene: Source, turn: int) -> SceneWindows | None:
-        """Return a scene where it meets the block, which may be several times around the globe."""
+        """Return the windows of a scene at one turn of the globe; None where a band does not meet the block."""
         roles = self._task.roles[scene.product]
         red, nir = (self._part(scene, role, turn) for role in (roles.red, roles.nir))
         mask = self._part(scene, roles.mask, turn, roles.mask.halo) if roles.mask else None
@@ -160,6 +177,7 @@ class ExactReader:
         return SceneWindows(group=group, scene=scene, roles=roles, mask=mask, red=red, nir=nir, conditions=found)
 
     def _home(self, group: Sequence[Source]) -> str:
+        """Return a sort key for the alignment of a group's red band: neighbours then share a warp geometry."""
         red = self._task.roles[group[0].product].red
         return str(alignment_of(group[0].bands[red.measurement].grid))
 
@@ -173,10 +191,10 @@ class ExactReader:
         at = source_pixel(window, band.grid)
         return ReadWindow(role=role, band=band, window=window, halo=around, at=at, placement=placement, home=scene.home)
 
-    # Reading, in threads of its own
+    # Reading, in threads
 
     def _read(self, windows: SceneWindows) -> ScenePixels | ReadError | None:
-        """Read masks first, then of the bands the window around clear pixels only; no band where no pixel is clear."""
+        """Read mask, conditions, and then the part of the bands around clear pixels; None if no pixel is clear."""
         try:
             self._expect_bands(windows)
             mask = self._read_mask(windows) if windows.mask else None
@@ -209,7 +227,7 @@ class ExactReader:
         clear = part.role.clear(stored.values, part.band.stated, tags_of(stored))
         return MaskCodes(codes=clear.astype(np.uint8), table=CLEAR_ALONE)
 
-    def _classify(self, masks: MaskReading, part: ReadWindow) -> MaskCodes:
+    def _classify(self, masks: MaskClassifier, part: ReadWindow) -> MaskCodes:
         stored = self._window(part)
         nodata = part.band.stated.nodata if stored.nodata is None else stored.nodata
         return masks.classify(stored.values, part.inner, nodata)
@@ -223,10 +241,7 @@ class ExactReader:
         *,
         every: bool = False,
     ) -> BandWindows:
-        """Return both bands with the numbers by which they are judged, and judge each pixel where means are taken.
-
-        With `every`, the mask is not asked.
-        """
+        """Return both bands, with the usability of each pixel where means are taken; `every` ignores the mask."""
         roles = zip((windows.roles.red, windows.roles.nir), (windows.red, windows.nir), stored, strict=True)
         rows = [role.numbers(each.values.dtype, part.band.stated, tags_of(each)) for role, part, each in roles]
         numbers, (first, second) = np.array(rows), (each.values for each in stored)
@@ -237,15 +252,15 @@ class ExactReader:
         return BandWindows(red=first, nir=second, at=red.at, numbers=numbers, usable=usable)
 
     def _clear_of_window(self, windows: SceneWindows, pixels: ScenePixels, red: ReadWindow) -> NDArray[np.bool_] | None:
-        """Return which pixels of the bands' window are clear, by their own pixels of the mask and all conditions."""
+        """Return (rows, columns) bool of the bands' window: clear by the nearest mask pixel and by all conditions."""
         clear: NDArray[np.bool_] | None = None
-        for part, codes in classified(windows, pixels):
+        for part, codes in iterate_masks(windows, pixels):
             here = on_other_grid(codes.clear, part.band.grid, part.at, red.grid)
             clear = here if clear is None else clear & here
         return clear
 
     def _expect_bands(self, windows: SceneWindows) -> None:
-        """Fetch the headers of the bands while the mask is on its way: one wait less, for a few bytes more."""
+        """Fetch the headers of remote bands while the mask is being read, which saves one round trip."""
         for part in (windows.red, windows.nir):
             if windows.mask is not None and not is_local(part.band.uri):
                 self._beside.submit(self._fetch_header, part)
@@ -255,7 +270,7 @@ class ExactReader:
         fetch_header(part.band, self._permit(part))
 
     def _bands(self, red: ReadWindow, nir: ReadWindow) -> tuple[StoredWindow, StoredWindow]:
-        """Read both bands, at once where waiting for the first answer takes longer than unpacking it."""
+        """Read both bands, in parallel if they are remote."""
         if is_local(red.band.uri):
             return self._window(red), self._window(nir)
         beside = self._beside.submit(self._window, nir)
@@ -270,7 +285,7 @@ class ExactReader:
 
 
 def _ahead(scenes: Sequence[SceneWindows]) -> int:
-    """Return how many scenes may be read ahead without taking more memory than they should."""
+    """Return the number of scenes to read ahead within `AHEAD_BYTES`."""
     largest = max((windows.nbytes for windows in scenes), default=1)
     is_here = all(is_local(windows.red.band.uri) for windows in scenes)
     return min(MOST_AHEAD_HERE if is_here else MOST_AHEAD, max(1, AHEAD_BYTES // largest))

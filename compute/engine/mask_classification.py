@@ -1,4 +1,4 @@
-"""Mask classification: clear or not, after opening and dilation, and the reason where it is not clear."""
+"""Mask classification: clear or not after morphological filters, with the exclusion reason of unclear pixels."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from compute.products.scaling import Stated, in_stored_type, merge_scaling
 from compute.scenes.pixel_frames import ArrayWindow
 
 FILTERING_BYTES_PER_PX = 8
-"""Memory of filtering a mask beside the mask: a class, three sets, distances, states and what it says."""
+"""Working memory of a mask filter, per pixel: class, three pixel sets, distances, states and verdict."""
 
 CLEAR_ALONE = np.arange(256) == 1
-"""Table of windows that hold 1 where the ground is clear and 0 elsewhere."""
+"""Lookup table of masks that hold 1 for clear and 0 for unclear pixels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaskCodes:
-    """A window of a mask, and the table by which its codes are looked up.
+    """Codes of a window of a mask, and the lookup table that tells which codes are clear.
 
     Attributes
     ----------
     codes : numpy.ndarray
         (rows, columns) 8- or 16-bit integers: stored values, or verdicts (see `compute.products.exclusion_reasons`).
     table : numpy.ndarray
-        (256,) or (65536,) bool: which codes, seen as unsigned integers, are clear.
+        (256,) or (65536,) bool: True for clear codes, indexed by the code as an unsigned integer.
     """
 
     codes: NDArray[np.generic]
@@ -40,7 +40,7 @@ class MaskCodes:
 
     @property
     def clear(self) -> NDArray[np.bool_]:
-        """(rows, columns) bool: where the mask shows the ground."""
+        """(rows, columns) bool: clear pixels."""
         return clear_codes(self.codes, self.table)
 
     @property
@@ -50,15 +50,15 @@ class MaskCodes:
         return None if found is None else ArrayWindow(found)
 
 
-class MaskReading:
-    """Classify the windows of a mask; used by several threads.
+class MaskClassifier:
+    """Classify windows of one mask. Several threads may use it.
 
     Parameters
     ----------
     role : MaskRole
-        The mask and its clear rule.
+        Bits, classes, filters and clear rule of the mask.
     reasons : sequence of str
-        Those that are counted; empty where none are.
+        Exclusion reasons that are counted; empty where none are.
     """
 
     def __init__(self, role: MaskRole, reasons: Sequence[str] = ()) -> None:
@@ -73,19 +73,18 @@ class MaskReading:
         Parameters
         ----------
         stored : numpy.ndarray
-            (rows, columns) values of a window in the type of their file, with a halo of `halo` pixels as far as the
-            file has them.
+            (rows, columns) values in the file's data type: the window with a halo of `halo` pixels inside the file.
         inner : ArrayWindow
             The window without its halo, in pixels of `stored`.
         nodata : float or None
-            As the file or the scene's document states it, None where neither does.
+            Nodata of the file or of the scene's document; None where neither states one.
 
         Returns
         -------
         MaskCodes
-            Without the halo: stored values where there is nothing to filter or to count by reason.
+            Codes without the halo: stored values where nothing is filtered or counted by reason, else verdicts.
         """
-        codes = _narrowed(stored)
+        codes = _narrow_type(stored)
         kind = self._kind(codes.dtype.name, nodata)
         top, left, bottom, right = inner
         if kind.is_wide:
@@ -106,7 +105,7 @@ class MaskReading:
 
 
 class _Kind:
-    """The tables of a mask for files of one type and one nodata."""
+    """Lookup tables of a mask for files of one data type and one nodata value."""
 
     def __init__(self, role: MaskRole, reasons: tuple[str, ...], dtype: str) -> None:
         self.role = role
@@ -120,18 +119,18 @@ class _Kind:
 
     @property
     def told_table(self) -> NDArray[np.bool_]:
-        """Table of verdicts, or of 1 for clear."""
+        """Lookup table of verdicts, or of 1 for clear where reasons are not counted."""
         return np.asarray(np.arange(256) == self._clear)
 
     @cached_property
     def told(self) -> tuple[NDArray[np.uint8], np.uint8, NDArray[np.uint8]]:
-        """Verdicts of codes, the verdict of clear ground, and the verdicts of pixels that a filtered class covers."""
+        """Verdict of each code, verdict of clear pixels, and verdict of each filtered class."""
         if self._reasons:
             return verdicts(self.role, self._reasons), self._clear, cover_verdicts(self.role, self._reasons)
         return self.role.filter_tables().view(np.uint8), self._clear, np.zeros(len(self.role.filters), np.uint8)
 
     def told_directly(self, stored: NDArray[np.generic]) -> NDArray[np.uint8]:
-        """Classify values of which a table would be too large, one test after another."""
+        """Classify values whose lookup table would be too large, by evaluating the rules directly."""
         codes = _whole_numbers(stored)
         known = np.isfinite(stored) & (codes == stored)
         held = self.role.is_held(codes, self.role.nodata) & np.isfinite(stored)
@@ -148,12 +147,12 @@ class _Kind:
         return told
 
     def _is_listed(self, bits: int, value: int) -> bool:
-        """Return whether the clear rule holds for a class."""
+        """Return whether the clear rule names a class."""
         return any((bits, value) in clause for clause in self.role.clauses)
 
 
-def _narrowed(stored: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return 32-bit and larger values that a 16-bit type can hold as that type, and all others as they are."""
+def _narrow_type(stored: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return values of more than 16 bits as a 16-bit type if it holds them exactly, else unchanged."""
     if stored.dtype.name in ("uint8", "int8", "uint16", "int16"):
         return stored
     if stored.size and np.isfinite(stored).all():
@@ -170,7 +169,7 @@ def _narrowed(stored: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def _whole_numbers(stored: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Return values as int64; NaN and values beyond 2**62 become codes of their own."""
+    """Return values rounded to int64, NaN as 0 and larger values clipped to plus or minus 2**62."""
     if stored.dtype.kind in "iu":
         return stored.astype(np.int64)
     bounded = np.clip(np.nan_to_num(stored.astype(np.float64)), -(2.0**62), 2.0**62)

@@ -1,4 +1,4 @@
-"""Settings of the C library's memory allocator on a worker."""
+"""Settings of the C library's memory allocator (glibc ``mallopt``) on a worker."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _ARENAS_PER_CORE = 8
 
 
 def keep_freed_memory() -> None:
-    """Let the process keep up to 64 MB that it has freed, for the next window or the next tile of a file.
+    """Keep up to 64 MB of freed memory in the process for the next window or the next tile of a file.
 
-    Dask has its workers give everything back at once, so that each window and each of the tiles that GDAL unpacks is
-    new memory, which the kernel fills with zeros first: a fifth of a block's time. All threads share it, or each of
-    those that read would keep as much. Without glibc nothing is done.
+    Dask starts its workers with a trim threshold of 64 KiB (`distributed.nanny.pre-spawn-environ`), so that each
+    window and each unpacked tile gets new memory, which the kernel zeroes first: a fifth of a block's time. All threads
+    share one arena, since each arena would keep as much. Without glibc this does nothing.
     """
     _set(_KEPT_BYTES, _LARGEST_BYTES, 1)
 
 
 def give_freed_memory_back() -> None:
-    """Let the process deal with memory as Dask starts its workers (`distributed.nanny.pre-spawn-environ`)."""
+    """Restore the settings with which Dask starts its workers (`distributed.nanny.pre-spawn-environ`)."""
     _set(_DASK_KEPT_BYTES, _DASK_LARGEST_BYTES, _ARENAS_PER_CORE * (os.cpu_count() or 1))
 
 

@@ -1,4 +1,4 @@
-"""Overview levels of a block, each half as fine, in the encoding of tiles."""
+"""Overview levels of a block, each with half the resolution of the one before, in the encoding of tiles."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from compute import kernels
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoding:
-    """Encoding of a layer's int16 values, in levels and in tiles of every zoom.
+    """Encoding of a layer as int16, in levels and in tiles.
 
     Attributes
     ----------
     scale, offset : float
-        The quantity is stored value * scale + offset; codes below -`compute.kernels.LARGEST` have none.
+        The quantity is stored value * scale + offset; values below -`compute.kernels.LARGEST` are codes.
     units : str
-        Of the quantity, in words for people.
+        Name of the quantity and its unit for people.
     digits : int
-        Decimals worth showing.
+        Number of decimals to show.
     """
 
     scale: float
@@ -31,7 +31,7 @@ class Encoding:
     digits: int
 
     def decode(self, values: NDArray[np.int16]) -> NDArray[np.float64]:
-        """Return the quantity, NaN where there is none, in the shape of `values`."""
+        """Return the quantity as float64 in the shape of `values`, NaN for codes."""
         return np.where(values < -kernels.LARGEST, np.nan, values * self.scale + self.offset)
 
 
@@ -39,25 +39,25 @@ LAYER_ENCODING: Mapping[str, Encoding] = {
     "ndvi_mean": Encoding(scale=1e-4, units="NDVI", digits=3),
     "clear_count": Encoding(scale=0.1, units="clear observations", digits=1),
 }
-"""By layer. Means come to 1e-4, a hundredth of what seasons differ by, and reach to 3.276; clear counts are whole at
-level 0 and means above it, so they come to a tenth and reach to 3,276."""
+"""Encoding by layer. Means have steps of 1e-4, a hundredth of typical differences between seasons, and reach 3.276.
+Clear counts have steps of 0.1, since they are means above level 0, and reach 3,276."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Level:
-    """One overview of a block: 5 bytes a pixel, so that all levels together take 0.28 of the block's 6.
+    """One overview level of a block, of 5 bytes a pixel: all levels together take 0.28 of the block's 6 bytes a pixel.
 
-    A pixel of level k covers 2**k by 2**k pixels of the block; at the end of a ragged edge those of them that lie
-    inside the grid. Pixels outside the region's polygon are inside the grid, and never clear.
+    A pixel of level k covers 2**k by 2**k pixels of the block, at the last row and column those inside the grid.
+    Pixels outside the region's polygon are inside the grid and never clear.
 
     Attributes
     ----------
     ndvi_mean : numpy.ndarray
-        (y, x) int16 mean of the pixels that have one, each weighing 1, encoded as `LAYER_ENCODING` says.
+        (y, x) int16 mean of the level-0 pixels with a mean, each weighing 1, encoded by `LAYER_ENCODING`.
     clear_share : numpy.ndarray
-        (y, x) uint8 share of the pixels that have a mean, in units of 1/255; 0 is none of them and 255 all.
+        (y, x) uint8 share of level-0 pixels with a mean, in units of 1/255; only 0 is none and only 255 is all.
     clear_count : numpy.ndarray
-        (y, x) int16 mean number of observations of all pixels, encoded as `LAYER_ENCODING` says.
+        (y, x) int16 mean number of observations over all level-0 pixels, encoded by `LAYER_ENCODING`.
     """
 
     ndvi_mean: NDArray[np.int16]
@@ -71,7 +71,7 @@ class Level:
 
 
 def build_levels(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint16], levels: int) -> tuple[Level, ...]:
-    """Build the levels of a block, each from the whole-number sums of the one before: nothing drifts.
+    """Build the levels of a block, each from the integer sums of the one before, so that rounding does not accumulate.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def build_levels(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint16]
     clear_count : numpy.ndarray
         (y, x) uint16 numbers of observations.
     levels : int
-        How many, at least 0. The block begins on a multiple of 2**levels pixels of the grid.
+        Number of levels, at least 0. The block must begin on a multiple of 2**levels pixels of the grid.
 
     Returns
     -------
@@ -103,6 +103,6 @@ def _divide(sums: NDArray[np.int64], level: int, shape: tuple[int, ...]) -> Leve
 
 
 def _covered(length: int, level: int) -> NDArray[np.int64]:
-    """Return how many pixels along an edge each pixel of a level covers."""
+    """Return (n,) int64: number of level-0 pixels that each pixel of a level covers along an edge."""
     borders = np.minimum(np.arange(0, length + (1 << level), 1 << level), length)
     return np.diff(borders).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Placement of a block's pixels among those of a scene, and the looks taken by it."""
+"""Placement of a block in the pixel grids of its scenes: clear pixels, nearest values, and observations."""
 
 from __future__ import annotations
 
@@ -17,40 +17,70 @@ from compute.scenes.pixel_frames import SourcePixel, SourceWindow
 from compute.scenes.warp import WarpGeometry, find_turns, shift_by_turns, warp_geometry
 
 MOST_KEPT = 3
-"""Alignments that a task remembers, each for up to 128 MB of weights: a block rarely lies in more than two zones, and a
-Sentinel-2 mask has an alignment of its own."""
+"""Placements that a task keeps, each with up to 128 MB of weights: a block rarely lies in more than two UTM zones, and
+a Sentinel-2 mask has an alignment of its own."""
 
 Array = NDArray[np.generic]
 Mask = NDArray[np.bool_]
 
 
 class Placement(Protocol):
-    """Place of a block in all scenes of one alignment. Its frame is that of absolute source pixels."""
+    """Placement of a block in all scenes of one alignment."""
 
     @property
     def window(self) -> SourceWindow | None:
-        """The source pixels that the block needs; None where it needs none."""
+        """Source pixels that the block needs; None where it needs none."""
 
     @property
     def reach(self) -> int:
-        """Source pixels around the one that its centre lies in that a pixel of the block is made of."""
+        """Number of source pixels around the one at its centre that a pixel of the block depends on."""
 
     @property
     def takes_means(self) -> bool:
-        """True where a pixel of the block is a mean of several source pixels."""
+        """Whether a pixel of the block is a mean of several source pixels."""
 
     def find_clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
-        """Return which pixels of the block are clear and not taken; `at` is where `mask` begins."""
+        """Return the pixels of the block that are clear and not taken.
+
+        Parameters
+        ----------
+        mask : numpy.ndarray
+            (rows, columns) 8- or 16-bit codes of a window of the mask.
+        at : SourcePixel
+            First pixel of the window.
+        table : numpy.ndarray
+            (256,) or (65536,) bool lookup table of clear codes.
+        taken : numpy.ndarray
+            (y, x) bool: pixels of the block that have an observation of this group already.
+        """
 
     def take_nearest(self, values: Array, at: SourcePixel) -> Array:
-        """Return (y, x) the values that `clear` would look at, 0 beyond them; `at` is where `values` begin."""
+        """Return (y, x) values of the source pixels at the centres of the block's pixels, 0 outside the window.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            (rows, columns) values of a window.
+        at : SourcePixel
+            First pixel of the window.
+        """
 
     def add_observations(self, bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> None:
-        """Add a look of red and nir."""
+        """Add the observations of one scene to sums and counts.
+
+        Parameters
+        ----------
+        bands : BandWindows
+            Windows of red and nir.
+        clear : ClearPixels
+            Pixels of the block to observe.
+        sums : Accumulators
+            Changed in place.
+        """
 
 
 class Aligned:
-    """A block whose pixels are the scenes' own: nothing is warped."""
+    """Placement of a block that lies on the pixel grid of the scenes, so that nothing is warped."""
 
     reach = 0
     takes_means = False
@@ -80,13 +110,13 @@ class Aligned:
 
 
 def _shared(first: int, size: int, at: int, held: int) -> tuple[slice, slice]:
-    """Return which pixels of a block lie in a window, along one edge, and which of the window these are."""
+    """Return the common pixels of a block and a window along one axis, as slices of the block and of the window."""
     start, stop = max(first, at), min(first + size, at + held)
     return slice(start - first, max(start, stop) - first), slice(start - at, max(start, stop) - at)
 
 
 class Warped:
-    """A block on another grid than the scenes: the warp is worked out once, for every date and band."""
+    """Placement of a block on another pixel grid than the scenes: one warp geometry serves all dates and bands."""
 
     def __init__(self, geometry: WarpGeometry, resampling: str) -> None:
         self._geometry = geometry
@@ -123,7 +153,7 @@ class Warped:
 
 
 class Placements:
-    """Placements of a block in the scenes that its task reads; in the thread of the task alone, as PROJ wants it.
+    """Placements of a block in the scenes of its task. Use it in one thread only, since PROJ contexts are per thread.
 
     Parameters
     ----------
@@ -140,14 +170,14 @@ class Placements:
         self._known: LRUCache[tuple[Alignment, int], Placement] = LRUCache(MOST_KEPT)
 
     def find(self, source: Grid, turn: int = 0) -> Placement:
-        """Return the placement of the block in a file and in all others of its alignment.
+        """Return the placement of the block in a file and in all other files of its alignment.
 
         Parameters
         ----------
         source : Grid
             Pixel grid of the file.
         turn : int
-            One of `turns`.
+            Turns of the globe, one of `turns`.
         """
         key = alignment_of(source), turn
         placement = self._known.get(key)
@@ -156,7 +186,7 @@ class Placements:
         return placement
 
     def turns(self, source: Grid) -> tuple[int, ...]:
-        """Return the turns of the globe at which the block meets a file, see `compute.scenes.warp.find_turns`."""
+        """Return the turns of the globe at which the block meets a file; see `compute.scenes.warp.find_turns`."""
         return find_turns(self.find(source).window, source)
 
     def _place(self, source: Grid, turn: int) -> Placement:
@@ -168,23 +198,23 @@ class Placements:
 
 
 def on_other_grid(values: Mask, values_grid: Grid, at: SourcePixel, target: Grid) -> Mask:
-    """Take the nearest of a mask's pixels for every pixel of a window on another grid.
+    """Resample a window of a mask to another pixel grid by the nearest pixel.
 
     Parameters
     ----------
     values : numpy.ndarray
         (rows, columns) bool: a window of the mask.
     values_grid : Grid
-        Grid of the whole file of the mask.
+        Pixel grid of the whole mask file.
     at : SourcePixel
-        The window's first pixel, in absolute pixels of the mask.
+        First pixel of the window.
     target : Grid
-        Pixel grid of the other window.
+        Pixel grid to resample to.
 
     Returns
     -------
     numpy.ndarray
-        Bool of the shape of `target`, False beyond the window of the mask.
+        (rows, columns) bool of the target, False outside the window.
     """
     own, other = alignment_of(values_grid), alignment_of(target)
     if own == other:
@@ -195,7 +225,7 @@ def on_other_grid(values: Mask, values_grid: Grid, at: SourcePixel, target: Grid
 
 
 def _by_line(values: Mask, at: SourcePixel, own: Alignment, other: Alignment, target: Grid) -> Mask:
-    """Take the nearest pixels where rows lie along rows, each row and column by itself."""
+    """Return the nearest pixels where both grids have the same axes, so that rows and columns separate."""
     row, column = first_pixel(target)
     centres = [first + np.arange(float(size)) + 0.5 for first, size in zip((row, column), target.shape, strict=True)]
     _, y = other.to_crs(centres[0], np.zeros_like(centres[0]))

@@ -24,7 +24,7 @@ from compute.scenes import Source, unique_unread
 _THE_PIXEL = ClearPixels(starts=np.array([0, 1]), columns=np.zeros(1, np.uint16))
 
 _STORED_DIGITS, _SCALED_DIGITS = 3, 7
-"""Decimals of stored and scaled values that a sum of 2**-32 carries through."""
+"""Decimals of stored and scaled values that survive sums in units of 2**-32."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,9 +34,9 @@ class BandValue:
     Attributes
     ----------
     stored : float
-        In units of the file.
+        Value in units of the file.
     scaled : float
-        Reflectance, as the index is taken of it.
+        Reflectance from which the index is computed.
     """
 
     stored: float
@@ -45,27 +45,27 @@ class BandValue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trace:
-    """Values of one scene at a pixel, and whether they count.
+    """Values of one scene at a pixel, and whether they are an observation.
 
     Attributes
     ----------
     scene : str
-        Id of the scene.
+        Scene id.
     counted : bool
-        Whether it is an observation of the result.
+        Whether the scene is an observation of the result at this pixel.
     why_not : str or None
-        In words, why it is none.
+        Reason why it is not, in words; None for an observation.
     made_of : str
-        ``"own pixel"`` where the scene's pixels are the result's, else how they were resampled: ``"average"`` (over
-        the footprint of the pixel), ``"bilinear"`` or ``"nearest"``. The mask is always that of one pixel.
+        ``"own pixel"`` where scene and result share a pixel grid, else the resampling: ``"average"`` (over the
+        footprint of the pixel), ``"bilinear"`` or ``"nearest"``. The mask is always that of one pixel.
     mask : int or None
         Stored value of the mask, None where there is none.
     mask_class : str or None
-        In words of the product's definition, None where it has none.
+        Class of the mask value in words of the product's definition; None where it defines none.
     red, nir : BandValue or None
-        None where a band shows nothing.
+        Values of the bands; None where a band has none.
     ndvi : float or None
-        NDVI: what was counted, or would have been.
+        NDVI that was counted, or would have been.
     """
 
     scene: str
@@ -81,16 +81,16 @@ class Trace:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PixelTrace:
-    """A pixel of a season, look by look.
+    """All scenes of a season at one pixel.
 
     Attributes
     ----------
     clear_count : int
         Number of traces that are counted.
     ndvi_mean : float or None
-        NDVI (float32) as the block has it, None where it has none.
+        Mean NDVI (float32) of the block at the pixel, None where it has none.
     traces : tuple of Trace
-        One for each scene that has a file there, in no order.
+        One trace for each scene that covers the pixel, in no order.
     """
 
     clear_count: int
@@ -99,21 +99,21 @@ class PixelTrace:
 
 
 def trace_pixel(task: BlockTask, sources: Sequence[Source], min_clear: int) -> PixelTrace:
-    """Compute a block of one pixel and say what became of every scene.
+    """Compute a block of one pixel, and record values and verdict of every scene.
 
     Parameters
     ----------
     task : BlockTask
-        Of one pixel, read by the exact reader, with reasons.
+        Task of a block of one pixel, with exclusion reasons, for the exact reader.
     sources : sequence of Source
-        What the task's groups count by.
+        Scenes to which the task's groups refer by position.
     min_clear : int
-        Fewest observations that make a mean.
+        Smallest number of observations for a mean.
 
     Raises
     ------
     JobCancelledError
-        The run was cancelled meanwhile.
+        The run was cancelled.
     """
     reader = _TracingReader(task, polygon_mask(task.polygon, task.grid), CancelWatch(task.run))
     sums = Sums.zeros_for(task)
@@ -137,9 +137,9 @@ class _TracedPixels(ScenePixels):
     Attributes
     ----------
     stored : numpy.ndarray or None
-        Stored values of the mask, where `mask` has their verdicts; None where the product has no mask.
+        (rows, columns) stored values of the mask, whose verdicts are in `mask`; None where the product has no mask.
     shown : BandWindows
-        Red and nir of all valid pixels, whether or not they are clear.
+        Red and nir of all valid pixels, clear or not.
     """
 
     stored: NDArray[np.generic] | None
@@ -147,7 +147,7 @@ class _TracedPixels(ScenePixels):
 
 
 class _TracingReader(ExactReader):
-    """Reads everything that a pixel shows, where the exact reader stops at unclear pixels, and notes what counts."""
+    """Exact reader that also reads the bands of unclear pixels, and records a trace of every scene."""
 
     def __init__(self, task: BlockTask, inside: NDArray[np.bool_], watch: CancelWatch) -> None:
         super().__init__(task, inside, watch)
@@ -169,12 +169,14 @@ class _TracingReader(ExactReader):
             stored = stored[top:bottom, left:right]
         return _TracedPixels(mask=mask, conditions=conditions, bands=counted, stored=stored, shown=shown)
 
-    def _add(self, windows: SceneWindows, pixels: ScenePixels, taken: NDArray[np.bool_], sums: LookAccumulator) -> None:
+    def _add_scene(
+        self, windows: SceneWindows, pixels: ScenePixels, taken: NDArray[np.bool_], sums: LookAccumulator
+    ) -> None:
         assert isinstance(pixels, _TracedPixels)
         assert pixels.bands is not None
         was_taken = bool(taken.item())
         total, count = sums.total.item(), sums.count.item()
-        super()._add(windows, pixels, taken, sums)
+        super()._add_scene(windows, pixels, taken, sums)
         counted = sums.count.item() > count
         trace = self._describe(windows, pixels, pixels.bands if counted else pixels.shown)
         if counted:
@@ -184,7 +186,7 @@ class _TracingReader(ExactReader):
             self.traces.append(replace(trace, why_not=self._why_not(windows, pixels, trace, was_taken)))
 
     def _describe(self, windows: SceneWindows, pixels: _TracedPixels, bands: BandWindows) -> Trace:
-        """Return what a scene shows, whether or not it counts."""
+        """Return the trace of a scene without a decision on whether it counts."""
         code = None
         if windows.mask is not None and pixels.stored is not None and self._told(windows, pixels):
             code = int(windows.mask.placement.take_nearest(pixels.stored, windows.mask.at).item())
@@ -200,7 +202,7 @@ class _TracingReader(ExactReader):
         )
 
     def _told(self, windows: SceneWindows, pixels: _TracedPixels) -> int:
-        """Return the verdict of the mask at the centre of the pixel; without a mask all is clear."""
+        """Return the verdict of the mask at the centre of the pixel; `CLEAR` without a mask."""
         if windows.mask is None or pixels.mask is None:
             return int(CLEAR)
         return int(windows.mask.placement.take_nearest(pixels.mask.codes, windows.mask.at).item())
@@ -226,7 +228,7 @@ class _TracingReader(ExactReader):
         return self._why_invalid(trace, windows, pixels)
 
     def _why_invalid(self, trace: Trace, windows: SceneWindows, pixels: _TracedPixels) -> str:
-        """Return the reason of a pixel that is clear at its centre and no observation."""
+        """Return the reason why a pixel that is clear at its centre is no observation."""
         if trace.red is None or trace.nir is None:
             return "too little of its area is valid" if windows.red.placement.takes_means else "nodata"
         numbers = pixels.shown.numbers
@@ -242,15 +244,16 @@ class _TracingReader(ExactReader):
 
 
 def _copied(bands: tuple[StoredWindow, StoredWindow]) -> tuple[StoredWindow, StoredWindow]:
-    """Copy values, since judging them sets to 0 what is not usable."""
+    """Return copies of both windows, since `usable_pixels` sets unusable pixels to 0 in place."""
     red, nir = (replace(each, values=each.values.copy()) for each in bands)
     return red, nir
 
 
 def _value_of(windows: SceneWindows, bands: BandWindows, place: int) -> BandValue | None:
-    """Return the value of a band, the first or the second, at the pixel, by the kernels that take the index of it.
+    """Return the value of band 0 (red) or 1 (nir) at the pixel, as the kernels resample it.
 
-    These return nothing but the index: that of a band whose reflectance is 1 and this one gives it away.
+    The kernels return an index only, so the value v follows from the index i of a reflectance of 1 and this band:
+    i = (v - 1) / (v + 1), and v = (1 + i) / (1 - i).
     """
     nodata, _, _, scale, offset = bands.numbers[place].tolist()
     numbers = np.array([[nodata, -np.inf, np.inf, 0.0, 1.0], [nodata, -np.inf, np.inf, scale, 0.0]])
@@ -277,7 +280,7 @@ def _ndvi(red: BandValue | None, nir: BandValue | None) -> float | None:
 
 
 def _class_of(mask: MaskRole, code: int) -> str | None:
-    """Return the names of the classes that a code is of, joined where bits of their own name several."""
+    """Return the names of all classes that a mask code belongs to, joined by commas; None for no class."""
     names = [name for name, bits, value in mask.classes if mask.matches(np.array(code), bits, value)]
     return ", ".join(names) or None
 

@@ -1,4 +1,4 @@
-"""Prefetching: read the next looks while one is added up."""
+"""Prefetching: read the next scenes in threads while one is accumulated."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ Result = TypeVar("Result")
 def prefetch(
     pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[tuple[Item, Result]]:
-    """Do some work on every item in the threads of a pool, and yield the results in the order of the items.
+    """Process items in the threads of a pool, and yield the results in the order of the items.
 
     Parameters
     ----------
     pool : ThreadPoolExecutor
-        Does the work.
+        Threads that process the items.
     work : callable
-        What is done; what it raises is raised here.
+        Function of one item. Its exceptions are raised here.
     items : iterable
-        Taken from no faster than results are.
+        Items; consumed no faster than the results.
     ahead : int
-        How many items may be worked on beyond the one that is waited for.
+        Number of items to process beyond the one whose result is next.
 
     Yields
     ------

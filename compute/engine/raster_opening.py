@@ -1,4 +1,4 @@
-"""Raster opening with GDAL: permitted formats, names and options."""
+"""Opening of raster files with GDAL: permitted formats and names, options, and size limits of blocks."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ GDAL_OPTIONS: Mapping[str, Any] = {
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": True,
     "GDAL_INGESTED_BYTES_AT_OPEN": 32_768,
 }
-"""Look for no side-car files; keep 1 MB of unpacked tiles (in bytes here), as windows are read once and more only takes
-memory, and 1 MB of each file that is read by HTTP; hold a thread for a minute at most, connecting, waiting and trying
-again taken together; get the header of a file in one request and neighbouring tiles in another."""
+"""GDAL options of every read: no search for side-car files; 1 MB of unpacked tiles (in bytes here), since windows are
+read once; 1 MB for each file that is read by HTTP; at most a minute for connecting, waiting and retrying together; one
+request for the header of a file and one for neighbouring tiles. https://gdal.org/en/stable/user/configoptions.html"""
 
 _WITH_SIDE_CARS: Mapping[str, Any] = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
-"""Look for side-car files by name, for formats that need them; looking takes a request for each by HTTP."""
+"""Options of formats that need side-car files: look for each by its name, which takes one request each by HTTP."""
 
 _SIDE_CARS = tuple(
     spelling
@@ -50,49 +50,52 @@ _SIDE_CARS = tuple(
     )
     for spelling in (ending, ending.upper())
 )
-"""Endings of files beside a raster that GDAL (3.10) opens for JPEG 2000 and ENVI, by its documentation of both."""
+"""Suffixes of files beside a raster that GDAL 3.10 opens for JPEG 2000 and ENVI, from its documentation of both
+drivers: https://gdal.org/en/stable/drivers/raster/jp2openjpeg.html and envi.html."""
 
 _MOST_OVERVIEWS = 32
-"""Each halves the last, so no raster has more; each is opened to be looked at."""
+"""Largest number of overviews; each is at most half as large as the one before, and each is opened for a check."""
 
 _AFRESH: Mapping[str, Any] = {
     "CPL_VSIL_CURL_USE_HEAD": False,
     "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/:/vsigs/:/vsiaz/",
 }
-"""Forget what a server has answered, and ask with GET: an address may be signed for that alone."""
+"""Options of a retry: ignore cached answers of servers, and use GET, since an address may be signed for GET only."""
 
 _LOGGERS = ("rasterio._env", "rasterio._err", "rasterio._io", "rasterio._base")
-"""Who writes GDAL's own words, with names and addresses in them, to the log."""
+"""Loggers that receive GDAL's messages, which contain file names and addresses."""
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Held while a layer of a file is read: HDF5, which both drivers for these share, is not made for several threads."""
+"""Held while a layer of a netCDF or HDF5 file is read: the HDF5 library of both drivers is not thread-safe."""
 
 
 class RefusedError(OSError):
-    """A file may not be opened, or not be read; its words end a sentence about the file, and hold the remedy."""
+    """A file may not be opened or read. The message ends a sentence about the file and names the remedy."""
 
 
 @contextmanager
-def opened(band: Band, permit: Permit, *, afresh: bool = False, georeferenced: bool = False) -> Iterator[DatasetReader]:
-    """Open the file of a band, with GDAL's options in force while it is open.
+def open_raster(
+    band: Band, permit: Permit, *, afresh: bool = False, georeferenced: bool = False
+) -> Iterator[DatasetReader]:
+    """Open the file of a band, under GDAL's options while it is open.
 
     Parameters
     ----------
     band : Band
-        Where it is stored.
+        Address, layer and band number.
     permit : Permit
-        What may be opened.
+        Rules by which files may be opened.
     afresh : bool
-        Whether to forget what a server answered before: GDAL takes an error for its last word.
+        Whether to ignore cached answers of servers, in which GDAL also keeps errors.
     georeferenced : bool
-        Whether to ask the file where it lies. Documents say so, and to have PROJ look it up takes twice as long.
+        Whether to read CRS and transform from the file. Documents state them too, and PROJ doubles the time.
 
     Raises
     ------
     RefusedError
-        The permit does not allow it.
+        The permit does not allow the file.
     rasterio.errors.RasterioError, OSError, ValueError, RuntimeError
-        It cannot be opened, or not be read meanwhile.
+        The file cannot be opened or read.
     """
     _silence()
     if refusal := permit.refusal(band.uri):
@@ -109,19 +112,19 @@ def opened(band: Band, permit: Permit, *, afresh: bool = False, georeferenced: b
 
 
 def refuse_overviews(file: DatasetReader, permit: Permit) -> None:
-    """Refuse a file whose overviews must not be read: GDAL reads some where it needs fewer pixels than there are.
+    """Refuse a file whose overviews may not be read; GDAL reads them when fewer pixels are requested than stored.
 
     Parameters
     ----------
     file : rasterio.io.DatasetReader
-        Open.
+        The open file.
     permit : Permit
-        By which it was opened.
+        Rules by which it was opened.
 
     Raises
     ------
     RefusedError
-        Its metadata name another file, which GDAL would open whatever it is, or blocks of an overview are too large.
+        Its metadata name another file as overviews, or there are too many, or their blocks are too large.
     """
     if file.tags(ns="OVERVIEWS"):
         raise RefusedError("names another file as its overviews")
@@ -136,7 +139,7 @@ def refuse_overviews(file: DatasetReader, permit: Permit) -> None:
 
 
 def _refuse_blocks(file: DatasetReader, permit: Permit) -> None:
-    """Refuse a file of which any pixel takes too much memory: GDAL unpacks whole blocks, of all bands in a pixel."""
+    """Refuse a file with too large blocks: GDAL unpacks whole blocks, with all bands if interleaved by pixel."""
     if not file.count:
         return
     together = file.count if file.interleaving == Interleaving.pixel else 1
@@ -150,7 +153,7 @@ def _refuse_blocks(file: DatasetReader, permit: Permit) -> None:
 
 
 def _names(band: Band) -> list[str]:
-    """Return the names under which GDAL may know what a band is stored in, the likeliest first."""
+    """Return GDAL's possible names of the file or layer of a band, the likeliest first."""
     name = gdal_name(band.uri)
     if not band.layer:
         return [name]
@@ -161,9 +164,9 @@ def _names(band: Band) -> list[str]:
 
 
 def _first_opened(names: list[str], permit: Permit, georeferenced: bool) -> DatasetReader:
-    """Open the first name that is a raster; with side-car files, where none is without them.
+    """Open the first name that is a raster, first without side-car files and then with them.
 
-    A GeoTIFF never has any: what lies beside it may be of any format, and name further files.
+    GeoTIFFs are never opened with side-car files, which may have any format and name further files.
     """
     options = {} if georeferenced else {"GEOREF_SOURCES": "NONE"}
     drivers = permit.access.drivers
@@ -178,7 +181,7 @@ def _first_opened(names: list[str], permit: Permit, georeferenced: bool) -> Data
 
 
 def _refuse_side_cars(name: str, permit: Permit) -> None:
-    """Refuse a file beside which something lies that GDAL would open as well, and that may not be read itself."""
+    """Refuse a file with a side-car file that GDAL would open although it may not be read."""
     if not name.startswith("/") or name.startswith("/vsi"):
         return
     folder, _, file = name.rpartition("/")
@@ -190,7 +193,7 @@ def _refuse_side_cars(name: str, permit: Permit) -> None:
 
 
 class _UnknownError(OSError):
-    """GDAL has found no raster: perhaps there is one by another name, or with side-car files."""
+    """GDAL has found no raster under this name with these options; others may succeed."""
 
 
 def _open(
@@ -209,12 +212,12 @@ def _open(
 
 @ensure_env_with_credentials  # type: ignore[untyped-decorator]  # rasterio has no types here
 def _open_with_credentials(name: str, drivers: list[str], **options: Any) -> DatasetReader:
-    # Not `rasterio.open` (1.4), which takes one driver or all: among all are some that read whatever a file names.
+    # Not `rasterio.open` (1.4), which accepts one driver or all: some drivers read any file that a raster names.
     return DatasetReader(name, driver=drivers, sharing=False, **options)
 
 
 class _WithoutSecrets(logging.Filter):
-    """Takes credentials and tokens out of addresses before they are logged."""
+    """Logging filter that removes credentials and tokens from addresses."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = without_secrets(record.getMessage()), None
@@ -225,8 +228,8 @@ _CLEANING = _WithoutSecrets()
 
 
 def _silence() -> None:
-    """Keep off what is expected, and secrets, once in a process."""
-    # For the whole process: what `warnings.catch_warnings` restores is not one thread's own.
+    """Suppress an expected warning, and keep secrets out of the log, once in a process."""
+    # For the whole process: `warnings.catch_warnings` is not thread-safe before Python 3.14.
     if not any(category is NotGeoreferencedWarning for _, _, category, _, _ in warnings.filters):
         warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     for name in _LOGGERS:

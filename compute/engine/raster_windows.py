@@ -1,4 +1,4 @@
-"""Raster windows: reading parts of the files of scenes."""
+"""Reading of windows of raster files, with retries."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from compute.engine.aux_xml import TagsBeside, tags_beside
-from compute.engine.raster_opening import opened, refuse_overviews
-from compute.engine.read_errors import is_final, reason_of
+from compute.engine.aux_xml import AuxTags, read_aux_tags
+from compute.engine.raster_opening import open_raster, refuse_overviews
+from compute.engine.read_errors import describe_read_error, is_permanent
 from compute.files.access import Permit
 from compute.files.addresses import is_local, name_among
 from compute.scenes import Band, Source, UnreadScene
 from compute.scenes.pixel_frames import FileWindow
 
 _TRIES, _TRIES_HERE = 3, 2
-"""How often a file is tried, and how often one of this machine's file system, where little heals by itself."""
+"""Attempts to read a remote file and a local one, whose errors are seldom temporary."""
 
 _WAIT_S, _WAIT_HERE_S = 0.5, 0.2
-"""Before the second try; twice that before the third."""
+"""Seconds before the second attempt; doubled before the third."""
 
 FAILURES = (rasterio.errors.RasterioError, OSError, ValueError, RuntimeError, IndexError)
-"""What opening and reading raise for files that are missing, cut short or garbled."""
+"""Exceptions of opening and reading files that are missing, truncated or corrupt."""
 
 
 class ReadError(Exception):
@@ -34,9 +34,9 @@ class ReadError(Exception):
     Parameters
     ----------
     reason : str
-        In plain words that end a sentence about the file; they name none, as this travels to people.
+        Reason in words that end a sentence about the file, without its name, since people see it.
     band : Band
-        What was read.
+        Band whose file was read.
     """
 
     def __init__(self, reason: str, band: Band) -> None:
@@ -51,17 +51,17 @@ class ReadError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredWindow:
-    """A window of one band as its file stores it.
+    """Window of one band with its stored values.
 
     Attributes
     ----------
     values : numpy.ndarray
         (y, x) stored values in the file's own type.
     nodata : float or None
-        Value that the file declares to be no data, None where it declares none.
+        Nodata value that the file declares; None where it declares none.
     scale, offset : float or None
-        What the file declares to make physical values of stored ones, None where it declares nothing: GDAL says 1 and
-        0 then, so a declared 1 and 0 is None as well.
+        Scaling that the file declares: physical value = stored value * scale + offset. None where it declares none,
+        or 1 and 0, which GDAL reports in both cases.
     """
 
     values: NDArray[np.generic]
@@ -71,58 +71,58 @@ class StoredWindow:
 
 
 def unread_scene(scene: Source, error: ReadError) -> UnreadScene:
-    """Return what to tell people of a scene one of whose files cannot be read."""
+    """Return the record of a scene that has an unreadable file, for people."""
     file = name_among(error.band.uri, [band.uri for band in scene.bands.values()])
     return UnreadScene(scene=scene.id, file=file, reason=error.reason)
 
 
 def fetch_header(band: Band, permit: Permit) -> None:
-    """Open a file and close it: who opens it next finds its header with GDAL, and fails where this fails."""
-    with opened(band, permit):
+    """Open a file and close it, so that GDAL has its header, or its error, cached for the next opening."""
+    with open_raster(band, permit):
         pass
 
 
 def read_window(band: Band, window: FileWindow, permit: Permit) -> StoredWindow:
-    """Read a window of one band in the file's own type, trying again where that fails: networks do.
+    """Read a window of one band in the file's data type, with retries.
 
     Parameters
     ----------
     band : Band
-        Where it is stored.
+        Band to read.
     window : FileWindow
         Within the band's grid.
     permit : Permit
-        What may be opened.
+        Rules by which files may be opened.
 
     Returns
     -------
     StoredWindow
-        (y, x) stored values, and what the file says of them.
+        (y, x) stored values, with nodata, scale and offset of the file.
 
     Raises
     ------
     ReadError
-        It cannot be read, or is not the raster that the document describes.
+        The file cannot be read, or is not the raster that its document describes.
     """
     tries, wait_s = (_TRIES_HERE, _WAIT_HERE_S) if is_local(band.uri) else (_TRIES, _WAIT_S)
     for attempt in range(tries):
         try:
             return _read(band, window, permit, afresh=attempt > 0)
         except FAILURES as error:
-            reason, last = reason_of(error, band, permit), attempt + 1 == tries or is_final(error, band)
+            reason, last = describe_read_error(error, band, permit), attempt + 1 == tries or is_permanent(error, band)
         if last:
             break
         time.sleep(wait_s * 2**attempt)
-    # Raised here, not there: GDAL's errors name files, and not every one can travel to the client as a cause.
+    # Raised outside the handler: GDAL's errors name files, and some cannot be pickled as a cause.
     raise ReadError(reason, band)
 
 
 def _read(band: Band, window: FileWindow, permit: Permit, *, afresh: bool) -> StoredWindow:
     top, left, bottom, right = window
-    with opened(band, permit, afresh=afresh) as file:
+    with open_raster(band, permit, afresh=afresh) as file:
         index = _index_in(file, band)
         _check_size(file, band)
-        # GDAL reads from the coarsest overview that is fine enough; a file without any is read pixel by pixel.
+        # GDAL reads from the coarsest overview that is fine enough; without overviews it skips pixels.
         rows, columns = (stored / seen for stored, seen in zip(file.shape, band.grid.shape, strict=True))
         if rows > 1 or columns > 1:
             refuse_overviews(file, permit)
@@ -131,11 +131,11 @@ def _read(band: Band, window: FileWindow, permit: Permit, *, afresh: bool) -> St
             window=((top * rows, bottom * rows), (left * columns, right * columns)),
             out_shape=(bottom - top, right - left),
         )
-        return _with_tags(values, file, index, tags_beside(band.uri, index))
+        return _with_tags(values, file, index, read_aux_tags(band.uri, index))
 
 
 def _index_in(file: Any, band: Band) -> int:
-    """Return the number of a band in its file; a layer of several needs one."""
+    """Return the number of a band in its file; a layer with several bands needs one in the document."""
     if not file.count:
         raise ReadError("has several layers, and its document names none", band)
     if band.index > file.count:
@@ -152,8 +152,8 @@ def _check_size(file: Any, band: Band) -> None:
         raise ReadError(f"has {rows} x {columns} pixels where its document says {as_rows} x {as_columns}", band)
 
 
-def _with_tags(values: NDArray[np.generic], file: Any, index: int, beside: TagsBeside) -> StoredWindow:
-    """Return values with the nodata, scale and offset that their file, or one beside it, declares for a band."""
+def _with_tags(values: NDArray[np.generic], file: Any, index: int, beside: AuxTags) -> StoredWindow:
+    """Return values with nodata, scale and offset of a band from its file; a side-car file takes precedence."""
     scale = beside.scale if beside.scale is not None else float(file.scales[index - 1])
     offset = beside.offset if beside.offset is not None else float(file.offsets[index - 1])
     declared = (scale, offset) != (1.0, 0.0)

@@ -1,4 +1,4 @@
-"""Read errors in plain words: messages of GDAL name paths, addresses and tokens."""
+"""Read errors in plain words, since GDAL's messages contain paths, addresses and tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HTTP_CODE = re.compile(r"HTTP response code(?: on [^:]*)?: (\d{3})")
 
 _GONE = (404, 410)
 _FORBIDDEN = (400, 401, 403, 405, 501)
-"""What servers answer to somebody who may not ask, or not with HEAD."""
+"""HTTP codes of servers that refuse access, or the HEAD method."""
 
 _SAYINGS: tuple[tuple[str, str], ...] = (
     (r"does not exist in the file system|No such file|NoSuchKey|NoSuchBucket|specified key does not", "does not exist"),
@@ -30,25 +30,25 @@ _SAYINGS: tuple[tuple[str, str], ...] = (
     (r"band index|[Ii]llegal band|no band", "lacks the band that its document names"),
     (r"Read failed|IReadBlock|decod|[Cc]orrupt|[Tt]runcat|checksum|TIFF|JPEG|libtiff|ZIP", DAMAGED),
 )
-"""What GDAL's words mean, by the first pattern that is in them."""
+"""Meaning of GDAL's messages, by the first pattern that matches."""
 
 
-def reason_of(error: BaseException, band: Band, permit: Permit) -> str:
-    """Return why the file of a band cannot be read, in words that end a sentence about it.
+def describe_read_error(error: BaseException, band: Band, permit: Permit) -> str:
+    """Return the reason why the file of a band cannot be read, in words that end a sentence about it.
 
     Parameters
     ----------
     error : BaseException
-        What opening or reading it raised.
+        Exception of opening or reading the file.
     band : Band
-        What was read.
+        Band that was read.
     permit : Permit
-        With which it was opened.
+        Rules by which it was opened.
     """
     if isinstance(error, RefusedError):
         return str(error)
     words = f"{error} {error.__cause__ or ''}"
-    code = http_code(error)
+    code = http_status_of(error)
     if code in _GONE:
         return f"does not exist (the server answered {code})"
     if code:
@@ -56,20 +56,20 @@ def reason_of(error: BaseException, band: Band, permit: Permit) -> str:
     return _reason_here(band) or _reason_in(words, band, permit)
 
 
-def http_code(error: BaseException) -> int:
-    """Return the code with which a server refused a file, 0 where none did."""
+def http_status_of(error: BaseException) -> int:
+    """Return the HTTP code with which a server refused a file, 0 where none did."""
     found = _HTTP_CODE.search(str(error))
     return int(found[1]) if found else 0
 
 
-def is_final(error: BaseException, band: Band) -> bool:
-    """Tell whether trying again is of no use: a file does not exist, or there is no raster in it."""
+def is_permanent(error: BaseException, band: Band) -> bool:
+    """Return whether a retry is useless: the file does not exist, is no raster, or is refused."""
     here = is_local(band.uri) and "not recognized" in str(error)
-    return http_code(error) in _GONE or here or isinstance(error, IndexError | RefusedError)
+    return http_status_of(error) in _GONE or here or isinstance(error, IndexError | RefusedError)
 
 
 def _reason_here(band: Band) -> str:
-    """Return the fault of a local file that its first bytes show; None where they show none."""
+    """Return the fault of a local file that the file system shows; empty where it shows none."""
     path = existing_path(band.uri) if is_local(band.uri) else None
     if path is None or path.lower().startswith("/vsi"):
         return ""

@@ -1,4 +1,4 @@
-"""Read windows: the part of each scene that a block needs, and the pixels read from it."""
+"""Windows of each scene that a block needs, and the pixels that were read from them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from compute.scenes.pixel_frames import ArrayWindow, FileWindow, SourcePixel, ar
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadWindow:
-    """The window of one band that a block needs.
+    """Window of one band that a block needs.
 
     Attributes
     ----------
     role : BandRole, MaskRole or RangeRole
-        Role of the band.
+        Role of the band in the product.
     band : Band
-        Its file.
+        File and pixel grid of the band.
     window : FileWindow
         Pixels of the file that lie under the block.
     halo : FileWindow
@@ -34,9 +34,9 @@ class ReadWindow:
     at : SourcePixel
         First pixel of the window.
     placement : Placement
-        How the block lies in it.
+        Placement of the block in the band's alignment.
     home : str
-        Local folder of the scene's document, below which the file may lie.
+        Local folder of the scene's document, below which its files may lie; empty for other documents.
     """
 
     role: BandRole | Condition
@@ -49,13 +49,13 @@ class ReadWindow:
 
     @property
     def pixels(self) -> int:
-        """Pixels that are read."""
+        """Number of pixels that are read, with the halo."""
         top, left, bottom, right = self.halo
         return (bottom - top) * (right - left)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the window as it is read."""
+        """Bytes of the pixels that are read."""
         return self.pixels * np.dtype(self.role.dtype).itemsize
 
     @property
@@ -76,7 +76,7 @@ class ReadWindow:
         if self.placement is not mask.placement:
             return self
         spans = [
-            _narrowed(self.window[axis::2], clear[axis::2], mask.at[axis] - self.at[axis], self.placement.reach)
+            _narrow_span(self.window[axis::2], clear[axis::2], mask.at[axis] - self.at[axis], self.placement.reach)
             for axis in range(2)
         ]
         (top, bottom), (left, right) = spans
@@ -86,7 +86,7 @@ class ReadWindow:
 
     @property
     def grid(self) -> Grid:
-        """Pixel grid of the window."""
+        """Pixel grid of the window, without the halo."""
         top, left, bottom, right = self.window
         a, b, c, d, e, f = self.band.grid.transform
         origin = c + a * left + b * top, f + d * left + e * top
@@ -94,8 +94,20 @@ class ReadWindow:
         return Grid(crs=self.band.grid.crs, shape=(bottom - top, right - left), transform=transform)
 
 
-def _narrowed(whole: tuple[int, ...], clear: tuple[int, ...], shift: int, reach: int) -> tuple[int, int]:
-    """Return the span to read along an axis: clear pixels and those around them, at least one, and never beyond."""
+def _narrow_span(whole: tuple[int, ...], clear: tuple[int, ...], shift: int, reach: int) -> tuple[int, int]:
+    """Return the span of file pixels to read along one axis: clear pixels widened by `reach`, at least one pixel.
+
+    Parameters
+    ----------
+    whole : (int, int)
+        Span of the window, which is never exceeded.
+    clear : (int, int)
+        Span of the clear pixels in the mask's window.
+    shift : int
+        First pixel of the mask's window minus that of this window.
+    reach : int
+        Number of source pixels around a pixel that the resampling uses.
+    """
     (first, last), start = whole, whole[0] + shift
     begin, end = start + clear[0] - reach, start + clear[1] + reach
     return min(max(begin, first), last - 1), max(min(end, last), first + 1)
@@ -103,22 +115,22 @@ def _narrowed(whole: tuple[int, ...], clear: tuple[int, ...], shift: int, reach:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SceneWindows:
-    """One scene to be looked at.
+    """Windows of one scene to read.
 
     Attributes
     ----------
     group : int
-        Number of its group.
+        Position of the scene's group.
     scene : Source
         The scene.
     roles : Roles
-        Of its product.
+        Roles of its product.
     mask : ReadWindow or None
-        Window of its mask; None where its product has none.
+        Window of its mask; None where the product has no mask.
     red, nir : ReadWindow
-        Windows of its bands.
+        Windows of red and nir.
     conditions : tuple of ReadWindow
-        Windows of the bands of further conditions.
+        Windows of the bands with further conditions.
     """
 
     group: int
@@ -136,7 +148,7 @@ class SceneWindows:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all its windows, and of what filtering its mask takes."""
+        """Bytes of all windows, with the working memory of the mask filter."""
         filtered = self.mask is not None and self.roles.mask is not None and self.roles.mask.filters
         filtering = FILTERING_BYTES_PER_PX * self.mask.pixels if filtered and self.mask else 0
         return filtering + sum(part.nbytes for part in self.parts)
@@ -144,18 +156,18 @@ class SceneWindows:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScenePixels:
-    """The windows of one scene as they were read.
+    """Pixels of the windows of one scene.
 
     Attributes
     ----------
     mask : MaskCodes or None
-        The mask, classified; None where the product has none.
+        Classified mask; None where the product has no mask.
     conditions : tuple of MaskCodes
-        Further conditions, as far as they were read.
+        Classified conditions, up to the first that leaves no pixel clear.
     bands : BandWindows or None
-        Red and nir; None where nothing is clear.
+        Red and nir; None where no pixel is clear.
     remarks : tuple of str
-        Sentences on what the files state otherwise than documents or definition.
+        Sentences on files that contradict the scene's document or the product definition.
     """
 
     mask: MaskCodes | None
@@ -164,15 +176,15 @@ class ScenePixels:
     remarks: tuple[str, ...] = ()
 
 
-def classified(windows: SceneWindows, pixels: ScenePixels) -> Iterator[tuple[ReadWindow, MaskCodes]]:
-    """Yield the mask and the conditions of a pixels, each with its window."""
+def iterate_masks(windows: SceneWindows, pixels: ScenePixels) -> Iterator[tuple[ReadWindow, MaskCodes]]:
+    """Yield mask and conditions of a scene, each with its window."""
     if windows.mask is not None and pixels.mask is not None:
         yield windows.mask, pixels.mask
     yield from zip(windows.conditions, pixels.conditions, strict=False)
 
 
 def contradicting_tags(windows: SceneWindows, stored: tuple[StoredWindow, StoredWindow]) -> Iterator[str]:
-    """Yield a sentence for each band whose file states another scale or offset than its document or definition."""
+    """Yield a sentence for each band whose file contradicts its document or definition in scale, offset or nodata."""
     roles = windows.roles.red, windows.roles.nir
     for role, part, each in zip(roles, (windows.red, windows.nir), stored, strict=True):
         stated, known = part.band.stated, role.scaling(part.band.stated, NOTHING_STATED)
@@ -192,5 +204,5 @@ def contradicting_tags(windows: SceneWindows, stored: tuple[StoredWindow, Stored
 
 
 def tags_of(stored: StoredWindow) -> Stated:
-    """Return the scale, offset and nodata that a file states."""
+    """Return scale, offset and nodata as stated by a file."""
     return Stated(scale=stored.scale, offset=stored.offset, nodata=stored.nodata)
