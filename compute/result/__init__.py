@@ -1,1 +1,1 @@
-"""The result of a computation: season stack, overview classes, and the store that keeps its blocks."""
+"""Result of a computation: season stack, layers, NDVI classes, and the store of its blocks."""

@@ -1,4 +1,4 @@
-"""Layers of a result: names, data types, units and attributes of its arrays."""
+"""Layers of a result: names, data types, units and CF attributes of its arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 LAYERS: Mapping[str, np.dtype[Any]] = {"ndvi_mean": np.dtype("float32"), "clear_count": np.dtype("uint16")}
-"""The arrays of every result: NDVI mean (unitless, NaN where never clear) and number of clear observations."""
+"""Arrays of every result: mean NDVI (unitless, NaN where never clear) and number of clear observations."""
 
 ARRAYS: Mapping[str, np.dtype[Any]] = {
     **LAYERS,
@@ -16,8 +16,8 @@ ARRAYS: Mapping[str, np.dtype[Any]] = {
     "ndvi_std": np.dtype("float32"),
     "unclear_count": np.dtype("uint16"),
 }
-"""With those that are kept on request: number of calendar months with a clear observation, standard deviation, and
-number of looks that are no observations, by their reason."""
+"""All arrays, including those on request: number of calendar months with a clear observation, standard deviation, and
+number of excluded looks by reason."""
 
 NAMES: Mapping[str, str] = {
     "ndvi_mean": "NDVI mean",
@@ -26,10 +26,10 @@ NAMES: Mapping[str, str] = {
     "ndvi_std": "NDVI standard deviation",
     "unclear_count": "unclear count",
 }
-"""What each array is called in a list of bands."""
+"""Name of each array in a list of bands."""
 
 BY_REASON = "unclear_count"
-"""The one array that has a number for every reason."""
+"""Name of the array with an axis of exclusion reasons."""
 
 ATTRIBUTES: Mapping[str, Mapping[str, Any]] = {
     "ndvi_mean": {
@@ -42,16 +42,16 @@ ATTRIBUTES: Mapping[str, Mapping[str, Any]] = {
     "ndvi_std": {"long_name": "standard deviation of the clear observations' NDVI", "units": "1"},
     "unclear_count": {"long_name": "number of looks that are no observations, by the reason", "units": "1"},
 }
-"""Of each array, as the CF conventions have them."""
+"""Attributes of each array by the CF conventions: https://cfconventions.org"""
 
 CONVENTIONS = "CF-1.11"
-"""Version that stored results follow. Counts may be unsigned from 1.9 on; from 1.12 on, labels of seasons may not be
-called as their axis is."""
+"""Version of the CF conventions that stored results follow. Unsigned counts need 1.9 or later; 1.12 forbids season
+labels with the name of their axis."""
 
 
 def unused_value(dtype: np.dtype[Any]) -> float:
     """Return a value that no pixel has, for readers that take the fill value of a Zarr array for missing data.
 
-    Counts end before the greatest value of their type, and 0 is one of them.
+    It is NaN for floats. For counts it is the largest value of the data type, as 0 is a valid count.
     """
     return float("nan") if dtype.kind == "f" else int(np.iinfo(dtype).max)

@@ -12,16 +12,16 @@ from compute.engine.overview_levels import LAYER_ENCODING
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NdviClass:
-    """A range of NDVI.
+    """One class of NDVI.
 
     Attributes
     ----------
     name : str
-        For people.
+        Name for people.
     low, below : float or None
-        The class has its lower border and not its upper one; None where it has no end.
+        Lower border, which belongs to the class, and upper border, which does not; None where the class is open.
     colour : str
-        As ``#rrggbb``.
+        Colour as ``#rrggbb``.
     """
 
     name: str
@@ -38,20 +38,25 @@ CLASSES = (
     NdviClass(name="dense", low=0.6, below=0.8, colour="#3a6f31"),
     NdviClass(name="very dense", low=0.8, below=None, colour="#0d4529"),
 )
-"""Ascending, without gaps, those between the first and the last equally wide, so that each is one colour of a ramp. The
-colours differ, and become darker, for those without red or green cones too."""
+"""NDVI classes, ascending and without gaps. All but the first and the last have the same width, so that each is one
+colour of a ramp. The colours differ and darken monotonically for colour-blind viewers too."""
 
 BORDERS = tuple(each.low for each in CLASSES if each.low is not None)
-"""NDVI at which a class ends and the next begins."""
+"""NDVI of the borders between classes."""
 
 
 def class_of(values: NDArray[np.int16]) -> NDArray[np.intp]:
-    """Return the position among `CLASSES` of NDVI as levels and tiles have it.
+    """Return the position in `CLASSES` of encoded NDVI.
 
     Parameters
     ----------
     values : numpy.ndarray
-        int16 values of any shape, encoded as `LAYER_ENCODING` says; a code counts as the number that it is.
+        int16 values of any shape, encoded by `LAYER_ENCODING`; codes such as `NEVER_CLEAR` count as numbers.
+
+    Returns
+    -------
+    numpy.ndarray
+        Positions in the same shape.
     """
     scale = LAYER_ENCODING["ndvi_mean"].scale
     return np.searchsorted(np.rint(np.array(BORDERS) / scale), values, side="right")

@@ -1,4 +1,4 @@
-"""Season stack: the blocks of a result as one Dask collection, and as lazy labelled arrays."""
+"""Season stack: the blocks of a result as a Dask collection and as lazy labelled arrays."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 GRID_MAPPING: Mapping[str, str] = {"grid_mapping": "spatial_ref"}
-"""Attribute of every array that lies on a grid: the variable that holds its CRS."""
+"""CF attribute of every array on a grid: name of the variable that holds its CRS."""
 
 _GEOGRAPHIC: Mapping[str, str] = {"y": "latitude", "x": "longitude"}
 _PROJECTED: Mapping[str, str] = {"y": "projection_y_coordinate", "x": "projection_x_coordinate"}
-"""Standard names of the CF conventions."""
+"""CF standard names of the coordinates."""
 
 _LABELS: Mapping[str, Mapping[str, str]] = {
     "season": {"long_name": "season"},
@@ -44,15 +44,15 @@ _LABELS: Mapping[str, Mapping[str, str]] = {
 class SeasonStack:
     """A seasonal result as a Dask collection of blocks: lazy, or persisted on a cluster.
 
-    `distributed.Client.persist` of a lazy stack returns one whose blocks are futures. Nothing but what is asked of
-    `dataset` ever leaves the workers.
+    `distributed.Client.persist` of a lazy stack returns a stack whose blocks are futures. Pixels leave the workers only
+    when arrays of `dataset` are computed.
 
     Attributes
     ----------
     token : str
-        Name of this run of the computation; part of every key.
+        Identity of the computation; part of every key.
     labels : tuple of str
-        Season labels.
+        Labels of the seasons.
     grid : Grid
         Pixel grid of the whole result.
     chunks : Chunks
@@ -60,11 +60,11 @@ class SeasonStack:
     graph : mapping
         Task or future of every block, by key (name, season, row, column), and of the parts of large blocks.
     layers : tuple of str
-        Which of `ARRAYS` it has.
+        Names of its arrays, from `ARRAYS`.
     reasons : tuple of str
-        Why looks are no observations, where that is counted.
+        Exclusion reasons that are counted; empty where none are.
     min_clear : int
-        Fewest observations that make a mean.
+        Smallest number of observations for a mean.
     """
 
     token: str
@@ -78,12 +78,12 @@ class SeasonStack:
 
     @property
     def levels(self) -> int:
-        """Number of levels of every block."""
+        """Number of overview levels of every block."""
         return level_count(self.grid.shape)
 
     @property
     def keys(self) -> list[Key]:
-        """The keys of the blocks, in the order (season, row, column)."""
+        """Keys of the blocks in the order (season, row, column)."""
         shape = len(self.labels), len(self.chunks[0]), len(self.chunks[1])
         return [block_key(self.token, *index) for index in np.ndindex(*shape)]
 
@@ -93,7 +93,7 @@ class SeasonStack:
         Returns
         -------
         xarray.Dataset
-            ``ndvi_mean`` (season, y, x) float32 and ``clear_count`` (season, y, x) uint16, where asked for
+            ``ndvi_mean`` (season, y, x) float32 and ``clear_count`` (season, y, x) uint16, and on request
             ``clear_months`` uint8, ``ndvi_std`` float32 and ``unclear_count`` (season, reason, y, x) uint16, with CF
             metadata and the grid as ``spatial_ref``.
         """
@@ -131,7 +131,7 @@ class SeasonStack:
     __dask_optimize__ = None
 
     def __dask_graph__(self) -> HighLevelGraph:
-        """Return one layer a season: those that stand first in the result, and on the page, are computed first."""
+        """Return one layer for each season, so that the seasons are computed in the order of their labels."""
         layers = {name: self._season_layer(season) for season, name in enumerate(self.__dask_layers__())}
         return HighLevelGraph(layers, {name: set() for name in layers})
 
@@ -163,7 +163,7 @@ class SeasonStack:
 
 
 def grid_coords(grid: Grid) -> dict[str, Any]:
-    """Return the coordinates y and x of a grid and its CRS as ``spatial_ref``, as the CF conventions have them."""
+    """Return the coordinates y and x of a grid and its CRS as ``spatial_ref``, by the CF conventions."""
     coords: dict[str, Any] = {str(name): each for name, each in xr_coords(grid.geobox, dims=("y", "x")).items()}
     names = _GEOGRAPHIC if CRS(grid.crs).is_geographic else _PROJECTED
     for axis, name in names.items():
@@ -175,7 +175,7 @@ def grid_coords(grid: Grid) -> dict[str, Any]:
 
 
 def borders(sizes: Iterable[int]) -> NDArray[np.int64]:
-    """Return where chunks begin along an edge, and where the last one ends, in level-0 pixels."""
+    """Return (n + 1,) int64 borders of n chunks along an axis, in level-0 pixels of the result."""
     return np.concatenate([[0], np.cumsum(list(sizes))])
 
 
@@ -191,15 +191,15 @@ def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
     Parameters
     ----------
     plan : NdviPlan
-        What to compute.
+        Plan of the result.
     token : str
-        Name of this run of the computation.
+        Identity of the computation.
     """
     return replace(without_blocks(plan, token), graph=build_graph(plan, token))
 
 
 def without_blocks(plan: NdviPlan, token: str) -> SeasonStack:
-    """Return the stack of a plan of which nobody has a block yet; as `build_stack` takes them."""
+    """Return the stack of a plan without any block or task; parameters as in `build_stack`."""
     asked = {"clear_months": plan.request.months, "ndvi_std": plan.request.std, BY_REASON: plan.request.reasons}
     return SeasonStack(
         token=token,

@@ -1,4 +1,4 @@
-"""Tasks of a stack: one a block, and more only where one would read too many dates."""
+"""Tasks of a stack: one for each block, and several where one would read too many dates."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from compute.kernels import EVERY_INDEX
 from compute.plan import BlockPlan, NdviPlan, has_strata, level_count
 
 Key = tuple[str | int, ...]
-
+"""Dask key of a task: a name, then season, row and column of a block."""
 Groups = tuple[tuple[int, ...], ...]
-"""Scenes of each date, by number."""
+"""Positions of the scenes of each (product, platform, solar day) group."""
 
 
 def build_graph(plan: NdviPlan, token: str) -> dict[Key, Task]:
-    """Turn a plan into tasks: one a block, and more only where one task would read too many dates.
+    """Turn a plan into tasks: one for each block, and several where one would read too many dates.
 
-    The scenes of a season travel once, as a task of their own that all of its blocks need: in each block's task, they
-    would be most of the graph. Where a season is one block, each of its tasks has its own, and waits for nothing.
+    The scenes of a season are a task of their own on which all of its blocks depend, since in each block's task they
+    would be most of the graph. A season of one block has its scenes in its own tasks.
 
     Parameters
     ----------
     plan : NdviPlan
-        What to compute.
+        Plan of the result.
     token : str
-        Name of this run of the computation.
+        Identity of the computation.
 
     Returns
     -------
     dict of Key to dask.task_spec.Task
-        Those of blocks by `block_key`.
+        Tasks by key; those of blocks by `block_key`.
     """
     graph: dict[Key, Task] = {}
     for season, members in groupby(plan.blocks, key=lambda block: block.season):
@@ -62,12 +62,12 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _shared(sources: TaskRef, places: Mapping[int, int], groups: Groups) -> tuple[Any, Groups]:
-    """Return the scenes of a season, as the task that has them, and groups by the scenes' places among them."""
+    """Return the reference to a season's scenes, and groups with the scenes' positions in it."""
     return sources, _renumbered(groups, places)
 
 
 def _own(plan: NdviPlan, groups: Groups) -> tuple[Any, Groups]:
-    """Return the scenes of some groups themselves, and the groups by the scenes' places among them."""
+    """Return the scenes of some groups, and the groups with the scenes' positions among these."""
     indices = sorted({index for group in groups for index in group})
     return tuple(plan.sources[index] for index in indices), _renumbered(groups, _places(indices))
 
@@ -83,7 +83,7 @@ def _renumbered(groups: Groups, places: Mapping[int, int]) -> Groups:
 def _block_tasks(
     plan: NdviPlan, block: BlockPlan, token: str, hand_out: Callable[[Groups], tuple[Any, Groups]]
 ) -> Iterator[tuple[Key, Task]]:
-    """Yield the tasks of a block; `hand_out` gives them their scenes."""
+    """Yield the tasks of a block; `hand_out` returns the scenes of groups, and groups with positions in them."""
     key = block_key(token, block.season, block.row, block.column)
     min_clear, levels = plan.request.min_clear, level_count(plan.grid.shape)
     parts = [_task(plan, block, groups, hand_out, token) for groups in plan.parts(block) or [()]]
@@ -93,7 +93,7 @@ def _block_tasks(
     waiting = deque[Key]((f"greenup-part-{token}", *key[1:], number) for number in range(len(parts)))
     for part_key, part in zip(waiting, parts, strict=True):
         yield part_key, Task(part_key, engine.sum_part, *part)
-    # Two by two, so that of a block with hundreds of parts only a few are in memory at once.
+    # A binary tree of sums, so that only a few parts of a large block are in memory at once.
     for number in range(len(parts) - 2):
         sum_key: Key = (f"greenup-sum-{token}", *key[1:], number)
         yield sum_key, Task(sum_key, engine.add_parts, _two(waiting))
@@ -108,7 +108,7 @@ def _two(waiting: deque[Key]) -> List:
 def _task(
     plan: NdviPlan, block: BlockPlan, groups: Groups, hand_out: Callable[[Groups], tuple[Any, Groups]], token: str
 ) -> tuple[engine.BlockTask, Any]:
-    """Return a task, and its scenes."""
+    """Return the input of a block task, and its scenes."""
     sources, placed = hand_out(groups)
     task = engine.BlockTask(
         run=token,

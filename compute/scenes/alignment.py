@@ -1,4 +1,4 @@
-"""Alignment of pixel grids that differ by whole pixels, and absolute pixel coordinates on it."""
+"""Alignment of pixel grids that differ by whole pixels, and conversion between absolute and file pixels."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from compute.scenes.pixel_frames import FileWindow, SourcePixel, SourceWindow
 Places = TypeVar("Places", float, NDArray[np.float64])
 
 _STEPS = 2**24
-"""Origins are told apart by this part of a pixel: finer than what counts, coarser than what rounding does to them."""
+"""Number of steps per pixel to which origins are rounded: finer than any real difference, coarser than rounding."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alignment:
-    """All pixel grids that differ by whole pixels; what may be kept for one of them serves the others.
+    """Class of all pixel grids that differ by whole pixels only. A warp geometry for one of them serves all.
 
     Attributes
     ----------
     crs : str
-        As `Grid` says.
+        Coordinate reference system, as in `Grid`.
     axes : tuple of float
-        (a, b, d, e) of the affine map: what a step to the next column, and to the next row, adds to x, and to y.
+        (a, b, d, e) of the affine map from (column, row) to (x, y), in units of the CRS per pixel.
     remainder : tuple of float
-        Row and column, from 0 to below 1, of the first pixel corner after the origin of the CRS.
+        (row, column) in [0, 1) of the first pixel corner after the origin of the CRS, in pixels.
     """
 
     crs: str
@@ -37,24 +37,24 @@ class Alignment:
 
     @property
     def is_upright(self) -> bool:
-        """True where columns run along x and rows along y."""
+        """Whether columns run along x and rows along y."""
         _, b, d, _ = self.axes
         return b == 0.0 and d == 0.0
 
     def to_crs(self, row: Places, column: Places) -> tuple[Places, Places]:
-        """Return x and y of places in absolute pixels."""
+        """Convert rows and columns in absolute pixels to x and y in the CRS."""
         a, b, d, e = self.axes
         row, column = row + self.remainder[0], column + self.remainder[1]
         return a * column + b * row, d * column + e * row
 
     def to_pixels(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return row and column, in absolute pixels, of places in the CRS, stacked."""
+        """Convert x and y in the CRS to absolute pixels: (2, ...) float64 rows and columns."""
         row, column = solve(self.axes, x, y)
         return np.stack([row - self.remainder[0], column - self.remainder[1]])
 
 
 def alignment_of(grid: Grid) -> Alignment:
-    """Return what a pixel grid shares with all others that differ by whole pixels."""
+    """Return the alignment of a pixel grid."""
     return split_origin(grid)[0]
 
 
@@ -73,7 +73,15 @@ def split_origin(grid: Grid) -> tuple[Alignment, SourcePixel]:
 
 
 def solve(axes: tuple[float, float, float, float], x: Places, y: Places) -> tuple[Places, Places]:
-    """Return row and column of places in the CRS, in pixels from its origin."""
+    """Convert x and y in a CRS to rows and columns in pixels, counted from the origin of the CRS.
+
+    Parameters
+    ----------
+    axes : tuple of float
+        (a, b, d, e) of the affine map from (column, row) to (x, y).
+    x, y : float or numpy.ndarray
+        Coordinates in units of the CRS.
+    """
     a, b, d, e = axes
     if b == 0.0 and d == 0.0:
         return y / e, x / a

@@ -1,4 +1,4 @@
-"""Scene record: what plans and tasks carry in place of the index's documents."""
+"""Scene record: one dataset, reduced to what plans and tasks need of its index document."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from shapely.geometry.base import BaseGeometry
 from compute.products.scaling import NOTHING_STATED, Stated
 
 Property = str | bool | float
-"""A value of a document's property."""
+"""Value of a property of a dataset document."""
 
 NAMED_PROPERTIES = frozenset(
     ("processing_baseline", "boa_offset_applied", "processing_version", "product_id", "product_uri", "tile_id")
 )
-"""Local names of the properties that tell processings of one acquisition apart, and how their values are stored."""
+"""Local names of the properties that distinguish processings of one acquisition, and describe their scaling."""
 
 _ENDINGS = ("baseline", "_applied")
-"""Endings of the names by which operators have such properties of their own."""
+"""Suffixes of operators' own names for such properties."""
 
 
 def is_processing_property(name: str) -> bool:
-    """Return whether a property of a document is one that a scene keeps, by its name after the colon."""
+    """Return whether a scene record keeps a property, by its local name (all that follows a colon)."""
     local = name.rpartition(":")[2]
     return local in NAMED_PROPERTIES or local.endswith(_ENDINGS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grid:
-    """The pixel grid of one raster.
+    """Pixel grid of one raster.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Grid:
 
     @property
     def geobox(self) -> GeoBox:
-        """The same grid as an odc-geo GeoBox."""
+        """The grid as an odc-geo GeoBox."""
         return GeoBox(self.shape, Affine(*self.transform), self.crs)
 
     @property
@@ -74,17 +74,17 @@ class Band:
     Attributes
     ----------
     uri : str
-        Absolute address that GDAL can open after datacube's rules (``file://``, ``s3://``, ``https://``).
+        Absolute address, resolved by datacube's rules (``file://``, ``s3://``, ``https://``).
     index : int
-        Band number in that file or layer, from 1; 0 for the only one of a layer.
+        Band number in the file or layer, from 1; 0 for the only band of a layer.
     grid : Grid
-        The pixel grid that is read: the band's own, and bands of one scene may differ (Sentinel-2), or a coarser one
-        over the same extent.
+        Pixel grid that is read: the band's own, which may differ between bands (Sentinel-2), or a coarser one over
+        the same extent.
     stored : (int, int) or None
-        (rows, columns) of the file where `grid` is coarser and read through the file's overviews; None where it is
-        the file's own.
+        (rows, columns) of the file where `grid` is coarser and read from its overviews; None where `grid` is the
+        file's own.
     stated : Stated
-        Scale, offset and nodata as the scene's document states them.
+        Scale, offset and nodata from the scene's document.
     layer : str
         Name of the variable in a netCDF or HDF5 file; empty where the file is the raster.
     """
@@ -99,7 +99,7 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """A scene as a task reads it: its product and the files of its bands.
+    """Scene as a task needs it: product and files of its bands.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class Source:
     product : str
         Name of the ODC product.
     bands : mapping of str to Band
-        By canonical measurement name, only those that the request's roles name.
+        Bands by canonical measurement name, for the roles of the request only.
     home : str
         Local folder of the document, below which its files may lie; empty where it is not a local file.
     """
@@ -121,17 +121,17 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class UnreadScene:
-    """A scene that cannot be read, and why.
+    """Scene that cannot be read, with the reason.
 
     Attributes
     ----------
     scene : str
         UUID of the ODC dataset document.
     file : str
-        Name of the file for people: relative to the others of its scene where it is local, else its address, without
-        credentials, query and fragment. Empty where it is not known any more.
+        Name of the file for people: relative to the scene's other files for a local one, else its address without
+        credentials, query and fragment. Empty in records of earlier versions.
     reason : str
-        In words that end a sentence about the file, such as ``"does not exist"``.
+        Reason in words that end a sentence about the file, such as ``"does not exist"``.
     """
 
     scene: str
@@ -139,34 +139,34 @@ class UnreadScene:
     reason: str = ""
 
     def __str__(self) -> str:
-        """Return one clause for people."""
+        """Return a clause for people."""
         return f"{self.file} of scene {self.scene} {self.reason}" if self.file else f"scene {self.scene}"
 
     @classmethod
     def kept(cls, record: str | Mapping[str, str]) -> Self:
-        """Return what was kept as JSON: a record, or the id alone, as earlier versions kept it."""
+        """Return the record from JSON: a mapping of its fields, or the scene id alone as in earlier versions."""
         return cls(scene=record) if isinstance(record, str) else cls(**record)
 
 
 def unique_unread(unread: Iterable[UnreadScene]) -> list[UnreadScene]:
-    """Return one record for each scene, sorted: blocks may find several files of a scene unreadable."""
+    """Return one record for each scene, sorted; different blocks may report different files of a scene."""
     return list({each.scene: each for each in sorted(unread, reverse=True)}.values())[::-1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """One ODC dataset document, reduced to what a plan decides by.
+    """One ODC dataset, reduced to what a plan needs.
 
     Attributes
     ----------
     source : Source
-        What tasks read.
+        Product and files, which tasks read.
     platform : str
         ``eo:platform`` of the document, such as ``"landsat-8"``.
     time : datetime.datetime
         Centre of the acquisition as datacube computes it (`Dataset.center_time`), timezone-aware UTC.
     solar_day : datetime.date
-        Local solar day at the longitude of the middle of its grid; see `compute.catalog.solar_time`.
+        Local solar day at the longitude of the centre of its grid; see `compute.catalog.solar_time`.
     footprint : shapely.Polygon or shapely.MultiPolygon
         Outline of the valid data in the CRS of `crs`.
     crs : str
@@ -174,14 +174,14 @@ class Scene:
     maturity : str
         ``dea:dataset_maturity`` (``"final"``, ``"interim"``, ``"nrt"``), empty where the document has none.
     processed : datetime.datetime or None
-        When it was processed, UTC; None where the document does not say.
+        Time of processing, UTC; None where the document does not state it.
     synthetic : bool
-        Whether the document says (``greenup:synthetic``) that nobody observed this.
+        Whether the document declares the scene synthetic (``greenup:synthetic``).
     region_code : str
         ``odc:region_code`` of the document (path and row, or tile), empty where it has none.
     properties : mapping of str to str, bool or float
-        Properties of the document whose local name (all that follows a colon) is one of `NAMED_PROPERTIES`, by their
-        full names, and ``label``, the document's own; only those that it has.
+        Properties of the document by their full names, as far as `is_processing_property` keeps them, and ``label``,
+        the label of the document.
     """
 
     source: Source

@@ -1,12 +1,12 @@
 """Warp geometry: control points between the pixels of a block and those of a scene.
 
-PROJ places the nodes of a lattice of cells; everything between is interpolated. Cells lie on the whole output grid,
-counted from the origin of its CRS, and source pixels are counted on their whole grid. So neither where a result begins,
-nor how it is cut into blocks, nor which file a pixel is read from changes a bit.
+PROJ transforms the nodes of a lattice of cells, and positions between them are interpolated, as in GDAL's approximate
+transformer (``gdalwarp -et``). Cells are counted from the origin of the output CRS, and source pixels from the
+origin of the source CRS. So the extent of a result, its chunks, and the file that a pixel is read from change no bit.
 
-A cell is at most `LATTICE_PX` output pixels and about a kilometre wide, and at least one pixel, whose corners and
-centre are nodes. So at every output size, what is interpolated is within 1e-6 source pixels of 30 m of PROJ within 60
-degrees of the equator, and within 1e-4 within 80.
+A cell is at least one output pixel and at most `LATTICE_PX` pixels and about a kilometre wide. Its corners, edge
+centres and centre are nodes. The error of the interpolation is below 1e-6 source pixels of 30 m within 60 degrees of
+the equator, and below 1e-4 within 80 degrees, at every output size.
 """
 
 from __future__ import annotations
@@ -27,38 +27,39 @@ from compute.scenes.alignment import Alignment, alignment_of, file_window, shift
 from compute.scenes.pixel_frames import SourceWindow
 
 _LARGEST_BEND = 0.125
-"""A cell whose centre is further from amid its corners than this share of its size is torn, as by the edge of a map."""
+"""Largest distance between the centre of a cell and the mean of its corners, as a share of the cell's size. Beyond, the
+cell is torn, as by the edge of a map."""
 
 _CELL_M, _SOURCE_M = 1024.0, 30.0
-"""A cell is at most so many metres wide where source pixels have this size: 32 pixels of up to an arc second. What is
-interpolated departs from PROJ by the third power of the width, in metres; source pixels are what that counts in."""
+"""Largest width of a cell and size of source pixels for which it holds, in metres: 32 pixels of an arc second. The
+interpolation error grows with the third power of the width, and counts in source pixels."""
 
 _METRES_PER_RADIAN = 6_371_000.0
 
 _SLAB_NODES = 2**18
-"""So many nodes go through PROJ at once: it takes four copies of each."""
+"""Number of nodes in one call of PROJ, which makes four copies of each."""
 
 _MOST_TURNS = 2
-"""A file that begins a turn west of where PROJ places a block, which itself spans a turn, is two turns away."""
+"""Largest number of turns: a file may begin one turn west of a block that itself spans a turn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WarpGeometry:
-    """Places of a block's pixels among the pixels of a source alignment; a `compute.kernels.resample.Lattice`.
+    """Positions of a block's pixels in a source alignment; implements `compute.kernels.resample.Lattice`.
 
     Attributes
     ----------
     nodes : numpy.ndarray
         (2, 2 m + 1, 2 n + 1) float64 row and column, in absolute source pixels, of points half a cell apart; NaN where
-        PROJ knows no place.
+        PROJ has no position.
     lies : numpy.ndarray
-        (m, n) bool: which cells lie anywhere.
+        (m, n) bool: cells that have a position in the source.
     first : tuple of int
-        Row and column of the block's first pixel within the first cell, in output pixels.
+        (row, column) of the block's first pixel within the first cell, in output pixels.
     shape : tuple of int
         (rows, columns) of the block.
     cell : int
-        Output pixels along a cell.
+        Edge of a cell in output pixels.
     """
 
     nodes: NDArray[np.float64]
@@ -68,17 +69,17 @@ class WarpGeometry:
     cell: int
 
     def __sizeof__(self) -> int:
-        """Bytes of the arrays."""
+        """Return the bytes of the arrays."""
         return self.nodes.nbytes + self.lies.nbytes
 
     def source_window(self, margin: int = 1) -> SourceWindow | None:
-        """Return the window of absolute source pixels that the block needs, None where it lies nowhere.
+        """Return the window of absolute source pixels that the block needs, None where it has no position.
 
         Parameters
         ----------
         margin : int
-            Source pixels beyond the corners of the outer output pixels: 1 is enough for every resampling, as none
-            reaches further than half a pixel.
+            Source pixels to add on every side of the corners of the outer output pixels. 1 suffices for every
+            resampling, as none reaches further than half a pixel.
         """
         span = span_of(self)
         if span is None:
@@ -87,26 +88,27 @@ class WarpGeometry:
         return SourceWindow((floor(top) - margin, floor(left) - margin, ceil(bottom) + margin, ceil(right) + margin))
 
     def reach(self) -> int:
-        """Return how many source pixels around the one that its centre lies in a pixel of the block is made of.
+        """Return the number of source pixels around the one at its centre that an output pixel depends on.
 
-        Half of a pixel's edges taken together, or the neighbours of its centre, and one for what is bent.
+        An output pixel reaches half of its two edges taken together, or to the neighbours of its centre; one pixel is
+        added for curvature.
         """
         steps = [np.nan_to_num(np.abs(np.diff(self.nodes, axis=axis))).max((1, 2)) for axis in (1, 2)]
         return 2 + ceil(float((steps[0] + steps[1]).max()) / self.cell)
 
 
 def warp_geometry(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
-    """Work out where the pixels of a block lie in a source: once for all files of an alignment, dates and bands.
+    """Compute the positions of a block's pixels in a source alignment, for all files, dates and bands of it.
 
     Parameters
     ----------
     block : Grid
         Pixel grid of the block.
     source : Grid
-        Pixel grid of a file, of which only the alignment matters: keep the result by `alignment_of` of it.
+        Pixel grid of a file; only its alignment matters, so cache the result by `alignment_of(source)`.
     turn : int
-        Turns of the globe by which the block is moved east in the source, see `find_turns`. At 0, the middle of the
-        block lies where PROJ has it, and what is across the edge of the map continues beyond.
+        Turns of the globe by which the block is moved east in the source, see `find_turns`. At 0 the centre of the
+        block lies where PROJ places it, and parts across the edge of the map continue beyond the edge.
 
     Returns
     -------
@@ -116,7 +118,7 @@ def warp_geometry(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
     Raises
     ------
     pyproj.exceptions.ProjError
-        PROJ does not know a CRS, or no way from one to the other.
+        PROJ does not know a CRS, or no transformation between both.
     """
     target, start = split_origin(block)
     alignment = alignment_of(source)
@@ -132,20 +134,20 @@ def warp_geometry(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
 def find_turns(window: SourceWindow | None, source: Grid) -> tuple[int, ...]:
     """Return the turns of the globe by which a block must be moved to meet a file.
 
-    Most often that is none, whether they meet or not. A file that ends at 180 degrees and one that begins there meet a
-    block on either side at turns of their own; a file around the globe may meet it at two.
+    Usually this is 0 alone, whether they meet or not. A block across 180 degrees meets the files on both sides at
+    different turns, and may meet a file around the globe at two.
 
     Parameters
     ----------
     window : SourceWindow or None
-        Absolute source pixels that the block needs at turn 0.
+        Window that the block needs at turn 0.
     source : Grid
         Pixel grid of the file.
 
     Returns
     -------
     tuple of int
-        For `warp_geometry`, ascending: what lies furthest west in the file comes first.
+        Values for `warp_geometry`, ascending: the westernmost part of the file comes first.
     """
     width = turn_width(source.crs)
     if window is None or width == 0.0:
@@ -160,14 +162,14 @@ def find_turns(window: SourceWindow | None, source: Grid) -> tuple[int, ...]:
 
 
 def shift_by_turns(block: Grid, source: Grid, turn: int) -> Grid:
-    """Return a block in the CRS of a source, moved east by turns of the globe."""
+    """Return a block that lies in the CRS of a source, moved east by a number of turns of the globe."""
     a, b, c, d, e, f = block.transform
     return replace(block, transform=(a, b, c + turn * turn_width(source.crs), d, e, f))
 
 
 @lru_cache(maxsize=256)
 def turn_width(crs: str) -> float:
-    """Return what a turn around the globe adds to x in a CRS, 0 where that is not one number for all latitudes."""
+    """Return the change of x for a turn around the globe in a CRS, 0 where it depends on the latitude."""
     longitudes = np.arange(-180.0, 180.0, 15.0)
     try:
         transformer = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
@@ -180,19 +182,19 @@ def turn_width(crs: str) -> float:
     width = float(np.median(steps)) * 24.0
     if width <= 0.0:
         return 0.0
-    # All but the step over the edge of the map are alike.
+    # All steps are alike but the one across the edge of the map.
     is_even = bool(np.isclose(steps % width, width / 24.0, rtol=1e-9).all())
     return width if is_even and np.ptp(x, 0).max() < width * 1e-9 else 0.0
 
 
 def _cell_px(target: Alignment, source: Alignment) -> int:
-    """Return how many output pixels wide a cell is: a function of the two pixel sizes alone, whatever the block."""
+    """Return the edge of a cell in output pixels, from the two pixel sizes alone, so that blocks agree."""
     widest = _CELL_M * (max(_pixel_m(source), _SOURCE_M) / _SOURCE_M) ** (1 / 3)
     return int(2 ** min(max(floor(log2(widest / _pixel_m(target))), 0), log2(LATTICE_PX)))
 
 
 def _pixel_m(alignment: Alignment) -> float:
-    """Return the longer edge of a pixel in metres, those of degrees as at the equator."""
+    """Return the longer edge of a pixel in metres; degrees are converted at the equator."""
     a, b, d, e = alignment.axes
     return max(hypot(a, d), hypot(b, e)) * _unit_m(alignment.crs)
 
@@ -206,7 +208,7 @@ def _unit_m(crs: str) -> float:
 def _place_nodes(
     target: Alignment, source: Alignment, rows: NDArray[np.float64], columns: NDArray[np.float64], turn: int
 ) -> NDArray[np.float64]:
-    """Return (2, rows, columns) of absolute source pixels, continuous across the edge of the source's map."""
+    """Return (2, rows, columns) nodes in absolute source pixels, continuous across the edge of the source's map."""
     transformer, width = transformer_of(target.crs, source.crs), turn_width(source.crs)
     nodes = np.empty((2, rows.size, columns.size))
     middle = transformer.transform(*target.to_crs(rows[rows.size // 2], columns[columns.size // 2]))[0]
@@ -224,28 +226,28 @@ def _place_nodes(
 
 @lru_cache(maxsize=16)
 def transformer_of(target: str, source: str) -> Transformer:
-    """Return PROJ's way from the CRS of an output grid to that of a source.
+    """Return the transformer from the CRS of an output grid to that of a source.
 
-    PROJ takes up to 0.2 s to find it, as long as a block takes to read; kept, it serves every thread, as pyproj gives
-    each of them a PROJ of its own.
+    It is cached since PROJ takes up to 0.2 s to find it, as long as a block takes to read. Threads may share it, as
+    pyproj gives each thread a PROJ context of its own.
     """
     return Transformer.from_crs(target, source, always_xy=True)
 
 
 def _nodes_along(first: int, pixels: int, unit: int, size: int) -> NDArray[np.float64]:
-    """Return absolute places of the nodes around some pixels, counted from a border of units of whole cells."""
+    """Return (n,) float64 absolute positions of the nodes that enclose a number of pixels along an axis."""
     return first * unit + np.arange(2.0 * ceil(pixels / unit) * (unit // size) + 1.0) * (size / 2)
 
 
 def _lies(nodes: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
-    """Return which cells lie somewhere: all nodes are known, and the centre is about amid the corners."""
+    """Return (m, n) bool: cells whose nodes all have positions, and which are not torn."""
     rows, columns = (length - 2 for length in nodes.shape[1:])
     each = [nodes[:, a : rows + a : 2, b : columns + b : 2] for a in range(3) for b in range(3)]
     extent = (reduce(np.maximum, each) - reduce(np.minimum, each)).max(0)
     bend = np.abs((each[0] + each[2] + each[6] + each[8]) / 4.0 - each[4]).max(0)
-    # What is not known is NaN, and not smaller than anything.
+    # Comparisons with NaN are False.
     lies: NDArray[np.bool_] = bend <= _LARGEST_BEND * extent
     if size == 1:
-        # Of two pixels side by side neither lies where one does not, so that the corner between them is of no cell.
+        # Neither of two neighbours is kept where one is torn, as they share the corner between them.
         lies = np.repeat(lies[:, ::2] & lies[:, 1::2], 2, axis=1)
     return lies

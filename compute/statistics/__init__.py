@@ -1,6 +1,6 @@
 """Seasonal and regional reductions of a persisted result, on the workers.
 
-It stands below `compute.tiles`, so that workers load no more of them than this.
+The room lies below `compute.tiles`, so that workers need not load the modules of tiles.
 """
 
 from compute.statistics.region_reduction import region_statistics

@@ -1,4 +1,4 @@
-"""Areas by NDVI, from which mean, percentiles, histogram and classes follow."""
+"""Distributions of area over NDVI, from which mean, percentiles, histogram and class areas follow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compute.result.ndvi_classes import CLASSES, class_of
 PERCENTILES = (5, 25, 50, 75, 95)
 
 HISTOGRAM_STEP = 0.05
-"""NDVI of a bar of the histogram; what lies beyond -1 and 1 counts in the first and the last."""
+"""Width of a histogram bin in NDVI. Values beyond -1 and 1 count in the first and the last bin."""
 
 M2_PER_HA = 10_000.0
 
@@ -25,7 +25,11 @@ _SCALE = LAYER_ENCODING["ndvi_mean"].scale
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AreaDistribution:
-    """Areas by NDVI.
+    """Area on the ground by NDVI.
+
+    Percentiles are those of the weighted empirical distribution function without interpolation, as
+    ``numpy.percentile(..., method="inverted_cdf", weights=areas)`` has them: Hyndman and Fan (1996), Sample quantiles
+    in statistical packages, The American Statistician 50(4), definition 1, doi:10.1080/00031305.1996.10473566.
 
     Attributes
     ----------
@@ -34,9 +38,9 @@ class AreaDistribution:
     pixels : float
         Number of level-0 pixels with a mean.
     values : numpy.ndarray
-        (n,) int16 NDVI in steps of 1e-4, ascending, each once.
+        (n,) int16 NDVI in units of 1e-4, ascending and unique.
     areas : numpy.ndarray
-        (n,) float64 square metres that have it.
+        (n,) float64 area of each value in square metres.
     """
 
     total: float
@@ -46,7 +50,17 @@ class AreaDistribution:
 
     @classmethod
     def of(cls, ndvi: NDArray[Any], areas: NDArray[np.float64], pixels: float) -> Self:
-        """Return the spread of (n,) float NDVI, none of it NaN, that (n,) square metres have."""
+        """Return the distribution of some pixels.
+
+        Parameters
+        ----------
+        ndvi : numpy.ndarray
+            (n,) float NDVI without NaN.
+        areas : numpy.ndarray
+            (n,) float64 area of each pixel in square metres.
+        pixels : float
+            Number of level-0 pixels with a mean.
+        """
         encoded = kernels.encode_values(np.ascontiguousarray(ndvi, np.float32), 1.0 / _SCALE)
         values, places = np.unique(encoded, return_inverse=True)
         return cls(
@@ -58,7 +72,7 @@ class AreaDistribution:
 
     @classmethod
     def joined(cls, spreads: Sequence[Self]) -> Self:
-        """Return the spread of several together, at least one."""
+        """Return the distribution of several together; at least one."""
         values, places = np.unique(np.concatenate([each.values for each in spreads]), return_inverse=True)
         areas = np.concatenate([each.areas for each in spreads])
         return cls(
@@ -70,15 +84,15 @@ class AreaDistribution:
 
     @property
     def area(self) -> float:
-        """All of it, in square metres."""
+        """Total area in square metres."""
         return float(self.areas.sum())
 
     def mean(self) -> float | None:
-        """Return the mean NDVI, each square metre weighing 1; None of nothing."""
+        """Return the area-weighted mean NDVI, None without any area."""
         return self.total / self.area if self.area else None
 
     def percentiles(self) -> list[float] | None:
-        """Return the NDVI, to 1e-4, that at least so many percent of the area do not exceed; None of nothing."""
+        """Return the area-weighted `PERCENTILES` of NDVI, rounded to 1e-4, None without any area."""
         if not self.area:
             return None
         reached = np.cumsum(self.areas)
@@ -87,22 +101,22 @@ class AreaDistribution:
         return [round(float(value), 4) for value in self.values[places] * _SCALE]
 
     def class_areas(self) -> NDArray[np.float64]:
-        """Return the square metres of every class of `CLASSES`."""
+        """Return (class,) float64 square metres of the `CLASSES`."""
         return _added(class_of(self.values), self.areas, len(CLASSES))
 
     def outside(self) -> float:
-        """Return the square metres whose mean lies outside -1 to 1, as negative reflectance makes it."""
+        """Return the square metres with a mean outside -1 to 1, which negative reflectance causes."""
         return float(self.areas[np.abs(self.values * _SCALE) > 1.0].sum())
 
     def histogram(self) -> NDArray[np.float64]:
-        """Return the square metres of every bar from -1 to 1; a bar has its lower border."""
+        """Return (bin,) float64 square metres of the bins from -1 to 1; the lower border belongs to a bin."""
         bars = round(2 / HISTOGRAM_STEP)
         borders = np.rint((np.arange(1, bars) * HISTOGRAM_STEP - 1) / _SCALE)
         return _added(np.searchsorted(borders, self.values, side="right"), self.areas, bars)
 
 
 def describe(spread: AreaDistribution) -> dict[str, Any]:
-    """Return the numbers of a spread, ready for JSON: NDVI and hectares."""
+    """Return the numbers of a distribution for JSON, in NDVI and hectares."""
     percentiles: Sequence[float | None] = spread.percentiles() or [None] * len(PERCENTILES)
     return {
         "ndvi_mean": spread.mean(),
@@ -123,12 +137,18 @@ def describe(spread: AreaDistribution) -> dict[str, Any]:
 
 
 def compare(fine: AreaDistribution, coarse: AreaDistribution) -> dict[str, float] | None:
-    """Return how far a spread is from a finer one of the same place; None where there is nothing to compare.
+    """Return the differences between the distributions of one area at two resolutions, None if one is empty.
+
+    Parameters
+    ----------
+    fine, coarse : AreaDistribution
+        From pixels, and from an overview level.
 
     Returns
     -------
     dict
-        ``ndvi_mean``, ``percentile`` (the largest of any) and ``class_share`` (the largest of any, of the whole area).
+        Absolute differences: ``ndvi_mean``, ``percentile`` (largest of all percentiles) and ``class_share`` (largest of
+        all classes, as a share of the whole area).
     """
     if not (fine.area and coarse.area):
         return None
@@ -147,5 +167,5 @@ def _largest(differences: NDArray[np.float64]) -> float:
 
 
 def _added(places: NDArray[np.int64], areas: NDArray[np.float64], many: int) -> NDArray[np.float64]:
-    """Return the sum of the areas of each place."""
+    """Return (many,) float64 sums of the areas by their bin number."""
     return np.bincount(places, areas, minlength=many).astype(np.float64)

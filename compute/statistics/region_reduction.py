@@ -1,4 +1,4 @@
-"""Statistics of a part of a result: reduced where its blocks lie, at a level that bounds the work."""
+"""Statistics of a region of a result, reduced on the workers from an overview level that bounds the work."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ from compute.statistics.pixel_areas import pixel_areas
 from compute.statistics.season_totals import BATCH_BLOCKS, RETRIES
 
 MOST_PIXELS = 2**24
-"""Pixels of a season that are looked at: 4096 by 4096, about a second of a worker."""
+"""Largest number of pixels that a season is reduced from: 4096 by 4096, about a second on a worker."""
 
 SAMPLE_PX = 256
-"""Edge of the part of every block that is looked at pixel by pixel, to learn what a coarser level gets wrong."""
+"""Edge in pixels of the sample of each block that is reduced at level 0 too, to measure the error of the level."""
 
 _PATIENCE_S, _AHEAD = 60.0, 1_000
-"""Priority over the blocks of any computation: somebody waits for the answer, and it is small."""
+"""Seconds until a request fails, and Dask priority over the blocks of any computation, as the work is short."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegionSums:
-    """Sums of a part of a season.
+    """Sums of a part of one season in a region.
 
     Attributes
     ----------
     inside : float
-        Square metres inside the region.
+        Area inside the region, in square metres.
     pending : float
-        Those of them that are not computed yet.
+        Area of it that is not computed yet, in square metres.
     spread : AreaDistribution
-        Of what was clear, from the level.
+        Distribution of the clear area, from the level.
     fine, coarse : AreaDistribution
-        Of the samples, pixel by pixel and from the level.
+        Distributions of the samples, from level 0 and from the level.
     """
 
     inside: float
@@ -66,16 +66,16 @@ class RegionSums:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegionOnGrid:
-    """A region on the grid of a result.
+    """Region on the grid of a result.
 
     Attributes
     ----------
     grid : Grid
-        Of the result.
+        Pixel grid of the result.
     polygon : bytes
-        WKB in its CRS.
+        WKB in the CRS of the result.
     level : int
-        Level whose pixels are looked at: those whose centres lie in the polygon.
+        Level to reduce: its pixels count if their centres lie in the polygon.
     """
 
     grid: Grid
@@ -84,31 +84,31 @@ class RegionOnGrid:
 
 
 async def region_statistics(stack: SeasonStack, client: Client, region: Region) -> dict[str, Any]:
-    """Reduce a region of a persisted stack on the workers; nothing but areas by NDVI leaves them.
+    """Reduce a region of a persisted stack on the workers; only distributions of area leave them.
 
     Parameters
     ----------
     stack : SeasonStack
-        Persisted on the cluster of `client`, its blocks finished or not.
+        Stack persisted on the cluster of `client`, complete or not.
     client : distributed.Client
         Asynchronous client, of this event loop.
     region : Region
-        Where; pixels belong to it whose centre lies inside.
+        Region; a pixel belongs to it if its centre lies inside.
 
     Returns
     -------
     dict
-        Ready for JSON: ``level`` (a pixel of it covers 2**level by 2**level of the result's) and for each
+        Numbers for JSON: ``level`` (a pixel of it covers 2**level by 2**level of the result's) and for each
         of ``seasons`` its ``label``, ``area_ha`` (inside region and result), ``not_computed_share`` (of that area),
-        ``error`` (how far the level is from the pixels themselves, measured in a part of every block; zeros at level
-        0, None where nothing could be measured) and what `compute.statistics.distributions.describe` has.
+        ``error`` (differences between the level and level 0, measured in a sample of every block; zeros at level 0,
+        None where nothing could be measured) and the numbers of `compute.statistics.distributions.describe`.
 
     Raises
     ------
     InputError
         The region does not meet the result.
     ClusterError
-        The cluster is gone, or does not answer within a minute.
+        The cluster is lost, or does not answer within a minute.
     """
     cut, places = place_region(stack, region)
     seasons: list[Future[RegionSums]] = []
@@ -123,7 +123,7 @@ async def region_statistics(stack: SeasonStack, client: Client, region: Region) 
 
 
 def region_report(stack: SeasonStack, cut: RegionOnGrid, parts: Sequence[RegionSums]) -> dict[str, Any]:
-    """Return what `region_statistics` does of the parts that the seasons of a result come to."""
+    """Return the result of `region_statistics` from the region on the grid and the sums of each season."""
     return {
         "level": cut.level,
         "seasons": [_season_report(label, part, cut.level) for label, part in zip(stack.labels, parts, strict=True)],
@@ -145,7 +145,17 @@ def _season_report(label: str, part: RegionSums, level: int) -> dict[str, Any]:
 
 
 def sum_block(block: HeldBlock | None, window: ResultWindow, cut: RegionOnGrid) -> RegionSums:
-    """Return what a block adds up to in a region; without a block, how much is not computed yet."""
+    """Return the sums of a block in a region.
+
+    Parameters
+    ----------
+    block : HeldBlock or None
+        Finished block; None while it is not computed.
+    window : ResultWindow
+        Window of the block.
+    cut : RegionOnGrid
+        Region and level.
+    """
     areas = _areas_inside(window, cut, cut.level)
     inside = float(areas.sum())
     if block is None or not inside:
@@ -158,7 +168,7 @@ def sum_block(block: HeldBlock | None, window: ResultWindow, cut: RegionOnGrid) 
 
 
 def join_sums(parts: Sequence[RegionSums]) -> RegionSums:
-    """Return what several parts, at least one, are together."""
+    """Return the sums of several parts of a season together; at least one."""
     spreads = {
         name: AreaDistribution.joined([getattr(each, name) for each in parts]) for name in ("spread", "fine", "coarse")
     }
@@ -168,11 +178,11 @@ def join_sums(parts: Sequence[RegionSums]) -> RegionSums:
 _NONE = AreaDistribution.of(np.empty(0, np.float32), np.empty(0), 0.0)
 
 
-# Where
+# Position
 
 
 def place_region(stack: SeasonStack, region: Region) -> tuple[RegionOnGrid, list[tuple[int, int]]]:
-    """Return a region on the grid of a result, and row and column of the chunks that it may meet.
+    """Return a region on the grid of a result, and (row, column) of the chunks that it may meet.
 
     Raises
     ------
@@ -186,7 +196,7 @@ def place_region(stack: SeasonStack, region: Region) -> tuple[RegionOnGrid, list
 
 
 def _window_of(polygon: BaseGeometry, grid: Grid) -> ResultWindow:
-    """Return the window of a result that holds a polygon in its CRS."""
+    """Return the smallest window of a result that encloses a polygon in its CRS."""
     left, bottom, right, top = polygon.bounds
     corners = [~Affine(*grid.transform) @ place for place in ((left, top), (right, bottom))]
     (first, last), (rows, columns) = zip(*corners, strict=True), grid.shape
@@ -201,14 +211,14 @@ def _window_of(polygon: BaseGeometry, grid: Grid) -> ResultWindow:
 
 
 def _level_for(window: ResultWindow, levels: int) -> int:
-    """Return the finest level that a window has few enough pixels of."""
+    """Return the finest level at which a window has at most `MOST_PIXELS` pixels."""
     top, left, bottom, right = window
     pixels = (bottom - top) * (right - left)
     return next((level for level in range(levels) if pixels <= MOST_PIXELS * 4**level), levels)
 
 
 def _places_in(stack: SeasonStack, window: ResultWindow) -> Iterator[tuple[int, int]]:
-    """Yield row and column of the chunks that meet a window."""
+    """Yield (row, column) of the chunks that meet a window."""
     top, left, bottom, right = window
     for place in product(range(len(stack.chunks[0])), range(len(stack.chunks[1]))):
         first_row, first_column, last_row, last_column = chunk_window(stack.chunks, *place)
@@ -224,7 +234,7 @@ async def _submit_season(
     cut: RegionOnGrid,
     workers: Sequence[str],
 ) -> Future[RegionSums]:
-    # Tasks that may run anywhere wait at the scheduler, where others slip past them whatever their priority.
+    # Tasks without `workers` wait in the scheduler's queue, where other tasks overtake them whatever their priority.
     ahead = {"priority": _AHEAD, "retries": RETRIES, "pure": False, "workers": workers, "allow_other_workers": True}
     joined = []
     for start in range(0, len(places), BATCH_BLOCKS):
@@ -240,7 +250,7 @@ async def _submit_season(
 
 
 def _finished(graph: Mapping[Any, Any], key: Any) -> Future[HeldBlock] | HeldBlock | None:
-    """Return a block, on the workers or in a store; None where it is not computed yet."""
+    """Return a finished block, on the workers or in a store; None where it is not computed yet."""
     held: Future[HeldBlock] | HeldBlock | None = graph.get(key)
     return None if isinstance(held, Future) and held.status != "finished" else held
 
@@ -249,9 +259,9 @@ def _finished(graph: Mapping[Any, Any], key: Any) -> Future[HeldBlock] | HeldBlo
 
 
 def _areas_inside(window: ResultWindow, cut: RegionOnGrid, level: int) -> NDArray[np.float64]:
-    """Return (y, x) square metres of the pixels of a level in a window, 0 for those outside the region.
+    """Return (y, x) square metres of the pixels of a level in a window, 0 outside the region.
 
-    The window begins on a pixel of the level; at the end of a ragged edge, a pixel has what lies inside the grid.
+    The window must begin on a pixel of the level. Pixels of the last row and column count only inside the window.
     """
     top, left, bottom, right = window
     size = 1 << level
@@ -272,7 +282,7 @@ def _edges(first: int, last: int, size: int) -> NDArray[np.float64]:
 
 
 def _spread_of(block: HeldBlock, areas: NDArray[np.float64], level: int, part: Any = ...) -> AreaDistribution:
-    """Return the spread of the pixels of a level, or of a part of them, that weigh something."""
+    """Return the distribution of the clear pixels of a level, or of a part of them, with an area."""
     ndvi, share, covered = _values(block, level)
     ndvi, share, areas = ndvi[part], share[part], areas[part]
     held = (share > 0) & (areas > 0)
@@ -280,7 +290,7 @@ def _spread_of(block: HeldBlock, areas: NDArray[np.float64], level: int, part: A
 
 
 def _values(block: HeldBlock, level: int) -> tuple[NDArray[Any], NDArray[Any], int]:
-    """Return (y, x) NDVI of a level, the share of its pixels that has one, and how many pixels one covers."""
+    """Return (y, x) NDVI of a level, (y, x) share of clear level-0 pixels, and level-0 pixels in a level pixel."""
     if not level:
         return block.ndvi_mean, ~np.isnan(block.ndvi_mean), 1
     held = block.level(level)
@@ -290,7 +300,7 @@ def _values(block: HeldBlock, level: int) -> tuple[NDArray[Any], NDArray[Any], i
 def _samples(
     block: HeldBlock, window: ResultWindow, cut: RegionOnGrid, areas: NDArray[np.float64]
 ) -> tuple[AreaDistribution, AreaDistribution]:
-    """Return the spread of a part of a block, in the middle of what lies in the region, by pixels and by the level."""
+    """Return distributions of a sample amid the region's part of a block, from level 0 and from the level."""
     size = max(1, SAMPLE_PX >> cut.level)
     rows, columns = (_middle(np.flatnonzero((areas > 0).any(axis=axis)), size) for axis in (1, 0))
     coarse = _spread_of(block, areas, cut.level, np.s_[rows[0] : rows[1], columns[0] : columns[1]])
@@ -304,6 +314,6 @@ def _samples(
 
 
 def _middle(places: NDArray[np.int64], size: int) -> tuple[int, int]:
-    """Return the first and the one after the last of so many places around the middle of some."""
+    """Return the span of at most `size` positions around the median of some sorted positions."""
     first = max(int(places[0]), int(places[places.size // 2]) - size // 2)
     return first, min(first + size, int(places[-1]) + 1)

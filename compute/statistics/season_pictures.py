@@ -1,4 +1,4 @@
-"""Pictures of whole seasons: every block draws its part from its own overview level."""
+"""Pictures of whole seasons, which every block draws its part of from its own overview level."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from compute.statistics.season_totals import reduce_seasons
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PictureGrid:
-    """The pixels of a picture of a whole result, all of one size.
+    """Pixel grid of a picture of a whole result.
 
     Attributes
     ----------
     shape : (int, int)
         Rows and columns of the picture.
     cell : (float, float)
-        Height and width of one of its pixels, in level-0 pixels of the result, at least 1.
+        Height and width of a pixel of the picture, in level-0 pixels of the result, at least 1.
     level : int
-        Level that it is drawn from: the coarsest whose pixels are no larger than the picture's.
+        Level to draw from: the coarsest whose pixels are no larger than the picture's.
     """
 
     shape: tuple[int, int]
@@ -38,7 +38,7 @@ class PictureGrid:
 
 
 def picture_grid(stack: SeasonStack, longest: int) -> PictureGrid:
-    """Return the pixels of a picture whose longer edge has `longest` of them, or as many as the result."""
+    """Return the grid of a picture whose longer edge has `longest` pixels, or the pixels of a smaller result."""
     rows, columns = stack.grid.shape
     scale = min(1.0, longest / max(rows, columns))
     shape = max(1, round(rows * scale)), max(1, round(columns * scale))
@@ -47,22 +47,22 @@ def picture_grid(stack: SeasonStack, longest: int) -> PictureGrid:
 
 
 async def draw_seasons(stack: SeasonStack, client: Client, raster: PictureGrid) -> list[NDArray[np.float64]]:
-    """Draw every season of a persisted stack; its workers send the pixels of the pictures and no others.
+    """Draw every season of a persisted stack; only the pixels of the pictures leave the workers.
 
     Parameters
     ----------
     stack : SeasonStack
-        Persisted on the cluster of `client`.
+        Stack persisted on the cluster of `client`.
     client : distributed.Client
         Asynchronous client.
     raster : PictureGrid
-        Of `picture_grid`.
+        Grid of the pictures, from `picture_grid`.
 
     Returns
     -------
     list of numpy.ndarray
-        For each season (y, x) float64 mean NDVI of the level's pixels whose centres lie in a pixel of the picture,
-        each weighing as much of it as was clear; NaN where nothing was. First row as in the result's grid.
+        For each season (y, x) float64 mean NDVI of the level pixels whose centres lie in a pixel of the picture,
+        weighted by their clear share, NaN where none is clear; the first row is that of the result's grid.
     """
     sheets = await reduce_seasons(stack, client, partial(_draw, raster=raster), _lay)
     scale = LAYER_ENCODING["ndvi_mean"].scale
@@ -71,14 +71,14 @@ async def draw_seasons(stack: SeasonStack, client: Client, raster: PictureGrid) 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Sheet:
-    """A part of a picture.
+    """Part of a picture.
 
     Attributes
     ----------
     row, column : int
         First pixel of the part in the picture.
     total : numpy.ndarray
-        (y, x) int64 sums of weighted level values: whole numbers, so that the order of blocks is irrelevant.
+        (y, x) int64 sums of weighted level values; integers make the order of blocks irrelevant.
     weight : numpy.ndarray
         (y, x) int64 sums of their weights.
     """
@@ -99,7 +99,7 @@ def _draw(block: HeldBlock, window: ResultWindow, raster: PictureGrid) -> _Sheet
 
 
 def _level_of(block: HeldBlock, level: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return values of a level and how much each weighs, 0 where there is none."""
+    """Return (y, x) int64 values of a level and their weights, 0 where there is no value."""
     if level:
         held = block.level(level)
         return held.ndvi_mean.astype(np.int64), held.clear_share.astype(np.int64)
@@ -109,20 +109,20 @@ def _level_of(block: HeldBlock, level: int) -> tuple[NDArray[np.int64], NDArray[
 
 
 def _cells(first: int, count: int, level: int, cell: float, cells: int) -> NDArray[np.int64]:
-    """Return in which pixel of the picture the centre of each level pixel of a block lies, along one edge."""
+    """Return (count,) int64 pixels of the picture that hold the centres of a block's level pixels along an axis."""
     centres = first + (np.arange(count) + 0.5) * 2.0**level
     return np.minimum((centres / cell).astype(np.int64), cells - 1)
 
 
 def _add_up(values: NDArray[np.int64], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Add up what lies in the same pixel of the picture. None is left out, as level pixels are no larger."""
+    """Sum values by pixel of the picture. Each pixel gets some, since level pixels are no larger."""
     starts = (np.flatnonzero(np.diff(cells, prepend=-1)) for cells in (rows, columns))
     added: NDArray[np.int64] = np.add.reduceat(np.add.reduceat(values, next(starts), axis=0), next(starts), axis=1)
     return added
 
 
 def _lay(sheets: list[_Sheet]) -> _Sheet:
-    """Lay parts of a picture over one another: pixels across a chunk border are drawn by the blocks on both sides."""
+    """Add parts of a picture; blocks on both sides of a chunk border contribute to the pixels across it."""
     top, left = min(each.row for each in sheets), min(each.column for each in sheets)
     bottom = max(each.row + each.total.shape[0] for each in sheets)
     right = max(each.column + each.total.shape[1] for each in sheets)

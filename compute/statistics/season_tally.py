@@ -1,4 +1,4 @@
-"""Tally of a season's pixels over all of its blocks."""
+"""Totals of each season over all of its blocks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from compute.statistics.season_totals import reduce_seasons
 
 
 async def tally_seasons(stack: SeasonStack, client: Client) -> list[Tally]:
-    """Return the tally of every season of a persisted stack; see `reduce_seasons`."""
+    """Return the totals of every season of a persisted stack; parameters as in `reduce_seasons`."""
     return await reduce_seasons(stack, client, _tally, Tally.joined)
 
 
-def _tally(block: HeldBlock, window: ResultWindow) -> Tally:  # noqa: ARG001  # all blocks count alike, wherever they lie
+def _tally(block: HeldBlock, window: ResultWindow) -> Tally:  # noqa: ARG001  # the signature of `reduce_seasons`
     return block.tally

@@ -1,4 +1,4 @@
-"""Season totals: one task for each block, on its worker, then one for each group of blocks."""
+"""Tree reduction of each season: a task for each block on its worker, then one for each batch of blocks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from compute.scenes.pixel_frames import ResultWindow
 Part = TypeVar("Part")
 
 BATCH_BLOCKS = 128
-"""Blocks whose tasks are handed to the scheduler at once, and whose parts one task joins. The event loop, which may be
-a server's, is held by this for some 20 ms; by the thousands of tasks of a large result at once, for seconds."""
+"""Number of blocks whose tasks are submitted at once and whose parts one task joins. A batch blocks the event loop,
+which may be a server's, for about 20 ms; all tasks of a large result at once would block it for seconds."""
 
 RETRIES = 3
-"""Times that a task is tried again when its worker dies."""
+"""Number of retries of a task when its worker dies."""
 
 
 async def reduce_seasons(
@@ -30,28 +30,28 @@ async def reduce_seasons(
     of_block: Callable[[HeldBlock, ResultWindow], Part],
     join: Callable[[list[Part]], Part],
 ) -> list[Part]:
-    """Reduce every season to something small, on the workers; nothing else leaves them.
+    """Reduce every season on the workers; only the reduced parts leave them.
 
     Parameters
     ----------
     stack : SeasonStack
-        Persisted on the cluster of `client`.
+        Stack persisted on the cluster of `client`.
     client : distributed.Client
         Asynchronous client, of this event loop.
     of_block : callable
-        Makes the part of one block, given the block and its window in the result.
+        Function of a block and its window that returns its part.
     join : callable
-        Makes one part of several, in whatever groups they come.
+        Function that joins a list of parts to one; it must be associative and commutative.
 
     Returns
     -------
     list
         One part for each season, in the order of the labels.
     """
-    # All futures are held until the last is done: a scheduler that is told to cancel blocks breaks off with its client
-    # where it finds a task of theirs that nobody wants (distributed 2026.8, `Scheduler.stimulus_cancel`).
+    # All futures are held until the last is done: the scheduler closes the connection of its client when it cancels a
+    # task that no client wants (distributed 2026.8, `Scheduler.stimulus_cancel`).
     submitted = [await _submit_season(stack, season, client, of_block, join) for season in range(len(stack.labels))]
-    # One after another: whoever is cancelled while Dask gathers several leaves tasks behind, which complain.
+    # One after another: a cancelled `Client.gather` of several futures leaves asyncio tasks behind, which log errors.
     return [await futures[-1] for futures in submitted]
 
 
@@ -62,7 +62,7 @@ async def _submit_season(
     of_block: Callable[[HeldBlock, ResultWindow], Part],
     join: Callable[[list[Part]], Part],
 ) -> list[Future[Part]]:
-    """Return the futures of a season, the last one of which is that of the whole."""
+    """Return the futures of a season; the last one is that of the whole season."""
     places = list(product(*(range(len(sizes)) for sizes in stack.chunks)))
     joined, all_parts = list[Future[Part]](), list[Future[Part]]()
     for start in range(0, len(places), BATCH_BLOCKS):

@@ -1,12 +1,12 @@
-"""Result store: a Zarr group into which workers write blocks, each whole or not at all.
+"""Result store: a Zarr group into which workers write blocks atomically.
 
 ::
 
     seasonal_ndvi.zarr          ndvi_mean, clear_count, ... (season, y, x); coordinates, spatial_ref
-    ├── levels/1, levels/2, ... ndvi_mean, clear_share, clear_count (season, y, x), each half as fine
-    └── blocks/0-3-4, ...       a mark for each block that is written, until all are
+    ├── levels/1, levels/2, ... ndvi_mean, clear_share, clear_count (season, y, x), each with half the resolution
+    └── blocks/0-3-4, ...       completion marks of written blocks, until all are written
 
-A shard is a block, or a level of one: written by one task, seen whole or not at all, and read in inner chunks.
+A shard is a block or one of its levels: one task writes it atomically, and readers read inner chunks.
 """
 
 from compute.result.store.block_writing import keep_task, recalled, streamed

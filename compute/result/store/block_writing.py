@@ -1,4 +1,4 @@
-"""Write blocks into the store as they finish, and release or keep them in memory."""
+"""Tasks that write blocks into the store as they finish, and release or keep them in memory."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from compute.result.store.stored_blocks import Slot, StoredBlock, slots_of
 
 
 def streamed(stack: SeasonStack, url: str) -> SeasonStack:
-    """Return a lazy stack whose tasks write their blocks to a store, and hold nothing of them.
+    """Return a lazy stack whose tasks write their blocks to a store and keep none in memory.
 
     Parameters
     ----------
     stack : SeasonStack
-        Lazy.
+        Lazy stack.
     url : str
-        Of a store that is laid out for it. Blocks that it holds already are not computed again.
+        URL of a store that is laid out for it. Blocks that it holds already are not computed again.
 
     Returns
     -------
     SeasonStack
-        Persisted, its blocks are each a `StoredBlock`.
+        Lazy stack; once persisted, each block is a `StoredBlock`.
     """
     return replace(stack, graph=dict(_tasks(stack, url)))
 
@@ -54,17 +54,17 @@ def recalled(stack: SeasonStack, slots: Mapping[Key, Slot], written: Mapping[Ind
     Parameters
     ----------
     stack : SeasonStack
-        Lazy.
+        Lazy stack.
     slots : mapping of Key to Slot
-        Where its blocks lie.
+        Positions of its blocks in the store.
     written : mapping
-        Tallies of the blocks that are written already, by season, row and column.
+        Totals of the blocks that are written already, by season, row and column.
 
     Returns
     -------
     SeasonStack
-        Lazy; in place of the tasks of each block that is written there is a `StoredBlock`. The others look in the
-        store first all the same: should a worker die, what it has written meanwhile need not be computed again.
+        Lazy stack with a `StoredBlock` in place of the tasks of each written block. The other tasks also look in the
+        store first, so that blocks that a lost worker has written are not computed again.
     """
     graph: dict[Key, Any] = {}
     for key, task in stack.graph.items():
@@ -79,7 +79,7 @@ def recalled(stack: SeasonStack, slots: Mapping[Key, Slot], written: Mapping[Ind
 
 
 def keep_task(key: Key, slot: Slot) -> tuple[Key, Task]:
-    """Return the task that writes a block which another one computes, and its key."""
+    """Return key and task for writing a block that another task computes."""
     keep_key: Key = (str(key[0]).replace("greenup-block-", "greenup-keep-"), *key[1:])
     return keep_key, Task(keep_key, _keep, slot, TaskRef(key))
 

@@ -1,8 +1,8 @@
-"""Checkpoints: a folder for each result, with its manifest and the blocks that are written so far.
+"""Checkpoints: one folder for each result, with its manifest and the blocks written so far.
 
 ::
 
-    0f3a.../manifest.json       who asked for what, the plan itself, and which store is the result's
+    0f3a.../manifest.json       owner, plan, and name of the block store
     0f3a.../ndvi-5e1b.zarr      the blocks; see `compute.result.store`
 """
 
@@ -28,14 +28,14 @@ from compute.result.store.zarr_layout import create_store
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """The kept blocks of one result. Its methods read and write, so an event loop calls them in a thread.
+    """Checkpoint of one result. Its methods block on reads and writes, so call them in a thread of an event loop.
 
     Attributes
     ----------
     url : str
         Folder or fsspec URL.
     manifest : Manifest
-        As it was last read or written.
+        Manifest as last read or written.
     """
 
     url: str
@@ -48,7 +48,7 @@ class Checkpoint:
         Raises
         ------
         JobError
-            There is one that cannot be read any more.
+            There is one that cannot be read.
         OSError
             The folder cannot be reached.
         """
@@ -57,18 +57,18 @@ class Checkpoint:
 
     @classmethod
     def resume(cls, url: str, plan: NdviPlan, token: str, scope: str) -> Self:
-        """Return the checkpoint of a computation: what is there where it is the same one, else a new one.
+        """Return the checkpoint of a computation: the existing one if it is of the same computation, else a new one.
 
         Parameters
         ----------
         url : str
-            Folder or fsspec URL, which another result's checkpoint leaves to this one.
+            Folder or fsspec URL. The checkpoint of another result there is removed.
         plan : NdviPlan
-            What is computed.
+            Plan of the result.
         token : str
             Identity of the computation.
         scope : str
-            Whose it is.
+            Scope of the owner.
 
         Raises
         ------
@@ -97,15 +97,15 @@ class Checkpoint:
         return f"{self.url}/{self.manifest.store}"
 
     def slots(self, stack: SeasonStack) -> Mapping[Index, Slot]:
-        """Return where each block of a stack of this computation lies, by season, row and column."""
+        """Return the positions of a stack's blocks in the store, by season, row and column."""
         return {slot.index: slot for slot in slots_of(stack, self.store).values()}
 
     def written(self) -> Mapping[Index, Tally]:
-        """Return the tallies of the blocks that are written whole."""
+        """Return the totals of the completely written blocks, by season, row and column."""
         return written_blocks(self.store)
 
     def stack(self) -> SeasonStack:
-        """Return the result with those blocks that are written; the others are not computed yet."""
+        """Return the result as a stack of the written blocks; the others count as not computed."""
         lazy, written = without_blocks(self.manifest.plan, self.manifest.token), self.written()
         graph = {
             key: StoredBlock(slot=slot, tally=written[slot.index])
@@ -115,12 +115,12 @@ class Checkpoint:
         return replace(lazy, graph=graph)
 
     def finish(self) -> Mapping[Index, Tally]:
-        """Note in the manifest that all blocks are written, and return their tallies.
+        """Mark the result as done in the manifest, and return the totals of its blocks.
 
         Raises
         ------
         JobError
-            Some are not where this process reads.
+            Blocks are missing in the folder that this process reads.
         OSError
             The folder cannot be reached.
         """
@@ -133,9 +133,9 @@ class Checkpoint:
 
     @staticmethod
     def clear(url: str) -> None:
-        """Remove the checkpoint in a folder, whole or not, and nothing else.
+        """Remove the checkpoint in a folder, complete or not, and nothing else.
 
-        The manifest goes first: what is left after a failure is not taken for a result.
+        The manifest is removed first, so that the rest is no result if the removal fails.
         """
         remove(f"{url}/{MANIFEST}")
         for name in filter(STORE_NAME.fullmatch, names_in(url)):

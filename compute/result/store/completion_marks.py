@@ -1,7 +1,7 @@
-"""Completion marks: the blocks that a store holds whole.
+"""Completion marks: a record for each block that a store holds completely.
 
-A mark is written last, and names the shards that it vouches for with their sizes. A crash of the machine may keep a
-mark and lose a shard that was written before: then the mark is none, and nobody has waited for disks all the while.
+A mark is written after the shards of its block, and lists them with their sizes. A crash of the machine may keep a mark
+and lose a shard; the sizes then differ and the mark is invalid, so that writing need not wait for disks (fsync).
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from compute.result.store.object_files import read_object, read_objects, remove,
 from compute.scenes import UnreadScene
 
 MARKS = "blocks"
-"""Group of the marks in a store: it has no arrays, but a JSON document for each block that is written."""
+"""Group of the marks in a store. It holds no arrays, but a JSON document for each written block."""
 
 Index = tuple[int, int, int]
 """Season, row and column of a block."""
 
 _IS_NONE = (ValueError, KeyError, TypeError, FileNotFoundError, NotADirectoryError)
-"""What reading a mark raises that is damaged, or vouches for what is not there."""
+"""Exceptions of reading a mark that is damaged or whose shards are missing."""
 
 
 def mark_written(url: str, index: Index, tally: Tally, shards: Iterable[str] = ()) -> None:
-    """Note that all arrays of a block are written.
+    """Write the completion mark of a block.
 
     Parameters
     ----------
     url : str
-        Of the store.
+        URL of the store.
     index : (int, int, int)
         Season, row and column of the block.
     tally : Tally
-        What its pixels come to.
+        Totals of its pixels.
     shards : iterable of str
         Keys of its shards in the store.
     """
@@ -48,9 +48,9 @@ def mark_written(url: str, index: Index, tally: Tally, shards: Iterable[str] = (
 
 
 def written_blocks(url: str) -> dict[Index, Tally]:
-    """Return the tallies of the blocks that a store holds whole, by season, row and column.
+    """Return the totals of the blocks that a store holds completely, by season, row and column.
 
-    A block whose mark is damaged, or one of whose shards is gone or of another size, is not among them.
+    Blocks with a damaged mark, or with a shard that is missing or has another size, are left out.
     """
     written: dict[Index, Tally] = {}
     for name, content in read_objects(f"{url}/{MARKS}").items():
@@ -60,7 +60,7 @@ def written_blocks(url: str) -> dict[Index, Tally]:
 
 
 def tally_of(url: str, index: Index) -> Tally | None:
-    """Return the tally of a block that a store holds whole, None of any other."""
+    """Return the totals of a block that a store holds completely, None for any other."""
     content = read_object(_mark(url, index))
     with suppress(*_IS_NONE):
         return None if content is None else _vouched(url, content)
@@ -68,12 +68,12 @@ def tally_of(url: str, index: Index) -> Tally | None:
 
 
 def unmark(url: str, index: Index) -> None:
-    """Have a block count as not written."""
+    """Remove the mark of a block, which then counts as not written."""
     remove(_mark(url, index))
 
 
 def remove_marks(url: str) -> None:
-    """Remove the marks of all blocks: the store is a result like any other."""
+    """Remove the marks of all blocks, so that the store is an ordinary Zarr group."""
     remove(f"{url}/{MARKS}")
 
 

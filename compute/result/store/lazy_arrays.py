@@ -1,4 +1,4 @@
-"""A kept result, whole or not, as lazy labelled arrays."""
+"""A stored result, complete or not, as lazy labelled arrays."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from compute.result.store.stored_blocks import DAMAGED
 
 
 def open_result(url: str) -> xr.Dataset:
-    """Open the checkpoint of a result.
+    """Open a stored result from its checkpoint folder.
 
     Parameters
     ----------
     url : str
-        Its folder or fsspec URL.
+        Folder of the checkpoint, or its fsspec URL.
 
     Returns
     -------
     xarray.Dataset
-        Lazy, with the variables of `compute.result.stack.SeasonStack.dataset`. While blocks are missing, every variable
-        is floating and NaN there; where something is computed and never was clear, counts are 0. To compute from a part
-        that is damaged raises ResultGoneError.
+        Lazy arrays with the variables of `compute.result.stack.SeasonStack.dataset`. While blocks are missing, all
+        variables are floating-point and NaN there; counts are 0 where a computed pixel was never clear. Computing from
+        a damaged part raises ResultGoneError.
 
     Raises
     ------
     JobError
-        There is no result, or it cannot be read any more.
+        There is no result, or it cannot be read.
     OSError
         The folder cannot be reached.
     """
@@ -56,12 +56,12 @@ def open_result(url: str) -> xr.Dataset:
 
 
 class _Layer:
-    """An array of a store, as Dask takes it; what cannot be read of it is said in one sentence.
+    """An array of a store for Dask, whose read errors are one sentence.
 
     Parameters
     ----------
     array : zarr.Array
-        Opened to be read.
+        Array that is open for reading.
     """
 
     def __init__(self, array: zarr.Array[Any]) -> None:
@@ -72,12 +72,12 @@ class _Layer:
         try:
             return np.asarray(self._array[part])
         except Exception as error:
-            # Whatever zarr and the codecs raise on what they cannot make sense of.
+            # zarr and its codecs raise various exceptions on damaged data.
             raise ResultGoneError(DAMAGED) from error
 
 
 def _pixels(there: NDArray[np.bool_], plan: NdviPlan) -> da.Array:
-    """Return (season, y, x) which pixels lie in blocks that are there, given (season, row, column) of these."""
+    """Return (season, y, x) bool of pixels in existing blocks, from (season, row, column) bool of blocks."""
     chunks = ((1,) * len(plan.labels), *plan.chunks)
     pixels: da.Array = da.map_blocks(_filled, da.from_array(there, chunks=1), chunks=chunks, dtype=bool)
     return pixels

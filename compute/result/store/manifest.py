@@ -39,22 +39,22 @@ class _ManifestDocument(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Manifest of a result: everything but its blocks.
+    """Manifest of a result: everything except its blocks.
 
     Attributes
     ----------
     token : str
         Identity of the computation.
     scope : str
-        Whose it is.
+        Scope of the owner.
     plan : NdviPlan
-        What is computed.
+        Plan of the result.
     store : str
-        Name of its block store in the folder: of one run, so that two of them never mix.
+        Name of the block store in the folder, different for each run so that two runs never mix.
     created : datetime.datetime
-        When it was begun, UTC.
+        Time of creation, UTC.
     state : str
-        ``done`` once all blocks are in the store.
+        ``done`` once all blocks are in the store, else ``unfinished``.
     engine : str
         Number format, see `compute.result.number_format`.
     """
@@ -68,7 +68,7 @@ class Manifest:
     engine: str = NUMBER_FORMAT
 
     def write(self, url: str) -> None:
-        """Write it to the folder of a checkpoint, in place of the one that is there; raises OSError."""
+        """Write the manifest to the folder of a checkpoint, replacing an earlier one; raises OSError."""
         document = _ManifestDocument(
             engine=self.engine,
             token=self.token,
@@ -82,7 +82,7 @@ class Manifest:
 
     @classmethod
     def read(cls, url: str) -> Manifest | None:
-        """Read it from the folder of a checkpoint; None where there is none.
+        """Return the manifest in the folder of a checkpoint, None where there is none.
 
         Raises
         ------

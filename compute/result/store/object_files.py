@@ -1,4 +1,4 @@
-"""Small objects at fsspec URLs, each there whole or not at all."""
+"""Small objects at fsspec URLs, written atomically."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from fsspec.implementations.local import LocalFileSystem
 
 
 def write_object(url: str, content: bytes, *, sync: bool = False) -> None:
-    """Write an object in place of what is there: on a file system beside it and renamed, since readers see whole ones.
+    """Write an object atomically, replacing an earlier one: on a file system by renaming a temporary file.
 
     Parameters
     ----------
     url : str
-        Where.
+        URL of the object.
     content : bytes
-        What.
+        Its bytes.
     sync : bool
-        Whether it is to outlast a crash of the machine from now on; else a crash within half a minute may leave it
-        empty.
+        Whether to flush it to disk (fsync), so that it survives a crash of the machine. Without it, a crash within
+        half a minute may leave an empty file.
 
     Raises
     ------
     OSError
-        It cannot be written.
+        The object cannot be written.
     """
     system, path = _place(url)
     if not isinstance(system, LocalFileSystem):
@@ -60,7 +60,7 @@ def read_object(url: str) -> bytes | None:
 
 
 def read_objects(url: str) -> dict[str, bytes]:
-    """Return the objects in a folder by their names; those that vanish meanwhile are left out."""
+    """Return the contents of the objects in a folder by name; objects removed at the same time are left out."""
     system, path = _place(url)
     try:
         found = _listed(system, path)
@@ -71,14 +71,14 @@ def read_objects(url: str) -> dict[str, bytes]:
 
 
 def remove(url: str) -> None:
-    """Remove an object, or a folder with all that is in it, if it is there."""
+    """Remove an object, or a folder with its contents, if it exists."""
     system, path = _place(url)
     with suppress(FileNotFoundError):
         system.rm(path, recursive=True)
 
 
 def remove_objects(url: str, keys: Iterable[str]) -> None:
-    """Remove those objects under a URL that are there."""
+    """Remove the existing ones of some objects under a URL."""
     system, path = _place(url)
     paths = [f"{path}/{key}" for key in keys]
     if isinstance(system, LocalFileSystem):
@@ -89,7 +89,7 @@ def remove_objects(url: str, keys: Iterable[str]) -> None:
 
 
 def names_in(url: str) -> list[str]:
-    """Return the names in a folder; none where there is no folder."""
+    """Return the names in a folder; empty where there is no folder."""
     system, path = _place(url)
     try:
         return [name.rstrip("/").rpartition("/")[2] for name in _listed(system, path)]
@@ -98,13 +98,13 @@ def names_in(url: str) -> list[str]:
 
 
 def sizes_of(url: str, keys: Iterable[str]) -> dict[str, int]:
-    """Return the bytes of objects by their keys under a URL; raises FileNotFoundError where one is not there."""
+    """Return the sizes of objects under a URL in bytes, by key; raises FileNotFoundError for a missing one."""
     system, path = _place(url)
     return {key: int(system.info(f"{path}/{key}")["size"]) for key in keys}
 
 
 def _listed(system: AbstractFileSystem, path: str) -> list[str]:
-    """Return the paths in a folder as it is now: others write there, which object stores' listings of before ignore."""
+    """Return the paths in a folder, without fsspec's cached listing, since other processes write there."""
     system.invalidate_cache(path)
     found: list[str] = system.ls(path, detail=False)
     return found

@@ -1,4 +1,4 @@
-"""Blocks in a store: where each lies, how it is written, and how it is read."""
+"""Blocks in a store: position, writing and reading of each."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ DAMAGED = "A part of the kept result is damaged or gone; compute it again."
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slot:
-    """Position of one block in a store.
+    """Position of one block in a store, with functions to write and read it.
 
     Attributes
     ----------
     url : str
-        Of the store.
+        URL of the store.
     run : str
         Token of the stack that the store is laid out for.
     index : (int, int, int)
         Season, row and column of the block.
     window : ResultWindow
-        The block in level-0 pixels of the result.
+        Window of the block.
     layers : tuple of str
-        Arrays of the store.
+        Names of the store's arrays.
     levels : range
-        Numbers of its levels.
+        Numbers of its overview levels.
     """
 
     url: str
@@ -54,7 +54,7 @@ class Slot:
     levels: range
 
     def write(self, block: Block) -> StoredBlock:
-        """Write a block, in place of what an earlier attempt left: every array, and then the mark that it is there.
+        """Write all arrays of a block and then its completion mark, replacing an earlier attempt.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class Slot:
         """
         tally = block.tally
         try:
-            # Before zarr writes at the edge of an array it reads what is there, which may be damaged.
+            # zarr reads an existing shard before it writes at the edge of an array, and the shard may be damaged.
             self.remove()
             group = zarr.open_group(self.url, mode="r+")
             for layer in self.layers:
@@ -73,12 +73,12 @@ class Slot:
                     self._write(group, f"{level_path(number)}/{name}", number, getattr(level, name))
             mark_written(self.url, self.index, tally, self._shards())
         except Exception as error:
-            # Whatever file systems, object stores and zarr raise where they cannot be written.
+            # File systems, object stores and zarr raise various exceptions.
             raise JobError(f"The result could not be written ({reason_of(error)}); check the folder's room.") from error
         return StoredBlock(slot=self, tally=tally)
 
     def recall(self) -> Block | None:
-        """Return the block as it was written; None where it is not there whole."""
+        """Return the block as it was written; None where it is not completely written."""
         tally = tally_of(self.url, self.index)
         if tally is None:
             return None
@@ -92,11 +92,11 @@ class Slot:
         )
 
     def _write(self, group: zarr.Group, path: str, level: int, values: NDArray[Any]) -> None:
-        # Also where there is nothing: a shard that is missing was lost, and nobody was never clear there.
+        # Empty shards too: a missing shard means lost data, not pixels that were never clear.
         array = _array(group, path).with_config({"write_empty_chunks": True})
         if level and array.dtype == np.uint16:
             values = stored_counts(values)
-        array[self._part(self.window, level)] = values[np.newaxis]
+        array[self._level_slices(self.window, level)] = values[np.newaxis]
 
     def read(self, layer: str, window: ResultWindow | None = None) -> NDArray[Any]:
         """Return an array of the block, (y, x) or (reason, y, x).
@@ -104,45 +104,46 @@ class Slot:
         Parameters
         ----------
         layer : str
-            Which one.
+            Name of the array.
         window : ResultWindow, optional
-            Part of the block's window to read; left out, all of it.
+            Part of the block to read; by default all of it.
 
         Raises
         ------
         ResultGoneError
-            It is damaged or gone.
+            The block is damaged or gone.
         """
         return self._read(layer, 0, window or self.window)
 
     def read_level(self, number: int) -> Level:
-        """Return a level of the block by its number, from 1; raises as `read` does."""
+        """Return an overview level of the block by its number, from 1; raises like `read`."""
         return Level(**{name: self.read_overview(name, number) for name in LEVEL_ARRAYS})
 
     def read_overview(self, layer: str, number: int, window: ResultWindow | None = None) -> NDArray[Any]:
-        """Return one array of a level; `window`, as `read` takes it, begins on a pixel of the level."""
+        """Return one array of a level, (y, x); `window` is as in `read`, and begins on a pixel of the level."""
         values = self._read(f"{level_path(number)}/{layer}", number, window or self.window)
         return counts_of(values) if values.dtype == np.uint16 else values
 
     def _read(self, path: str, level: int, window: ResultWindow) -> NDArray[Any]:
         try:
             array = _opened(self.url, path, self.run)
-            values: NDArray[Any] = np.asarray(array[self._part(window, level)])[0]
+            values: NDArray[Any] = np.asarray(array[self._level_slices(window, level)])[0]
             shard = self._shard(path)
             is_lost = _is_empty(values, array.fill_value) and not sizes_of(self.url, [shard])[shard]
         except Exception as error:
-            # Whatever zarr and the codecs raise on what they cannot make sense of.
+            # zarr and its codecs raise various exceptions on damaged data.
             raise ResultGoneError(DAMAGED) from error
         if is_lost:
             raise ResultGoneError(DAMAGED)
         return values
 
     def remove(self) -> None:
-        """Remove the block from the store: it counts as not written. Raises OSError where that cannot be done."""
+        """Remove the block from the store, so that it counts as not written; raises OSError."""
         unmark(self.url, self.index)
         remove_objects(self.url, self._shards())
 
-    def _part(self, window: ResultWindow, level: int) -> tuple[slice, EllipsisType, slice, slice]:
+    def _level_slices(self, window: ResultWindow, level: int) -> tuple[slice, EllipsisType, slice, slice]:
+        """Convert a window of the result to slices of an array of a level, with the season first."""
         top, left, bottom, right = (pixels_of(border, level) for border in window)
         season = self.index[0]
         return slice(season, season + 1), ..., slice(top, bottom), slice(left, right)
@@ -159,29 +160,29 @@ class Slot:
 
 
 def stored_counts(counts: NDArray[np.int16]) -> NDArray[np.uint16]:
-    """Return the mean counts of a level as a store has them, so that any reader takes 0 where it was never clear.
+    """Convert the mean counts of a level to their encoding in a store, where 0 is never clear for any reader.
 
     Parameters
     ----------
     counts : numpy.ndarray
-        int16 as in `Level`.
+        (y, x) int16 counts of `Level`.
 
     Returns
     -------
     numpy.ndarray
-        uint16 in half the steps: 0 where never clear, 1 where a mean above 0 is rounded to 0, else even.
+        (y, x) uint16 in half steps: 0 where never clear, 1 where a mean above 0 rounds to 0, else even.
     """
     stored = np.where(counts == 0, 1, 2 * counts.astype(np.int32))
     return np.where(counts == NEVER_CLEAR, 0, stored).astype(np.uint16)
 
 
 def counts_of(stored: NDArray[np.uint16]) -> NDArray[np.int16]:
-    """Return the mean counts of a level from those of a store; the inverse of `stored_counts`."""
+    """Convert mean counts of a store to those of a level; the inverse of `stored_counts`."""
     return np.where(stored == 0, NEVER_CLEAR, stored >> 1).astype(np.int16)
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what went wrong with a store in a few words, without paths."""
+    """Return the reason of a store's error in a few words without paths."""
     told = isinstance(error, OSError) and error.strerror
     return told or type(error).__name__
 
@@ -194,25 +195,25 @@ def _array(group: zarr.Group, path: str) -> zarr.Array[Any]:
 
 @lru_cache(maxsize=256)
 def _opened(url: str, path: str, run: str) -> zarr.Array[Any]:  # noqa: ARG001  # another run has another layout
-    """Return an array to be read, opened once for each process: tiles far out show a few pixels of many blocks."""
+    """Return an array for reading, opened once in a process, since tiles of low zooms need pixels of many blocks."""
     return zarr.open_array(url, path=path, mode="r")
 
 
 def _is_empty(values: NDArray[Any], fill_value: Any) -> bool:
-    """Tell whether values are what zarr makes of a shard that is not there."""
+    """Return whether all values are the fill value, which zarr returns for a missing shard."""
     return bool(np.isnan(values).all() if fill_value != fill_value else (values == fill_value).all())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredBlock:
-    """A finished block in a store: its arrays are read when they are asked for, and kept by nobody.
+    """A finished block in a store. Its arrays are read on each access and not cached.
 
     Attributes
     ----------
     slot : Slot
-        Where it lies.
+        Position of the block in the store.
     tally : Tally
-        What its pixels come to.
+        Totals of its pixels.
     """
 
     slot: Slot
@@ -244,12 +245,12 @@ class StoredBlock:
         return self.slot.read("unclear_count") if "unclear_count" in self.slot.layers else None
 
     def level(self, number: int) -> Level:
-        """Return a level by its number, from 1."""
+        """Return an overview level by its number, from 1."""
         return self.slot.read_level(number)
 
 
 def slots_of(stack: SeasonStack, url: str) -> dict[Key, Slot]:
-    """Return where the blocks of a stack lie in a store that is laid out for it, by their keys."""
+    """Return the positions of a stack's blocks in a store that is laid out for it, by key."""
     return {key: _slot(stack, url, key[1:]) for key in stack.keys}
 
 

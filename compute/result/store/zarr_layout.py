@@ -1,4 +1,4 @@
-"""Zarr layout of a store: its arrays, its blocks, and the finished group that other software opens."""
+"""Zarr layout of a store: arrays, shards and chunks, and the finished group for other software."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from compute.result.store.completion_marks import MARKS, remove_marks, written_b
 from compute.scenes import Grid
 
 MOST_INNER_PX = 512
-"""Most pixels along an edge of an inner chunk: what one tile needs of a store are then a few hundred kilobytes."""
+"""Largest edge of an inner chunk in pixels, so that a tile reads a few hundred kilobytes."""
 
 _COMPRESSORS = (BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec())
-"""Of seasonal means zstd leaves four fifths, as the slower ones do: their last digits are noise. By its checksum, a
-chunk that came to harm is taken for pixels by no reader."""
+"""Compression and checksum. zstd reduces seasonal means to four fifths; slower codecs gain nothing, since the last
+digits are noise. The checksum makes readers reject damaged chunks."""
 
 
 LEVEL_ARRAYS: Mapping[str, tuple[str, int, Mapping[str, Any]]] = {
@@ -60,19 +60,19 @@ LEVEL_ARRAYS: Mapping[str, tuple[str, int, Mapping[str, Any]]] = {
         },
     ),
 }
-"""Type, fill value and attributes of the arrays of a level. Mean counts have half the steps of a tile's: 0 is told from
-what is rounded to it."""
+"""Data type, fill value and attributes of the arrays of a level. Mean counts have half the step of a tile's, to tell 0
+from means that round to 0."""
 
 
 def create_store(url: str, stack: SeasonStack) -> None:
-    """Lay out a store for the blocks of a stack, in place of what is there.
+    """Create a store for the blocks of a stack, replacing an earlier one.
 
     Parameters
     ----------
     url : str
-        A folder, or the fsspec URL of one elsewhere, such as ``s3://bucket/result.zarr``.
+        Local folder or fsspec URL, such as ``s3://bucket/result.zarr``.
     stack : SeasonStack
-        Lazy or persisted; nothing of it is computed.
+        Lazy or persisted stack; it is not computed.
     """
     dataset = stack.dataset().assign_attrs(Conventions=CONVENTIONS)
     for array in dataset.data_vars.values():
@@ -105,26 +105,26 @@ def _create_level(url: str, stack: SeasonStack, level: int, season: xr.DataArray
 
 
 def level_grid(grid: Grid, level: int) -> Grid:
-    """Return the pixel grid of a level, which reaches beyond a ragged edge."""
+    """Return the pixel grid of a level; its last row and column may reach beyond the result."""
     dx, _, left, _, dy, top = grid.transform
     rows, columns = (pixels_of(length, level) for length in grid.shape)
     return Grid(crs=grid.crs, shape=(rows, columns), transform=(dx * 2**level, 0.0, left, 0.0, dy * 2**level, top))
 
 
 def level_path(level: int) -> str:
-    """Return the group of a level, from 1."""
+    """Return the path of the group of a level, from 1."""
     return f"levels/{level}"
 
 
 def pixels_of(length: int, level: int) -> int:
-    """Return how many pixels of a level cover so many of level 0, from its first."""
+    """Return the number of level pixels that cover `length` level-0 pixels from the first of the grid."""
     return -(-length >> level)
 
 
 def _chunks(stack: SeasonStack, level: int, between: tuple[int, ...] = ()) -> dict[str, Any]:
-    """Return how an array is cut: a shard is a block, since all of them are of one size but the last ones.
+    """Return shards, chunks and codecs of an array; a shard is a block, and all blocks but the last have one size.
 
-    `between` are the lengths of its axes between season and y.
+    `between` are the lengths of the axes between season and y.
     """
     (height, inner_height), (width, inner_width) = (edge_chunks(sizes, level) for sizes in stack.chunks)
     return {
@@ -135,11 +135,11 @@ def _chunks(stack: SeasonStack, level: int, between: tuple[int, ...] = ()) -> di
 
 
 def edge_chunks(sizes: Sequence[int], level: int) -> tuple[int, int]:
-    """Return the edge of a shard, and that of an inner chunk, which divides it.
+    """Return the edges of a shard and of an inner chunk, which divides the shard, in pixels.
 
-    Borders of blocks lie on multiples of the deepest level's factor, and that level has at most `MOST_INNER_PX`
-    pixels along an edge, so inner chunks have over half as many wherever a block has. The only block along an edge
-    borders on nothing and may be rounded up.
+    Borders of blocks lie on multiples of the coarsest level's factor, and that level has at most `MOST_INNER_PX`
+    pixels along an edge, so that inner chunks have over half of `MOST_INNER_PX` where blocks are that large. A single
+    block along an axis has no neighbours, so its shard may be rounded up.
     """
     size = pixels_of(sizes[0], level)
     if len(sizes) == 1 and size > MOST_INNER_PX:
@@ -148,21 +148,21 @@ def edge_chunks(sizes: Sequence[int], level: int) -> tuple[int, int]:
 
 
 def finish_store(url: str, blocks: int, attributes: Mapping[str, Any]) -> None:
-    """Make a store with all its blocks a result that any reader of Zarr opens.
+    """Turn a store with all blocks into a Zarr group that any reader opens.
 
     Parameters
     ----------
     url : str
-        Of the store.
+        URL of the store.
     blocks : int
-        How many blocks the result has.
+        Number of blocks of the result.
     attributes : mapping
-        Of the group; values that JSON can hold.
+        Attributes of the group, with values for JSON.
 
     Raises
     ------
     JobError
-        Blocks are missing: a worker wrote them elsewhere.
+        Blocks are missing, since a worker wrote them elsewhere.
     """
     missing = blocks - len(written_blocks(url))
     if missing:
@@ -176,7 +176,8 @@ def finish_store(url: str, blocks: int, attributes: Mapping[str, Any]) -> None:
 
 
 def _consolidate(url: str) -> None:
-    """Gather the metadata in one place: one request opens the group, and xarray's readers look there first."""
-    # Zarr 3 reads and writes it, though its specification does not have it yet. For good, as threads may do this.
+    """Consolidate the metadata, so that one request opens the group; xarray looks for it first."""
+    # zarr 3 warns as the specification lacks it yet: https://github.com/zarr-developers/zarr-specs/pull/309
+    # Filtered for the whole process, since `warnings.catch_warnings` is not thread-safe before Python 3.14.
     warnings.filterwarnings("ignore", "Consolidated metadata is currently not part", ZarrUserWarning)
     zarr.consolidate_metadata(url)
