@@ -13,8 +13,8 @@ from compute.catalog.datacube_index import OdcCatalog
 from compute.catalog.definition_import import add_products
 from compute.catalog.document_import import AddReport, add_scenes
 from compute.catalog.embedded_postgres import EmbeddedPostgres
-from compute.catalog.index_connection import init_index, open_catalog
-from compute.catalog.index_contents import IndexStatus, ProductStatus, index_status
+from compute.catalog.index_connection import open_catalog
+from compute.catalog.index_contents import IndexStatus, ProductStatus, index_status, init_index
 from compute.catalog.protocol import Catalog, Extent, ListCatalog
 
 __all__ = [

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datacube.cfg import ODCConfig, ODCEnvironment
 from datacube.cfg.exceptions import ConfigException
@@ -23,9 +23,6 @@ from compute.errors import CatalogError, IndexSettingError
 from compute.settings import Settings
 from compute.settings.home import open_home
 from compute.settings.locations import make_home
-
-if TYPE_CHECKING:
-    from compute.catalog.index_contents import IndexStatus
 
 _DRIVERS = ("postgres", "default", "legacy")
 """The names of datacube's postgres driver."""
@@ -48,54 +45,38 @@ class _Place:
 
 
 @contextmanager
-def open_catalog(settings: Settings) -> Iterator[OdcCatalog]:
-    """Open the scene index for the time of a ``with`` block.
+def open_catalog(settings: Settings, *, create_tables: bool = False) -> Iterator[OdcCatalog]:
+    """Open the scene index within a ``with`` block.
 
-    It is the one of ``GREENUP_INDEX_URL``; else the user's own ODC configuration (``ODC_*`` variables or a
-    configuration file, wherever datacube looks for them); else an embedded Postgres under ``GREENUP_HOME``, which
-    is created on first use.
+    The first of these that is configured is opened: the index of ``GREENUP_INDEX_URL``; the user's ODC configuration
+    (``ODC_*`` variables or a configuration file, as datacube finds them); an embedded Postgres server below
+    ``GREENUP_HOME``, which is created on first use.
 
     Parameters
     ----------
     settings : Settings
         `index_url` and `home` are used.
+    create_tables : bool, default: False
+        Create missing tables of a configured index. The embedded index always gets its tables.
 
     Yields
     ------
     OdcCatalog
-        To be used by one thread at a time.
+        Not thread-safe: use it from one thread at a time.
 
     Raises
     ------
     CatalogError
-        The index cannot be reached, has no tables yet, or needs the ``embedded`` extra.
+        The index cannot be reached, has no tables, does not allow their creation, or needs the ``embedded`` extra.
     """
-    with _open(settings, create=False) as catalog:
+    with ExitStack() as stack:
+        place = _configured(settings) or _embedded(settings, stack)
+        if create_tables:
+            _create_tables(place.environment)
+        index = _connect(place.environment)
+        catalog = OdcCatalog(index, kind=place.kind, location=place.location, revive=place.revive)
+        stack.callback(catalog.close)
         yield catalog
-
-
-def init_index(settings: Settings) -> IndexStatus:
-    """Create the tables of the scene index where they are missing.
-
-    Parameters
-    ----------
-    settings : Settings
-        As for `open_catalog`.
-
-    Returns
-    -------
-    IndexStatus
-        Of the index, which existing tables leave as it was.
-
-    Raises
-    ------
-    CatalogError
-        The index cannot be reached, or does not let its tables be created.
-    """
-    from compute.catalog.index_contents import index_status  # noqa: PLC0415 - it opens an index in its turn
-
-    with _open(settings, create=True) as catalog:
-        return index_status(catalog)
 
 
 @contextmanager
@@ -117,18 +98,6 @@ def catalog_of(target: OdcCatalog | Settings) -> Iterator[OdcCatalog]:
     else:
         with open_catalog(target) as catalog:
             yield catalog
-
-
-@contextmanager
-def _open(settings: Settings, *, create: bool) -> Iterator[OdcCatalog]:
-    with ExitStack() as stack:
-        place = _configured(settings) or _embedded(settings, stack)
-        if create:
-            _create_tables(place.environment)
-        index = _connect(place.environment)
-        catalog = OdcCatalog(index, kind=place.kind, location=place.location, revive=place.revive)
-        stack.callback(catalog.close)
-        yield catalog
 
 
 def _configured(settings: Settings) -> _Place | None:

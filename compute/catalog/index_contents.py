@@ -1,4 +1,4 @@
-"""Summary of an index: its products, number of scenes and dates."""
+"""Initialisation of an index, and the summary of its contents: products, number of scenes, dates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from compute.catalog.datacube_index import Kind, OdcCatalog
-from compute.catalog.index_connection import catalog_of
+from compute.catalog.index_connection import catalog_of, open_catalog
 from compute.settings import Settings
 
 
@@ -70,6 +70,28 @@ def index_status(target: OdcCatalog | Settings) -> IndexStatus:
     with catalog_of(target) as catalog:
         products = tuple(_product_status(catalog, name) for name in catalog.products())
         return IndexStatus(kind=catalog.kind, location=catalog.location, products=products)
+
+
+def init_index(settings: Settings) -> IndexStatus:
+    """Create the tables of the scene index where they are missing.
+
+    Parameters
+    ----------
+    settings : Settings
+        As for `open_catalog`.
+
+    Returns
+    -------
+    IndexStatus
+        Existing tables are unchanged.
+
+    Raises
+    ------
+    CatalogError
+        The index cannot be reached, or does not allow the creation of tables.
+    """
+    with open_catalog(settings, create_tables=True) as catalog:
+        return index_status(catalog)
 
 
 def _product_status(catalog: OdcCatalog, name: str) -> ProductStatus:
