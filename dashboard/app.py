@@ -27,12 +27,21 @@ from compute.settings import Settings
 from dashboard.panel_workarounds.garbage_collection import PageGarbage
 from dashboard.panel_workarounds.interrupts import kept_interrupts
 from dashboard.panel_workarounds.page_building import isolate_current_document
-from dashboard.server import GatePolicy, Visits, content_policy, guard, host_names, parse_networks, routes, take_over
-from dashboard.server.connections import most_connections
-from dashboard.server.login import Doorkeeper, login_routes, make_provider
-from dashboard.server.principals import principal_of
+from dashboard.server import (
+    GatePolicy,
+    SessionLimits,
+    build_content_policy,
+    install_gate,
+    list_all_routes,
+    parse_host_names,
+    parse_networks,
+    take_over,
+)
+from dashboard.server.connections import compute_connection_limit
+from dashboard.server.login import AccessControl, login_routes, make_provider
+from dashboard.server.principals import get_principal
 from dashboard.server.request_gate import MAX_HEADER_BYTES, MAX_REGION_BYTES, SLOWEST_S
-from dashboard.server.unix_socket import PEER, socket_place
+from dashboard.server.unix_socket import UNIX_PEER, reserve_socket_path
 from dashboard.server_address import Address
 from dashboard.services import Services
 from dashboard.session import Session
@@ -91,14 +100,14 @@ async def running_server(
     InputError
         The Unix socket cannot be used.
     """
-    doorkeeper = _doorkeeper(settings, address)
-    place = nullcontext() if address.unix_socket is None else socket_place(address.unix_socket)
+    access_control = _make_access_control(settings, address)
+    place = nullcontext() if address.unix_socket is None else reserve_socket_path(address.unix_socket)
     with place:
-        services = Services(settings, profiles, cluster, only_here=address.only_here)
+        services = Services(settings, profiles, cluster, is_local_only=address.is_local_only)
         try:
             await services.start()
-            server = _listen(services, address, doorkeeper, garbage)
-            watching = asyncio.create_task(doorkeeper.watch())
+            server = _listen(services, address, access_control, garbage)
+            watching = asyncio.create_task(access_control.watch_logins())
             try:
                 yield _url(server, address)
             finally:
@@ -166,9 +175,9 @@ async def _follow(parent: int | None, stopped: asyncio.Event) -> None:
     stopped.set()
 
 
-def _doorkeeper(settings: Settings, address: Address) -> Doorkeeper:
+def _make_access_control(settings: Settings, address: Address) -> AccessControl:
     token = settings.metrics_token
-    return Doorkeeper(
+    return AccessControl(
         make_provider(settings, address.auth, has_proxies=bool(address.proxies)),
         prefix=address.prefix,
         hours=settings.login_hours,
@@ -177,25 +186,25 @@ def _doorkeeper(settings: Settings, address: Address) -> Doorkeeper:
     )
 
 
-def _listen(services: Services, address: Address, doorkeeper: Doorkeeper, garbage: PageGarbage | None) -> Server:
+def _listen(services: Services, address: Address, access_control: AccessControl, garbage: PageGarbage | None) -> Server:
     settings = services.settings
     path = address.unix_socket
-    proxies = address.proxies if path is None else (*address.proxies, PEER)
+    proxies = address.proxies if path is None else (*address.proxies, UNIX_PEER)
     policy = GatePolicy(
-        hosts=(address.host.lower(), *host_names(address.origins)),
+        hosts=(address.host.lower(), *parse_host_names(address.origins)),
         proxies=parse_networks(proxies),
         user_header=settings.auth_header if address.auth == "header" else "",
     )
     with kept_interrupts():
         server: Server = get_server(
-            lambda: _visit_or_nothing(services, signs_out=doorkeeper.signs_out),  # type: ignore[arg-type]  # nothing is an answer, too
+            lambda: _visit_or_nothing(services, signs_out=access_control.signs_out),  # type: ignore[arg-type]  # nothing is an answer, too
             port=address.port,
             address=address.host,
             unix_socket=None if path is None else str(path),
             websocket_origin=list(address.origins) or None,
             prefix=address.prefix,
-            extra_patterns=[*login_routes(doorkeeper), *routes(services)],
-            content_policy=content_policy(frames=(*address.embed_in, *(() if address.origins else _FRAMES_HERE))),
+            extra_patterns=[*login_routes(access_control), *list_all_routes(services)],
+            content_policy=build_content_policy(frames=(*address.embed_in, *(() if address.origins else _FRAMES_HERE))),
             loop=IOLoop.current(),
             title="Greenup",
             keep_alive_milliseconds=20_000,
@@ -204,7 +213,7 @@ def _listen(services: Services, address: Address, doorkeeper: Doorkeeper, garbag
             secret_key=derived_key(settings, "sessions"),
             include_headers=[],
             include_cookies=[],
-            visits=Visits(most=settings.max_visits, most_of_address=settings.max_visits_per_address),
+            visits=SessionLimits(most=settings.max_visits, most_of_address=settings.max_visits_per_address),
             garbage=garbage,
             large_messages=asyncio.Lock(),
             http_server_kwargs={
@@ -216,7 +225,7 @@ def _listen(services: Services, address: Address, doorkeeper: Doorkeeper, garbag
         )
     isolate_current_document()
     take_over(server)
-    guard(server, policy, doorkeeper, most=most_connections(settings.max_connections))
+    install_gate(server, policy, access_control, most=compute_connection_limit(settings.max_connections))
     server.start()
     if garbage is not None:
         garbage.begin()
@@ -258,4 +267,4 @@ async def _start_session(session: Session) -> None:
 def _principal() -> Principal:
     assert pn.state.curdoc is not None
     context: Any = pn.state.curdoc.session_context
-    return principal_of(context.request)
+    return get_principal(context.request)

@@ -1,6 +1,6 @@
-"""Greenup in JupyterHub's launcher: the entry point that jupyter-server-proxy finds when Jupyter starts.
+"""Entry point of jupyter-server-proxy, which adds Greenup to JupyterLab's launcher.
 
-It is loaded into the Jupyter server, so it imports nothing of the dashboard.
+Jupyter's server imports this module, so it imports nothing else of the dashboard.
 """
 
 from __future__ import annotations
@@ -11,36 +11,36 @@ from pathlib import Path
 from typing import Any
 
 START_TIMEOUT_S = 120.0
-"""Longest wait for the first page: a cold node imports for half a minute, and an embedded index may start as well."""
+"""Timeout for the first page in seconds: on a cold node, imports and the embedded index take long to start."""
 
 
 def setup_greenup() -> dict[str, Any]:
-    """Return how jupyter-server-proxy starts and shows the dashboard, at ``{base_url}greenup/``.
+    """Return the command and the settings by which jupyter-server-proxy runs the dashboard at ``{base_url}greenup/``.
 
     Returns
     -------
     dict
-        As in its documentation of `server processes
+        Keys of a `server process
         <https://jupyter-server-proxy.readthedocs.io/en/latest/server-process.html>`_.
     """
     return {
         "command": [
-            # By its path, since a hub may start Jupyter without the environment's folder on PATH.
+            # Absolute, because a hub may start Jupyter without the environment's scripts on PATH.
             str(Path(sysconfig.get_path("scripts"), "greenup")),
             "serve",
-            # In a folder that only this user may enter: a port would be open to all users of this machine.
+            # In a folder of this user alone; a port would be open to all users of this machine.
             "--unix-socket",
             "{unix_socket}",
             "--prefix",
             "{base_url}greenup",
-            # The hub's host is unknown here; Jupyter checks who connects, and nobody else reaches the socket.
+            # The host of the hub is unknown here. Jupyter authenticates, and only it reaches the socket.
             "--origin",
             "*",
-            # The hub's proxy, of which jupyter-server-proxy passes on what it says.
+            # The hub's proxy, whose X-Forwarded-* headers jupyter-server-proxy forwards.
             "--proxy",
             "127.0.0.1",
             "--no-show",
-            # A Jupyter that is killed takes nothing down by itself.
+            # Stops the dashboard when Jupyter is killed.
             "--parent",
             str(os.getpid()),
         ],

@@ -1,4 +1,4 @@
-"""Concurrency limit of expensive queries, fair to their users."""
+"""Concurrency limit of expensive queries, fair between users."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from contextlib import asynccontextmanager
 from compute.errors import OverloadError, TooManyRequestsError
 
 
-class Questions:
-    """Lets so many questions be answered at once, and so many wait.
+class QueryLimit:
+    """Limit on running and waiting queries.
 
-    Next is the asker with the fewest under way, and of theirs the oldest question: who asks a lot waits for
-    themselves.
+    The next query is the oldest one of the user with the fewest running queries, so a user with many queries delays
+    only themselves.
 
     Parameters
     ----------
     at_once : int
-        Most questions under way; all but one of them may be one asker's.
+        Greatest number of running queries. One user may have all but one of them.
     queue : int
-        Most questions that wait; half of them may be one asker's.
+        Greatest number of waiting queries. One user may have half of them.
     """
 
     def __init__(self, *, at_once: int, queue: int) -> None:
@@ -32,33 +32,33 @@ class Questions:
 
     @property
     def waiting(self) -> int:
-        """Questions that wait for their turn."""
+        """Number of waiting queries."""
         return len(self._waiting)
 
     @property
     def running(self) -> int:
-        """Questions under way."""
+        """Number of running queries."""
         return self._running.total()
 
     @asynccontextmanager
-    async def turn(self, asker: Hashable) -> AsyncIterator[None]:
-        """Wait for the turn of a question; cancelled, it waits no more.
+    async def wait_for_turn(self, asker: Hashable) -> AsyncIterator[None]:
+        """Wait until a query may run, for the time of an ``async with`` block; cancelling it frees its place.
 
         Parameters
         ----------
         asker : hashable
-            Who asks.
+            Key of the user.
 
         Raises
         ------
         TooManyRequestsError
-            This asker has too many questions waiting.
+            Too many queries of this user are waiting.
         OverloadError
-            All askers together have.
+            Too many queries of all users are waiting.
         """
         own = asyncio.get_running_loop().create_future()
         self._waiting[own] = asker
-        self._start()
+        self._start_waiting()
         try:
             if not own.done():
                 self._refuse_too_many(asker)
@@ -67,25 +67,25 @@ class Questions:
         finally:
             if self._waiting.pop(own, None) is None:
                 self._running[asker] -= 1
-                self._running += Counter()  # without those who have none
-            self._start()
+                self._running += Counter()  # drops users without a running query
+            self._start_waiting()
 
     def _refuse_too_many(self, asker: Hashable) -> None:
         own = sum(each == asker for each in self._waiting.values())
         if own > self._queue // 2:
             raise TooManyRequestsError(
-                f"{own - 1} of your questions wait for an answer, the most that one may have; ask again in a moment."
+                f"{own - 1} of your queries are waiting, which is the limit for one user; try again in a moment."
             )
         if len(self._waiting) > self._queue:
             raise OverloadError(
-                f"{self._queue} questions wait for an answer, all that the server has room for; ask again in a moment."
+                f"{self._queue} queries are waiting, which is the limit of the server; try again in a moment."
             )
 
-    def _start(self) -> None:
-        """Give questions their turn while there is room."""
+    def _start_waiting(self) -> None:
+        """Start waiting queries up to the limit."""
         while self.running < self._at_once:
             most = max(self._at_once - 1, 1)
-            # One whose asker has just given up is done already.
+            # A query that has just been cancelled is done already.
             able = [each for each, asker in self._waiting.items() if self._running[asker] < most and not each.done()]
             if not able:
                 return

@@ -1,4 +1,4 @@
-"""Queries of results on workers or in the store, with a limit for each user and in total."""
+"""Queries of results on the workers or in the store, limited per user and in total."""
 
 from __future__ import annotations
 
@@ -11,102 +11,141 @@ from compute.jobs import KeptResults, LiveJob, observations_at
 from compute.request.region import Region
 from compute.statistics import region_statistics
 from compute.tiles import PixelValue, ResultTiles, stored_region_statistics
-from dashboard.query_limits import Questions
+from dashboard.query_limits import QueryLimit
 
 Observations = list[dict[str, Any]]
-"""Seasons with every look at a pixel."""
+"""Seasons with their looks at one pixel."""
 
 MOST_LOOKING = 5
-"""Questions that read scenes or reduce a result at once; others wait their turn."""
+"""Greatest number of concurrent queries that read scenes or reduce a result."""
 
 MOST_READING = 25
-"""Questions for the values of single pixels at once: workers answer each within milliseconds."""
+"""Greatest number of concurrent queries for single pixels, which workers answer within milliseconds."""
 
 
 class Answers:
-    """Queries of results beside their tiles: values, series, observations, statistics.
+    """Queries of results other than tiles: values, observations and statistics.
 
     Parameters
     ----------
     own_cluster : callable
-        Returns the server's own cluster once it is there.
+        Returns an awaitable connection to the server's own cluster.
     kept : KeptResults or None
-        Where results outlive their clusters.
+        Store of results.
     queue : int
-        Most questions that wait; see `Questions`.
+        Greatest number of waiting queries; see `QueryLimit`.
 
     Attributes
     ----------
-    looking, reading : Questions
-        Those that read scenes or reduce a result, and those for single pixels.
+    looking : QueryLimit
+        Limit of queries that read scenes or reduce a result.
+    reading : QueryLimit
+        Limit of queries for single pixels.
     """
 
     def __init__(
         self, own_cluster: Callable[[], Awaitable[Connection]], kept: KeptResults | None, *, queue: int
     ) -> None:
-        self.looking = Questions(at_once=MOST_LOOKING, queue=queue)
-        self.reading = Questions(at_once=MOST_READING, queue=queue)
+        self.looking = QueryLimit(at_once=MOST_LOOKING, queue=queue)
+        self.reading = QueryLimit(at_once=MOST_READING, queue=queue)
         self._own_cluster = own_cluster
         self._kept = kept
 
     async def values(self, record: LiveJob, place: tuple[float, float], asker: Hashable) -> list[PixelValue]:
-        """Return mean and clear count of the pixel at a place, longitude and latitude, in every season.
+        """Return mean and clear count of one pixel in every season.
+
+        Parameters
+        ----------
+        record : LiveJob
+            Job of the result.
+        place : (float, float)
+            Longitude and latitude in degrees.
+        asker : hashable
+            Key of the user; see `QueryLimit`.
 
         Raises
         ------
         ClusterError
             The computation has not started yet.
         OverloadError
-            Too many questions wait; see `Questions`, which `asker` is for.
+            Too many queries are waiting.
         """
-        async with self.reading.turn(asker):
+        async with self.reading.wait_for_turn(asker):
             return await tiles_of(record).point(*place)
 
     async def stretch(self, record: LiveJob, layer: str, asker: Hashable) -> tuple[float, float] | None:
-        """Return low and high value of what is computed of a layer, None where nothing is; raises as `values` does."""
-        async with self.reading.turn(asker):
+        """Return low and high value of the computed pixels of a layer, or None if there are none.
+
+        Parameters
+        ----------
+        record : LiveJob
+            Job of the result.
+        layer : str
+            Layer of the result.
+        asker : hashable
+            Key of the user; see `QueryLimit`.
+
+        Raises
+        ------
+        ClusterError
+            The computation has not started yet.
+        OverloadError
+            Too many queries are waiting.
+        """
+        async with self.reading.wait_for_turn(asker):
             return await tiles_of(record).stretch(layer)
 
     async def observations(
         self, record: LiveJob, pixel: tuple[int, int], season: str | None = None, *, asker: Hashable
     ) -> Observations:
-        """Return every look at a pixel; see `compute.jobs.observations_at`.
+        """Return every look at one pixel; see `compute.jobs.observations_at`.
 
-        Scenes are read anew, so the server's own cluster will do where the one that made the result is gone.
+        Scenes are read again, on the server's own cluster if that of the result is gone.
+
+        Parameters
+        ----------
+        record : LiveJob
+            Job of the result.
+        pixel : (int, int)
+            Row and column in the result.
+        season : str, optional
+            Label of one season; by default all seasons.
+        asker : hashable
+            Key of the user; see `QueryLimit`.
 
         Raises
         ------
         OverloadError
-            Too many questions wait; see `Questions`, which `asker` is for.
+            Too many queries are waiting.
         """
-        async with self.looking.turn(asker):
+        async with self.looking.wait_for_turn(asker):
             connection = record.connection or await self._own_cluster()
             return await observations_at(record.plan, connection.client, *pixel, season)
 
     async def statistics(
         self, record: LiveJob, region: Callable[[], Awaitable[Region]] | Region, asker: Hashable
     ) -> dict[str, Any]:
-        """Return what a region of a result comes to; see `compute.statistics.region_reduction`.
+        """Return the statistics of a region of a result; see `compute.statistics.region_reduction`.
 
         Parameters
         ----------
         record : LiveJob
-            Of the result.
+            Job of the result.
         region : Region or callable
-            Where; a callable returns an awaitable and is called when it is the question's turn.
+            Region, or a function that returns an awaitable region. The function is called when the query may run.
         asker : hashable
-            Who asks; see `Questions`.
+            Key of the user; see `QueryLimit`.
 
         Raises
         ------
         ClusterError
-            Nothing of it is there yet, or no more.
+            No pixel of the region is available.
         InputError
-            The region cannot be read, or does not meet the result.
+            The region cannot be read, or does not overlap the result.
         OverloadError
-            Too many questions wait.
+            Too many queries are waiting.
         """
-        async with self.looking.turn(asker):
+        async with self.looking.wait_for_turn(asker):
             region = await region() if callable(region) else region
             return {"region": region.geojson, **await self._statistics(record, region)}
 
@@ -124,7 +163,7 @@ def tiles_of(record: LiveJob) -> ResultTiles:
     Raises
     ------
     ClusterError
-        It has not, and the sentence says why.
+        The job has not started; the message has the reason.
     """
     if record.tiles is None:
         raise ClusterError(record.message or "The computation has not started yet.")

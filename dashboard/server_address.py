@@ -1,4 +1,4 @@
-"""Address of a server: where it listens, by which names it is reached, and how visitors sign in."""
+"""Address of a server: interface, port, prefix, origins, proxies and login."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Address of the server: interface, port, prefix, origins and login.
+    """Where the server listens, by which names it is reached, and how users log in.
 
     Attributes
     ----------
     host : str
-        Interface, ``127.0.0.1`` unless others may come.
+        Interface to listen on; ``127.0.0.1`` for this machine only.
     port : int
-        0 for any free one.
+        Port; 0 for any free port.
     prefix : str
-        Path below which everything lies, such as ``/user/name/greenup``.
+        Path below which all routes lie, such as ``/user/name/greenup``.
     origins : tuple of str
-        Hosts by which browsers reach the page, such as ``hub.example.org:443``; empty for this machine.
+        Hosts by which browsers reach the page, such as ``hub.example.org:443``; empty for this machine only.
     proxies : tuple of str
-        Addresses or networks of proxies whose ``X-Forwarded-*`` headers are believed.
+        Addresses or networks of trusted proxies, whose ``X-Forwarded-*`` headers are used.
     auth : str
-        How visitors sign in: ``none``, ``basic``, ``oauth``, ``header`` or ``jupyterhub``.
+        Kind of login: ``none``, ``basic``, ``oauth``, ``header`` or ``jupyterhub``.
     embed_in : tuple of str
-        Origins of sites whose pages may show this one in a frame, such as ``https://portal.example.org``.
+        Origins whose pages may embed this one in a frame, such as ``https://portal.example.org``.
     unix_socket : pathlib.Path or None
-        Unix socket to listen on in place of host and port, for one proxy that is of the same user, and is believed.
+        Unix socket to listen on instead of host and port, for one trusted proxy of the same user.
     """
 
     host: str = "127.0.0.1"
@@ -42,13 +42,13 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the server listens on an interface that only programs of this machine reach."""
+        """Whether the server listens on a loopback interface."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
 
     @property
-    def only_here(self) -> bool:
-        """Whether only browsers of this machine can use the page: no other interface, and no other host before it."""
+    def is_local_only(self) -> bool:
+        """Whether only browsers on this machine can use the page: a loopback interface and no other origin."""
         return self.is_loopback and not self.origins

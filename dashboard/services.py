@@ -61,7 +61,7 @@ class Services:
         What products mean.
     cluster : ClusterSpec
         Where visitors compute unless they choose otherwise.
-    only_here : bool
+    is_local_only : bool
         Whether nobody but people of this machine can come.
     """
 
@@ -71,12 +71,12 @@ class Services:
         profiles: Mapping[str, ProductProfile],
         cluster: ClusterSpec,
         *,
-        only_here: bool = False,
+        is_local_only: bool = False,
     ) -> None:
         self.settings = settings
         self.profiles = profiles
         self.cluster = cluster
-        self._only_here = only_here
+        self._only_here = is_local_only
         self.clusters = ClusterPool(settings, warm_up)
         self.retention = Retention(days=settings.results_max_age_days, most_bytes=settings.results_max_gib * GIB)
         self.kept = _kept(settings)

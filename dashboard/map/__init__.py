@@ -1,4 +1,4 @@
-"""The map: OpenLayers as a Panel component. Parameters go in, what people do comes out."""
+"""Map of the dashboard: OpenLayers as a Panel component."""
 
 from dashboard.map.component import HATCH, NEVER_CLEAR, NdviMap
 

@@ -1,12 +1,12 @@
-"""The same computation in a notebook: on its own client, seen through hvPlot, or with the dashboard in a cell.
+"""Greenup in a notebook: computation on the notebook's client, hvPlot views, map tiles, and the dashboard in a cell.
 
 >>> from dashboard import notebook
->>> plan = notebook.plan(NdviRequest(...))    # costs nothing
->>> stack = notebook.persist(plan, client)    # returns at once; the cluster works
->>> notebook.view(stack, client)              # only the pixels of the screen travel
+>>> plan = notebook.plan(NdviRequest(...))    # starts no cluster and computes nothing
+>>> stack = notebook.persist(plan, client)    # returns at once, while the cluster computes
+>>> notebook.view(stack, client)              # transfers only the pixels of the screen
 >>> result = notebook.serve_tiles(stack, client)
->>> hv.element.tiles.OSM() * result.tiles("DJF")    # as map tiles, in Web Mercator
->>> await notebook.app(client)                # the whole dashboard
+>>> hv.element.tiles.OSM() * result.tiles("DJF")    # map tiles in Web Mercator
+>>> await notebook.app(client)                # the dashboard
 """
 
 from dashboard.notebook.cell import App, app

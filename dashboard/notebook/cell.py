@@ -16,12 +16,12 @@ from dashboard.server_address import Address
 
 
 class App:
-    """The dashboard, running in the notebook's own process until it is closed; as the value of a cell it shows itself.
+    """Dashboard that runs in the notebook's process until it is closed, and shows itself as the value of a cell.
 
     Attributes
     ----------
     url : str
-        Where a browser finds it: absolute, or a path of the Jupyter server that shows the notebook.
+        URL of the page: absolute, or a path of the Jupyter server that shows the notebook.
     """
 
     def __init__(self, url: str, height: int, running: AsyncExitStack) -> None:
@@ -30,11 +30,11 @@ class App:
         self._running = running
 
     async def close(self) -> None:
-        """Stop the server and its jobs; the notebook's cluster stays."""
+        """Stop the server and its jobs; the notebook's cluster keeps running."""
         await self._running.aclose()
 
     def _repr_html_(self) -> str:
-        """Return what Jupyter shows: the page in a frame as wide as the cell."""
+        """Return the page in a frame as wide as the cell."""
         style = f"width: 100%; height: {self._height}px; border: 0"
         return f'<iframe src="{escape(self.url)}" title="Greenup" style="{style}"></iframe>'
 
@@ -44,49 +44,57 @@ async def app(
 ) -> App:
     """Run the dashboard in the notebook's event loop: ``await app(client)`` as the last line of a cell.
 
-    It computes on the notebook's cluster by a client of its own, so neither meets the other's results. A cell that
-    blocks the notebook blocks the page as well.
+    The dashboard connects to the notebook's cluster by a client of its own, so results of the two are separate. A cell
+    that blocks the event loop blocks the page as well.
 
     Parameters
     ----------
     cluster : distributed.Client or str
-        The notebook's client, or a cluster as ``greenup run --cluster`` takes it (``gateway:NAME``).
+        Client of the notebook, or a cluster as in ``greenup run --cluster``, such as ``gateway:NAME``.
     settings : Settings, optional
-        Index and limits; left out, those of the environment.
+        Index and limits; by default from the environment.
     base_url : str, optional
-        Path of the Jupyter server, ``$JUPYTERHUB_SERVICE_PREFIX`` on a JupyterHub; its jupyter-server-proxy then
-        carries the page to the browser. Left out, the browser runs on this machine.
+        Path of the Jupyter server, ``$JUPYTERHUB_SERVICE_PREFIX`` on a JupyterHub, whose jupyter-server-proxy then
+        forwards the page. By default the browser runs on this machine.
     height : int
-        Pixels of the cell's output.
+        Height of the cell's output in pixels.
 
     Returns
     -------
     App
-        Shows itself; keep it to close it.
+        The running dashboard; keep it to close it.
 
     Raises
     ------
     InputError
-        The client's scheduler is not reached by tcp.
+        The address of the client's scheduler is not a tcp address.
     CatalogError
         The index cannot be reached.
     """
-    settings, spec = settings or load_settings(), _spec(cluster)
-    # Every user of this machine reaches the port, and below a path that nobody can guess it has the page alone.
+    settings, spec = settings or load_settings(), _read_cluster_spec(cluster)
+    # All users of this machine can reach the port, so the page lies below an unguessable path.
     prefix = f"/{secrets.token_hex(16)}"
-    # Behind Jupyter the browser's host is unknown here; Jupyter checks it.
+    # Behind Jupyter the host of the browser is unknown here; Jupyter checks the origin.
     behind = base_url is not None
     address = Address(port=0, prefix=prefix, origins=("*",) if behind else (), proxies=("127.0.0.1",) if behind else ())
     running = AsyncExitStack()
     url = await running.enter_async_context(running_server(settings, load_profiles(None), spec, address))
-    return App(url if base_url is None else f"{proxied(url, base_url)}{prefix[1:]}/", height, running)
+    return App(url if base_url is None else f"{format_proxy_url(url, base_url)}{prefix[1:]}/", height, running)
 
 
-def _spec(cluster: Client | str) -> ClusterSpec:
+def _read_cluster_spec(cluster: Client | str) -> ClusterSpec:
     return parse_cluster(cluster if isinstance(cluster, str) else cluster.scheduler_info()["address"])
 
 
-def proxied(url: str, base_url: str) -> str:
-    """Return the path at which jupyter-server-proxy shows a port of this machine."""
+def format_proxy_url(url: str, base_url: str) -> str:
+    """Return the path at which jupyter-server-proxy serves a port of this machine.
+
+    Parameters
+    ----------
+    url : str
+        URL on this machine, with its port.
+    base_url : str
+        Path of the Jupyter server.
+    """
     port = url.removeprefix("http://").split("/")[0].rpartition(":")[2]
     return f"{base_url.rstrip('/')}/proxy/{port}/"

@@ -1,4 +1,4 @@
-"""Plan and persist on the notebook's own client."""
+"""Planning and persisting on the notebook's own client."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from compute.settings import Settings, load_settings
 
 
 def plan(request: NdviRequest, settings: Settings | None = None) -> NdviPlan:
-    """Find the scenes of a request and plan it; starts nothing and costs nothing.
+    """Find the scenes of a request and plan it; starts no cluster and computes nothing.
 
     Parameters
     ----------
     request : NdviRequest
-        What is asked for.
+        Products, region, time and options.
     settings : Settings, optional
-        Index, limits and chunk sizes; left out, those of the environment.
+        Index, limits and chunk sizes; by default from the environment.
 
     Raises
     ------
     InputError
-        Nothing is found, or a limit is exceeded; see `compute.jobs.plan_request`.
+        No scenes are found, or a limit is exceeded; see `compute.jobs.plan_request`.
     CatalogError
         The index cannot be reached.
     """
@@ -40,32 +40,32 @@ def plan(request: NdviRequest, settings: Settings | None = None) -> NdviPlan:
 
 
 def persist(plan: NdviPlan, client: Client) -> SeasonStack:
-    """Start computing a plan on the notebook's own cluster.
+    """Start to compute a plan on the notebook's cluster, and return at once.
 
     Parameters
     ----------
     plan : NdviPlan
-        What to compute.
+        Plan of the computation.
     client : distributed.Client
-        Synchronous, of a cluster whose workers have Greenup.
+        Synchronous client of a cluster whose workers have Greenup installed.
 
     Returns
     -------
     SeasonStack
-        Persisted, its blocks finished or not; `distributed.progress` knows it as any other Dask collection. Its blocks
-        stay in the workers' memory for as long as this object lives.
+        Persisted Dask collection, which `distributed.progress` accepts. Its blocks stay in the workers' memory as long
+        as this object exists.
 
     Raises
     ------
     InputError
         The client is asynchronous.
     """
-    refuse_asynchronous(client)
+    check_client_is_synchronous(client)
     stack: SeasonStack = client.persist(build_stack(plan, f"{job_token(plan)}-{secrets.token_hex(4)}"), retries=RETRIES)
     return stack
 
 
-def refuse_asynchronous(client: Client) -> None:
-    """Refuse a client whose methods return before the answer is there, as no notebook's does."""
+def check_client_is_synchronous(client: Client) -> None:
+    """Refuse an asynchronous client, whose methods return coroutines."""
     if client.asynchronous:
-        raise InputError("client", "The client is asynchronous; give the notebook's own, made by Client(address).")
+        raise InputError("client", "The client is asynchronous; give a synchronous one, made by Client(address).")

@@ -1,4 +1,4 @@
-"""A result as map tiles in a notebook, over and under whatever else HoloViews draws in Web Mercator."""
+"""Map tiles of a result in a notebook, as HoloViews elements in Web Mercator."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from compute.result.stack import SeasonStack
 from compute.tiles import ResultTiles, parse_tile, result_geometry
 from compute.tiles.png_encoding import png
 from compute.tiles.styles import Style
-from dashboard.notebook.cell import proxied
-from dashboard.notebook.viewing import Span, refuse_strangers
+from dashboard.notebook.cell import format_proxy_url
+from dashboard.notebook.viewing import Span, check_stack_and_client
 from dashboard.server.response_policy import NO_DOCUMENT
 
 
 class TiledResult:
-    """The tiles of a persisted result, served on this machine alone until it is closed.
+    """Tile server of a persisted result, on this machine until it is closed.
 
     Attributes
     ----------
     url : str
-        Where a browser finds them, without a slash at the end.
+        URL of the tiles for a browser, without a trailing slash.
     """
 
     def __init__(self, stack: SeasonStack, client: Client, base_url: str | None) -> None:
         self._stack = stack
         self._client = client
-        # The address is what guards the tiles from others on this machine.
+        # The unguessable path protects the tiles from other users of this machine.
         name = secrets.token_hex(16)
         sockets = bind_sockets(0, "127.0.0.1")
         here = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/"
-        self.url = f"{here if base_url is None else proxied(here, base_url)}{name}"
+        self.url = f"{here if base_url is None else format_proxy_url(here, base_url)}{name}"
         pattern = rf"/{name}/([^/]+)/([^/]+)/([^/]+)/([^/]+)/([^/]+)\.png"
         tiles = ResultTiles.on_workers(stack, client)
         self._server = HTTPServer(Application([(pattern, _TileHandler, {"tiles": tiles})]))
@@ -53,13 +53,13 @@ class TiledResult:
         self._server.stop()
 
     def close(self) -> None:
-        """Serve no tiles any more; the result stays."""
+        """Stop the tile server; the result stays on the workers."""
         self._client.sync(self._stop)
 
     def tiles(
         self, season: str, *, layer: str = "ndvi_mean", palette: str | None = None, span: Span | None = None
     ) -> hv.Tiles:
-        """Return a layer of a season as an element that is read tile by tile, as a browser shows it.
+        """Return a layer of a season as an element whose tiles are requested as the browser shows them.
 
         Parameters
         ----------
@@ -68,19 +68,19 @@ class TiledResult:
         layer : str
             ``"ndvi_mean"`` (unitless) or ``"clear_count"`` (observations).
         palette : str, optional
-            One of `compute.tiles.styles.PALETTES`; left out, the layer's own.
+            One of `compute.tiles.styles.PALETTES`; by default the layer's own.
         span : (float, float), optional
-            Values at the two ends of the palette, in the layer's units; left out, the layer's own.
+            Values at the two ends of the palette, in the layer's units; by default the layer's own.
 
         Returns
         -------
         holoviews.Tiles
-            As large as the result, in metres of Web Mercator, to be overlaid with any basemap.
+            Element with the extent of the result in metres of Web Mercator, for overlays with any basemap.
 
         Raises
         ------
         InputError
-            There is no such layer, season or palette, or the span is not usable.
+            The layer, season or palette is not known, or the span is not valid.
         """
         if season not in self._stack.labels:
             labels = ", ".join(self._stack.labels)
@@ -96,33 +96,33 @@ class TiledResult:
 
 
 def serve_tiles(stack: SeasonStack, client: Client, *, base_url: str | None = None) -> TiledResult:
-    """Serve the tiles of a result from the notebook's own process, each made by the workers that hold its pixels.
+    """Serve tiles of a result from the notebook's process, with pixels from the workers that hold them.
 
     Parameters
     ----------
     stack : SeasonStack
-        Persisted, from `persist`, its blocks finished or not.
+        Result of `persist`, finished or not.
     client : distributed.Client
-        The synchronous client that persisted it, in whose event loop tiles are answered.
+        Synchronous client that persisted it; its event loop answers the requests.
     base_url : str, optional
-        As `dashboard.notebook.app` takes it; left out, the browser runs on this machine.
+        As in `dashboard.notebook.app`; by default the browser runs on this machine.
 
     Returns
     -------
     TiledResult
-        Its `tiles` are HoloViews elements; keep it to close it.
+        Tile server, whose `tiles` returns HoloViews elements; keep it to close it.
 
     Raises
     ------
     InputError
-        Stack and client do not go together.
+        The client did not persist the stack.
     """
-    refuse_strangers(stack, client)
+    check_stack_and_client(stack, client)
     return TiledResult(stack, client, base_url)
 
 
 class _TileHandler(RequestHandler):
-    """``{layer}/{season}/{z}/{x}/{y}.png``."""
+    """Handler of ``{layer}/{season}/{z}/{x}/{y}.png``."""
 
     def initialize(self, tiles: ResultTiles) -> None:
         self._tiles = tiles
@@ -144,7 +144,7 @@ class _TileHandler(RequestHandler):
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.finish(str(error))
             return
-        # A tile that is not complete is asked for again when the map moves.
+        # An incomplete tile must be requested again when the map moves.
         self.set_header("Cache-Control", "private, max-age=3600" if tile and tile.complete else "no-store")
         if tile is None:
             self.set_status(204)

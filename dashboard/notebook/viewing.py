@@ -1,4 +1,4 @@
-"""A result as a HoloViews object whose every frame is aggregated on the workers."""
+"""View of a result as a HoloViews object, aggregated on the workers for every frame."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from distributed import Client, Future
 from compute.errors import InputError
 from compute.result.stack import SeasonStack
 from compute.tiles.styles import Style, hex_colours
-from dashboard.notebook.computing import refuse_asynchronous
+from dashboard.notebook.computing import check_client_is_synchronous
 
 Span = tuple[float, float]
 
 WIDTH_PX, HEIGHT_PX = 720, 560
-"""Most pixels of a view along x and y: what a notebook's column shows without scrolling."""
+"""Greatest width and height of a view in pixels, so that a notebook's column shows it without scrolling."""
 
 
 def view(
@@ -33,41 +33,41 @@ def view(
     palette: str | None = None,
     span: Span | None = None,
 ) -> hv.DynamicMap:
-    """Return a map of a result that is aggregated on the workers for every pan and zoom, in the result's own CRS.
+    """Return a map of a result that is aggregated on the workers at every pan and zoom, in the result's own CRS.
 
-    Nothing is computed before it is shown. Then Datashader's `Canvas.raster` takes the mean of the pixels with a value
-    below each pixel of the screen, and nothing but these means reaches the notebook, so that a result may be as large
-    as the workers' memory. It is computed by the client that is given, whichever client is the default.
+    Nothing is computed before the map is shown. Datashader's `Canvas.raster` then computes, for each pixel of the
+    screen, the mean of the pixels with a value below it. Only these means are transferred, so a result may be as large
+    as the workers' memory. The given client computes, whichever client is the default.
 
     Parameters
     ----------
     stack : SeasonStack
-        Persisted, from `persist`. While blocks in sight are unfinished, showing waits for them.
+        Result of `persist`. Showing waits for unfinished blocks in sight.
     client : distributed.Client
-        The synchronous client that persisted it.
+        Synchronous client that persisted the result.
     season : str, optional
-        Label of the season to show; left out, a widget chooses.
+        Label of the season to show; by default a widget selects it.
     layer : str
         ``"ndvi_mean"`` (unitless) or ``"clear_count"`` (observations).
     palette : str, optional
-        One of `compute.tiles.styles.PALETTES`; left out, the layer's own.
+        One of `compute.tiles.styles.PALETTES`; by default the layer's own.
     span : (float, float), optional
-        Values at the two ends of the palette, in the layer's units; left out, the layer's own.
+        Values at the two ends of the palette, in the layer's units; by default the layer's own.
 
     Returns
     -------
     holoviews.DynamicMap
-        Of images made by hvPlot, to be overlaid and given options like any other.
+        Images made by hvPlot, which take overlays and options like any others.
 
     Raises
     ------
     InputError
-        There is no such layer, season or palette, the span is not usable, or stack and client do not go together.
+        The layer, season or palette is not known, the span is not valid, or the client did not persist the stack.
     """
     own = Style.for_layer(layer)
     style = replace(own, palette=palette or own.palette, span=span or own.span)
-    labels = _labels(stack, season)
-    refuse_strangers(stack, client)
+    labels = _select_labels(stack, season)
+    check_stack_and_client(stack, client)
     hvplot.extension("bokeh", logo=False)
     frames = _Frames(stack, client, style)
     dimension = hv.Dimension("season", values=labels, default=labels[0])
@@ -76,15 +76,15 @@ def view(
         hv.streams.PlotSize(width=frames.width, height=frames.height),
     ]
     if season is None:
-        return hv.DynamicMap(frames.image, kdims=[dimension], streams=streams)
-    return hv.DynamicMap(lambda **window: frames.image(season, **window), streams=streams)
+        return hv.DynamicMap(frames.render_image, kdims=[dimension], streams=streams)
+    return hv.DynamicMap(lambda **window: frames.render_image(season, **window), streams=streams)
 
 
 class _Frames:
-    """Makes the image of a season for a window and a size of the screen, both as HoloViews' streams tell them."""
+    """Images of the seasons, for the ranges and the size in pixels that HoloViews' streams report."""
 
     def __init__(self, stack: SeasonStack, client: Client, style: Style) -> None:
-        # Datashader keeps the type, and means of whole numbers are not whole.
+        # Datashader keeps the data type, and the mean of integers is not an integer.
         self._values = stack.dataset()[style.layer].astype("float32")
         self._client = client
         self._style = style
@@ -94,7 +94,7 @@ class _Frames:
         scale = max((right - left) / WIDTH_PX, (top - bottom) / HEIGHT_PX)
         self.width, self.height = ceil((right - left) / scale), ceil((top - bottom) / scale)
 
-    def image(
+    def render_image(
         self,
         season: str,
         x_range: Span | None = None,
@@ -103,7 +103,7 @@ class _Frames:
         height: int | None = None,
         **_: float,
     ) -> hv.Image:
-        """Return the image of a season; what is not given is the whole result. `PlotSize` tells a scale, too."""
+        """Return the image of a season; ranges and size default to the whole result. `PlotSize` also passes a scale."""
         x_range, y_range = x_range or self.x_range, y_range or self.y_range
         canvas = Canvas(width or self.width, height or self.height, x_range, y_range)
         means = self._aggregate(season, canvas)
@@ -112,7 +112,7 @@ class _Frames:
             x="x",
             y="y",
             cmap=colours,
-            clim=_limits(self._style.ends, len(colours)),
+            clim=_compute_colour_limits(self._style.ends, len(colours)),
             clabel=_TITLES[self._style.layer],
             title=season,
             xlabel=f"x ({self._crs})",
@@ -122,17 +122,20 @@ class _Frames:
         )
 
     def _aggregate(self, season: str, canvas: Canvas) -> xr.DataArray:
-        """Return the means of a canvas' pixels, (y, x) float32, NaN where there is none."""
+        """Return the mean of each pixel of a canvas, (y, x) float32, NaN where there is none."""
         name = self._style.layer
-        if not (_meet(canvas.x_range, self.x_range) and _meet(canvas.y_range, self.y_range)):
-            return _nothing(canvas, name)
+        if not (_has_overlap(canvas.x_range, self.x_range) and _has_overlap(canvas.y_range, self.y_range)):
+            return _make_empty_frame(canvas, name)
         lazy = canvas.raster(self._values.sel(season=season), agg="mean", interpolate="nearest")
         means: xr.DataArray = self._client.compute(lazy.rename(name)).result()
         return means
 
 
-def _limits(ends: Span, colours: int) -> Span:
-    """Return between which values Bokeh gives every colour the same part, as tiles give all but the first and last."""
+def _compute_colour_limits(ends: Span, colours: int) -> Span:
+    """Return the limits at which Bokeh's colour bins match those of tiles.
+
+    All bins of Bokeh are equally wide; the first and last bin of tiles are half as wide as the others.
+    """
     half = (ends[1] - ends[0]) / (colours - 1) / 2
     return ends[0] - half, ends[1] + half
 
@@ -140,28 +143,41 @@ def _limits(ends: Span, colours: int) -> Span:
 _TITLES = {"ndvi_mean": "mean NDVI", "clear_count": "clear observations"}
 
 
-def _meet(seen: Span, held: Span) -> bool:
-    """Return whether a window shows anything; Datashader refuses one that shows less than a part in 10**8."""
+def _has_overlap(seen: Span, held: Span) -> bool:
+    """Return whether a window shows any of the result; Datashader raises below a fraction of about 1e-8."""
     low, high = max(seen[0], held[0]), min(seen[1], held[1])
     return high - low > 1e-6 * (seen[1] - seen[0])
 
 
-def _nothing(canvas: Canvas, name: str) -> xr.DataArray:
+def _make_empty_frame(canvas: Canvas, name: str) -> xr.DataArray:
     centres = [low + (np.arange(2) + 0.5) * (high - low) / 2 for low, high in (canvas.y_range, canvas.x_range)]
     return xr.DataArray(np.full((2, 2), np.nan, np.float32), dict(zip("yx", centres, strict=True)), ("y", "x"), name)
 
 
-def _labels(stack: SeasonStack, season: str | None) -> Sequence[str]:
+def _select_labels(stack: SeasonStack, season: str | None) -> Sequence[str]:
     if season is None or season in stack.labels:
         return stack.labels
     raise InputError("season", f"The result has no season {season[:40]!r}; it has {', '.join(stack.labels)}.")
 
 
-def refuse_strangers(stack: SeasonStack, client: Client) -> None:
-    """Refuse a lazy stack, which every frame would compute from the start, and one that another client holds."""
-    refuse_asynchronous(client)
+def check_stack_and_client(stack: SeasonStack, client: Client) -> None:
+    """Refuse a lazy stack, which every frame would compute from the start, and a stack that another client holds.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        Result of `persist`.
+    client : distributed.Client
+        Synchronous client that persisted it.
+
+    Raises
+    ------
+    InputError
+        The stack is not persisted, or by another client, or the client is asynchronous.
+    """
+    check_client_is_synchronous(client)
     blocks = list(stack.graph.values())
     if not all(isinstance(block, Future) for block in blocks):
-        raise InputError("stack", "The stack is not persisted; give what dashboard.notebook.persist returns.")
+        raise InputError("stack", "The stack is not persisted; give the result of dashboard.notebook.persist.")
     if any(block.client is not client for block in blocks):
         raise InputError("client", "The stack was persisted by another client; give the one that persisted it.")

@@ -1,9 +1,18 @@
 """HTTP server: the page, the routes beside it, login and limits."""
 
-from dashboard.server.request_gate import GatePolicy, guard, host_names, parse_networks
-from dashboard.server.response_policy import content_policy
+from dashboard.server.request_gate import GatePolicy, install_gate, parse_host_names, parse_networks
+from dashboard.server.response_policy import build_content_policy
 from dashboard.server.route_allowlist import take_over
-from dashboard.server.routes import routes
-from dashboard.server.session_limits import Visits
+from dashboard.server.routes import list_all_routes
+from dashboard.server.session_limits import SessionLimits
 
-__all__ = ["GatePolicy", "Visits", "content_policy", "guard", "host_names", "parse_networks", "routes", "take_over"]
+__all__ = [
+    "GatePolicy",
+    "SessionLimits",
+    "build_content_policy",
+    "install_gate",
+    "list_all_routes",
+    "parse_host_names",
+    "parse_networks",
+    "take_over",
+]

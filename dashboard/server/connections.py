@@ -1,4 +1,4 @@
-"""Limit on open connections: beyond it, the slowest are closed."""
+"""Limit on open connections: at the limit, the connection that has waited longest is closed."""
 
 from __future__ import annotations
 
@@ -7,56 +7,68 @@ import time
 from typing import Any
 
 _OTHER_FILES = 256
-"""Files that the rest of the process opens: websockets, workers, the catalogue, the list of jobs."""
+"""File descriptors for everything else in the process: websockets, workers, the catalogue, the list of jobs."""
 
 _FEWEST = 16
 
 
-def most_connections(wanted: int) -> int:
-    """Return how many connections a server may hold, of those wanted, with the files that its process may open."""
+def compute_connection_limit(wanted: int) -> int:
+    """Return how many connections the server may hold, given the process's limit of open files.
+
+    Parameters
+    ----------
+    wanted : int
+        Configured limit.
+
+    Returns
+    -------
+    int
+        At most `wanted`, and at least 16.
+    """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = wanted if soft == resource.RLIM_INFINITY else soft - _OTHER_FILES
     return max(min(wanted, free), _FEWEST)
 
 
-class Connections:
-    """Open connections of a server, by what they wait for.
+class ConnectionLimit:
+    """Open connections of a server, and which of them may be closed to admit another.
 
     Parameters
     ----------
     most : int
-        Most of them at once.
+        Greatest number of connections at once.
     patience_s : float
-        How long an answer may be on its way to who does not read it, in seconds, once there is no room.
+        Seconds after which a connection that does not read its response may be closed, once the limit is reached.
     """
 
     def __init__(self, *, most: int, patience_s: float) -> None:
         self._most = most
         self._patience_s = patience_s
-        # In the order in which they began to wait; connections of Tornado's HTTP server.
+        # Connections of Tornado's HTTP server with the time of their last change, oldest first.
         self._idle: dict[Any, float] = {}
         self._busy: dict[Any, float] = {}
 
     def __len__(self) -> int:
         return len(self._idle) + len(self._busy)
 
-    def admit(self, connection: Any) -> bool:
-        """Note that a connection waits for a request, and return whether there is room for it.
+    def admit_connection(self, connection: Any) -> bool:
+        """Register a connection as idle, and return whether the limit allows it.
 
-        Another is closed for it: one that has waited longest for its request, or whose answer nobody reads.
+        At the limit another connection is closed: the one that has been idle longest, or one whose client has not read
+        its response for `patience_s`.
         """
         if self._busy.pop(connection, None) is None and len(self) >= self._most and not self._close_oldest():
             return False
         self._idle[connection] = time.monotonic()
         return True
 
-    def begin(self, connection: Any) -> None:
-        """Note that a request has come."""
+    def mark_busy(self, connection: Any) -> None:
+        """Register that a request has arrived on a connection."""
         if self._idle.pop(connection, None) is not None:
             self._busy[connection] = time.monotonic()
 
-    def forget(self, connection: Any) -> None:
-        """Note that a connection is closed, or is a websocket from now on."""
+    def remove_connection(self, connection: Any) -> None:
+        """Remove a connection that is closed or has become a websocket."""
         self._idle.pop(connection, None)
         self._busy.pop(connection, None)
 
@@ -67,6 +79,6 @@ class Connections:
             oldest = slow if slow and time.monotonic() - self._busy[slow] > self._patience_s else None
         if oldest is None:
             return False
-        self.forget(oldest)
+        self.remove_connection(oldest)
         oldest.stream.close()
         return True

@@ -1,6 +1,7 @@
 """Proxy of Dask's dashboard below ``/dask/{cluster}/``, for the owner of the cluster alone.
 
-The target is fixed by the cluster. Nothing that says who visits goes there, and no address or credential comes back.
+The cluster determines the target. The proxy forwards neither the identity of the visitor nor an address or credential
+of the cluster.
 """
 
 from __future__ import annotations
@@ -21,85 +22,94 @@ from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, WebSocketHandler, websocket_connect
 
 from compute.errors import ClusterError, InputError, NoScenesError
-from dashboard.server.api import Handler
-from dashboard.server.forwarded_headers import host_of, host_of_origin
-from dashboard.server.response_policy import add_nonce, admit, content_policy
+from dashboard.server.api import ApiHandler
+from dashboard.server.forwarded_headers import find_request_host, parse_origin_host
+from dashboard.server.response_policy import add_nonce, build_content_policy, complete_content_policy
 from dashboard.services import Services
 
-_ASKED = ("Accept", "If-None-Match")
-"""Headers of the visitor that the dashboard is told."""
+_REQUEST_HEADERS = ("Accept", "If-None-Match")
+"""Request headers that are forwarded to the dashboard."""
 
-_ANSWERED = ("Content-Type", "Etag")
-"""Headers of the dashboard that the visitor is told."""
+_RESPONSE_HEADERS = ("Content-Type", "Etag")
+"""Response headers that are forwarded to the visitor."""
 
-_POLICY = content_policy(
-    # Its charts compile code of their own, and a button of its pages has an event handler: myFunction().
+_POLICY = build_content_policy(
+    # Bokeh's charts compile code, and a button of Dask's pages has an inline event handler: myFunction().
     scripts=("'unsafe-eval'",),
     attributes=("'unsafe-hashes'", "'sha256-DLsspdO65egz8GmJ7gT7AHNirrsTFzKLBvF8tcsc82Y='"),
 )
-"""Policy of the pages, before `admit`."""
+"""Content security policy of the pages, for `complete_content_policy`."""
 
 _CONNECT_S, _ANSWER_S = 5.0, 30.0
 
 _PING_S = 20.0
-"""How soon a browser that went away without a word shows."""
+"""Interval in which an unresponsive browser is detected, in seconds."""
 
-_FROM_ROOT = b'="/static/'
-"""Begins a link of Bokeh's to what an extension brings along, where all other links are relative."""
+_ROOT_RELATIVE = b'="/static/'
+"""Start of the one kind of absolute link in these pages: files of Bokeh extensions. All other links are relative."""
 
-_AWAY = "Dask's dashboard of this cluster does not answer; the cluster may be busy or gone, so try again."
-
-
-_BROKEN = "Dask's dashboard could not build this page; the scheduler's log says why."
+_UNREACHABLE = "Dask's dashboard of this cluster does not answer; try again, or connect to another cluster."
 
 
-class _DaskHandler(Handler):
-    """Base of the proxied pages and their websockets."""
+_BROKEN = "Dask's dashboard could not build this page; the scheduler's log has the reason."
 
-    def dashboard(self, cluster: str) -> str:
-        """Return the URL of a dashboard of the principal's, without a slash at its end; 404 where there is none."""
+
+class _DaskHandler(ApiHandler):
+    """Base class of the proxied pages and websockets."""
+
+    def find_dashboard_url(self, cluster: str) -> str:
+        """Return the URL of the dashboard of a cluster, without a trailing slash.
+
+        Raises
+        ------
+        NoScenesError
+            The principal has no cluster of this identifier; answered as 404.
+        """
         try:
-            return self.services.dashboard(cluster, self.principal())
+            return self.services.dashboard(cluster, self.get_principal())
         except InputError as error:
             raise NoScenesError(error.field, str(error)) from None
 
-    def query(self) -> str:
-        """Return the query as it was asked, with its mark."""
+    def format_query(self) -> str:
+        """Return the query string of the request with its leading ``?``, or an empty string."""
         return f"?{self.request.query}" if self.request.query else ""
 
 
 class DaskPageHandler(_DaskHandler):
-    """``/dask/{cluster}/..``: the pages and their files."""
+    """``/dask/{cluster}/..``: pages of the dashboard and their files."""
 
     async def get(self, cluster: str, path: str) -> None:
-        """Answer what the dashboard does."""
-        base, inner = self.dashboard(cluster), _checked(path)
-        answer = await self._ask(f"{base}/{inner}{self.query()}")
+        """Forward a request to the dashboard, and write its response."""
+        base, inner = self.find_dashboard_url(cluster), _check_path(path)
+        answer = await self._fetch(f"{base}/{inner}{self.format_query()}")
         if answer.code >= 500:
             raise ClusterError(_BROKEN)
         self.set_status(answer.code)
-        for name in _ANSWERED:
+        for name in _RESPONSE_HEADERS:
             if name in answer.headers:
                 self.set_header(name, answer.headers[name])
         if "Location" in answer.headers:
-            self.set_header("Location", _within(base, inner, answer.headers["Location"]))
+            self.set_header("Location", _make_redirect_relative(base, inner, answer.headers["Location"]))
         self.set_header("Cache-Control", "private, no-cache")
         if answer.code != 304:
-            self.write(self._page(answer) if _is_page(answer) else answer.body)
+            self.write(self._render_page(answer) if _is_page(answer) else answer.body)
 
-    def _page(self, answer: HTTPResponse) -> str:
-        """Return a page with links that hold below any prefix, and give it the policy of a page."""
+    def _render_page(self, answer: HTTPResponse) -> str:
+        """Return a page with relative links and a nonce, and set its content security policy."""
         nonce = secrets.token_urlsafe(16)
-        # A page that a browser keeps would outlive its nonce.
+        # A cached page would have an outdated nonce.
         self.clear_header("Etag")
         self.set_header("Cache-Control", "no-store")
         self.clear_header("X-Frame-Options")
-        self.set_header("Content-Security-Policy", admit(_POLICY, nonce=nonce, host=host_of(self.request)))
-        return add_nonce(answer.body.replace(_FROM_ROOT, b'="static/').decode(errors="replace"), nonce)
+        self.set_header(
+            "Content-Security-Policy",
+            complete_content_policy(_POLICY, nonce=nonce, host=find_request_host(self.request)),
+        )
+        return add_nonce(answer.body.replace(_ROOT_RELATIVE, b'="static/').decode(errors="replace"), nonce)
 
-    async def _ask(self, url: str) -> HTTPResponse:
-        headers = {name: self.request.headers[name] for name in _ASKED if name in self.request.headers}
-        url, resolver = _reached(url)
+    async def _fetch(self, url: str) -> HTTPResponse:
+        headers = {name: self.request.headers[name] for name in _REQUEST_HEADERS if name in self.request.headers}
+        url, resolver = _resolve_url(url)
         request = HTTPRequest(
             url, headers=headers, follow_redirects=False, connect_timeout=_CONNECT_S, request_timeout=_ANSWER_S
         )
@@ -107,93 +117,95 @@ class DaskPageHandler(_DaskHandler):
         try:
             return await client.fetch(request, raise_error=False)
         except (HTTPClientError, OSError):
-            raise ClusterError(_AWAY) from None
+            raise ClusterError(_UNREACHABLE) from None
         finally:
             client.close()
 
     def compute_etag(self) -> str | None:
-        """Leave the ETag to the dashboard."""
+        """Return None: the ETag is the dashboard's own."""
         return None
 
 
 class DaskSocketHandler(_DaskHandler, WebSocketHandler):
-    """``/dask/{cluster}/../ws``: what keeps a page up to date."""
+    """``/dask/{cluster}/../ws``: websockets that update the pages."""
 
     _url = ""
     _subprotocols: Sequence[str] = ()
     _dashboard: WebSocketClientConnection | None = None
-    _passing: asyncio.Task[None] | None = None
+    _forwarding: asyncio.Task[None] | None = None
 
     async def get(self, cluster: str, path: str) -> None:
-        """Shake hands, unless it is somebody else's."""
-        self._url = f"{self.dashboard(cluster)}/{_checked(path)}{self.query()}".replace("http", "ws", 1)
+        """Accept the websocket handshake for the owner of the cluster."""
+        self._url = f"{self.find_dashboard_url(cluster)}/{_check_path(path)}{self.format_query()}".replace(
+            "http", "ws", 1
+        )
         await super().get(cluster, path)
 
     @property
     def ping_interval(self) -> float:
-        """Seconds between two signs of life."""
+        """Seconds between two pings."""
         return _PING_S
 
     def check_origin(self, origin: str) -> bool:
-        """Let those pages connect that may connect to the websocket of ours."""
+        """Return whether a page of this origin may connect: the same origins as for Greenup's own websocket."""
         allowed = list[str](getattr(self.application, "websocket_origins", ()))
-        return bool(check_allowlist(host_of_origin(origin), allowed))
+        return bool(check_allowlist(parse_origin_host(origin), allowed))
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
-        """Take the first, as Bokeh does; the second is the token of the page's session there."""
+        """Return the first subprotocol, as Bokeh does; the second is the session token of the page."""
         self._subprotocols = subprotocols
         return subprotocols[0] if subprotocols else None
 
     async def open(self, *_: str, **__: str) -> None:
-        """Connect to the dashboard; what the browser says meanwhile waits."""
-        url, resolver = _reached(self._url)
+        """Connect to the dashboard. Tornado queues messages of the browser meanwhile."""
+        url, resolver = _resolve_url(self._url)
         request = HTTPRequest(url, connect_timeout=_CONNECT_S)
         try:
             self._dashboard = await websocket_connect(request, subprotocols=list(self._subprotocols), resolver=resolver)
         except (HTTPClientError, OSError):
             self.close(1011)
             return
-        self._passing = asyncio.create_task(self._pass_on(self._dashboard))
+        self._forwarding = asyncio.create_task(self._forward_messages(self._dashboard))
 
     async def on_message(self, message: str | bytes) -> None:
-        """Tell the dashboard what the browser says."""
+        """Forward a message of the browser to the dashboard."""
         if self._dashboard is not None:
-            with suppress(WebSocketClosedError):  # it is gone, which `_pass_on` notices
+            with suppress(WebSocketClosedError):  # `_forward_messages` handles the closed dashboard
                 await self._dashboard.write_message(message, binary=isinstance(message, bytes))
 
     def on_close(self) -> None:
-        """Let go of the dashboard."""
+        """Close the connection to the dashboard."""
         if self._dashboard is not None:
             self._dashboard.close()
 
-    async def _pass_on(self, dashboard: WebSocketClientConnection) -> None:
-        with suppress(WebSocketClosedError):  # the browser is gone, which closes both
+    async def _forward_messages(self, dashboard: WebSocketClientConnection) -> None:
+        with suppress(WebSocketClosedError):  # the browser has disconnected; both connections are closed below
             while (message := await dashboard.read_message()) is not None:
                 await self.write_message(message, binary=isinstance(message, bytes))
         dashboard.close()
         self.close()
 
 
-def _checked(path: str) -> str:
-    """Return a path that stays below the dashboard.
+def _check_path(path: str) -> str:
+    """Return a path unchanged if it stays within the dashboard of the scheduler.
 
-    Not that of its own proxy either, which leads to every worker's.
+    The dashboard's own proxy is excluded as well, since it leads to every worker.
 
     Raises
     ------
     NoScenesError
-        It does not.
+        The path leads elsewhere; answered as 404.
     """
     plain = path
     while plain != (once := unquote(plain)):
         plain = once
     if plain.startswith("proxy/") or "\\" in plain or not {".", ".."}.isdisjoint(plain.split("/")):
-        raise NoScenesError("path", "Dask's dashboard has no such page; begin at its page status.")
+        raise NoScenesError("path", "Dask's dashboard has no such page; start at its page 'status'.")
     return path
 
 
 class _SocketResolver(Resolver):
-    """Finds one Unix socket, whatever the host."""
+    """Tornado resolver that returns one Unix socket for every host."""
 
     def initialize(self, path: str) -> None:
         self._path = path
@@ -202,8 +214,11 @@ class _SocketResolver(Resolver):
         return [(socket.AF_UNIX, self._path)]
 
 
-def _reached(url: str) -> tuple[str, Resolver]:
-    """Return a URL as Tornado asks for it, and what finds its host: a Unix socket where it names one."""
+def _resolve_url(url: str) -> tuple[str, Resolver]:
+    """Return a URL that Tornado can fetch, and the resolver of its host.
+
+    ``http+unix://PATH/page`` names a page behind a Unix socket, PATH being percent-encoded.
+    """
     scheme, _, rest = url.partition("+unix://")
     if not rest:
         return url, DefaultLoopResolver()
@@ -211,8 +226,18 @@ def _reached(url: str) -> tuple[str, Resolver]:
     return f"{scheme}://localhost{slash}{page}", _SocketResolver(unquote(path))
 
 
-def _within(base: str, path: str, location: str) -> str:
-    """Return where a redirect leads, relative to the page that it is of, so that any prefix may be before both."""
+def _make_redirect_relative(base: str, path: str, location: str) -> str:
+    """Return the target of a redirect relative to the current page, so that it works below any prefix.
+
+    Parameters
+    ----------
+    base : str
+        URL of the dashboard.
+    path : str
+        Path of the page below it.
+    location : str
+        ``Location`` header of the dashboard's response.
+    """
     target = urljoin(f"/{path}", urlsplit(location).path).removeprefix(urlsplit(base).path)
     return "../" * path.count("/") + target.lstrip("/")
 
@@ -221,8 +246,8 @@ def _is_page(answer: HTTPResponse) -> bool:
     return answer.headers.get("Content-Type", "").startswith("text/html")
 
 
-def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
-    """Return the routes; see `dashboard.server.api.routes`."""
+def list_routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    """Return the routes; see `dashboard.server.api.list_routes`."""
     shared, cluster = {"services": services}, r"/dask/([0-9a-f]{8})"
     return [
         (rf"{cluster}/(.+/ws)", DaskSocketHandler, shared),

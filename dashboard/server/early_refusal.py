@@ -1,4 +1,4 @@
-"""Early refusal: answer a request and close its connection before its body is read."""
+"""Early refusal: write a response and close the connection before the request body is read."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tornado.iostream import IOStream, StreamClosedError
 def answer_and_close(
     stream: IOStream, status: HTTPStatus, sentence: str, more: Mapping[str, str] | None = None
 ) -> None:
-    """Answer at once and close, so that nothing more of the request is read.
+    """Write a JSON error and close the connection, without reading the rest of the request.
 
     Parameters
     ----------
     stream : tornado.iostream.IOStream
-        Of the connection.
+        Stream of the connection.
     status : http.HTTPStatus
-        Of the answer.
+        Status of the response; 503 also sets ``Retry-After``.
     sentence : str
-        Its body.
+        Error message in the body.
     more : mapping of str to str, optional
         Further headers.
     """
@@ -41,7 +41,7 @@ def answer_and_close(
 
     def close(done: asyncio.Future[None]) -> None:
         if not done.cancelled():
-            done.exception()  # whoever has hung up misses the answer
+            done.exception()  # retrieved, so that asyncio does not log it: the client may have disconnected
         stream.close()
 
     writing.add_done_callback(close)

@@ -1,6 +1,6 @@
-"""Host and protocol of a request behind a proxy.
+"""Host and protocol of a request behind a reverse proxy.
 
-The gate lets the ``X-Forwarded-*`` headers of those proxies through that are believed, and of nobody else.
+`dashboard.server.request_gate` removes ``X-Forwarded-*`` headers that do not come from a trusted proxy.
 """
 
 from __future__ import annotations
@@ -11,32 +11,34 @@ from urllib.parse import urlsplit
 from tornado.httputil import HTTPServerRequest
 
 HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?", re.ASCII)
-"""A host, with or without a port."""
+"""Pattern of a host with an optional port."""
 
 
-def forwarded(request: HTTPServerRequest, name: str, pattern: re.Pattern[str]) -> str:
-    """Return what the first proxy says, nothing where it is not of the pattern.
+def read_forwarded_header(request: HTTPServerRequest, name: str, pattern: re.Pattern[str]) -> str:
+    """Return the first value of a forwarded header, or an empty string if it does not match the pattern.
 
     Parameters
     ----------
     request : tornado.httputil.HTTPServerRequest
-        Past the gate.
+        Request that has passed the gate.
     name : str
-        Of the header.
+        Name of the header, such as ``X-Forwarded-Host``.
     pattern : re.Pattern
-        Of what can be used.
+        Pattern of valid values.
     """
     text = request.headers.get(name, "").partition(",")[0].strip().rstrip("/")
     return text if pattern.fullmatch(text) else ""
 
 
-def host_of(request: HTTPServerRequest) -> str:
-    """Return the host, with its port, that the browser asked; empty where nobody can tell."""
-    return forwarded(request, "X-Forwarded-Host", HOST) or (request.host if HOST.fullmatch(request.host) else "")
+def find_request_host(request: HTTPServerRequest) -> str:
+    """Return host and port as the browser sent them, or an empty string if they are not valid."""
+    return read_forwarded_header(request, "X-Forwarded-Host", HOST) or (
+        request.host if HOST.fullmatch(request.host) else ""
+    )
 
 
-def host_of_origin(origin: str) -> str:
-    """Return host and port of an ``Origin`` header in lower case; empty where it is none."""
+def parse_origin_host(origin: str) -> str:
+    """Return host and port of an ``Origin`` header in lower case, or an empty string if the header is not valid."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:

@@ -1,4 +1,4 @@
-"""``/metrics`` in Prometheus format."""
+"""``/metrics`` in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -18,41 +18,52 @@ _OUTCOMES = ("cached", "joined", "made", "failed", "dropped", "too_many", "overl
 
 
 class MetricsHandler(RequestHandler):
-    """``/metrics``: numbers of the whole server, none of a visitor."""
+    """``/metrics``: metrics of the whole server, without data of any visitor."""
 
     def initialize(self, services: Services) -> None:
-        """Receive what the composition root built."""
+        """Store the services that all routes share."""
         self.services = services
 
     def get(self) -> None:
-        """Answer all of them."""
+        """Write all metrics."""
         for name, value in NO_DOCUMENT.items():
             self.set_header(name, value)
         self.set_header("Content-Type", CONTENT_TYPE)
         self.set_header("Cache-Control", "no-store")
-        self.finish(metrics_text(self.services.tiles, self.services.lag))
+        self.finish(format_metrics(self.services.tiles, self.services.lag))
 
 
-def metrics_text(tiles: TileQueue, lag: LoopLag) -> str:
-    """Return the numbers as text, one a line."""
+def format_metrics(tiles: TileQueue, lag: LoopLag) -> str:
+    """Return the metrics in Prometheus' text exposition format.
+
+    Parameters
+    ----------
+    tiles : TileQueue
+        Queue and cache of tiles.
+    lag : LoopLag
+        Lag of the event loop.
+    """
     by_outcome = {f'{{outcome="{name}"}}': tiles.outcomes[name] for name in _OUTCOMES}
-    buckets = {f'_bucket{{le="{bound}"}}': count for bound, count in zip((*BOUNDS_S, "+Inf"), lag.at_most, strict=True)}
-    series = buckets | {"_sum": round(lag.total_s, 6), "_count": lag.at_most[-1]}
+    buckets = {
+        f'_bucket{{le="{bound}"}}': count
+        for bound, count in zip((*BOUNDS_S, "+Inf"), lag.cumulative_counts, strict=True)
+    }
+    series = buckets | {"_sum": round(lag.total_s, 6), "_count": lag.cumulative_counts[-1]}
     lines = [
-        *_family("greenup_tiles_total", "counter", "Tiles asked for, by how that ended.", by_outcome),
-        *_family("greenup_tiles_waiting", "gauge", "Tiles that wait until others are made.", {"": tiles.waiting}),
-        *_family("greenup_tiles_making", "gauge", "Tiles in the making.", {"": tiles.making}),
-        *_family("greenup_tile_cache_bytes", "gauge", "Memory of finished tiles.", {"": tiles.kept.currsize}),
-        *_family("greenup_loop_lag_seconds", "histogram", "How late the event loop is.", series),
+        *_format_family("greenup_tiles_total", "counter", "Requested tiles by outcome.", by_outcome),
+        *_format_family("greenup_tiles_waiting", "gauge", "Tiles waiting in the queue.", {"": tiles.waiting}),
+        *_format_family("greenup_tiles_making", "gauge", "Tiles being computed.", {"": tiles.making}),
+        *_format_family("greenup_tile_cache_bytes", "gauge", "Memory of finished tiles.", {"": tiles.kept.currsize}),
+        *_format_family("greenup_loop_lag_seconds", "histogram", "Lag of the event loop.", series),
     ]
-    return _text(lines)
+    return _join_lines(lines)
 
 
-def _family(name: str, kind: str, words: str, values: Mapping[str, float]) -> Iterator[str]:
+def _format_family(name: str, kind: str, words: str, values: Mapping[str, float]) -> Iterator[str]:
     yield f"# HELP {name} {words}"
     yield f"# TYPE {name} {kind}"
     yield from (f"{name}{suffix} {value}" for suffix, value in values.items())
 
 
-def _text(lines: Iterable[str]) -> str:
+def _join_lines(lines: Iterable[str]) -> str:
     return "\n".join(lines) + "\n"

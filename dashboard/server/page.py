@@ -1,4 +1,4 @@
-"""Handler of the page: it answers under a content security policy, or one sentence where no page can be built."""
+"""HTTP handler of the page, with its content security policy and an error page."""
 
 from __future__ import annotations
 
@@ -15,61 +15,73 @@ from tornado.web import HTTPError, RequestHandler
 from compute.errors import OverloadError, TooManyRequestsError
 from dashboard.panel_workarounds.garbage_collection import PageGarbage
 from dashboard.panel_workarounds.page_building import create_session
-from dashboard.server.forwarded_headers import host_of
-from dashboard.server.principals import USER, principal_of
-from dashboard.server.response_policy import NO_DOCUMENT, PERMISSIONS, add_nonce, admit
-from dashboard.server.session_limits import Visits
+from dashboard.server.forwarded_headers import find_request_host
+from dashboard.server.principals import USER, get_principal
+from dashboard.server.response_policy import NO_DOCUMENT, PERMISSIONS, add_nonce, complete_content_policy
+from dashboard.server.session_limits import SessionLimits
 
 ICON = Path(__file__).parent.parent / "icon.svg"
-"""Greenup's leaf."""
+"""Icon of Greenup, as SVG."""
 
 PRIVATE = NO_DOCUMENT | {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
-"""Headers of an answer that is one visitor's own; a page has a policy of its own."""
+"""Headers of a response that is private to one visitor. The page overrides the content security policy."""
 
-_BORROWED = ("bokeh-session-id", "bokeh-token")
+_FOREIGN_SESSION = ("bokeh-session-id", "bokeh-token")
 _RETRY_AFTER_S = "5"
 
-_BROKEN = (
-    "This page could not be built. Reload it; if that does not help, whoever runs Greenup finds the reason in its log."
-)
+_BROKEN = "This page could not be built; reload it, or ask the operator of this server for the reason in its log."
 
 
 class PageHandler(DocHandler):
-    """The page: Panel's, under the policy that the server's setting ``content_policy`` holds.
+    """Handler of the page: Panel's handler under the policy of the server's setting ``content_policy``.
 
-    Every page is a session of its own with an id of ours: one that somebody chose for another would let them look in.
+    Every request creates a new session with a new identifier. A session identifier from the request is refused: it
+    would let one visitor choose the session of another.
     """
 
     _refusal = ""
 
     def set_default_headers(self) -> None:
-        """Send them with every answer, those of errors included."""
+        """Set privacy and content security headers on every response, errors included."""
         self._nonce = secrets.token_urlsafe(16)
         for name, value in PRIVATE.items():
             self.set_header(name, value)
-        # Which pages may show this one in a frame is a matter of its policy, which knows more than yes and no.
+        # The directive frame-ancestors replaces X-Frame-Options, which cannot list several origins.
         self.clear_header("X-Frame-Options")
         policy = self.application.settings["content_policy"]
-        self.set_header("Content-Security-Policy", admit(policy, nonce=self._nonce, host=host_of(self.request)))
+        self.set_header(
+            "Content-Security-Policy",
+            complete_content_policy(policy, nonce=self._nonce, host=find_request_host(self.request)),
+        )
         self.set_header("Permissions-Policy", PERMISSIONS)
 
     def write(self, chunk: str | bytes | dict[str, Any]) -> None:
-        """Write the page, its scripts marked as its own."""
+        """Write the page, with the nonce added to its scripts."""
         super().write(add_nonce(chunk, self._nonce) if isinstance(chunk, str) else chunk)
 
-    # Its decorators hide from mypy that the method of Panel's is a coroutine.
+    # mypy does not see through the decorators of Panel's method that it is a coroutine.
     async def get_session(self) -> ServerSession:  # type: ignore[override]
-        """Return a new session of the visitor; an empty document means that its page could not be built."""
-        if any(name in self.request.arguments for name in _BORROWED) or "Bokeh-Session-Id" in self.request.headers:
+        """Return a new session of the visitor.
+
+        Raises
+        ------
+        tornado.web.HTTPError
+            400 for a session identifier in the request, 429 or 503 at a limit, and 500 if the page could not be built,
+            which leaves its document empty.
+        """
+        if (
+            any(name in self.request.arguments for name in _FOREIGN_SESSION)
+            or "Bokeh-Session-Id" in self.request.headers
+        ):
             raise HTTPError(400)
         application, context = self.application, self.application_context
-        visits: Visits = application.settings["visits"]
+        visits: SessionLimits = application.settings["visits"]
         session_id = generate_session_id(secret_key=application.secret_key, signed=True)
         try:
-            async with visits.building(
+            async with visits.reserve_build(
                 session_id, self.request.remote_ip or "", lambda: {each.id for each in context.sessions}
             ):
-                session = await create_session(context, session_id, self.request, self._token(session_id))
+                session = await create_session(context, session_id, self.request, self._make_token(session_id))
         except OverloadError as error:
             self._refusal = str(error)
             raise HTTPError(429 if isinstance(error, TooManyRequestsError) else 503) from None
@@ -80,8 +92,8 @@ class PageHandler(DocHandler):
             raise HTTPError(500)
         return session
 
-    def _token(self, session_id: ID) -> str:
-        """Return what the browser opens the websocket with: of the request it holds the query and the user alone."""
+    def _make_token(self, session_id: ID) -> str:
+        """Return the token that opens the websocket; of the request it holds only the query and the user's scope."""
         payload: dict[str, Any] = {"headers": {}, "cookies": {}, "arguments": self.request.arguments}
         payload |= self.application_context.application.process_request(self.request)
         application = self.application
@@ -90,11 +102,11 @@ class PageHandler(DocHandler):
             secret_key=application.secret_key,
             signed=True,
             expiration=application.session_token_expiration,
-            extra_payload=payload | {USER: principal_of(self.request).scope},
+            extra_payload=payload | {USER: get_principal(self.request).scope},
         )
 
     def write_error(self, status_code: int, **_: Any) -> None:
-        """Say one sentence: details are in the log."""
+        """Write one sentence; details are in the log."""
         sentence = _BROKEN if status_code >= 500 else f"The request could not be answered ({status_code})."
         if self._refusal:
             sentence = self._refusal
@@ -103,13 +115,13 @@ class PageHandler(DocHandler):
 
 
 class IconHandler(RequestHandler):
-    """``/favicon.ico``: what browsers ask for by themselves beside whatever is not the page."""
+    """``/favicon.ico``: icon that browsers request by themselves."""
 
     def initialize(self, **_: Any) -> None:
-        """Take the place of Bokeh's, which is given the server."""
+        """Accept the arguments of Bokeh's handler, which this one replaces."""
 
     def get(self) -> None:
-        """Answer the icon of the page."""
+        """Write the icon as SVG."""
         for name, value in NO_DOCUMENT.items():
             self.set_header(name, value)
         self.set_header("Content-Type", "image/svg+xml")

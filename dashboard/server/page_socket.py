@@ -1,4 +1,4 @@
-"""Websocket of the page: open to the browser that was given the page, and to nobody else."""
+"""Websocket of the page, restricted to the user who loaded the page and limited in rate."""
 
 from __future__ import annotations
 
@@ -11,40 +11,49 @@ from bokeh.protocol.message import Message
 from bokeh.util.token import check_token_signature, get_session_id, get_token_payload
 from panel.io.server import WSHandler
 
-from dashboard.server.forwarded_headers import host_of_origin
-from dashboard.server.principals import USER, ForbiddenError, principal_of
+from dashboard.server.forwarded_headers import parse_origin_host
+from dashboard.server.principals import USER, ForbiddenError, get_principal
 
 MOST_SOCKETS = 4
-"""Websockets of one page: one, and those that a broken network has not closed yet."""
+"""Greatest number of websockets of one page. A broken network may leave some unclosed."""
 
 MOST_BUFFERS = 8
-"""Buffers of one message, which are held until the last has come; an upload is one."""
+"""Greatest number of buffers in one message. They stay in memory until the last has arrived; an upload is one."""
 
 _UNREADABLE = "The message could not be handled."
 _LARGE_BYTES = 64 * 2**10
-_BREATH_S = 0.02
-_COST_BYTES = 16 * 2**10
-_COST_OF_PAGE = 150
+"""Size from which messages are parsed one at a time."""
+
+_PAUSE_S = 0.02
+"""Pause after a large message, in seconds, for other tasks of the event loop."""
+
+_FRAGMENT_BYTES = 16 * 2**10
+"""Bytes that count as one more fragment."""
+
+_DOCUMENT_FRAGMENTS = 150
+"""Fragments that a request for the whole document counts as."""
 
 
-class Allowance:
-    """Pace at which messages of a websocket are read.
+class FragmentRateLimit:
+    """Rate limit of a websocket: a token bucket over message fragments.
 
-    A message of the page is three fragments. A second earns a hundred, more than the quickest hand sends, and six
-    hundred are saved for those who drag; 16 KiB cost as much as a fragment. Nothing is lost: who sends more waits.
+    A message of the page consists of three fragments, and 16 KiB count as one more. 100 fragments a second are more
+    than people send; the reserve of 600 covers drags. Nothing is dropped: a faster sender waits.
 
     Parameters
     ----------
-    most, per_s : float
-        Fragments at once, and earned in a second.
+    most : float
+        Capacity of the bucket, in fragments.
+    per_s : float
+        Fragments that are added per second.
     """
 
     def __init__(self, *, most: float = 600.0, per_s: float = 100.0) -> None:
         self._most, self._per_s = most, per_s
         self._left, self._at = most, time.monotonic()
 
-    def spend(self, fragments: float) -> float:
-        """Return the seconds until so many fragments are earned."""
+    def reserve_fragments(self, fragments: float) -> float:
+        """Reserve fragments, and return the seconds until they are available."""
         now = time.monotonic()
         self._left = min(self._left + (now - self._at) * self._per_s, self._most) - fragments
         self._at = now
@@ -52,17 +61,18 @@ class Allowance:
 
 
 class PageSocket(WSHandler):
-    """Bokeh's websocket for sessions that are open already, and their own users.
+    """Bokeh's websocket, for existing sessions of the same user.
 
-    Bokeh would build a session for any token; a page that is lost here is loaded again by its browser.
+    Bokeh would create a session for any valid token. Here an unknown session is refused, and the browser reloads the
+    page.
     """
 
     def check_origin(self, origin: str) -> bool:
-        """Let the hosts connect that Bokeh does; one that is no host is none of them."""
-        return host_of_origin(origin) != "" and bool(super().check_origin(origin))
+        """Return whether an origin may connect: Bokeh's rule, and no malformed origin."""
+        return parse_origin_host(origin) != "" and bool(super().check_origin(origin))
 
     async def prepare(self) -> None:
-        """Refuse the handshake of who was not given the page."""
+        """Refuse the handshake with 403 unless the token is of an open page of this principal."""
         await super().prepare()  # type: ignore[no-untyped-call]  # Panel annotates none of its handlers
         if not self._finished and not self._is_expected():
             self.set_status(403)
@@ -78,30 +88,30 @@ class PageSocket(WSHandler):
             if not check_token_signature(token, secret_key=application.secret_key, signed=application.sign_sessions):
                 return False
             session, user = get_session_id(token), get_token_payload(token).get(USER)
-            is_own = bool(user == principal_of(self.request).scope)
+            is_own = bool(user == get_principal(self.request).scope)
         except (ForbiddenError, ValueError, KeyError, TypeError, AttributeError, binascii.Error, RuntimeError):
             return False
         sessions = self.application_context.sessions
         return is_own and any(each.id == session and each.connection_count < MOST_SOCKETS for each in sessions)
 
     def initialize(self, *arguments: Any, **named: Any) -> None:
-        """Begin with a full allowance."""
+        """Start with a full rate limit."""
         super().initialize(*arguments, **named)  # type: ignore[no-untyped-call]  # nor does Bokeh
-        self._allowance = Allowance()
+        self._rate_limit = FragmentRateLimit()
 
     async def on_message(self, fragment: str | bytes) -> None:
-        """Handle a fragment of a message in its turn: others have theirs in between."""
-        await asyncio.sleep(self._allowance.spend(1 + len(fragment) / _COST_BYTES))
+        """Handle a fragment of a message, at the pace of the rate limit."""
+        await asyncio.sleep(self._rate_limit.reserve_fragments(1 + len(fragment) / _FRAGMENT_BYTES))
         if self.connection is None or self.ws_connection is None:
             return
         if len(fragment) < _LARGE_BYTES:
             await super().on_message(fragment)
             return
-        # Parsing takes tens of milliseconds, and a hundred pages could send theirs in one moment.
+        # One at a time: parsing takes tens of milliseconds, and many pages may send at once.
         large: asyncio.Lock = self.application.settings["large_messages"]
         async with large:
             await super().on_message(fragment)
-            await asyncio.sleep(_BREATH_S)
+            await asyncio.sleep(_PAUSE_S)
 
     async def _receive(self, fragment: str | bytes) -> Message[Any] | None:
         message: Message[Any] | None = await super()._receive(fragment)
@@ -112,16 +122,16 @@ class PageSocket(WSHandler):
         return message
 
     async def _handle(self, message: Message[Any]) -> Any | None:
-        """Handle a message that a page sends; it never replaces its document, and seldom asks for all of it."""
+        """Handle a message; a page may not replace its document, and pulling the document counts as many fragments."""
         if message.msgtype == "PUSH-DOC":
             self.close(1008)
             return None
         if message.msgtype == "PULL-DOC-REQ":
-            await asyncio.sleep(self._allowance.spend(_COST_OF_PAGE))
+            await asyncio.sleep(self._rate_limit.reserve_fragments(_DOCUMENT_FRAGMENTS))
         return await super()._handle(message)
 
     async def send_message(self, message: Message[Any]) -> None:
-        """Send a message; that something went wrong without where in our code."""
+        """Send a message; an error is sent without its traceback."""
         if message.msgtype == "ERROR":
             message.content = {"text": _UNREADABLE, "traceback": None}
         await super().send_message(message)

@@ -1,4 +1,4 @@
-"""Principals of requests, as the gate has found them out."""
+"""Principal of a request, as the gate has determined it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 from compute.jobs import Principal
 
 USER = "greenup_user"
-"""Name of the user's scope in the token of a page, by which its websocket is known to be the same user's."""
+"""Key of the user's scope in the token of a page, by which the websocket verifies that it belongs to the same user."""
 
 
 class ForbiddenError(Exception):
-    """Nobody is logged in where a login is demanded."""
+    """A request has no principal although a login is required."""
 
 
-def principal_of(request: Any) -> Principal:
+def get_principal(request: Any) -> Principal:
     """Return the principal of a request.
 
     Parameters
     ----------
     request : tornado.httputil.HTTPServerRequest
-        Of any route, websockets included, or Bokeh's stand-in for it.
+        Request of any route or websocket, or the copy of it that Bokeh keeps.
 
     Raises
     ------
     ForbiddenError
-        Nobody is logged in, and somebody must be.
+        Nobody is logged in, and the server requires a login.
     """
     principal = getattr(request.connection.context, "principal", None)
     if not isinstance(principal, Principal):

@@ -1,4 +1,4 @@
-"""Gate before all routes: hosts that are answered, proxies that are believed, bodies that are taken."""
+"""Request gate: allowed hosts, trusted proxies and size limits, checked before any route."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from tornado.httputil import (
 )
 
 from compute.errors import InputError
-from dashboard.server.connections import Connections
+from dashboard.server.connections import ConnectionLimit
 from dashboard.server.early_refusal import answer_and_close
-from dashboard.server.login import Denial, Doorkeeper
+from dashboard.server.login import AccessControl, Denial
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_BODY_BYTES = 64 * 2**10
-"""Body of a request: the form of a login; files are uploaded through the page's websocket."""
+"""Largest request body: the login form. Files are uploaded through the websocket of the page."""
 
 MAX_REGION_BYTES = 2_100_000
-"""Body of a request that holds a region: as large as regions may be, and a little more, which is then named."""
+"""Largest request body with a region: slightly above the limit of regions, so that the error can name that limit."""
 
 MAX_HEADER_BYTES = 32 * 2**10
-"""Start line and headers of a request: a link with a region in it, and the cookies of a hub."""
+"""Largest start line and headers of a request: a link with a region, and the cookies of a JupyterHub."""
 
 SLOWEST_S = 60.0
-"""A connection that sends no whole request within this time is closed."""
+"""Seconds within which a connection must have sent a whole request; then it is closed."""
 
 _FULL = "The server has too many connections; try again in a few seconds."
 
@@ -47,15 +47,15 @@ _FORWARDED = ("Forwarded", "X-Real-Ip", "X-Scheme")
 
 @dataclass(frozen=True, kw_only=True)
 class GatePolicy:
-    """Hosts and proxies of one server.
+    """Allowed hosts and trusted proxies of a server.
 
     Attributes
     ----------
     hosts : tuple of str
-        Names of hosts that are answered, with ``*`` as in shells; names of this machine and addresses in numbers
-        always are. A page of another name that resolves to this server (DNS rebinding) is no page of ours.
+        Host names that the server answers for, with shell wildcards. Names of this machine and numeric addresses are
+        always allowed. The check prevents DNS rebinding: a foreign host name that resolves to this server.
     proxies : tuple of ipaddress.IPv4Network or ipaddress.IPv6Network
-        Where proxies connect from whose ``X-Forwarded-*`` headers are believed; those of others are left out.
+        Addresses of trusted proxies. ``X-Forwarded-*`` headers of other clients are removed.
     user_header : str
         Header in which these proxies name the user.
     """
@@ -64,33 +64,43 @@ class GatePolicy:
     proxies: tuple[Network, ...] = ()
     user_header: str = ""
 
-    def answers(self, host: str) -> bool:
-        """Return whether requests for a host, with or without a port, are answered."""
+    def allows_host(self, host: str) -> bool:
+        """Return whether the server answers for a host, given with or without a port."""
         match = _HOST.fullmatch(host)
         if match is None:
             return False
         name = match["name"].lower().strip("[]").rstrip(".")
-        return name == "localhost" or _address(name) is not None or any(fnmatch(name, each) for each in self.hosts)
+        return (
+            name == "localhost" or _parse_address(name) is not None or any(fnmatch(name, each) for each in self.hosts)
+        )
 
-    def believes(self, peer: str) -> bool:
-        """Return whether a connection comes from a proxy that is believed."""
-        address = _address(peer)
+    def trusts_peer(self, peer: str) -> bool:
+        """Return whether an address is that of a trusted proxy."""
+        address = _parse_address(peer)
         return address is not None and any(address in network for network in self.proxies)
 
-    def client(self, headers: HTTPHeaders, peer: str) -> str:
-        """Return the address that a request came from: the last one named by a proxy that is no proxy itself."""
+    def find_client_address(self, headers: HTTPHeaders, peer: str) -> str:
+        """Return the address of the client: the last entry of ``X-Forwarded-For`` that is not a trusted proxy.
+
+        Parameters
+        ----------
+        headers : tornado.httputil.HTTPHeaders
+            Headers of the request.
+        peer : str
+            Address of the connection.
+        """
         for named in reversed(headers.get("X-Forwarded-For", "").split(",")):
-            address = _address(named.strip())
+            address = _parse_address(named.strip())
             if address is None:
                 return peer
             peer = str(address)
-            if not self.believes(peer):
+            if not self.trusts_peer(peer):
                 break
         return peer
 
 
 def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Return the networks of proxies.
+    """Return the networks of trusted proxies.
 
     Parameters
     ----------
@@ -100,7 +110,7 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     Raises
     ------
     InputError
-        A text is neither.
+        A text is neither an address nor a network.
     """
     networks = []
     for text in texts:
@@ -108,79 +118,81 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
             networks.append(ipaddress.ip_network(text))
         except ValueError:
             raise InputError(
-                "proxy", f"The proxy {text[:80]!r} is no address or network; give one such as 127.0.0.1 or 10.0.0.0/8."
+                "proxy",
+                f"The proxy {text[:80]!r} is not an address or network; give one such as 127.0.0.1 or 10.0.0.0/8.",
             ) from None
     return tuple(networks)
 
 
-def host_names(origins: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of hosts, in lower case and without ports, of origins such as ``hub.example.org:443``."""
+def parse_host_names(origins: Sequence[str]) -> tuple[str, ...]:
+    """Return the host names of origins such as ``hub.example.org:443``, in lower case and without ports."""
     return tuple(origin.lower().rpartition("//")[2].partition("/")[0].partition(":")[0] for origin in origins)
 
 
-def guard(server: Server, policy: GatePolicy, doorkeeper: Doorkeeper, *, most: int) -> None:
-    """Put the gate before all routes of a server.
+def install_gate(server: Server, policy: GatePolicy, access_control: AccessControl, *, most: int) -> None:
+    """Install the gate before all routes of a server.
 
-    Bokeh has no setting for it: its application is the callback of Tornado's HTTP server, and becomes the gate's.
+    Bokeh has no setting for this: its application is the request callback of Tornado's HTTP server, which the gate
+    replaces (bokeh 3.9, ``bokeh.server.server.BaseServer``). It can go once Bokeh accepts middleware.
 
     Parameters
     ----------
     server : bokeh.server.server.Server
-        Not started yet.
+        Server that has not been started.
     policy : GatePolicy
-        What passes.
-    doorkeeper : Doorkeeper
-        Who passes.
+        Allowed hosts and trusted proxies.
+    access_control : AccessControl
+        Authentication of requests.
     most : int
-        Most connections at once, websockets apart.
+        Greatest number of connections at once, websockets excluded.
     """
-    server._http.request_callback = Gate(server._tornado, policy, doorkeeper, most=most)
+    server._http.request_callback = Gate(server._tornado, policy, access_control, most=most)
 
 
 class Gate(HTTPServerConnectionDelegate):
-    """Passes requests on to an application, or answers them with one sentence.
+    """Tornado delegate that forwards requests to an application, or refuses them with one sentence.
 
     Parameters
     ----------
     application : tornado.httputil.HTTPServerConnectionDelegate
-        Answers what passes.
+        Application behind the gate.
     policy : GatePolicy
-        What passes.
-    doorkeeper : Doorkeeper
-        Who passes; handlers find the principal by `dashboard.server.principals.principal_of`.
+        Allowed hosts and trusted proxies.
+    access_control : AccessControl
+        Authentication of requests; handlers read the principal by `dashboard.server.principals.get_principal`.
     most : int
-        Most connections at once, websockets apart.
+        Greatest number of connections at once, websockets excluded.
     """
 
     def __init__(
         self,
         application: HTTPServerConnectionDelegate,
         policy: GatePolicy,
-        doorkeeper: Doorkeeper,
+        access_control: AccessControl,
         *,
         most: int = 1000,
     ) -> None:
         self.application = application
         self.policy = policy
-        self.doorkeeper = doorkeeper
-        self.connections = Connections(most=most, patience_s=SLOWEST_S)
+        self.access_control = access_control
+        self.connections = ConnectionLimit(most=most, patience_s=SLOWEST_S)
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        """Begin a request."""
-        if self.connections.admit(server_conn):
+        """Return the delegate of a new request, or refuse it at the connection limit."""
+        if self.connections.admit_connection(server_conn):
             return _Request(self, server_conn, request_conn)
         connection: Any = server_conn
         answer_and_close(connection.stream, HTTPStatus.SERVICE_UNAVAILABLE, _FULL)
-        return HTTPMessageDelegate()  # which cares for nothing that still comes
+        return HTTPMessageDelegate()  # ignores the rest of the request
 
     def on_close(self, server_conn: object) -> None:
-        """Tell the application that a connection is closed."""
-        self.connections.forget(server_conn)
+        """Remove a closed connection, and notify the application."""
+        self.connections.remove_connection(server_conn)
         self.application.on_close(server_conn)
 
 
 class _Request(HTTPMessageDelegate):
-    """One request on its way through the gate."""
+    """Tornado delegate of one request."""
 
     def __init__(self, gate: Gate, server_conn: object, connection: Any) -> None:
         self._gate = gate
@@ -191,16 +203,16 @@ class _Request(HTTPMessageDelegate):
         self._inner: HTTPMessageDelegate | None = None
 
     async def headers_received(self, start_line: Any, headers: HTTPHeaders) -> None:
-        # Tornado awaits it before it reads the body, whose bytes those who do not pass never cost.
-        self._gate.connections.begin(self._server_conn)
+        # Tornado awaits this method before it reads the body, so refused requests cost no body.
+        self._gate.connections.mark_busy(self._server_conn)
         self._context.principal = None
-        refusal = _refusal(self._gate.policy, start_line.path, headers)
+        refusal = _find_refusal(self._gate.policy, start_line.path, headers)
         if refusal is not None:
             answer_and_close(self._connection.detach(), *refusal)
             return
-        self._believe_proxy(headers)
+        self._apply_forwarded_headers(headers)
         stream = self._connection.stream
-        admitted = await self._gate.doorkeeper.admit(start_line, headers, self._context.remote_ip)
+        admitted = await self._gate.access_control.admit_request(start_line, headers, self._context.remote_ip)
         if isinstance(admitted, Denial):
             answer_and_close(self._connection.detach(), admitted.status, admitted.sentence, admitted.headers)
             return
@@ -219,56 +231,56 @@ class _Request(HTTPMessageDelegate):
     def finish(self) -> None:
         if self._inner is not None:
             self._inner.finish()
-        self._forget_proxy()
+        self._restore_peer()
 
     def on_connection_close(self) -> None:
         if self._inner is not None:
             self._inner.on_connection_close()
-        self._forget_proxy()
+        self._restore_peer()
 
-    def _believe_proxy(self, headers: HTTPHeaders) -> None:
-        """Take the visitor's address and protocol from a proxy that is believed, and drop what anybody else says."""
+    def _apply_forwarded_headers(self, headers: HTTPHeaders) -> None:
+        """Set the client's address and protocol from a trusted proxy; remove forwarded headers of anybody else."""
         policy, (peer, _) = self._gate.policy, self._peer
-        if policy.believes(peer):
-            self._context.remote_ip = policy.client(headers, peer)
+        if policy.trusts_peer(peer):
+            self._context.remote_ip = policy.find_client_address(headers, peer)
             protocol = headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
             if protocol in ("http", "https"):
                 self._context.protocol = protocol
             return
-        said = {*_FORWARDED, _normalised(policy.user_header)}
+        said = {*_FORWARDED, _normalise_header_name(policy.user_header)}
         for name in [each for each in headers if each.startswith("X-Forwarded-") or each in said]:
             del headers[name]
 
-    def _forget_proxy(self) -> None:
-        """Restore the connection's own address: the next request on it may be another visitor's."""
+    def _restore_peer(self) -> None:
+        """Restore the address of the connection: its next request may be of another visitor."""
         self._context.remote_ip, self._context.protocol = self._peer
 
 
-def _normalised(name: str) -> str:
-    """Return the name of a header as Tornado writes it."""
+def _normalise_header_name(name: str) -> str:
+    """Return a header name in Tornado's capitalisation."""
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def _refusal(policy: GatePolicy, path: str, headers: HTTPHeaders) -> tuple[HTTPStatus, str] | None:
-    """Return why a request does not pass, None where it does."""
-    if not policy.answers(headers.get("Host", "")):
+def _find_refusal(policy: GatePolicy, path: str, headers: HTTPHeaders) -> tuple[HTTPStatus, str] | None:
+    """Return status and sentence if a request is refused, else None."""
+    if not policy.allows_host(headers.get("Host", "")):
         return (
             HTTPStatus.MISDIRECTED_REQUEST,
-            "This server does not answer for that host; its operator can allow it by --origin HOST:PORT.",
+            "This server does not answer for that host; the operator can allow it with --origin HOST:PORT.",
         )
     if "%00" in path:
-        return HTTPStatus.BAD_REQUEST, "The address holds a zero byte."
+        return HTTPStatus.BAD_REQUEST, "The path of the URL contains a zero byte; remove %00."
     if "Transfer-Encoding" in headers:
-        return HTTPStatus.LENGTH_REQUIRED, "A request must state the length of its body."
+        return HTTPStatus.LENGTH_REQUIRED, "A request must state the length of its body in a Content-Length header."
     length = headers.get("Content-Length", "0")
     most = MAX_REGION_BYTES if path.partition("?")[0].endswith("/statistics") else MAX_BODY_BYTES
     if not length.isascii() or not length.isdigit() or int(length[:20]) > most:
-        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"This request takes a body of at most {most} bytes."
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body of this request may have at most {most} bytes."
     return None
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address that a text is, one of IPv4 in IPv6 as that of IPv4; None where it is a name."""
+def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return a numeric address, IPv4-mapped IPv6 as IPv4, or None for a name."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Content security policies of pages, and the headers that keep any other answer from being one."""
+"""Content security policies of pages, and headers of responses that are not pages."""
 
 from __future__ import annotations
 
@@ -10,48 +10,50 @@ NO_DOCUMENT = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Headers of an answer that is data: opened as a page, it runs nothing, loads nothing, and has no origin."""
+"""Headers of a response that is data: opened as a page, it runs nothing, loads nothing and has no origin."""
 
 PERMISSIONS = "camera=(), geolocation=(), microphone=(), midi=(), payment=(), serial=(), usb=()"
-"""Value of the header Permissions-Policy: devices that no page of ours asks for."""
+"""Value of the header Permissions-Policy: device features that no page of Greenup uses."""
 
 _SCRIPT = re.compile(r"<script\b(.*?)</script\s*>", re.IGNORECASE | re.DOTALL)
 
 
-def content_policy(
+def build_content_policy(
     *,
     images: Sequence[str] = (),
     frames: Sequence[str] = (),
     scripts: Sequence[str] = (),
     attributes: Sequence[str] = (),
 ) -> str:
-    """Return the Content-Security-Policy of a page: what Panel needs, and nothing of another host.
+    """Return the Content-Security-Policy of a page: what Panel needs, from this server only.
+
+    See Content Security Policy Level 3, https://www.w3.org/TR/CSP3/.
 
     Parameters
     ----------
     images : sequence of str
         Sources of images besides this server, such as the host of an online basemap.
     frames : sequence of str
-        Sources of pages that may show this one in a frame, besides those of its own host.
+        Origins that may embed the page in a frame, besides its own.
     scripts : sequence of str
-        Sources of scripts besides this server's files and those that `admit` names.
+        Sources of scripts besides this server's files and those that `complete_content_policy` adds.
     attributes : sequence of str
-        Sources of event handlers in attributes; left out, there are none.
+        Sources of inline event handlers; none by default.
 
     Returns
     -------
     str
-        Value of the header, for `admit` to complete.
+        Value of the header, for `complete_content_policy`.
     """
     directives = {
         "default-src": ("'self'",),
-        # Panel imports its components from blobs.
+        # Panel imports its components from blob URLs.
         "script-src": ("'self'", "blob:", *scripts),
         "script-src-attr": attributes or ("'none'",),
         "style-src": ("'self'", "'unsafe-inline'"),
         "img-src": ("'self'", "data:", "blob:", *images),
         "font-src": ("'self'", "data:"),
-        # Modules are fetched from the blobs.
+        # Modules are fetched from blob URLs.
         "connect-src": ("'self'", "blob:"),
         "frame-src": ("'none'",),
         "worker-src": ("'none'",),
@@ -64,35 +66,34 @@ def content_policy(
     return "; ".join(" ".join((name, *sources)) for name, sources in directives.items())
 
 
-def admit(policy: str, *, nonce: str, host: str) -> str:
-    """Return a policy for one answer, under which its own scripts run and its own websocket opens.
+def complete_content_policy(policy: str, *, nonce: str, host: str) -> str:
+    """Return the policy of one response, which allows its own scripts and its own websocket.
 
     Parameters
     ----------
     policy : str
-        As `content_policy` returns it.
+        Policy from `build_content_policy`.
     nonce : str
-        What `add_nonce` marks the scripts of the answer with.
+        Nonce that `add_nonce` adds to the scripts of the response.
     host : str
-        Host, with its port, that the browser asked; empty where nobody knows.
+        Host and port as the browser sent them; empty if unknown.
     """
-    # Safari before 15.4 does not take 'self' for a websocket of the same host.
+    # Safari before 15.4 does not match 'self' with a websocket of the same host.
     sockets = f" ws://{host} wss://{host}" if host else ""
     policy = policy.replace("script-src 'self'", f"script-src 'self' 'nonce-{nonce}'")
     return policy.replace("connect-src 'self'", f"connect-src 'self'{sockets}")
 
 
 def add_nonce(page: str, nonce: str) -> str:
-    """Return an HTML page whose scripts bear a nonce.
+    """Return an HTML page with a nonce added to its script elements.
 
-    Only scripts that stand in the page as it is answered: a word such as ``<script>`` within one of them, as in the
-    document of a page, stays as it is.
+    Only script elements of the page itself are changed; text such as ``<script>`` inside a script stays as it is.
 
     Parameters
     ----------
     page : str
-        The HTML.
+        HTML.
     nonce : str
-        Unguessable, and of this answer alone.
+        Unguessable value, used for one response.
     """
     return _SCRIPT.sub(rf'<script nonce="{nonce}"\1</script>', page)

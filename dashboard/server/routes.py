@@ -1,4 +1,4 @@
-"""All routes beside the page."""
+"""Routes of the server beside the page."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dashboard.server import api, dask_proxy, pixel_routes, statistics_route, ti
 from dashboard.services import Services
 
 
-def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
-    """Return the routes, relative to whatever prefix the page has.
+def list_all_routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    """Return all routes beside the page, relative to the prefix of the page.
 
     Parameters
     ----------
@@ -21,5 +21,5 @@ def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str
     return [
         route
         for module in (api, pixel_routes, statistics_route, tile_metadata, dask_proxy)
-        for route in module.routes(services)
+        for route in module.list_routes(services)
     ]

@@ -11,18 +11,19 @@ from contextlib import asynccontextmanager, suppress
 from compute.errors import OverloadError, TooManyRequestsError
 
 MOST_WAITING = 16
-"""Pages that wait to be built: each takes about a second."""
+"""Greatest number of pages that wait to be built; each takes about a second."""
 
 
-class Visits:
-    """Room for visits.
+class SessionLimits:
+    """Limits on open pages, and the queue in which pages are built.
 
     Parameters
     ----------
     most : int
-        Visits at once.
+        Greatest number of open pages.
     most_of_address : int
-        Visits at once from one address; this machine's own are not counted by it, as proxies come from there.
+        Greatest number of open pages from one address. Addresses of this machine are exempt, as proxies connect from
+        there.
     """
 
     def __init__(self, *, most: int, most_of_address: int) -> None:
@@ -33,27 +34,33 @@ class Visits:
         self._addresses: dict[str, str] = {}
 
     @asynccontextmanager
-    async def building(self, visit: str, address: str, living: Callable[[], Collection[str]]) -> AsyncIterator[None]:
-        """Wait for the turn to build the page of a visit: one at a time, and the server has breath in between.
+    async def reserve_build(
+        self, visit: str, address: str, living: Callable[[], Collection[str]]
+    ) -> AsyncIterator[None]:
+        """Wait until the page may be built, for the time of an ``async with`` block.
+
+        Pages are built one at a time, with a pause in which the event loop answers other requests.
 
         Parameters
         ----------
         visit : str
-            Its id.
+            Session identifier.
         address : str
-            Where it comes from.
+            Address of the client.
         living : callable
-            Returns the ids of the visits that there are.
+            Returns the identifiers of all open sessions.
 
         Raises
         ------
         TooManyRequestsError
-            Too many visits come from that address.
+            The address has too many open pages.
         OverloadError
-            There is no room for another visit, or too many wait for theirs.
+            The server has too many open pages, or too many wait to be built.
         """
         if self._waiting >= MOST_WAITING:
-            raise OverloadError("Too many people open this page at once; try again in a few seconds.")
+            raise OverloadError(
+                f"{MOST_WAITING} pages are waiting to be built, which is the limit; try again in a few seconds."
+            )
         self._waiting += 1
         try:
             await self._building.acquire()
@@ -61,31 +68,30 @@ class Visits:
             self._waiting -= 1
         started = time.monotonic()
         try:
-            self._admit(address, living())
+            self._refuse_over_limit(address, living())
             self._addresses[visit] = address
             yield
         finally:
-            # The next one waits for half as long as this took, so that others are served; this visitor does not.
+            # Release later, so that the event loop serves other requests for half as long as this page took.
             pause = min(time.monotonic() - started, 1.0) / 2
             asyncio.get_running_loop().call_later(pause, self._building.release)
 
-    def _admit(self, address: str, living: Collection[str]) -> None:
+    def _refuse_over_limit(self, address: str, living: Collection[str]) -> None:
         alive = set(living)
         self._addresses = {visit: each for visit, each in self._addresses.items() if visit in alive}
         if len(alive) >= self._most:
             raise OverloadError(
-                f"{self._most} people use this server at once, which is all it has room for; try again in a minute."
+                f"{self._most} pages of this server are open, which is the limit; try again in a minute."
             )
         if not _is_this_machine(address) and list(self._addresses.values()).count(address) >= self._most_of_address:
             raise TooManyRequestsError(
-                f"{self._most_of_address} pages are open from your address, which is the most that one may have; close "
-                "some of them."
+                f"{self._most_of_address} pages are open from your address, which is the limit; close some of them."
             )
 
 
 def _is_this_machine(address: str) -> bool:
     with suppress(ValueError):
         found = ipaddress.ip_address(address)
-        # Without an address: of a Unix socket, as Tornado says it.
+        # Tornado gives connections of a Unix socket the unspecified address 0.0.0.0.
         return found.is_loopback or found.is_unspecified
     return True

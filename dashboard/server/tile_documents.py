@@ -1,6 +1,6 @@
-"""Tile metadata for other clients: TileJSON 3.0, and OGC API - Tiles 1.0 for WebMercatorQuad.
+"""Tile metadata documents: TileJSON 3.0, and OGC API - Tiles 1.0 for WebMercatorQuad.
 
-Pure: documents of a plan and of the address below which the server's routes lie.
+Pure functions of a plan and of the root URL of the routes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TMS = "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad"
 _MERCATOR = "http://www.opengis.net/def/crs/EPSG/0/3857"
 _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _PIXEL_M = 0.00028
-"""Edge of a pixel of the screen by which OGC reckons scale denominators, in metres."""
+"""Pixel size of a standard display in metres, from which OGC defines scale denominators (OGC 17-083r4, 6.1.1)."""
 
 _TITLES = {"ndvi_mean": "Mean NDVI", "clear_count": "Clear observations"}
 
@@ -45,18 +45,21 @@ CONFORMS_TO = (
 
 @dataclass(frozen=True, kw_only=True)
 class TileDocuments:
-    """The documents of one result.
+    """Tile metadata documents of one result.
+
+    TileJSON 3.0: https://github.com/mapbox/tilejson-spec/tree/master/3.0.0. OGC API - Tiles - Part 1 (OGC 20-057):
+    https://docs.ogc.org/is/20-057/20-057.html. Landing page: OGC API - Common - Part 1 (OGC 19-072).
 
     Attributes
     ----------
     plan : NdviPlan
-        Of the result.
+        Plan of the result.
     token : str
-        Of the result.
+        Token of the result.
     root : str
-        Absolute address below which the routes lie, without a slash at its end.
+        Root URL of the routes, without a trailing slash.
     style : str
-        Query string that tiles are asked for with; empty for the layers' own look.
+        Query string that is added to tile URLs; empty for the default style of each layer.
     """
 
     plan: NdviPlan
@@ -64,10 +67,18 @@ class TileDocuments:
     root: str
     style: str = ""
 
-    def tilejson(self, layer: str, label: str) -> dict[str, Any]:
-        """Return the TileJSON of a layer of a season: https://github.com/mapbox/tilejson-spec/tree/master/3.0.0."""
+    def build_tilejson(self, layer: str, label: str) -> dict[str, Any]:
+        """Return the TileJSON 3.0 of one layer of one season.
+
+        Parameters
+        ----------
+        layer : str
+            Layer of the result.
+        label : str
+            Label of the season.
+        """
         west, _, east, _ = self._bbox
-        bounds = _without_crossing(self._bbox)
+        bounds = _widen_over_antimeridian(self._bbox)
         zoom = result_geometry(self.plan.grid).native_zoom
         return {
             "tilejson": "3.0.0",
@@ -75,69 +86,67 @@ class TileDocuments:
             "description": self._description,
             "version": "1.0.0",
             "scheme": "xyz",
-            "tiles": [self._tile(layer, label, "{z}/{x}/{y}")],
+            "tiles": [self._format_tile_url(layer, label, "{z}/{x}/{y}")],
             "minzoom": 0,
             "maxzoom": zoom,
             "bounds": list(bounds),
-            "center": [_wrapped((west + east) / 2), (bounds[1] + bounds[3]) / 2, max(0, zoom - 3)],
+            "center": [_wrap_longitude((west + east) / 2), (bounds[1] + bounds[3]) / 2, max(0, zoom - 3)],
         }
 
-    # OGC API: https://docs.ogc.org/is/20-057/20-057.html, and for the landing page 19-072
-
-    def landing(self) -> dict[str, Any]:
-        """Return the landing page."""
+    def build_landing_page(self) -> dict[str, Any]:
+        """Return the landing page (OGC 19-072, /req/core/root-success)."""
         links = [
-            self._link("self", "", "This document"),
-            self._link("service-desc", "/api", "Definition of the API", OPENAPI),
-            self._link("conformance", "/conformance", "What it conforms to"),
-            self._link(f"{_REL}conformance", "/conformance", "What it conforms to"),
-            self._link("data", "/collections", "Layers of every season"),
-            self._link(f"{_REL}data", "/collections", "Layers of every season"),
-            self._link(f"{_REL}tiling-schemes", "/tileMatrixSets", "Tile matrix sets"),
+            self._build_link("self", "", "This document"),
+            self._build_link("service-desc", "/api", "Definition of the API", OPENAPI),
+            self._build_link("conformance", "/conformance", "What it conforms to"),
+            self._build_link(f"{_REL}conformance", "/conformance", "What it conforms to"),
+            self._build_link("data", "/collections", "Layers of every season"),
+            self._build_link(f"{_REL}data", "/collections", "Layers of every season"),
+            self._build_link(f"{_REL}tiling-schemes", "/tileMatrixSets", "Tile matrix sets"),
         ]
         return {"title": "Greenup: seasonal mean NDVI", "description": self._description, "links": links}
 
-    def conformance(self) -> dict[str, Any]:
+    def build_conformance(self) -> dict[str, Any]:
         """Return the conformance declaration."""
         return {"conformsTo": list(CONFORMS_TO)}
 
-    def collections(self) -> dict[str, Any]:
-        """Return every layer of every season as a collection."""
-        found = [self.collection(layer, label) for layer in LAYERS for label in self.plan.labels]
-        return {"links": [self._link("self", "/collections", "This document")], "collections": found}
+    def build_collections(self) -> dict[str, Any]:
+        """Return the list of collections: every layer of every season."""
+        found = [self.build_collection(layer, label) for layer in LAYERS for label in self.plan.labels]
+        return {"links": [self._build_link("self", "/collections", "This document")], "collections": found}
 
-    def collection(self, layer: str, label: str) -> dict[str, Any]:
-        """Return a layer of a season as a collection."""
+    def build_collection(self, layer: str, label: str) -> dict[str, Any]:
+        """Return one layer of one season as a collection."""
         west, south, east, north = self._bbox
         start, end = (day.isoformat() for day in (self.plan.request.start, self.plan.request.end))
-        path = _path(layer, label)
+        path = _format_collection_path(layer, label)
         return {
             "id": f"{layer}.{label}",
             "title": f"{_TITLES[layer]}, {label}",
             "extent": {
-                "spatial": {"bbox": [[west, south, _wrapped(east), north]], "crs": _CRS84},
+                "spatial": {"bbox": [[west, south, _wrap_longitude(east), north]], "crs": _CRS84},
                 "temporal": {"interval": [[f"{start}T00:00:00Z", f"{end}T23:59:59Z"]]},
             },
             "crs": [_CRS84],
             "links": [
-                self._link("self", path, "This document"),
-                self._link(f"{_REL}tilesets-map", f"{path}/map/tiles", "Tilesets"),
+                self._build_link("self", path, "This document"),
+                self._build_link(f"{_REL}tilesets-map", f"{path}/map/tiles", "Tilesets"),
             ],
         }
 
-    def tilesets(self, layer: str, label: str) -> dict[str, Any]:
-        """Return the list of the tilesets of a collection: one."""
-        path = f"{_path(layer, label)}/map/tiles"
-        whole = self.tileset(layer, label)
+    def build_tilesets(self, layer: str, label: str) -> dict[str, Any]:
+        """Return the list of tilesets of a collection, which has one entry."""
+        path = f"{_format_collection_path(layer, label)}/map/tiles"
+        whole = self.build_tileset(layer, label)
         listed = {name: whole[name] for name in ("title", "dataType", "crs", "tileMatrixSetURI", "links")}
-        return {"links": [self._link("self", path, "This document")], "tilesets": [listed]}
+        return {"links": [self._build_link("self", path, "This document")], "tilesets": [listed]}
 
-    def tileset(self, layer: str, label: str) -> dict[str, Any]:
-        """Return the metadata of the tileset of a collection in WebMercatorQuad."""
-        west, south, east, north = _without_crossing(self._bbox)
+    def build_tileset(self, layer: str, label: str) -> dict[str, Any]:
+        """Return the metadata of the WebMercatorQuad tileset of a collection."""
+        west, south, east, north = _widen_over_antimeridian(self._bbox)
         item = {
             "rel": "item",
-            "href": self._tile(layer, label, "{tileMatrix}/{tileCol}/{tileRow}"),
+            "href": self._format_tile_url(layer, label, "{tileMatrix}/{tileCol}/{tileRow}"),
             "type": "image/png",
             "templated": True,
             "title": "Tiles",
@@ -149,22 +158,24 @@ class TileDocuments:
             "crs": _MERCATOR,
             "tileMatrixSetId": "WebMercatorQuad",
             "tileMatrixSetURI": _TMS,
-            "tileMatrixSetLimits": [limits((west, south, east, north), zoom) for zoom in zooms],
+            "tileMatrixSetLimits": [compute_matrix_limits((west, south, east, north), zoom) for zoom in zooms],
             "boundingBox": {"lowerLeft": [west, south], "upperRight": [east, north], "crs": _CRS84},
             "links": [
-                self._link("self", f"{_path(layer, label)}/map/tiles/WebMercatorQuad", "This document"),
-                self._link(f"{_REL}tiling-scheme", "/tileMatrixSets/WebMercatorQuad", "WebMercatorQuad"),
+                self._build_link(
+                    "self", f"{_format_collection_path(layer, label)}/map/tiles/WebMercatorQuad", "This document"
+                ),
+                self._build_link(f"{_REL}tiling-scheme", "/tileMatrixSets/WebMercatorQuad", "WebMercatorQuad"),
                 item,
             ],
         }
 
-    def matrix_sets(self) -> dict[str, Any]:
-        """Return the list of the tile matrix sets: one."""
-        link = self._link("self", "/tileMatrixSets/WebMercatorQuad", "WebMercatorQuad")
+    def build_matrix_sets(self) -> dict[str, Any]:
+        """Return the list of tile matrix sets, which has one entry."""
+        link = self._build_link("self", "/tileMatrixSets/WebMercatorQuad", "WebMercatorQuad")
         return {"tileMatrixSets": [{"id": "WebMercatorQuad", "uri": _TMS, "crs": _MERCATOR, "links": [link]}]}
 
-    def matrix_set(self) -> dict[str, Any]:
-        """Return the definition of WebMercatorQuad, as OGC 17-083r4 has it."""
+    def build_matrix_set(self) -> dict[str, Any]:
+        """Return the definition of WebMercatorQuad (OGC 17-083r4, annex D.1)."""
         return {
             "id": "WebMercatorQuad",
             "title": "Google Maps Compatible for the World",
@@ -172,11 +183,11 @@ class TileDocuments:
             "crs": _MERCATOR,
             "orderedAxes": ["X", "Y"],
             "wellKnownScaleSet": "http://www.opengis.net/def/wkss/OGC/1.0/GoogleMapsCompatible",
-            "tileMatrices": [_matrix(zoom) for zoom in range(MAX_ZOOM + 1)],
+            "tileMatrices": [_build_matrix(zoom) for zoom in range(MAX_ZOOM + 1)],
         }
 
-    def definition(self) -> dict[str, Any]:
-        """Return the OpenAPI definition of these documents."""
+    def build_api_definition(self) -> dict[str, Any]:
+        """Return the OpenAPI 3.0 definition of these documents."""
         collection, answer = "/collections/{collectionId}", {"200": {"description": "JSON"}}
         name = {"name": "collectionId", "in": "path", "required": True, "schema": {"type": "string"}}
         fixed = ("/", "/api", "/conformance", "/collections", "/tileMatrixSets", "/tileMatrixSets/WebMercatorQuad")
@@ -203,30 +214,38 @@ class TileDocuments:
         request = self.plan.request
         return f"{', '.join(request.products)}, {request.start} to {request.end}"
 
-    def _tile(self, layer: str, label: str, place: str) -> str:
+    def _format_tile_url(self, layer: str, label: str, place: str) -> str:
         query = f"?{self.style}" if self.style else ""
         return f"{self.root}/tiles/{self.token}/{layer}/{quote(label)}/{place}.png{query}"
 
-    def _link(self, rel: str, path: str, title: str, kind: str = JSON) -> dict[str, str]:
+    def _build_link(self, rel: str, path: str, title: str, kind: str = JSON) -> dict[str, str]:
         query = f"?{self.style}" if self.style else ""
         return {"rel": rel, "href": f"{self._home}{path}{query}", "type": kind, "title": title}
 
 
-def _without_crossing(bbox: Bbox) -> Bbox:
-    """Return a box in degrees, all around the globe where it crosses 180: TileJSON and tile matrices know no other."""
+def _widen_over_antimeridian(bbox: Bbox) -> Bbox:
+    """Return a box in degrees, widened to the whole globe if it crosses 180 degrees, which TileJSON cannot express."""
     return (-180.0, bbox[1], 180.0, bbox[3]) if bbox[2] > 180.0 else bbox
 
 
-def _wrapped(longitude: float) -> float:
-    """Return a longitude from -180 to 180; the east of a box that crosses 180 is then below its west (RFC 7946)."""
+def _wrap_longitude(longitude: float) -> float:
+    """Return a longitude from -180 to 180 degrees, so that a box across 180 degrees has east < west (RFC 7946, 5.2)."""
     return longitude - 360.0 if longitude > 180.0 else longitude
 
 
-def limits(bbox: Bbox, zoom: int) -> dict[str, Any]:
-    """Return which tiles of a zoom a box in degrees touches, as OGC's tile matrix set limits."""
+def compute_matrix_limits(bbox: Bbox, zoom: int) -> dict[str, Any]:
+    """Return the tile matrix limits of a box at one zoom (OGC 17-083r4, tileMatrixSetLimits).
+
+    Parameters
+    ----------
+    bbox : tuple of float
+        (west, south, east, north) in degrees.
+    zoom : int
+        Zoom of WebMercatorQuad.
+    """
     west, south, east, north = bbox
-    first_column, last_column = (_part(0.5 + lon / 360, zoom) for lon in (west, east))
-    first_row, last_row = (_part(0.5 - asinh(tan(radians(lat))) / (2 * pi), zoom) for lat in (north, south))
+    first_column, last_column = (_find_tile_index(0.5 + lon / 360, zoom) for lon in (west, east))
+    first_row, last_row = (_find_tile_index(0.5 - asinh(tan(radians(lat))) / (2 * pi), zoom) for lat in (north, south))
     return {
         "tileMatrix": str(zoom),
         "minTileRow": first_row,
@@ -236,13 +255,13 @@ def limits(bbox: Bbox, zoom: int) -> dict[str, Any]:
     }
 
 
-def _part(share: float, zoom: int) -> int:
-    """Return the column or row of a zoom in which a share of the map's edge ends."""
+def _find_tile_index(share: float, zoom: int) -> int:
+    """Return the column or row at a fraction of the edge of the world, counted from the west or the north."""
     count = 1 << zoom
     return min(max(floor(share * count), 0), count - 1)
 
 
-def _matrix(zoom: int) -> dict[str, Any]:
+def _build_matrix(zoom: int) -> dict[str, Any]:
     return {
         "id": str(zoom),
         "scaleDenominator": pixel_m(zoom) / _PIXEL_M,
@@ -256,5 +275,5 @@ def _matrix(zoom: int) -> dict[str, Any]:
     }
 
 
-def _path(layer: str, label: str) -> str:
+def _format_collection_path(layer: str, label: str) -> str:
     return f"/collections/{layer}.{quote(label)}"

@@ -1,4 +1,4 @@
-"""Routes of tile metadata for other clients, such as QGIS, Leaflet and Terria."""
+"""Routes to tile metadata for other clients, such as QGIS, Leaflet and Terria."""
 
 from __future__ import annotations
 
@@ -13,86 +13,92 @@ from tornado.web import RequestHandler
 from compute.errors import NoScenesError
 from compute.plan import NdviPlan
 from compute.result.layers import LAYERS
-from dashboard.server.api import Handler
-from dashboard.server.forwarded_headers import HOST, forwarded
+from dashboard.server.api import ApiHandler
+from dashboard.server.forwarded_headers import HOST, read_forwarded_header
 from dashboard.server.tile_documents import JSON, OPENAPI, TileDocuments
 from dashboard.services import Services
 
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~@%-]+)+", re.ASCII)
 
 
-def root_of(request: HTTPServerRequest) -> str:
-    """Return the absolute address, as the client knows it, below which the routes lie.
+def find_root_url(request: HTTPServerRequest) -> str:
+    """Return the absolute URL of the routes, as the client knows it.
 
-    A proxy tells by X-Forwarded-Proto, -Host and -Prefix what it was asked for, which the gate lets through where it is
-    believed; the server's own prefix is in the path.
+    A trusted proxy states it in ``X-Forwarded-Proto``, ``-Host`` and ``-Prefix``; the server's own prefix is part of
+    the path.
 
     Parameters
     ----------
     request : tornado.httputil.HTTPServerRequest
-        For a path below ``/api/results/``.
+        Request for a path below ``/api/results/``.
     """
-    scheme = forwarded(request, "X-Forwarded-Proto", re.compile("https?")) or request.protocol
-    host = forwarded(request, "X-Forwarded-Host", HOST) or request.host
-    before = forwarded(request, "X-Forwarded-Prefix", _PREFIX)
+    scheme = read_forwarded_header(request, "X-Forwarded-Proto", re.compile("https?")) or request.protocol
+    host = read_forwarded_header(request, "X-Forwarded-Host", HOST) or request.host
+    before = read_forwarded_header(request, "X-Forwarded-Prefix", _PREFIX)
     own = request.path[: request.path.index("/api/results/")]
-    # Some proxies tell of the prefix and leave it in the path as well.
+    # Some proxies send the prefix in a header and keep it in the path as well.
     return f"{scheme}://{host}{own if own.startswith(before) else before + own}"
 
 
-class _DocumentHandler(Handler):
-    """Base of the routes to tile metadata."""
+class _DocumentHandler(ApiHandler):
+    """Base class of the routes to tile metadata."""
 
-    async def documents(self, token: str) -> TileDocuments:
-        """Return the documents of a result of the principal."""
-        plan = (await self.record(token)).plan
-        return TileDocuments(plan=plan, token=token, root=root_of(self.request), style=self.request.query)
+    async def find_documents(self, token: str) -> TileDocuments:
+        """Return the tile metadata of a result; raises as `ApiHandler.find_job` does."""
+        plan = (await self.find_job(token)).plan
+        return TileDocuments(plan=plan, token=token, root=find_root_url(self.request), style=self.request.query)
 
 
 class TileJsonHandler(_DocumentHandler):
-    """``/api/results/{token}/{layer}/{label}/tilejson.json``: a layer of a season; the query is passed on to tiles."""
+    """``/api/results/{token}/{layer}/{label}/tilejson.json``: one layer of one season; tile URLs keep the query."""
 
     async def get(self, token: str, layer: str, label: str) -> None:
-        """Answer TileJSON 3.0."""
-        documents = await self.documents(token)
-        self.write_json(documents.tilejson(*_held(documents.plan, layer, unquote(label))))
+        """Write TileJSON 3.0."""
+        documents = await self.find_documents(token)
+        self.write_json(documents.build_tilejson(*_check_layer_and_season(documents.plan, layer, unquote(label))))
 
 
 class OgcHandler(_DocumentHandler):
-    """``/api/results/{token}/ogc/..``: OGC API - Tiles; the query is passed on to links and tiles."""
+    """``/api/results/{token}/ogc/..``: OGC API - Tiles; links and tile URLs keep the query."""
 
     async def get(self, token: str, path: str = "") -> None:
-        """Answer one of its documents."""
-        documents = await self.documents(token)
+        """Write the document at a path below the landing page."""
+        documents = await self.find_documents(token)
         collection, _, rest = path.removeprefix("collections/").partition("/")
         if path.startswith("collections/"):
             layer, _, label = unquote(collection).partition(".")
-            self._answer_collection(documents, *_held(documents.plan, layer, label), rest)
+            self._answer_collection(documents, *_check_layer_and_season(documents.plan, layer, label), rest)
         else:
             self._answer(documents, path)
 
     def _answer(self, documents: TileDocuments, path: str) -> None:
         answers: Mapping[str, Callable[[], Any]] = {
-            "": documents.landing,
-            "api": documents.definition,
-            "conformance": documents.conformance,
-            "collections": documents.collections,
-            "tileMatrixSets": documents.matrix_sets,
-            "tileMatrixSets/WebMercatorQuad": documents.matrix_set,
+            "": documents.build_landing_page,
+            "api": documents.build_api_definition,
+            "conformance": documents.build_conformance,
+            "collections": documents.build_collections,
+            "tileMatrixSets": documents.build_matrix_sets,
+            "tileMatrixSets/WebMercatorQuad": documents.build_matrix_set,
         }
-        self.write_json(answers.get(path, _nothing)(), kind=OPENAPI if path == "api" else JSON)
+        self.write_json(answers.get(path, _refuse_unknown_path)(), kind=OPENAPI if path == "api" else JSON)
 
     def _answer_collection(self, documents: TileDocuments, layer: str, label: str, rest: str) -> None:
         answers = {
-            "": documents.collection,
-            "map/tiles": documents.tilesets,
-            "map/tiles/WebMercatorQuad": documents.tileset,
+            "": documents.build_collection,
+            "map/tiles": documents.build_tilesets,
+            "map/tiles/WebMercatorQuad": documents.build_tileset,
         }
-        self.write_json(answers[rest](layer, label) if rest in answers else _nothing())
+        self.write_json(answers[rest](layer, label) if rest in answers else _refuse_unknown_path())
 
 
-def _held(plan: NdviPlan, layer: str, label: str) -> tuple[str, str]:
-    """Return layer and label where a result has them."""
+def _check_layer_and_season(plan: NdviPlan, layer: str, label: str) -> tuple[str, str]:
+    """Return layer and label unchanged if the result has both.
+
+    Raises
+    ------
+    NoScenesError
+        The result lacks one of them; answered as 404.
+    """
     if layer not in LAYERS:
         raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")
     if label not in plan.labels:
@@ -100,12 +106,12 @@ def _held(plan: NdviPlan, layer: str, label: str) -> tuple[str, str]:
     return layer, label
 
 
-def _nothing() -> Any:
-    raise NoScenesError("path", "There is no such document; begin at the landing page, which ends in /ogc.")
+def _refuse_unknown_path() -> Any:
+    raise NoScenesError("path", "There is no such document; start at the landing page, whose path ends in /ogc.")
 
 
-def routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
-    """Return the routes; see `dashboard.server.api.routes`."""
+def list_routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    """Return the routes of this module; see `dashboard.server.api.list_routes`."""
     shared, result = {"services": services}, r"/api/results/([0-9a-f]{32})"
     return [
         (rf"{result}/ogc/?", OgcHandler, shared),

@@ -1,4 +1,4 @@
-"""Unix socket of the page: where the users of a machine must not reach it, but one proxy must."""
+"""Unix socket for the page, for one proxy of the same user on a machine with several users."""
 
 from __future__ import annotations
 
@@ -12,51 +12,56 @@ from pathlib import Path
 from compute.errors import InputError
 from compute.settings.home import make_private
 
-PEER = "0.0.0.0"  # noqa: S104  # listens nowhere
-"""What Tornado calls whoever connects to a Unix socket, who has no address; no connection by TCP comes from it."""
+UNIX_PEER = "0.0.0.0"  # noqa: S104  # listens nowhere
+"""Address that Tornado reports for clients of a Unix socket, which have none. TCP connections never have it."""
 
 _PATH_MAX = 103
 """Longest path of a Unix socket in bytes: 107 on Linux, 103 on macOS."""
 
 
 @contextmanager
-def socket_place(path: Path) -> Iterator[None]:
-    """Give a path to a Unix socket for the time of a ``with`` block: what nobody listens on any more is removed.
+def reserve_socket_path(path: Path) -> Iterator[None]:
+    """Check and reserve the path of a Unix socket for the time of a ``with`` block.
+
+    The socket of a server that no longer runs is replaced. The path is removed at the end.
 
     Parameters
     ----------
     path : pathlib.Path
-        Of the socket; its folder is made for the user alone where it is missing.
+        Path of the socket. A missing folder is created, for the user alone.
 
     Raises
     ------
     InputError
-        It is too long or of another file, another server listens there, or others may write to its folder, who could
-        put a socket of theirs in its place.
+        The path is too long, is another kind of file, or has a server listening on it, or other users may write to its
+        folder and replace the socket.
     OSError
-        The folder cannot be made.
+        The folder cannot be created.
     """
     if len(os.fsencode(path)) > _PATH_MAX:
-        raise InputError("unix-socket", f"The path of a Unix socket has {_PATH_MAX} bytes at the most; give a shorter.")
+        raise InputError(
+            "unix-socket", f"The path of a Unix socket may have at most {_PATH_MAX} bytes; give a shorter path."
+        )
     make_private(path.parent)
-    _check(path)
+    _check_socket_path(path)
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
 
 
-def _check(path: Path) -> None:
+def _check_socket_path(path: Path) -> None:
     mode = path.parent.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
         raise InputError(
-            "unix-socket", "Others may write to the folder of the Unix socket; give a path in a folder of yours alone."
+            "unix-socket",
+            "Other users may write to the folder of the Unix socket; give a path in a folder of your own.",
         )
     if path.exists() and not path.is_socket():
-        raise InputError("unix-socket", f"The file {path.name} is there already and no socket; give another path.")
+        raise InputError("unix-socket", f"{path.name} exists and is not a socket; give another path.")
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
         except (ConnectionRefusedError, FileNotFoundError):
             return
-    raise InputError("unix-socket", f"Another server listens on {path.name}; stop it, or give another path.")
+    raise InputError("unix-socket", f"Another server listens on {path.name}; stop it or give another path.")

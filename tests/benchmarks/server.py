@@ -39,8 +39,8 @@ from compute.result.stack import SeasonStack
 from compute.result.store import Checkpoint, Slot, slots_of
 from compute.settings import Settings
 from compute.tiles import ResultTiles, WorkerPixels
-from dashboard.server import routes
-from dashboard.server.login import Doorkeeper
+from dashboard.server import list_all_routes
+from dashboard.server.login import AccessControl
 from dashboard.server.request_gate import Gate, GatePolicy
 from dashboard.services import Services
 from tests.benchmarks.results import Synthetic
@@ -185,7 +185,7 @@ async def _serve(cluster: ClusterSpec, services: Services, jobs: OneResult) -> N
             (r"/bench/hold", HoldHandler, {"jobs": jobs}),
             (r"/bench/cost", CostHandler, {"monitor": SystemMonitor()}),
         ]
-        server = HTTPServer(Gate(Application([*routes(services), *own]), GatePolicy(), Doorkeeper(None)))
+        server = HTTPServer(Gate(Application([*list_all_routes(services), *own]), GatePolicy(), AccessControl(None)))
         sockets = bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)
         security = connection.client.security if cluster.kind == "local" else None

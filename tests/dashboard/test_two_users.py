@@ -13,7 +13,7 @@ from httpx2 import Client
 
 from compute.catalog import OdcCatalog
 from compute.settings import Settings
-from dashboard.server.login import doorkeeper
+from dashboard.server.login import access_control
 from dashboard.server.login.jupyterhub_login import HubProvider
 from tests.dashboard.server.login.test_login import drop, write
 from tests.fixtures.browser import Watch
@@ -137,7 +137,7 @@ def test_neither_of_two_users_reaches_what_is_the_others(
     watch: Watch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(doorkeeper, "_WATCH_S", 1.0)
+    monkeypatch.setattr(access_control, "_WATCH_S", 1.0)
     monkeypatch.setattr(HubProvider, "confirmed_s", 1.0)
     served, shut_out = request.getfixturevalue(login)
     with visitor(browser, served, "alice", watch) as alice, visitor(browser, served, "bob", watch) as bob:

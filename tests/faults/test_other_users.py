@@ -27,7 +27,7 @@ from compute.errors import InputError
 from compute.jobs import user_principal
 from compute.settings import Settings
 from dashboard import notebook
-from dashboard.server.unix_socket import socket_place
+from dashboard.server.unix_socket import reserve_socket_path
 from tests.fixtures.index import require_index
 from tests.fixtures.jupyter import jupyter
 from tests.fixtures.other_people import as_nobody, entered, paths_below, ports_of, readable, require_another_user
@@ -235,7 +235,7 @@ def test_the_page_in_a_cell_is_found_below_its_own_path_alone(catalog: OdcCatalo
 
 def test_a_socket_is_made_in_a_folder_of_its_users_own_and_removed(tmp_path: Path) -> None:
     path = tmp_path / "new" / "page"
-    with socket_place(path):
+    with reserve_socket_path(path):
         assert path.parent.stat().st_mode & 0o777 == 0o700
         path.touch()
     assert not path.exists()
@@ -246,18 +246,18 @@ def test_a_socket_that_could_be_another_is_refused(tmp_path: Path) -> None:
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "file").touch()
     for path, words in [
-        (tmp_path / "open" / "page", "Others may write to the folder"),
-        (tmp_path / "file", "no socket"),
-        (tmp_path / ("a" * 100), "103 bytes at the most"),
+        (tmp_path / "open" / "page", "Other users may write to the folder"),
+        (tmp_path / "file", "not a socket"),
+        (tmp_path / ("a" * 100), "at most 103 bytes"),
     ]:
-        with pytest.raises(InputError, match=words) as refusal, socket_place(path):
+        with pytest.raises(InputError, match=words) as refusal, reserve_socket_path(path):
             pass
         assert str(tmp_path) not in str(refusal.value)
     assert (tmp_path / "file").exists()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "page"))
         server.listen()
-        with pytest.raises(InputError, match="Another server listens on page"), socket_place(tmp_path / "page"):
+        with pytest.raises(InputError, match="Another server listens on page"), reserve_socket_path(tmp_path / "page"):
             pass
-    with socket_place(tmp_path / "page"):  # of a server that was killed
+    with reserve_socket_path(tmp_path / "page"):  # of a server that was killed
         pass

@@ -13,35 +13,35 @@ from compute.errors import InputError
 from compute.jobs import Principal, user_principal
 from compute.settings.jupyterhub import HubSettings
 from dashboard.server.login.oauth import Endpoints, OAuthProvider
-from dashboard.server.login.providers import Presented, valid_name
-from dashboard.server.login.throttle import Throttle
+from dashboard.server.login.providers import Credentials, valid_name
+from dashboard.server.login.throttle import LoginThrottle
 
 _CACHED_S = 30.0
 _MOST_CACHED = 1000
 
 
 class HubProvider(OAuthProvider):
-    """Users of a JupyterHub, of which this server is a service.
+    """Users of a JupyterHub of which this server is a service.
 
     https://jupyterhub.readthedocs.io/en/stable/reference/services.html
 
     Parameters
     ----------
     hub : HubSettings
-        What the hub tells its service.
+        Environment variables that the hub sets for its services.
 
     Raises
     ------
     InputError
-        It does not tell enough.
+        A variable is missing.
     """
 
     def __init__(self, hub: HubSettings) -> None:
         if hub.api_url is None or hub.api_token is None or hub.client_id is None:
             raise InputError(
                 "auth",
-                "--auth jupyterhub needs JUPYTERHUB_API_URL, JUPYTERHUB_API_TOKEN and JUPYTERHUB_CLIENT_ID, which a "
-                "hub gives to its services.",
+                "--auth jupyterhub needs JUPYTERHUB_API_URL, JUPYTERHUB_API_TOKEN and JUPYTERHUB_CLIENT_ID; set them "
+                "as the hub does for its services.",
             )
         api, outside = hub.api_url.rstrip("/"), f"{hub.host}{hub.base_url.rstrip('/')}/hub/api"
         super().__init__(
@@ -56,26 +56,26 @@ class HubProvider(OAuthProvider):
         )
         service = hub.client_id.removeprefix("service-")
         self._scopes = _scopes(hub.oauth_access_scopes) or {f"access:services!service={service}"}
-        self._throttle = Throttle()
+        self._throttle = LoginThrottle()
         self._known: TTLCache[str, Principal | None] = TTLCache(_MOST_CACHED, _CACHED_S)
 
-    async def identify(self, presented: Presented) -> Principal | None:
-        """Return whom an API token of the hub names, from a header or the address."""
-        token = presented.authorization("token", "bearer") or presented.link
+    async def identify_user(self, credentials: Credentials) -> Principal | None:
+        """Return the principal of a hub API token in the header or the query, or None."""
+        token = credentials.find_authorization("token", "bearer") or credentials.link
         if not token:
             return None
         with suppress(KeyError):
             return self._known[token]
-        self._throttle.check(presented.address, "")
-        answer = await self._user({"access_token": token})
-        principal = None if answer is None else self._principal(answer)
+        self._throttle.check_attempts(credentials.address, "")
+        answer = await self._fetch_user({"access_token": token})
+        principal = None if answer is None else self._make_principal(answer)
         if principal is None:
-            self._throttle.note_failure(presented.address, "")
+            self._throttle.record_failure(credentials.address, "")
         self._known[token] = principal
         return principal
 
-    def _principal(self, answer: Mapping[str, Any]) -> Principal | None:
-        """Return the user of a token that may use this service."""
+    def _make_principal(self, answer: Mapping[str, Any]) -> Principal | None:
+        """Return the principal of a token that has an access scope of this service, or None."""
         scopes = set(answer.get("scopes", ()))
         may = any(scope in scopes or scope.partition("!")[0] in scopes for scope in self._scopes)
         name = answer.get("name")
@@ -88,5 +88,5 @@ def _scopes(text: str) -> set[str]:
     except ValueError:
         scopes = None
     if not isinstance(scopes, list) or not all(isinstance(each, str) for each in scopes):
-        raise InputError("auth", "JUPYTERHUB_OAUTH_ACCESS_SCOPES is not a JSON list of scopes.")
+        raise InputError("auth", "JUPYTERHUB_OAUTH_ACCESS_SCOPES is not a JSON list of scopes; unset it or correct it.")
     return set(scopes)

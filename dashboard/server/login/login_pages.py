@@ -1,4 +1,4 @@
-"""Pages about logging in: HTML without a script, which works before anything else of the server may be loaded."""
+"""HTML pages of the login, without scripts or other files of the server."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def _page(title: str, body: str) -> str:
 
 
 def sign_in_page(following: str = "", user: str = "", error: str = "") -> str:
-    """Return the form for a name and a password.
+    """Return the login form.
 
     Parameters
     ----------
     following : str
-        Path that was wanted.
+        Path to open after the login.
     user : str
-        Name that is filled in.
+        User name to fill in.
     error : str
-        Sentence on the last try.
+        Error message of the last attempt.
     """
     notice = f'<p role="alert">{escape(error)}</p>' if error else "<p>Sign in to use this server.</p>"
     first, second = (" autofocus", "") if not user else ("", " autofocus")
@@ -68,23 +68,23 @@ def sign_in_page(following: str = "", user: str = "", error: str = "") -> str:
 
 
 def sign_out_page(user: str) -> str:
-    """Return the question whether to sign out."""
+    """Return the confirmation form of the logout."""
     return _page(
         "Sign out",
-        f"<p>You are signed in as {escape(user)}. What you compute goes on when you sign out.</p>"
+        f"<p>You are signed in as {escape(user)}. Your computations continue when you sign out.</p>"
         '<form method="post" action="logout"><button>Sign out</button></form>',
     )
 
 
 def message_page(title: str, sentence: str, link: str) -> str:
-    """Return a sentence and a button that leads to the login.
+    """Return a page with a sentence and a button that leads to the login.
 
     Parameters
     ----------
     title : str
         Title of the page.
     sentence : str
-        What it says.
+        Message.
     link : str
         Label of the button.
     """

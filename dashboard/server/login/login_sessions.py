@@ -1,4 +1,4 @@
-"""Login sessions of a server: user, age, and the sockets that end with the session."""
+"""Login sessions of a server, and the websockets that close with them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,31 @@ from tornado.iostream import IOStream
 
 from compute.jobs import Principal
 
-MOST = 10_000
-"""Logins that are kept; beyond, the oldest end."""
+MAX_LOGINS = 10_000
+"""Greatest number of logins; the oldest end first."""
 
-MOST_OF_USER = 100
-"""Logins of one user that are kept; beyond, the oldest end."""
+MAX_LOGINS_PER_USER = 100
+"""Greatest number of logins of one user; the oldest end first."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Login:
-    """One login of one browser.
+    """Login session of one browser.
 
     Attributes
     ----------
     id : str
-        What the browser's cookie holds: 256 random bits.
+        Value of the browser's cookie: 256 random bits.
     principal : Principal
-        Who is signed in.
+        Authenticated user.
     proof : object
-        What its provider checks again: a hash, or a token.
+        Value by which the provider confirms the login: a password hash or a token.
     link : str
-        What opens tiles and the API for other programs, for as long as the login lasts.
+        Token that opens tiles and the API in other programs, as long as the login lasts.
     started, checked : float
-        When it began and when its provider last confirmed it, by the monotonic clock.
+        Time of the start and of the last confirmation by the provider, monotonic clock, in seconds.
+    streams : weakref.WeakSet of tornado.iostream.IOStream
+        Open websockets of the login.
     """
 
     id: str
@@ -47,13 +49,13 @@ class Login:
     streams: WeakSet[IOStream] = field(default_factory=WeakSet)
 
 
-class Logins:
-    """All logins; they last no longer than the server.
+class LoginSessions:
+    """Login sessions of a server, kept in memory.
 
     Parameters
     ----------
     hours : float
-        How long one lasts.
+        Duration of a login.
     """
 
     def __init__(self, hours: float) -> None:
@@ -64,8 +66,16 @@ class Logins:
     def __iter__(self) -> Iterator[Login]:
         return iter(list(self._logins.values()))
 
-    def start(self, principal: Principal, proof: Any) -> Login:
-        """Return a new login."""
+    def start_login(self, principal: Principal, proof: Any) -> Login:
+        """Start a login session; the oldest end if there are too many.
+
+        Parameters
+        ----------
+        principal : Principal
+            Authenticated user.
+        proof : object
+            Value by which the provider confirms the login.
+        """
         now = time.monotonic()
         login = Login(
             id=secrets.token_urlsafe(32),
@@ -76,29 +86,31 @@ class Logins:
             checked=now,
         )
         own = [each for each in self if each.principal.scope == principal.scope]
-        for excess in (own[: len(own) + 1 - MOST_OF_USER] if len(own) >= MOST_OF_USER else []) or list(self)[:1]:
-            if len(own) >= MOST_OF_USER or len(self._logins) >= MOST:
-                self.end(excess)
+        excess = own[: max(len(own) + 1 - MAX_LOGINS_PER_USER, 0)]
+        if not excess and len(self._logins) >= MAX_LOGINS:
+            excess = list(self)[:1]
+        for each in excess:
+            self.end_login(each)
         self._logins[login.id] = self._links[login.link] = login
         return login
 
-    def find(self, identity: str) -> Login | None:
-        """Return the living login of a cookie, None where there is none."""
-        return self._living(self._logins.get(identity))
+    def find_by_cookie(self, identity: str) -> Login | None:
+        """Return the unexpired login of a cookie value, or None."""
+        return self._end_if_expired(self._logins.get(identity))
 
-    def find_link(self, link: str) -> Login | None:
-        """Return the living login of a link, None where there is none."""
-        return self._living(self._links.get(link))
+    def find_by_link(self, link: str) -> Login | None:
+        """Return the unexpired login of a link token, or None."""
+        return self._end_if_expired(self._links.get(link))
 
-    def end(self, login: Login) -> None:
-        """End a login and whatever is connected by it."""
+    def end_login(self, login: Login) -> None:
+        """End a login and close its websockets."""
         self._logins.pop(login.id, None)
         self._links.pop(login.link, None)
         for stream in list(login.streams):
             stream.close()
 
-    def _living(self, login: Login | None) -> Login | None:
+    def _end_if_expired(self, login: Login | None) -> Login | None:
         if login is not None and time.monotonic() - login.started > self.lasting_s:
-            self.end(login)
+            self.end_login(login)
             return None
         return login

@@ -1,4 +1,4 @@
-"""Password file of the basic login: argon2 and bcrypt hashes, checked off the event loop and cached for a minute."""
+"""Password file with Argon2 and bcrypt hashes, verified in threads and cached for a minute."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from cachetools import TTLCache
 from compute.errors import InputError
 
 LONGEST_PASSWORD = 1024
-"""Characters of a password; a longer one is refused unread."""
+"""Greatest length of a password in characters; longer ones are refused without hashing."""
 
 _CACHED_S = 60.0
 _MOST_CACHED = 1000
 _AT_ONCE = 2
-"""Hashes that are computed at once: each takes up to 64 MiB and a twentieth of a second of a core."""
+"""Greatest number of concurrent hashes. Each takes up to 64 MiB and about 50 ms of one core."""
 
 
 def parse_passwords(text: str, name: str) -> dict[str, str]:
-    """Return the hashes of a password file by the names of the users.
+    """Return the hash of each user in a password file.
 
     Parameters
     ----------
     text : str
-        Lines ``NAME:HASH``; empty ones and those that begin with ``#`` are left out.
+        Lines ``NAME:HASH``; empty lines and lines that start with ``#`` are ignored.
     name : str
-        Name of the file, for errors.
+        Name of the file, for error messages.
 
     Raises
     ------
     InputError
-        A line is no pair, repeats a name, or its hash is neither of argon2 nor of bcrypt.
+        A line is not a pair, repeats a user name, or has a hash other than Argon2 and bcrypt.
     """
     hashes = dict[str, str]()
     for number, line in enumerate(text.splitlines(), start=1):
@@ -47,7 +47,7 @@ def parse_passwords(text: str, name: str) -> dict[str, str]:
         if not colon or not user or user in hashes or not digest.startswith(("$argon2", "$2a$", "$2b$", "$2y$")):
             raise InputError(
                 "GREENUP_AUTH_FILE",
-                f"Line {number} of {name} is not NAME:HASH with a name of its own and a hash of argon2 or bcrypt; "
+                f"Line {number} of {name} is not NAME:HASH with a unique name and a hash of Argon2 or bcrypt; "
                 "`greenup password NAME` writes one.",
             )
         hashes[user] = digest
@@ -55,33 +55,45 @@ def parse_passwords(text: str, name: str) -> dict[str, str]:
 
 
 def hash_password(password: str) -> str:
-    """Return the argon2id hash of a password, with the parameters that argon2-cffi recommends."""
+    """Return the Argon2id hash of a password.
+
+    The parameters are the default of argon2-cffi: RFC 9106, section 4, second recommended option (64 MiB, three passes,
+    four lanes). They exceed the minimum of the OWASP Password Storage Cheat Sheet (19 MiB, two passes, one lane).
+    """
     return PasswordHasher().hash(password)
 
 
 def verify_password(digest: str, password: str) -> bool:
-    """Return whether a password has a hash of argon2 or bcrypt."""
+    """Return whether a password matches an Argon2 or bcrypt hash.
+
+    Parameters
+    ----------
+    digest : str
+        Hash in the modular crypt format.
+    password : str
+        Password in plain text.
+    """
     try:
         if digest.startswith("$argon2"):
             return PasswordHasher().verify(digest, password)
         return bcrypt.checkpw(password.encode(), digest.encode())
-    # bcrypt refuses more than 72 bytes and hashes that are cut off by a ValueError.
+    # bcrypt raises ValueError for passwords over 72 bytes and for truncated hashes.
     except (VerificationError, InvalidHashError, ValueError):
         return False
 
 
 class PasswordFile:
-    """Users of the basic login; a changed file holds at once.
+    """Users of a password file, read again whenever the file changes.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file.
+        Path of the file.
 
     Raises
     ------
     InputError
-        It cannot be read, or a line does not parse.
+        The file cannot be read, or a line is not valid.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,12 +103,18 @@ class PasswordFile:
         self._cached: TTLCache[bytes, str] = TTLCache(_MOST_CACHED, _CACHED_S)
         self._key = secrets.token_bytes(32)
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        # Nobody can tell by the time of the answer whether there is a user of that name.
+        # Unknown users are verified against this hash, so that the response time does not reveal user names.
         self._nobody = hash_password(secrets.token_hex())
         self.reload()
 
     def reload(self) -> None:
-        """Read the file again if it has changed; raises as the constructor does."""
+        """Read the file again if it has changed.
+
+        Raises
+        ------
+        InputError
+            The file cannot be read, or a line is not valid.
+        """
         try:
             found = self._path.stat()
             stamp = found.st_mtime_ns, found.st_size, found.st_ino
@@ -113,17 +131,25 @@ class PasswordFile:
         self._stamp, self._hashes = stamp, {}
         self._hashes = parse_passwords(text, self._path.name)
 
-    def digest(self, user: str) -> str | None:
-        """Return the hash of a user as the file now holds it, None where there is no such user or no readable file."""
+    def find_digest(self, user: str) -> str | None:
+        """Return the current hash of a user, or None if the user or a valid file is missing."""
         try:
             self.reload()
         except InputError:
             return None
         return self._hashes.get(user)
 
-    async def check(self, user: str, password: str) -> bool:
-        """Return whether a user has a password."""
-        digest = self.digest(user)
+    async def check_password(self, user: str, password: str) -> bool:
+        """Return whether a user has a password.
+
+        Parameters
+        ----------
+        user : str
+            User name.
+        password : str
+            Password in plain text.
+        """
+        digest = self.find_digest(user)
         key = hmac.new(self._key, f"{user}\0{password}".encode(errors="replace"), hashlib.sha256).digest()
         if digest is not None and self._cached.get(key) == digest:
             return True

@@ -1,4 +1,4 @@
-"""Choice of the login provider."""
+"""Choice of the login provider from ``--auth``."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from dashboard.server.login.providers import HeaderProvider, PasswordProvider, P
 
 
 def make_provider(settings: Settings, kind: str, *, has_proxies: bool) -> Provider | HeaderProvider | None:
-    """Return the provider of a kind of login, None for none.
+    """Return the provider of a kind of login, or None for ``none``.
 
     Parameters
     ----------
     settings : Settings
-        What it needs.
+        Settings of the provider.
     kind : str
-        As ``--auth`` takes it.
+        Value of ``--auth``: ``none``, ``basic``, ``oauth``, ``header`` or ``jupyterhub``.
     has_proxies : bool
-        Whether there is a proxy whose headers are believed.
+        Whether the server has a trusted proxy.
 
     Raises
     ------
     InputError
-        Something that it needs is missing.
+        A setting that the provider needs is missing.
     """
     if kind == "basic":
         if settings.auth_file is None:
@@ -34,7 +34,7 @@ def make_provider(settings: Settings, kind: str, *, has_proxies: bool) -> Provid
         return PasswordProvider(PasswordFile(settings.auth_file))
     if kind == "header":
         if not has_proxies:
-            raise InputError("auth", "--auth header needs the address of the proxy that sets it; give --proxy.")
+            raise InputError("auth", "--auth header needs the address of the proxy that sets the header; give --proxy.")
         return HeaderProvider(settings.auth_header)
     if kind == "jupyterhub":
         return HubProvider(HubSettings())

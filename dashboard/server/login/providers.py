@@ -1,4 +1,4 @@
-"""Login providers: what tells who somebody is; by a password file and by a header of a proxy."""
+"""Login providers: the protocol, the password file, and the header of a proxy."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from tornado.httputil import HTTPHeaders
 from compute.errors import GreenupError
 from compute.jobs import Principal, user_principal
 from dashboard.server.login.password_file import PasswordFile
-from dashboard.server.login.throttle import Throttle
+from dashboard.server.login.throttle import LoginThrottle
 
 LONGEST_NAME = 200
-"""Characters of the name of a user."""
+"""Greatest length of a user name in characters."""
 
 
 class LoginError(GreenupError):
-    """A login failed; the sentence is for whoever tried."""
+    """A login failed; the message is shown to the user."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Presented:
-    """Credentials that a request carries, and its address.
+class Credentials:
+    """Credentials of a request.
 
     Attributes
     ----------
     headers : tornado.httputil.HTTPHeaders
-        All of them.
+        All headers of the request.
     address : str
-        Where it comes from.
+        Address of the client.
     link : str
-        Token in its address, empty where there is none.
+        Token in the query, empty if there is none.
     """
 
     headers: HTTPHeaders
     address: str
     link: str = ""
 
-    def authorization(self, *schemes: str) -> str:
-        """Return the credentials of an ``Authorization`` header of one of the schemes, empty where there are none."""
+    def find_authorization(self, *schemes: str) -> str:
+        """Return the value of an ``Authorization`` header with one of the schemes, or an empty string."""
         scheme, _, given = self.headers.get("Authorization", "").partition(" ")
         return given.strip() if scheme.lower() in schemes else ""
 
@@ -50,82 +50,91 @@ class Provider(Protocol):
     """Login provider: identifies users and confirms their logins."""
 
     confirmed_s: float
-    """How long a login is good without being confirmed again."""
+    """Seconds for which a login stays valid without another confirmation."""
 
-    async def identify(self, presented: Presented) -> Principal | None:
-        """Return whom a program's request names by itself, without a login of ours; None where it names nobody."""
+    async def identify_user(self, credentials: Credentials) -> Principal | None:
+        """Return the principal of a program's request that carries credentials of its own, or None."""
 
-    async def confirm(self, proof: Any) -> bool | None:
-        """Return whether a login is still good; None where that cannot be told at the moment."""
+    async def confirm_login(self, proof: Any) -> bool | None:
+        """Return whether a login is still valid; None if that is not known at the moment."""
 
 
 def valid_name(name: object) -> bool:
-    """Return whether a text can be the name of a user: printable, and not too long."""
+    """Return whether a value is a valid user name: printable, without surrounding blanks, and not too long."""
     return isinstance(name, str) and name.isprintable() and name == name.strip() and 0 < len(name) <= LONGEST_NAME
 
 
 class HeaderProvider:
-    """Users that a trusted proxy names with each request; the gate lets the header through from its address alone."""
+    """Users that a trusted proxy names in a header. The gate removes the header from requests of anybody else."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def identify(self, headers: HTTPHeaders) -> Principal | None:
-        """Return whom the header names; nobody where it is there twice."""
+    def identify_user(self, headers: HTTPHeaders) -> Principal | None:
+        """Return the principal that the header names, or None if the header is missing or repeated."""
         named = headers.get_list(self._name)
         return user_principal(named[0]) if len(named) == 1 and valid_name(named[0]) else None
 
 
 class PasswordProvider:
-    """Users of a password file, by our form, or by basic authentication for other programs."""
+    """Users of a password file, by the login form or by Basic authentication (RFC 7617)."""
 
     confirmed_s = 0.0
 
     def __init__(self, file: PasswordFile) -> None:
         self._file = file
-        self._throttle = Throttle()
-        self._tries: dict[tuple[str, str, str], asyncio.Future[Principal | None]] = {}
+        self._throttle = LoginThrottle()
+        self._attempts: dict[tuple[str, str, str], asyncio.Future[Principal | None]] = {}
 
-    async def identify(self, presented: Presented) -> Principal | None:
-        """Return whom basic authentication names."""
-        given = presented.authorization("basic")
+    async def identify_user(self, credentials: Credentials) -> Principal | None:
+        """Return the principal of the Basic credentials of a request, or None."""
+        given = credentials.find_authorization("basic")
         if not given:
             return None
         try:
             user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
         except ValueError:
             return None
-        return await self.sign_in(user, password, presented.address)
+        return await self.sign_in(user, password, credentials.address)
 
     async def sign_in(self, user: str, password: str, address: str) -> Principal | None:
-        """Return who has a name and a password, None where nobody does.
+        """Return the principal with this user name and password, or None.
+
+        Parameters
+        ----------
+        user : str
+            User name.
+        password : str
+            Password in plain text.
+        address : str
+            Address of the client, for the throttle.
 
         Raises
         ------
         TooManyRequestsError
-            Too many tries have failed.
+            Too many attempts have failed.
         """
         key = (address, user, password)
-        if key not in self._tries:
-            # Counted before it is known: else any number of tries could be under way at once. The tiles of a map, which
-            # all come with the same password, are one try.
-            self._throttle.check(address, user)
-            self._throttle.note_failure(address, user)
-            self._tries[key] = asyncio.ensure_future(self._try(user, password, address))
-            self._tries[key].add_done_callback(lambda _: self._tries.pop(key))
-        return await asyncio.shield(self._tries[key])
+        if key not in self._attempts:
+            # Counted as a failure until it succeeds, so that concurrent attempts are limited as well. Requests with the
+            # same credentials, such as those of a map's tiles, share one attempt.
+            self._throttle.check_attempts(address, user)
+            self._throttle.record_failure(address, user)
+            self._attempts[key] = asyncio.ensure_future(self._check_attempt(user, password, address))
+            self._attempts[key].add_done_callback(lambda _: self._attempts.pop(key))
+        return await asyncio.shield(self._attempts[key])
 
-    async def _try(self, user: str, password: str, address: str) -> Principal | None:
-        if not (valid_name(user) and await self._file.check(user, password)):
+    async def _check_attempt(self, user: str, password: str, address: str) -> Principal | None:
+        if not (valid_name(user) and await self._file.check_password(user, password)):
             return None
-        self._throttle.note_success(address, user)
+        self._throttle.record_success(address, user)
         return user_principal(user)
 
-    def proof(self, user: str) -> tuple[str, str | None]:
-        """Return what `confirm` looks at: whoever gets another password signs in again."""
-        return user, self._file.digest(user)
+    def make_proof(self, user: str) -> tuple[str, str | None]:
+        """Return user name and hash, by which `confirm_login` notices a changed password."""
+        return user, self._file.find_digest(user)
 
-    async def confirm(self, proof: Any) -> bool | None:
-        """Return whether the file still holds the user with the same hash."""
+    async def confirm_login(self, proof: Any) -> bool | None:
+        """Return whether the file still has the user with the same hash."""
         user, digest = proof
-        return digest is not None and self._file.digest(user) == digest
+        return digest is not None and self._file.find_digest(user) == digest

@@ -1,4 +1,4 @@
-"""Throttle of failed logins, by address and by user."""
+"""Throttle of failed logins, by client address and by user."""
 
 from __future__ import annotations
 
@@ -11,47 +11,54 @@ from cachetools import LRUCache
 from compute.errors import TooManyRequestsError
 
 WINDOW_S = 300.0
-"""How long a failure counts."""
+"""Seconds for which a failure counts."""
 
-MOST_OF_ADDRESS = 10
-"""Failures from one address within the window: somebody who has forgotten a password tries less often."""
+MAX_FAILURES_PER_ADDRESS = 10
+"""Failures from one address within the window; more than a user who has forgotten a password needs."""
 
-MOST_OF_USER = 30
-"""Failures for one user within the window, from all addresses: a guesser has few tries, and an owner still gets in
-while an ordinary number of others fail."""
+MAX_FAILURES_PER_USER = 30
+"""Failures for one user within the window, from all addresses: few guesses for an attacker, while the owner can still
+log in after ordinary failures of others."""
 
 _MOST_KEPT = 20_000
 
 
-class Throttle:
-    """Counts failed logins."""
+class LoginThrottle:
+    """Counter of failed logins within a sliding window."""
 
     def __init__(self) -> None:
         self._failures: LRUCache[str, deque[float]] = LRUCache(_MOST_KEPT)
 
-    def check(self, address: str, user: str) -> None:
-        """Let a try pass; without a user, by the address alone.
+    def check_attempts(self, address: str, user: str) -> None:
+        """Refuse an attempt if too many have failed.
+
+        Parameters
+        ----------
+        address : str
+            Address of the client.
+        user : str
+            User name; empty to check the address only.
 
         Raises
         ------
         TooManyRequestsError
-            Too many have failed from that address or for that user.
+            Too many attempts have failed from this address or for this user.
         """
-        if self._count(_of_address(address)) >= MOST_OF_ADDRESS or (
-            user and self._count(f"user {user}") >= MOST_OF_USER
+        if self._count(_network_key(address)) >= MAX_FAILURES_PER_ADDRESS or (
+            user and self._count(f"user {user}") >= MAX_FAILURES_PER_USER
         ):
             raise TooManyRequestsError("Too many logins have failed; try again in five minutes.")
 
-    def note_success(self, address: str, user: str) -> None:
-        """Take back the failure that was counted before a try which has succeeded."""
-        for name in (_of_address(address), f"user {user}"):
+    def record_success(self, address: str, user: str) -> None:
+        """Remove the failure that was counted before a successful attempt."""
+        for name in (_network_key(address), f"user {user}"):
             if failures := self._failures.get(name):
                 failures.pop()
 
-    def note_failure(self, address: str, user: str) -> None:
-        """Count a failed try; without a user, for the address alone."""
-        for name in (_of_address(address), *([f"user {user}"] if user else ())):
-            self._failures.setdefault(name, deque(maxlen=MOST_OF_USER)).append(time.monotonic())
+    def record_failure(self, address: str, user: str) -> None:
+        """Count a failed attempt; with an empty user name, for the address only."""
+        for name in (_network_key(address), *([f"user {user}"] if user else ())):
+            self._failures.setdefault(name, deque(maxlen=MAX_FAILURES_PER_USER)).append(time.monotonic())
 
     def _count(self, name: str) -> int:
         failures = self._failures.get(name, deque[float]())
@@ -62,8 +69,8 @@ class Throttle:
         return len(failures)
 
 
-def _of_address(text: str) -> str:
-    """Return the network that counts as one: one of IPv6 has as many addresses as anybody wants."""
+def _network_key(text: str) -> str:
+    """Return the network that counts as one client: a single IPv4 address, or a /64 of IPv6."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

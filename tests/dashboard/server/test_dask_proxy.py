@@ -216,7 +216,7 @@ def test_that_of_the_servers_own_cluster_is_shown_where_nobody_else_can_come_and
 ) -> None:
     async def ask() -> None:
         spec = parse_cluster("local", workers=1)
-        services = Services(Settings(), {}, spec, only_here=address.only_here)
+        services = Services(Settings(), {}, spec, is_local_only=address.is_local_only)
         pooled = PooledCluster(spec=spec, need=Need(linger=None))
         assert services.dashboard_of(pooled, ANONYMOUS) is None
         endpoint = Endpoint(address="tcp://127.0.0.1:9", name="cluster", dashboard=lambda: "http://127.0.0.1:9")

@@ -39,10 +39,10 @@ from compute.scenes.pixel_frames import ResultPixel
 from compute.settings import Settings
 from compute.tiles import LocalPixels, ResultTiles
 from dashboard.panel_workarounds.page_building import isolate_current_document
-from dashboard.query_limits import Questions
-from dashboard.server.connections import Connections
-from dashboard.server.login import Doorkeeper
-from dashboard.server.page_socket import MOST_SOCKETS, Allowance
+from dashboard.query_limits import QueryLimit
+from dashboard.server.connections import ConnectionLimit
+from dashboard.server.login import AccessControl
+from dashboard.server.page_socket import MOST_SOCKETS, FragmentRateLimit
 from dashboard.server.request_gate import Gate, GatePolicy
 from tests.compute.jobs.run.test_preview import Server, run, until
 from tests.compute.tiles.test_tiles import centre_of
@@ -51,7 +51,7 @@ from tests.fixtures.server import RunningDashboard, serve_in_process
 from tests.fixtures.stacks import grid_at, noise, stack_of
 from tests.fixtures.tile_server import TileServer, tile_server
 
-# Questions
+# Query limits
 
 
 async def settle() -> None:
@@ -69,12 +69,12 @@ def test_limits_hold_whatever_is_asked_answered_and_given_up(
     at_once: int, queue: int, acts: list[tuple[str, str]]
 ) -> None:
     async def main() -> None:
-        questions = Questions(at_once=at_once, queue=queue)
+        questions = QueryLimit(at_once=at_once, queue=queue)
         asked: list[tuple[str, asyncio.Task[None], asyncio.Event]] = []
         under_way = Counter[str]()
 
         async def ask(asker: str, answered: asyncio.Event) -> None:
-            async with questions.turn(asker):
+            async with questions.wait_for_turn(asker):
                 under_way[asker] += 1
                 try:
                     await answered.wait()
@@ -109,10 +109,10 @@ def test_limits_hold_whatever_is_asked_answered_and_given_up(
 
 def test_who_asks_a_lot_waits_for_themselves() -> None:
     async def main() -> None:
-        questions, order = Questions(at_once=2, queue=20), list[str]()
+        questions, order = QueryLimit(at_once=2, queue=20), list[str]()
 
         async def ask(asker: str) -> None:
-            async with questions.turn(asker):
+            async with questions.wait_for_turn(asker):
                 order.append(asker)
                 await asyncio.sleep(0)
 
@@ -294,7 +294,7 @@ class _Stream:
 
 @given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 8), st.sampled_from(["wait", "ask", "end"])), max_size=60))
 def test_there_are_never_more_connections_than_room(most: int, acts: list[tuple[int, str]]) -> None:
-    connections, streams = Connections(most=most, patience_s=1e9), [_Stream() for _ in range(9)]
+    connections, streams = ConnectionLimit(most=most, patience_s=1e9), [_Stream() for _ in range(9)]
     idle, busy = list[int](), list[int]()
     for number, act in acts:
         stream = streams[number]
@@ -344,7 +344,7 @@ def test_those_that_send_nothing_make_room_and_those_that_are_answered_do_not(
 ) -> None:
     async def main() -> None:
         told = asyncio.Event()
-        server = HTTPServer(Gate(Application([("/", Slow)], told=told), GatePolicy(), Doorkeeper(None), most=20))
+        server = HTTPServer(Gate(Application([("/", Slow)], told=told), GatePolicy(), AccessControl(None), most=20))
         (own,) = bind_sockets(0, "127.0.0.1")
         server.add_sockets([own])
         port = own.getsockname()[1]
@@ -378,7 +378,7 @@ def test_those_that_send_nothing_make_room_and_those_that_are_answered_do_not(
 def test_who_sends_a_byte_now_and_then_is_cut_off_in_time() -> None:
     async def main() -> None:
         server = HTTPServer(
-            Gate(Application([("/", Slow)]), GatePolicy(), Doorkeeper(None)),
+            Gate(Application([("/", Slow)]), GatePolicy(), AccessControl(None)),
             idle_connection_timeout=0.5,
             body_timeout=0.5,
         )
@@ -551,12 +551,12 @@ def test_a_page_has_few_websockets(dashboard: RunningDashboard) -> None:
 def test_an_allowance_makes_nobody_wait_who_sends_as_people_do(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    allowance = Allowance(most=600, per_s=100)
+    allowance = FragmentRateLimit(most=600, per_s=100)
     for _ in range(1000):
         now[0] += 0.1
-        assert allowance.spend(9) == 0
+        assert allowance.reserve_fragments(9) == 0
     now[0] += 1
-    assert [allowance.spend(600), allowance.spend(50)] == [0, pytest.approx(0.5)]
+    assert [allowance.reserve_fragments(600), allowance.reserve_fragments(50)] == [0, pytest.approx(0.5)]
 
 
 # What HTTP allows

@@ -22,11 +22,20 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from compute.errors import InputError
-from dashboard.server.login import Doorkeeper
-from dashboard.server.request_gate import MAX_BODY_BYTES, MAX_REGION_BYTES, Gate, GatePolicy, host_names, parse_networks
+from dashboard.server.login import AccessControl
+from dashboard.server.request_gate import (
+    MAX_BODY_BYTES,
+    MAX_REGION_BYTES,
+    Gate,
+    GatePolicy,
+    parse_host_names,
+    parse_networks,
+)
 from tests.fixtures.server import RunningDashboard
 
-HUB = GatePolicy(hosts=host_names(["hub.example.org:443", "*.pages.example"]), proxies=parse_networks(["10.0.0.0/8"]))
+HUB = GatePolicy(
+    hosts=parse_host_names(["hub.example.org:443", "*.pages.example"]), proxies=parse_networks(["10.0.0.0/8"])
+)
 
 
 def ask(
@@ -124,7 +133,7 @@ def echoed(policy: GatePolicy, *told: Mapping[str, str]) -> list[Any]:
     """Return what a route behind a gate knows of requests on one connection, one after another."""
 
     async def scenario() -> list[Any]:
-        server = HTTPServer(Gate(Application([("/", Echo)]), policy, Doorkeeper(None)))
+        server = HTTPServer(Gate(Application([("/", Echo)]), policy, AccessControl(None)))
         (own,) = bind_sockets(0, "127.0.0.1")
         server.add_sockets([own])
         port = own.getsockname()[1]
@@ -179,12 +188,12 @@ def test_a_proxy_that_is_believed_says_it_for_each_request_alone() -> None:
     ],
 )
 def test_hosts_that_are_answered(host: str, passes: bool) -> None:
-    assert HUB.answers(host) is passes
+    assert HUB.allows_host(host) is passes
 
 
 @pytest.mark.parametrize("text", ["proxy.example", "10.0.0.0/33", "", "10.0.0.1/8"])
 def test_a_proxy_is_named_by_its_address(text: str) -> None:
-    with pytest.raises(InputError, match=r"no address or network"):
+    with pytest.raises(InputError, match=r"not an address or network"):
         parse_networks([text])
 
 
@@ -201,8 +210,8 @@ def test_a_proxy_is_named_by_its_address(text: str) -> None:
     ],
 )
 def test_the_visitor_is_the_last_that_is_no_proxy(chain: str, peer: str, client: str) -> None:
-    assert HUB.believes(peer)
-    assert HUB.client(HTTPHeaders({"X-Forwarded-For": chain}), peer) == client
+    assert HUB.trusts_peer(peer)
+    assert HUB.find_client_address(HTTPHeaders({"X-Forwarded-For": chain}), peer) == client
 
 
 @given(st.lists(st.text(max_size=30), max_size=5), st.ip_addresses())
@@ -211,7 +220,7 @@ def test_no_chain_of_proxies_names_what_is_no_address(names: Iterable[str], peer
     chain = ",".join(names)
     if chain.isprintable() and chain.isascii():
         headers["X-Forwarded-For"] = chain
-        found = HUB.client(headers, str(peer))
+        found = HUB.find_client_address(headers, str(peer))
         assert ip_address(found)
 
 

@@ -26,9 +26,9 @@ from compute.cluster import parse_cluster
 from compute.products import load_profiles
 from compute.settings import Settings
 from dashboard.app import running_server
-from dashboard.server import content_policy
-from dashboard.server.forwarded_headers import host_of
-from dashboard.server.response_policy import add_nonce, admit
+from dashboard.server import build_content_policy
+from dashboard.server.forwarded_headers import find_request_host
+from dashboard.server.response_policy import add_nonce, complete_content_policy
 from dashboard.server_address import Address
 from tests.fixtures.processes import family
 from tests.fixtures.server import RunningDashboard, serve_in_thread
@@ -91,8 +91,10 @@ def test_a_proxys_host_is_where_the_websocket_may_connect_and_nothing_else_is_a_
     for told, host in (("hub.example:8443, inner", "hub.example:8443"), ("a; script-src *", own), ("", own)):
         line = RequestStartLine("GET", "/", "HTTP/1.1")
         request = HTTPServerRequest(start_line=line, headers=HTTPHeaders({"Host": own, "X-Forwarded-Host": told}))
-        assert host_of(request) == host
-        sources = directives({"Content-Security-Policy": admit(content_policy(), nonce="abc", host=host)})
+        assert find_request_host(request) == host
+        sources = directives(
+            {"Content-Security-Policy": complete_content_policy(build_content_policy(), nonce="abc", host=host)}
+        )
         assert [source for source in sources["connect-src"] if "//" in source] == [f"ws://{host}", f"wss://{host}"]
 
 
@@ -132,7 +134,7 @@ def test_a_page_for_this_machine_may_be_shown_by_a_notebook_at_another_port(dash
 
 
 def test_an_online_basemap_is_let_in_as_images_alone() -> None:
-    policy = directives({"Content-Security-Policy": content_policy(images=["https://tiles.example"])})
+    policy = directives({"Content-Security-Policy": build_content_policy(images=["https://tiles.example"])})
     assert [name for name, sources in policy.items() if "https://tiles.example" in sources] == ["img-src"]
 
 
@@ -156,7 +158,7 @@ def test_a_page_that_cannot_be_built_is_one_sentence_and_its_reason_stays_in_the
         status, headers, body = ask(below.url)
     assert status == 500
     assert "default-src 'self'" in headers["Content-Security-Policy"]
-    assert b"<p>This page could not be built." in body
+    assert b"<p>This page could not be built;" in body
     assert not [word for word in (b"Traceback", b"swordfish", b"RuntimeError", b".py", b"<script") if word in body]
     assert "swordfish" in caplog.text
     assert "Traceback" in caplog.text

@@ -28,7 +28,7 @@ from compute.errors import OverloadError, TooManyRequestsError
 from compute.jobs import ANONYMOUS, derived_key
 from compute.settings import Settings
 from dashboard.server.principals import USER
-from dashboard.server.session_limits import MOST_WAITING, Visits
+from dashboard.server.session_limits import MOST_WAITING, SessionLimits
 from tests.fixtures.server import RunningDashboard, serve_in_process
 
 KEY = derived_key(Settings(secret="x" * 16), "sessions")  # type: ignore[arg-type]  # pydantic makes a secret of it
@@ -165,10 +165,10 @@ def _in_messages(fragments: list[str]) -> list[str]:
 
 
 def test_a_server_has_room_for_so_many_visits() -> None:
-    visits, living = Visits(most=3, most_of_address=2), set[str]()
+    visits, living = SessionLimits(most=3, most_of_address=2), set[str]()
 
     async def enter(address: str, name: str) -> None:
-        async with visits.building(name, address, lambda: living):
+        async with visits.reserve_build(name, address, lambda: living):
             living.add(name)
 
     async def scenario() -> None:
@@ -177,7 +177,7 @@ def test_a_server_has_room_for_so_many_visits() -> None:
         with pytest.raises(TooManyRequestsError, match="2 pages are open from your address"):
             await enter("5.6.7.8", "c")
         await enter("127.0.0.1", "d")
-        with pytest.raises(OverloadError, match="3 people use this server"):
+        with pytest.raises(OverloadError, match="3 pages of this server are open"):
             await enter("127.0.0.1", "e")
         living.remove("a")
         await enter("5.6.7.8", "f")
@@ -187,13 +187,13 @@ def test_a_server_has_room_for_so_many_visits() -> None:
 
 def test_the_next_page_waits_for_the_servers_breath_and_this_one_does_not() -> None:
     async def scenario() -> None:
-        visits, turned = Visits(most=9, most_of_address=9), list[str]()
+        visits, turned = SessionLimits(most=9, most_of_address=9), list[str]()
 
         async def enter(name: str) -> None:
-            async with visits.building(name, "127.0.0.1", set):
+            async with visits.reserve_build(name, "127.0.0.1", set):
                 turned.append(name)
 
-        async with visits.building("a", "127.0.0.1", set):
+        async with visits.reserve_build("a", "127.0.0.1", set):
             await asyncio.sleep(0.1)
             asyncio.get_running_loop().call_soon(turned.append, "loop")
         assert turned == []  # leaving gave way to nobody
@@ -208,13 +208,13 @@ def test_the_next_page_waits_for_the_servers_breath_and_this_one_does_not() -> N
 
 
 def test_pages_are_built_one_at_a_time_and_few_wait() -> None:
-    visits, living, at_once = Visits(most=1000, most_of_address=1000), set[str](), list[int]()
+    visits, living, at_once = SessionLimits(most=1000, most_of_address=1000), set[str](), list[int]()
     building = 0
 
     async def one(number: int) -> bool:
         nonlocal building
         try:
-            async with visits.building(str(number), "127.0.0.1", lambda: living):
+            async with visits.reserve_build(str(number), "127.0.0.1", lambda: living):
                 building += 1
                 at_once.append(building)
                 await asyncio.sleep(0.001)

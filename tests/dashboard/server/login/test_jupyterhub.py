@@ -11,7 +11,7 @@ import pytest
 from httpx2 import AsyncClient, Response
 
 from compute.settings import Settings
-from dashboard.server.login import Doorkeeper, make_provider
+from dashboard.server.login import AccessControl, make_provider
 from tests.fixtures.gated import Gated, gated
 from tests.fixtures.hub import ADMIN, TOKEN, Hub, running_hub
 
@@ -31,10 +31,10 @@ def serve(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Callable[[Scenario], Non
 
     def run(scenario: Scenario) -> None:
         async def within() -> None:
-            doorkeeper = Doorkeeper(
+            access_control = AccessControl(
                 make_provider(Settings(), "jupyterhub", has_proxies=False), prefix="/services/greenup"
             )
-            async with gated(doorkeeper, port=hub.port) as server:
+            async with gated(access_control, port=hub.port) as server:
                 await scenario(server)
 
         asyncio.run(within())
@@ -76,7 +76,7 @@ def test_a_user_who_may_not_use_this_service_does_not_come_in(hub: Hub, serve: C
             answer = await sign_in(browser, hub, "carol")
             assert answer.status_code == 403
             assert (await browser.get("api/x", headers={"Accept": "*/*"})).status_code == 401
-            assert not list(server.doorkeeper.logins)
+            assert not list(server.access_control.logins)
 
     serve(scenario)
 
@@ -102,13 +102,13 @@ def test_a_user_whom_the_hub_deletes_is_out(hub: Hub, serve: Callable[[Scenario]
     async def scenario(server: Gated) -> None:
         async with server.browser(follow_redirects=True) as browser:
             await sign_in(browser, hub, "alice")
-            (login,) = server.doorkeeper.logins
+            (login,) = server.access_control.logins
             login.checked = 0.0
             assert (await browser.get("api/x")).status_code == 200
             await as_admin(hub, "DELETE", "users/alice")
             login.checked = 0.0  # what half a minute does
             answer = await browser.get("api/x", headers={"Accept": "*/*"}, follow_redirects=False)
             assert answer.status_code == 401
-            assert not list(server.doorkeeper.logins)
+            assert not list(server.access_control.logins)
 
     serve(scenario)

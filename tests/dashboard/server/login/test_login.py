@@ -26,12 +26,12 @@ from compute.errors import InputError
 from compute.jobs import ANONYMOUS, participant_of, user_principal
 from compute.settings import Settings
 from dashboard.cli.main import main
-from dashboard.server.login import Doorkeeper, password_file
-from dashboard.server.login import doorkeeper as rules
+from dashboard.server.login import AccessControl, password_file
+from dashboard.server.login import access_control as rules
 from dashboard.server.login.password_file import PasswordFile, hash_password, parse_passwords, verify_password
 from dashboard.server.login.provider_choice import make_provider
 from dashboard.server.login.providers import HeaderProvider, PasswordProvider
-from dashboard.server.login.throttle import MOST_OF_ADDRESS
+from dashboard.server.login.throttle import MAX_FAILURES_PER_ADDRESS
 from tests.fixtures.gated import Gated, gated
 from tests.fixtures.oidc import CLIENT, SECRET, Oidc, oidc_provider
 
@@ -57,13 +57,13 @@ def drop(file: Path, name: str) -> None:
     file.write_text("".join(each for each in file.read_text().splitlines(True) if not each.startswith(name)))
 
 
-def basic(users: Path, **more: Any) -> Doorkeeper:
-    return Doorkeeper(PasswordProvider(PasswordFile(users)), **more)
+def basic(users: Path, **more: Any) -> AccessControl:
+    return AccessControl(PasswordProvider(PasswordFile(users)), **more)
 
 
-def within(doorkeeper: Doorkeeper, scenario: Scenario, **more: Any) -> None:
+def within(access_control: AccessControl, scenario: Scenario, **more: Any) -> None:
     async def run() -> None:
-        async with gated(doorkeeper, **more) as server:
+        async with gated(access_control, **more) as server:
             await scenario(server)
 
     asyncio.run(run())
@@ -159,7 +159,7 @@ def test_without_a_kind_of_login_everybody_is_the_same() -> None:
             assert (await browser.get("api/x")).json() == {"name": ANONYMOUS.name, "scope": ANONYMOUS.scope}
             assert (await browser.get("login")).status_code == 404
 
-    within(Doorkeeper(None), scenario)
+    within(AccessControl(None), scenario)
 
 
 # the password file
@@ -193,7 +193,7 @@ def test_a_wrong_password_and_no_such_user_look_the_same(users: Path, user: str)
         async with server.browser() as browser:
             answer = await browser.post("login", data={"user": user, "password": "wrong"})
             assert answer.status_code == 401
-            assert "The user name or the password is not right" in answer.text
+            assert "The user name or password is incorrect" in answer.text
             assert "<b>" not in answer.text
             assert not browser.cookies
 
@@ -217,7 +217,7 @@ def test_programs_sign_in_with_each_request_for_tiles_and_the_api_alone(users: P
 def test_failed_logins_are_throttled_and_the_right_password_is_not_told_then(users: Path) -> None:
     async def scenario(server: Gated) -> None:
         async with server.browser() as browser:
-            for _ in range(MOST_OF_ADDRESS):
+            for _ in range(MAX_FAILURES_PER_ADDRESS):
                 assert (await browser.post("login", data={"user": "bob", "password": "x"})).status_code == 401
             answer = await sign_in(browser, "bob")
             assert answer.status_code == 429
@@ -232,7 +232,7 @@ def test_a_user_who_is_taken_out_of_the_file_is_out(users: Path, monkeypatch: py
     monkeypatch.setattr(rules, "_WATCH_S", 0.05)
 
     async def scenario(server: Gated) -> None:
-        watching = asyncio.create_task(server.doorkeeper.watch())
+        watching = asyncio.create_task(server.access_control.watch_logins())
         async with server.browser() as alice, server.browser() as bob:
             await sign_in(alice)
             await sign_in(bob, "bob")
@@ -285,8 +285,8 @@ def test_a_login_ends_by_its_age(users: Path) -> None:
     async def scenario(server: Gated) -> None:
         async with server.browser() as browser:
             await sign_in(browser)
-            (login,) = server.doorkeeper.logins
-            login.started -= server.doorkeeper.logins.lasting_s + 1
+            (login,) = server.access_control.logins
+            login.started -= server.access_control.logins.lasting_s + 1
             assert (await browser.get("")).status_code == 302
 
     within(basic(users), scenario)
@@ -294,13 +294,13 @@ def test_a_login_ends_by_its_age(users: Path) -> None:
 
 def test_the_oldest_logins_of_a_user_give_way(users: Path) -> None:
     async def scenario(server: Gated) -> None:
-        logins = server.doorkeeper.logins
-        first, *_ = [logins.start(user_principal("alice"), ("alice", None)) for _ in range(101)]
-        other = logins.start(user_principal("bob"), ("bob", None))
-        assert logins.find(first.id) is None
-        assert logins.find_link(first.link) is None
+        logins = server.access_control.logins
+        first, *_ = [logins.start_login(user_principal("alice"), ("alice", None)) for _ in range(101)]
+        other = logins.start_login(user_principal("bob"), ("bob", None))
+        assert logins.find_by_cookie(first.id) is None
+        assert logins.find_by_link(first.link) is None
         assert len(list(logins)) == 101
-        assert logins.find(other.id) is other
+        assert logins.find_by_cookie(other.id) is other
 
     within(basic(users), scenario)
 
@@ -415,21 +415,21 @@ def test_the_user_of_a_trusted_proxy_is_believed_and_nobody_elses() -> None:
     provider = HeaderProvider("remote-user")
     nobody: list[str | None] = [None] * 6
     believed = ["alice", None, "shared", None, None, None]
-    within(Doorkeeper(provider), scenario(believed), proxies=["127.0.0.1"], user_header="remote-user")
-    within(Doorkeeper(provider), scenario(nobody), proxies=["10.0.0.0/8"], user_header="remote-user")
+    within(AccessControl(provider), scenario(believed), proxies=["127.0.0.1"], user_header="remote-user")
+    within(AccessControl(provider), scenario(nobody), proxies=["10.0.0.0/8"], user_header="remote-user")
 
 
 # OpenID Connect
 
 
-def oidc_doorkeeper(oidc: Oidc, **more: Any) -> Doorkeeper:
+def oidc_access_control(oidc: Oidc, **more: Any) -> AccessControl:
     settings = Settings(oauth_issuer=oidc.issuer, oauth_client_id=CLIENT, oauth_client_secret=SecretStr(SECRET), **more)
-    return Doorkeeper(make_provider(settings, "oauth", has_proxies=False))
+    return AccessControl(make_provider(settings, "oauth", has_proxies=False))
 
 
 def with_oidc(scenario: Callable[[Gated, Oidc], Coroutine[Any, Any, None]], **more: Any) -> None:
     async def run() -> None:
-        async with oidc_provider() as oidc, gated(oidc_doorkeeper(oidc, **more)) as server:
+        async with oidc_provider() as oidc, gated(oidc_access_control(oidc, **more)) as server:
             await scenario(server, oidc)
 
     asyncio.run(run())
@@ -454,7 +454,7 @@ def test_a_provider_of_openid_connect_lets_in(monkeypatch: pytest.MonkeyPatch) -
             assert (await browser.get("")).json() == {"name": "alice", "scope": "user:42"}
             assert (await browser.get(there)).status_code == 403  # a code is good once
             assert (await browser.get("")).status_code == 200
-            (login,) = server.doorkeeper.logins
+            (login,) = server.access_control.logins
             login.checked = time.monotonic() - 60
             assert (await browser.get("")).status_code == 200
             oidc.tokens.clear()
@@ -470,7 +470,7 @@ def test_a_token_is_renewed_and_a_refused_renewal_ends_the_login() -> None:
         oidc.expires_in = 30
         async with server.browser() as browser:
             await browser.get(await begin(server, browser))
-            (login,) = server.doorkeeper.logins
+            (login,) = server.access_control.logins
             first = login.proof["token"]["access_token"]
             login.checked = 0.0
             assert (await browser.get("")).status_code == 200
@@ -527,8 +527,8 @@ def test_a_provider_that_is_away_is_said_and_ends_no_login() -> None:
     async def scenario(server: Gated, oidc: Oidc) -> None:
         async with server.browser() as browser:
             await browser.get(await begin(server, browser))
-            (login,) = server.doorkeeper.logins
-            provider: Any = server.doorkeeper.provider
+            (login,) = server.access_control.logins
+            provider: Any = server.access_control.provider
             provider._endpoints = type(provider._endpoints)(
                 authorize="http://127.0.0.1:9/a", token="http://127.0.0.1:9/t", user="http://127.0.0.1:9/u"
             )
@@ -639,8 +639,8 @@ def test_tries_at_the_same_moment_are_throttled_as_those_one_after_another(
         async with server.browser() as browser:
             posts = [browser.post("login", data={"user": "bob", "password": f"{number}"}) for number in range(60)]
             statuses = Counter(answer.status_code for answer in await asyncio.gather(*posts))
-        assert statuses == {401: MOST_OF_ADDRESS, 429: 60 - MOST_OF_ADDRESS}
-        assert len(tried) == MOST_OF_ADDRESS
+        assert statuses == {401: MAX_FAILURES_PER_ADDRESS, 429: 60 - MAX_FAILURES_PER_ADDRESS}
+        assert len(tried) == MAX_FAILURES_PER_ADDRESS
 
     within(basic(users), scenario)
 
