@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 app = typer.Typer(
     name="benchmarks",
-    help="Measure Greenup on this machine; everything temporary is removed.",
+    help="Measure Greenup on this machine. Temporary files are removed at the end.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,15 +33,16 @@ app = typer.Typer(
 @app.command()
 def compute(
     dates: Annotated[int, typer.Option(help="Number of dates.")] = 24,
-    size: Annotated[int, typer.Option(help="Pixels along each edge of a date.")] = 4000,
-    seed: Annotated[int, typer.Option(help="Number of the input; it decides every pixel.")] = 1,
+    size: Annotated[int, typer.Option(help="ScenePixels along each edge of a date.")] = 4000,
+    seed: Annotated[int, typer.Option(help="Seed of the input; it determines every pixel.")] = 1,
     patch_px: Annotated[int, typer.Option(help="Size of a patch of clear or cloudy pixels.")] = 64,
     repeat: Annotated[int, typer.Option(help="Runs of each contender; figures are medians.")] = 1,
     latency_ms: Annotated[
-        float | None, typer.Option(help="Read over HTTP as well, each response so many milliseconds late.")
+        float | None,
+        typer.Option(help="Measure over HTTP as well, with this latency of every response in milliseconds."),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Threads of each worker; left out, the cores are shared out.")
+        int | None, typer.Option(help="Threads of each worker; by default the cores are divided between the workers.")
     ] = None,
     keep: Annotated[
         Path | None,
@@ -49,14 +50,16 @@ def compute(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute a seasonal mean with Greenup, with the notebook's recipe and with odc-stac, on the same two workers."""
+    """Compare a seasonal mean by Greenup, by the recipe of the original notebook and by odc-stac, on two workers."""
     _check_keep(keep)
     from tests.benchmarks.compute import bench_compute
     from tests.benchmarks.input import InputSpec
 
     spec = InputSpec(dates=dates, size=size, seed=seed, patch_px=patch_px)
-    with _shown() as say:
-        report = bench_compute(spec, repeat=repeat, latency_ms=latency_ms, threads=threads, keep=keep, say=say)
+    with _report_status() as show_status:
+        report = bench_compute(
+            spec, repeat=repeat, latency_ms=latency_ms, threads=threads, keep=keep, show_status=show_status
+        )
     if as_json:
         print_json(report)
     else:
@@ -69,11 +72,11 @@ def plan(
     by: Annotated[str, typer.Option(help="season (merges the years) or season-year (keeps them apart).")] = "season",
     as_json: AsJson = False,
 ) -> None:
-    """Search, plan and build the graph of two decades of four satellites over all of Tasmania; nothing is computed."""
+    """Search, plan and build the graph for two decades of four satellites over Tasmania, without computing it."""
     from tests.benchmarks.plan import bench_plan
 
-    with _shown() as say:
-        report = bench_plan(scenes, by=by, say=say)
+    with _report_status() as show_status:
+        report = bench_plan(scenes, by=by, show_status=show_status)
     if as_json:
         print_json(report)
     else:
@@ -82,20 +85,20 @@ def plan(
 
 @app.command()
 def memory(
-    size: Annotated[int, typer.Option(help="Pixels along each edge of a date.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Number of the input; it decides every pixel.")] = 1,
+    size: Annotated[int, typer.Option(help="ScenePixels along each edge of a date.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the input; it determines every pixel.")] = 1,
     keep: Annotated[
         Path | None,
         path_option("Folder to keep the scenes in; they are used again when they are there.", metavar="DIR"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute 12, 24 and 48 dates on two workers into a store, and say what a worker needed for each."""
+    """Measure the memory of a worker for 12, 24 and 48 dates, computed on two workers into a store."""
     _check_keep(keep)
     from tests.benchmarks.memory import bench_memory
 
-    with _shown() as say:
-        report = bench_memory(size, seed=seed, keep=keep, say=say)
+    with _report_status() as show_status:
+        report = bench_memory(size, seed=seed, keep=keep, show_status=show_status)
     if as_json:
         print_json(report)
     else:
@@ -105,18 +108,18 @@ def memory(
 @app.command()
 def tiles(
     size: Annotated[
-        list[int] | None, typer.Option(help="Edge of a result, pixels; repeatable. Left out: 4096, 8192, 16384.")
+        list[int] | None, typer.Option(help="Edge of a result in pixels, repeatable. Default: 4096, 8192, 16384.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A twentieth of the tiles: enough to see that it runs.")
+        bool, typer.Option("--quick", help="A twentieth of the tiles, to check that the benchmark runs.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Explore results of three sizes over HTTP, beside hvPlot and pixels taken by label; the largest takes 8.3 GB."""
+    """Compare tiles of three results over HTTP with hvPlot and pixels selected by label; the largest takes 8.3 GB."""
     from tests.benchmarks.tiles import SIZES, bench_tiles
 
-    with _shown() as say:
-        report = bench_tiles(size or SIZES, quick=quick, say=say)
+    with _report_status() as show_status:
+        report = bench_tiles(size or SIZES, quick=quick, show_status=show_status)
     if as_json:
         print_json(report)
     else:
@@ -125,14 +128,16 @@ def tiles(
 
 @app.command()
 def scale(
-    quick: Annotated[bool, typer.Option("--quick", help="An eighth of either edge, and few tiles.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="An eighth of each edge and few tiles, to check that the benchmark runs.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Explore 4 x 16097 x 13672 pixels over HTTP while the workers compute something else; takes 6.8 GB."""
+    """Measure tiles of 4 x 16097 x 13672 pixels over HTTP while the workers compute something else; takes 6.8 GB."""
     from tests.benchmarks.scale import bench_scale
 
-    with _shown() as say:
-        report = bench_scale(quick=quick, say=say)
+    with _report_status() as show_status:
+        report = bench_scale(quick=quick, show_status=show_status)
     if as_json:
         print_json(report)
     else:
@@ -140,9 +145,9 @@ def scale(
 
 
 @contextmanager
-def _shown() -> Iterator[Callable[[str], None]]:
-    """Show on a terminal what is done, and clean up after a batch system or a closing terminal as after Ctrl-C."""
-    # A shell that starts this in the background has it ignore Ctrl-C, and then nothing would end it.
+def _report_status() -> Iterator[Callable[[str], None]]:
+    """Show the current step on a terminal, and clean up after SIGTERM and SIGHUP as after Ctrl-C."""
+    # A shell that starts a program in the background makes it ignore SIGINT; then nothing would stop it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -211,7 +216,7 @@ def _text(value: object) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line of the benchmarks; see `dashboard.cli.main.run_application`."""
-    # Processes that a benchmark starts, such as the workers of a Gateway, import from the clone as well.
+    # Child processes, such as the workers of a Gateway, import from the clone as well.
     path = (str(ROOT), os.environ.get("PYTHONPATH", ""))
     os.environ["PYTHONPATH"] = os.pathsep.join(each for each in path if each)
     return run_application(app, arguments)

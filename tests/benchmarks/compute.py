@@ -1,4 +1,4 @@
-"""Benchmark `compute`: every contender on the same two workers, one after another."""
+"""Benchmark `compute`: a seasonal mean by every contender, one after another, on the same two workers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,29 @@ from compute.errors import InputError
 from compute.settings import Settings
 from compute.tiles.tile_patches import warm_up
 from tests.benchmarks.agreement import Agreement
-from tests.benchmarks.contenders import Contender, Greenup, contenders
-from tests.benchmarks.floor import Floor
+from tests.benchmarks.contenders import Contender, Greenup, list_contenders
+from tests.benchmarks.floor import PlainReading
 from tests.benchmarks.input import InputSpec
 from tests.benchmarks.machine import describe_machine
-from tests.benchmarks.measuring import Figures, measure, released, spread, typical, watch
-from tests.benchmarks.places import Bench, Say, open_input
+from tests.benchmarks.measuring import (
+    Figures,
+    compute_medians,
+    list_wall_seconds,
+    measure_run,
+    register_meters,
+    wait_until_released,
+)
+from tests.benchmarks.places import BenchmarkInput, ShowStatus, open_input
 from tests.benchmarks.remote import CONNECTIONS, PlainFetch, RemoteGreenup, open_store
 from tests.benchmarks.writing import describe_input
 
 WORKERS = 2
 
 AS_WRITTEN = ("recipe_untuned", "recipe_tuned")
-"""The recipe as the notebook writes it, on EPSG:3577."""
+"""The recipe as the original notebook writes it, on EPSG:3577."""
 
 OTHERS_NATIVE = ("recipe_like", "odc_stac")
-"""The others on the scenes' own grid."""
+"""The alternatives on the scenes' own grid."""
 
 Runs = dict[str, list[Figures]]
 
@@ -42,24 +49,24 @@ def bench_compute(
     latency_ms: float | None = None,
     threads: int | None = None,
     keep: Path | None = None,
-    say: Say,
+    show_status: ShowStatus,
 ) -> dict[str, Any]:
-    """Make the input, run every contender on it, and compare.
+    """Create the input, run every contender on it, and compare the results.
 
     Parameters
     ----------
     spec : InputSpec
-        Of the input.
+        Specification of the input.
     repeat : int
-        Times that each contender runs; figures are medians.
+        Runs of each contender; figures are medians.
     latency_ms : float, optional
-        Run natively once more over HTTP, where every response comes so many milliseconds late.
+        Latency of every response in an additional run over HTTP, in milliseconds.
     threads : int, optional
-        Of each of the two workers; left out, the machine's cores are shared out.
+        Threads of each of the two workers; by default the cores are divided between them.
     keep : pathlib.Path, optional
-        Folder for the scenes, which are used again when they are there; left out, they are deleted at the end.
-    say : callable
-        Told in a few words what is done.
+        Folder for the scenes, which are used again if present; by default they are deleted at the end.
+    show_status : callable
+        Called with a short description of each step.
 
     Returns
     -------
@@ -70,7 +77,7 @@ def bench_compute(
     Raises
     ------
     InputError
-        A number is out of bounds, or there is too little room.
+        A number is out of bounds, or there is too little disk space.
     GreenupError
         The index, the cluster or a contender failed.
     """
@@ -79,23 +86,23 @@ def bench_compute(
     if latency_ms is not None and not 0 <= latency_ms <= 10_000:
         raise InputError("latency-ms", f"The latency must be from 0 to 10000 ms, not {latency_ms:g}.")
     cluster = parse_cluster("local", workers=WORKERS, threads=threads)
-    with open_input(spec, keep, say) as (bench, settings, root):
+    with open_input(spec, keep, show_status) as (bench, settings, root):
         described = _describe(bench, spec)
-        session = _Session(bench, repeat, say)
+        session = _Session(bench, repeat, show_status)
         with ExitStack() as stack:
             remote = None if latency_ms is None else _Remote.open(root, latency_ms, stack)
             outcome = asyncio.run(session.run(settings, cluster, remote))
     return {"input": described, "latency_ms": latency_ms, "repeat": repeat, **outcome}
 
 
-def _describe(bench: Bench, spec: InputSpec) -> dict[str, Any]:
+def _describe(bench: BenchmarkInput, spec: InputSpec) -> dict[str, Any]:
     plans = {"native_px": bench.whole.native, "albers_px": bench.whole.albers}
     grids = {name: list(plan.grid.shape) for name, plan in plans.items()}
     return describe_input(bench.scenes, spec) | grids
 
 
 class _Remote:
-    """The two contenders of the remote run."""
+    """Contenders of the run over HTTP."""
 
     def __init__(self, greenup: RemoteGreenup, fetch: PlainFetch) -> None:
         self.greenup = greenup
@@ -108,34 +115,34 @@ class _Remote:
 
 
 class _Session:
-    """One run of the benchmark on one cluster."""
+    """Run of the benchmark on one cluster."""
 
-    def __init__(self, bench: Bench, repeat: int, say: Say) -> None:
+    def __init__(self, bench: BenchmarkInput, repeat: int, show_status: ShowStatus) -> None:
         self._bench = bench
         self._repeat = repeat
-        self._say = say
+        self._show_status = show_status
         self._runs: Runs = {}
         self._agreement = Agreement(bench)
 
     async def run(self, settings: Settings, spec: ClusterSpec, remote: _Remote | None) -> dict[str, Any]:
-        """Open the cluster and let everybody run, in turn."""
-        self._say("Two workers are started")
+        """Open the cluster, and run every contender in turn."""
+        self._show_status("Two workers are started")
         async with open_cluster(spec, settings, warm_up=warm_up) as cluster:
             machine = describe_machine(cluster.workers, cluster.threads, cluster.memory_bytes)
-            await watch(cluster.client)
+            await register_meters(cluster.client)
             for number in range(self._repeat):
                 await self._round(cluster.client, remote, first=number == 0)
-            self._say("Results are compared")
-            agreement = await self._agreement.report(cluster.client)
+            self._show_status("Results are compared")
+            agreement = await self._agreement.compute_report(cluster.client)
         return {
             "machine": machine,
             "runs": self._figures(remote),
-            "ratios": ratios({name: typical(runs) for name, runs in self._runs.items()}),
+            "ratios": compute_ratios({name: compute_medians(runs) for name, runs in self._runs.items()}),
             "agreement": agreement,
         }
 
     async def _round(self, client: Any, remote: _Remote | None, *, first: bool) -> None:
-        for contender in (*contenders(), Floor()):
+        for contender in (*list_contenders(), PlainReading()):
             await self._one(contender, client, first=first)
         if remote is not None:
             await self._one(remote.greenup, client, first=first)
@@ -143,27 +150,27 @@ class _Session:
             await self._one(remote.fetch, client, first=False)
 
     async def _one(self, contender: Contender, client: Any, *, first: bool) -> None:
-        # Everybody else runs on workers as Dask starts them; what Greenup makes of them is its own, and the floor's.
-        is_ours = isinstance(contender, Greenup | Floor)
+        # Only Greenup and plain reading use Greenup's settings of the memory allocator; the others use Dask's.
+        is_ours = isinstance(contender, Greenup | PlainReading)
         await client.run(keep_freed_memory if is_ours else give_freed_memory_back)
         if first:
-            self._say(f"{contender.name} warms up")
+            self._show_status(f"{contender.name} warms up")
             await contender.run(contender.prepare(self._bench, self._bench.corner), client)
-            await released(client)
-        self._say(f"{contender.name} runs")
+            await wait_until_released(client)
+        self._show_status(f"{contender.name} runs")
         await self._measure(contender, client)
-        await released(client)
+        await wait_until_released(client)
 
     async def _measure(self, contender: Contender, client: Any) -> None:
         lazy = contender.prepare(self._bench, self._bench.whole)
-        figures, result = await measure(client, partial(contender.run, lazy, client))
+        figures, result = await measure_run(client, partial(contender.run, lazy, client))
         self._runs.setdefault(contender.name, []).append(figures)
-        await self._agreement.collect(contender, result, client)
+        await self._agreement.collect_means(contender, result, client)
 
     def _figures(self, remote: _Remote | None) -> dict[str, dict[str, Any]]:
         figures: dict[str, dict[str, Any]] = {}
         for name, runs in self._runs.items():
-            figures[name] = {**typical(runs), "walls_s": spread(runs)}
+            figures[name] = {**compute_medians(runs), "walls_s": list_wall_seconds(runs)}
         for name, mean in self._agreement.area_means.items():
             figures[name]["ndvi_mean"] = mean
         if remote is not None:
@@ -178,8 +185,8 @@ def _bytes(ranges: Sequence[tuple[str, int, int]]) -> int:
     return sum(last - first for _, first, last in ranges)
 
 
-def ratios(runs: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Return how Greenup stands beside the others, by the figures of one run of the benchmark.
+def compute_ratios(runs: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the figures of Greenup relative to the alternatives.
 
     Parameters
     ----------
@@ -189,9 +196,9 @@ def ratios(runs: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        Speeds are how many times as fast Greenup is as the best of the others; `native_over_floor` is how many times as
-        long it takes as reading alone; memory and tasks are Greenup's share of the leaner recipe's. `remote_throughput`
-        is Greenup's share of that of the plain fetch, and only there after a remote run.
+        Speeds are the factor by which Greenup is faster than the fastest alternative. `native_over_floor` is its time
+        relative to plain reading. Memory and tasks are relative to the recipe that needs less. `remote_throughput`, of
+        a run over HTTP, is relative to the plain fetch.
     """
     wall = {name: figures["wall_s"] for name, figures in runs.items()}
     recipe = min(wall[name] for name in AS_WRITTEN)

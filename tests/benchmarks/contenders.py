@@ -1,4 +1,4 @@
-"""Who computes the seasonal mean: Greenup, the notebook's recipe and odc-stac, each as its users would call it."""
+"""Contenders of the benchmark `compute`: Greenup, the recipe of the original notebook, and odc-stac."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from compute.errors import JobError
 from compute.jobs import Computation
 from compute.plan import NdviPlan
 from compute.request import NATIVE
-from tests.benchmarks.places import Bench, Place
+from tests.benchmarks.places import BenchmarkInput, Place
 from tests.benchmarks.stac import load_stac
 
 UNTUNED_PX = 2048
-"""Edge of the notebook's first chunks; they hold one date."""
+"""Edge of the notebook's first chunks, which hold one date."""
 
 TUNED_PX = 2157
-"""Edge of its tuned chunks, fitted to the grid so that none is a sliver; they hold two dates."""
+"""Edge of the notebook's tuned chunks, which hold two dates; adjusted to the grid so that none is narrow."""
 
 
 class Contender(Protocol):
-    """One way to the seasonal mean."""
+    """One way to compute the seasonal mean."""
 
     name: str
 
-    def prepare(self, bench: Bench, place: Place) -> Any:
+    def prepare(self, bench: BenchmarkInput, place: Place) -> Any:
         """Return the lazy result: scenes found, work planned, nothing started. Not measured."""
 
     async def run(self, lazy: Any, client: Any) -> Any:
-        """Compute it on the workers and return it once all of it is there. Measured."""
+        """Compute the result on the workers, and return it when it is complete. Measured."""
 
-    def means(self, result: Any) -> xr.DataArray | None:
-        """Return ``ndvi_mean`` (season, y, x), lazy, of what `run` returned; None where there is none."""
+    def select_means(self, result: Any) -> xr.DataArray | None:
+        """Return ``ndvi_mean`` (season, y, x), lazy, of a result of `run`, or None if there is none."""
 
 
 class Greenup:
@@ -45,7 +45,7 @@ class Greenup:
     Parameters
     ----------
     name : str
-        Of the contender.
+        Name of the contender.
     crs : str
         ``"native"`` or ``"EPSG:n"``.
     changes : object
@@ -57,9 +57,9 @@ class Greenup:
         self._crs = crs
         self._changes = changes
 
-    def prepare(self, bench: Bench, place: Place) -> NdviPlan:
+    def prepare(self, bench: BenchmarkInput, place: Place) -> NdviPlan:
         """Find the scenes and plan."""
-        return bench.plan(place.region, self._crs, **self._changes)
+        return bench.plan_region(place.region, self._crs, **self._changes)
 
     async def run(self, lazy: NdviPlan, client: Any) -> Computation:
         """Submit the plan and wait for its last block."""
@@ -67,26 +67,26 @@ class Greenup:
         await job.result()
         return job
 
-    def means(self, result: Computation) -> xr.DataArray:
-        """Return the means of a finished job."""
+    def select_means(self, result: Computation) -> xr.DataArray:
+        """Return the means of a finished computation."""
         means: xr.DataArray = result.stack.dataset()["ndvi_mean"]
         return means
 
 
 class Notebook:
-    """The recipe of the notebook "Go Big or Go Home", as it is written but for the name of its mask.
+    """The recipe of the notebook "Go Big or Go Home", with the name of its mask corrected.
 
-    It writes ``resampling={"fmask": "nearest", "*": "average"}`` for a mask that is called ``oa_fmask``, and so
-    averages class codes; with its own name the mask is taken from the nearest pixel.
+    The notebook gives ``resampling={"fmask": "nearest", "*": "average"}`` for a mask called ``oa_fmask``, and so
+    averages class codes. With the correct name, the mask is resampled by nearest neighbour.
 
     Parameters
     ----------
     name : str
-        Of the contender.
+        Name of the contender.
     native : bool
-        Whether it loads on the scenes' own grid (``like=``), where datacube pastes and does not warp.
+        Whether it loads on the scenes' own grid (``like=``), where datacube copies pixels without a warp.
     tuned : bool
-        Whether it has the chunks of the notebook's second half.
+        Whether it uses the chunks of the notebook's second half.
     """
 
     def __init__(self, name: str, *, native: bool = False, tuned: bool = False) -> None:
@@ -94,8 +94,8 @@ class Notebook:
         self._native = native
         self._tuned = tuned
 
-    def prepare(self, bench: Bench, place: Place) -> xr.DataArray:
-        """Load lazily, mask, take the index, group, take the mean."""
+    def prepare(self, bench: BenchmarkInput, place: Place) -> xr.DataArray:
+        """Load lazily, mask, compute the index, group by season, and take the mean."""
         plan = place.native if self._native else place.albers
         scenes = bench.datacube.load(
             product=PRODUCT,
@@ -106,40 +106,40 @@ class Notebook:
             group_by="solar_day",
             dask_chunks=_tuned_chunks(plan.grid.shape) if self._tuned else _untuned_chunks(),
         )
-        return seasonal_mean(scenes, masking.make_mask(scenes.oa_fmask, fmask="valid"))
+        return compute_seasonal_mean(scenes, masking.make_mask(scenes.oa_fmask, fmask="valid"))
 
     async def run(self, lazy: xr.DataArray, client: Any) -> xr.DataArray:
-        """Persist it."""
-        result: xr.DataArray = await persisted(lazy, client)
+        """Persist the result."""
+        result: xr.DataArray = await persist_and_wait(lazy, client)
         return result
 
-    def means(self, result: xr.DataArray) -> xr.DataArray:
+    def select_means(self, result: xr.DataArray) -> xr.DataArray:
         """Return the means."""
         return result
 
 
 class OdcStac:
-    """The same arithmetic on what `odc.stac.load` reads on the scenes' own grid, from STAC items of the same scenes."""
+    """The recipe on `odc.stac.load`, on the scenes' own grid, from STAC items of the same scenes."""
 
     name = "odc_stac"
 
-    def prepare(self, bench: Bench, place: Place) -> xr.DataArray:
-        """Load lazily, mask, take the index, group, take the mean."""
+    def prepare(self, bench: BenchmarkInput, place: Place) -> xr.DataArray:
+        """Load lazily, mask, compute the index, group by season, and take the mean."""
         scenes = load_stac(bench.scenes, place.native.grid, {"time": 1, "y": UNTUNED_PX, "x": UNTUNED_PX})
-        return seasonal_mean(scenes, scenes.oa_fmask == 1)
+        return compute_seasonal_mean(scenes, scenes.oa_fmask == 1)
 
     async def run(self, lazy: xr.DataArray, client: Any) -> xr.DataArray:
-        """Persist it."""
-        result: xr.DataArray = await persisted(lazy, client)
+        """Persist the result."""
+        result: xr.DataArray = await persist_and_wait(lazy, client)
         return result
 
-    def means(self, result: xr.DataArray) -> xr.DataArray:
+    def select_means(self, result: xr.DataArray) -> xr.DataArray:
         """Return the means."""
         return result
 
 
-def contenders() -> list[Contender]:
-    """Return those that are measured, in their order."""
+def list_contenders() -> list[Contender]:
+    """Return the contenders in the order of their measurement."""
     return [
         Notebook("recipe_untuned"),
         Notebook("recipe_tuned", tuned=True),
@@ -151,8 +151,16 @@ def contenders() -> list[Contender]:
     ]
 
 
-def seasonal_mean(scenes: xr.Dataset, clear: xr.DataArray) -> xr.DataArray:
-    """Take the seasonal mean NDVI of what is clear, word for word as the notebook does."""
+def compute_seasonal_mean(scenes: xr.Dataset, clear: xr.DataArray) -> xr.DataArray:
+    """Compute the seasonal mean NDVI of the clear pixels, in the words of the original notebook.
+
+    Parameters
+    ----------
+    scenes : xarray.Dataset
+        ``nbart_red`` and ``nbart_nir`` (time, y, x).
+    clear : xarray.DataArray
+        (time, y, x), true where a pixel is clear.
+    """
     cloud_free = scenes.where(clear)
     band_diff = cloud_free.nbart_nir - cloud_free.nbart_red
     band_sum = cloud_free.nbart_nir + cloud_free.nbart_red
@@ -160,8 +168,15 @@ def seasonal_mean(scenes: xr.Dataset, clear: xr.DataArray) -> xr.DataArray:
     return ndvi.groupby("time.season").mean("time")
 
 
-async def persisted(lazy: Any, client: Any) -> Any:
-    """Persist a collection and return it when all of it is on the workers.
+async def persist_and_wait(lazy: Any, client: Any) -> Any:
+    """Persist a collection, and return it when it is complete on the workers.
+
+    Parameters
+    ----------
+    lazy : dask collection
+        Collection to compute.
+    client : distributed.Client
+        Asynchronous client.
 
     Raises
     ------
@@ -169,11 +184,11 @@ async def persisted(lazy: Any, client: Any) -> Any:
         A task failed.
     """
     collection = client.persist(lazy)
-    await finished(futures_of(collection))
+    await wait_for_futures(futures_of(collection))
     return collection
 
 
-async def finished(futures: list[Any]) -> None:
+async def wait_for_futures(futures: list[Any]) -> None:
     """Wait for futures of an asynchronous client.
 
     Raises

@@ -1,4 +1,4 @@
-"""The floor: reading and decoding what the native run needs, once, and doing nothing with it."""
+"""Plain reading: reading and decoding the pixels of the native run once, without computing anything."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from rasterio.windows import Window
 
 from compute.plan import BlockPlan, NdviPlan
 from compute.scenes import Band, Grid, Source
-from tests.benchmarks.contenders import finished
-from tests.benchmarks.places import Bench, Place
+from tests.benchmarks.contenders import wait_for_futures
+from tests.benchmarks.places import BenchmarkInput, Place
 
 Span = tuple[int, int, int, int]
 """First column, first row, width and height of a window, in pixels of its file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FloorRead:
-    """What a block needs of a scene.
+class BlockRead:
+    """Pixels of one scene that a block needs.
 
     Attributes
     ----------
     mask : str
-        Address of the mask.
+        Path or URL of the mask.
     bands : tuple of str
-        Addresses of red and nir.
+        Paths or URLs of red and nir.
     span : Span
-        The block's part of each of them.
+        Window of the block in these files.
     clear : numpy.ndarray
-        (256,) bool by mask code; without any clear pixel the bands are not needed.
+        (256,) bool by mask code; the bands are read only if any pixel is clear.
     """
 
     mask: str
@@ -42,62 +42,62 @@ class FloorRead:
     clear: NDArray[np.bool_]
 
 
-class Floor:
-    """As many tasks as the native run has blocks, each reading what its block needs through rasterio."""
+class PlainReading:
+    """Contender that only reads the pixels of each block with rasterio, one task for each block of the native run."""
 
     name = "floor"
 
-    def prepare(self, bench: Bench, place: Place) -> list[list[FloorRead]]:  # a `Contender`'s signature
+    def prepare(self, bench: BenchmarkInput, place: Place) -> list[list[BlockRead]]:  # a `Contender`'s signature
         """Return the reads of every block."""
-        return [list(_reads(place.native, block)) for block in place.native.blocks]
+        return [list(_list_reads(place.native, block)) for block in place.native.blocks]
 
-    async def run(self, lazy: list[list[FloorRead]], client: Any) -> list[Any]:
-        """Read."""
+    async def run(self, lazy: list[list[BlockRead]], client: Any) -> list[Any]:
+        """Read all blocks."""
         futures = client.map(read_block, lazy, pure=False)
-        await finished(futures)
+        await wait_for_futures(futures)
         return list(futures)
 
-    def means(self, result: list[Any]) -> None:
-        """Return nothing: no mean was taken."""
+    def select_means(self, result: list[Any]) -> None:
+        """Return None: nothing is computed."""
 
 
-def read_block(reads: list[FloorRead]) -> int:
-    """Read what one block needs and return how many pixels that were; the task of `Floor`."""
+def read_block(reads: list[BlockRead]) -> int:
+    """Read the pixels of one block, and return their number; a task."""
     total = 0
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
         for each in reads:
-            mask = _read(each.mask, each.span)
+            mask = _read_window(each.mask, each.span)
             total += mask.size
             if each.clear[mask].any():
-                total += sum(_read(band, each.span).size for band in each.bands)
+                total += sum(_read_window(band, each.span).size for band in each.bands)
     return total
 
 
-def _read(uri: str, span: Span) -> NDArray[Any]:
+def _read_window(uri: str, span: Span) -> NDArray[Any]:
     with rasterio.open(uri) as file:
         values: NDArray[Any] = file.read(1, window=Window(*span))
     return values
 
 
-def _reads(plan: NdviPlan, block: BlockPlan) -> Iterator[FloorRead]:
+def _list_reads(plan: NdviPlan, block: BlockPlan) -> Iterator[BlockRead]:
     grid = plan.block_grid(block)
     for source in (plan.sources[index] for group in block.groups for index in group):
-        read = _read_of(source, grid, plan)
+        read = _plan_read(source, grid, plan)
         if read is not None:
             yield read
 
 
-def _read_of(source: Source, grid: Grid, plan: NdviPlan) -> FloorRead | None:
+def _plan_read(source: Source, grid: Grid, plan: NdviPlan) -> BlockRead | None:
     roles = plan.roles[source.product]
     assert roles.mask is not None, "the scenes of the benchmark have a mask"
     mask = source.bands[roles.mask.measurement]
     bands = tuple(source.bands[role.measurement].uri for role in (roles.red, roles.nir))
-    span = _span(grid, mask)
-    return None if span is None else FloorRead(mask=mask.uri, bands=bands, span=span, clear=roles.mask.table())
+    span = _find_span(grid, mask)
+    return None if span is None else BlockRead(mask=mask.uri, bands=bands, span=span, clear=roles.mask.table())
 
 
-def _span(grid: Grid, band: Band) -> Span | None:
-    """Return the part of a band's file under a grid of the same alignment, None where they do not meet."""
+def _find_span(grid: Grid, band: Band) -> Span | None:
+    """Return the window of a band's file under a grid of the same alignment, or None if they do not overlap."""
     dx, _, left, _, dy, top = band.grid.transform
     column, row = round((grid.transform[2] - left) / dx), round((grid.transform[5] - top) / dy)
     first = max(column, 0), max(row, 0)

@@ -1,4 +1,4 @@
-"""A real Dask Gateway on this machine, whose schedulers and workers are reached through its TLS proxy alone."""
+"""Real Dask Gateway on this machine, whose schedulers and workers are reached only through its TLS proxy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_INSTALLED = "dask-gateway-server is not installed"
 
 _START_S, _STOP_S, _POLL_S = 60.0, 30.0, 0.1
 
-# Its default commands (dask-scheduler, dask-worker) no longer exist.
+# Gateway's default commands, dask-scheduler and dask-worker, no longer exist in current Dask releases.
 _CONFIG = """
 import sys
 from dask_gateway_server.backends.local import UnsafeLocalBackend
@@ -44,26 +44,26 @@ c.ClusterConfig.environment = {{"OMP_NUM_THREADS": "1", "DASK_TEMPORARY_DIRECTOR
 
 
 def is_installed() -> bool:
-    """Return whether there is a Gateway to start."""
+    """Return whether dask-gateway-server is installed."""
     return importlib.util.find_spec("dask_gateway_server") is not None
 
 
 @asynccontextmanager
-async def running_gateway() -> AsyncIterator[Mapping[str, str]]:
+async def run_gateway() -> AsyncIterator[Mapping[str, str]]:
     """Run a Gateway until the body ends.
 
     Yields
     ------
     mapping of str to str
-        Environment of a process that is to use it.
+        Environment variables of a process that uses the Gateway.
 
     Raises
     ------
     ClusterError
-        It did not start.
+        The Gateway did not start.
     """
     with TemporaryDirectory(prefix="greenup-gateway-") as name:
-        (api_port, port), password, folder = _free_ports(2), secrets.token_hex(16), Path(name)
+        (api_port, port), password, folder = _find_free_ports(2), secrets.token_hex(16), Path(name)
         config, log = folder / "config.py", folder / "server.log"
         config.write_text(_CONFIG.format(api_port=api_port, port=port, password=password, folder=folder))
         with log.open("wb") as written:
@@ -76,20 +76,20 @@ async def running_gateway() -> AsyncIterator[Mapping[str, str]]:
             )
         try:
             address = f"http://127.0.0.1:{port}"
-            await _await_answer(address, process)
+            await _wait_for_answer(address, process)
             yield {
                 "GREENUP_GATEWAY_ADDRESS": address,
                 "DASK_GATEWAY__AUTH__TYPE": "basic",
                 "DASK_GATEWAY__AUTH__KWARGS__USERNAME": "bench",
                 "DASK_GATEWAY__AUTH__KWARGS__PASSWORD": password,
-                # A proxy for the outside world, which the environment may name, does not lead to 127.0.0.1.
+                # A proxy in the environment does not lead to 127.0.0.1.
                 "DASK_GATEWAY__HTTP_CLIENT__PROXY": "False",
             }
         finally:
-            await _end(process)
+            await _stop_process(process)
 
 
-def _free_ports(count: int) -> list[int]:
+def _find_free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports: list[int] = [each.getsockname()[1] for each in sockets]
     for each in sockets:
@@ -97,7 +97,7 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-async def _await_answer(address: str, process: asyncio.subprocess.Process) -> None:
+async def _wait_for_answer(address: str, process: asyncio.subprocess.Process) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_START_S), aiohttp.ClientSession(address) as session:
             while process.returncode is None:
@@ -106,15 +106,15 @@ async def _await_answer(address: str, process: asyncio.subprocess.Process) -> No
                         if answer.status == 200:
                             return
                 await asyncio.sleep(_POLL_S)
-    raise ClusterError("The Gateway of the benchmark did not start; greenup doctor may say why.")
+    raise ClusterError("The Gateway of the benchmark did not start; run greenup doctor to find the reason.")
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _stop_process(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         process.terminate()
     with suppress(TimeoutError):
         async with asyncio.timeout(_STOP_S):
             await process.wait()
-    # Its proxy is a process of the same group.
+    # The proxy of the Gateway belongs to the same process group.
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

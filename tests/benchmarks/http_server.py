@@ -1,8 +1,8 @@
 """HTTP server of byte ranges with a latency: ``python -m tests.benchmarks.http_server FOLDER MILLISECONDS``.
 
-It prints its port, and ends when its standard input does, so never later than the process that started it. Addresses
-are ``/RUN/PATH``: whatever RUN is, the file is the same, but no client has it in its cache from another run. What was
-served of a run is told at ``/ranges/RUN``, at once.
+It prints its port, and stops when its standard input closes, so never later than its parent. URLs are ``/RUN/PATH``:
+RUN does not affect the file, but gives every run URLs that no client has cached. ``/ranges/RUN`` lists the ranges that
+a run has requested, without the latency.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from aiohttp import web
 
 
 class RangeServer:
-    """The files below a folder.
+    """Server of the files below a folder.
 
     Parameters
     ----------
     root : pathlib.Path
-        The folder.
+        Folder of the files.
     delay_s : float
-        Time before every response, in seconds.
+        Latency of every response, in seconds.
     """
 
     def __init__(self, root: Path, delay_s: float) -> None:
@@ -31,12 +31,12 @@ class RangeServer:
         self._delay_s = delay_s
         self._served: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
 
-    async def ranges(self, request: web.Request) -> web.Response:
-        """Tell path, first byte and byte after the last of all that was served of a run."""
+    async def list_ranges(self, request: web.Request) -> web.Response:
+        """Write path, first byte and end of every range that a run has requested."""
         return web.json_response(self._served[request.match_info["run"]])
 
-    async def file(self, request: web.Request) -> web.StreamResponse:
-        """Serve a range of a file, or its size alone."""
+    async def serve_file(self, request: web.Request) -> web.StreamResponse:
+        """Write a range of a file, or only its size for HEAD."""
         await asyncio.sleep(self._delay_s)
         run, name = request.match_info["run"], request.match_info["path"]
         path = (self._root / name).resolve()
@@ -45,13 +45,13 @@ class RangeServer:
         size = path.stat().st_size
         if request.method == "HEAD":
             return web.Response(headers={"Content-Length": str(size), "Accept-Ranges": "bytes"})
-        first, last = self._asked(request, size)
+        first, last = self._parse_range(request, size)
         self._served[run].append((name, first, last))
-        # From the file to the socket without a detour: a distant store takes no time of the workers' processors.
+        # FileResponse uses sendfile, so the server takes little processor time from the workers.
         return web.FileResponse(path)
 
     @staticmethod
-    def _asked(request: web.Request, size: int) -> tuple[int, int]:
+    def _parse_range(request: web.Request, size: int) -> tuple[int, int]:
         try:
             asked = request.http_range
         except ValueError:
@@ -62,20 +62,20 @@ class RangeServer:
         return first, last
 
 
-async def serve(root: Path, delay_s: float) -> None:
-    """Serve until standard input ends.
+async def serve_ranges(root: Path, delay_s: float) -> None:
+    """Serve until standard input closes.
 
     Parameters
     ----------
     root : pathlib.Path
         Folder of the files.
     delay_s : float
-        Time before every response, in seconds.
+        Latency of every response, in seconds.
     """
     server = RangeServer(root, delay_s)
     app = web.Application()
-    app.router.add_get("/ranges/{run}", server.ranges)
-    app.router.add_get("/{run}/{path:.+}", server.file)
+    app.router.add_get("/ranges/{run}", server.list_ranges)
+    app.router.add_get("/{run}/{path:.+}", server.serve_file)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -85,4 +85,4 @@ async def serve(root: Path, delay_s: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), float(sys.argv[2]) / 1000))
+    asyncio.run(serve_ranges(Path(sys.argv[1]), float(sys.argv[2]) / 1000))

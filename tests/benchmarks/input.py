@@ -1,4 +1,4 @@
-"""The input of the benchmark `compute`: which scenes it has, and where they lie."""
+"""Specification of the scenes of the benchmark `compute`."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from compute.demo.pixel_lattice import LatticeWindow
 from compute.errors import InputError
 
 _FORMAT = 1
-"""Counts up whenever the same specification gives other pixels."""
+"""Version of the pixels, raised whenever the same specification gives other pixels."""
 
 BANDS = ("nbart_red", "nbart_nir", "oa_fmask")
-"""The measurements that are written; a document names all of its product's."""
+"""Measurements that are written; a document names all measurements of its product."""
 
 PIXEL_M = 30
 _CENTRE = (500_000.0, -4_650_000.0)
-"""Easting and northing in EPSG:32655 of the middle of the scenes: Tasmania, where true north is grid north."""
+"""Easting and northing in EPSG:32655 of the centre of the scenes, in Tasmania near the central meridian."""
 
 _PATH, _ROWS = 90, (88, 89)
 _SLANT = 0.1
-"""How far a swath runs west for each pixel south; a tenth of a date's square is outside it."""
+"""Pixels by which a swath moves west for each pixel south; a tenth of a date's square is outside the swath."""
 
 _FIRST_DAY = date(2020, 12, 1)
 _REPEAT = timedelta(days=16)
@@ -39,22 +39,22 @@ _REPEAT = timedelta(days=16)
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
-    """What the input consists of, reduced to the numbers that decide every pixel of it.
+    """Specification of the input: the numbers that determine every pixel.
 
     Attributes
     ----------
     dates : int
         Number of dates, 16 days apart.
     size : int
-        Pixels along each edge of what one date covers; two rows of scenes share it.
+        Pixels along each edge of the area of one date, which two rows of scenes share.
     seed : int
-        Number of the whole.
+        Seed of the random numbers.
     clear_share : float
         Share of the pixels of a date that are clear.
     patch_px : int
-        Size of a patch of clear or cloudy pixels.
+        Size of a patch of clear or cloudy pixels, in pixels.
     overlap : float
-        Share of a scene that its neighbour of the same day shows as well.
+        Share of a scene that its neighbour of the same day covers too.
     """
 
     dates: int = 24
@@ -65,7 +65,7 @@ class InputSpec:
     overlap: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no input can be made of."""
+        """Refuse numbers out of bounds."""
         if not 1 <= self.dates <= 1000:
             raise InputError("dates", f"The number of dates must be from 1 to 1000, not {self.dates}.")
         if not 512 <= self.size <= 20_000:
@@ -77,25 +77,25 @@ class InputSpec:
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits that differ wherever a pixel would."""
+        """Hash of twelve hexadecimal digits that identifies the pixels."""
         return sha256(json.dumps({"format": _FORMAT, **asdict(self)}, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def window(self) -> LatticeWindow:
-        """The pixels that each date covers."""
+        """Pixels that each date covers."""
         column, row = (round(metres / PIXEL_M) - self.size // 2 for metres in (_CENTRE[0], -_CENTRE[1]))
         return LatticeWindow(pixel_m=PIXEL_M, row=row, column=column, shape=(self.size, self.size))
 
     @property
     def swath(self) -> shapely.Polygon:
-        """What the satellite sees of the window, in metres; a tenth of the window is outside."""
+        """Part of the window that the satellite sees, in metres; a tenth of the window is outside."""
         rows, columns = self.window.shape
         corners = (_SLANT * rows, 0), (columns, 0), (columns - _SLANT * rows, rows), (0, rows)
         return shapely.Polygon([self.window.transform @ corner for corner in corners])
 
     @property
     def demo(self) -> DemoSpec:
-        """The same as the demo's documents want it."""
+        """The same specification for the documents of the demo."""
         last = _FIRST_DAY + self.dates * _REPEAT
         return DemoSpec(pixel_m=PIXEL_M, seed=self.seed, start=_FIRST_DAY, end=last)
 
@@ -109,9 +109,9 @@ class InputScene:
     id : str
         UUID of its document.
     acquisition : Acquisition
-        Where and when.
+        Place and time.
     folder : pathlib.Path
-        Where its files and its document are.
+        Folder of its files and its document.
     """
 
     id: str
@@ -120,35 +120,35 @@ class InputScene:
 
     @property
     def window(self) -> LatticeWindow:
-        """Its pixels."""
+        """Pixels of the scene."""
         return self.acquisition.footprint.window
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """The files that exist, by measurement."""
+        """Files of the scene, by measurement."""
         names = measurement_paths(self.acquisition.label)
         return {band: self.folder / names[band] for band in BANDS}
 
     @property
     def document(self) -> Path:
-        """Its EO3 document."""
+        """Path of its EO3 document."""
         return self.folder / f"{self.acquisition.label}.odc-metadata.yaml"
 
 
-def input_scenes(root: Path, spec: InputSpec) -> list[list[InputScene]]:
-    """Return the scenes of every date, whether they are written or not.
+def list_input_scenes(root: Path, spec: InputSpec) -> list[list[InputScene]]:
+    """Return the scenes of every date, written or not.
 
     Parameters
     ----------
     root : pathlib.Path
         Folder of the scenes.
     spec : InputSpec
-        What they are.
+        Specification of the input.
 
     Returns
     -------
     list of list of InputScene
-        By date, and within it from north to south.
+        Scenes by date, from north to south.
     """
     rows = [islice(acquisitions(footprint, spec.demo), spec.dates) for footprint in _footprints(spec)]
     return [[_scene(root, each, spec) for each in date_] for date_ in zip(*rows, strict=True)]

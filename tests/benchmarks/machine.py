@@ -1,4 +1,4 @@
-"""What a benchmark ran on."""
+"""Description of the machine on which a benchmark ran."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _PACKAGES = ("dask", "distributed", "datacube", "numba", "numpy", "odc-geo", "od
 
 
 def describe_machine(workers: int = 0, threads: int = 0, memory_bytes: int = 0) -> dict[str, Any]:
-    """Return the machine's figures, ready for JSON.
+    """Return cores, load, memory and versions of this machine, ready for JSON.
 
     Parameters
     ----------
     workers, threads : int
-        Of the cluster, threads of all workers together; 0 without one.
+        Workers of the cluster and threads of all workers; 0 without a cluster.
     memory_bytes : int
         Memory limits of all workers together.
     """

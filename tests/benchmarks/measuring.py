@@ -1,4 +1,4 @@
-"""What a computation costs: seconds, CPU and memory of the workers, tasks handed to the scheduler."""
+"""Measurement of a computation: wall time, CPU time and memory of the workers, and number of tasks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from compute.errors import ClusterError
 T = TypeVar("T")
 
 _SAMPLE_S = 0.02
-"""Time between two looks at a worker's memory: a block of 2048 pixels a side takes longer than that to fill."""
+"""Interval between two samples of a worker's memory, shorter than the time that a block of 2048 pixels takes."""
 
 _RELEASE_S = 60.0
 _POLL_S = 0.02
@@ -29,20 +29,20 @@ _MB = 1e6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """What one run cost.
+    """Figures of one run.
 
     Attributes
     ----------
     wall_s : float
-        From handing the lazy result to Dask to its last finished block, in seconds.
+        Time from the submission of the lazy result to its last finished block, in seconds.
     cpu_s : float
         CPU time of all workers, in seconds.
     peak_mb : float
-        Largest memory of a worker above what it had before, in units of 10**6 bytes.
+        Largest increase in the memory of a worker, in units of 10**6 bytes.
     idle_mb : float
-        What the same worker had before, warmed up and tidied.
-    tasks : int
-        Tasks that the scheduler was given.
+        Memory of the same worker before the run, in units of 10**6 bytes.
+    tasks : float
+        Tasks submitted to the scheduler.
     """
 
     wall_s: float
@@ -54,7 +54,7 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Reading:
-    """What a worker uses at one moment: memory and its peak in bytes, CPU time in seconds."""
+    """Memory and peak memory of a worker in bytes, and its CPU time in seconds."""
 
     memory: int
     peak: int
@@ -62,20 +62,20 @@ class _Reading:
 
 
 class Meter(WorkerPlugin):
-    """Watches the memory of the worker that it is registered on."""
+    """Worker plugin that samples the memory of its worker."""
 
     name = "greenup-bench-meter"
     idempotent = True
 
     def setup(self, worker: Worker) -> None:
-        """Start watching; called by distributed on each worker."""
+        """Start sampling; called by distributed on each worker."""
         self._process: Any = worker.monitor.proc
         self._peak = 0
         self._ended = Event()
         Thread(target=self._watch, name=self.name, daemon=True).start()
 
     def teardown(self, worker: Worker) -> None:  # the signature that distributed calls
-        """Stop watching."""
+        """Stop sampling."""
         self._ended.set()
 
     def _watch(self) -> None:
@@ -86,17 +86,17 @@ class Meter(WorkerPlugin):
         return int(self._process.memory_info().rss)
 
     def restart(self) -> None:
-        """Forget the peak."""
+        """Reset the peak."""
         self._peak = self._memory()
 
     def read(self) -> _Reading:
-        """Return what the worker uses now, and the most that it used since the last restart."""
+        """Return current and peak memory and the CPU time of the worker."""
         times, memory = self._process.cpu_times(), self._memory()
         return _Reading(memory=memory, peak=max(self._peak, memory), cpu=times.user + times.system)
 
 
 class TaskCounter(SchedulerPlugin):
-    """Counts the tasks that a scheduler is given."""
+    """Scheduler plugin that counts submitted tasks."""
 
     name = "greenup-bench-tasks"
     idempotent = True
@@ -105,103 +105,103 @@ class TaskCounter(SchedulerPlugin):
         self.given = 0
 
     def update_graph(self, *_: Any, tasks: Sequence[Any], **__: Any) -> None:
-        """Count what a client submits; called by distributed."""
+        """Count the tasks of a submission; called by distributed."""
         self.given += len(tasks)
 
 
-async def watch(client: Any) -> None:
-    """Register what `measure` asks, on the scheduler and on all workers."""
+async def register_meters(client: Any) -> None:
+    """Register the plugins that `measure_run` needs on the scheduler and all workers."""
     await client.register_plugin(Meter())
     await client.register_plugin(TaskCounter())
 
 
-async def measure(client: Any, run: Callable[[], Awaitable[T]]) -> tuple[Figures, T]:
+async def measure_run(client: Any, run: Callable[[], Awaitable[T]]) -> tuple[Figures, T]:
     """Run a computation on idle workers and measure it.
 
     Parameters
     ----------
     client : distributed.Client
-        Asynchronous; its workers are watched and hold nothing.
+        Asynchronous client with registered meters, whose workers hold no data.
     run : callable
-        Returns when all of its result is on the workers.
+        Coroutine function that returns when its result is complete on the workers.
 
     Returns
     -------
     Figures
-        What it cost.
+        Figures of the run.
     object
-        What `run` returned.
+        Return value of `run`.
     """
-    before = await client.run(_tidy)
-    given = await client.run_on_scheduler(_given)
+    before = await client.run(_prepare_worker)
+    given = await client.run_on_scheduler(_count_given_tasks)
     started = time.perf_counter()
     result = await run()
     wall_s = time.perf_counter() - started
-    after = await client.run(_read)
+    after = await client.run(_read_meter)
     grown, idle = max((after[worker].peak - each.memory, each.memory) for worker, each in before.items())
     figures = Figures(
         wall_s=wall_s,
         cpu_s=sum(after[worker].cpu - each.cpu for worker, each in before.items()),
         peak_mb=grown / _MB,
         idle_mb=idle / _MB,
-        tasks=await client.run_on_scheduler(_given) - given,
+        tasks=await client.run_on_scheduler(_count_given_tasks) - given,
     )
     return figures, result
 
 
-def _meter(worker: Worker) -> Meter:
+def _find_meter(worker: Worker) -> Meter:
     meter = worker.plugins[Meter.name]
     assert isinstance(meter, Meter)
     return meter
 
 
-def _tidy(dask_worker: Worker) -> _Reading:
-    """Give back what is free, so that one run neither pays for the one before nor lives on it; then read."""
+def _prepare_worker(dask_worker: Worker) -> _Reading:
+    """Free unused memory, so that runs do not affect each other, and return a reading."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-    meter = _meter(dask_worker)
+    meter = _find_meter(dask_worker)
     meter.restart()
     return meter.read()
 
 
-def _read(dask_worker: Worker) -> _Reading:
-    return _meter(dask_worker).read()
+def _read_meter(dask_worker: Worker) -> _Reading:
+    return _find_meter(dask_worker).read()
 
 
-def _given(dask_scheduler: Scheduler) -> int:
+def _count_given_tasks(dask_scheduler: Scheduler) -> int:
     counter = dask_scheduler.plugins[TaskCounter.name]
     assert isinstance(counter, TaskCounter)
     return counter.given
 
 
-def _held(dask_scheduler: Scheduler) -> int:
+def _count_held_tasks(dask_scheduler: Scheduler) -> int:
     return len(dask_scheduler.tasks)
 
 
-async def released(client: Any) -> None:
-    """Wait until the cluster holds nothing any more; the caller has dropped its results.
+async def wait_until_released(client: Any) -> None:
+    """Wait until the cluster holds no task. The caller has dropped its results.
 
     Raises
     ------
     ClusterError
-        Something is held for a minute.
+        The cluster still holds a task after a minute.
     """
     deadline = time.monotonic() + _RELEASE_S
     gc.collect()
-    while await client.run_on_scheduler(_held):
+    while await client.run_on_scheduler(_count_held_tasks):
         if time.monotonic() > deadline:
-            raise ClusterError("The cluster did not let go of a result; run the benchmark again.")
+            raise ClusterError("The cluster did not release a result within a minute; run the benchmark again.")
         await asyncio.sleep(_POLL_S)
 
 
-def typical(runs: Sequence[Figures]) -> dict[str, float]:
+def compute_medians(runs: Sequence[Figures]) -> dict[str, float]:
     """Return the medians of the figures of several runs, ready for JSON."""
     values = {each.name: median(getattr(run, each.name) for run in runs) for each in fields(Figures)}
     return {name: round(value, 4) for name, value in values.items()}
 
 
-def spread(runs: Sequence[Figures]) -> list[float]:
-    """Return the wall seconds of several runs, in their order."""
+def list_wall_seconds(runs: Sequence[Figures]) -> list[float]:
+    """Return the wall times of several runs in seconds, in their order."""
     return [round(asdict(run)["wall_s"], 4) for run in runs]

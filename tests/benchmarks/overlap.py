@@ -1,6 +1,7 @@
-"""How much of every source pixel lies under an output pixel: polygons clipped in plain NumPy, slowly and exactly.
+"""Exact overlap of output pixels with source pixels, by polygon clipping in plain NumPy.
 
-Written for nothing but to hold the engine to it, and with nothing of the engine in it.
+It is a slow reference for the engine's area weights, and shares no code with the engine. The clipping is that of
+Sutherland and Hodgman (1974), https://doi.org/10.1145/360767.360802.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from compute.scenes import Grid
 Floats = NDArray[np.float64]
 
 _AT_ONCE = 16_384
-"""Output pixels that are clipped together: 64 corners of two numbers each, a few times over, in some 50 MB."""
+"""Output pixels that are clipped together: 64 corners of two numbers each, a few copies, in about 50 MB."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overlap:
-    """Where output pixels lie among source pixels.
+    """Position and overlap of output pixels among source pixels.
 
     Attributes
     ----------
     row, column : numpy.ndarray
-        (y, x) int64: the uppermost and leftmost source pixel that an output pixel touches.
+        (y, x) int64: uppermost row and leftmost column of the source pixels that an output pixel touches.
     weights : numpy.ndarray
-        (rows, columns, y, x) float64: area, in source pixels, that an output pixel shares with the source pixel so
-        many rows and columns further.
+        (rows, columns, y, x) float64: area that an output pixel shares with the source pixel at an offset of rows and
+        columns, in source pixels.
     centre_row, centre_column : numpy.ndarray
-        (y, x) int64: the source pixel that the centre of an output pixel lies in.
+        (y, x) int64: source pixel that contains the centre of an output pixel.
     """
 
     row: NDArray[np.int64]
@@ -41,30 +42,30 @@ class Overlap:
     centre_column: NDArray[np.int64]
 
 
-def overlap_of(output: Grid, source: Grid) -> Overlap:
-    """Put every corner and every centre of the output pixels through PROJ, and intersect.
+def compute_overlap(output: Grid, source: Grid) -> Overlap:
+    """Project every corner and centre of the output pixels with PROJ, and intersect them with the source pixels.
 
     Parameters
     ----------
     output : Grid
-        North up.
+        Output grid, north up.
     source : Grid
-        North up; pixels beyond its edge are counted on.
+        Source grid, north up, extended beyond its edges.
 
     Returns
     -------
     Overlap
         In pixels of `source`. Edges of output pixels are straight between their corners, as in every warp.
     """
-    corners = _among(source, output, 0.0, 1)
+    corners = _project_pixels(source, output, 0.0, 1)
     quads = np.stack([corners[:-1, :-1], corners[:-1, 1:], corners[1:, 1:], corners[1:, :-1]], axis=2)
     first = np.floor(quads.min(axis=2)).astype(np.int64)
     span = (np.ceil(quads.max(axis=2)).astype(np.int64) - first).max(axis=(0, 1))
     weights = np.empty((*span.tolist(), *output.shape))
     for row, column in np.ndindex(*span.tolist()):
         origin = first[:, :, np.newaxis] + (row, column)
-        weights[row, column] = _areas((quads - origin).reshape(-1, 4, 2)).reshape(output.shape)
-    centres = _among(source, output, 0.5, 0)
+        weights[row, column] = _compute_areas((quads - origin).reshape(-1, 4, 2)).reshape(output.shape)
+    centres = _project_pixels(source, output, 0.5, 0)
     inside = np.floor(centres).astype(np.int64)
     return Overlap(
         row=first[..., 0],
@@ -75,10 +76,11 @@ def overlap_of(output: Grid, source: Grid) -> Overlap:
     )
 
 
-def _among(source: Grid, output: Grid, offset: float, more: int) -> Floats:
-    """Return (rows, columns, 2) source rows and columns of one place a pixel of the output.
+def _project_pixels(source: Grid, output: Grid, offset: float, more: int) -> Floats:
+    """Return the source rows and columns of one point for each output pixel, (rows, columns, 2) float64.
 
-    Places are `offset` pixels from the upper left corner of each pixel, and of `more` beyond the last.
+    Points are `offset` pixels from the upper left corner of each pixel, including those of `more` pixels beyond the
+    last.
     """
     row, column = (np.indices([edge + more for edge in output.shape]) + offset).astype(np.float64)
     dx, _, left, _, dy, top = output.transform
@@ -88,15 +90,15 @@ def _among(source: Grid, output: Grid, offset: float, more: int) -> Floats:
     return np.stack([(y - top) / dy, (x - left) / dx], axis=-1)
 
 
-def _areas(quads: Floats) -> Floats:
-    """Return the area that each of (n, 4, 2) quadrilaterals shares with the square from 0 to 1."""
-    return np.concatenate([_area(quads[at : at + _AT_ONCE]) for at in range(0, len(quads), _AT_ONCE)])
+def _compute_areas(quads: Floats) -> Floats:
+    """Return the area that each of (n, 4, 2) quadrilaterals shares with the unit square."""
+    return np.concatenate([_compute_area(quads[at : at + _AT_ONCE]) for at in range(0, len(quads), _AT_ONCE)])
 
 
-def _area(points: Floats) -> Floats:
+def _compute_area(points: Floats) -> Floats:
     for axis in (0, 1):
-        points = _cut(points, axis, 1.0)
-        points = -_cut(-points, axis, 0.0)
+        points = _clip_polygons(points, axis, 1.0)
+        points = -_clip_polygons(-points, axis, 0.0)
     y, x = points[..., 0], points[..., 1]
     following = np.roll(points, -1, axis=1)
     doubled = (x * following[..., 0] - following[..., 1] * y).sum(axis=1)
@@ -104,11 +106,11 @@ def _area(points: Floats) -> Floats:
     return area
 
 
-def _cut(points: Floats, axis: int, limit: float) -> Floats:
-    """Cut polygons of (n, k, 2) corners where a coordinate exceeds a limit; the result has 2 k corners.
+def _clip_polygons(points: Floats, axis: int, limit: float) -> Floats:
+    """Clip polygons of (n, k, 2) corners where a coordinate exceeds a limit; the result has 2 k corners.
 
-    Between any two corners comes the point where their edge crosses the limit, or the first corner once more. What then
-    still lies beyond is pressed flat onto the limit, where it has no area.
+    After each corner comes the point where its edge crosses the limit, or the corner again. Corners still beyond the
+    limit are moved onto it, where they enclose no area.
     """
     following = np.roll(points, -1, axis=1)
     here, there = points[..., axis] - limit, following[..., axis] - limit

@@ -1,4 +1,4 @@
-"""What overviews cost: their share of the time in which a block is computed, and of its memory."""
+"""Cost of overviews: their share of the time and memory of a block."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from compute.engine.overview_levels import build_levels
 from compute.plan import NdviPlan, level_count
 from compute.result.stack import build_stack
 from tests.benchmarks.input import InputSpec
-from tests.benchmarks.places import Say, open_input
+from tests.benchmarks.places import ShowStatus, open_input
 
 _DATES = 12
 
 
-def overview_shares(size: int, say: Say) -> dict[str, float]:
-    """Compute a small result from scenes in this thread, and build the levels of its blocks once more by themselves.
+def measure_overview_shares(size: int, show_status: ShowStatus) -> dict[str, float]:
+    """Compute a small result from scenes in this thread, then build the levels of its blocks again on their own.
 
     Parameters
     ----------
     size : int
         Pixels along each edge of a date.
-    say : callable
-        Told in a few words what is done.
+    show_status : callable
+        Called with a short description of each step.
 
     Returns
     -------
     dict
-        ``overview_time_share``: the time in which levels are built / that of everything else that blocks do, reading
-        included. ``overview_memory_share``: bytes of levels / bytes of means and counts.
+        ``overview_time_share``: time to build levels / time of everything else that a block does, reading included.
+        ``overview_memory_share``: bytes of levels / bytes of means and counts.
 
     Raises
     ------
     InputError
-        A number is out of bounds, or there is too little room.
+        A number is out of bounds, or there is too little disk space.
     GreenupError
         The index or the computation failed.
     """
-    with open_input(InputSpec(dates=_DATES, size=size), None, say) as (bench, _, _):
-        say("Blocks and their overviews are computed")
-        _compute(bench.corner.albers)
+    with open_input(InputSpec(dates=_DATES, size=size), None, show_status) as (bench, _, _):
+        show_status("Blocks and their overviews are computed")
+        _compute_blocks(bench.corner.albers)
         began = time.perf_counter()
-        blocks = _compute(bench.whole.albers)
+        blocks = _compute_blocks(bench.whole.albers)
         computing_s = time.perf_counter() - began
     levels = level_count(bench.whole.albers.grid.shape)
     began = time.perf_counter()
@@ -58,7 +58,7 @@ def overview_shares(size: int, say: Say) -> dict[str, float]:
     }
 
 
-def _compute(plan: NdviPlan) -> list[Block]:
+def _compute_blocks(plan: NdviPlan) -> list[Block]:
     stack = build_stack(plan, "bench")
     found: list[Block] = get_sync(stack.graph, stack.keys)
     return found

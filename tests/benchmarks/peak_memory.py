@@ -1,4 +1,4 @@
-"""Memory of processes, for benchmarks and tests."""
+"""Peak memory of the current process."""
 
 from __future__ import annotations
 
@@ -7,16 +7,11 @@ import sys
 from pathlib import Path
 
 
-def peak_memory() -> int:
-    """Return the largest resident memory that this process ever had.
+def read_peak_memory() -> int:
+    """Return the peak resident memory of this process in bytes.
 
-    On Linux this is what ``/proc/self/status`` states as ``VmHWM``: the kernel hands ``ru_maxrss`` of ``getrusage`` on
-    to every program that a process starts, so that a worker would report the peak of the process that started it.
-
-    Returns
-    -------
-    int
-        Bytes.
+    On Linux it is ``VmHWM`` of ``/proc/self/status``. ``ru_maxrss`` of ``getrusage`` would be wrong there: the kernel
+    passes it on to child processes, so a worker would report the peak of its parent.
     """
     status = Path("/proc/self/status")
     if status.exists():

@@ -1,4 +1,4 @@
-"""The index of the benchmark, and the places that contenders compute: all of the input, and a corner to warm up on."""
+"""Indexed input of the benchmark, and its two regions: the whole input, and a corner to warm up on."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from compute.settings import Settings
 from tests.benchmarks.input import InputScene, InputSpec
 from tests.benchmarks.writing import write_input
 
-Say = Callable[[str], None]
-"""Told in a few words what is done."""
+ShowStatus = Callable[[str], None]
+"""Called with a short description of each step."""
 
 ALBERS = "EPSG:3577"
 
 _WARM_UP_PX = 256
-"""Edge of the region that contenders warm up on, in pixels of the input."""
+"""Edge of the region for warming up, in pixels of the input."""
 
 
 @contextmanager
 def temporary_index(home: Path) -> Iterator[Settings]:
-    """Run an embedded index of its own for the time of a ``with`` block.
+    """Run a separate embedded index for the time of a ``with`` block.
 
-    It is named by its URL, so that an index of the user's own is neither read nor written.
+    It is selected by its URL, so that an index of the user is neither read nor written.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def temporary_index(home: Path) -> Iterator[Settings]:
     Yields
     ------
     Settings
-        With the index, which has its tables and nothing in it.
+        Settings with the index, which has its tables but no products or scenes.
     """
     server = EmbeddedPostgres(home / "index")
     url = server.start().render_as_string(hide_password=False)
@@ -67,14 +67,14 @@ def temporary_index(home: Path) -> Iterator[Settings]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """A region of the input, and how it is planned.
+    """Region of the input with its plans.
 
     Attributes
     ----------
     region : Region
         Box in degrees.
     native, albers : NdviPlan
-        On the scenes' own grid, and on EPSG:3577 at 30 m.
+        Plans on the scenes' own grid, and on EPSG:3577 at 30 m.
     """
 
     region: Region
@@ -82,24 +82,24 @@ class Place:
     albers: NdviPlan
 
 
-class Bench:
-    """The input in an index, and the questions that contenders ask of it.
+class BenchmarkInput:
+    """Input in an index, and the plans of its regions.
 
     Parameters
     ----------
     catalog : OdcCatalog
-        Open, with the scenes.
+        Open catalogue with the scenes.
     settings : Settings
         Limits and chunk sizes.
     spec : InputSpec
-        Of the input.
+        Specification of the input.
     scenes : sequence of sequence of InputScene
-        By date.
+        Scenes by date.
 
     Attributes
     ----------
     whole, corner : Place
-        All of the input, and a few pixels amid it.
+        The whole input, and a small region in its centre.
     """
 
     def __init__(
@@ -110,15 +110,25 @@ class Bench:
         self.datacube: Any = Datacube(index=catalog.index)
         self._settings = settings
         self._spec = spec
-        self.whole = self._place(_inside(spec, spec.size))
-        self.corner = self._place(_inside(spec, _WARM_UP_PX))
+        self.whole = self._plan_place(_find_inner_region(spec, spec.size))
+        self.corner = self._plan_place(_find_inner_region(spec, _WARM_UP_PX))
 
-    def first(self, dates: int) -> Bench:
-        """Return the same input as if it had but so many dates."""
-        return Bench(self.catalog, self._settings, self._spec, self.scenes[:dates])
+    def select_dates(self, dates: int) -> BenchmarkInput:
+        """Return the same input restricted to its first dates."""
+        return BenchmarkInput(self.catalog, self._settings, self._spec, self.scenes[:dates])
 
-    def plan(self, region: Region, crs: str, **changes: Any) -> NdviPlan:
-        """Plan the seasonal mean of a region over all dates; `changes` are further fields of the request."""
+    def plan_region(self, region: Region, crs: str, **changes: Any) -> NdviPlan:
+        """Plan the seasonal mean of a region over all dates.
+
+        Parameters
+        ----------
+        region : Region
+            Region in degrees.
+        crs : str
+            ``"native"`` or ``"EPSG:n"``.
+        changes : object
+            Further fields of the request.
+        """
         times = [date_[0].acquisition.time for date_ in self.scenes]
         request = NdviRequest(
             products=(PRODUCT,),
@@ -129,73 +139,79 @@ class Bench:
         )
         return plan_request(replace(request, **changes), self.catalog, load_profiles(None), self._settings)
 
-    def _place(self, region: Region) -> Place:
-        return Place(region=region, native=self.plan(region, NATIVE), albers=self.plan(region, ALBERS))
+    def _plan_place(self, region: Region) -> Place:
+        return Place(region=region, native=self.plan_region(region, NATIVE), albers=self.plan_region(region, ALBERS))
 
 
 @contextmanager
-def open_bench(settings: Settings, spec: InputSpec, scenes: Sequence[Sequence[InputScene]]) -> Iterator[Bench]:
-    """Index the input and open it for the time of a ``with`` block.
+def open_indexed_input(
+    settings: Settings, spec: InputSpec, scenes: Sequence[Sequence[InputScene]]
+) -> Iterator[BenchmarkInput]:
+    """Index the input, and open it for the time of a ``with`` block.
 
     Parameters
     ----------
     settings : Settings
-        With an empty index, as `temporary_index` yields them.
+        Settings with an empty index, from `temporary_index`.
     spec : InputSpec
-        Of the input.
+        Specification of the input.
     scenes : sequence of sequence of InputScene
-        By date, written.
+        Written scenes by date.
 
     Yields
     ------
-    Bench
-        To be used by one thread at a time.
+    BenchmarkInput
+        Indexed input, for one thread at a time.
     """
     with open_catalog(settings) as catalog:
         add_products(catalog, [product_document()])
         report = add_scenes(catalog, [scene.document for date_ in scenes for scene in date_])
         if report.failed:
             raise GreenupError(f"The benchmark's own documents were refused: {report.failed[0][1]}")
-        yield Bench(catalog, settings, spec, scenes)
+        yield BenchmarkInput(catalog, settings, spec, scenes)
 
 
 @contextmanager
-def open_input(spec: InputSpec, keep: Path | None, say: Say) -> Iterator[tuple[Bench, Settings, Path]]:
-    """Write and index the input for the time of a ``with`` block; all but what is kept is gone at the end.
+def open_input(
+    spec: InputSpec, keep: Path | None, show_status: ShowStatus
+) -> Iterator[tuple[BenchmarkInput, Settings, Path]]:
+    """Write and index the input for the time of a ``with`` block; all but a kept folder is removed at the end.
 
     Parameters
     ----------
     spec : InputSpec
-        Of the input.
+        Specification of the input.
     keep : pathlib.Path or None
-        Folder for the scenes, which are used again when they are there; None where they are deleted at the end.
-    say : callable
-        Told in a few words what is done.
+        Folder for the scenes, which are used again if present; None to delete them at the end.
+    show_status : callable
+        Called with a short description of each step.
 
     Yields
     ------
-    Bench
-        The input in its index.
+    BenchmarkInput
+        Indexed input.
     Settings
-        With the index and a home folder that is temporary.
+        Settings with the index and a temporary home folder.
     pathlib.Path
         Folder of the scenes.
     """
     with (
         TemporaryDirectory(prefix="greenup-bench-") as home,
-        # Dask leaves a folder of its own where it is not told of one.
+        # Dask would otherwise leave a folder in the working directory.
         dask.config.set({"temporary-directory": home}),
     ):
         root = (keep or Path(home)).resolve() / f"scenes-{spec.digest}"
-        say("Scenes are written")
-        scenes = write_input(root, spec, lambda done, total: say(f"Scenes of {done} of {total} dates are written"))
-        say("Scenes are indexed")
-        with temporary_index(Path(home)) as settings, open_bench(settings, spec, scenes) as bench:
+        show_status("Scenes are written")
+        scenes = write_input(
+            root, spec, lambda done, total: show_status(f"Scenes of {done} of {total} dates are written")
+        )
+        show_status("Scenes are indexed")
+        with temporary_index(Path(home)) as settings, open_indexed_input(settings, spec, scenes) as bench:
             yield bench, settings, root
 
 
-def _inside(spec: InputSpec, edge_px: int) -> Region:
-    """Return the largest box in degrees within a square amid the input, so that no grid has an empty margin."""
+def _find_inner_region(spec: InputSpec, edge_px: int) -> Region:
+    """Return the largest box in degrees within a central square of the input, so that no grid has an empty margin."""
     half = edge_px * spec.window.pixel_m / 2
     x, y = spec.window.transform @ (spec.size / 2, spec.size / 2)
     along = np.linspace(-half, half, 9)

@@ -1,4 +1,4 @@
-"""Benchmark `plan`: what two decades of Tasmania cost before anything is computed."""
+"""Benchmark `plan`: search, plan and graph of two decades of Tasmania, without computing them."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from tests.benchmarks.plan_documents import write_documents
 _SEED = 1
 
 
-def bench_plan(scenes: int, *, by: str = "season", say: Callable[[str], None]) -> dict[str, Any]:
-    """Fill an index, and search, plan and build the graph in a new process; loading is not measured.
+def bench_plan(scenes: int, *, by: str = "season", show_status: Callable[[str], None]) -> dict[str, Any]:
+    """Fill an index, then search, plan and build the graph in a new process. Filling is not measured.
 
     Parameters
     ----------
     scenes : int
-        Documents in the index, spread over 2001 to 2020, Tasmania and four satellites.
+        Number of documents in the index, spread over 2001 to 2020, Tasmania and four satellites.
     by : str
         ``"season"`` or ``"season-year"``.
-    say : callable
-        Told in a few words what is done.
+    show_status : callable
+        Called with a short description of each step.
 
     Returns
     -------
     dict
-        As `tests.benchmarks.plan_probe.probe` returns it, with ``by`` and ``machine``.
+        Result of `tests.benchmarks.plan_probe.measure_planning`, with ``by`` and ``machine``.
 
     Raises
     ------
@@ -48,26 +48,28 @@ def bench_plan(scenes: int, *, by: str = "season", say: Callable[[str], None]) -
     if not 1 <= scenes <= 20_000:
         raise InputError("scenes", f"The number of scenes must be from 1 to 20000, not {scenes}.")
     if by not in ("season", "season-year"):
-        raise InputError("by", f"The by {by[:40]!r} is not known; give one of season, season-year.")
+        raise InputError("by", f"--by {by[:40]!r} is not known; give season or season-year.")
     with TemporaryDirectory(prefix="greenup-bench-") as home, temporary_index(Path(home)) as settings:
-        _fill(settings, Path(home), scenes, say)
-        say("The plan is made")
-        return {**_probe(settings, by), "by": by, "machine": describe_machine()}
+        _fill_index(settings, Path(home), scenes, show_status)
+        show_status("The plan is made")
+        return {**_run_probe(settings, by), "by": by, "machine": describe_machine()}
 
 
-def _fill(settings: Settings, home: Path, count: int, say: Callable[[str], None]) -> None:
+def _fill_index(settings: Settings, home: Path, count: int, show_status: Callable[[str], None]) -> None:
     folder = home / "documents"
     folder.mkdir()
-    say("Documents are written")
+    show_status("Documents are written")
     products, scenes = write_documents(folder, count, _SEED)
     add_products(settings, products)
-    report = add_scenes(settings, scenes, progress=lambda done, _: say(f"{done} of {len(scenes)} scenes are indexed"))
+    report = add_scenes(
+        settings, scenes, progress=lambda done, _: show_status(f"{done} of {len(scenes)} scenes are indexed")
+    )
     if report.failed:
         raise GreenupError(f"The benchmark's own documents were refused: {report.failed[0][1]}")
 
 
-def _probe(settings: Settings, by: str) -> dict[str, Any]:
-    """Run the probe in a new process, whose memory is its own, out of reach of a Ctrl-C on this terminal."""
+def _run_probe(settings: Settings, by: str) -> dict[str, Any]:
+    """Run the probe in a new process, which has its own memory and does not receive Ctrl-C of this terminal."""
     assert settings.index_url is not None
     environment = os.environ | {"GREENUP_INDEX_URL": settings.index_url.get_secret_value()}
     command = [sys.executable, "-m", "tests.benchmarks.plan_probe", by]

@@ -1,4 +1,4 @@
-"""Documents of two decades of four satellites over Tasmania, in the shape of Digital Earth Australia's own."""
+"""EO3 documents of two decades of four satellites over Tasmania, in the format of Digital Earth Australia."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from compute.demo.overpasses import Footprint, acquisitions, footprints, sun_pos
 FIRST, LAST = date(2001, 1, 1), date(2020, 12, 31)
 
 REGION = DemoSpec().region
-"""West, south, east, north of Tasmania in degrees."""
+"""West, south, east and north of Tasmania in degrees."""
 
 _NAMESPACE = UUID("b6a1e2c4-8c1f-5d0e-9f43-0c1de2f7a911")
 _LONGITUDE = 147.0
-"""About where all scenes lie: their solar days decide which are in the request."""
+"""Approximate longitude of all scenes in degrees, by which their solar days are computed."""
 
 _HALF_SCENE = timedelta(seconds=14.9)
 _DRIFT_PX = 20
-"""An orbit is kept to about so many pixels, so hardly two scenes of a footprint have the same grid."""
+"""Drift of the orbit in pixels, by which most scenes of a footprint differ in their grids."""
 
 _OUTLINE_POINTS = 20
 _QUALITY = (
@@ -48,16 +48,16 @@ _QUALITY = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Satellite:
-    """One of the four.
+    """One of the four satellites.
 
     Attributes
     ----------
     product : str
         Name of its ODC product.
     platform, instrument : str
-        As its documents say.
+        Values in its documents.
     lag : datetime.timedelta
-        How long after Landsat 8 it sees the same place.
+        Time by which it passes a place after Landsat 8.
     """
 
     product: str
@@ -72,13 +72,14 @@ SATELLITES = (
     Satellite(product="ga_ls8c_ard_3", platform="landsat-8", instrument="OLI_TIRS", lag=timedelta(0)),
     Satellite(product="ga_ls9c_ard_3", platform="landsat-9", instrument="OLI_TIRS", lag=timedelta(days=8, minutes=4)),
 )
-"""Pairs are eight days apart and share their days, as the real ones did. Here all four fly through both decades: their
-real lives would make half as many scenes, and Landsat 9 none."""
+"""Pairs of satellites share their days and are eight days apart, as in reality.
+
+All four cover both decades, while their real lifetimes would give half as many scenes, and none of Landsat 9."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Look:
-    """One scene to be described."""
+    """Satellite, footprint and time of one scene."""
 
     satellite: Satellite
     footprint: Footprint
@@ -86,21 +87,21 @@ class _Look:
 
 
 def write_documents(root: Path, count: int, seed: int) -> tuple[list[Path], list[Path]]:
-    """Write product and scene documents below a folder.
+    """Write product and scene documents to a folder.
 
     Parameters
     ----------
     root : pathlib.Path
-        An empty folder.
+        Empty folder.
     count : int
-        Scenes: so many of those that there would be, spread evenly, as if the rest had failed.
+        Number of scenes, spread evenly over all possible ones.
     seed : int
-        Decides how orbits drift.
+        Seed of the drift of the orbits.
 
     Returns
     -------
     products, scenes : list of pathlib.Path
-        The files; a scene's is JSON, which parses quickly.
+        Paths of the documents. Those of scenes are JSON, which parses faster than YAML.
     """
     rng = np.random.default_rng(seed)
     looks = sorted(_looks(), key=lambda look: (look.time, look.satellite.product, look.footprint.row))
@@ -115,7 +116,7 @@ def _write(path: Path, document: Mapping[str, Any]) -> Path:
 
 
 def _product(satellite: Satellite) -> dict[str, Any]:
-    """Return Landsat 8's definition under the name of another satellite's; what counts here they have in common."""
+    """Return the definition of Landsat 8 under the name of another satellite, whose relevant fields are the same."""
     document: dict[str, Any] = yaml.safe_load(product_document().read_text(encoding="utf-8"))
     document["name"] = document["metadata"]["product"]["name"] = satellite.product
     document["metadata"]["properties"] |= {"eo:platform": satellite.platform, "eo:instrument": satellite.instrument}
@@ -171,7 +172,7 @@ def _grids(shape: tuple[int, int], corner: tuple[float, float]) -> dict[str, Any
 def _placed(
     footprint: Footprint, rng: Generator
 ) -> tuple[NDArray[np.float64], tuple[int, int], tuple[float, float], int]:
-    """Return outline, shape, upper left corner and EPSG code of one look at a footprint, somewhat off its place."""
+    """Return outline, shape, upper left corner and EPSG code of one drifted scene of a footprint."""
     outline, epsg = _whole(footprint.path, footprint.row)
     shift = 30.0 * rng.integers(-_DRIFT_PX, _DRIFT_PX + 1, 2)
     points = shapely.get_coordinates(outline) + shift
@@ -182,7 +183,7 @@ def _placed(
 
 @cache
 def _whole(path: int, row: int) -> tuple[BaseGeometry, int]:
-    """Return the outline of a whole footprint in the UTM zone of its centre, and the zone's EPSG code."""
+    """Return the outline of a footprint in the UTM zone of its centre, and the EPSG code of the zone."""
     outline = _outlines()[path, row]
     epsg = 32601 + int((outline.centroid.x + 180) // 6)
     transformer = Transformer.from_crs("EPSG:4326", epsg, always_xy=True)

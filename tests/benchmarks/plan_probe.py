@@ -1,4 +1,4 @@
-"""Search, plan and graph in a process of their own: ``python -m tests.benchmarks.plan_probe BY``, one JSON object.
+"""Planning in a separate process: ``python -m tests.benchmarks.plan_probe BY`` prints one JSON object.
 
 The index is that of ``GREENUP_INDEX_URL``.
 """
@@ -24,17 +24,17 @@ from compute.request import NATIVE, NdviRequest
 from compute.request.region import region_from_bbox
 from compute.result.stack import SeasonStack, build_stack
 from compute.settings import Settings
-from tests.benchmarks.peak_memory import peak_memory
+from tests.benchmarks.peak_memory import read_peak_memory
 from tests.benchmarks.plan_documents import FIRST, LAST, REGION, SATELLITES
 
 _PRODUCTS = tuple(each.product for each in SATELLITES)
 _MAX_SCENES = 50_000
 _MAX_RESULT_GIB = 1024.0
-"""The limits of the benchmark: two decades of seasons kept apart are larger than a server lets anybody ask for."""
+"""Limits of the benchmark: two decades by season-year exceed the limits of a server."""
 
 
-def probe(by: str) -> dict[str, Any]:
-    """Take the three steps from a request to what a scheduler is sent, and time them.
+def measure_planning(by: str) -> dict[str, Any]:
+    """Search, plan and serialise the graph of a request, and measure each step.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def probe(by: str) -> dict[str, Any]:
         "graph_s": round(graph.seconds, 3),
         "tasks": len(stack.__dask_graph__()),
         "graph_mb": round(size / 1e6, 2),
-        "rss_mb": round(peak_memory() / 1e6, 1),
+        "rss_mb": round(read_peak_memory() / 1e6, 1),
         "scenes": len(plan.sources),
         **_size_of(plan),
     }
@@ -87,7 +87,7 @@ def _plan(request: NdviRequest, settings: Settings, search: _Stopwatch) -> NdviP
 
 
 class _Stopwatch:
-    """Adds up the seconds of ``with`` blocks."""
+    """Sums the seconds of ``with`` blocks."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -100,7 +100,7 @@ class _Stopwatch:
 
 
 class _TimedCatalog:
-    """A catalogue whose every answer is timed."""
+    """Catalogue whose method calls are timed."""
 
     def __init__(self, catalog: OdcCatalog, stopwatch: _Stopwatch) -> None:
         self._catalog = catalog
@@ -117,7 +117,7 @@ class _TimedCatalog:
 
 
 def _sent_bytes(stack: SeasonStack) -> int:
-    """Return the size of what `distributed.Client.persist` sends of a stack, which is made as it makes it."""
+    """Return the size of the message that `distributed.Client.persist` sends for a stack."""
     expression = collections_to_expr([stack]).optimize()
     _, frames = serialize(to_serialize(expression), on_error="raise")
     return sum(map(nbytes, frames))
@@ -128,8 +128,8 @@ def _size_of(plan: NdviPlan) -> dict[str, int]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Probe and print."""
-    print(json.dumps(probe(arguments[0])))  # to the process that started this one
+    """Measure the planning and print the result."""
+    print(json.dumps(measure_planning(arguments[0])))  # to the process that started this one
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The native run on scenes that are far away, and what fetching the same bytes takes with nothing else to do."""
+"""Native run on remote scenes, and a plain fetch of the same bytes for comparison."""
 
 from __future__ import annotations
 
@@ -21,27 +21,35 @@ from compute.errors import GreenupError
 from compute.plan import NdviPlan
 from compute.request import NATIVE
 from compute.scenes import Source
-from tests.benchmarks.contenders import Greenup, finished
-from tests.benchmarks.places import Bench, Place
+from tests.benchmarks.contenders import Greenup, wait_for_futures
+from tests.benchmarks.places import BenchmarkInput, Place
 
 CONNECTIONS = 16
-"""Requests of the plain fetch that are under way at once, in all workers together."""
+"""Concurrent requests of the plain fetch, in all workers together."""
 
 _TIMEOUT_S = 60.0
 
 Range = tuple[str, int, int]
-"""Path below the folder that is served, first byte, and byte after the last."""
+"""Path below the served folder, first byte, and byte after the last."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Store:
-    """A running server of byte ranges: ``HOST:PORT``, and the folder that it serves."""
+    """Running server of byte ranges.
+
+    Attributes
+    ----------
+    host : str
+        ``HOST:PORT``.
+    root : pathlib.Path
+        Served folder.
+    """
 
     host: str
     root: Path
 
     def served(self, run: str) -> list[Range]:
-        """Return the ranges that a run was served so far, in their order."""
+        """Return the ranges that a run has requested so far, in their order."""
         connection = HTTPConnection(self.host, timeout=_TIMEOUT_S)
         try:
             connection.request("GET", f"/ranges/{run}")
@@ -57,14 +65,14 @@ def open_store(root: Path, latency_ms: float) -> Iterator[Store]:
     Parameters
     ----------
     root : pathlib.Path
-        The folder.
+        Folder of the files.
     latency_ms : float
-        Time before every response, in milliseconds.
+        Latency of every response, in milliseconds.
 
     Yields
     ------
     Store
-        In a process of its own, which a Ctrl-C on this terminal does not reach before this one.
+        Server in a process that does not receive Ctrl-C of this terminal.
     """
     command = [sys.executable, "-m", "tests.benchmarks.http_server", str(root), str(latency_ms)]
     with subprocess.Popen(  # our own module
@@ -75,19 +83,19 @@ def open_store(root: Path, latency_ms: float) -> Iterator[Store]:
         try:
             port = server.stdout.readline().strip()
             if not port:
-                raise GreenupError("The server of the remote run did not start; see that 127.0.0.1 has a free port.")
+                raise GreenupError("The server of the remote run did not start; check that 127.0.0.1 has a free port.")
             yield Store(host=f"127.0.0.1:{port}", root=root)
         finally:
             server.stdin.close()
 
 
 class RemoteGreenup(Greenup):
-    """The native run, its scenes at the addresses of a store; every run asks for all bytes anew.
+    """Native run with the scenes at the URLs of a store; every run requests all bytes again.
 
     Parameters
     ----------
     store : Store
-        Serves the folder that the input is in.
+        Server of the input's folder.
     """
 
     def __init__(self, store: Store) -> None:
@@ -103,8 +111,8 @@ class RemoteGreenup(Greenup):
         """Return the byte ranges of the latest run, in their order."""
         return self._store.served(self._run_name)
 
-    def prepare(self, bench: Bench, place: Place) -> NdviPlan:
-        """Plan, and send the tasks to the store."""
+    def prepare(self, bench: BenchmarkInput, place: Place) -> NdviPlan:
+        """Plan, with the scenes at the URLs of the store."""
         self._runs += 1
         plan = super().prepare(bench, place)
         access = replace(plan.access, roots=(*plan.access.roots, f"http://{self._store.host}"))
@@ -120,12 +128,12 @@ class RemoteGreenup(Greenup):
 
 
 class PlainFetch:
-    """Fetching what a run was served, every range once, over connections that are kept.
+    """Contender that fetches the ranges of a run once each, over persistent connections.
 
     Parameters
     ----------
     store : Store
-        To fetch from.
+        Server of the ranges.
     """
 
     name = "plain_fetch"
@@ -134,32 +142,42 @@ class PlainFetch:
         self._store = store
         self.ranges: list[Range] = []
 
-    def prepare(self, bench: Bench, place: Place) -> list[list[Range]]:  # a `Contender`'s signature
-        """Deal the ranges to two workers."""
+    def prepare(self, bench: BenchmarkInput, place: Place) -> list[list[Range]]:  # a `Contender`'s signature
+        """Divide the ranges between two workers."""
         return [self.ranges[number::2] for number in range(2)]
 
     async def run(self, lazy: list[list[Range]], client: Any) -> list[Any]:
-        """Fetch, on every worker its share."""
+        """Fetch the ranges, each worker its share."""
         workers = list((await client.scheduler.identity(n_workers=-1))["workers"])
         futures = [
-            client.submit(fetch, self._store.host, part, CONNECTIONS // len(lazy), workers=[worker], pure=False)
+            client.submit(fetch_ranges, self._store.host, part, CONNECTIONS // len(lazy), workers=[worker], pure=False)
             for part, worker in zip(lazy, workers, strict=True)
         ]
-        await finished(futures)
+        await wait_for_futures(futures)
         return futures
 
-    def means(self, result: list[Any]) -> xr.DataArray | None:  # likewise
-        """Return nothing: no mean was taken."""
+    def select_means(self, result: list[Any]) -> xr.DataArray | None:  # likewise
+        """Return None: nothing is computed."""
         return None
 
 
-def fetch(host: str, ranges: Sequence[Range], connections: int) -> int:
-    """Fetch byte ranges over so many connections at once, and return how many bytes came; the task of `PlainFetch`."""
+def fetch_ranges(host: str, ranges: Sequence[Range], connections: int) -> int:
+    """Fetch byte ranges, and return the number of bytes; a task.
+
+    Parameters
+    ----------
+    host : str
+        ``HOST:PORT`` of the store.
+    ranges : sequence of Range
+        Ranges to fetch.
+    connections : int
+        Concurrent connections.
+    """
     with ThreadPoolExecutor(connections) as pool:
-        return sum(pool.map(lambda number: _fetch(host, ranges[number::connections]), range(connections)))
+        return sum(pool.map(lambda number: _fetch_in_sequence(host, ranges[number::connections]), range(connections)))
 
 
-def _fetch(host: str, ranges: Sequence[Range]) -> int:
+def _fetch_in_sequence(host: str, ranges: Sequence[Range]) -> int:
     connection = HTTPConnection(host, timeout=_TIMEOUT_S)
     total = 0
     try:

@@ -1,4 +1,4 @@
-"""Results without scenes: a smooth field, noise and gaps, made on the workers in the shape that a plan gives them."""
+"""Synthetic results without scenes: a smooth field with noise and gaps, created on the workers."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ from compute.settings import GIB
 from compute.tiles import result_geometry
 
 LABELS = ("DJF", "MAM", "JJA", "SON")
-"""Four seasons, as the notebook has them."""
+"""Four seasons, as in the original notebook."""
 
 GAPS = 0.03
-"""Share of the pixels that are never clear."""
+"""Share of pixels that are never clear."""
 
 _CORNER_M, _PIXEL_M = (1_100_000.0, -4_350_000.0), 30.0
-"""North-western corner of every result in EPSG:3577, and its pixels: those of Landsat, over Tasmania."""
+"""North-western corner of every result in EPSG:3577, in Tasmania, and its pixel size in metres, that of Landsat."""
 
 _WAVES_PX = (900.0, 2300.0, 5100.0)
-"""Lengths of the waves of the field: shorter and longer than a chunk."""
+"""Wavelengths of the field in pixels, shorter and longer than a chunk."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Synthetic:
-    """A result to be made.
+class SyntheticResult:
+    """Specification of a synthetic result.
 
     Attributes
     ----------
     shape : (int, int)
         Rows and columns, from 256 to 20,000 each.
     chunk_px : int
-        Target edge of a spatial chunk, as `Settings.chunk_px`.
+        Target edge of a spatial chunk in pixels, as `Settings.chunk_px`.
     """
 
     shape: tuple[int, int]
@@ -60,22 +60,22 @@ class Synthetic:
 
     @property
     def grid(self) -> Grid:
-        """Its pixel grid."""
+        """Pixel grid of the result."""
         x, y = _CORNER_M
         return Grid(crs="EPSG:3577", shape=self.shape, transform=(_PIXEL_M, 0.0, x, 0.0, -_PIXEL_M, y))
 
     @property
     def held_bytes(self) -> float:
-        """Memory that the workers need to hold all seasons with their levels, 7.7 bytes a pixel."""
+        """Memory of the workers for all seasons and levels, 7.7 bytes per pixel."""
         return len(LABELS) * prod(self.shape) * (MEAN_BYTES + COUNT_BYTES + LEVELS_BYTES_PER_PX)
 
-    def refuse_if_too_large(self) -> None:
-        """Refuse a result that workers of this machine would move to their disks: nothing would be measured by it.
+    def refuse_if_over_memory(self) -> None:
+        """Refuse a result that workers of this machine would spill to their disks.
 
         Raises
         ------
         InputError
-            The sentence says what is needed and what there is.
+            The result exceeds the memory of the workers.
         """
         room = SPILL_SHARE * MEMORY_LIMIT
         if self.held_bytes > room:
@@ -86,8 +86,8 @@ class Synthetic:
                 f"workers here keep {room / GIB:.1f} GiB in memory; choose a smaller one, or a larger machine.",
             )
 
-    def plan(self) -> NdviPlan:
-        """Return a plan of no scenes that looks like the result."""
+    def make_plan(self) -> NdviPlan:
+        """Return a plan without scenes that has the shape of the result."""
         region = region_from_bbox(*result_geometry(self.grid).bbox())
         request = NdviRequest(products=("synthetic",), region=region, start=date(2020, 12, 1), end=date(2021, 11, 30))
         return NdviPlan(
@@ -102,8 +102,8 @@ class Synthetic:
             max_groups_per_task=1,
         )
 
-    def stack(self, token: str) -> SeasonStack:
-        """Return the lazy result: one task a block, which makes it with its levels."""
+    def make_stack(self, token: str) -> SeasonStack:
+        """Return the lazy result, with one task for each block and its levels."""
         chunks, levels = spatial_chunks(self.grid, self.chunk_px), level_count(self.shape)
         graph = {}
         for season, row, column in np.ndindex(len(LABELS), len(chunks[0]), len(chunks[1])):
@@ -114,16 +114,18 @@ class Synthetic:
 
 
 def make_block(shape: tuple[int, int], origin: tuple[int, int], season: int, levels: int) -> Block:
-    """Make a block whose field continues that of its neighbours; a task.
+    """Return a block whose field continues that of its neighbours; a task.
 
     Parameters
     ----------
-    shape, origin : (int, int)
-        Rows and columns of the block, and where it begins in the result.
+    shape : (int, int)
+        Rows and columns of the block.
+    origin : (int, int)
+        Row and column of its first pixel in the result.
     season : int
         Position of the season.
     levels : int
-        How many levels the result has.
+        Number of overview levels.
     """
     random = np.random.default_rng([season, *origin])
     count = random.integers(1, 24, shape, np.uint16)
@@ -134,7 +136,7 @@ def make_block(shape: tuple[int, int], origin: tuple[int, int], season: int, lev
 
 
 def _field(shape: tuple[int, int], origin: tuple[int, int], season: int) -> NDArray[np.float32]:
-    """Return a smooth field (y, x) of NDVI around 0.5."""
+    """Return a smooth field of NDVI around 0.5, (y, x) float32."""
     rows, columns = (np.arange(first, first + length) for first, length in zip(origin, shape, strict=True))
     field = np.full(shape, 0.5, np.float32)
     for px in _WAVES_PX:

@@ -1,14 +1,13 @@
-"""The server that is measured: ``python -m tests.benchmarks.server CLUSTER WORKERS``.
+"""Server for the tile benchmarks: ``python -m tests.benchmarks.server CLUSTER WORKERS``.
 
-It is what `greenup serve` is beside the page: `dashboard.services.Services` with their cluster, which is opened as
-for a visitor's job, and `dashboard.server.routes` on a Tornado server. In place of jobs that read scenes it has one
-synthetic result, persisted on the workers or kept in a store, and shown by `compute.tiles.ResultTiles` as a job's is.
-Every token names that result, so that a walk under a new token meets no cache of tiles that knows it, while where
-blocks lie is known.
+It consists of `dashboard.services.Services` with their cluster and `dashboard.server.routes` on a Tornado server, like
+`greenup serve` without the page. Instead of jobs that read scenes it has one synthetic result, persisted on the workers
+or stored, which `compute.tiles.ResultTiles` shows like that of a job. Every token names this result, so a walk under a
+new token finds no cached tile, while the positions of the blocks are known.
 
-Once the workers are there it prints its port and the credentials of its local cluster, as one line of JSON to the
-process that started it alone: whoever has them runs code on its workers. It ends when its standard input does, so
-never later than the process that started it.
+When the workers are ready, it prints its port and the credentials of its local cluster as one line of JSON to its
+parent only, since the credentials allow running code on the workers. It stops when its standard input closes, so never
+later than its parent.
 """
 
 from __future__ import annotations
@@ -43,21 +42,21 @@ from dashboard.server import list_all_routes
 from dashboard.server.login import AccessControl
 from dashboard.server.request_gate import Gate, GatePolicy
 from dashboard.services import Services
-from tests.benchmarks.results import Synthetic
+from tests.benchmarks.results import SyntheticResult
 
 _BYTES_RECEIVED = 128
-"""Where Linux's ``struct tcp_info`` has ``tcpi_bytes_received``, a 64-bit number."""
+"""Offset of the 64-bit ``tcpi_bytes_received`` in Linux's ``struct tcp_info``."""
 
 
 class OneResult(JobRegistry):
-    """A registry in which every token names the same finished result.
+    """Registry in which every token names the same finished result.
 
     Parameters
     ----------
     services : Services
-        Whose cluster holds it.
+        Services with the cluster that holds the result.
     kept : KeptResults
-        Where it is kept if it is to be.
+        Store for a result that is to be stored.
     """
 
     def __init__(self, services: Services, kept: KeptResults) -> None:
@@ -65,18 +64,18 @@ class OneResult(JobRegistry):
         self._services = services
         self._kept = kept
         self._shown: dict[str, LiveJob] = {}
-        self._result: tuple[Synthetic, ResultTiles] | None = None
+        self._result: tuple[SyntheticResult, ResultTiles] | None = None
 
     async def open(self, token: str, principal: Principal) -> LiveJob:
-        """Return the result under a name."""
+        """Return the result under a token."""
         if self._result is None:
-            raise InputError("token", "There is no result yet; ask for one.")
+            raise InputError("token", "There is no result yet; request /bench/hold first.")
         if token not in self._shown:
             synthetic, tiles = self._result
             self._shown[token] = LiveJob(
                 token=token,
                 scope=principal.scope,
-                plan=synthetic.plan(),
+                plan=synthetic.make_plan(),
                 cluster=self._services.cluster,
                 state="done",
                 stack=tiles.stack,
@@ -84,18 +83,23 @@ class OneResult(JobRegistry):
             )
         return self._shown[token]
 
-    async def hold(self, synthetic: Synthetic, *, kept: bool = False) -> dict[str, Any]:
-        """Have the workers make a result in place of the one before; return how another client finds it.
+    async def hold_result(self, synthetic: SyntheticResult, *, kept: bool = False) -> dict[str, Any]:
+        """Create a result on the workers, replacing the previous one, and return its position for other clients.
 
-        One that is kept is shown from its checkpoint alone.
+        Parameters
+        ----------
+        synthetic : SyntheticResult
+            Specification of the result.
+        kept : bool
+            Whether to store the result and show it from its store only.
         """
         self._shown, self._result = {}, None
         connection = await self._services.clusters.get(self._services.cluster)
-        stack = connection.client.persist(synthetic.stack(f"bench-{secrets.token_hex(8)}"))
+        stack = connection.client.persist(synthetic.make_stack(f"bench-{secrets.token_hex(8)}"))
         async for future in as_completed(stack.graph.values(), loop=connection.client.loop):
             await future.result()
         tiles = ResultTiles(stack, WorkerPixels(stack, connection.client))
-        self._result = synthetic, await self._written(synthetic, stack, connection.client) if kept else tiles
+        self._result = synthetic, await self._write_checkpoint(synthetic, stack, connection.client) if kept else tiles
         return {
             "name": stack.token,
             "scheduler": connection.client.scheduler.address,
@@ -104,8 +108,8 @@ class OneResult(JobRegistry):
             "memory_bytes": connection.memory_bytes,
         }
 
-    async def _written(self, synthetic: Synthetic, stack: SeasonStack, client: Any) -> ResultTiles:
-        url, plan = self._kept.url(stack.token), synthetic.plan()
+    async def _write_checkpoint(self, synthetic: SyntheticResult, stack: SeasonStack, client: Any) -> ResultTiles:
+        url, plan = self._kept.url(stack.token), synthetic.make_plan()
         checkpoint = await asyncio.to_thread(Checkpoint.resume, url, plan, stack.token, "bench")
         slots = slots_of(stack, checkpoint.store)
         await client.gather([client.submit(_write, slots[key], block) for key, block in stack.graph.items()])
@@ -119,41 +123,41 @@ def _write(slot: Slot, block: Block) -> None:
 
 
 class HoldHandler(RequestHandler):
-    """``/bench/hold``: have a result made."""
+    """``/bench/hold``: create a result."""
 
     def initialize(self, jobs: OneResult) -> None:
-        """Receive the registry."""
+        """Store the registry."""
         self._jobs = jobs
 
     async def post(self) -> None:
-        """Answer once all blocks are there."""
+        """Write the position of the result when all blocks are ready."""
         rows, columns, chunk_px = (int(self.get_query_argument(name)) for name in ("rows", "columns", "chunk_px"))
         kept = self.get_query_argument("kept") == "True"
-        self.finish(await self._jobs.hold(Synthetic(shape=(rows, columns), chunk_px=chunk_px), kept=kept))
+        self.finish(await self._jobs.hold_result(SyntheticResult(shape=(rows, columns), chunk_px=chunk_px), kept=kept))
 
 
 class CostHandler(RequestHandler):
-    """``/bench/cost``: what this process has cost so far."""
+    """``/bench/cost``: resources of this process."""
 
     def initialize(self, monitor: SystemMonitor) -> None:
-        """Receive what looks at this process."""
+        """Store the monitor of this process."""
         self._monitor = monitor
 
     def get(self) -> None:
-        """Answer resident memory and bytes received, both in bytes."""
-        self.finish({"rss": self._monitor.get_process_memory(), "received": bytes_received()})
+        """Write resident memory and received bytes."""
+        self.finish({"rss": self._monitor.get_process_memory(), "received": read_received_bytes()})
 
 
-def bytes_received() -> int | None:
-    """Return the bytes that the open TCP sockets of this process have received; None where Linux does not tell."""
+def read_received_bytes() -> int | None:
+    """Return the bytes that the open TCP sockets of this process have received, or None on systems other than Linux."""
     own = Path("/proc/self/fd")
-    return sum(_received(entry) for entry in own.iterdir()) if own.is_dir() else None
+    return sum(_read_received_bytes(entry) for entry in own.iterdir()) if own.is_dir() else None
 
 
-def _received(entry: Path) -> int:
-    """Return the bytes that a TCP socket has received; none where the descriptor is of anything else."""
+def _read_received_bytes(entry: Path) -> int:
+    """Return the bytes that a TCP socket has received, 0 for any other descriptor."""
     with suppress(OSError):
-        # Python would leave the copy of a descriptor open that is of no socket.
+        # socket.fromfd would not close its copy of a descriptor that is not a socket.
         if str(entry.readlink()).startswith("socket:"):
             with socket.fromfd(int(entry.name), socket.AF_INET, socket.SOCK_STREAM) as one:
                 told = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
@@ -162,23 +166,23 @@ def _received(entry: Path) -> int:
     return 0
 
 
-async def serve(cluster: ClusterSpec) -> None:
-    """Serve until standard input ends.
+async def serve_result(cluster: ClusterSpec) -> None:
+    """Serve until standard input closes.
 
     Parameters
     ----------
     cluster : ClusterSpec
-        Where the result is held; opened here.
+        Cluster that holds the result; it is opened here.
     """
     services = Services(Settings(), {}, cluster)
     with TemporaryDirectory(prefix="greenup-bench-") as folder:
         kept = KeptResults(folder)
         services.jobs = jobs = OneResult(services, kept)
-        await _serve(cluster, services, jobs)
+        await _serve_until_stopped(cluster, services, jobs)
         await kept.close()
 
 
-async def _serve(cluster: ClusterSpec, services: Services, jobs: OneResult) -> None:
+async def _serve_until_stopped(cluster: ClusterSpec, services: Services, jobs: OneResult) -> None:
     try:
         connection = await services.clusters.get(cluster)
         own: list[tuple[str, type[RequestHandler], dict[str, Any]]] = [
@@ -201,4 +205,4 @@ async def _serve(cluster: ClusterSpec, services: Services, jobs: OneResult) -> N
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(parse_cluster(sys.argv[1], workers=int(sys.argv[2]))))
+    asyncio.run(serve_result(parse_cluster(sys.argv[1], workers=int(sys.argv[2]))))

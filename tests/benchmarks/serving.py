@@ -1,4 +1,4 @@
-"""The measured server as its visitors have it: an address, and what it says about itself."""
+"""Measured server, as a client process sees it: its URL, its result and its resources."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from distributed.security import Security
 
 from compute.cluster import credentials
 from compute.errors import ClusterError
-from tests.benchmarks.results import Synthetic
+from tests.benchmarks.results import SyntheticResult
 
 WORKERS = 2
 
 _STOP_S = 60.0
 
-# A result of gigabytes takes minutes to be made.
+# Creating a result of several gigabytes takes minutes.
 _PATIENCE = aiohttp.ClientTimeout(total=3600.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What the server process has cost so far.
+    """Resources of the server process.
 
     Attributes
     ----------
     rss : int
-        Its resident memory, in bytes.
+        Resident memory in bytes.
     received : int or None
-        Bytes that its sockets have received, its scheduler's included; None where the system does not tell.
+        Bytes received by its sockets, including those of its scheduler; None if the system does not report them.
     """
 
     rss: int
@@ -45,21 +45,21 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Holder:
-    """Where a result lies.
+class HeldResult:
+    """Result on the workers of a cluster.
 
     Attributes
     ----------
     name : str
         Token of the stack, by which another client of the cluster finds its blocks.
     scheduler : str
-        Address.
+        Address of the scheduler.
     workers, threads : int
-        Of the cluster, threads of all workers together.
+        Workers of the cluster, and threads of all workers.
     memory_bytes : int
         Memory limits of all workers together.
     security : distributed.security.Security or None
-        Credentials of its cluster; None where the cluster is a Gateway's.
+        Credentials of a local cluster; None for a Gateway.
     """
 
     name: str
@@ -70,13 +70,13 @@ class Holder:
     security: Security | None = field(repr=False)
 
 
-class Served:
-    """A running server.
+class MeasuredServer:
+    """Running server in another process.
 
     Parameters
     ----------
     session : aiohttp.ClientSession
-        With the server's address as its base.
+        Session whose base URL is that of the server.
     security : distributed.security.Security or None
         Credentials of its local cluster.
     """
@@ -87,42 +87,50 @@ class Served:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, cluster: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Self]:
-        """Run the server, with its two workers, until the body ends.
+    async def run_server(cls, cluster: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Self]:
+        """Run the server with two workers until the body ends.
 
         Parameters
         ----------
         cluster : str
             ``"local"`` or ``"gateway"``.
         environment : mapping of str to str, optional
-            Further variables for the process.
+            Further environment variables of the process.
 
         Raises
         ------
         ClusterError
-            It did not start; it has said why on standard error.
+            The server did not start; the reason is on standard error.
         """
-        # That a connection is closed is no news to those who read figures.
+        # Messages about closed connections would disturb the report.
         logging.getLogger("distributed").setLevel(logging.ERROR)
-        # Dask leaves a folder of its own where it is not told of one.
+        # Dask would otherwise leave a folder in the working directory.
         with TemporaryDirectory(prefix="greenup-bench-") as home:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "tests.benchmarks.server", cluster, str(WORKERS)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env={**os.environ, "DASK_TEMPORARY_DIRECTORY": home, **(environment or {})},
-                # Out of reach of a Ctrl-C on this terminal: it stops its workers in order once it is let go of.
+                # The server does not receive Ctrl-C of this terminal; it stops its workers when its input closes.
                 start_new_session=True,
             )
             try:
-                address, security = await _announced(process)
-                async with _session(address) as session:
+                address, security = await _read_announcement(process)
+                async with _open_session(address) as session:
                     yield cls(session, security)
             finally:
-                await _let_go(process)
+                await _stop_server(process)
 
-    async def hold(self, synthetic: Synthetic, *, kept: bool = False) -> Holder:
-        """Have the workers make a result in place of the one before; one that is kept is shown from its store alone."""
+    async def hold_result(self, synthetic: SyntheticResult, *, kept: bool = False) -> HeldResult:
+        """Create a result on the workers, replacing the previous one.
+
+        Parameters
+        ----------
+        synthetic : SyntheticResult
+            Specification of the result.
+        kept : bool
+            Whether to store the result and show it from its store only.
+        """
         rows, columns = synthetic.shape
         words: dict[str, int | str] = {
             "rows": rows,
@@ -132,20 +140,20 @@ class Served:
         }
         async with self._session.post("/bench/hold", params=words) as answer:
             answer.raise_for_status()
-            return Holder(**await answer.json(), security=self._security)
+            return HeldResult(**await answer.json(), security=self._security)
 
-    async def cost(self) -> Cost:
-        """Ask what the process has cost so far."""
+    async def read_cost(self) -> Cost:
+        """Return the resources of the server process."""
         async with self._session.get("/bench/cost") as answer:
             return Cost(**await answer.json())
 
-    async def fetch(self, path: str) -> None:
-        """Fetch a tile to its last byte.
+    async def fetch_tile(self, path: str) -> None:
+        """Fetch a tile completely.
 
         Raises
         ------
         ClusterError
-            It was answered otherwise than by a tile: no figure would mean anything.
+            The response is not a tile, so the figures would have no meaning.
         """
         async with self._session.get(path, headers={"Accept-Encoding": "gzip"}) as answer:
             await answer.read()
@@ -153,23 +161,23 @@ class Served:
                 raise ClusterError(f"The server answered a tile of the benchmark with {answer.status}.")
 
 
-async def _announced(process: asyncio.subprocess.Process) -> tuple[str, Security | None]:
-    """Return the address of the server, and the credentials of its cluster, which it says to nobody else."""
+async def _read_announcement(process: asyncio.subprocess.Process) -> tuple[str, Security | None]:
+    """Return the URL of the server, and the credentials of its cluster, from its first line."""
     assert process.stdout is not None
     line = await process.stdout.readline()
     if not line:
-        raise ClusterError("The server of the benchmark did not start; see above.")
+        raise ClusterError("The server of the benchmark did not start; the lines above have the reason.")
     told = json.loads(line)
     return f"http://127.0.0.1:{told['port']}", told["credentials"] and credentials(*told["credentials"])
 
 
-def _session(address: str) -> aiohttp.ClientSession:
-    # Packed bodies stay packed, as a browser unpacks them elsewhere than here.
+def _open_session(address: str) -> aiohttp.ClientSession:
+    # Bodies stay compressed, since a browser does not decompress them in this process either.
     return aiohttp.ClientSession(address, timeout=_PATIENCE, auto_decompress=False)
 
 
-async def _let_go(process: asyncio.subprocess.Process) -> None:
-    """Have the server stop its workers and end, by the end of its standard input."""
+async def _stop_server(process: asyncio.subprocess.Process) -> None:
+    """Stop the server and its workers by closing its standard input."""
     assert process.stdin is not None
     process.stdin.close()
     async with asyncio.timeout(_STOP_S):

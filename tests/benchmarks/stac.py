@@ -1,4 +1,4 @@
-"""The scenes of the input as STAC items, and `odc.stac.load` of them."""
+"""STAC items of the input's scenes, and `odc.stac.load` of them."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def load_stac(scenes: Sequence[Sequence[InputScene]], grid: Grid, chunks: Mappin
     Parameters
     ----------
     scenes : sequence of sequence of InputScene
-        By date.
+        Scenes by date.
     grid : Grid
-        The output grid.
+        Output grid.
     chunks : mapping of str to int
         Chunk sizes along ``time``, ``y`` and ``x``.
 
     Returns
     -------
     xarray.Dataset
-        ``nbart_red``, ``nbart_nir`` and ``oa_fmask`` (time, y, x), one time for each solar day.
+        ``nbart_red``, ``nbart_nir`` and ``oa_fmask`` (time, y, x), with one time for each solar day.
     """
     loaded: xr.Dataset = odc.stac.load(
         list(_items(scenes)),
@@ -86,7 +86,7 @@ def _item(scene: InputScene, outline: BaseGeometry) -> pystac.Item:
 
 
 def _fields(scene: InputScene, band: str) -> dict[str, Any]:
-    """Return what odc-stac reads of an asset, so that it need not open the file to know its pixels."""
+    """Return the asset fields from which odc-stac knows the pixels without opening the file."""
     return {
         "proj:shape": list(scene.window.shape),
         "proj:transform": list(scene.window.transform)[:6],

@@ -1,4 +1,4 @@
-"""Benchmarks of the engine: their report, agreement of what they compare, nothing left behind; never a time."""
+"""Tests of the engine benchmarks: reports, agreement of the contenders, and cleaning up. Times are not tested."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from pyproj import Transformer
 
 from compute.scenes import Grid
 from tests.benchmarks.__main__ import main
-from tests.benchmarks.compute import ratios
+from tests.benchmarks.compute import compute_ratios
 from tests.benchmarks.input import InputSpec
-from tests.benchmarks.overlap import overlap_of
+from tests.benchmarks.overlap import compute_overlap
 from tests.benchmarks.writing import write_input
 from tests.fixtures.index import require_index
 from tests.fixtures.processes import family
@@ -220,7 +220,7 @@ def test_ratios_take_the_best_of_the_others() -> None:
     def run(wall_s: float, peak_mb: float = 1.0, tasks: float = 1.0) -> dict[str, float]:
         return {"wall_s": wall_s, "peak_mb": peak_mb, "tasks": tasks}
 
-    found = ratios(
+    found = compute_ratios(
         {
             "recipe_untuned": run(80, 800, 3500),
             "recipe_tuned": run(90, 1600, 1000),
@@ -248,7 +248,7 @@ def test_ratios_take_the_best_of_the_others() -> None:
 def test_overlaps_are_those_of_another_library() -> None:
     output = Grid(crs="EPSG:3577", shape=(5, 4), transform=(30.0, 0.0, 1_230_000.0, 0.0, -30.0, -4_560_000.0))
     source = Grid(crs="EPSG:32655", shape=(9, 9), transform=(30.0, 0.0, 456_705.0, 0.0, -30.0, -4_547_985.0))
-    found = overlap_of(output, source)
+    found = compute_overlap(output, source)
 
     transformer = Transformer.from_crs("EPSG:3577", "EPSG:32655", always_xy=True)
     for y, x in np.ndindex(5, 4):

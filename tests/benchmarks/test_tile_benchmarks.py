@@ -1,4 +1,4 @@
-"""Benchmarks `tiles` and `scale`: what they report, where they walk, what they refuse. Never how long it took."""
+"""Tests of the benchmarks `tiles` and `scale`: reports, walks and refusals. Times are not tested."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from pyproj import Transformer
 
 from compute.errors import InputError
 from tests.benchmarks.__main__ import main
-from tests.benchmarks.results import GAPS, Synthetic, make_block
-from tests.benchmarks.walks import VIEW_PX, looks, sights, walk
+from tests.benchmarks.results import GAPS, SyntheticResult, make_block
+from tests.benchmarks.walks import VIEW_PX, draw_views, draw_walk, find_walk_zooms
 from tests.fixtures.index import require_index
 
 pytestmark = pytest.mark.timeout(600)
 
 BENCHMARKS = [sys.executable, "-m", "tests.benchmarks"]
-GRID = Synthetic(shape=(3000, 2000)).grid
+GRID = SyntheticResult(shape=(3000, 2000)).grid
 FIGURES = {
     "p50_c1_ms", "p95_c1_ms", "p50_c8_ms", "p95_c8_ms", "tiles_per_s", "mb_per_tile", "viewport_ms", "hvplot_ms",
     "naive_tile_ms",
@@ -102,9 +102,9 @@ def test_sizes_out_of_bounds_are_refused(size: str, capsys: pytest.CaptureFixtur
 def test_a_result_that_would_spill_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.benchmarks.results.MEMORY_LIMIT", 2 * 2**30)
 
-    Synthetic(shape=(4096, 4096)).refuse_if_too_large()
+    SyntheticResult(shape=(4096, 4096)).refuse_if_over_memory()
     with pytest.raises(InputError, match=r"takes 7\.7 GiB, and workers here keep 1\.2 GiB"):
-        Synthetic(shape=(16_384, 16_384)).refuse_if_too_large()
+        SyntheticResult(shape=(16_384, 16_384)).refuse_if_over_memory()
 
 
 def test_blocks_continue_one_another_and_have_gaps() -> None:
@@ -119,9 +119,9 @@ def test_blocks_continue_one_another_and_have_gaps() -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_walk_sees_every_tile_of_a_result_once_and_goes_on(number: int) -> None:
-    look = looks(GRID)[number]
+    look = find_walk_zooms(GRID)[number]
     everything = len(look.places) * 2 * 4
-    paths = list(islice(walk(look, np.random.default_rng(3)), everything + 1))
+    paths = list(islice(draw_walk(look, np.random.default_rng(3)), everything + 1))
 
     assert len(set(paths)) == everything + 1
     assert {path.split("/")[2] for path in paths[:-1]} != {paths[-1].split("/")[2]}
@@ -129,7 +129,7 @@ def test_a_walk_sees_every_tile_of_a_result_once_and_goes_on(number: int) -> Non
 
 
 def test_a_walk_goes_to_neighbours() -> None:
-    paths = islice(walk(looks(GRID)[0], np.random.default_rng(3)), 20)
+    paths = islice(draw_walk(find_walk_zooms(GRID)[0], np.random.default_rng(3)), 20)
     places = [tuple(map(int, path.removesuffix(".i16").split("/")[-2:])) for path in paths]
 
     steps = [max(abs(x1 - x0), abs(y1 - y0)) for (x0, y0), (x1, y1) in pairwise(places)]
@@ -140,7 +140,7 @@ def test_a_walk_goes_to_neighbours() -> None:
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_tiles_of_a_look_are_those_that_show_the_result(number: int) -> None:
     """Ten thousand pixels of the result, taken at random, lie in tiles of the look; PROJ says where."""
-    look, random = looks(GRID)[number], np.random.default_rng(5)
+    look, random = find_walk_zooms(GRID)[number], np.random.default_rng(5)
     dx, _, left, _, dy, top = GRID.transform
     rows, columns = (random.uniform(0, length, 10_000) for length in GRID.shape)
     lon, lat = Transformer.from_crs(GRID.crs, "EPSG:4326", always_xy=True).transform(
@@ -156,10 +156,10 @@ def test_the_tiles_of_a_look_are_those_that_show_the_result(number: int) -> None
 
 
 def test_a_view_is_of_a_screen_and_has_its_tiles() -> None:
-    native, _, full = looks(GRID)
+    native, _, full = find_walk_zooms(GRID)
     for look in (native, full):
         width_m = 40_075_016.6856 / 2**look.zoom / 256
-        for sight in islice(sights(look, np.random.default_rng(7)), 5):
+        for sight in islice(draw_views(look, np.random.default_rng(7)), 5):
             left, bottom, right, top = sight.box
             assert ((right - left) / width_m, (top - bottom) / width_m) == pytest.approx(VIEW_PX)
             assert 1 <= len(sight.paths) == len(set(sight.paths)) <= 5 * 4

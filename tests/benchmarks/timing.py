@@ -1,4 +1,4 @@
-"""How long tiles take, and what they cost the server."""
+"""Time of tiles over HTTP, and memory and traffic of the server."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from itertools import islice
 
 import numpy as np
 
-from tests.benchmarks.serving import Served
+from tests.benchmarks.serving import MeasuredServer
 
 VIEW_CONNECTIONS = 6
-"""Connections that a browser has to one host."""
+"""Connections of a browser to one host."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Timed:
-    """What a number of tiles took.
+class TileTimes:
+    """Times of several tiles.
 
     Attributes
     ----------
     ms : list of float
-        Each tile, from asking to its last byte, in milliseconds.
+        Time of each tile from the request to its last byte, in milliseconds.
     wall_s : float
-        All of them, in seconds.
+        Time of all tiles together, in seconds.
     mb_per_tile : float or None
-        Bytes that the server process received for each, in units of 10**6; None where that cannot be told.
+        Bytes that the server process received for each tile, in units of 10**6; None if the system does not report
+        them.
     """
 
     ms: list[float]
@@ -36,54 +37,72 @@ class Timed:
 
     @property
     def tiles_per_s(self) -> float:
-        """Tiles for each second."""
+        """Tiles per second."""
         return len(self.ms) / self.wall_s
 
 
-def percentile(ms: Sequence[float], share: float) -> float:
-    """Return the time within which such a share, in percent, of the tiles came."""
-    return float(np.percentile(ms, share))
-
-
-async def fetch_all(served: Served, paths: Iterator[str], count: int, connections: int) -> Timed:
-    """Fetch some tiles, so many at a time, and measure it.
+def compute_percentile(ms: Sequence[float], share: float) -> float:
+    """Return a percentile of times.
 
     Parameters
     ----------
-    served : Served
-        The server.
+    ms : sequence of float
+        Times in milliseconds.
+    share : float
+        Percentile, 0 to 100.
+    """
+    return float(np.percentile(ms, share))
+
+
+async def fetch_all(served: MeasuredServer, paths: Iterator[str], count: int, connections: int) -> TileTimes:
+    """Fetch tiles over several connections, and measure the times.
+
+    Parameters
+    ----------
+    served : MeasuredServer
+        Server.
     paths : iterator of str
-        Paths of tiles; `count` of them are taken.
+        Paths of tiles, of which `count` are consumed.
     count, connections : int
-        Number of tiles, and how many are asked for at a time.
+        Number of tiles, and of concurrent requests.
     """
     chosen, ms = list(islice(paths, count)), list[float]()
-    before, began = await served.cost(), time.perf_counter()
+    before, began = await served.read_cost(), time.perf_counter()
     queue = iter(chosen)
-    await asyncio.gather(*(_visit(served, queue, ms) for _ in range(connections)))
-    wall_s, after = time.perf_counter() - began, await served.cost()
+    await asyncio.gather(*(_fetch_from_queue(served, queue, ms) for _ in range(connections)))
+    wall_s, after = time.perf_counter() - began, await served.read_cost()
     if before.received is None or after.received is None:
-        return Timed(ms=ms, wall_s=wall_s, mb_per_tile=None)
-    return Timed(ms=ms, wall_s=wall_s, mb_per_tile=(after.received - before.received) / len(chosen) / 1e6)
+        return TileTimes(ms=ms, wall_s=wall_s, mb_per_tile=None)
+    return TileTimes(ms=ms, wall_s=wall_s, mb_per_tile=(after.received - before.received) / len(chosen) / 1e6)
 
 
-async def _visit(served: Served, queue: Iterator[str], ms: list[float]) -> None:
+async def _fetch_from_queue(served: MeasuredServer, queue: Iterator[str], ms: list[float]) -> None:
     for path in queue:
         began = time.perf_counter()
-        await served.fetch(path)
+        await served.fetch_tile(path)
         ms.append((time.perf_counter() - began) * 1000)
 
 
-async def view_ms(served: Served, paths: Sequence[str]) -> float:
-    """Fetch all tiles of a view as a browser does, and return how long it took, in milliseconds."""
+async def measure_view(served: MeasuredServer, paths: Sequence[str]) -> float:
+    """Fetch all tiles of a view as a browser does, and return the time in milliseconds."""
     began, queue = time.perf_counter(), iter(paths)
-    await asyncio.gather(*(_visit(served, queue, []) for _ in range(VIEW_CONNECTIONS)))
+    await asyncio.gather(*(_fetch_from_queue(served, queue, []) for _ in range(VIEW_CONNECTIONS)))
     return (time.perf_counter() - began) * 1000
 
 
-async def growth(served: Served, paths: Iterator[str], tiles: int, connections: int) -> float:
-    """Return by which share the server's memory grows over the second half of so many tiles."""
+async def measure_growth(served: MeasuredServer, paths: Iterator[str], tiles: int, connections: int) -> float:
+    """Return the relative growth of the server's memory over the second half of some tiles.
+
+    Parameters
+    ----------
+    served : MeasuredServer
+        Server.
+    paths : iterator of str
+        Paths of tiles.
+    tiles, connections : int
+        Number of tiles, and of concurrent requests.
+    """
     await fetch_all(served, paths, tiles // 2, connections)
-    before = await served.cost()
+    before = await served.read_cost()
     await fetch_all(served, paths, tiles // 2, connections)
-    return (await served.cost()).rss / before.rss - 1
+    return (await served.read_cost()).rss / before.rss - 1

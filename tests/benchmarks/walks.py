@@ -1,4 +1,4 @@
-"""Where visitors look: tiles along random walks, and views of 800 x 600 pixels. Every tile is a new one."""
+"""Random walks over the tiles of a result, and random views of 800 x 600 pixels, without repeated tiles."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from compute.tiles.web_mercator import HALF_WORLD_M, pixel_m
 from tests.benchmarks.results import LABELS
 
 VIEW_PX = (800, 600)
-"""Width and height of a view."""
+"""Width and height of a view in pixels."""
 
 _STRIDE = 20
-"""Tiles that a walk sees of one season before it looks at the next: about a view."""
+"""Tiles of one season in a row before the walk changes to the next, about as many as a view has."""
 
 _LATTICE = 5
-"""Points along each edge of a tile that tell whether it shows the result."""
+"""Points along each edge of a tile that are tested for the result."""
 
 Place = tuple[int, int]
 """Column and row of a tile."""
@@ -37,19 +37,19 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
-    """What is seen at one zoom.
+class WalkZoom:
+    """Zoom of a walk, with the tiles that show the result.
 
     Attributes
     ----------
     name : str
-        ``native``, ``quarter`` (a quarter as many pixels along each edge) or ``full`` (all of the result in a view).
+        ``native``, ``quarter`` (a quarter as many pixels along each edge) or ``full`` (the whole result in one view).
     zoom : int
-        Of the tiles.
+        Zoom of the tiles.
     places : frozenset of Place
-        The tiles that show the result.
+        Tiles that show the result.
     centre : (float, float)
-        Middle of the result, in metres of Web Mercator.
+        Centre of the result in metres of Web Mercator.
     """
 
     name: str
@@ -58,8 +58,8 @@ class Look:
     centre: tuple[float, float]
 
 
-def looks(grid: Grid) -> list[Look]:
-    """Return the three zooms of a result, deepest first."""
+def find_walk_zooms(grid: Grid) -> list[WalkZoom]:
+    """Return the three zooms of a result, the deepest first."""
     native = result_geometry(grid).native_zoom
     out = max(0, ceil(log2(max(grid.shape) / min(VIEW_PX))))
     zooms = {"native": native, "quarter": native - 2, "full": native - out}
@@ -68,12 +68,15 @@ def looks(grid: Grid) -> list[Look]:
     (left, right), (bottom, top) = to_map([west, east], [south, north])
     centre = (left + right) / 2, (bottom + top) / 2
     box = left, bottom, right, top
-    return [Look(name=name, zoom=z, places=_shown(grid, z, box), centre=centre) for name, z in zooms.items()]
+    return [
+        WalkZoom(name=name, zoom=z, places=_find_tiles_with_result(grid, z, box), centre=centre)
+        for name, z in zooms.items()
+    ]
 
 
-def _shown(grid: Grid, zoom: int, box: Box) -> frozenset[Place]:
-    """Return the tiles of a box with a lattice point within the grid."""
-    places = list(product(*_spans(zoom, box)))
+def _find_tiles_with_result(grid: Grid, zoom: int, box: Box) -> frozenset[Place]:
+    """Return the tiles of a box that have a lattice point within the grid."""
+    places = list(product(*_find_tile_spans(zoom, box)))
     inside = (np.arange(_LATTICE) + 0.5) / _LATTICE
     corners, metres = np.array(places, float), pixel_m(zoom) * TILE_PX
     x = (corners[:, 0, None, None] + inside[:, None]) * metres - HALF_WORLD_M + 0 * inside
@@ -85,8 +88,8 @@ def _shown(grid: Grid, zoom: int, box: Box) -> frozenset[Place]:
     return frozenset(place for place, seen in zip(places, shown, strict=True) if seen)
 
 
-def _spans(zoom: int, box: Box) -> tuple[range, range]:
-    """Return the columns and rows of the tiles that meet a box."""
+def _find_tile_spans(zoom: int, box: Box) -> tuple[range, range]:
+    """Return the columns and rows of the tiles that overlap a box."""
     left, bottom, right, top = box
     metres = pixel_m(zoom) * TILE_PX
     columns = range(int((left + HALF_WORLD_M) // metres), int((right + HALF_WORLD_M) // metres) + 1)
@@ -94,14 +97,23 @@ def _spans(zoom: int, box: Box) -> tuple[range, range]:
     return columns, rows
 
 
-def walk(look: Look, random: np.random.Generator) -> Iterator[str]:
-    """Yield paths of tiles for ever, each once: from neighbour to neighbour through layers and seasons.
+def draw_walk(look: WalkZoom, random: np.random.Generator) -> Iterator[str]:
+    """Yield paths of tiles without end: from neighbour to neighbour, through layers and seasons, without repetition.
 
-    What there is at a low zoom is seen soon; the walk goes on with the same tiles under another token of the result.
+    At a low zoom the walk soon has used all tiles; it continues with the same tiles under another token of the result.
+
+    Parameters
+    ----------
+    look : WalkZoom
+        Zoom of the walk.
+    random : numpy.random.Generator
+        Source of random numbers.
     """
     while True:
-        token = _token(random)
-        sheets = deque((_prefix(token, *sheet), _wander(look.places, random)) for sheet in product(LAYERS, LABELS))
+        token = _draw_token(random)
+        sheets = deque(
+            (_format_prefix(token, *sheet), _walk_places(look.places, random)) for sheet in product(LAYERS, LABELS)
+        )
         while sheets:
             prefix, places = sheets.popleft()
             seen = [f"{prefix}/{look.zoom}/{x}/{y}.i16" for x, y in islice(places, _STRIDE)]
@@ -110,16 +122,16 @@ def walk(look: Look, random: np.random.Generator) -> Iterator[str]:
                 sheets.append((prefix, places))
 
 
-def _token(random: np.random.Generator) -> str:
+def _draw_token(random: np.random.Generator) -> str:
     return random.bytes(16).hex()
 
 
-def _prefix(token: str, layer: str, label: str) -> str:
+def _format_prefix(token: str, layer: str, label: str) -> str:
     return f"/tiles/{token}/{layer}/{label}"
 
 
-def _wander(places: frozenset[Place], random: np.random.Generator) -> Iterator[Place]:
-    """Yield every place once, the next beside the last wherever one is left there."""
+def _walk_places(places: frozenset[Place], random: np.random.Generator) -> Iterator[Place]:
+    """Yield every place once, the next one beside the last wherever possible."""
     unseen = set(places)
     near: list[Place] = []
     while unseen:
@@ -132,23 +144,31 @@ def _wander(places: frozenset[Place], random: np.random.Generator) -> Iterator[P
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sight:
-    """One view of 800 x 600 pixels of the first season's means.
+class MapView:
+    """View of 800 x 600 pixels of the first season's means.
 
     Attributes
     ----------
     box : Box
-        What it shows.
+        Extent of the view.
     paths : list of str
-        Of all of its tiles that show the result, under a token of its own.
+        Paths of its tiles that show the result, under a token of its own.
     """
 
     box: Box
     paths: list[str]
 
 
-def sights(look: Look, random: np.random.Generator) -> Iterator[Sight]:
-    """Yield views for ever: each around a tile of the result, or around its middle where one view shows it all."""
+def draw_views(look: WalkZoom, random: np.random.Generator) -> Iterator[MapView]:
+    """Yield views without end: around random tiles of the result, or around its centre if one view shows all of it.
+
+    Parameters
+    ----------
+    look : WalkZoom
+        Zoom of the views.
+    random : numpy.random.Generator
+        Source of random numbers.
+    """
     places = sorted(look.places)
     metres = pixel_m(look.zoom)
     while True:
@@ -156,17 +176,25 @@ def sights(look: Look, random: np.random.Generator) -> Iterator[Sight]:
         if look.name != "full":
             column, row = places[random.integers(len(places))]
             x, y = (column + 0.5) * TILE_PX * metres - HALF_WORLD_M, HALF_WORLD_M - (row + 0.5) * TILE_PX * metres
-        # No pan ends where the last one did.
+        # A random offset, so that no two views are equal.
         x, y = (middle + random.uniform(-TILE_PX, TILE_PX) / 2 * metres for middle in (x, y))
         half_width, half_height = (px / 2 * metres for px in VIEW_PX)
         box = x - half_width, y - half_height, x + half_width, y + half_height
-        prefix = _prefix(_token(random), "ndvi_mean", LABELS[0])
-        seen = [place for place in product(*_spans(look.zoom, box)) if place in look.places]
-        yield Sight(box=box, paths=[f"{prefix}/{look.zoom}/{column}/{row}.i16" for column, row in seen])
+        prefix = _format_prefix(_draw_token(random), "ndvi_mean", LABELS[0])
+        seen = [place for place in product(*_find_tile_spans(look.zoom, box)) if place in look.places]
+        yield MapView(box=box, paths=[f"{prefix}/{look.zoom}/{column}/{row}.i16" for column, row in seen])
 
 
-def tile_boxes(look: Look, random: np.random.Generator) -> Iterator[Box]:
-    """Yield what single tiles show, for ever, taken at random."""
+def draw_tile_boxes(look: WalkZoom, random: np.random.Generator) -> Iterator[Box]:
+    """Yield the boxes of random tiles without end.
+
+    Parameters
+    ----------
+    look : WalkZoom
+        Zoom of the tiles.
+    random : numpy.random.Generator
+        Source of random numbers.
+    """
     places, metres = sorted(look.places), pixel_m(look.zoom) * TILE_PX
     while True:
         column, row = places[random.integers(len(places))]

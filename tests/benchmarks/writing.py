@@ -1,4 +1,4 @@
-"""Writing the input: every scene as cloud-optimised files beside a document like a real one, once."""
+"""Writing of the input: cloud-optimised GeoTIFFs and an EO3 document for every scene."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from compute.demo.eo3_documents import scene_document
 from compute.demo.scene_writing import write_cog
 from compute.demo.sensor import NODATA, OUTSIDE, VALID
 from compute.errors import InputError
-from tests.benchmarks.input import BANDS, InputScene, InputSpec, input_scenes
-from tests.benchmarks.pixels import Land, Pixels, Weather, draw_land, draw_weather, expose
+from tests.benchmarks.input import BANDS, InputScene, InputSpec, list_input_scenes
+from tests.benchmarks.pixels import Land, ScenePixels, Weather, draw_land, draw_scene, draw_weather
 
 _MARKER = "input.json"
 
@@ -30,30 +30,30 @@ Progress = Callable[[int, int], None]
 
 
 def write_input(root: Path, spec: InputSpec, progress: Progress) -> list[list[InputScene]]:
-    """Write the scenes below a folder, unless they are there already.
+    """Write the scenes to a folder, unless they exist.
 
     Parameters
     ----------
     root : pathlib.Path
-        Folder of the scenes; made when missing.
+        Folder of the scenes, created if missing.
     spec : InputSpec
-        What to write.
+        Specification of the input.
     progress : callable
-        Called with (dates written, dates in all).
+        Called with (written dates, all dates).
 
     Returns
     -------
     list of list of InputScene
-        As `input_scenes` returns them.
+        Scenes as `list_input_scenes` returns them.
 
     Raises
     ------
     InputError
-        The folder has too little room.
+        The disk has too little free space.
     OSError
         The folder cannot be written.
     """
-    scenes = input_scenes(root, spec)
+    scenes = list_input_scenes(root, spec)
     if not (root / _MARKER).exists():
         root.mkdir(parents=True, exist_ok=True)
         _refuse_small_disk(root, spec)
@@ -70,7 +70,7 @@ def _refuse_small_disk(root: Path, spec: InputSpec) -> None:
 
 
 def _write_dates(scenes: Sequence[Sequence[InputScene]], spec: InputSpec, progress: Progress) -> None:
-    """Write in threads: what takes long, drawing noise and packing it, runs without the interpreter's lock."""
+    """Write the dates in threads: drawing noise and compressing, which take most of the time, release the GIL."""
     window = spec.window
     land, swath = draw_land(window.shape, np.random.default_rng(spec.seed)), window.burn(spec.swath)
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
@@ -91,7 +91,7 @@ def _write_date(scenes: Sequence[InputScene], spec: InputSpec, land: Land, swath
         here = Land(green=land.green[rows], bright=land.bright[rows])
         above = Weather(veil=weather.veil[rows], limit=weather.limit)
         season = scene.acquisition.time.timetuple().tm_yday
-        _write_scene(scene, expose(here, above, swath[rows], season, spec.patch_px, rng), spec)
+        _write_scene(scene, draw_scene(here, above, swath[rows], season, spec.patch_px, rng), spec)
 
 
 def _rows_of(scene: InputScene, spec: InputSpec) -> slice:
@@ -99,7 +99,7 @@ def _rows_of(scene: InputScene, spec: InputSpec) -> slice:
     return slice(first, first + scene.window.shape[0])
 
 
-def _write_scene(scene: InputScene, pixels: Pixels, spec: InputSpec) -> None:
+def _write_scene(scene: InputScene, pixels: ScenePixels, spec: InputSpec) -> None:
     scene.folder.mkdir(exist_ok=True)
     files, window = scene.files, scene.window
     with rasterio.Env():
@@ -111,10 +111,17 @@ def _write_scene(scene: InputScene, pixels: Pixels, spec: InputSpec) -> None:
 
 
 def describe_input(scenes: Sequence[Sequence[InputScene]], spec: InputSpec) -> dict[str, Any]:
-    """Return what the input is and how it came out, ready for JSON.
+    """Return the specification and statistics of the input, ready for JSON.
 
-    `clear_share` is that of the first date, `packed_share` that of deflate's output in red's input; bytes decoded leave
-    overviews out.
+    `clear_share` is that of the first date. `packed_share` is the compressed size of the red band relative to its
+    pixels. Decoded bytes exclude overviews.
+
+    Parameters
+    ----------
+    scenes : sequence of sequence of InputScene
+        Written scenes by date.
+    spec : InputSpec
+        Specification of the input.
     """
     every = [scene for date_ in scenes for scene in date_]
     packed = {band: sum(scene.files[band].stat().st_size for scene in every) for band in BANDS}
@@ -130,13 +137,13 @@ def describe_input(scenes: Sequence[Sequence[InputScene]], spec: InputSpec) -> d
         "seed": spec.seed,
         "bytes_on_disk": sum(packed.values()),
         "bytes_decoded": 5 * pixels,
-        # Two bytes a pixel; overviews add a third.
+        # Two bytes per pixel; overviews add a third.
         "packed_share": round(packed["nbart_red"] / (2 * pixels) * 0.75, 3),
     }
 
 
 def _clear_share(scenes: Sequence[Sequence[InputScene]]) -> float:
-    """Return the share of the pixels of the first date that are clear."""
+    """Return the share of clear pixels of the first date."""
     clear = total = 0
     for scene in scenes[0]:
         with rasterio.open(scene.files["oa_fmask"]) as file:

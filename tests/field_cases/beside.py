@@ -1,6 +1,6 @@
-"""What datacube makes of the field cases: plain `Datacube.load`, and ``--reader odc``.
+"""Results of datacube for the field cases: plain `Datacube.load`, and ``--reader odc``.
 
-``python -m tests.field_cases.beside`` prints a table of where they differ.
+``python -m tests.field_cases.beside`` prints a table of the differences.
 """
 
 from __future__ import annotations
@@ -18,9 +18,18 @@ from odc.geo.geobox import GeoBox
 
 from compute.catalog import OdcCatalog, add_products, add_scenes
 from compute.errors import GreenupError
-from tests.field_cases.oracle import Band, Scene, canonical, divided, index_of, is_nodata, label_of, read_scenes
+from tests.field_cases.oracle import (
+    OracleBand,
+    OracleScene,
+    compute_index,
+    divide_or_nan,
+    find_canonical_name,
+    format_label,
+    is_nodata,
+    read_scenes,
+)
 from tests.field_cases.records import FieldCase, Ground, Numbers
-from tests.field_cases.running import assert_numbers, environment, numbers_on, run_indexed
+from tests.field_cases.running import assert_numbers, environment, run_indexed, sample_result
 from tests.field_cases.writing import Archive, write_archive
 
 RIGHT = "the same"
@@ -84,11 +93,11 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
 """Where `Datacube.load` gives something else: who is right and why, and the cases."""
 
 
-def by_datacube(case: FieldCase, catalog: OdcCatalog, archive: Archive) -> Numbers:
-    """Return what `Datacube.load` gives with the user's own arithmetic after it.
+def load_with_datacube(case: FieldCase, catalog: OdcCatalog, archive: Archive) -> Numbers:
+    """Return the numbers of `Datacube.load` followed by the usual arithmetic of its users.
 
-    Pixels that equal the nodata of the attributes are left out, bands are scaled as the attributes say, else as
-    ``products.toml`` does; clear is what the oracle takes as clear; a season is that of the time coordinate.
+    Pixels equal to the nodata attribute are left out. Bands are scaled by their attributes, or else by
+    ``products.toml``. Clear pixels are those of the oracle. A season is that of the time coordinate.
     """
     (scene, *_) = read_scenes(archive.definitions, archive.profiles, archive.documents)
     profile = archive.profiles.read_text()
@@ -106,22 +115,22 @@ def by_datacube(case: FieldCase, catalog: OdcCatalog, archive: Archive) -> Numbe
     totals: dict[str, Any] = defaultdict(lambda: np.zeros((2, *case.ground.shape)))
     for place in range(loaded.sizes.get("time", 0)):
         layer = loaded.isel(time=place)
-        seen = index_of(scene, lambda entry, layer=layer: _band(scene, entry, layer), case.request)
-        label = label_of(layer.time.values.astype("datetime64[s]").item().date(), case.fields["by"])
+        seen = compute_index(scene, lambda entry, layer=layer: _band(scene, entry, layer), case.request)
+        label = format_label(layer.time.values.astype("datetime64[s]").item().date(), case.fields["by"])
         totals[label] += np.stack([np.isfinite(seen), np.nan_to_num(seen)])
-    return {label: (count.astype(int), divided(total, count)) for label, (count, total) in totals.items()}
+    return {label: (count.astype(int), divide_or_nan(total, count)) for label, (count, total) in totals.items()}
 
 
 def _geobox(ground: Ground) -> GeoBox:
     return GeoBox(ground.shape, Affine(ground.pixel, 0, ground.left, 0, -ground.pixel, ground.top), ground.crs)
 
 
-def _band(scene: Scene, entry: Mapping[str, Any] | str, layer: Any) -> Band:
+def _band(scene: OracleScene, entry: Mapping[str, Any] | str, layer: Any) -> OracleBand:
     entry = {"measurement": entry} if isinstance(entry, str) else entry
-    band = layer[canonical(scene.definition, entry["measurement"])]
+    band = layer[find_canonical_name(scene.definition, entry["measurement"])]
     offset = band.attrs.get("add_offset", entry.get("offset", 0.0))
     nodata = entry["nodata"] if entry.get("nodata") == "none" else band.attrs.get("nodata")
-    return Band(
+    return OracleBand(
         stored=band.values,
         held=~is_nodata(band.values, nodata),
         scale=float(band.attrs.get("scale_factor", entry.get("scale", 1.0))),
@@ -130,17 +139,17 @@ def _band(scene: Scene, entry: Mapping[str, Any] | str, layer: Any) -> Band:
     )
 
 
-def datacube_verdict(case: FieldCase, catalog: OdcCatalog, archive: Archive) -> str:
-    """Return in a few words how `Datacube.load` differs."""
+def compare_datacube(case: FieldCase, catalog: OdcCatalog, archive: Archive) -> str:
+    """Return a short description of how `Datacube.load` differs."""
     try:
-        found = by_datacube(case, catalog, archive)
-    except Exception as error:  # noqa: BLE001  # whatever datacube raises is what it gives
+        found = load_with_datacube(case, catalog, archive)
+    except Exception as error:  # noqa: BLE001  # any exception of datacube is its result
         return f"fails ({type(error).__name__})"
     return _difference(found, case)
 
 
-def reader_verdict(case: FieldCase, catalog: OdcCatalog, archive: Archive) -> str:
-    """Return in a few words how ``--reader odc`` differs."""
+def compare_odc_reader(case: FieldCase, catalog: OdcCatalog, archive: Archive) -> str:
+    """Return a short description of how ``--reader odc`` differs."""
     try:
         outcome = run_indexed(case, catalog, archive, {}, reader="odc")
     except Exception as error:  # noqa: BLE001  # as above
@@ -148,7 +157,7 @@ def reader_verdict(case: FieldCase, catalog: OdcCatalog, archive: Archive) -> st
     if outcome.result is None:
         return f"refused: {outcome.refusal}"
     try:
-        return _difference(numbers_on(outcome.result, case.ground), case)
+        return _difference(sample_result(outcome.result, case.ground), case)
     except AssertionError as error:
         return str(error)
 
@@ -173,13 +182,13 @@ def index_archive(case: FieldCase, catalog: OdcCatalog, folder: Path) -> Archive
     return archive
 
 
-def comparable(case: FieldCase) -> bool:
-    """Tell whether a case has one product with right numbers on a grid that plain loading can be asked for."""
+def is_comparable(case: FieldCase) -> bool:
+    """Return whether a case has one product with correct numbers on a grid that plain loading supports."""
     return case.by_oracle and bool(case.expected) and len(case.products) == 1
 
 
 def main() -> None:
-    """Print how both differ, case by case."""
+    """Print the differences of both, case by case."""
     from compute.catalog import EmbeddedPostgres, init_index, open_catalog  # noqa: PLC0415
     from compute.settings import Settings  # noqa: PLC0415
     from tests.field_cases import CASES  # noqa: PLC0415
@@ -190,14 +199,14 @@ def main() -> None:
         server.start()
         init_index(settings)
         with open_catalog(settings) as catalog:
-            for case in filter(comparable, CASES):
+            for case in filter(is_comparable, CASES):
                 with tempfile.TemporaryDirectory() as folder, environment(case.environment):
                     try:
                         archive = index_archive(case, catalog, Path(folder))
                     except GreenupError as refusal:
                         print(f"| {case.name} | not indexed: {refusal} | |")
                         continue
-                    verdicts = [each(case, catalog, archive) for each in (datacube_verdict, reader_verdict)]
+                    verdicts = [each(case, catalog, archive) for each in (compare_datacube, compare_odc_reader)]
                     print(f"| {case.name} | {' | '.join(verdicts)} |", flush=True)
         server.stop()
 

@@ -1,4 +1,4 @@
-"""Field cases of files and places: names, formats, bands that are not needed, damage, 180 degrees."""
+"""Field cases of files and places: names, formats, unneeded bands, damaged files, 180 degrees."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ MISSING = File(values=CLEAR, content=b"")
 
 
 def without(name: str) -> Callable[[dict[str, Any]], None]:
-    """Return a change that takes a measurement out of a document."""
+    """Return a change that removes a measurement from a document."""
 
     def change(document: dict[str, Any]) -> None:
         del document["measurements"][name]
@@ -200,13 +200,13 @@ TAVEUNI = """{"type": "MultiPolygon", "coordinates": [
 
 
 def over_180(name: str, why: str, ground: Ground, region: str, **changes: Any) -> FieldCase:
-    """Return a case of one scene on a ground over 180 degrees, and a region as text."""
+    """Return a case of one scene across 180 degrees, with its region as text."""
     one = named(name, why, red(), ground=ground, request={"region": region})
     return replace(one, **({"scenes": (scene(time="2019-01-05T22:10:08Z"),)} | changes))
 
 
 def evenly(ground: Ground) -> Any:
-    """Return a scene of one colour on a ground."""
+    """Return a scene with constant values on a ground."""
     return scene(
         time="2019-01-05T22:10:08Z",
         ground=ground,
@@ -248,7 +248,7 @@ PLACES = (
 
 
 def served(path: str, name: str = "red.tif") -> File:
-    """Return a red file that is had by HTTP; SCENE in the path stands for its folder."""
+    """Return a red file that is served by HTTP; SCENE in the path stands for its folder."""
     return File(values=RED, path=f"{HOST}/{path}", name=name)
 
 

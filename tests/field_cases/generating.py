@@ -1,4 +1,4 @@
-"""Random field cases: documents, files and tables that state the same things in different places and ways."""
+"""Random field cases: documents, files and tables that state the same facts in different places and forms."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ NAMES = ("{}.tif", "{} of January.tif", "{}#1.tif", "{}?x=%20.tif", "{}", "ä/{}
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """What one place says of red and nir; None where it says nothing."""
+    """Scale, offset and nodata of red and nir in one place; None where they are not stated."""
 
     pair: Pair | None = None
     nodata: float | str | None = None
 
     def entry(self, names: tuple[str, str] = ("scale_factor", "add_offset")) -> dict[str, Any]:
-        """Return the keys of a measurement that say it."""
+        """Return the keys of a measurement that state them."""
         said = {} if self.pair is None else dict(zip(names, self.pair, strict=True))
         return said if self.nodata is None else said | {"nodata": self.nodata}
 
 
 def fits(value: Any, dtype: str) -> bool:
-    """Tell whether a file of a type can hold a value."""
+    """Return whether a data type can hold a value."""
     if value is None:
         return False
     number, kind = float(value), np.dtype(dtype).kind
@@ -56,21 +56,21 @@ def fits(value: Any, dtype: str) -> bool:
     return bool(np.isfinite(number) and np.iinfo(dtype).min <= number <= np.iinfo(dtype).max)
 
 
-def chance(draw: st.DrawFn, share: int) -> bool:
-    """Draw True once in so many times."""
+def draw_chance(draw: st.DrawFn, share: int) -> bool:
+    """Draw True with a probability of 1 / `share`."""
     return draw(st.integers(0, share - 1)) == share - 1
 
 
 @st.composite
 def field_cases(draw: st.DrawFn) -> FieldCase:
-    """Draw a case of one product and one to four scenes; its right numbers are for an oracle to find."""
-    dtype, sentinel = draw(st.sampled_from(TYPES)), chance(draw, 4)
+    """Draw a case of one product and one to four scenes; an oracle computes its correct numbers."""
+    dtype, sentinel = draw(st.sampled_from(TYPES)), draw_chance(draw, 4)
     pairs = PAIRS_OF_8_BITS if dtype == "uint8" else PAIRS
-    defined = _statement(draw, () if sentinel else pairs)
+    defined = _draw_statement(draw, () if sentinel else pairs)
     fills = [fill for fill in FILLS if fits(fill, dtype)]  # datacube refuses another nodata in a definition
     defined = replace(defined, nodata=draw(st.sampled_from(fills)))
-    told = _partial(draw, pairs[:1] if sentinel else pairs)
-    override = not sentinel and told.pair is not None and chance(draw, 6)
+    told = _draw_partial_statement(draw, pairs[:1] if sentinel else pairs)
+    override = not sentinel and told.pair is not None and draw_chance(draw, 6)
     band = {"dtype": dtype, **defined.entry()}
     mask = draw(masks())
     ground = Ground(left=LEFT, top=TOP, pixel=PIXEL, shape=(draw(st.integers(2, 6)), draw(st.integers(2, 6))))
@@ -82,26 +82,26 @@ def field_cases(draw: st.DrawFn) -> FieldCase:
         name="random_s2_l2a" if sentinel else "random",
         why="",
         products={"": {"red": band, "nir": band, **mask.measurements}},
-        profile=_profile(draw, told, override, mask),
+        profile=_draw_profile(draw, told, override, mask),
         scenes=tuple(draw(makers.scenes(ground))),
         ground=replace(ground, pixel=PIXEL * times, shape=tuple(-(-n // times) for n in ground.shape)),  # type: ignore[arg-type]
-        request=_request(draw, times),
+        request=_draw_request(draw, times),
         environment={"TZ": draw(st.sampled_from(ZONES))},
     )
 
 
-def _statement(draw: st.DrawFn, pairs: Sequence[Pair]) -> Statement:
-    pair = draw(st.sampled_from(pairs)) if pairs and chance(draw, 2) else None
+def _draw_statement(draw: st.DrawFn, pairs: Sequence[Pair]) -> Statement:
+    pair = draw(st.sampled_from(pairs)) if pairs and draw_chance(draw, 2) else None
     return Statement(pair=pair, nodata=draw(st.sampled_from(FILLS)))
 
 
-def _partial(draw: st.DrawFn, pairs: Sequence[Pair]) -> Statement:
-    """Return a statement that may leave nodata out, which a definition cannot."""
-    statement = _statement(draw, pairs)
+def _draw_partial_statement(draw: st.DrawFn, pairs: Sequence[Pair]) -> Statement:
+    """Return a statement that may lack nodata, which a definition must have."""
+    statement = _draw_statement(draw, pairs)
     return statement if draw(st.booleans()) else replace(statement, nodata=None)
 
 
-def _profile(draw: st.DrawFn, told: Statement, override: bool, mask: Mask) -> str:
+def _draw_profile(draw: st.DrawFn, told: Statement, override: bool, mask: Mask) -> str:
     lines = []
     for name, valid in (("red", "[-500, 30000]"), ("nir", "[1, 28000]")):
         keys: dict[str, Any] = {"measurement": json.dumps(name)}
@@ -111,26 +111,26 @@ def _profile(draw: st.DrawFn, told: Statement, override: bool, mask: Mask) -> st
             keys["nodata"] = told.nodata
         if override:
             keys["override"] = "true"
-        if chance(draw, 4):
+        if draw_chance(draw, 4):
             keys["valid"] = valid
-        elif chance(draw, 4):
+        elif draw_chance(draw, 4):
             keys["valid_reflectance"] = "[0.03, 1.0]"
         lines.append(f"{name} = {{ {', '.join(f'{key} = {value}' for key, value in keys.items())} }}")
     return "\n".join([*lines, mask.profile, ""])
 
 
-def _request(draw: st.DrawFn, times: int) -> dict[str, str]:
+def _draw_request(draw: st.DrawFn, times: int) -> dict[str, str]:
     fields = {
         "time": draw(st.sampled_from(["2018-11-01/2019-03-31", "2018-12-01/2019-02-28", "2018-11-30/2019-03-01"]))
     }
     fields["by"] = draw(st.sampled_from(["season", "season-year"]))
     if times > 1:
         fields |= {"crs": "EPSG:32756", "resolution": str(PIXEL * times)}
-        if chance(draw, 2):
+        if draw_chance(draw, 2):
             fields["min_area"] = draw(st.sampled_from(["0.1", "0.25", "0.75", "1"]))
-    if chance(draw, 6):
+    if draw_chance(draw, 6):
         fields["index_range"] = "-1,1"
-    if chance(draw, 8):
+    if draw_chance(draw, 8):
         fields["valid_range"] = draw(st.sampled_from(["none", "0,20000"]))
     return fields
 
@@ -140,7 +140,7 @@ def _request(draw: st.DrawFn, times: int) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Mask:
-    """What is clear: measurements of the definition, lines of ``products.toml``, and codes by measurement."""
+    """Clear rule of a case: measurements of the definition, lines of ``products.toml``, and codes by measurement."""
 
     measurements: Mapping[str, Mapping[str, Any]]
     profile: str
@@ -191,7 +191,7 @@ def _flags(draw: st.DrawFn) -> Mask:
     pool = [each for kind in draw(st.sets(st.sampled_from(CONDITIONS), min_size=1, max_size=3)) for each in kind]
     clear = draw(st.lists(st.sampled_from(pool), min_size=1, max_size=4, unique=True))
     dtype, nodata = draw(st.sampled_from(["uint16", "int32", "uint32"])), draw(st.sampled_from([0, 1, 6]))
-    meaning = ', nodata = "none"' if chance(draw, 2) else ""
+    meaning = ', nodata = "none"' if draw_chance(draw, 2) else ""
     entry = {"dtype": dtype, "flags_definition": QUALITY} | {"nodata": nodata}
     return Mask(
         measurements={"qa": entry},
@@ -230,7 +230,7 @@ def _several(draw: st.DrawFn) -> Mask:
 
 @dataclass(frozen=True, kw_only=True)
 class _Scenes:
-    """Makes the scenes of a product."""
+    """Strategy for the scenes of a product."""
 
     defined: Statement
     told: Statement
@@ -247,10 +247,10 @@ class _Scenes:
         def made(draw: st.DrawFn) -> list[SceneFiles]:
             found = [self.scene(draw, ground, f"scene{place}") for place in range(draw(st.integers(1, 3)))]
             last = found[-1]
-            if chance(draw, 3):  # another processing, which is the newer one
+            if draw_chance(draw, 3):  # a newer processing of the same acquisition
                 newer = {"odc:processing_datetime": "2021-02-03T04:05:06Z"}
                 found.append(self.scene(draw, ground, "again", last.ground, last.time, dict(last.properties) | newer))
-            elif chance(draw, 3):  # the next row of the same pass
+            elif draw_chance(draw, 3):  # the next row of the same pass
                 other = {"odc:region_code": "089099"}
                 found.append(self.scene(draw, ground, "row", None, last.time, dict(last.properties) | other))
             return found
@@ -266,7 +266,7 @@ class _Scenes:
         time: str = "",
         properties: Mapping[str, Any] | None = None,
     ) -> SceneFiles:
-        own = own or _near(draw, ground)
+        own = own or _draw_nearby_ground(draw, ground)
         properties = properties or self.properties(draw, name)
         pixels = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
         bands = {
@@ -276,7 +276,7 @@ class _Scenes:
         bands |= {each: self.code_band(draw, each, own.shape, pixels) for each in self.mask.codes}
         return SceneFiles(
             name=name,
-            time=time or _moment(draw),
+            time=time or _draw_time(draw),
             bands=bands,
             ground=own,
             geometry=draw(st.sampled_from(["grid", "grid", None])),
@@ -292,7 +292,7 @@ class _Scenes:
             return found
         found["eo:platform"] = draw(st.sampled_from(["sentinel-2a", "sentinel-2b"]))
         found["sentinel:processing_baseline"] = draw(st.sampled_from(["02.14", "03.01", "04.00", "05.09"]))
-        if chance(draw, 2):
+        if draw_chance(draw, 2):
             found[draw(st.sampled_from(["sentinel:boa_offset_applied", "earthsearch:boa_offset_applied"]))] = draw(
                 st.booleans()
             )
@@ -307,10 +307,10 @@ class _Scenes:
         properties: Mapping[str, Any],
         pixels: np.random.Generator,
     ) -> File:
-        dtype = self.dtype if chance(draw, 2) else draw(st.sampled_from(TYPES))
-        tag = _partial(draw, self.pairs) if chance(draw, 3) else Statement()
+        dtype = self.dtype if draw_chance(draw, 2) else draw(st.sampled_from(TYPES))
+        tag = _draw_partial_statement(draw, self.pairs) if draw_chance(draw, 3) else Statement()
         tag = tag if fits(tag.nodata, dtype) else replace(tag, nodata=None)
-        stated = _partial(draw, self.pairs) if chance(draw, 4) else Statement()
+        stated = _draw_partial_statement(draw, self.pairs) if draw_chance(draw, 4) else Statement()
         scale, offset = self.pair(tag, stated, properties)
         values = (pixels.uniform(*limits, shape) - offset) / scale
         values = _in_type(values, dtype)
@@ -333,7 +333,7 @@ class _Scenes:
         )
 
     def pair(self, tag: Statement, stated: Statement, properties: Mapping[str, Any]) -> Pair:
-        """Return about what makes reflectance of stored values, for values to look like some."""
+        """Return the approximate scale and offset, so that drawn values resemble reflectance."""
         told = [self.told] if self.override else []
         near = next((s.pair for s in (*told, tag, stated, self.defined, self.told) if s.pair), (1e-4, 0.0))
         if self.dtype == "uint8" and near == (1e-4, 0.0):
@@ -345,7 +345,7 @@ class _Scenes:
     def code_band(self, draw: st.DrawFn, name: str, shape: tuple[int, int], pixels: np.random.Generator) -> File:
         dtype = draw(st.sampled_from(self.mask.types[name]))
         codes = [code for code in self.mask.codes[name] if fits(code, dtype)]
-        tag = draw(st.sampled_from(codes)) if chance(draw, 5) and name == "qa" else None
+        tag = draw(st.sampled_from(codes)) if draw_chance(draw, 5) and name == "qa" else None
         return File(values=pixels.choice(np.array(codes), shape), dtype=dtype, nodata=tag)
 
 
@@ -356,17 +356,17 @@ def _in_type(values: NDArray[np.float64], dtype: str) -> NDArray[Any]:
     return np.clip(np.round(values), limits.min, limits.max).astype(dtype)
 
 
-def _near(draw: st.DrawFn, ground: Ground) -> Ground:
-    """Return the ground, or a smaller, larger or shifted one, on the same pixels."""
-    if chance(draw, 2):
+def _draw_nearby_ground(draw: st.DrawFn, ground: Ground) -> Ground:
+    """Draw the ground, or a smaller, larger or shifted one on the same pixel lattice."""
+    if draw_chance(draw, 2):
         return ground
     down, right = draw(st.integers(-2, 2)), draw(st.integers(-2, 2))
     shape = draw(st.integers(2, 6)), draw(st.integers(2, 6))
     return replace(ground, left=ground.left + PIXEL * right, top=ground.top - PIXEL * down, shape=shape)
 
 
-def _moment(draw: st.DrawFn) -> str:
-    """Return a time in one of the ways that ISO 8601 has, not near solar midnight."""
+def _draw_time(draw: st.DrawFn) -> str:
+    """Draw a time in one of the notations of ISO 8601, not near solar midnight."""
     day = draw(st.sampled_from(DAYS))
     minutes = draw(st.integers(60, 23 * 60))
     moment = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(minutes=minutes) - AHEAD

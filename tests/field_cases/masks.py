@@ -1,4 +1,4 @@
-"""Field cases of masks: flags, bits, several masks, thresholds, nodata that means something, averaging."""
+"""Field cases of masks: flags, bits, several masks, thresholds, valid nodata codes, averaging."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def quality(**entry: Any) -> dict[str, Any]:
     return product(qa={"dtype": "uint16", "nodata": 1, "flags_definition": QUALITY, **entry})
 
 
-def of_mask(clear: str, codes: Any, name: str, why: str, holes: Any, **changes: Any) -> FieldCase:
-    """Return a case of one scene whose mask holds some codes, and of which some pixels are not clear."""
+def make_mask_case(clear: str, codes: Any, name: str, why: str, holes: Any, **changes: Any) -> FieldCase:
+    """Return a case of one scene whose mask has some codes; `holes` are the pixels that are not clear."""
     row = FieldCase(
         name=name,
         why=why,
@@ -55,56 +55,56 @@ def of_mask(clear: str, codes: Any, name: str, why: str, holes: Any, **changes: 
 
 
 FLAGS = (
-    of_mask(
+    make_mask_case(
         '["cloud.not_sure", "cloud_shadow.not_sure"]',
         LOOKS,
         "flags_are_joined_by_and",
         "values of different flags are joined by and, as datacube.utils.masking.make_mask does",
         [(0, 1), (0, 2), (0, 3), (1, 2)],
     ),
-    of_mask(
+    make_mask_case(
         '["cloud_confidence.none", "cloud_confidence.low", "cloud.not_sure", "not_dilated"]',
         put(LOOKS, {(0, 2): 2 << 8, (0, 3): 3 << 8}),
         "values_of_a_flag_are_joined_by_or",
         "values of one flag are joined by or, and flags by and",
         [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2)],
     ),
-    of_mask(
+    make_mask_case(
         '["land_or_cloud", "cloud.not_sure"]',
         LOOKS,
         "names_that_one_flag_has",
         "a name that one flag alone has needs no flag before it",
         [(0, 1), (0, 3), (1, 0), (1, 2)],
     ),
-    of_mask(
+    make_mask_case(
         '["cloud.not_sure", { bits = 4, value = 0 }, { bits = [8, 9], value = [0, 1, 2] }]',
         put(LOOKS, {(0, 0): 3 << 8, (1, 1): 2 << 8}),
         "names_and_bits",
         "names and conditions on bits may stand in one list, joined by and",
         [(0, 0), (0, 1), (0, 2), (0, 3), (1, 2)],
     ),
-    of_mask(
+    make_mask_case(
         "[{ bits = [14, 15], value = [0, 1] }]",
         put(LOOKS, {(0, 0): 1 << 14, (0, 1): 2 << 14, (0, 3): 3 << 14, (1, 1): 1 << 15}),
         "confidence_in_the_highest_bits",
         "bits of one condition make a number, the least significant first",
         [(0, 1), (0, 3), (1, 1), (1, 2)],
     ),
-    of_mask(
+    make_mask_case(
         '[{ any = ["water", { all = ["cloud.not_sure", "cloud_shadow.not_sure", { bits = [8, 9], value = 0 }] }] }]',
         put(LOOKS, {(0, 1): (1 << 7) | (1 << 3)}),
         "alternatives_of_joint_conditions",
         "{ any = [...] } and { all = [...] } nest",
         [(0, 2), (0, 3), (1, 2), (1, 3)],
     ),
-    of_mask(
+    make_mask_case(
         "[0, 2, 136]",
         put(LOOKS, {(0, 3): 136}),
         "whole_codes",
         "integers are whole codes of the mask, any of which is clear",
         [(0, 1), (0, 2), (1, 0), (1, 2), (1, 3)],
     ),
-    of_mask(
+    make_mask_case(
         '["valid", "water", 4]',
         [[1, 2, 3, 4], [5, 0, 1, 255]],
         "names_and_codes_of_a_class_band",
@@ -112,7 +112,7 @@ FLAGS = (
         [(0, 1), (0, 2), (1, 1), (1, 3)],
         products=product(qa={"nodata": 0, "flags_definition": FMASK}),
     ),
-    of_mask(
+    make_mask_case(
         "[-1, { any = [-1, 3] }]",
         [[-1, 3, 1, -1], [-1, 0, -1, -1]],
         "codes_below_zero",
@@ -120,7 +120,7 @@ FLAGS = (
         [(0, 1), (0, 2), (1, 1)],
         products=product(qa={"dtype": "int8", "nodata": 0}),
     ),
-    of_mask(
+    make_mask_case(
         "[{ bits = 15, value = 1 }]",
         [[-32768, 1, -1, 0], [-2, -32767, 32767, -3]],
         "the_sign_is_a_bit",
@@ -128,7 +128,7 @@ FLAGS = (
         [(0, 1), (0, 3), (1, 2)],
         products=product(qa={"dtype": "int16", "nodata": 0}),
     ),
-    of_mask(
+    make_mask_case(
         "[{ bits = 20, value = 0 }, { bits = [30, 31], value = [0, 1] }]",
         [[0, 1 << 20, 1 << 30, 1 << 31], [3 << 30, 1 << 19, (1 << 20) - 1, 7]],
         "mask_of_32_bits",
@@ -136,7 +136,7 @@ FLAGS = (
         [(0, 1), (0, 3), (1, 0)],
         products=product(qa={"dtype": "uint32", "nodata": 2**32 - 1}),
     ),
-    of_mask(
+    make_mask_case(
         "[1048577, 70000]",
         [[1048577, 1, 70000, 70001], [1048576, 4464, 1048577, 65536]],
         "codes_of_32_bits",
@@ -144,7 +144,7 @@ FLAGS = (
         [(0, 1), (0, 3), (1, 0), (1, 1), (1, 3)],
         products=product(qa={"dtype": "int32", "nodata": -1}),
     ),
-    of_mask(
+    make_mask_case(
         '["cloud.no_such_level"]',
         LOOKS,
         "a_class_that_does_not_exist",
@@ -159,7 +159,7 @@ MEANINGFUL = {"cloud": {"bits": 1, "values": {0: False, 1: True}}, "water": {"bi
 NOTHING_FLAGGED = [[0, 2, 32, 0], [34, 0, 0, 32]]
 
 MASK_NODATA = (
-    of_mask(
+    make_mask_case(
         "",
         NOTHING_FLAGGED,
         "nodata_that_means_nothing_flagged",
@@ -168,7 +168,7 @@ MASK_NODATA = (
         products=product(qa={"nodata": 0, "flags_definition": MEANINGFUL}),
         profile=f'{BANDS}mask = {{ measurement = "qa", clear = [{{ bits = 1, value = 0 }}], nodata = "none" }}\n',
     ),
-    of_mask(
+    make_mask_case(
         "[{ bits = 1, value = 0 }]",
         NOTHING_FLAGGED,
         "nodata_that_may_mean_nothing_flagged",
@@ -177,7 +177,7 @@ MASK_NODATA = (
         products=product(qa={"nodata": 0, "flags_definition": MEANINGFUL}),
         says=("qa", "nodata", "none"),
     ),
-    of_mask(
+    make_mask_case(
         "",
         [[1, 8, 1, 0], [16, 1, 0, 0]],
         "nodata_of_a_bit_mask_of_16_bits",
@@ -192,7 +192,7 @@ PROBABILITY = {"probability": {"dtype": "uint8", "nodata": 255}}
 LEVELS = [[0, 39, 40, 41], [100, 12, 255, 0]]
 
 SEVERAL = (
-    of_mask(
+    make_mask_case(
         "",
         [[4, 4, 5, 3], [4, 0, 5, 4]],
         "two_mask_bands",
@@ -209,7 +209,7 @@ mask = [{{ measurement = "qa", clear = [4, 5] }}, {{ measurement = "shadow", cle
             ),
         ),
     ),
-    of_mask(
+    make_mask_case(
         "",
         [],
         "probability_below",
@@ -219,7 +219,7 @@ mask = [{{ measurement = "qa", clear = [4, 5] }}, {{ measurement = "shadow", cle
         profile=f'{BANDS}mask = {{ measurement = "probability", below = 40 }}\n',
         scenes=(scene(bands={"probability": LEVELS}),),
     ),
-    of_mask(
+    make_mask_case(
         "",
         [],
         "probability_and_classes",
@@ -231,7 +231,7 @@ mask = [{{ measurement = "qa", clear = [1] }}, {{ measurement = "probability", a
 """,
         scenes=(scene(qa=[[2, 1, 1, 1], [1, 1, 1, 1]], bands={"probability": LEVELS}),),
     ),
-    of_mask(
+    make_mask_case(
         "",
         [],
         "probability_as_float",
@@ -241,7 +241,7 @@ mask = [{{ measurement = "qa", clear = [1] }}, {{ measurement = "probability", a
         profile=f'{BANDS}mask = {{ measurement = "clear_sky", above = 0.5 }}\n',
         scenes=(scene(bands={"clear_sky": [[0.9, 0.5, np.nan, -1.0], [0.51, 0.1, 1.0, 0.75]]}),),
     ),
-    of_mask(
+    make_mask_case(
         "",
         [],
         "at_least",
@@ -251,7 +251,7 @@ mask = [{{ measurement = "qa", clear = [1] }}, {{ measurement = "probability", a
         profile=f'{BANDS}mask = {{ measurement = "clear_sky", at_least = 70000 }}\n',
         scenes=(scene(bands={"clear_sky": [[70000, 69999, 2**30, 70001], [-(2**31), 4464, 80000, 90000]]}),),
     ),
-    of_mask(
+    make_mask_case(
         "",
         [],
         "blue_below",
@@ -263,7 +263,7 @@ mask = [{{ measurement = "qa", clear = [1] }}, {{ measurement = "blue", reflecta
 """,
         scenes=(scene(bands={"blue": [[4126, 9000, 4124, 1000], [500, 1, 3000, 0]]}),),
     ),
-    of_mask(
+    make_mask_case(
         "",
         [],
         "red_above",
@@ -278,7 +278,7 @@ mask = [{ measurement = "qa", clear = [1] }, { measurement = "red", reflectance_
         scenes=(scene(red=RED + 500, nir=NIR + 500, qa=[[1, 1, 1, 1], [1, 1, 1, 2]]),),
         expected={DJF: seen(but={(0, 0): None, (0, 1): None, (1, 3): None})},
     ),
-    of_mask(
+    make_mask_case(
         "",
         [],
         "no_mask",
@@ -288,7 +288,7 @@ mask = [{ measurement = "qa", clear = [1] }, { measurement = "red", reflectance_
         profile=f'{BANDS}mask = "none"\n',
         scenes=(scene(qa=None, red=put(RED, {(0, 1): -999})),),
     ),
-    of_mask(
+    make_mask_case(
         "",
         [],
         "one_table_for_two_products",
@@ -323,7 +323,7 @@ SHADES = np.arange(36).reshape(6, 6) * 10
 RED10, NIR10 = (np.where(CLOUDY == 3, cloud, land + SHADES) for land, cloud in zip(LAND, CLOUD, strict=True))
 
 
-def averaged(name: str, why: str, **changes: Any) -> FieldCase:
+def make_averaged_case(name: str, why: str, **changes: Any) -> FieldCase:
     """Return a case of 10 m pixels averaged to 30 m."""
     row = FieldCase(
         name=name,
@@ -337,8 +337,8 @@ def averaged(name: str, why: str, **changes: Any) -> FieldCase:
     return replace(row, **changes)
 
 
-def mean_of(pixels: Any, red: Any = RED10, nir: Any = NIR10) -> Any:
-    """Return the NDVI of the mean red and mean nir of some of 36 pixels, for each of the four wide ones."""
+def compute_pixel_means(pixels: Any, red: Any = RED10, nir: Any = NIR10) -> Any:
+    """Return the NDVI of the mean red and mean nir of selected pixels among 36, for each of four output pixels."""
     found = np.full((2, 2), np.nan)
     for at in np.ndindex(2, 2):
         part = tuple(slice(3 * place, 3 * place + 3) for place in at)
@@ -351,30 +351,30 @@ SATURATED = put(np.full((6, 6), 1000), {(0, 0): 16000})
 HOLE = put(RED10, {(4, 4): -999, (3, 3): -999})
 
 AVERAGES = (
-    averaged(
+    make_averaged_case(
         "mean_of_what_is_clear",
         "each source pixel is judged by its own mask pixel; half of an output pixel must be clear",
-        expected={DJF: seen(mean=mean_of(CLOUDY == 1), but={(1, 0): None})},
+        expected={DJF: seen(mean=compute_pixel_means(CLOUDY == 1), but={(1, 0): None})},
     ),
-    averaged(
+    make_averaged_case(
         "mean_of_all_under_a_clear_centre",
         "--average all: the mask at the centre of the output pixel, everything that has data averaged",
         request={"crs": "EPSG:32756", "resolution": "30", "average": "all"},
-        expected={DJF: seen(mean=mean_of(CLOUDY < 9))},
+        expected={DJF: seen(mean=compute_pixel_means(CLOUDY < 9))},
     ),
-    averaged(
+    make_averaged_case(
         "least_area_of_a_tenth",
         "--min-area 0.1: one of nine source pixels is enough",
         request={"crs": "EPSG:32756", "resolution": "30", "min_area": "0.1"},
-        expected={DJF: seen(mean=mean_of(CLOUDY == 1))},
+        expected={DJF: seen(mean=compute_pixel_means(CLOUDY == 1))},
     ),
-    averaged(
+    make_averaged_case(
         "least_area_of_all",
         "--min-area 1: all nine source pixels must be clear",
         request={"crs": "EPSG:32756", "resolution": "30", "min_area": "1"},
-        expected={DJF: seen(mean=mean_of(CLOUDY == 1), but={(0, 0): None, (0, 1): None, (1, 0): None})},
+        expected={DJF: seen(mean=compute_pixel_means(CLOUDY == 1), but={(0, 0): None, (0, 1): None, (1, 0): None})},
     ),
-    averaged(
+    make_averaged_case(
         "range_before_the_mean",
         "the valid range is applied to stored values before they are averaged, and to both bands alike",
         profile="""
@@ -386,23 +386,24 @@ clear = [1]
         scenes=(scene(ground=TEN, red=SATURATED, nir=put(np.full((6, 6), 3000), {(0, 0): 9000}), qa=np.ones((6, 6))),),
         expected={DJF: seen(mean=np.full((2, 2), 0.5))},
     ),
-    averaged(
+    make_averaged_case(
         "one_band_missing",
         "red and nir average the same source pixels",
         scenes=(scene(ground=TEN, red=HOLE, nir=NIR10, qa=CLOUDY),),
-        expected={DJF: seen(mean=mean_of((CLOUDY == 1) & (HOLE != -999)), but={(1, 0): None})},
+        expected={DJF: seen(mean=compute_pixel_means((CLOUDY == 1) & (HOLE != -999)), but={(1, 0): None})},
     ),
-    averaged(
+    make_averaged_case(
         "mask_of_20_m_over_bands_of_10_m",
         "each 10 m pixel is judged by the 20 m pixel that it lies in",
         scenes=(scene(ground=TEN, red=RED10, nir=NIR10, qa=File(values=[[1, 1, 3], [1, 3, 3], [1, 1, 1]], zoom=2)),),
         expected={
             DJF: seen(
-                mean=mean_of(np.kron([[1, 1, 3], [1, 3, 3], [1, 1, 1]], np.ones((2, 2))) == 1), but={(0, 1): None}
+                mean=compute_pixel_means(np.kron([[1, 1, 3], [1, 3, 3], [1, 1, 1]], np.ones((2, 2))) == 1),
+                but={(0, 1): None},
             )
         },
     ),
-    averaged(
+    make_averaged_case(
         "two_rows_share_an_output_pixel",
         "of two rows of one day the first that has enough clear area wins an output pixel for all bands",
         scenes=(
@@ -421,8 +422,8 @@ clear = [1]
             DJF: seen(
                 mean=np.where(
                     [[True, True], [False, True]],
-                    mean_of(CLOUDY == 1),
-                    mean_of(CLOUDY < 9, RED10 + 100, NIR10 + 100),
+                    compute_pixel_means(CLOUDY == 1),
+                    compute_pixel_means(CLOUDY < 9, RED10 + 100, NIR10 + 100),
                 )
             )
         },

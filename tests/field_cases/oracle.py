@@ -1,9 +1,8 @@
-"""Seasonal NDVI in plain NumPy, from the specifications of the formats: nothing of Greenup is imported.
+"""Seasonal NDVI in plain NumPy, from the specifications of the formats, without code of Greenup.
 
-Documents are EO3 (https://datacube-core.readthedocs.io, "EO3 Dataset Metadata"), flags are read as
-`datacube.utils.masking` reads them, files as GDAL's raster data model describes them (nodata, scale and offset of a
-band), times as ISO 8601, in UTC where they have no zone. One scene after another and float64 throughout; grids share
-the CRS of the ground, and their pixels lie on whole pixels of it.
+Documents are EO3 (https://datacube-core.readthedocs.io, "EO3 Dataset Metadata"). Flags follow `datacube.utils.masking`.
+Files follow GDAL's raster data model (nodata, scale and offset of a band). Times are ISO 8601, in UTC without a zone.
+Scenes are processed one after another in float64. Grids share the CRS and the pixel lattice of the ground.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ CLASS_BITS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
-    """A dataset document, its folder, and what its product is said to be."""
+class OracleScene:
+    """Dataset document with its folder, its product definition and its profile."""
 
     document: Mapping[str, Any]
     folder: Path
@@ -54,11 +53,11 @@ class Scene:
         """Middle of the acquisition in UTC."""
         first = self.properties.get("dtr:start_datetime") or self.properties["datetime"]
         last = self.properties.get("dtr:end_datetime") or self.properties["datetime"]
-        return _utc(first) + (_utc(last) - _utc(first)) / 2
+        return _parse_utc(first) + (_parse_utc(last) - _parse_utc(first)) / 2
 
     @property
     def day(self) -> date:
-        """Day of mean local solar time at the middle of the grid: four minutes a degree."""
+        """Date in mean local solar time at the middle of the grid: four minutes per degree."""
         longitude = self.middle[0]
         return (self.time + timedelta(seconds=int(longitude * 240))).date()
 
@@ -76,13 +75,13 @@ class Scene:
 
     @property
     def rank(self) -> tuple[int, datetime]:
-        """How much a processing is to be preferred."""
+        """Preference of a processing, as a sort key."""
         maturity = str(self.properties.get("dea:dataset_maturity", "")).strip().lower()
-        return MATURITIES.index(maturity), _utc(self.properties.get("odc:processing_datetime", "1970-01-01"))
+        return MATURITIES.index(maturity), _parse_utc(self.properties.get("odc:processing_datetime", "1970-01-01"))
 
     @property
     def outline(self) -> tuple[float, float, float, float]:
-        """(left, bottom, right, top) of its geometry, else of its grid."""
+        """(left, bottom, right, top) of the geometry, or else of the grid."""
         geometry = self.document.get("geometry")
         if geometry:
             points = np.array(geometry["coordinates"][0])
@@ -92,8 +91,8 @@ class Scene:
         return left, top + e * rows, left + a * columns, top
 
 
-def read_scenes(definitions: Iterable[Path], profiles: Path, documents: Iterable[Path]) -> list[Scene]:
-    """Read documents with the definitions and tables of their products."""
+def read_scenes(definitions: Iterable[Path], profiles: Path, documents: Iterable[Path]) -> list[OracleScene]:
+    """Read documents with the definitions and profiles of their products."""
     products = {}
     for path in definitions:
         definition = yaml.safe_load(path.read_text())
@@ -105,15 +104,17 @@ def read_scenes(definitions: Iterable[Path], profiles: Path, documents: Iterable
     for path in documents:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         name = document["product"]["name"]
-        scenes.append(Scene(document=document, folder=path.parent, definition=products[name], profile=tables[name]))
+        scenes.append(
+            OracleScene(document=document, folder=path.parent, definition=products[name], profile=tables[name])
+        )
     return scenes
 
 
-def seasonal_ndvi(scenes: Iterable[Scene], request: Mapping[str, str], ground: Ground) -> Numbers:
+def seasonal_ndvi(scenes: Iterable[OracleScene], request: Mapping[str, str], ground: Ground) -> Numbers:
     """Return clear counts and means on a ground, by label."""
     first, last = (date.fromisoformat(day) for day in request["time"].split("/"))
-    looks: dict[tuple[str, str, date], list[Scene]] = defaultdict(list)
-    for scene in sorted(_newest(list(scenes)), key=lambda each: (each.time, str(each.document["id"]))):
+    looks: dict[tuple[str, str, date], list[OracleScene]] = defaultdict(list)
+    for scene in sorted(_select_newest(list(scenes)), key=lambda each: (each.time, str(each.document["id"]))):
         if first <= scene.day <= last:
             looks[scene.product, str(scene.properties.get("eo:platform", "")), scene.day].append(scene)
     totals: dict[str, Values] = defaultdict(lambda: np.zeros((2, *ground.shape)))
@@ -121,20 +122,20 @@ def seasonal_ndvi(scenes: Iterable[Scene], request: Mapping[str, str], ground: G
         seen = np.full(ground.shape, np.nan)
         for scene in members:
             seen = np.where(np.isnan(seen), observe(scene, request, ground), seen)
-        totals[label_of(day, request["by"])] += np.stack([np.isfinite(seen), np.nan_to_num(seen)])
-    return {label: (count.astype(int), divided(total, count)) for label, (count, total) in totals.items()}
+        totals[format_label(day, request["by"])] += np.stack([np.isfinite(seen), np.nan_to_num(seen)])
+    return {label: (count.astype(int), divide_or_nan(total, count)) for label, (count, total) in totals.items()}
 
 
-def observe(scene: Scene, request: Mapping[str, str], ground: Ground) -> Values:
+def observe(scene: OracleScene, request: Mapping[str, str], ground: Ground) -> Values:
     """Return the index that one scene observes, (y, x), NaN where it observes nothing."""
     times = round(ground.pixel / _own_grid(scene)["transform"][0])
     rows, columns = ground.shape
     fine = replace(ground, pixel=ground.pixel / times, shape=(rows * times, columns * times))
-    return index_of(scene, lambda entry: Band.read(scene, entry, fine), request, times)
+    return compute_index(scene, lambda entry: OracleBand.read(scene, entry, fine), request, times)
 
 
-def index_of(scene: Scene, read: Read, request: Mapping[str, str], times: int = 1) -> Values:
-    """Return the index of bands that something reads, each pixel of it from `times` by `times` of theirs."""
+def compute_index(scene: OracleScene, read: Read, request: Mapping[str, str], times: int = 1) -> Values:
+    """Return the index of bands from a reader, each pixel averaged over `times` x `times` of theirs."""
     red, nir = (_reflectance(read(scene.profile[name]), request) for name in ("red", "nir"))
     valid, clear = np.isfinite(red) & np.isfinite(nir), _is_clear(scene, read, red.shape)
     centre: Any = True
@@ -156,19 +157,19 @@ def index_of(scene: Scene, read: Read, request: Mapping[str, str], times: int = 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Band:
-    """Stored values on a ground with what is stated of them.
+class OracleBand:
+    """Stored values on a ground, with their metadata.
 
     Attributes
     ----------
     stored : numpy.ndarray
-        (y, x) in the type of the file.
+        (y, x) in the data type of the file.
     held : numpy.ndarray
         (y, x) bool: inside the file, and not nodata.
     scale, offset : float
         Reflectance is ``stored * scale + offset``.
     entry : mapping
-        What ``products.toml`` says of it.
+        Entry of the band in ``products.toml``.
     """
 
     stored: Values
@@ -178,10 +179,10 @@ class Band:
     entry: Mapping[str, Any]
 
     @classmethod
-    def read(cls, scene: Scene, entry: Mapping[str, Any] | str, ground: Ground) -> Band:
+    def read(cls, scene: OracleScene, entry: Mapping[str, Any] | str, ground: Ground) -> OracleBand:
         """Read a band at the pixel centres of a ground."""
         entry = {"measurement": entry} if isinstance(entry, str) else entry
-        name = canonical(scene.definition, entry["measurement"])
+        name = find_canonical_name(scene.definition, entry["measurement"])
         stated = scene.document["measurements"][name]
         defined = next(each for each in scene.definition["measurements"] if each["name"] == name)
         with rasterio.open(_address(scene.folder, stated["path"])) as file:
@@ -194,15 +195,15 @@ class Band:
             }
         stored, inside = _at_centres(values, _grid_of(scene, stated), ground)
         own = [entry] if entry.get("override") else []
-        sources = [*own, tags, _long(stated), _long(defined), entry]
+        sources = [*own, tags, _rename_tags(stated), _rename_tags(defined), entry]
         scale = _first(sources, "scale", 1.0)
-        processing = _of_processing(scene, scale)
-        # Earth Search states -0.1 for the band of every item, whether or not it was taken off already, which the flag
-        # alone tells: https://github.com/Element84/earth-search/issues/66
-        document = [processing, _long(stated)] if _is_applied(scene) else [_long(stated), processing]
-        offset = _first([*own, tags, *document, _long(defined), entry], "offset", 0.0)
+        processing = _find_processing_offset(scene, scale)
+        # Earth Search states -0.1 for every item, whether or not the offset has been applied; only the flag shows it:
+        # https://github.com/Element84/earth-search/issues/66
+        document = [processing, _rename_tags(stated)] if _is_applied(scene) else [_rename_tags(stated), processing]
+        offset = _first([*own, tags, *document, _rename_tags(defined), entry], "offset", 0.0)
         if isinstance(offset, Mapping):
-            offset = _by_baseline(offset, scene)
+            offset = _apply_baseline_rule(offset, scene)
         nodata = entry["nodata"] if entry.get("nodata") == "none" else _first(sources, "nodata", None)
         return cls(
             stored=stored,
@@ -219,25 +220,25 @@ def _address(folder: Path, path: str) -> str:
     return os.path.normpath(folder / path)
 
 
-def _own_grid(scene: Scene) -> Mapping[str, Any]:
+def _own_grid(scene: OracleScene) -> Mapping[str, Any]:
     entry = scene.profile["red"]
     name = entry if isinstance(entry, str) else entry["measurement"]
-    return _grid_of(scene, scene.document["measurements"][canonical(scene.definition, name)])
+    return _grid_of(scene, scene.document["measurements"][find_canonical_name(scene.definition, name)])
 
 
-def _grid_of(scene: Scene, stated: Mapping[str, Any]) -> Mapping[str, Any]:
+def _grid_of(scene: OracleScene, stated: Mapping[str, Any]) -> Mapping[str, Any]:
     grid: Mapping[str, Any] = scene.document["grids"][stated.get("grid", "default")]
     return grid
 
 
-def canonical(definition: Mapping[str, Any], name: str) -> str:
+def find_canonical_name(definition: Mapping[str, Any], name: str) -> str:
     for each in definition["measurements"]:
         if name in (each["name"], *each.get("aliases", ())):
             return str(each["name"])
     raise KeyError(name)
 
 
-def _long(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _rename_tags(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return the numbers of a measurement under the names of a file's tags."""
     names = {"nodata": ("nodata",), "scale": ("scale", "scale_factor"), "offset": ("offset", "add_offset")}
     return {short: entry[long] for short, longs in names.items() for long in longs if entry.get(long) is not None}
@@ -247,11 +248,12 @@ def _first(sources: Sequence[Mapping[str, Any]], name: str, default: Any) -> Any
     return next((each[name] for each in sources if each.get(name) is not None), default)
 
 
-def _of_processing(scene: Scene, scale: float) -> dict[str, float]:
-    """Return the offset that a Sentinel-2 document implies: 1000 stored units from 04.00 on, unless applied.
+def _find_processing_offset(scene: OracleScene, scale: float) -> dict[str, float]:
+    """Return the offset that a Sentinel-2 document implies: 1000 stored units from baseline 04.00 on, unless applied.
 
-    ``boa_offset_applied`` came with baseline 04.00: https://github.com/cirrus-geo/cirrus-earth-search/issues/21. Before
-    it reflectance is stored without an offset (Sentinel-2 Products Specification Document), so ``false`` means 0 there.
+    ``boa_offset_applied`` came with baseline 04.00: https://github.com/cirrus-geo/cirrus-earth-search/issues/21.
+    Earlier reflectance is stored without an offset (Sentinel-2 Products Specification Document), so ``false`` means 0
+    there.
     """
     if "sentinel-2" not in str(scene.properties.get("eo:platform", "")):
         return {}
@@ -264,22 +266,22 @@ def _of_processing(scene: Scene, scale: float) -> dict[str, float]:
     return {}
 
 
-def _is_applied(scene: Scene) -> bool:
+def _is_applied(scene: OracleScene) -> bool:
     return any(value is True for key, value in scene.properties.items() if key.endswith("boa_offset_applied"))
 
 
-def _baseline(scene: Scene) -> float:
+def _baseline(scene: OracleScene) -> float:
     stated = [value for key, value in scene.properties.items() if key.endswith("processing_baseline")]
     return float(stated[0]) if stated else 0.0
 
 
-def _by_baseline(rule: Mapping[str, Any], scene: Scene) -> float:
+def _apply_baseline_rule(rule: Mapping[str, Any], scene: OracleScene) -> float:
     applied = any(value is True for key, value in scene.properties.items() if key.endswith(str(rule.get("unless"))))
     return float(rule["offset"]) if _baseline(scene) >= float(rule["from"]) and not applied else 0.0
 
 
 def is_nodata(stored: Values, nodata: Any) -> Flags:
-    """Compare in the type of the file; a value that the type cannot hold is nowhere."""
+    """Compare in the data type of the file; a value that the type cannot hold occurs nowhere."""
     missing = np.isnan(stored) if stored.dtype.kind == "f" else np.zeros(stored.shape, bool)
     if nodata is None or nodata == "none" or np.isnan(float(nodata)):
         return missing
@@ -297,7 +299,7 @@ def _at_centres(values: Values, grid: Mapping[str, Any], ground: Ground) -> tupl
     return values[np.where(inside, rows, 0), np.where(inside, columns, 0)], inside
 
 
-def _reflectance(band: Band, request: Mapping[str, str]) -> Values:
+def _reflectance(band: OracleBand, request: Mapping[str, str]) -> Values:
     """Return reflectance, NaN where the band has no valid value."""
     stored = band.stored.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -313,13 +315,13 @@ def _reflectance(band: Band, request: Mapping[str, str]) -> Values:
     return np.where(held, reflectance, np.nan)
 
 
-Read = Callable[[Mapping[str, Any] | str], Band]
+Read = Callable[[Mapping[str, Any] | str], OracleBand]
 """What gives the band of an entry of ``products.toml``."""
 
 # Masks
 
 
-def _is_clear(scene: Scene, read: Read, shape: tuple[int, ...]) -> Flags:
+def _is_clear(scene: OracleScene, read: Read, shape: tuple[int, ...]) -> Flags:
     masks = scene.profile["mask"]
     if masks == "none":
         return np.ones(shape, bool)
@@ -341,7 +343,7 @@ THRESHOLDS: Mapping[str, Callable[[Values, float], Flags]] = {
 }
 
 
-def _meets_table(scene: Scene, entry: Mapping[str, Any], read: Read) -> Flags:
+def _meets_table(scene: OracleScene, entry: Mapping[str, Any], read: Read) -> Flags:
     red_or_nir = [scene.profile[name] for name in ("red", "nir")]
     named = next((e for e in red_or_nir if isinstance(e, Mapping) and e["measurement"] == entry["measurement"]), {})
     band = read({**named, **entry})
@@ -353,14 +355,14 @@ def _meets_table(scene: Scene, entry: Mapping[str, Any], read: Read) -> Flags:
         if f"reflectance_{key}" in entry:
             met &= compare(stored * band.scale + band.offset, entry[f"reflectance_{key}"])
     if entry.get("clear") is not None:
-        name = canonical(scene.definition, entry["measurement"])
+        name = find_canonical_name(scene.definition, entry["measurement"])
         defined = next(each for each in scene.definition["measurements"] if each["name"] == name)
-        met &= Rule(codes=_unsigned(band.stored), flags=defined.get("flags_definition") or {}).all_of(entry["clear"])
+        met &= Rule(codes=_unsigned(band.stored), flags=defined.get("flags_definition") or {}).meets_all(entry["clear"])
     return met
 
 
 def _unsigned(stored: Values) -> Values:
-    """Return integer codes as they are stored, bit by bit."""
+    """Return integer codes reinterpreted as unsigned."""
     if stored.dtype.kind == "f":
         return stored.astype(np.int64)
     return stored.view(f"u{stored.dtype.itemsize}").astype(np.int64)
@@ -368,7 +370,7 @@ def _unsigned(stored: Values) -> Values:
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """The language of clear classes over the codes of a mask.
+    """Evaluation of clear rules on the codes of a mask.
 
     Attributes
     ----------
@@ -381,27 +383,27 @@ class Rule:
     codes: Values
     flags: Mapping[str, Any]
 
-    def all_of(self, conditions: Sequence[Any]) -> Flags:
-        """Join the values of one flag by or, and flags and conditions on bits by and."""
+    def meets_all(self, conditions: Sequence[Any]) -> Flags:
+        """Combine values of one flag by or, and different flags and bit conditions by and."""
         met = np.ones(self.codes.shape, bool)
         of_flag: dict[str, Flags] = {}
         for condition in conditions:
             if isinstance(condition, Mapping):
-                met &= self.one(condition)
+                met &= self.meets_condition(condition)
             else:
-                flag = self.flag_of(condition)
-                of_flag[flag] = of_flag.get(flag, np.zeros(self.codes.shape, bool)) | self.one(condition)
+                flag = self.find_flag(condition)
+                of_flag[flag] = of_flag.get(flag, np.zeros(self.codes.shape, bool)) | self.meets_condition(condition)
         for each in of_flag.values():
             met &= each
         return met
 
-    def one(self, condition: Any) -> Flags:
+    def meets_condition(self, condition: Any) -> Flags:
         """Return where one condition is met."""
         if isinstance(condition, Mapping):
             if "any" in condition:
-                return np.logical_or.reduce([self.one(each) for each in condition["any"]])
+                return np.logical_or.reduce([self.meets_condition(each) for each in condition["any"]])
             if "all" in condition:
-                return self.all_of(condition["all"])
+                return self.meets_all(condition["all"])
             bits, value = _listed(condition["bits"]), _listed(condition["value"])
             number = sum(((self.codes >> bit) & 1) << place for place, bit in enumerate(bits))
             return np.isin(number, value)
@@ -417,14 +419,14 @@ class Rule:
         size = 8 if self.codes.max(initial=0) < 256 else 16
         return code % 2**size
 
-    def flag_of(self, condition: str | int) -> str:
-        """Return the flag that a name or code is a value of; a whole code is of the flag that has all bits, if any."""
+    def find_flag(self, condition: str | int) -> str:
+        """Return the flag of a name or code; a whole code belongs to the flag with all bits, if there is one."""
         if isinstance(condition, str):
             return str(self.names()[condition][0])
         return next((flag for flag, each in self.flags.items() if len(_listed(each["bits"])) >= CLASS_BITS), "")
 
     def names(self) -> dict[str, tuple[str, list[int], int]]:
-        """Return flag, bits and number by name; ``flag.name`` where several flags share a name."""
+        """Return flag, bits and number by name; ``flag.name`` if several flags share a name."""
         found = []
         for flag, entry in self.flags.items():
             for number, meaning in entry["values"].items():
@@ -443,26 +445,26 @@ def _listed(value: Any) -> list[Any]:
 # Scenes and times
 
 
-def _newest(scenes: Sequence[Scene]) -> list[Scene]:
-    """Leave out what another processing of the same look at the same ground replaces."""
+def _select_newest(scenes: Sequence[OracleScene]) -> list[OracleScene]:
+    """Drop scenes that another processing of the same acquisition on the same ground replaces."""
     return [scene for scene in scenes if not any(_replaces(other, scene) for other in scenes)]
 
 
-def _replaces(newer: Scene, older: Scene) -> bool:
+def _replaces(newer: OracleScene, older: OracleScene) -> bool:
     keys = ("eo:platform", "odc:region_code")
     same = all(newer.properties.get(key) == older.properties.get(key) for key in keys)
     together = abs(newer.time - older.time) <= SAME_LOOK
     return same and together and _share_ground(newer, older) and newer.rank > older.rank
 
 
-def _share_ground(one: Scene, other: Scene) -> bool:
+def _share_ground(one: OracleScene, other: OracleScene) -> bool:
     (l1, b1, r1, t1), (l2, b2, r2, t2) = one.outline, other.outline
     shared = max(0.0, min(r1, r2) - max(l1, l2)) * max(0.0, min(t1, t2) - max(b1, b2))
     return bool(shared >= min((r1 - l1) * (t1 - b1), (r2 - l2) * (t2 - b2)) / 2)
 
 
-def _utc(value: str | date) -> datetime:
-    """Read ISO 8601; without a zone it is UTC."""
+def _parse_utc(value: str | date) -> datetime:
+    """Parse ISO 8601; a time without a zone is UTC."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     elif not isinstance(value, datetime):
@@ -470,7 +472,7 @@ def _utc(value: str | date) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def label_of(day: date, by: str) -> str:
+def format_label(day: date, by: str) -> str:
     season = SEASONS[day.month - 1]
     return season if by == "season" else f"{day.year + (day.month == 12)}-{season}"
 
@@ -490,8 +492,8 @@ def _blocks(values: Values, times: int, reduce: Callable[..., Values]) -> Values
 
 def _mean(values: Values, axis: tuple[int, ...]) -> Values:
     held = np.isfinite(values)
-    return divided(np.where(held, values, 0).sum(axis), held.sum(axis))
+    return divide_or_nan(np.where(held, values, 0).sum(axis), held.sum(axis))
 
 
-def divided(total: Values, count: Values) -> Values:
+def divide_or_nan(total: Values, count: Values) -> Values:
     return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)

@@ -1,4 +1,4 @@
-"""Records of a field case: what lies in an archive, what is requested of it, and the right numbers."""
+"""Records of a field case: files in an archive, the request, and the correct numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Numbers = Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """A north-up pixel grid.
+    """North-up pixel grid.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Ground:
 
     @property
     def corners(self) -> list[tuple[float, float]]:
-        """The closed ring of its outline."""
+        """Closed ring of the outline."""
         right, bottom = self.left + self.pixel * self.shape[1], self.top - self.pixel * self.shape[0]
         return [(self.left, self.top), (right, self.top), (right, bottom), (self.left, bottom), (self.left, self.top)]
 
@@ -56,28 +56,28 @@ GROUND = Ground()
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A band on disk; whatever is left out is not stated in the file.
+    """Band on disk; fields with their defaults are not stated in the file.
 
     Attributes
     ----------
     values : array
         (y, x) stored values.
     dtype : str or None
-        NumPy type in the file; None for that of the product definition.
+        NumPy data type in the file; None for that of the product definition.
     nodata, scale, offset : float or None
         Tags of the file.
     path : str
-        As the document gives it; empty for ``MEASUREMENT.tif``.
+        Path in the document; empty for ``MEASUREMENT.tif``.
     name : str
-        The file on disk, where `path` is another way to write it; empty for `path`.
+        Name of the file on disk, if it differs from `path`.
     driver : str
         GDAL's short name of the format.
     zoom : float
-        Edge of a pixel, in those of the scene's grid.
+        Edge of a pixel, relative to the scene's grid.
     entry : mapping
         Further keys of the measurement in the document.
     content : bytes or None
-        What lies there in place of a raster; None for the raster, empty for no file at all.
+        Content in place of a raster; None for the raster, empty for no file.
     """
 
     values: ArrayLike
@@ -94,33 +94,33 @@ class File:
 
 
 def _same(document: dict[str, Any]) -> None:
-    """Leave a document as it is."""
+    """Leave a document unchanged."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneFiles:
-    """A dataset document with its files.
+    """Dataset document with its files.
 
     Attributes
     ----------
     name : str
-        Label, and folder.
+        Label, and name of the folder.
     time : str
         ``datetime`` of the document.
     bands : mapping of str to File
-        By measurement.
+        Files by measurement.
     ground : Ground or None
         Grid of the bands; None for that of the case.
     geometry : mapping, "grid" or None
-        ``geometry`` of the document; "grid" for the outline of the grid, None to leave it out.
+        ``geometry`` of the document; "grid" for the outline of the grid, None for no geometry.
     properties : mapping
-        Changes of the document's properties; a value of None takes one away.
+        Changes of the document's properties; None removes one.
     product : str
-        Suffix of the product's name, where a case has several.
+        Suffix of the product's name, if a case has several products.
     id : str or None
-        UUID; None for one made from the names.
+        UUID; None for one derived from the names.
     change : callable
-        Edits the finished document in place.
+        Function that edits the finished document in place.
     """
 
     name: str
@@ -141,34 +141,34 @@ class FieldCase:
     Attributes
     ----------
     name : str
-        Short and unique; the product is called ``field_NAME``.
+        Short unique name; the product is called ``field_NAME``.
     why : str
-        The rule, and who states it.
+        The rule, and its source.
     products : mapping of str to mapping
-        By suffix of the product's name, its measurements by name, as a product definition lists them.
+        Measurements by name as in a product definition, by suffix of the product's name.
     profile : str
-        ``products.toml``: the body of the product's table, or whole tables where it begins with ``[``; ``NAME``
-        stands for the product's name.
+        ``products.toml``: the body of the product's table, or whole tables if it begins with ``[``; ``NAME`` stands for
+        the product's name.
     scenes : tuple of SceneFiles
-        What is indexed.
+        Scenes to index.
     expected : mapping
-        The right numbers; empty where nothing but a refusal is right.
+        Correct numbers; empty if only a refusal is correct.
     request : mapping of str to str
         Fields of the request as text, where they differ from the usual ones.
     ground : Ground
-        Where the numbers lie, and the box that is requested.
+        Grid of the numbers, and the requested box.
     refusal : tuple of str
-        Parts, in any case of letters, of the sentence that refuses it; where `expected` is not empty, both are right.
+        Parts of the sentence of a refusal, case-insensitive. With `expected`, either outcome is correct.
     says : tuple of str
-        Parts of the sentences of the plan, in any case of letters.
+        Parts of the sentences of the plan, case-insensitive.
     names : tuple of str
-        Files or documents that are named as left out, beside the numbers.
+        Files or documents that are reported as left out, in addition to the numbers.
     secrets : tuple of str
-        Parts of addresses that nobody is told.
+        Parts of addresses that must not appear in any message.
     environment : mapping of str to str
-        Variables, such as ``TZ``.
+        Environment variables, such as ``TZ``.
     by_oracle : bool
-        Whether the oracle reads such files and grids.
+        Whether the oracle supports the files and grids.
     """
 
     name: str
@@ -192,7 +192,7 @@ class FieldCase:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The request as text, by field."""
+        """Fields of the request as text."""
         usual = {
             "products": ",".join(self.product(suffix) for suffix in self.products),
             "time": "2018-12-01/2019-02-28",

@@ -1,4 +1,4 @@
-"""Field cases of region files: encodings, coordinate reference systems, 180 degrees, and what is no polygon."""
+"""Field cases of region files: encodings, coordinate reference systems, 180 degrees, and files without polygons."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ Ring = Sequence[tuple[float, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class RegionFile:
-    """A file that is given as a region.
+    """File that is given as a region.
 
     Attributes
     ----------
     name : str
-        Short and unique.
+        Short unique name.
     why : str
-        The rule, and who states it.
+        The rule, and its source.
     content : bytes
-        Of the file.
+        Content of the file.
     suffix : str
-        Of its name.
+        Suffix of its name.
     bbox : tuple of float or None
-        (west, south, east, north) in degrees, modulo 360, when it is accepted; None where only a refusal is right.
+        (west, south, east, north) in degrees, modulo 360, if it is accepted; None if only a refusal is correct.
     refusal : tuple of str
-        Parts of the sentence when it is refused, in any case of letters; empty where only `bbox` is right.
+        Parts of the sentence if it is refused, case-insensitive; empty if only `bbox` is correct.
     never : tuple of str
-        What the sentence does not say.
+        Parts that the sentence must not contain.
     """
 
     name: str
@@ -59,7 +59,7 @@ def polygon(*rings: Ring) -> dict[str, Any]:
 
 
 def text(document: Any = None, /, encoding: str = "utf-8", **members: Any) -> bytes:
-    """Return a document as GeoJSON, the usual polygon by default, with further members."""
+    """Return a document as GeoJSON, by default the usual polygon, with further members."""
     found = polygon(ring()) if document is None else document
     return json.dumps({**found, **members}, ensure_ascii=False).encode(encoding)
 

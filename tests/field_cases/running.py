@@ -1,4 +1,4 @@
-"""Run a field case through the public services: index, plan, compute in this process."""
+"""Execution of a field case through the public services: index, plan, compute in this process."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ ROUNDING = 2e-7
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a case.
+    """Outcome of a case.
 
     Attributes
     ----------
     plan : NdviPlan or None
-        None where it was refused.
+        Plan; None if the case was refused.
     result : xarray.Dataset or None
-        None where it was refused.
+        Result; None if the case was refused.
     refusal : str
-        The sentence of a refusal.
+        Sentence of a refusal.
     passed_over : mapping of str to str
         Documents that were not indexed, with their sentences.
     left_out : tuple of str
-        What is told of each scene that could not be read.
+        Message of each scene that could not be read.
     """
 
     plan: NdviPlan | None = None
@@ -63,13 +63,13 @@ class Outcome:
 
     @property
     def words(self) -> str:
-        """Everything that a person is told, in small letters."""
+        """All messages of the case, in lower case."""
         notes = () if self.plan is None else self.plan.notes
         return "\n".join([self.refusal, *notes, *self.passed_over, *self.passed_over.values(), *self.left_out]).lower()
 
 
 def run_case(case: FieldCase, catalog: OdcCatalog, folder: Path) -> Outcome:
-    """Write, index, plan and compute a case; a refusal at any step is an outcome too."""
+    """Write, index, plan and compute a case; a refusal at any step is an outcome."""
     with environment(case.environment), serve(folder / "documents") as address:
         archive = write_archive(case, folder, address)
         try:
@@ -85,8 +85,8 @@ def run_indexed(
 ) -> Outcome:
     """Plan and compute a case whose scenes are indexed, with further fields of the request."""
     try:
-        request = request_of(case, **fields)
-        # Files of some cases lie beside the folder of their document, or on this machine's server.
+        request = parse_case_request(case, **fields)
+        # Some cases have files next to the folder of their document, or on a server of this machine.
         roots = f"{archive.folder}, {archive.address}"
         settings = Settings(max_failed_share=1, data_roots=roots, raster_drivers="GTiff, ENVI")
         plan = plan_request(request, catalog, load_profiles(archive.profiles), settings)
@@ -105,21 +105,21 @@ def compute_blocks(plan: NdviPlan) -> SeasonStack:
 
 
 def left_out(stack: SeasonStack) -> tuple[str, ...]:
-    """Return what is told of each scene that could not be read, once."""
+    """Return the message of each scene that could not be read, without repetition."""
     blocks = (stack.graph[key] for key in stack.keys)
     return tuple(sorted({str(each) for block in blocks for each in block.tally.failed}))
 
 
-def request_of(case: FieldCase, **fields: str) -> NdviRequest:
-    """Return the request of a case, from text as a query string has it."""
+def parse_case_request(case: FieldCase, **fields: str) -> NdviRequest:
+    """Return the request of a case, parsed from text like a query string."""
     values = case.fields | fields
     if "region" not in values:
-        values["region"] = ",".join(repr(degree) for degree in region_from_bbox(*bbox_of(case.ground)).bbox)
+        values["region"] = ",".join(repr(degree) for degree in region_from_bbox(*compute_inner_bbox(case.ground)).bbox)
     return NdviRequest.from_query(urlencode(values))
 
 
-def bbox_of(ground: Ground) -> tuple[float, float, float, float]:
-    """Return the box in degrees around a grid, a tenth of a pixel smaller: it is not quite parallel to the grid."""
+def compute_inner_bbox(ground: Ground) -> tuple[float, float, float, float]:
+    """Return the box of a grid in degrees, a tenth of a pixel smaller, since it is not quite parallel to the grid."""
     (left, top), (right, bottom) = ground.corners[0], ground.corners[2]
     margin = ground.pixel / 10
     outline = shapely.segmentize(
@@ -130,8 +130,8 @@ def bbox_of(ground: Ground) -> tuple[float, float, float, float]:
     return float(np.min(x)), float(np.min(y)), float(np.max(x)), float(np.max(y))
 
 
-def numbers_on(result: xr.Dataset, ground: Ground) -> Numbers:
-    """Return counts and means of a result on a grid that its own contains or meets, 0 and NaN elsewhere."""
+def sample_result(result: xr.Dataset, ground: Ground) -> Numbers:
+    """Return counts and means of a result on an overlapping grid, 0 and NaN outside the result."""
     x, y = (axis[0] for axis in (ground.centres[0], ground.centres[1].T))
     near = {"x": x, "y": y, "method": "nearest", "tolerance": ground.pixel / 100}
     found = {}
@@ -145,7 +145,7 @@ def numbers_on(result: xr.Dataset, ground: Ground) -> Numbers:
 
 
 def assert_numbers(found: Numbers, expected: Numbers) -> None:
-    """Compare counts exactly and means to `TOLERANCE`; a season without observations may be left out."""
+    """Compare counts exactly and means to `TOLERANCE`; a season without observations may be missing."""
     for label in sorted({*found, *expected}):
         nothing = _nothing_like(found, expected)
         count, mean = found.get(label, nothing)
@@ -161,7 +161,7 @@ def _nothing_like(*numbers: Numbers) -> Any:
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of the environment, the time zone of the process with them, for a while."""
+    """Set environment variables and the time zone of the process for the time of a ``with`` block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     time.tzset()

@@ -1,4 +1,4 @@
-"""Field cases of acquisitions: zones of times, solar days, processings, parts of tiles, footprints."""
+"""Field cases of acquisitions: time zones, solar days, processings, parts of tiles, footprints."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAMOA = Ground(crs="EPSG:32702", left=420_000.0, top=8_470_020.0)
 
 
 def times(name: str, why: str, *scenes: SceneFiles, **fields: Any) -> FieldCase:
-    """Return a case whose scenes matter by their time."""
+    """Return a case about the times of its scenes."""
     return FieldCase(
         name=name,
         why=why,
@@ -229,7 +229,7 @@ FINAL = maturity("final")
 
 
 def half(name: str, kept: Any, time: str, **fields: Any) -> SceneFiles:
-    """Return a scene of the tall ground that has data in a part of it."""
+    """Return a scene of the tall ground with data in a part of it."""
     red, nir = (np.where(kept, values, NOWHERE) for values in (RED4, NIR4))
     return scene(name, time, red=red, nir=nir, qa=np.where(kept, 1, 255), **fields)
 

@@ -1,4 +1,4 @@
-"""Serve the files of a case by HTTP with byte ranges, as stores do: redirects, tokens, answers of 503."""
+"""HTTP server of a case's files, with byte ranges, redirects, tokens and responses of 503."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ BUSY = 2
 """How often a file below /busy answers 503 first."""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """Answer for /plain/FILE, /moved/FILE, /busy/FILE and, with the token, /signed/FILE."""
+class _CaseHandler(BaseHTTPRequestHandler):
+    """Handler of /plain/FILE, /moved/FILE, /busy/FILE and, with the token, /signed/FILE."""
 
     protocol_version = "HTTP/1.1"
 
@@ -75,13 +75,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Write nothing."""
+        """Suppress the log."""
 
 
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
-    """Serve a folder on this machine while the context lasts; yield the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, folder, Counter()))
+    """Serve a folder on this machine for the time of a ``with`` block; yield its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_CaseHandler, folder, Counter()))
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"

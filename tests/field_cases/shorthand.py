@@ -1,4 +1,4 @@
-"""Usual numbers of field cases, from which a row of the table changes what it is about."""
+"""Default values of field cases, which each row of the table varies."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ clear = [1]
 
 
 def product(base: Mapping[str, Mapping[str, Any]] = LANDSAT, **changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one product: measurements of a usual one, with changes of some and further ones; None takes a key away."""
+    """Return the default product with changed and further measurements; None removes a key."""
     names = (*base, *sorted({*changes} - {*base}))
     entries = {name: {**base.get(name, {}), **changes.get(name, {})} for name in names}
     return {"": {name: {k: v for k, v in entry.items() if v is not None} for name, entry in entries.items()}}
@@ -64,14 +64,14 @@ def scene(
     bands: Mapping[str, ArrayLike | File] | None = None,
     **fields: Any,
 ) -> SceneFiles:
-    """Return a scene, clear everywhere where nothing else is said."""
+    """Return a scene that is clear everywhere by default."""
     given = {"red": red, "nir": nir, **({} if qa is None else {"qa": qa}), **(bands or {})}
     files = {each: value if isinstance(value, File) else File(values=value) for each, value in given.items()}
     return SceneFiles(name=name, time=time, bands=files, **fields)
 
 
 def put(values: ArrayLike, where: Mapping[tuple[int, int], float]) -> NDArray[Any]:
-    """Return an array with other values in some pixels."""
+    """Return an array with different values in some pixels."""
     changed = np.array(values, dtype=float if any(isinstance(v, float) for v in where.values()) else None)
     for at, value in where.items():
         changed[at] = value
@@ -81,7 +81,7 @@ def put(values: ArrayLike, where: Mapping[tuple[int, int], float]) -> NDArray[An
 def seen(
     count: ArrayLike = 1, mean: ArrayLike = INDEX, but: Mapping[tuple[int, int], tuple[int, float] | None] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return counts and means, other ones in some pixels; None for a pixel that is never observed."""
+    """Return counts and means, different in some pixels; None for a pixel that is never observed."""
     means = np.array(mean, float)
     counts = np.broadcast_to(np.asarray(count, np.int64), means.shape).copy()
     for at, pair in (but or {}).items():

@@ -1,4 +1,4 @@
-"""Field cases of stored values: scale, offset, nodata, types, valid ranges."""
+"""Field cases of stored values: scale, offset, nodata, data types, valid ranges."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ NODATA = (
                 nir=put(NIR, {(1, 1): -999, (0, 1): -999}),
             ),
         ),
-        # -999 in a file tagged 0 is a value, but its partner is not.
+        # -999 is a valid value in a file whose nodata tag is 0, but the other band has nodata there.
         expected={DJF: seen(but={(0, 0): None, (0, 1): None, (1, 1): None})},
     ),
     FieldCase(

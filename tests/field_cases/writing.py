@@ -1,4 +1,4 @@
-"""Write the definitions, documents and files of a field case."""
+"""Writing of the definitions, documents and files of a field case."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ USUAL = {
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A field case on disk.
+    """Field case on disk.
 
     Attributes
     ----------
     definitions, documents : list of pathlib.Path
         Files in the order of the case.
     profiles : pathlib.Path
-        Its ``products.toml``.
+        Path of its ``products.toml``.
     folder : pathlib.Path
-        The folder of the documents.
+        Folder of the documents.
     address : str
-        Of the server of its files.
+        URL of the server of its files.
     """
 
     definitions: list[Path]
@@ -49,7 +49,7 @@ class Archive:
 
 
 def write_archive(case: FieldCase, folder: Path, address: str = HOST) -> Archive:
-    """Write a case below a folder; `address` is that of the server of its files, if they have one."""
+    """Write a case to a folder; `address` is the URL of the server of its files, if there is one."""
     definitions = []
     for suffix, measurements in case.products.items():
         path = folder / f"{case.product(suffix)}.odc-product.yaml"
@@ -136,7 +136,7 @@ def _write_file(path: Path, file: File, measurement: Any, ground: Ground) -> Non
     count, rows, columns = values.shape
     pixel = ground.pixel * file.zoom
     path.parent.mkdir(parents=True, exist_ok=True)
-    # GDAL reads some signs in a name as its own: the file gets its name afterwards.
+    # GDAL interprets some characters of a name, so the file is renamed afterwards.
     plain = path.with_name(f"written{path.suffix}")
     with rasterio.open(
         plain,

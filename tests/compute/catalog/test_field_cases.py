@@ -10,7 +10,7 @@ from compute.catalog import OdcCatalog
 from tests.field_cases import CASES
 from tests.field_cases.oracle import read_scenes, seasonal_ndvi
 from tests.field_cases.records import FieldCase
-from tests.field_cases.running import Outcome, assert_numbers, environment, numbers_on, run_case
+from tests.field_cases.running import Outcome, assert_numbers, environment, run_case, sample_result
 from tests.field_cases.writing import write_archive
 
 every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -31,7 +31,7 @@ def test_a_field_case_is_right_or_refused(case: FieldCase, catalog: OdcCatalog, 
         assert is_refused(case, outcome), outcome.words
         return
     assert outcome.result is not None, outcome.refusal
-    assert_numbers(numbers_on(outcome.result, case.ground), case.expected)
+    assert_numbers(sample_result(outcome.result, case.ground), case.expected)
     for part in (*case.says, *case.names):
         assert part.lower() in outcome.words
 

@@ -19,7 +19,7 @@ from compute.catalog import OdcCatalog, add_products, add_scenes
 from tests.field_cases.generating import field_cases
 from tests.field_cases.oracle import read_scenes, seasonal_ndvi
 from tests.field_cases.records import FieldCase, Numbers
-from tests.field_cases.running import Outcome, assert_numbers, environment, numbers_on, run_indexed
+from tests.field_cases.running import Outcome, assert_numbers, environment, run_indexed, sample_result
 from tests.field_cases.writing import Archive, write_archive
 
 EXAMPLES = int(os.environ.get("GREENUP_EXAMPLES", "25"))
@@ -61,7 +61,7 @@ def agree(case: FieldCase, outcome: Outcome, right: Numbers) -> None:
         return
     assert not outcome.left_out
     nothing = {"": (np.zeros(case.ground.shape, int), np.full(case.ground.shape, np.nan))}
-    assert_numbers({**nothing, **numbers_on(outcome.result, case.ground)}, {**nothing, **right})
+    assert_numbers({**nothing, **sample_result(outcome.result, case.ground)}, {**nothing, **right})
 
 
 @contextmanager

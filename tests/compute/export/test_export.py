@@ -111,20 +111,20 @@ def test_a_large_cog_is_written_in_little_memory(tmp_path: Path) -> None:
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
-from tests.benchmarks.peak_memory import peak_memory
+from tests.benchmarks.peak_memory import read_peak_memory
 from compute.export import cog
 from compute.scenes import Grid
 
 grid = Grid(crs="EPSG:3577", shape=(7000, 7000), transform=(30.0, 0.0, 0.0, 0.0, -30.0, 0.0))
 file = cog._File(path=Path("result.tif"), layer="ndvi_mean", grid=grid, bands=("",), tags={}, levels=4)
-before = peak_memory()
+before = read_peak_memory()
 cog._create(file)
 for y, x in np.ndindex(7, 7):
     rows, columns = min(1024, 7000 - 1024 * y), min(1024, 7000 - 1024 * x)
     block = SimpleNamespace(ndvi_mean=np.zeros((rows, columns), np.float32))
     cog._write_block(file, block, (1024 * y, 1024 * x))
 cog._rearrange(file)
-print(peak_memory() - before)
+print(read_peak_memory() - before)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     with rasterio.open(tmp_path / "result.tif") as file:

@@ -19,7 +19,7 @@ from compute.plan import WORKER_BYTES, NdviPlan
 from compute.request import NdviRequest
 from compute.request.region import parse_bbox
 from compute.settings import GIB, MIB
-from tests.benchmarks.peak_memory import peak_memory
+from tests.benchmarks.peak_memory import read_peak_memory
 from tests.compute.engine.test_mask_filters import FILTERS
 from tests.fixtures.engine import DEMO, compute_here, plan_of
 
@@ -56,7 +56,7 @@ def taken(plan: NdviPlan, threads: int, store: Path) -> Memory:
             await client.run(warm_up)
             (idle,) = (await client.run(resident)).values()
             await (await Computation.submit(plan, client, store=str(store))).result()
-            (peak,) = (await client.run(peak_memory)).values()
+            (peak,) = (await client.run(read_peak_memory)).values()
             return Memory(idle=idle, peak=peak / MIB)
 
     return asyncio.run(run())

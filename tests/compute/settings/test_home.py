@@ -18,7 +18,7 @@ from compute.jobs import JobStore
 from compute.jobs.secret_key import server_secret
 from compute.settings import Settings
 from compute.settings.home import make_private, open_home
-from tests.fixtures.other_people import NOBODY, as_nobody, paths_below, readable, require_another_user
+from tests.fixtures.other_people import NOBODY, list_paths, list_readable_paths, require_another_user, run_as_nobody
 
 pytestmark = pytest.mark.unit
 
@@ -111,7 +111,7 @@ def test_another_user_reads_nothing_below_it(no_umask: None) -> None:
         JobStore.of(settings).rows()
         make_private(open_home(settings) / "results")
         (settings.home / "results" / "block").touch()
-        paths = paths_below(settings.home)
+        paths = list_paths(settings.home)
         assert len(paths) >= 5
-        assert as_nobody(readable, paths) == []
-        assert as_nobody(readable, [above]) == [above]
+        assert run_as_nobody(list_readable_paths, paths) == []
+        assert run_as_nobody(list_readable_paths, [above]) == [above]

