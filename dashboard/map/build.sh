@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds the committed bundle, and the licences of what is in it, from the lock file: the same bytes every time.
-# With --check nothing is written: unformatted sources or a difference from what is committed fail.
+# Builds the bundle and the licences of its packages from the lock file, reproducibly.
+# With --check it writes nothing, and fails on unformatted sources or a difference from the committed files.
 set -euo pipefail
 cd "$(dirname "$0")"
 here=$PWD
 
-# Elsewhere, so that no node_modules comes near the Python package.
+# In a temporary folder, so that the Python package contains no node_modules.
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 mkdir -p "$work/dashboard/map" "$work/compute/demo"

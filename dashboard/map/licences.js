@@ -1,4 +1,4 @@
-// Writes the licence of every package whose files are in the bundle, read from esbuild's account of it.
+// Writes the licences of all packages in the bundle, as listed in esbuild's metafile.
 import { readFileSync, readdirSync } from "node:fs";
 
 const NATURAL_EARTH = `Natural Earth

@@ -1,4 +1,4 @@
-// The map below and above the result: land, coast, borders, graticule, and an online map where one is asked for.
+// Basemap below and above the result: land, coast, borders, graticule, and an optional online map.
 import { boundingExtent, containsExtent } from "ol/extent.js";
 import GeoJSON from "ol/format/GeoJSON.js";
 import TopoJSON from "ol/format/TopoJSON.js";
@@ -34,7 +34,7 @@ export class Basemap {
     this.map.addLayer(this.graticule);
   }
 
-  /** An online map of tiles, or none for an empty `url`: then nothing is ever asked of another host. */
+  /** Show an online map of tiles, or none for an empty `url`; then no request goes to another host. */
   setOnline(url) {
     this.online.setSource(url ? new XYZ({ url }) : null);
     this.online.setVisible(Boolean(url));
@@ -45,7 +45,7 @@ function landFeatures() {
   const options = { dataProjection: "EPSG:4326", featureProjection: "EPSG:3857" };
   const world = new TopoJSON({ layers: ["countries"] }).readFeatures(JSON.parse(countries), options);
   const fine = new GeoJSON().readFeatures(JSON.parse(tasmania), options);
-  // The finer coast takes the place of the coarse islands within it: two lines for one coast would mislead.
+  // The finer coast replaces the coarse islands within it, so that a coast is drawn once.
   const [west, south, east, north] = new VectorSource({ features: fine }).getExtent();
   const margin = 2e4;
   const box = [west - margin, south - margin, east + margin, north + margin];
@@ -59,7 +59,7 @@ function landFeatures() {
   return [...world, ...fine];
 }
 
-/** Let a ring run on beyond the antimeridian instead of jumping back across the map, Antarctica's apart. */
+/** Continue a ring beyond the antimeridian instead of jumping back across the map, except Antarctica's. */
 function unwrap(ring) {
   if (ring.some(([, y]) => y <= 1 - WORLD)) return;
   for (let i = 1; i < ring.length; i++) {

@@ -1,6 +1,6 @@
-// Everything that a pointer does, by keys; the centre of the map stands for the pointer.
+// Keyboard control of the map; the centre of the map replaces the pointer.
 
-/** Listen on the focusable `target`; arrows, plus and minus are OpenLayers' own. */
+/** Handle keys on the focusable `target`; OpenLayers handles arrow keys, plus and minus. */
 export function listen(target, { tool, setTool, region, pick, read }) {
   const anywhere = { b: () => setTool("box"), p: () => setTool("polygon"), Escape: () => setTool("pan"), v: read };
   target.addEventListener("keydown", (event) => {

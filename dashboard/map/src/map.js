@@ -1,4 +1,4 @@
-// The map: parameters of the Python class in, what people do out.
+// Map component: applies the parameters of the Python class, and reports user actions to it.
 import { Feature, Map as OlMap, View } from "ol";
 import ScaleLine from "ol/control/ScaleLine.js";
 import Point from "ol/geom/Point.js";
@@ -25,9 +25,9 @@ const PIN = [
   { "circle-radius": 7, "circle-fill-color": "#e11d48", "circle-stroke-color": "#fff", "circle-stroke-width": 2.5 },
 ];
 
-const shown = new WeakMap(); // view of Panel -> its map, so that drawing it anew disposes the old one
+const shown = new WeakMap(); // Panel view -> its map, so that rendering again disposes of the old map
 
-/** Panel calls this for each place in a page where the component appears. */
+/** Render the component; Panel calls this for each place in a page where it appears. */
 export function render({ model, view }) {
   shown.get(view)?.dispose();
   const map = new NdviMap(model);
@@ -67,7 +67,7 @@ class NdviMap {
     this.listen();
   }
 
-  /** Tell what browser this is. */
+  /** Report identifier, width and colour preference of the browser. */
   introduce() {
     this.publish("visitor", visitorName());
     this.publish("narrow", matchMedia("(max-width: 600px)").matches);
@@ -82,7 +82,7 @@ class NdviMap {
       target: this.overlay.part.map,
       controls: [new ScaleLine({ target: this.overlay.part.scale, minWidth: 72 })],
       interactions: interactions(plain).extend(keys),
-      // More than OpenLayers' 16: a tile that waits before it is asked for again must not hold up the others.
+      // More than OpenLayers' default of 16: tiles that wait for a retry must not block the others.
       maxTilesLoading: 48,
       view: new View({
         center: [0, 0],
@@ -137,7 +137,7 @@ class NdviMap {
     });
   }
 
-  /** Tell Python, without hearing our own echo. */
+  /** Set a parameter of the Python class, without handling the change here. */
   publish(name, value) {
     this.publishing = true;
     this.model[name] = value;
@@ -192,12 +192,12 @@ class NdviMap {
   }
 
   showView({ center, zoom }) {
-    // Before the map has a size there is nothing to move.
+    // Without a size there is no view to animate.
     const duration = this.map.getSize() ? this.duration : 0;
     this.map.getView().animate({ center: fromLonLat(center), zoom, duration });
   }
 
-  /** Move the view to a box once the map has a size, then take the request off the table. */
+  /** Move the view to a box once the map has a size, then clear the request. */
   fit(box) {
     if (!box) return;
     if (this.map.getSize()?.every(Boolean)) {
@@ -208,7 +208,7 @@ class NdviMap {
     }
   }
 
-  /** Ask again for what changed since the last time; a gap means that some changes were missed. */
+  /** Request tiles changed since the last call; after a gap in the versions, request all tiles. */
   refresh(changes) {
     const news = changes.filter(({ version }) => version > this.version);
     if (!news.length) return;
@@ -225,7 +225,7 @@ class NdviMap {
   setRegion(region) {
     this.publish("region", region);
     this.showRegion(region);
-    // Later: the drawing is still within its own event.
+    // Deferred: the drawing interaction is still handling its own event.
     setTimeout(() => this.setTool("pan"));
   }
 

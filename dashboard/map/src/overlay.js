@@ -1,4 +1,4 @@
-// What lies over the map: tools, hint while drawing, read-out, notices. The markup is in overlay.html.
+// Controls over the map: tools, drawing hint, read-out, notices. The markup is in overlay.html.
 import olStyle from "ol/ol.css";
 import markup from "./overlay.html";
 import style from "./style.css";
@@ -6,11 +6,11 @@ import style from "./style.css";
 const HINTS = {
   pan: "",
   box: "Drag from corner to corner.",
-  polygon: "Click the corners; click the first again or press Finish to close.",
+  polygon: "Click the corners. Click the first corner again or press Finish to close the polygon.",
 };
 
 export class Overlay {
-  /** `actions` by the names that the buttons carry in data-do. */
+  /** `actions` maps the values of data-do to click handlers. */
   constructor(actions) {
     this.root = document.createElement("div");
     this.root.className = "gm";

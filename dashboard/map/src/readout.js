@@ -1,9 +1,9 @@
-// What the cursor stands on, in words.
+// Text of the read-out: position and value at the pointer.
 import { toLonLat } from "ol/proj.js";
 
 import { NEVER_CLEAR, OUTSIDE, PENDING, TOO_FEW } from "./values.js";
 
-/** For example "147.3210° E  42.1180° S   0.734 NDVI · DJF". */
+/** Return the read-out, such as "147.3210° E  42.1180° S   0.734 NDVI · DJF". */
 export function describe(coordinate, layer) {
   const [longitude, latitude] = toLonLat(coordinate);
   const place = `${degrees(longitude, "E", "W")}  ${degrees(latitude, "N", "S")}`;

@@ -1,4 +1,4 @@
-// The region: drawn by mouse, touch or keyboard, edited by its corners, shown above everything.
+// Region: drawn by mouse, touch or keyboard, edited at its corners, shown above all other layers.
 import Feature from "ol/Feature.js";
 import { altKeyOnly, singleClick } from "ol/events/condition.js";
 import { boundingExtent } from "ol/extent.js";
@@ -12,15 +12,15 @@ import VectorSource from "ol/source/Vector.js";
 import { Circle, Fill, Stroke, Style } from "ol/style.js";
 
 const FORMAT = new GeoJSON({ dataProjection: "EPSG:4326", featureProjection: "EPSG:3857" });
-const MOST_HANDLES = 40; // beyond it, dots on corners hide the shape
-const LEAST_SIDE = 4; // pixels; less is a slip of the hand
+const MOST_HANDLES = 40; // more handles would hide the shape
+const LEAST_SIDE = 4; // pixels; a smaller drawing is accidental
 
 export class Region {
-  /** `onRegion(geometry)` hears a finished shape as GeoJSON in degrees, `onSketch(count)` the corners set so far. */
+  /** `onRegion(geometry)` receives a finished shape as GeoJSON in degrees, `onSketch(count)` the number of corners. */
   constructor(map, { onRegion, onSketch }) {
     Object.assign(this, { map, onRegion, onSketch });
     this.source = new VectorSource();
-    this.sketch = new Feature(); // the box between a corner set by key and the centre of the view
+    this.sketch = new Feature(); // box between a corner set by keyboard and the centre of the view
     this.layers = [this.source, new VectorSource({ features: [this.sketch] })].map(
       (source) => new VectorLayer({ source, zIndex: 30 }),
     );
@@ -67,13 +67,13 @@ export class Region {
     this.onRegion(FORMAT.writeGeometryObject(geometry, { decimals: 6, rightHanded: true }));
   }
 
-  /** Take a drawn shape, unless it has no area to speak of. */
+  /** Publish a drawn shape, unless it is too small. */
   finish(geometry) {
     const least = LEAST_SIDE * this.map.getView().getResolution();
     if (geometry.getArea() > least * least) this.publish(geometry);
   }
 
-  /** Start drawing with a tool, or stop with "pan". */
+  /** Start to draw with a tool, or stop with "pan". */
   start(tool) {
     if (this.draw) this.map.removeInteraction(this.draw);
     this.draw = this.drawn = this.corner = null;
@@ -92,7 +92,7 @@ export class Region {
   }
 
   corners() {
-    // A ring being drawn ends with the pointer and with the first corner once more.
+    // An unfinished ring ends with the pointer position and a copy of the first corner.
     return this.drawn ? new Set(this.drawn.getCoordinates()[0].slice(0, -2).map(String)).size : 0;
   }
 
@@ -122,7 +122,7 @@ export class Region {
   }
 }
 
-/** While the corner of a box next to `pointer` is dragged, move its neighbours along, so that it stays a box. */
+/** While a corner of a box is dragged, move the adjacent corners too, so that it stays a box. */
 function keepRectangle(geometry, [px, py]) {
   const start = geometry.getCoordinates()[0];
   const distances = start.map(([x, y]) => Math.hypot(x - px, y - py));
@@ -138,7 +138,7 @@ function keepRectangle(geometry, [px, py]) {
   });
 }
 
-/** Whether two coordinates in metres are the same to what six decimals of a degree keep. */
+/** Whether two coordinates in metres are equal within the precision of six decimals of a degree. */
 function near(a, b) {
   return Math.abs(a - b) < 0.3;
 }

@@ -1,4 +1,4 @@
-// A layer of value tiles: coloured here, one cache for all seasons, refreshed in place, stale requests aborted.
+// Layer of value tiles: coloured in the browser, one cache for all seasons, refreshed in place, stale requests aborted.
 import TileState from "ol/TileState.js";
 import { disposedError } from "ol/DataTile.js";
 import { containsCoordinate } from "ol/extent.js";
@@ -11,7 +11,7 @@ import TileGrid from "ol/tilegrid/TileGrid.js";
 import { SIZE, PENDING, fetchValues, paint } from "./values.js";
 
 export const WORLD = 20037508.342789244; // half the width of Web Mercator, in metres
-const CACHED_TILES = 256; // about four seasons of a large screen, 100 MB at the most
+const CACHED_TILES = 256; // about four seasons of a large screen, at most 100 MB
 
 /** Mercator extent of [west, south, east, north] in degrees. */
 export function mercator([west, south, east, north]) {
@@ -27,7 +27,7 @@ class ValueRenderer extends CanvasTileLayerRenderer {
 }
 
 export class ValueLayer extends TileLayer {
-  /** `style` is {table, hatch}; `onTrouble(count)` hears how many tiles could not be had. */
+  /** `style` is {table, hatch}; `onTrouble(count)` receives the number of tiles that could not be loaded. */
   constructor(spec, style, { transition, onTrouble }) {
     const grid = new TileGrid({
       extent: mercator(spec.extent),
@@ -39,7 +39,7 @@ export class ValueLayer extends TileLayer {
     const source = new DataTileSource({ tileGrid: grid, interpolate: false, transition, wrapX: false });
     super({ source, cacheSize: CACHED_TILES });
     Object.assign(this, { spec, style, grid, onTrouble });
-    this.pictures = new WeakMap(); // canvas of a tile -> {values, style it was painted in}
+    this.pictures = new WeakMap(); // canvas of a tile -> {values, style when painted}
     this.requests = new Set(); // running: {label, z, extent, controller}
     this.dirty = new WeakSet(); // tiles whose pixels changed on the server
     this.renewing = new Set();
@@ -52,14 +52,14 @@ export class ValueLayer extends TileLayer {
     return new ValueRenderer(this, { cacheSize: this.getCacheSize() });
   }
 
-  /** Whether `spec` differs by its label or completeness alone, so that this layer can show it. */
+  /** Whether `spec` differs only in its label or completeness, so that this layer can show it. */
   accepts(spec) {
     const identity = ({ tiles, extent, min_zoom, max_zoom, scale, offset }) =>
       JSON.stringify([tiles, extent, min_zoom, max_zoom, scale, offset]);
     return identity(spec) === identity(this.spec);
   }
 
-  /** Show another season, or the same one once it is complete. */
+  /** Show another season, or the same one after it is complete. */
   show(spec) {
     const completed = spec.complete && !this.spec.complete;
     this.spec = spec;
@@ -68,7 +68,7 @@ export class ValueLayer extends TileLayer {
   }
 
   showLabel(label) {
-    // A tile keeps the loader of its own label; the key lets the old season stay until the new one is loaded.
+    // A tile keeps the loader of its label; by the key, the old season stays until the new one is loaded.
     const source = this.getSource();
     source.setLoader(async (z, x, y, { signal }) => {
       const canvas = document.createElement("canvas");
@@ -84,7 +84,7 @@ export class ValueLayer extends TileLayer {
     this.changed();
   }
 
-  /** Before a tile is drawn: paint it if its colours are old, ask for it again if its values are. */
+  /** Prepare a tile for drawing: paint it if its style has changed, request it again if its values have. */
   prepare(tile, resolution) {
     const picture = this.pictures.get(tile.getData());
     if (picture.style !== this.style) {
@@ -114,7 +114,7 @@ export class ValueLayer extends TileLayer {
     const request = { label, z, extent: this.grid.getTileCoordExtent([z, x, y]), controller };
     this.requests.add(request);
     try {
-      // Past 180 degrees the map begins again, and a result goes on.
+      // A result may continue beyond 180 degrees, where tile columns start again.
       const count = 2 ** z;
       const place = { label: encodeURIComponent(label), z, x: ((x % count) + count) % count, y };
       const path = this.spec.tiles.replace(/\{(label|z|x|y)\}/g, (_, name) => place[name]);
@@ -125,7 +125,7 @@ export class ValueLayer extends TileLayer {
     }
   }
 
-  /** Give up requests for what is no longer looked at: another season, another zoom, out of sight. */
+  /** Abort requests for tiles of another season or zoom, or outside the view. */
   abortStale(extent, resolution) {
     const zoom = this.grid.getZForResolution(resolution);
     for (const request of this.requests) {
@@ -138,7 +138,7 @@ export class ValueLayer extends TileLayer {
     const error = tile.getError();
     if (error === disposedError) return;
     if (error.name !== "AbortError") this.fail(tile);
-    // Later: within this event OpenLayers still counts the tile as loading and would never load another.
+    // Deferred: during this event OpenLayers still counts the tile as loading, and would load no other.
     else setTimeout(() => (tile.setState(TileState.IDLE), this.changed()));
   }
 
@@ -147,7 +147,7 @@ export class ValueLayer extends TileLayer {
     this.onTrouble(this.failed.size);
   }
 
-  /** Ask once more for the tiles that could not be had. */
+  /** Request failed tiles again. */
   retry() {
     for (const tile of this.failed) {
       if (tile.getState() === TileState.ERROR) tile.setState(TileState.IDLE);
@@ -158,7 +158,7 @@ export class ValueLayer extends TileLayer {
     this.changed();
   }
 
-  /** Ask again for the loaded tiles that meet a box: visible ones now, others when they come into view. */
+  /** Request loaded tiles that overlap a box again: visible ones now, others when they come into view. */
   refresh(boxes) {
     const extents = boxes.map(mercator);
     this.refreshWhere((tile) => {
@@ -176,7 +176,7 @@ export class ValueLayer extends TileLayer {
     this.retry();
   }
 
-  /** What is drawn at a coordinate: {value: stored number, label}, or null where there is no tile. */
+  /** Return the drawn value at a coordinate, {value: stored number, label}, or null without a tile. */
   valueAt(coordinate) {
     const drawn = this.getRenderer().renderedTiles.filter(
       (tile) => tile.getData() && containsCoordinate(this.grid.getTileCoordExtent(tile.tileCoord), coordinate),
@@ -196,7 +196,7 @@ export class ValueLayer extends TileLayer {
   }
 }
 
-/** Whether two extents share an area; neighbours that only touch do not. */
+/** Whether two extents share an area; extents that only touch do not. */
 function meets(a, b) {
   return a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 }

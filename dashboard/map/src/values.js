@@ -1,4 +1,4 @@
-// The values of one tile: how they travel, what their codes mean, how they become pixels.
+// Values of a tile: transfer, codes, and conversion to pixels.
 
 export const SIZE = 256;
 export const NEVER_CLEAR = -32768;
@@ -7,18 +7,18 @@ export const PENDING = -32766;
 export const TOO_FEW = -32765;
 
 const WAITS_MS = [500, 1000, 2000, 4000];
-const HATCH_PERIOD = 16; // divides SIZE, so that the hatch runs on across tiles
+const HATCH_PERIOD = 16; // divides SIZE, so that the hatch continues across tiles
 const HATCH_WIDTH = 2;
 const STRIPE_WIDTH = 4;
 
 const nowhere = new Int16Array(SIZE * SIZE).fill(OUTSIDE);
 
-/** Values of the tile at `url`, asked for again with growing waits while the server or the network fails. */
+/** Return the values of the tile at `url`, with growing delays between retries on server and network errors. */
 export async function fetchValues(url, signal, cache = "default") {
   for (let attempt = 0; ; attempt++) {
     const { values, retryAfter, refused } = await ask(url, signal, cache);
     if (values) return values;
-    if (refused || attempt === WAITS_MS.length) throw new Error("The tile cannot be had.");
+    if (refused || attempt === WAITS_MS.length) throw new Error("The tile cannot be loaded.");
     await pause(Math.max(retryAfter * 1000, WAITS_MS[attempt] * (0.75 + Math.random() / 2)), signal);
   }
 }
@@ -28,7 +28,7 @@ async function ask(url, signal, cache) {
     const response = await fetch(url, { signal, cache });
     if (response.status === 204 || response.status === 404) return { values: nowhere };
     if (response.ok) {
-      // Little-endian like every machine that browsers run on; another length is a garbled answer.
+      // Little-endian, as on all machines with browsers; another length is an invalid response.
       const values = new Int16Array(await response.arrayBuffer());
       return [1, 2].includes(values.length / nowhere.length) ? { values } : { refused: true };
     }
@@ -49,7 +49,7 @@ function pause(milliseconds, signal) {
   });
 }
 
-/** The colour of every possible value, as the 32 bits that a canvas takes (little-endian RGBA). */
+/** Return the colour of every possible value, as 32 bits of a canvas (little-endian RGBA). */
 export function lookupTable(colours, [low, high], { scale, offset }, neverClear) {
   const ramp = colours.map((hex) =>
     pack(parseInt(hex.slice(1, 3), 16), parseInt(hex.slice(3, 5), 16), parseInt(hex.slice(5, 7), 16), 255),
@@ -65,8 +65,8 @@ export function lookupTable(colours, [low, high], { scale, offset }, neverClear)
 }
 
 /**
- * Colour `values` into `canvas`. What is not computed yet gets a diagonal hatch, over a preview if there is one; what was
- * clear too few times is striped, the other way.
+ * Paint `values` onto `canvas`. Pending pixels have a diagonal hatch, over a preview if there is one; pixels that were
+ * clear too few times have stripes in the other direction.
  */
 export function paint(canvas, values, { table, hatch }) {
   const context = canvas.getContext("2d");

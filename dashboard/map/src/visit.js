@@ -1,26 +1,26 @@
-// What the page must know of its browser, and what the browser must say when the server is gone.
+// Identifier of the browser, and reconnection after the server is lost.
 
 const KEY = "greenup-visitor";
 const ASK_AGAIN_MS = 3000;
 
-/** A name that this browser keeps, so that tomorrow's visit may cancel what today's has started. */
+/** Return the stored identifier of this browser, by which a later visit may cancel computations of this one. */
 export function visitorName() {
   try {
     const name = localStorage.getItem(KEY) ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
     localStorage.setItem(KEY, name);
     return name;
   } catch {
-    return ""; // storage is forbidden: the server's own name for the visit will do
+    return ""; // storage is disabled: the server uses an identifier of its own for the visit
   }
 }
 
-/** Act once the server hears: what it answers before the whole page stands is lost. */
+/** Call `action` when the document is ready; earlier changes would be lost. */
 export function whenReady(document, action) {
   if (document.is_idle) action();
   else document.on_event("document_ready", action);
 }
 
-/** Call `onLost` once the page's connection breaks; then load the page anew as soon as the server answers. */
+/** Call `onLost` when the connection is lost, and reload the page as soon as the server answers. */
 export function watchConnection(document, onLost) {
   document.on_event("connection_lost", () => {
     onLost();
