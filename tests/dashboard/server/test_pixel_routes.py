@@ -190,7 +190,7 @@ def test_ten_times_too_much_is_refused_in_good_order_and_leaves_no_trace(
         results = {user: tiles_of(source) for user in users}
         async with tile_server(results, Settings(tile_queue=48)) as server:
             await act(server)
-            at_most = server.services.lag.at_most
+            at_most = server.services.lag.cumulative_counts
             p99 = next(
                 (bound for bound, count in zip(BOUNDS_S, at_most, strict=False) if count >= 0.99 * at_most[-1]), None
             )
