@@ -197,7 +197,7 @@ def _listen(services: Services, address: Address, access_control: AccessControl,
     )
     with kept_interrupts():
         server: Server = get_server(
-            lambda: _visit_or_nothing(services, signs_out=access_control.signs_out),  # type: ignore[arg-type]  # nothing is an answer, too
+            lambda: _visit_or_nothing(services, can_sign_out=access_control.can_sign_out),  # type: ignore[arg-type]  # nothing is an answer, too
             port=address.port,
             address=address.host,
             unix_socket=None if path is None else str(path),
@@ -232,20 +232,20 @@ def _listen(services: Services, address: Address, access_control: AccessControl,
     return server
 
 
-def _visit_or_nothing(services: Services, *, signs_out: bool) -> pn.viewable.Viewable | None:
+def _visit_or_nothing(services: Services, *, can_sign_out: bool) -> pn.viewable.Viewable | None:
     """Return the page of one visit, or nothing, which is answered with a sentence: Panel would show the traceback."""
     try:
-        return visit(services, signs_out=signs_out)
+        return visit(services, can_sign_out=can_sign_out)
     except Exception:  # noqa: BLE001  # a bug of any kind
         _log.exception("The page of a visit could not be built.")
         return None
 
 
-def visit(services: Services, *, signs_out: bool) -> pn.viewable.Viewable:
+def visit(services: Services, *, can_sign_out: bool) -> pn.viewable.Viewable:
     """Return the page of one visit, with its own state and session."""
     principal = _principal()
     user = "" if principal == ANONYMOUS else principal.name
-    state = PageState(visit=VisitState(user=user, can_sign_out=signs_out))
+    state = PageState(visit=VisitState(user=user, can_sign_out=can_sign_out))
     map_ = result_map(state)
     session = Session(state, services, principal, map_.refresh)
     page = build_page(state, map_)

@@ -76,7 +76,7 @@ class Services:
         self.settings = settings
         self.profiles = profiles
         self.cluster = cluster
-        self._only_here = is_local_only
+        self._is_local_only = is_local_only
         self.clusters = ClusterPool(settings, warm_up)
         self.retention = Retention(days=settings.results_max_age_days, most_bytes=settings.results_max_gib * GIB)
         self.kept = _kept(settings)
@@ -220,7 +220,7 @@ class Services:
         It tells of everybody's work, code included. So it is for who owns the cluster; the server's own belongs to
         nobody, unless nobody but people of this machine can come, and without a login.
         """
-        owner = ANONYMOUS.scope if pooled.spec.owner is None and self._only_here else pooled.spec.owner
+        owner = ANONYMOUS.scope if pooled.spec.owner is None and self._is_local_only else pooled.spec.owner
         return pooled.connection.dashboard if pooled.connection and owner == principal.scope else None
 
     def dashboard(self, cluster: str, principal: Principal) -> str:

@@ -108,7 +108,7 @@ class AccessControl:
         self._origins = {each.lower() for each in origins}
 
     @property
-    def signs_out(self) -> bool:
+    def can_sign_out(self) -> bool:
         """Whether the page offers to sign out; with `HeaderProvider` the proxy does."""
         return self.provider is not None and not isinstance(self.provider, HeaderProvider)
 
