@@ -60,7 +60,7 @@ class OverloadError(GreenupError):
 
 
 class TooManyRequestsError(OverloadError):
-    """One asker asks for more at once than is fair."""
+    """A requester exceeds its share of concurrent requests."""
 
 
 class JobStoreError(GreenupError):

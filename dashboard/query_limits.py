@@ -41,12 +41,12 @@ class QueryLimit:
         return self._running.total()
 
     @asynccontextmanager
-    async def wait_for_turn(self, asker: Hashable) -> AsyncIterator[None]:
+    async def wait_for_turn(self, requester: Hashable) -> AsyncIterator[None]:
         """Wait until a query may run, for the time of an ``async with`` block; cancelling it frees its place.
 
         Parameters
         ----------
-        asker : hashable
+        requester : hashable
             Key of the user.
 
         Raises
@@ -57,21 +57,21 @@ class QueryLimit:
             Too many queries of all users are waiting.
         """
         own = asyncio.get_running_loop().create_future()
-        self._waiting[own] = asker
+        self._waiting[own] = requester
         self._start_waiting()
         try:
             if not own.done():
-                self._refuse_too_many(asker)
+                self._refuse_too_many(requester)
             await own
             yield
         finally:
             if self._waiting.pop(own, None) is None:
-                self._running[asker] -= 1
+                self._running[requester] -= 1
                 self._running += Counter()  # drops users without a running query
             self._start_waiting()
 
-    def _refuse_too_many(self, asker: Hashable) -> None:
-        own = sum(each == asker for each in self._waiting.values())
+    def _refuse_too_many(self, requester: Hashable) -> None:
+        own = sum(each == requester for each in self._waiting.values())
         if own > self._queue // 2:
             raise TooManyRequestsError(
                 f"{own - 1} of your queries are waiting, which is the limit for one user; try again in a moment."
@@ -86,10 +86,12 @@ class QueryLimit:
         while self.running < self._at_once:
             most = max(self._at_once - 1, 1)
             # A query that has just been cancelled is done already.
-            able = [each for each, asker in self._waiting.items() if self._running[asker] < most and not each.done()]
+            able = [
+                each for each, requester in self._waiting.items() if self._running[requester] < most and not each.done()
+            ]
             if not able:
                 return
             question = min(able, key=lambda each: self._running[self._waiting[each]])
-            asker = self._waiting.pop(question)
-            self._running[asker] += 1
+            requester = self._waiting.pop(question)
+            self._running[requester] += 1
             question.set_result(None)

@@ -51,7 +51,7 @@ class Answers:
         self._own_cluster = own_cluster
         self._kept = kept
 
-    async def values(self, record: LiveJob, place: tuple[float, float], asker: Hashable) -> list[PixelValue]:
+    async def values(self, record: LiveJob, place: tuple[float, float], requester: Hashable) -> list[PixelValue]:
         """Return mean and clear count of one pixel in every season.
 
         Parameters
@@ -60,7 +60,7 @@ class Answers:
             Job of the result.
         place : (float, float)
             Longitude and latitude in degrees.
-        asker : hashable
+        requester : hashable
             Key of the user; see `QueryLimit`.
 
         Raises
@@ -70,10 +70,10 @@ class Answers:
         OverloadError
             Too many queries are waiting.
         """
-        async with self.reading.wait_for_turn(asker):
+        async with self.reading.wait_for_turn(requester):
             return await tiles_of(record).point(*place)
 
-    async def stretch(self, record: LiveJob, layer: str, asker: Hashable) -> tuple[float, float] | None:
+    async def stretch(self, record: LiveJob, layer: str, requester: Hashable) -> tuple[float, float] | None:
         """Return low and high value of the computed pixels of a layer, or None if there are none.
 
         Parameters
@@ -82,7 +82,7 @@ class Answers:
             Job of the result.
         layer : str
             Layer of the result.
-        asker : hashable
+        requester : hashable
             Key of the user; see `QueryLimit`.
 
         Raises
@@ -92,11 +92,11 @@ class Answers:
         OverloadError
             Too many queries are waiting.
         """
-        async with self.reading.wait_for_turn(asker):
+        async with self.reading.wait_for_turn(requester):
             return await tiles_of(record).stretch(layer)
 
     async def observations(
-        self, record: LiveJob, pixel: tuple[int, int], season: str | None = None, *, asker: Hashable
+        self, record: LiveJob, pixel: tuple[int, int], season: str | None = None, *, requester: Hashable
     ) -> Observations:
         """Return every look at one pixel; see `compute.jobs.observations_at`.
 
@@ -110,7 +110,7 @@ class Answers:
             Row and column in the result.
         season : str, optional
             Label of one season; by default all seasons.
-        asker : hashable
+        requester : hashable
             Key of the user; see `QueryLimit`.
 
         Raises
@@ -118,12 +118,12 @@ class Answers:
         OverloadError
             Too many queries are waiting.
         """
-        async with self.looking.wait_for_turn(asker):
+        async with self.looking.wait_for_turn(requester):
             connection = record.connection or await self._own_cluster()
             return await observations_at(record.plan, connection.client, *pixel, season)
 
     async def statistics(
-        self, record: LiveJob, region: Callable[[], Awaitable[Region]] | Region, asker: Hashable
+        self, record: LiveJob, region: Callable[[], Awaitable[Region]] | Region, requester: Hashable
     ) -> dict[str, Any]:
         """Return the statistics of a region of a result; see `compute.statistics.region_reduction`.
 
@@ -133,7 +133,7 @@ class Answers:
             Job of the result.
         region : Region or callable
             Region, or a function that returns an awaitable region. The function is called when the query may run.
-        asker : hashable
+        requester : hashable
             Key of the user; see `QueryLimit`.
 
         Raises
@@ -145,7 +145,7 @@ class Answers:
         OverloadError
             Too many queries are waiting.
         """
-        async with self.looking.wait_for_turn(asker):
+        async with self.looking.wait_for_turn(requester):
             region = await region() if callable(region) else region
             return {"region": region.geojson, **await self._statistics(record, region)}
 

@@ -179,7 +179,7 @@ class Settings(BaseSettings):
 
     question_queue: Annotated[int, Field(ge=2)] = 64
     """Most questions to workers beside tiles (values, series, observations, statistics) that wait at once, and half of
-    them of one asker: what takes a second each is better asked again than waited for longer than a minute."""
+    them of one requester: what takes a second each is better asked again than waited for longer than a minute."""
 
     results: str | None = None
     """Folder or fsspec URL where results outlive the memory of the workers, who share it; unset, in the home folder.

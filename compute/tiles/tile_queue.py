@@ -34,7 +34,7 @@ class _PendingTile:
 
     key: Hashable
     state: Hashable
-    asker: Hashable
+    requester: Hashable
     make: Make
     result: asyncio.Future[Tile | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     waiters: int = 0
@@ -52,7 +52,7 @@ class TileQueue:
     cache_mib : float
         Memory for finished tiles, in MiB.
     queue : int
-        Most tiles that may wait; half of them those of one asker.
+        Most tiles that may wait; half of them those of one requester.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class TileQueue:
         """Tiles in the making."""
         return len(self._pending) - len(self._queue)
 
-    async def tile(self, key: Hashable, make: Make, *, asker: Hashable, state: Hashable = None) -> Tile | None:
+    async def tile(self, key: Hashable, make: Make, *, requester: Hashable, state: Hashable = None) -> Tile | None:
         """Return a tile: one that is kept, one that is on its way already, or a new one.
 
         Parameters
@@ -90,7 +90,7 @@ class TileQueue:
             Names the tile; what is finished is kept under it.
         make : callable
             Makes it.
-        asker : hashable
+        requester : hashable
             Who asks: none of them takes all places in the queue.
         state : hashable
             How far its result is: what began before more of it was there is not good enough for who asks now.
@@ -98,7 +98,7 @@ class TileQueue:
         Raises
         ------
         TooManyRequestsError
-            This asker has too many waiting, and this was the oldest.
+            This requester has too many waiting, and this was the oldest.
         OverloadError
             Everybody together has.
         """
@@ -107,7 +107,7 @@ class TileQueue:
             return self.kept[key]
         pending = self._pending.get((key, state))
         if pending is None:
-            pending = self._enqueue(_PendingTile(key=key, state=state, asker=asker, make=make))
+            pending = self._enqueue(_PendingTile(key=key, state=state, requester=requester, make=make))
         else:
             self.outcomes["joined"] += 1
         pending.waiters += 1
@@ -122,7 +122,7 @@ class TileQueue:
         self._pending[pending.key, pending.state] = pending
         self._queue[pending] = None
         self._start()
-        own = [each for each in self._queue if each.asker == pending.asker]
+        own = [each for each in self._queue if each.requester == pending.requester]
         if len(own) > self._most // 2:
             self.outcomes["too_many"] += 1
             self._refuse(own[0], TooManyRequestsError("Too many tiles were asked for at once; ask for fewer."))

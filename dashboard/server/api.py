@@ -105,7 +105,7 @@ class ApiHandler(RequestHandler):
             raise NoScenesError(error.field, str(error)) from None
 
     @property
-    def asker(self) -> tuple[str, str]:
+    def requester(self) -> tuple[str, str]:
         """Key of the per-user limits: the scope of the principal, and the address of the client."""
         return self.get_principal().scope, self.request.remote_ip or ""
 
@@ -238,7 +238,7 @@ class TileHandler(ApiHandler):
         return await self.services.tiles.tile(
             (run, tile_request.layer, tile_request.season, tile_request.address, tile_request.size),
             make,
-            asker=self.asker,
+            requester=self.requester,
             state=(len(record.finished), preview and preview.seasons),
         )
 

@@ -48,7 +48,7 @@ class ValueHandler(_PlaceHandler):
         """Write the values of the pixel at a place, one entry per season."""
         record = await self.find_job(token)
         lon, lat = self.parse_place()
-        values = await self.cancel_on_disconnect(self.services.answers.values(record, (lon, lat), self.asker))
+        values = await self.cancel_on_disconnect(self.services.answers.values(record, (lon, lat), self.requester))
         seasons = [{"label": label, **asdict(value)} for label, value in zip(record.plan.labels, values, strict=True)]
         self.write_json({"lon": lon, "lat": lat, "seasons": seasons})
 
@@ -60,7 +60,7 @@ class SeriesHandler(_PlaceHandler):
         """Write the values of every season of every requested year; see `compute.tiles.pixel_series`."""
         record = await self.find_job(token)
         lon, lat = self.parse_place()
-        values = await self.cancel_on_disconnect(self.services.answers.values(record, (lon, lat), self.asker))
+        values = await self.cancel_on_disconnect(self.services.answers.values(record, (lon, lat), self.requester))
         series = season_series(record.plan, values)
         self.write_json({"lon": lon, "lat": lat, "by": record.plan.request.by, "series": series})
 
@@ -76,7 +76,7 @@ class ObservationsHandler(_PlaceHandler):
         seasons: Sequence[dict[str, Any]] = []
         if pixel is not None:
             season = self.get_query_argument("season", None)
-            looks = self.services.answers.observations(record, pixel, season, asker=self.asker)
+            looks = self.services.answers.observations(record, pixel, season, requester=self.requester)
             seasons = await self.cancel_on_disconnect(looks)
         document = {"lon": lon, "lat": lat, "pixel": None if pixel is None else _describe_pixel(record.plan, *pixel)}
         self.write_json(document | {"seasons": seasons})
@@ -90,7 +90,7 @@ class StretchHandler(ApiHandler):
         record = await self.find_job(token)
         if layer not in LAYERS:
             raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")
-        span = await self.cancel_on_disconnect(self.services.answers.stretch(record, layer, self.asker))
+        span = await self.cancel_on_disconnect(self.services.answers.stretch(record, layer, self.requester))
         self.write_json({"layer": layer, "span": span})
 
 

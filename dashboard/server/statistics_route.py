@@ -48,7 +48,9 @@ class StatisticsHandler(ApiHandler):
 
     async def _answer(self, record: LiveJob, read: Callable[[], Region]) -> None:
         region = partial(self.services.parse, read)
-        self.write_json(await self.cancel_on_disconnect(self.services.answers.statistics(record, region, self.asker)))
+        self.write_json(
+            await self.cancel_on_disconnect(self.services.answers.statistics(record, region, self.requester))
+        )
 
 
 def list_routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:

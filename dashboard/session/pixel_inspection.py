@@ -65,7 +65,7 @@ class PixelInspector:
             return
         pixel.update(listing=True)
         try:
-            found = await self._services.answers.observations(record, index, asker=self._tasks)
+            found = await self._services.answers.observations(record, index, requester=self._tasks)
             if location == pixel.location:
                 pixel.update(observations=found)
         finally:

@@ -23,8 +23,8 @@ def test_servers_that_begin_at_once_have_one_secret(tmp_path: Path) -> None:
         start.wait()
         return server_secret(Settings(home=home, secret=None))
 
-    with ThreadPoolExecutor(8) as askers:
-        found = set(askers.map(ask, range(8)))
+    with ThreadPoolExecutor(8) as requesters:
+        found = set(requesters.map(ask, range(8)))
     assert len(found) == 1
     assert len(found.pop()) == 64
     assert [path.name for path in home.iterdir()] == ["secret"]

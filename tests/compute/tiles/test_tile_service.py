@@ -63,12 +63,12 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
 def test_a_tile_is_made_once_however_many_ask_and_then_kept() -> None:
     async def act() -> None:
         desk, shop = TileQueue(cache_mib=1, queue=8), Workshop()
-        asked = [asyncio.create_task(desk.tile("a", shop.order(7), asker=n)) for n in range(50)]
+        asked = [asyncio.create_task(desk.tile("a", shop.order(7), requester=n)) for n in range(50)]
         await a_moment()
         shop.opened.set()
         tiles = await asyncio.gather(*asked)
         assert {id(tile) for tile in tiles} == {id(tiles[0])}
-        assert await desk.tile("a", shop.order(8), asker=0) is tiles[0]
+        assert await desk.tile("a", shop.order(8), requester=0) is tiles[0]
         assert shop.begun == [7]
         assert desk.outcomes == {"joined": 49, "made": 1, "cached": 1}
         assert desk.making == desk.waiting == 0
@@ -85,11 +85,11 @@ def test_what_is_unfinished_or_failed_is_asked_again() -> None:
             raise OSError("gone")
 
         for number in (1, 2):
-            tile = await desk.tile("a", shop.order(number), asker=0)
+            tile = await desk.tile("a", shop.order(number), requester=0)
             assert tile is not None
             assert tile.values[0, 0] == number
             with pytest.raises(OSError, match="gone"):
-                await desk.tile("b", fail, asker=0)
+                await desk.tile("b", fail, requester=0)
         assert desk.kept.currsize == 0
 
     run(act())
@@ -98,8 +98,8 @@ def test_what_is_unfinished_or_failed_is_asked_again() -> None:
 def test_who_asks_after_a_block_has_finished_does_not_get_what_was_begun_before() -> None:
     async def act() -> None:
         desk, shop = TileQueue(cache_mib=1, queue=8), Workshop(complete=False)
-        early = asyncio.create_task(desk.tile("a", shop.order(1), asker=0, state=1))
-        late = asyncio.create_task(desk.tile("a", shop.order(2), asker=0, state=2))
+        early = asyncio.create_task(desk.tile("a", shop.order(1), requester=0, state=1))
+        late = asyncio.create_task(desk.tile("a", shop.order(2), requester=0, state=2))
         await a_moment()
         shop.opened.set()
         values = [tile.values[0, 0] for tile in await asyncio.gather(early, late) if tile]
@@ -111,7 +111,7 @@ def test_who_asks_after_a_block_has_finished_does_not_get_what_was_begun_before(
 def test_a_tile_is_given_up_when_the_last_who_waits_goes_away() -> None:
     async def act() -> None:
         desk, shop = TileQueue(cache_mib=1, queue=80), Workshop()
-        asked = [asyncio.create_task(desk.tile(n // 2, shop.order(n // 2), asker=0)) for n in range(80)]
+        asked = [asyncio.create_task(desk.tile(n // 2, shop.order(n // 2), requester=0)) for n in range(80)]
         await a_moment()
         making, waiting = desk.making, desk.waiting
         assert making + waiting == 40
@@ -136,7 +136,7 @@ def test_a_tile_is_given_up_when_the_last_who_waits_goes_away() -> None:
 def test_of_those_that_wait_the_newest_is_made_first() -> None:
     async def act() -> None:
         desk, shop = TileQueue(cache_mib=1, queue=200), Workshop()
-        asked = [asyncio.create_task(desk.tile(n, shop.order(n), asker=n)) for n in range(60)]
+        asked = [asyncio.create_task(desk.tile(n, shop.order(n), requester=n)) for n in range(60)]
         await a_moment()
         at_once = desk.making
         shop.opened.set()
@@ -149,16 +149,16 @@ def test_of_those_that_wait_the_newest_is_made_first() -> None:
 def test_one_asker_does_not_take_the_places_of_the_others() -> None:
     async def act() -> None:
         desk, shop = TileQueue(cache_mib=1, queue=10), Workshop()
-        full = [asyncio.create_task(desk.tile(("a", n), shop.order(n), asker="a")) for n in range(100)]
+        full = [asyncio.create_task(desk.tile(("a", n), shop.order(n), requester="a")) for n in range(100)]
         await a_moment()
         assert desk.waiting == 5
-        others = [asyncio.create_task(desk.tile(("b", n), shop.order(n), asker=n)) for n in range(7)]
+        others = [asyncio.create_task(desk.tile(("b", n), shop.order(n), requester=n)) for n in range(7)]
         await a_moment()
         assert desk.waiting == 10
         shop.opened.set()
         ended = await asyncio.gather(*full, *others, return_exceptions=True)
         kinds = [type(each) for each in ended]
-        # The oldest two that wait are the first asker's, who is told that the server is busy, as it was within bounds.
+        # The oldest two waiting tiles are the first requester's, who is within bounds and told that the server is busy.
         assert kinds.count(TooManyRequestsError) == desk.outcomes["too_many"] == 100 - len(shop.made) + 7 - 2
         assert kinds.count(OverloadError) == desk.outcomes["overload"] == 2
         assert all(isinstance(each, Tile) for each in ended[100:])
@@ -182,7 +182,7 @@ def test_kept_tiles_stay_within_their_memory_and_the_last_used_stay_longest(
     async def act() -> None:
         desk, order = TileQueue(cache_mib=limit / MIB, queue=8), list[int]()
         for key in keys:
-            tile = await desk.tile(key, partial(tile_later, key, pixels[key]), asker=0)
+            tile = await desk.tile(key, partial(tile_later, key, pixels[key]), requester=0)
             assert tile is not None
             assert tile.values[0, 0] == key
             if sizes[key] <= limit:
@@ -204,7 +204,7 @@ def test_whoever_comes_and_goes_everybody_hears_once_and_nothing_is_left_behind(
             if move == "ask":
                 for copy in range(5):
                     key = number, copy
-                    asked.append(asyncio.create_task(desk.tile(key, shop.order(number), asker=number % 3)))
+                    asked.append(asyncio.create_task(desk.tile(key, shop.order(number), requester=number % 3)))
             elif move == "leave":
                 for task in asked[number::7]:
                     task.cancel()

@@ -73,19 +73,19 @@ def test_limits_hold_whatever_is_asked_answered_and_given_up(
         asked: list[tuple[str, asyncio.Task[None], asyncio.Event]] = []
         under_way = Counter[str]()
 
-        async def ask(asker: str, answered: asyncio.Event) -> None:
-            async with questions.wait_for_turn(asker):
-                under_way[asker] += 1
+        async def ask(requester: str, answered: asyncio.Event) -> None:
+            async with questions.wait_for_turn(requester):
+                under_way[requester] += 1
                 try:
                     await answered.wait()
                 finally:
-                    under_way[asker] -= 1
+                    under_way[requester] -= 1
 
-        for asker, act in acts:
-            own = [(task, answered) for each, task, answered in asked if each == asker and not task.done()]
+        for requester, act in acts:
+            own = [(task, answered) for each, task, answered in asked if each == requester and not task.done()]
             if act == "ask":
                 answered = asyncio.Event()
-                asked.append((asker, asyncio.create_task(ask(asker, answered)), answered))
+                asked.append((requester, asyncio.create_task(ask(requester, answered)), answered))
             elif own and act == "answer":
                 own[0][1].set()
             elif own:
@@ -111,9 +111,9 @@ def test_who_asks_a_lot_waits_for_themselves() -> None:
     async def main() -> None:
         questions, order = QueryLimit(at_once=2, queue=20), list[str]()
 
-        async def ask(asker: str) -> None:
-            async with questions.wait_for_turn(asker):
-                order.append(asker)
+        async def ask(requester: str) -> None:
+            async with questions.wait_for_turn(requester):
+                order.append(requester)
                 await asyncio.sleep(0)
 
         await asyncio.gather(*map(ask, "aaaaaaab"))
