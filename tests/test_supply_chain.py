@@ -22,7 +22,7 @@ SBOM = ROOT / "assets" / "deploy" / "sbom.py"
 AUDIT = ROOT / "assets" / "deploy" / "audit.sh"
 LOCK = ROOT / "requirements.lock"
 
-bill_of = runpy.run_path(str(SBOM))["bill_of"]
+build_bill = runpy.run_path(str(SBOM))["build_bill"]
 
 
 def written(*words: str) -> dict[str, Any]:
@@ -66,14 +66,14 @@ def test_a_bill_is_the_same_for_the_same_lock_and_names_no_place() -> None:
     first = written()
     assert first == written()
     assert not re.search(r"https?://", json.dumps(first))
-    assert first["serialNumber"] != bill_of(LOCK.read_text(), "another")["serialNumber"]
+    assert first["serialNumber"] != build_bill(LOCK.read_text(), "another")["serialNumber"]
 
 
 def test_what_an_environment_lacks_is_excluded() -> None:
     scopes = {(each["name"], each["version"]): each["scope"] for each in written("--installed")["components"]}
     assert scopes["numpy", version("numpy")] == "required"
     text = "here==1 \\\n    --hash=sha256:" + "0" * 64 + "\naway==1 \\\n    --hash=sha256:" + "1" * 64 + "\n"
-    bill = bill_of(text, "1", {"here==1"})
+    bill = build_bill(text, "1", {"here==1"})
     assert [each["scope"] for each in bill["components"]] == ["required", "excluded"]
 
 
@@ -97,15 +97,15 @@ def test_any_lock_comes_back_whole(pins: list[tuple[str, str, list[str], str]]) 
     )
     found = [
         (each["name"], each["version"], [entry["content"] for entry in each["hashes"]])
-        for each in bill_of(text, "1")["components"]
+        for each in build_bill(text, "1")["components"]
     ]
     assert found == [(name, number, digests) for name, number, digests, _ in pins]
 
 
 @pytest.mark.parametrize("line", ["numpy", "numpy>=1 \\", "numpy==1", "-r other.txt", "numpy==1 \\\n    # via x"])
 def test_a_lock_without_a_hash_is_no_bill(line: str) -> None:
-    with pytest.raises(ValueError, match=r"no pin with a hash|has no hash"):
-        bill_of(line + "\n", "1")
+    with pytest.raises(ValueError, match=r"not a pin with a hash|has no hash"):
+        build_bill(line + "\n", "1")
 
 
 def test_the_image_holds_the_bill() -> None:

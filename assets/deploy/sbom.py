@@ -1,7 +1,7 @@
 """Write a software bill of materials (CycloneDX 1.6, JSON) of ``requirements.lock`` to standard output.
 
-It needs nothing but Python, so that the image gets it without another package. Run by the Python of an environment with
-``--installed``, it marks as excluded what the lock pins and that environment lacks: test tools, and other platforms.
+It needs only Python, so the image needs no further package. With ``--installed``, components that are missing from the
+environment of this Python are marked as excluded: test tools, and packages of other platforms.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _HASH = re.compile(r"--hash=sha256:(?P<digest>[0-9a-f]{64})")
 _SPACE = uuid.UUID("5a0cd6f4-37b4-4d0e-9a53-6d2d8c2d57a1")
 
 
-def bill_of(lock: str, version: str, installed: set[str] | None = None) -> dict[str, Any]:
-    """Return the bill of a lock: the same for the same lock.
+def build_bill(lock: str, version: str, installed: set[str] | None = None) -> dict[str, Any]:
+    """Return the bill of materials of a lock; equal locks give equal bills.
 
     Parameters
     ----------
     lock : str
         Text of ``requirements.lock``: pins with markers and SHA-256 of all their files.
     version : str
-        Of Greenup.
+        Version of Greenup.
     installed : set of str, optional
-        Canonical names with versions, ``name==version``, of one environment; the others are marked as excluded.
+        Packages of one environment, as canonical ``name==version``; all others are marked as excluded.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def _pins(lock: str) -> list[dict[str, Any]]:
         elif (found := _HASH.search(line)) and pins:
             pins[-1]["digests"].append(found["digest"])
         elif line.strip() and not line.lstrip().startswith("#"):
-            raise ValueError(f"The line {line[:80]!r} of the lock is no pin with a hash.")
+            raise ValueError(f"The line {line[:80]!r} of the lock is not a pin with a hash.")
     if bare := [pin["name"] for pin in pins if not pin["digests"]]:
         raise ValueError(f"The pin of {bare[0]} has no hash.")
     return pins
@@ -89,7 +89,7 @@ def _canonical(name: str) -> str:
 
 
 def main() -> None:
-    """Read the lock and the version of the project beside it."""
+    """Read the lock and the version of the project beside it, and print the bill of materials."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lock", type=Path, help="requirements.lock, with pyproject.toml beside it")
     parser.add_argument("--installed", action="store_true", help="mark what this Python's environment lacks")
@@ -97,7 +97,7 @@ def main() -> None:
     project = words.lock.with_name("pyproject.toml").read_text(encoding="utf-8")
     version = re.search(r'^version = "([^"]+)"', project, re.MULTILINE)
     installed = {f"{_canonical(each.name)}=={each.version}" for each in distributions()} if words.installed else None
-    bill = bill_of(words.lock.read_text(encoding="utf-8"), version[1] if version else "0", installed)
+    bill = build_bill(words.lock.read_text(encoding="utf-8"), version[1] if version else "0", installed)
     json.dump(bill, sys.stdout, indent=1)
 
 
