@@ -55,7 +55,7 @@ class LookAccumulator:
         verdicts : numpy.ndarray
             (y, x) uint8, see `compute.products.exclusion_reasons`.
         """
-        exclusion_counts.note_first(verdicts, self._first)
+        exclusion_counts.record_first(verdicts, self._first)
 
     def sort_key(self, group: int) -> int:
         """Return the sort key of a group: the groups of a stratum must come one after another."""
@@ -79,13 +79,13 @@ class LookAccumulator:
             weighted_means.add_squares(total, count, self._sums.squares)
         if self._sums.reasons is not None:
             exclusion_counts.add_reasons(count, self._first, self._sums.reasons)
-        weighted_means.move(total, count, *self._stratum)
+        weighted_means.move_sums(total, count, *self._stratum)
 
     def _end_stratum(self) -> None:
         assert self._sums.means is not None
         assert self._sums.strata is not None
         weighted_means.add_mean(*self._stratum, self._sums.means, self._sums.strata)
-        weighted_means.move(*self._stratum, self._sums.total, self._sums.count)
+        weighted_means.move_sums(*self._stratum, self._sums.total, self._sums.count)
 
 
 def _room_for(sums: Sums) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:

@@ -150,10 +150,10 @@ def finish_block(sums: Sums, min_clear: int, levels: int) -> Block:
         ndvi_mean=ndvi_mean,
         clear_count=sums.count,
         levels=build_levels(ndvi_mean, sums.count, levels),
-        clear_months=None if sums.months is None else weighted_means.month_count(sums.months),
+        clear_months=None if sums.months is None else weighted_means.count_months(sums.months),
         ndvi_std=None
         if sums.squares is None
-        else weighted_means.deviation(sums.total, sums.count, sums.squares, min_clear=min_clear),
+        else weighted_means.standard_deviation(sums.total, sums.count, sums.squares, min_clear=min_clear),
         unclear_count=sums.reasons,
         failed=sums.failed,
         beyond=(int(sums.beyond[0]), int(sums.beyond[1])),
@@ -164,8 +164,8 @@ def finish_block(sums: Sums, min_clear: int, levels: int) -> Block:
 def _mean(sums: Sums, min_clear: int) -> NDArray[np.float32]:
     """Return the mean over observations, or over strata; `min_clear` counts observations in both cases."""
     if sums.means is None or sums.strata is None:
-        return kernels.mean(sums.total, sums.count, min_clear=min_clear)
-    mean = kernels.mean(sums.means, sums.strata)
+        return kernels.divide_sums(sums.total, sums.count, min_clear=min_clear)
+    mean = kernels.divide_sums(sums.means, sums.strata)
     mean[sums.count < min_clear] = np.nan
     return mean
 
@@ -204,7 +204,7 @@ def warm_up() -> None:
         for resampling in EXACT_RESAMPLINGS:
             _look_once(Placements(block, resampling).find(source), block.shape)
     count = np.zeros(block.shape, np.uint16)
-    build_levels(kernels.mean(np.zeros(block.shape, np.int64), count), count, 2)
+    build_levels(kernels.divide_sums(np.zeros(block.shape, np.int64), count), count, 2)
 
 
 def _grid(crs: str, left: float, top: float) -> Grid:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.kernels.morphology import told_by_filters
+from compute.kernels.morphology import filter_mask
 from compute.kernels.resample import clear_bounds, clear_codes
 from compute.products import CLEAR, MaskRole, cover_verdicts, verdicts
 from compute.products.mask_role import MASK_BITS, TABLE_BITS
@@ -91,7 +91,7 @@ class MaskClassifier:
             return MaskCodes(codes=kind.told_directly(codes[top:bottom, left:right]), table=kind.told_table)
         if not self._role.filters and not self._reasons:
             return MaskCodes(codes=np.ascontiguousarray(codes[top:bottom, left:right]), table=kind.table)
-        told = told_by_filters(codes, kind.role.filters, *kind.told)
+        told = filter_mask(codes, kind.role.filters, *kind.told)
         return MaskCodes(codes=np.ascontiguousarray(told[top:bottom, left:right]), table=kind.told_table)
 
     def _kind(self, dtype: str, nodata: float | None) -> _Kind:

@@ -92,7 +92,7 @@ class Aligned:
 
     def find_clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
         """See `Placement`."""
-        return resample.clear_of_window(mask, self._offset(at), table, taken)
+        return resample.find_clear_in_window(mask, self._offset(at), table, taken)
 
     def take_nearest(self, values: Array, at: SourcePixel) -> Array:
         """See `Placement`."""
@@ -135,7 +135,7 @@ class Warped:
 
     def find_clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
         """See `Placement`."""
-        return resample.clear_of_index(mask, at, self._index, table, taken)
+        return resample.find_clear_by_index(mask, at, self._index, table, taken)
 
     def take_nearest(self, values: Array, at: SourcePixel) -> Array:
         """See `Placement`."""

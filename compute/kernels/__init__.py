@@ -1,7 +1,7 @@
-"""The arithmetic of every pixel: plain arrays in, plain arrays out, compiled by numba without the GIL.
+"""Arithmetic on pixels: plain arrays in, plain arrays out, compiled by numba and run without the GIL.
 
-Sums are integers in units of 2**-32, so that neither the order of scenes nor the way that work is split between
-tasks and workers can change a bit of a result.
+Sums are integers in units of 2**-32, so that neither the order of scenes nor the distribution of work over tasks and
+workers changes a bit of a result.
 """
 
 from compute.kernels.overviews import (
@@ -16,7 +16,7 @@ from compute.kernels.overviews import (
     sum_pixel_quads,
 )
 from compute.kernels.picture_warp import gather_pixels
-from compute.kernels.sums import EVERY_INDEX, NDVI_LIMIT, IndexRange, accumulate, mean
+from compute.kernels.sums import EVERY_INDEX, NDVI_LIMIT, IndexRange, accumulate, divide_sums
 
 __all__ = [
     "EVERY_INDEX",
@@ -29,9 +29,9 @@ __all__ = [
     "IndexRange",
     "accumulate",
     "divide_level_sums",
+    "divide_sums",
     "encode_values",
     "gather_pixels",
-    "mean",
     "sum_level_quads",
     "sum_pixel_quads",
 ]

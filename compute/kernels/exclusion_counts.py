@@ -1,4 +1,4 @@
-"""Counts of looks that are no observations, by reason."""
+"""Counts of looks that are no observations, by exclusion reason."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from numba import njit
 from numpy.typing import NDArray
 
 
-def note_first(verdicts: NDArray[np.generic], first: NDArray[np.uint8]) -> None:
-    """Note what a scene says of pixels that no earlier scene of the look has shown.
+def record_first(verdicts: NDArray[np.generic], first: NDArray[np.uint8]) -> None:
+    """Record the verdict of a scene for pixels that no earlier scene of the group covers.
 
     Parameters
     ----------
     verdicts : numpy.ndarray
-        (y, x) uint8, 0 where the scene does not look, else one more than the number of a reason.
+        (y, x) uint8 verdicts: 0 outside the scene, else one more than the position of a reason.
     first : numpy.ndarray
-        (y, x) uint8 likewise, of the earlier scenes; changed in place.
+        (y, x) uint8 verdicts of the earlier scenes; changed in place.
     """
-    _note_first(verdicts, first)
+    _record_first(verdicts, first)
 
 
 @njit(nogil=True, cache=True)
-def _note_first(verdicts, first):  # type: ignore[no-untyped-def]  # numba types it
+def _record_first(verdicts, first):  # type: ignore[no-untyped-def]  # numba types it
     for y in range(first.shape[0]):
         for x in range(first.shape[1]):
             first[y, x] = first[y, x] or verdicts[y, x]
 
 
 def add_reasons(count: NDArray[np.uint16], first: NDArray[np.uint8], reasons: NDArray[np.uint16]) -> None:
-    """Count the pixels of a look that are no observations, and leave nothing noted behind.
+    """Count the pixels of a look that are no observations by reason, and reset the verdicts.
 
     Parameters
     ----------
     count : numpy.ndarray
-        (y, x) uint16 observations of the look.
+        (y, x) uint16 numbers of observations of the look.
     first : numpy.ndarray
-        (y, x) uint8 as `note_first` leaves it; set to 0.
+        (y, x) uint8 verdicts from `record_first`; set to 0.
     reasons : numpy.ndarray
-        (reason, y, x) uint16 numbers of looks, changed in place.
+        (reason, y, x) uint16 numbers of excluded looks; changed in place.
     """
     _add_reasons(count, first, reasons)
 

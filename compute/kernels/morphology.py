@@ -1,8 +1,10 @@
-"""Mask classes cleaned of specks and widened by disks, as odc.algo and Digital Earth Australia do.
+"""Morphological filters of mask classes: opening and dilation by disks, as in `odc.algo.mask_cleanup`.
 
-A disk of a radius is the pixels whose centres lie within it. Each operation is a handful of passes over the pixels,
-whatever the radius: how far the next pixel of a set is along the column, then how far each such distance reaches
-along the line.
+A disk of radius r holds the pixels whose centres lie within r of its centre, as `skimage.morphology.disk` does.
+Dilation takes two passes for any radius: the distance to the nearest pixel of the set along each column, then for each
+row the reach of these distances along the row. This is the separable exact Euclidean distance transform with a
+threshold: Saito and Toriwaki (1994), Pattern Recognition 27(11), doi:10.1016/0031-3203(94)90133-3; Meijster et al.
+(2000), A general algorithm for computing distance transforms in linear time, doi:10.1007/0-306-47025-X_36.
 """
 
 from __future__ import annotations
@@ -15,26 +17,28 @@ from numba import njit
 from numpy.typing import NDArray
 
 _COVERED = 8
-"""Where the state of a pixel holds one more than the number of the first filter that covers it. The bits below are the
-classes that opening has taken from it."""
+"""Bit of a pixel's state from which it holds one more than the position of the first filter that covers the pixel. The
+lower bits are the classes that opening has removed from it."""
 
 
-def clean(of_class: NDArray[np.bool_], opening: int, dilation: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Open a set of pixels and widen the rest. Beyond the array nothing is of the set.
+def open_and_dilate(
+    of_class: NDArray[np.bool_], opening: int, dilation: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Open a set of pixels, and dilate the result. Pixels outside the array are not in the set.
 
     Parameters
     ----------
     of_class : numpy.ndarray
-        (y, x) bool.
+        (y, x) bool: the set.
     opening : int
-        Radius in pixels of the disk that a place must hold to stay; 0 leaves all.
+        Radius of the opening disk in pixels; 0 for no opening.
     dilation : int
-        Radius in pixels by which what stays grows; 0 for not at all.
+        Radius of the dilation disk in pixels; 0 for no dilation.
 
     Returns
     -------
     opened, covered : numpy.ndarray
-        (y, x) bool: the set after opening, and after both.
+        (y, x) bool: the set after opening, and after opening and dilation.
     """
     opened = of_class
     if opening:
@@ -43,21 +47,21 @@ def clean(of_class: NDArray[np.bool_], opening: int, dilation: int) -> tuple[NDA
 
 
 def dilate(values: NDArray[np.bool_], radius: int, *, beyond: bool = False) -> NDArray[np.bool_]:
-    """Tell which pixels have a pixel of a set within a radius.
+    """Dilate a set of pixels by a disk.
 
     Parameters
     ----------
     values : numpy.ndarray
         (y, x) bool: the set.
     radius : int
-        In pixels, 1 to 250: distances fit a byte.
+        Radius of the disk in pixels, 1 to 250, so that distances fit a byte.
     beyond : bool
-        Whether what lies beyond the array is of the set.
+        Whether pixels outside the array are in the set.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) bool.
+        (y, x) bool: pixels within the radius of a pixel of the set.
     """
     reach = np.array([isqrt(radius**2 - down**2) for down in range(radius + 1)])
     distance, near = np.empty(values.shape, np.uint8), np.empty(values.shape, np.bool_)
@@ -69,7 +73,7 @@ def dilate(values: NDArray[np.bool_], radius: int, *, beyond: bool = False) -> N
 
 @njit(nogil=True, cache=True)
 def _measure(values, edge, most, distance):  # type: ignore[no-untyped-def]  # numba types it
-    """Write how far the next pixel of a set is along the column, up to a limit."""
+    """Write the distance to the nearest pixel of the set along the column, up to a limit."""
     rows, columns = values.shape
     nearest = np.full(columns, edge, np.uint8)
     for y in range(rows):
@@ -104,52 +108,52 @@ def _reach_left(distance, reach, beyond, near):  # type: ignore[no-untyped-def] 
             near[y, x] |= x >= furthest
 
 
-def told_by_filters(
+def filter_mask(
     mask: NDArray[np.generic],
     filters: Sequence[tuple[int, int, int, int]],
     tables: NDArray[np.uint8],
     clear: np.uint8,
     covers: NDArray[np.uint8],
 ) -> NDArray[np.uint8]:
-    """Tell of every pixel of a mask what it says once some of its classes are opened and widened.
+    """Return the verdict of every pixel of a mask after opening and dilation of some of its classes.
 
-    A pixel is clear when no class, opened and widened, covers it, and what its code says beside the classes that
-    opening has taken from it is clear.
+    A pixel is clear when no filtered class covers it, and its code is clear without the classes that opening has
+    removed from it.
 
     Parameters
     ----------
     mask : numpy.ndarray
         (y, x) 8- or 16-bit integers.
     filters : sequence of (int, int, int, int)
-        At most seven. For each class the bits and the value that make it (``stored & bits == value``), and the radii of
-        its opening and its dilation in pixels.
+        At most seven filters: bits and value of the class (``stored & bits == value``), and the radii of opening and
+        dilation in pixels.
     tables : numpy.ndarray
-        (2**filters, 256 or 65536) uint8: what codes, seen as unsigned integers, say when the classes with a bit in the
-        first index are taken away.
+        (2**filters, 256 or 65536) uint8: verdicts of codes as unsigned integers, without the classes whose bits are
+        set in the first index.
     clear : numpy.uint8
-        What they say of the ground.
+        Verdict of clear pixels.
     covers : numpy.ndarray
-        (filters,) uint8: what is said of a pixel that is clear but for a class that covers it.
+        (filters,) uint8: verdict of a pixel that is clear itself and covered by a filtered class.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) uint8.
+        (y, x) uint8 verdicts.
     """
     codes = mask.view(f"u{mask.dtype.itemsize}")
     state = np.zeros(mask.shape, np.uint16)
     for number, (bits, value, opening, dilation) in enumerate(filters):
         of_class = (codes & codes.dtype.type(bits)) == codes.dtype.type(value)
         if of_class.any():
-            opened, covered = clean(of_class, opening, dilation)
-            _note(of_class, opened, covered, number, state)
+            opened, covered = open_and_dilate(of_class, opening, dilation)
+            _record_filter(of_class, opened, covered, number, state)
     told = np.empty(mask.shape, np.uint8)
-    _tell(codes, state, tables, clear, covers, told)
+    _look_up_verdicts(codes, state, tables, clear, covers, told)
     return told
 
 
 @njit(nogil=True, cache=True)
-def _note(of_class, opened, covered, number, state):  # type: ignore[no-untyped-def]  # numba types it
+def _record_filter(of_class, opened, covered, number, state):  # type: ignore[no-untyped-def]  # numba types it
     taken, covering = np.uint16(1 << number), np.uint16(number + 1 << _COVERED)
     for y in range(state.shape[0]):
         for x in range(state.shape[1]):
@@ -160,7 +164,7 @@ def _note(of_class, opened, covered, number, state):  # type: ignore[no-untyped-
 
 
 @njit(nogil=True, cache=True)
-def _tell(codes, state, tables, clear, covers, told):  # type: ignore[no-untyped-def]  # numba types it
+def _look_up_verdicts(codes, state, tables, clear, covers, told):  # type: ignore[no-untyped-def]  # numba types it
     for y in range(told.shape[0]):
         for x in range(told.shape[1]):
             told[y, x] = tables[state[y, x] & 255, codes[y, x]]

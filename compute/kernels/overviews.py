@@ -1,4 +1,4 @@
-"""Overviews of means and counts, and their int16 encoding for levels and tiles."""
+"""Overview levels of means and counts, and the int16 encoding of levels and tiles."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from numba import njit
 from numpy.typing import NDArray
 
 LEVEL_UNITS_PER_NDVI = 2.0**24
-"""Means are added up for a level in units of 2**-24, the step of a float32 below 1: a level pixel of 2**11 pixels along
-an edge, each at `compute.kernels.sums.NDVI_LIMIT`, still fits a 64-bit sum."""
+"""Units of level sums per NDVI: 2**-24 is the step of a float32 below 1. The sum over a level pixel of 2**11 by 2**11
+pixels, each at `compute.kernels.sums.NDVI_LIMIT`, fits 64 bits."""
 
 NEVER_CLEAR, OUTSIDE, NOT_COMPUTED, TOO_FEW = -32768, -32767, -32766, -32765
-"""Codes among the int16 values of tiles; levels have the first alone."""
+"""Codes among the int16 values of tiles; levels use the first only."""
 
 LARGEST = 32760
-"""Values of levels and tiles saturate at plus and minus this."""
+"""Largest absolute value of levels and tiles, at which they saturate."""
 
 
 def sum_pixel_quads(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint16]) -> NDArray[np.int64]:
-    """Add up the pixels of a block by two and two, for its first level.
+    """Sum the pixels of a block two by two for its first overview level.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ def sum_pixel_quads(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint
     Returns
     -------
     numpy.ndarray
-        (y, x, 3) int64, both edges halved and rounded up: sum of the means in units of 2**-24, number of pixels with
-        a mean, and sum of the counts.
+        (y, x, 3) int64 with both edges halved and rounded up: sum of the means in units of 2**-24, number of pixels
+        with a mean, and sum of the counts.
     """
     rows, columns = ndvi_mean.shape
     sums = np.empty(((rows + 1) // 2, (columns + 1) // 2, 3), np.int64)
@@ -41,8 +41,8 @@ def sum_pixel_quads(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint
 
 @njit(nogil=True, cache=True)
 def _sum_pixel_quads(ndvi_mean, clear_count, sums):  # type: ignore[no-untyped-def]  # numba types it
-    # One more than a ragged edge has, and always 0. Whole numbers this small are exact in float64, and as integers few
-    # processors make several at once.
+    # With an extra column of 0 for odd widths. Integers this small are exact in float64, for which SIMD conversions are
+    # more common than for int64.
     lines = np.zeros((3, 2 * sums.shape[1]))
     for y in range(sums.shape[0]):
         lines[:] = 0.0
@@ -65,17 +65,17 @@ def _add_row(ndvi_mean, clear_count, means, pixels, counts):  # type: ignore[no-
 
 
 def sum_level_quads(sums: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Add up the sums of one level for the next.
+    """Sum the sums of one level two by two for the next level.
 
     Parameters
     ----------
     sums : numpy.ndarray
-        (y, x, 3) int64 as `sum_pixel_quads` returns them.
+        (y, x, 3) int64 sums from `sum_pixel_quads`.
 
     Returns
     -------
     numpy.ndarray
-        (y, x, 3) int64, both edges halved and rounded up.
+        (y, x, 3) int64 with both edges halved and rounded up.
     """
     rows, columns, _ = sums.shape
     halved = np.zeros(((rows + 1) // 2, (columns + 1) // 2, 3), np.int64)
@@ -94,23 +94,23 @@ def _sum_level_quads(sums, halved):  # type: ignore[no-untyped-def]  # numba typ
 def divide_level_sums(
     sums: NDArray[np.int64], rows: NDArray[np.int64], columns: NDArray[np.int64], per_ndvi: float, per_count: float
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.int16]]:
-    """Divide the sums of a level.
+    """Return the values of a level from its sums.
 
     Parameters
     ----------
     sums : numpy.ndarray
-        (y, x, 3) int64 as `sum_pixel_quads` returns them.
+        (y, x, 3) int64 sums from `sum_pixel_quads`.
     rows, columns : numpy.ndarray
-        (y,) and (x,) int64: how many pixels of the block a pixel of the level covers along each edge.
+        (y,) and (x,) int64: number of block pixels that a level pixel covers along each axis.
     per_ndvi, per_count : float
-        Steps of the int16 values per unit of NDVI and of the clear count.
+        int16 steps per unit of NDVI and of the clear count.
 
     Returns
     -------
     ndvi_mean : numpy.ndarray
         (y, x) int16, `NEVER_CLEAR` where no pixel has a mean.
     clear_share : numpy.ndarray
-        (y, x) uint8 share of the pixels with a mean, in units of 1/255; 0 and 255 are exact.
+        (y, x) uint8 share of pixels with a mean, in units of 1/255; 0 and 255 are exact.
     clear_count : numpy.ndarray
         (y, x) int16, `NEVER_CLEAR` where no pixel was ever clear.
     """
@@ -142,14 +142,14 @@ def _saturated(value):  # type: ignore[no-untyped-def]  # numba types it
 
 
 def encode_values(values: NDArray[np.generic], per_unit: float) -> NDArray[np.int16]:
-    """Turn means or counts of level 0 into the int16 values of a tile.
+    """Encode means or counts of level 0 as the int16 values of a tile.
 
     Parameters
     ----------
     values : numpy.ndarray
-        (n,) means, NaN where there is none; or whole counts, 0 where never clear.
+        (n,) floating-point means, NaN for none; or integer counts, 0 where never clear.
     per_unit : float
-        Steps of the result per unit of `values`.
+        int16 steps per unit of `values`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Warp of a chunk to the pixels of a picture on another grid."""
+"""Nearest-neighbour warp of a chunk to the pixels of a picture on another grid."""
 
 from __future__ import annotations
 
@@ -20,38 +20,39 @@ def gather_pixels(
     picked: NDArray[np.generic],
     hit: NDArray[np.bool_],
 ) -> None:
-    """Take from one chunk the nearest value for every pixel of a picture that falls on it.
+    """Write the nearest values of one chunk to the pixels of a picture that it covers.
 
     Parameters
     ----------
     values : numpy.ndarray
         (y, x) values of the chunk at a level.
     window : (int, int, int, int)
-        First row, first column, and row and column after the last, of the chunk in level-0 pixels of the result.
+        (first row, first column, row after the last, column after the last) of the chunk in level-0 pixels of the
+        result: a `compute.scenes.pixel_frames.ResultWindow`.
     level : int
         Level of `values`.
     nodes : numpy.ndarray
         (2, m + 1, n + 1) float64 row and column, in level-0 pixels of the result with 0 at the outer border of the
-        first, of points `step` picture pixels apart; between them pixel centres are interpolated. Cells with a
-        corner that is not finite lie nowhere.
+        first, of points `step` picture pixels apart. Pixel centres are interpolated between them. Cells with a corner
+        that is not finite are skipped.
     step : int
-        Picture pixels between two nodes.
+        Number of picture pixels between two nodes.
     picked : numpy.ndarray
-        (m * step, n * step) of the type of `values`; those that fall on the chunk are put in.
+        (m * step, n * step) values of the picture, of the type of `values`; changed in place.
     hit : numpy.ndarray
-        (m * step, n * step) bool: made true there.
+        (m * step, n * step) bool: set to True where a value is written.
     """
     _gather_pixels(_as_received(values), window, level, _as_received(nodes), step, picked, hit)
 
 
 def _as_received(values: NDArray[Scalar]) -> NDArray[Scalar]:
-    """Return an array as it comes from another process, read-only and in order: one compiled form, wherever it is."""
+    """Return a contiguous read-only view, like arrays from another process, so that numba compiles one form only."""
     held = np.ascontiguousarray(values).view()
     held.flags.writeable = False
     return held
 
 
-# Scalars below, no slices: numba makes an object of each slice, and most cells are looked at for nothing else.
+# Scalars instead of slices below: numba creates an object for each slice, and most cells are skipped.
 
 
 @njit(nogil=True, cache=True)
@@ -64,7 +65,7 @@ def _gather_pixels(values, window, level, nodes, step, picked, hit):  # type: ig
 
 @njit(nogil=True, cache=True)
 def _meets(nodes, i, j, window):  # type: ignore[no-untyped-def]  # numba types it
-    """Tell whether a cell may show a chunk: what is interpolated never leaves the corners' range."""
+    """Return whether a cell may overlap a chunk: interpolated positions stay within the range of the corners."""
     for axis in range(2):
         a, b, c, d = nodes[axis, i, j], nodes[axis, i, j + 1], nodes[axis, i + 1, j], nodes[axis, i + 1, j + 1]
         if not np.isfinite(a + b + c + d) or max(a, b, c, d) < window[axis] or min(a, b, c, d) >= window[axis + 2]:
@@ -91,5 +92,5 @@ def _gather_cell(values, window, level, nodes, cell, step, picked, hit):  # type
 
 @njit(nogil=True, cache=True)
 def _between(nodes, axis, i, j, down):  # type: ignore[no-untyped-def]  # numba types it
-    """Return a coordinate between a control point and the one below it."""
+    """Return a coordinate interpolated between a node and the one below it."""
     return (1 - down) * nodes[axis, i, j] + down * nodes[axis, i + 1, j]

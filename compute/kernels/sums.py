@@ -1,4 +1,8 @@
-"""Sums and counts of observations, and the means of sums."""
+"""Sums and counts of NDVI observations, and their means.
+
+NDVI is (nir - red) / (nir + red): Rouse et al. (1974), Monitoring vegetation systems in the Great Plains with ERTS,
+NASA SP-351; Tucker (1979), Remote Sensing of Environment 8(2), doi:10.1016/0034-4257(79)90013-0.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,23 @@ from numba import njit
 from numpy.typing import NDArray
 
 UNITS_PER_NDVI = 2.0**32
-"""Sums count in units of 2**-32: rounding an observation costs at most 1.2e-10."""
+"""Units of sums per NDVI: rounding an observation errs by at most 1.2e-10."""
 
 NDVI_LIMIT = 2.0**15
-"""Beyond this the index counts as undefined, since red + nir is next to 0 there. 65,535 observations of it, the most
-that a count can hold, still fit a 64-bit sum."""
+"""Largest absolute index; beyond it the index counts as undefined, since red + nir is close to 0. The sum of 65,535
+such observations, the largest count, fits 64 bits."""
 
 IndexRange = tuple[float, float]
-"""Least and greatest index that is an observation, both included."""
+"""Smallest and largest index that counts as an observation, both included."""
 
 EVERY_INDEX: IndexRange = (-NDVI_LIMIT, NDVI_LIMIT)
-"""Nothing is left out but what counts as undefined."""
+"""Range of all defined values."""
 
 PHYSICAL = 1.0
-"""No positive reflectance has an index beyond this; negative ones have, and are counted."""
+"""Largest absolute index of positive reflectances. Negative ones exceed it, and are counted."""
 
 ZERO_SUM = 1e-6
-"""red + nir counts as 0 below this many stored units: with an offset, scaling leaves a rest of rounding there."""
+"""Value of red + nir below which it counts as 0, in stored units: scaling with an offset leaves rounding errors."""
 
 
 def accumulate(
@@ -37,7 +41,7 @@ def accumulate(
     index_range: IndexRange = EVERY_INDEX,
     beyond: NDArray[np.int64] | None = None,
 ) -> None:
-    """Add one look at the ground to the sums of a block.
+    """Add one look to the sums of a block.
 
     A pixel is an observation when it is clear, neither band is nodata nor outside its valid range, and the index is
     defined and within its range. Bands are scaled and offset first, because NDVI is not invariant to an offset.
@@ -47,18 +51,19 @@ def accumulate(
     red, nir : numpy.ndarray
         (y, x) stored values.
     clear : numpy.ndarray
-        (y, x) bool, where the mask shows the ground.
+        (y, x) bool: clear pixels.
     bands : numpy.ndarray
-        (2, 5) float64: for red and for nir the nodata value (infinite where there is none), the least and the
-        greatest valid stored value, scale, and offset.
+        (2, 5) float64: for red and for nir the nodata value (infinite for none), the smallest and the largest valid
+        stored value, scale, and offset.
     total : numpy.ndarray
         (y, x) int64 sums in units of 2**-32 NDVI, changed in place.
     count : numpy.ndarray
         (y, x) uint16 numbers of observations, changed in place.
     index_range : (float, float)
-        Least and greatest index that is an observation.
+        Smallest and largest index that counts as an observation.
     beyond : numpy.ndarray, optional
-        (2,) int64 numbers of observations outside -1 to 1, and of those left out by `index_range`; changed in place.
+        (2,) int64: number of observations outside -1 to 1, and number of pixels excluded by `index_range`; changed in
+        place.
     """
     numbers = np.zeros(2, np.int64) if beyond is None else beyond
     _accumulate(red, nir, clear, bands, total, count, index_range, numbers)
@@ -90,8 +95,8 @@ def _accumulate(red, nir, clear, bands, total, count, index_range, beyond):  # t
             count[y, x] += np.uint16(1)
 
 
-def mean(total: NDArray[np.int64], count: NDArray[np.uint16], *, min_clear: int = 1) -> NDArray[np.float32]:
-    """Divide sums by counts.
+def divide_sums(total: NDArray[np.int64], count: NDArray[np.uint16], *, min_clear: int = 1) -> NDArray[np.float32]:
+    """Return the means of sums and counts.
 
     Parameters
     ----------
@@ -100,20 +105,20 @@ def mean(total: NDArray[np.int64], count: NDArray[np.uint16], *, min_clear: int 
     count : numpy.ndarray
         (y, x) uint16 numbers of observations.
     min_clear : int
-        Fewest observations that make a mean, at least 1.
+        Smallest number of observations for a mean, at least 1.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) float32 NDVI, NaN where there are fewer than `min_clear` observations.
+        (y, x) float32 mean NDVI, NaN where there are fewer than `min_clear` observations.
     """
     result = np.empty(count.shape, np.float32)
-    _mean(total, count, max(min_clear, 1), result)
+    _divide_sums(total, count, max(min_clear, 1), result)
     return result
 
 
 @njit(nogil=True, cache=True)
-def _mean(total, count, min_clear, result):  # type: ignore[no-untyped-def]  # numba types it
+def _divide_sums(total, count, min_clear, result):  # type: ignore[no-untyped-def]  # numba types it
     for y in range(count.shape[0]):
         for x in range(count.shape[1]):
             n = count[y, x]

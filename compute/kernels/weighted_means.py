@@ -1,7 +1,7 @@
-"""Weighted means, months with a clear look, and the standard deviation of observations.
+"""Means of strata, months with observations, and the standard deviation of observations.
 
-All of it is kept in whole numbers, so the order of looks and the splitting of work change no bit of it either. A
-stratum, such as a month, comes to the sums as its mean, rounded once to their unit; so it must not be split.
+All sums are integers, so that neither the order of looks nor the distribution of work changes a bit. A stratum, such as
+a month, enters the sums as its mean, rounded once to their unit, and must therefore not be split between tasks.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from numpy.typing import NDArray
 from compute.kernels.sums import UNITS_PER_NDVI
 
 LIMB_BITS = 47
-"""Squares are added up in units of 2**-64, in two limbs of so many bits: that of the largest observation fills both,
-and of 65,535 of them, the most that a count can hold, each limb's sum still fits 64 bits."""
+"""Bits of each of the two limbs of a square, in units of 2**-64. The square of the largest observation fills both, and
+the sum of 65,535 of them, the largest count, fits 64 bits in each limb."""
 
 Totals = NDArray[np.int64]
 Counts = NDArray[np.uint16]
 
 
 def add_month(count: Counts, month: int, months: NDArray[np.uint16]) -> None:
-    """Note in which pixels a look saw the ground.
+    """Set the bit of a month where a look has observations.
 
     Parameters
     ----------
     count : numpy.ndarray
-        (y, x) uint16 observations of the look.
+        (y, x) uint16 numbers of observations of the look.
     month : int
-        Its calendar month, 1 to 12.
+        Calendar month of the look, 1 to 12.
     months : numpy.ndarray
-        (y, x) uint16, bit ``month - 1`` for each month, changed in place.
+        (y, x) uint16 bit sets: bit ``month - 1`` for each month; changed in place.
     """
     _add_month(count, np.uint16(1 << (month - 1)), months)
 
@@ -43,12 +43,12 @@ def _add_month(count, bit, months):  # type: ignore[no-untyped-def]  # numba typ
 
 
 def add_squares(total: Totals, count: Counts, squares: Totals) -> None:
-    """Add the squares of one look's observations, at most one a pixel.
+    """Add the squares of the observations of one look, at most one for each pixel.
 
     Parameters
     ----------
     total, count : numpy.ndarray
-        (y, x) int64 in units of 2**-32 NDVI and uint16: the look.
+        (y, x) int64 sums in units of 2**-32 NDVI, and uint16 counts, of the look.
     squares : numpy.ndarray
         (2, y, x) int64: sums of the squares' lower and upper limbs of `LIMB_BITS` bits, in units of 2**-64; changed in
         place.
@@ -81,16 +81,16 @@ def _square(number):  # type: ignore[no-untyped-def]  # numba types it
 
 
 def add_mean(total: Totals, count: Counts, means: Totals, strata: Counts) -> None:
-    """Add the mean of a whole stratum where it has observations.
+    """Add the mean of a complete stratum where it has observations.
 
     Parameters
     ----------
     total, count : numpy.ndarray
-        (y, x) int64 in units of 2**-32 NDVI and uint16: the stratum.
+        (y, x) int64 sums in units of 2**-32 NDVI, and uint16 counts, of the stratum.
     means : numpy.ndarray
-        (y, x) int64 sum of the strata's means, each rounded to units of 2**-32 NDVI, half up; changed in place.
+        (y, x) int64 sums of the strata's means, each rounded half up to units of 2**-32 NDVI; changed in place.
     strata : numpy.ndarray
-        (y, x) uint16 number of strata with an observation, changed in place.
+        (y, x) uint16 numbers of strata with observations; changed in place.
     """
     _add_mean(total, count, means, strata)
 
@@ -107,13 +107,13 @@ def _add_mean(total, count, means, strata):  # type: ignore[no-untyped-def]  # n
                 strata[y, x] += np.uint16(1)
 
 
-def move(total: Totals, count: Counts, to_total: Totals, to_count: Counts) -> None:
-    """Add sums and counts (y, x) to others of their shape, and leave nothing behind."""
-    _move(total, count, to_total, to_count)
+def move_sums(total: Totals, count: Counts, to_total: Totals, to_count: Counts) -> None:
+    """Add (y, x) sums and counts to others of the same shape, and set them to 0."""
+    _move_sums(total, count, to_total, to_count)
 
 
 @njit(nogil=True, cache=True)
-def _move(total, count, to_total, to_count):  # type: ignore[no-untyped-def]  # numba types it
+def _move_sums(total, count, to_total, to_count):  # type: ignore[no-untyped-def]  # numba types it
     for y in range(count.shape[0]):
         for x in range(count.shape[1]):
             if count[y, x]:
@@ -123,34 +123,36 @@ def _move(total, count, to_total, to_count):  # type: ignore[no-untyped-def]  # 
                 count[y, x] = 0
 
 
-def month_count(months: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Return how many different calendar months (y, x) uint8 have a clear look; `months` as `add_month` leaves it."""
+def count_months(months: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Return (y, x) uint8 numbers of calendar months with observations, from the bit sets of `add_month`."""
     number: NDArray[np.uint8] = np.bitwise_count(months)
     return number
 
 
-def deviation(total: Totals, count: Counts, squares: Totals, *, min_clear: int = 1) -> NDArray[np.float32]:
-    """Return the standard deviation of the observations: of the population, each weighing 1.
+def standard_deviation(total: Totals, count: Counts, squares: Totals, *, min_clear: int = 1) -> NDArray[np.float32]:
+    """Return the population standard deviation of the observations, each weighing 1.
+
+    It is sqrt(n * sum(x**2) - sum(x)**2) / n, with the difference in exact integer arithmetic.
 
     Parameters
     ----------
     total, count, squares : numpy.ndarray
-        (y, x) int64 in units of 2**-32 NDVI, uint16, and (2, y, x) int64 as `add_squares` leaves it.
+        (y, x) int64 sums in units of 2**-32 NDVI, (y, x) uint16 counts, and (2, y, x) int64 squares of `add_squares`.
     min_clear : int
-        Fewest observations that have one, at least 1.
+        Smallest number of observations, at least 1.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) float32 NDVI, NaN where there are fewer than `min_clear` observations, 0 where all are alike.
+        (y, x) float32 in units of NDVI, NaN where there are fewer than `min_clear` observations.
     """
     result = np.empty(count.shape, np.float32)
-    _deviation(total, count, squares, max(min_clear, 1), result)
+    _standard_deviation(total, count, squares, max(min_clear, 1), result)
     return result
 
 
 @njit(nogil=True, cache=True)
-def _deviation(total, count, squares, min_clear, result):  # type: ignore[no-untyped-def]  # numba types it
+def _standard_deviation(total, count, squares, min_clear, result):  # type: ignore[no-untyped-def]  # numba types it
     for y in range(count.shape[0]):
         for x in range(count.shape[1]):
             n = np.int64(count[y, x])
@@ -161,13 +163,13 @@ def _deviation(total, count, squares, min_clear, result):  # type: ignore[no-unt
 
 @njit(nogil=True, cache=True)
 def _spread(n, total, low, high):  # type: ignore[no-untyped-def]  # numba types it
-    """Return sqrt(n * squares - total**2) / n: the difference in whole numbers, so that nothing cancels.
+    """Return sqrt(n * squares - total**2) / n, with the difference in exact integer arithmetic.
 
-    Numbers are limbs of 32 bits, the lowest first, with carries and borrows settled in the end.
+    Numbers are limbs of 32 bits, the lowest first; carries and borrows are resolved at the end.
     """
     mask = np.int64(0xFFFFFFFF)
     limbs = np.zeros(5, np.int64)
-    # n * (low + high * 2**47): n has 16 bits, and so what is shifted here stays far below 64.
+    # n * (low + high * 2**47): n has 16 bits, so that shifted values stay far below 64 bits.
     for k in range(2):
         part = low if k == 0 else high
         for j in range(2):
@@ -179,7 +181,7 @@ def _spread(n, total, low, high):  # type: ignore[no-untyped-def]  # numba types
             limbs[limb + 1] += rest & mask
             limbs[limb + 2] += rest >> 32
     a, b = total >> 32, total & mask
-    # b * b may pass 2**63: as an unsigned number.
+    # b * b may exceed 2**63, so it is unsigned.
     square, cross = np.uint64(b) * np.uint64(b), a * b
     limbs[0] -= np.int64(square & np.uint64(0xFFFFFFFF))
     limbs[1] -= np.int64(square >> np.uint64(32)) + ((cross & np.int64(0x7FFFFFFF)) << 1)

@@ -21,7 +21,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from compute.kernels.resample import LATTICE_PX
-from compute.kernels.resample.lattice import span_of
+from compute.kernels.resample.lattice import lattice_span
 from compute.scenes import Grid
 from compute.scenes.alignment import Alignment, alignment_of, file_window, shift_window, solve, split_origin
 from compute.scenes.pixel_frames import SourceWindow
@@ -81,7 +81,7 @@ class WarpGeometry:
             Source pixels to add on every side of the corners of the outer output pixels. 1 suffices for every
             resampling, as none reaches further than half a pixel.
         """
-        span = span_of(self)
+        span = lattice_span(self)
         if span is None:
             return None
         (top, left), (bottom, right) = span

@@ -1,7 +1,7 @@
-"""Tiles and pixel values of a result, finished or not, from its workers or its store.
+"""Tiles and pixel values of a result, complete or not, from its workers or its store.
 
-Values are int16 (`LAYER_ENCODING`) with codes (`compute.kernels.NEVER_CLEAR` and its like). What colours them is in
-`compute.tiles.styles`, to be imported from there: it brings Datashader, which most who ask for values never need.
+Values are int16 (`LAYER_ENCODING`) with codes such as `compute.kernels.NEVER_CLEAR`. Import colours from
+`compute.tiles.styles`, which loads Datashader: most uses of values do without.
 """
 
 from compute.engine.overview_levels import LAYER_ENCODING

@@ -1,4 +1,4 @@
-"""Colour range of a layer that suits its values, from the coarsest level."""
+"""Colour range of a layer, from percentiles of its values at the coarsest level."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _STEP_PX = 16
 
 
 def overview_control(shape: tuple[int, int]) -> ControlPoints:
-    """Return the tile whose pixels are those of a result's coarsest level, the first in its corner.
+    """Return control points of a tile whose pixels are those of a result's coarsest level.
 
     Parameters
     ----------
     shape : (int, int)
-        Rows and columns of the result. At a ragged edge, a pixel of the level whose centre lies beyond is left out.
+        (rows, columns) of the result. Level pixels of the last row or column with centres beyond it are left out.
     """
     places = np.arange(0, COARSEST_PX + _STEP_PX, _STEP_PX) * float(2 ** level_count(shape))
     return ControlPoints(nodes=np.stack(np.meshgrid(places, places, indexing="ij")), step=_STEP_PX)
 
 
 def stretched(layer: str, tiles: Iterable[NDArray[np.int16]]) -> tuple[float, float] | None:
-    """Return the values between which nearly all of a layer lie.
+    """Return the range between two percentiles of a layer.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ def stretched(layer: str, tiles: Iterable[NDArray[np.int16]]) -> tuple[float, fl
     Returns
     -------
     (float, float) or None
-        The percentiles `SHARES`, rounded outwards to a decimal less than is worth showing, so that they can be read
-        and never meet; None where there are no values.
+        The percentiles `SHARES`, rounded outwards to one decimal less than is shown, so that they are readable and
+        never equal; None where there are no values.
     """
     encoding = LAYER_ENCODING[layer]
     values = np.concatenate([tile[tile >= -kernels.LARGEST] for tile in tiles])
@@ -54,6 +54,6 @@ def stretched(layer: str, tiles: Iterable[NDArray[np.int16]]) -> tuple[float, fl
     low, high = np.percentile(values, SHARES) * encoding.scale + encoding.offset
     digits = encoding.digits - 1
     unit = 10.0**-digits
-    # A value that is a whole number of units stays it, whatever the division makes of it.
+    # Rounded to 6 digits first, so that an exact multiple of the unit remains one after the division.
     first, last = floor(round(low / unit, 6)), ceil(round(high / unit, 6))
     return round(first * unit, digits), round(max(last, first + 1) * unit, digits)

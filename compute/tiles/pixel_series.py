@@ -1,4 +1,4 @@
-"""Pixel series: every season of every year of the request, those without a scene included."""
+"""Time series of a pixel: every season of every year of the request, with or without scenes."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from compute.request.seasons import SeasonYear, season_years
 from compute.tiles.pixel_sources import PixelValue
 
 NO_SCENES = "no scenes"
-"""State of a season-year that was asked for and has no scene anywhere in the result."""
+"""State of a season-year of the request without any scene in the result."""
 
 
 def season_series(plan: NdviPlan, values: Sequence[PixelValue]) -> list[dict[str, Any]]:
-    """Return the values of a pixel, season by season in the order of time, ready for JSON.
+    """Return the values of a pixel by season, in the order of time, for JSON.
 
     Parameters
     ----------
     plan : NdviPlan
-        Of the result.
+        Plan of the result.
     values : sequence of PixelValue
-        Of the pixel, one for each label of the result.
+        Values of the pixel, one for each label of the result.
 
     Returns
     -------
     list of dict
         ``season`` (its name), ``year`` (that of its January; None where years are merged), ``months`` (the months of a
-        season-year as YYYY-MM, else None), and what `PixelValue` has; missing values are None. Where years are kept
-        apart, none that was asked for is left out: its state is `NO_SCENES` where it is not in the result.
+        season-year as YYYY-MM, else None), and the fields of `PixelValue`; missing values are None. For results by
+        year, season-years of the request that are not in the result have the state `NO_SCENES`.
     """
     if plan.request.by == "season":
         return [{"season": value.label, "year": None, "months": None, **asdict(value)} for value in values]
     known = {value.label: value for value in values}
-    # What was asked for, and what there is: a scene of the first day may lie in the month before.
+    # Of the request and of the scenes: the solar day of a scene may lie in the month before the first date.
     found = [each.date() for each in plan.times]
     years = season_years(plan.request.seasons, min([plan.request.start, *found]), max([plan.request.end, *found]))
     asked = set(season_years(plan.request.seasons, plan.request.start, plan.request.end))

@@ -1,4 +1,4 @@
-"""Pixel sources of tiles: the protocol, and blocks in this process."""
+"""Pixel sources of tiles: the protocol, blocks in this process, and fallback from one source to another."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from compute.tiles.tile_chunks import blank_tile, chunks_under_tile, paste_patch
 from compute.tiles.tile_patches import ControlPoints, Patch, PatchRequest, PixelReadings, cut_patches, read_pixels
 
 PixelState = Literal["clear", "too few clear", "never clear", "not computed yet", "outside"]
-"""Of a pixel of a season. ``too few clear``: it has observations, but fewer than the request wants for a mean."""
+"""State of a pixel in a season. ``too few clear``: it has observations, but fewer than the request's minimum."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PixelValue:
-    """One level-0 pixel of one season.
+    """Value of one level-0 pixel in one season.
 
     Attributes
     ----------
     label : str
         Season label.
     state : str
-        What is known of it.
+        State of the pixel.
     ndvi_mean : float or None
         NDVI as computed (float32), None unless the state is ``"clear"``.
     clear_count : int or None
-        Number of observations, None where the block is not computed yet or the place is outside.
+        Number of observations, None where the block is not computed yet or the position is outside.
     clear_months : int or None
-        Number of different calendar months with an observation, where that was asked for.
+        Number of different calendar months with an observation, if requested.
     ndvi_std : float or None
-        Standard deviation of the observations, where that was asked for and there is a mean.
+        Standard deviation of the observations, if requested and there is a mean.
     unclear_count : mapping of str to int, or None
-        Number of looks that are no observations by their reason, where that was asked for.
+        Number of excluded looks by reason, if requested.
     """
 
     label: str
@@ -64,9 +64,9 @@ class View:
     season : int
         Position of the season among the labels.
     level : int
-        Level to take values from.
+        Overview level of the values.
     control : ControlPoints
-        Where the tile lies; it has the tile's size.
+        Control points of the tile, which also state its size.
     """
 
     layer: str
@@ -76,17 +76,17 @@ class View:
 
 
 class PixelSource(Protocol):
-    """Gives values of a result, wherever its blocks are kept, finished or not."""
+    """Source of the values of a result, complete or not."""
 
     async def pixels(self, view: View) -> NDArray[np.int16]:
-        """Return the (y, x) int16 values of a tile, encoded as `compute.tiles.LAYER_ENCODING` says, or codes."""
+        """Return the (y, x) int16 values of a tile, encoded by `compute.tiles.LAYER_ENCODING`, or codes."""
 
     async def values(self, pixel: ResultPixel) -> list[PixelValue]:
-        """Return one level-0 pixel in every season."""
+        """Return the values of one pixel in every season."""
 
 
 class BlockPixels(ABC):
-    """Pixels of a result, from those of its blocks that are to be had; the others are not computed yet.
+    """Pixels of a result from its available blocks; all others count as not computed yet.
 
     Parameters
     ----------
@@ -99,11 +99,11 @@ class BlockPixels(ABC):
 
     @abstractmethod
     async def patches(self, request: PatchRequest) -> dict[Key, Patch]:
-        """Return the patches of a tile, by the keys of those blocks of the order that are to be had."""
+        """Return the patches of a tile by block key, for the available blocks of a request."""
 
     @abstractmethod
     async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
-        """Return what one pixel of each block holds, given its place in the block, for the blocks to be had."""
+        """Return the values of one pixel of each available block, by block key."""
 
     async def pixels(self, view: View) -> NDArray[np.int16]:
         """Return the values of a tile; see `PixelSource`."""
@@ -113,18 +113,18 @@ class BlockPixels(ABC):
         return tile
 
     async def values(self, pixel: ResultPixel) -> list[PixelValue]:
-        """Return one pixel in every season; see `PixelSource`."""
+        """Return the values of one pixel in every season; see `PixelSource`."""
         places = block_pixels(self._stack, pixel)
         return pixel_values(self._stack, places, await self.readings(places))
 
 
 class LocalPixels(BlockPixels):
-    """Pixels of blocks in this process: of a computed stack, or of those blocks of it that there are.
+    """Pixels of blocks in the memory of this process.
 
     Parameters
     ----------
     stack : SeasonStack
-        Of which some or all values of `graph` are a `Block`, as after `dask.compute`.
+        Stack with a `Block` for some or all values of `graph`, as after `dask.compute`.
     """
 
     async def patches(self, request: PatchRequest) -> dict[Key, Patch]:
@@ -132,7 +132,7 @@ class LocalPixels(BlockPixels):
         return cut_patches(self._held(request.windows), request)
 
     async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
-        """Return what one pixel of each block holds; see `BlockPixels`."""
+        """Return the values of one pixel of each block; see `BlockPixels`."""
         return read_pixels(self._held(places), places)
 
     def _held(self, keys: Mapping[Key, object]) -> dict[Key, Block]:
@@ -141,14 +141,14 @@ class LocalPixels(BlockPixels):
 
 
 class FallbackPixels(BlockPixels):
-    """Pixels of each block from the first of several sources that has it.
+    """Pixels of each block from the first of several sources that holds it.
 
     Parameters
     ----------
     stack : SeasonStack
         The result.
     sources : sequence of BlockPixels
-        Of the same result.
+        Sources of the same result, in the order of preference.
     """
 
     def __init__(self, stack: SeasonStack, sources: Sequence[BlockPixels]) -> None:
@@ -164,7 +164,7 @@ class FallbackPixels(BlockPixels):
         return found
 
     async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
-        """Return what one pixel of each block holds; see `BlockPixels`."""
+        """Return the values of one pixel of each block; see `BlockPixels`."""
         found: dict[Key, PixelReadings] = {}
         for source in self._sources:
             found |= await source.readings({key: place for key, place in places.items() if key not in found})
@@ -172,12 +172,12 @@ class FallbackPixels(BlockPixels):
 
 
 def patch_request(stack: SeasonStack, view: View) -> PatchRequest:
-    """Return what a view needs of which blocks."""
+    """Return the request for the patches of a view, with the windows of the blocks under it."""
     windows = {
         block_key(stack.token, view.season, row, column): window
         for row, column, window in chunks_under_tile(stack.chunks, view.control)
     }
-    # With one observation a pixel has a mean, so that there is nothing to tell apart.
+    # With a minimum of one observation, every clear pixel has a mean.
     split = view.layer == "ndvi_mean" and stack.min_clear > 1
     return PatchRequest(layer=view.layer, level=view.level, control=view.control, windows=windows, split=split)
 
@@ -193,7 +193,17 @@ def block_pixels(stack: SeasonStack, pixel: ResultPixel) -> dict[Key, BlockPixel
 
 
 def pixel_values(stack: SeasonStack, places: Iterable[Key], found: Mapping[Key, PixelReadings]) -> list[PixelValue]:
-    """Return what is known of a pixel in every season; blocks that were not found are not computed yet."""
+    """Return the values of a pixel in every season.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        The result.
+    places : iterable of Key
+        Key of the block that holds the pixel, for each season.
+    found : mapping of Key to PixelReadings
+        Values of the pixel by key; missing blocks count as not computed yet.
+    """
     return [_pixel_value(label, found.get(key), stack.reasons) for label, key in zip(stack.labels, places, strict=True)]
 
 

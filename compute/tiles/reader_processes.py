@@ -1,4 +1,4 @@
-"""Reader processes: read kept results beside the server's event loop."""
+"""Reader processes: read stored results outside the server process."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from compute.tiles.tile_patches import warm_up_cutting
 Answer = TypeVar("Answer")
 
 _PROCESSES = 2
-"""As many as have tiles in the making on two cores; each holds about 250 MB of programs and the chunks of one tile."""
+"""Number of processes, one for each of two cores; each takes about 250 MB and the chunks of one tile."""
 
 
 class StoreReaders:
-    """Processes that are started when something is first read, and again should one of them die.
+    """Pool of reader processes, started with the first read and restarted if one of them dies.
 
-    They inherit nothing of this process, least of all its event loop and its connections, and end with it.
+    Processes are spawned, so they inherit no event loop or connection of this process. They end with it.
     """
 
     def __init__(self) -> None:
@@ -32,19 +32,19 @@ class StoreReaders:
         self._reducing: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
 
     def start(self) -> None:
-        """Have the processes made ready before something is read; returns at once."""
+        """Start the processes in advance, without waiting for them."""
         for _ in range(_PROCESSES):
             self._started().submit(os.getpid)
 
     async def ask(self, function: Callable[..., Answer], *arguments: object) -> Answer:
-        """Run a function of a module in one of the processes; raises what it raises.
+        """Run a module-level function in one of the processes, and raise its exceptions here.
 
         Parameters
         ----------
         function : callable
-            What to run; where its process dies, once more in another.
+            Function to run; if its process dies, it runs once more in another.
         *arguments
-            Picklable.
+            Picklable arguments.
         """
         pool = self._started()
         try:
@@ -55,15 +55,15 @@ class StoreReaders:
         return await asyncio.get_running_loop().run_in_executor(self._started(), function, *arguments)
 
     async def reduce(self, function: Callable[..., Answer], *arguments: object) -> Answer:
-        """Run one of many parts of a reduction as `ask` does: no more of them at once than there are processes.
+        """Run one of many parts of a reduction like `ask`, at most one for each process at the same time.
 
-        So a tile waits for one part at the most, not for all that somebody has asked for.
+        So a tile waits for one part at most, and not for a whole reduction.
         """
         async with self._turn():
             return await self.ask(function, *arguments)
 
     def _turn(self) -> asyncio.Semaphore:
-        """Return the limit of the running event loop: processes outlive a loop, what waits in it does not."""
+        """Return the semaphore of the running event loop, since the pool may outlive a loop."""
         loop = asyncio.get_running_loop()
         if self._reducing is None or self._reducing[0] is not loop:
             self._reducing = loop, asyncio.Semaphore(_PROCESSES)
@@ -83,15 +83,15 @@ class StoreReaders:
 
 
 def _begin() -> None:
-    # The keyboard interrupts the server, which ends its readers in order.
+    # Ctrl-C interrupts the server, which then ends its readers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_server, daemon=True).start()
     warm_up_cutting()
 
 
 def _end_with_server() -> None:
-    """End when the server does, however that ends: a pool's own pipes stay open between its processes."""
+    """Exit when the server process ends, even by a kill: the pool's pipes stay open between its processes."""
     server = multiprocessing.parent_process()
     with suppress(AttributeError):
-        server.join()  # type: ignore[union-attr]  # there is none where this process was not started by another
+        server.join()  # type: ignore[union-attr]  # None if this process has no parent
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Pixels from a checkpoint: only the inner chunks under a tile are read."""
+"""Pixels from a store: reads the inner chunks under a tile only."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _log = logging.getLogger(__name__)
 
 
 class StoredPixels(BlockPixels):
-    """Pixels of the blocks of a result that are in a store, read by other processes.
+    """Pixels of the stored blocks of a result, read by other processes.
 
-    A block that turns out to be damaged counts as not computed from then on, here and when its job is resumed.
+    A damaged block counts as not computed from then on, also when its job is resumed.
 
     Parameters
     ----------
     stack : SeasonStack
         The result.
     stored : mapping of Key to Slot
-        Where its blocks are; it may grow.
+        Positions of its blocks in the store; blocks may be added at any time.
     readers : StoreReaders
-        Who reads.
+        Processes that read.
     """
 
     def __init__(self, stack: SeasonStack, stored: Mapping[Key, Slot], readers: StoreReaders) -> None:
@@ -51,7 +51,7 @@ class StoredPixels(BlockPixels):
 
     @classmethod
     def of(cls, stack: SeasonStack, readers: StoreReaders) -> StoredPixels:
-        """Return the pixels of a stack whose blocks are each a `StoredBlock`, as far as there are some."""
+        """Return the pixels of the blocks of a stack that are a `StoredBlock`."""
         blocks = {key: block.slot for key, block in stack.graph.items() if isinstance(block, StoredBlock)}
         return cls(stack, blocks, readers)
 
@@ -65,7 +65,7 @@ class StoredPixels(BlockPixels):
         return patches
 
     async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
-        """Return what one pixel of each block holds; see `BlockPixels`."""
+        """Return the values of one pixel of each block; see `BlockPixels`."""
         slots = self._slots(places)
         if not slots:
             return {}
@@ -82,11 +82,11 @@ class StoredPixels(BlockPixels):
         self._damaged |= damaged
 
 
-# In another process
+# In a reader process
 
 
 def _cut(slots: Mapping[Key, Slot], request: PatchRequest) -> tuple[dict[Key, Patch], set[Key]]:
-    """Return the patches of a tile, and the keys of those blocks that cannot be read."""
+    """Return the patches of a tile, and the keys of the blocks that cannot be read."""
     held, damaged = dict[Key, WindowValues](), set[Key]()
     for key, slot in slots.items():
         window = visible_window(slot.window, request)
@@ -115,6 +115,6 @@ def _read(slots: Mapping[Key, Slot], places: Mapping[Key, BlockPixel]) -> tuple[
 
 
 def _withdraw(slot: Slot) -> None:
-    """Have a damaged block count as not written, so that it is computed again when its job is resumed."""
+    """Remove a damaged block from the store, so that it is computed again when its job is resumed."""
     with suppress(OSError):
         slot.remove()

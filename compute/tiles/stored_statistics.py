@@ -1,4 +1,4 @@
-"""Regional statistics of a kept result, without a cluster."""
+"""Regional statistics of a stored result, without a cluster."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from compute.result.stack_tasks import block_key
 from compute.result.store import StoredBlock
 from compute.scenes.pixel_frames import ResultWindow
 from compute.statistics import region_reduction
+from compute.statistics.region_placement import RegionOnGrid, place_region
 from compute.tiles.reader_processes import StoreReaders
 
 
 async def stored_region_statistics(stack: SeasonStack, readers: StoreReaders, region: Region) -> dict[str, Any]:
-    """Reduce a region of a result whose blocks lie in a store; as `compute.statistics.region_reduction` does.
+    """Reduce a region of a stored result to the numbers of `compute.statistics.region_reduction`.
 
     Parameters
     ----------
     stack : SeasonStack
-        Its blocks are each a `StoredBlock`, as far as there are some.
+        Result whose finished blocks are each a `StoredBlock`.
     readers : StoreReaders
-        Who reads and reduces.
+        Processes that read and reduce.
     region : Region
-        Where; pixels belong to it whose centre lies inside.
+        Region; a pixel belongs to it if its centre lies inside.
 
     Raises
     ------
     InputError
         The region does not meet the result.
     """
-    cut, places = region_reduction.place_region(stack, region)
+    cut, places = place_region(stack, region)
 
     async def season_part(season: int) -> region_reduction.RegionSums:
         blocks = [stack.graph.get(block_key(stack.token, season, *place)) for place in places]
@@ -45,9 +46,7 @@ async def stored_region_statistics(stack: SeasonStack, readers: StoreReaders, re
     )
 
 
-def _part_of(
-    block: StoredBlock | None, window: ResultWindow, cut: region_reduction.RegionOnGrid
-) -> region_reduction.RegionSums:
+def _part_of(block: StoredBlock | None, window: ResultWindow, cut: RegionOnGrid) -> region_reduction.RegionSums:
     try:
         return region_reduction.sum_block(block, window, cut)
     except JobError:

@@ -1,4 +1,4 @@
-"""Styles: colours of values for PNG tiles, page, legends and pictures, made by Datashader."""
+"""Styles: colours of values for PNG tiles, page, legends and pictures, from Datashader."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from compute.errors import InputError
 from compute.result.ndvi_classes import BORDERS, CLASSES, class_of
 
 WATER = "#b9d3e0"
-"""Of the palette ``land`` below 0, where water is."""
+"""Colour of values below 0, mostly water, in the palette ``land``."""
 
 LAND = ("#f3ecdc", "#e6d8ab", "#c6c977", "#8fb052", "#53903d", "#256a33", "#0b4127")
-"""From bare ground to dense canopy; lightness falls all the way, so that it reads without colour vision too."""
+"""Colours from bare ground to dense canopy, with falling lightness so that they are readable without colour vision."""
 
 
 def _as_text(colours: Iterable[Sequence[int]]) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def _as_text(colours: Iterable[Sequence[int]]) -> tuple[str, ...]:
 
 
 CLASSED = "classes"
-"""The palette whose colours are those of `compute.result.ndvi_classes.CLASSES`, none of them mixed."""
+"""Name of the palette with the colours of `compute.result.ndvi_classes.CLASSES`, which are not interpolated."""
 
 PALETTES: Mapping[str, tuple[str, ...]] = {
     "land": LAND,
@@ -44,21 +44,21 @@ PALETTES: Mapping[str, tuple[str, ...]] = {
     "kbc": tuple(colorcet.kbc),
     "cbl2": tuple(colorcet.CET_CBL2),
 }
-"""By name, colours from low to high, evenly spaced, the last three as colorcet has them; lightness runs one way in
-each, also for those who lack one kind of cones."""
+"""Palettes by name: evenly spaced colours from low to high values. Lightness is monotonic in each, also for
+colour-blind viewers. ``bgy``, ``kbc`` and ``cbl2`` are those of colorcet: https://colorcet.holoviz.org"""
 
 NDVI_SPAN, COUNT_SPAN = (-0.1, 0.9), (0.0, 30.0)
-"""Values at the two ends of the colours unless others are asked for."""
+"""Default values at the two ends of the colours."""
 
 NEVER_CLEAR_RGBA, OUTSIDE_RGBA, NOT_COMPUTED_RGBA = (168, 175, 179, 120), (0, 0, 0, 0), (110, 120, 128, 120)
-"""Of pixels without a value; those not computed yet are hatched with theirs, and those with too few clear observations
-striped with that of never clear."""
+"""RGBA colours of pixels without a value. Pixels that are not computed yet are hatched; pixels with too few clear
+observations are striped in the colour of never clear."""
 
 _GREY, _NOTHING, _LINE = range(3)
-"""Their entries in a palette PNG."""
+"""Their positions in the palette of a PNG."""
 
 COLOUR_COUNT = 253
-"""Colours of a style that are mixed: a palette PNG holds 256, and three are for pixels without a value."""
+"""Number of interpolated colours of a style: 256 in the palette of a PNG, less three for pixels without a value."""
 
 _HATCH_PERIOD_PX, _HATCH_PX = 16, 2
 _STRIPE_PX = 4
@@ -73,11 +73,11 @@ class Style:
     layer : str
         ``"ndvi_mean"`` or ``"clear_count"``.
     palette : str
-        Name in `PALETTES`; ``classes`` is of NDVI alone.
+        Name in `PALETTES`; ``classes`` is for NDVI only.
     span : (float, float)
-        Values of the first and the last colour; what lies beyond is coloured like them. Classes have borders instead.
+        Values of the first and the last colour, which values beyond get too. Classes have borders instead.
     reverse : bool
-        Turn the palette round; water stays water, and classes stay as they are.
+        Whether to reverse the palette, except for water and classes.
     """
 
     layer: str = "ndvi_mean"
@@ -100,29 +100,29 @@ class Style:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Values of the first and the last colour; of classes such that between two lies their border."""
+        """Values of the first and the last colour; for classes, so that borders lie midway between colours."""
         return _class_ends() if self.palette == CLASSED else self.span
 
     @classmethod
     def for_layer(cls, layer: str) -> Self:
-        """Return a layer's own style."""
+        """Return the default style of a layer."""
         return cls(layer=layer, palette="viridis", span=COUNT_SPAN) if layer == "clear_count" else cls(layer=layer)
 
     @classmethod
     def from_query(cls, query: Mapping[str, str], layer: str) -> Self:
-        """Read a style from a URL's query; what is not named is the layer's own.
+        """Parse a style from the query of a URL, with the layer's default style for missing keys.
 
         Parameters
         ----------
         query : mapping of str to str
-            Some of ``palette=NAME``, ``span=LOW,HIGH``, ``reverse=0|1``.
+            Any of ``palette=NAME``, ``span=LOW,HIGH``, ``reverse=0|1``.
         layer : str
-            Which layer is coloured.
+            Name of the layer.
 
         Raises
         ------
         InputError
-            A key is unknown or a value is not usable.
+            A key is unknown, or a value is not valid.
         """
         own = cls.for_layer(layer)
         for key in query:
@@ -147,21 +147,21 @@ def _parse_span(text: str) -> tuple[float, float]:
 
 
 def _class_ends() -> tuple[float, float]:
-    """Return the middles of the first and the last class, as if they were as wide as those between.
+    """Return the centres of the first and the last class, as if they had the width of the others.
 
-    Half a step of the stored values lower, so that no value lies on a border, where rounding would decide.
+    Both are lowered by half a step of the stored values, so that no value lies on a border.
     """
     half, step = (BORDERS[1] - BORDERS[0]) / 2, LAYER_ENCODING["ndvi_mean"].scale
     return BORDERS[0] - half - step / 2, BORDERS[-1] + half - step / 2
 
 
 def ramp(style: Style) -> list[str]:
-    """Return colours evenly spaced between a style's ends, as Datashader takes them: `COLOUR_COUNT`, or one a class.
+    """Return evenly spaced colours between a style's ends for Datashader: `COLOUR_COUNT`, or one for each class.
 
     Parameters
     ----------
     style : Style
-        Which colours; those of ``land`` run from 0 if the span begins below, and stand for water there.
+        Style; the palette ``land`` starts at 0 where the span begins below, with the colour of water there.
     """
     stops = PALETTES[style.palette][:: -1 if style.reverse else 1]
     if style.palette == CLASSED:
@@ -173,7 +173,7 @@ def ramp(style: Style) -> list[str]:
 
 
 def _between(stops: Sequence[str], count: int) -> list[str]:
-    """Return `count` colours as hexadecimal text, evenly between stops."""
+    """Return `count` evenly spaced colours as ``#rrggbb``, interpolated between stops."""
     channels = np.array([ImageColor.getrgb(stop) for stop in stops], float).T
     at = np.linspace(0, len(stops) - 1, count)
     mixed = np.stack([np.interp(at, np.arange(len(stops)), channel) for channel in channels], 1).round().astype(int)
@@ -181,22 +181,22 @@ def _between(stops: Sequence[str], count: int) -> list[str]:
 
 
 def shade(values: xr.DataArray, style: Style) -> transfer_functions.Image:
-    """Colour decoded values with Datashader, NaN transparent; what every other colouring here is made from.
+    """Colour decoded values with Datashader, NaN transparent. All other colours of a style derive from it.
 
     Parameters
     ----------
     values : xarray.DataArray
-        (y, x) float, y ascending.
+        (y, x) float values, y ascending.
     style : Style
-        Which colours.
+        Style of the layer.
     """
     return transfer_functions.shade(values, cmap=ramp(style), span=style.ends, how="linear")
 
 
-# A memo of a pure function: the server colours every tile of a view in the same few styles.
+# Cached, since the server colours every tile of a view in the same few styles.
 @lru_cache(maxsize=64)
 def lookup_table(style: Style) -> NDArray[np.uint8]:
-    """Return the colours of a palette PNG.
+    """Return the palette of a PNG tile.
 
     Returns
     -------
@@ -214,27 +214,27 @@ def lookup_table(style: Style) -> NDArray[np.uint8]:
 def hex_colours(style: Style) -> list[str]:
     """Return the n colours of a style as ``#rrggbb``, from the low one of its `Style.ends` to the high one.
 
-    A value v is coloured by number floor((v - low) / (high - low) * (n - 1) + 1/2), kept within 0 and n - 1. PNG tiles
-    and the page agree in this.
+    A value v has the colour floor((v - low) / (high - low) * (n - 1) + 1/2), clipped to 0 and n - 1, on PNG tiles and
+    on the page.
     """
     return list(_as_text(lookup_table(style)[3:, :3].tolist()))
 
 
 def colour_index(values: NDArray[np.int16], style: Style) -> NDArray[np.uint8]:
-    """Return which entry of `lookup_table` every value of a tile has.
+    """Return the position in `lookup_table` of every value of a tile.
 
     Parameters
     ----------
     values : numpy.ndarray
         (y, x) int16 values or codes.
     style : Style
-        Which colours.
+        Style of the layer.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) uint8; pixels not computed yet are hatched, so between the lines they look as those outside do. Those
-        with too few clear observations are striped the other way, and look so between the stripes.
+        (y, x) uint8 positions. Pixels that are not computed yet are hatched, and pixels with too few clear
+        observations are striped the other way; both are transparent between the lines.
     """
     index = _index_table(style)[values.view(np.uint16)]
     rows, columns = np.ogrid[: values.shape[0], : values.shape[1]]
@@ -246,10 +246,10 @@ def colour_index(values: NDArray[np.int16], style: Style) -> NDArray[np.uint8]:
     return index
 
 
-# A memo of a pure function: looked up, a tile takes a tenth of the time of the arithmetic.
+# Cached: a lookup takes a tenth of the time of the arithmetic.
 @lru_cache(maxsize=64)
 def _index_table(style: Style) -> NDArray[np.uint8]:
-    """Return the entry of `lookup_table` for every int16, by its bits as uint16; of a hatch, that between lines."""
+    """Return (65536,) uint8 positions in `lookup_table` of every int16, indexed by its bits as uint16."""
     values = np.arange(2**16, dtype=np.uint16).view(np.int16)
     index = ((class_of(values) if style.palette == CLASSED else _number(values, style)) + 3).astype(np.uint8)
     index[(values == kernels.NEVER_CLEAR) | (values == kernels.TOO_FEW)] = _GREY

@@ -1,4 +1,4 @@
-"""Chunks under a tile, and joining their patches to one picture."""
+"""Chunks under a tile, and assembly of their patches to a tile."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from compute.result.stack import Chunks, borders
 from compute.scenes.pixel_frames import ResultWindow
 from compute.tiles.tile_patches import ControlPoints, Patch
 
-# One value stands for the whole of a result: a level so coarse that there is one only, whatever its size.
+# A single value for the whole result, at a level so coarse that it has one pixel whatever the size.
 _ANYTHING = np.zeros((1, 1), np.int16)
 _COARSEST = 62
 
 
 def chunks_under_tile(chunks: Chunks, control: ControlPoints) -> Iterator[tuple[int, int, ResultWindow]]:
-    """Yield row, column and window of every chunk that a tile may show: those that its control points surround."""
+    """Yield row, column and window of every chunk that overlaps the range of a tile's control points."""
     rows, columns = (borders(sizes).tolist() for sizes in chunks)
     for row, column in product(_reached(rows, control.nodes[0]), _reached(columns, control.nodes[1])):
         yield row, column, ResultWindow((rows[row], columns[column], rows[row + 1], columns[column + 1]))
@@ -35,14 +35,14 @@ def _reached(edges: list[int], nodes: NDArray[np.float64]) -> range:
 
 
 def blank_tile(shape: tuple[int, int], control: ControlPoints) -> NDArray[np.int16]:
-    """Return a tile of which nothing is computed yet.
+    """Return a tile without any computed pixel.
 
     Parameters
     ----------
     shape : (int, int)
-        Rows and columns of the result.
+        (rows, columns) of the result.
     control : ControlPoints
-        Where the tile lies.
+        Control points of the tile.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def blank_tile(shape: tuple[int, int], control: ControlPoints) -> NDArray[np.int
 
 
 def paste_patches(tile: NDArray[np.int16], patches: Iterable[Patch]) -> None:
-    """Put patches into a tile, in place. Every pixel belongs to one block, so their order is irrelevant."""
+    """Paste patches into a (y, x) int16 tile in place. Blocks share no pixel, so their order is irrelevant."""
     for patch in patches:
         height, width = patch.shape
         given = np.unpackbits(patch.bits, count=height * width).reshape(patch.shape).view(bool)

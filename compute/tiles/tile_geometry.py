@@ -1,4 +1,8 @@
-"""Tile geometry: control points, levels, zooms and outlines between tile pixels and result pixels."""
+"""Tile geometry: control points, levels, zooms and outlines between Web Mercator tiles and result pixels.
+
+Tiles follow the XYZ scheme in Web Mercator (EPSG:3857), the tile matrix set WebMercatorQuad of OGC 17-083r4:
+https://docs.ogc.org/is/17-083r4/17-083r4.html
+"""
 
 from __future__ import annotations
 
@@ -27,28 +31,28 @@ WORLD = Grid(
     shape=(TILE_PX, TILE_PX),
     transform=(pixel_m(0), 0.0, -HALF_WORLD_M, 0.0, -pixel_m(0), HALF_WORLD_M),
 )
-"""The tile of zoom 0."""
+"""Pixel grid of the tile of zoom 0."""
 
 _STEP_PX = {9: 16, 5: 8, 0: 4}
-"""By least zoom of tiles of 256 px, how many tile pixels apart points are projected: the map bends more over the pixels
-of a lower zoom. Between them PROJ is met within a few thousandths of a pixel."""
+"""Distance of control points in tile pixels, by smallest zoom of tiles of 256 px: lower zooms have more curvature in a
+pixel. Interpolation between them errs by a few thousandths of a pixel."""
 
 _EDGE_POINTS = 65
 """Points along each edge of an outline."""
 
 _SLACK = 0.01
-"""Share of its own size by which an outline is widened: what an edge may bulge between two of its points."""
+"""Share of its size by which an outline is widened, since an edge may bulge between two of its points."""
 
 _TURNS_M = (0.0, 2 * HALF_WORLD_M, -2 * HALF_WORLD_M)
 
 _TOUCHING_DEG = 1e-9
 
 _ROUNDING = 1e-6
-"""Share by which pixels of the same size may seem to differ."""
+"""Relative difference by which pixel sizes may differ through rounding."""
 
 
 class ResultGeometry:
-    """A result's pixel grid, seen from Web Mercator.
+    """Relation of a result's pixel grid to Web Mercator tiles and to longitude and latitude.
 
     Take it from `result_geometry`, since PROJ needs up to 40 ms to find the transformation between two CRS. An object
     may be used from several threads: pyproj keeps a PROJ context for each thread in every Transformer.
@@ -58,7 +62,7 @@ class ResultGeometry:
     grid : Grid
         Pixel grid of the result.
     levels : int
-        How many levels it has.
+        Number of its overview levels.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -76,12 +80,12 @@ class ResultGeometry:
     def control(self, address: TileAddress, size: int = TILE_PX) -> ControlPoints:
         """Return the control points of a tile.
 
-        They lie on one lattice for all tiles of a zoom and a size, so neighbours agree along their border.
+        They lie on one lattice for all tiles of a zoom and size, so that neighbours agree along their border.
 
         Parameters
         ----------
         address : TileAddress
-            Which tile.
+            Address of the tile.
         size : int
             Pixels along each edge, a multiple of 16.
         """
@@ -95,56 +99,60 @@ class ResultGeometry:
         left, bottom, right, top = self._outline_m
         reach = step * metres
         rows = (y >= bottom - reach) & (y <= top + reach)
-        # A result over 180 degrees goes on past the eastern edge of the map and is seen at the western one.
+        # A result across 180 degrees continues beyond the eastern edge of the map, and appears at the western one.
         columns = np.any([(x + turn >= left - reach) & (x + turn <= right + reach) for turn in _TURNS_M], axis=0)
-        # Far away a projection may fold back onto the result, or tear: nothing is asked of it there.
+        # Far away, a projection may fold back onto the result, or tear.
         near = np.ix_(rows, columns)
         easting, northing = self._to_grid.transform(*np.meshgrid(x[columns], y[rows]))
         nodes[1][near], nodes[0][near] = self._to_pixels(self._unturned(easting), northing)
         return ControlPoints(nodes=nodes, step=step)
 
     def level(self, zoom: int, size: int = TILE_PX) -> int:
-        """Return the level that tiles of a zoom are taken from: the same for all of them, so that they never disagree.
+        """Return the level for all tiles of a zoom and size: the coarsest whose pixels are nowhere larger than theirs.
 
-        It is the coarsest one whose pixels are nowhere larger than the tile's; where the map shows the result largest,
-        they are more than half as large.
+        Parameters
+        ----------
+        zoom : int
+            Zoom of the tiles.
+        size : int
+            Pixels along each edge of a tile.
         """
         ratio = pixel_m(zoom, size) / self._pixel_m[1] * (1 + _ROUNDING)
         return min(max(floor(log2(ratio)), 0), self.levels)
 
     @property
     def native_zoom(self) -> int:
-        """The lowest zoom at which a tile pixel of 256 is nowhere larger than a pixel of the result."""
+        """Lowest zoom at which pixels of 256 px tiles are nowhere larger than pixels of the result."""
         return min(max(ceil(log2(pixel_m(0) / self._pixel_m[0] * (1 - _ROUNDING))), 0), MAX_ZOOM)
 
     def place_of(self, lon: float, lat: float) -> tuple[float, float]:
-        """Return row and column, with fractions, of a place in degrees; it may lie outside, or nowhere (infinite)."""
+        """Return fractional (row, column) of a position in degrees, which may be outside, or infinite for none."""
         x, y = self._lonlat.transform(lon, lat, direction="INVERSE")
         column, row = self._to_pixels(float(self._unturned(x)), y)
         return row, column
 
     def pixel_of(self, lon: float, lat: float) -> ResultPixel | None:
-        """Return the level-0 pixel at a place in degrees, or None outside the result."""
+        """Return the pixel at a position in degrees, or None outside the result."""
         row, column = self.place_of(lon, lat)
         rows, columns = self.grid.shape
         return ResultPixel((floor(row), floor(column))) if 0 <= row < rows and 0 <= column < columns else None
 
     def bbox(self, window: ResultWindow | None = None) -> Bbox:
-        """Return the envelope in degrees of a window of the result, or of all of it; generous by a pixel.
+        """Return (west, south, east, north) in degrees of a window, by default the whole result, with a pixel to spare.
 
-        East is above 180 where the result crosses 180 degrees, for its windows beyond as well.
+        East is above 180 where the result crosses 180 degrees, also for windows beyond.
         """
         top, left, bottom, right = window or whole_window(self.grid.shape)
         lon, lat = self._lonlat.transform(*self._edges(ResultWindow((top - 1, left - 1, bottom + 1, right + 1))))
         south, north = _span(lat, (-90.0, 90.0))
         middle, limits = self._frame
         west, east = _span(_nearest(lon, middle, 360.0), limits)
-        # An outline around a pole has no envelope that goes from west to east; everything is generous.
+        # An outline around a pole has no western and eastern end.
         return (west, south, east, north) if east - west <= 180.0 else (-180.0, south, 180.0, north)
 
     @cached_property
     def _frame(self) -> tuple[float, tuple[float, float]]:
-        """The longitude that those of the result are next to, and what its envelope is cut off at, in degrees."""
+        """Central longitude of the result, and limits of the longitudes of its envelope, in degrees."""
         rows, columns = self.grid.shape
         lon, _ = self._lonlat.transform(*self._edges(whole_window(self.grid.shape)))
         middle = float(self._lonlat.transform(*_apply(self.grid.transform, columns / 2, rows / 2))[0])
@@ -156,13 +164,13 @@ class ResultGeometry:
         return middle + turn, (-np.inf, np.inf) if crosses else (-180.0, 180.0)
 
     def _unturned(self, x: Any) -> Any:
-        """Return x in the CRS of the grid in the turn of the globe that is nearest to the result."""
+        """Move x in the CRS of the grid by turns of the globe to where it is nearest to the result."""
         middle = self.grid.transform[2] + self.grid.transform[0] * self.grid.shape[1] / 2
         return _nearest(x, middle, turn_width(self.grid.crs))
 
     @cached_property
     def _outline_m(self) -> tuple[float, float, float, float]:
-        """Left, bottom, right and top of the result in Web Mercator, in metres; past the edge where `bbox` is."""
+        """(left, bottom, right, top) of the result in Web Mercator, in metres; beyond the edge where `bbox` is."""
         x, y = self._to_grid.transform(*self._edges(whole_window(self.grid.shape)), direction="INVERSE")
         bottom, top = _span(y, (-HALF_WORLD_M, HALF_WORLD_M))
         middle, limits = (value / 180.0 * HALF_WORLD_M for value in np.array([self._frame[0], self._frame[1][1]]))
@@ -186,7 +194,7 @@ class ResultGeometry:
         return x, y
 
     def _to_pixels(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Return column and row of places in the CRS of the grid; numbers or arrays."""
+        """Convert x and y in the CRS of the grid to fractional columns and rows; numbers or arrays."""
         return _apply((~Affine(*self.grid.transform))[:6], x, y)
 
     def _edges(self, window: ResultWindow) -> tuple[Any, Any]:
@@ -199,7 +207,7 @@ class ResultGeometry:
         return _apply(self.grid.transform, column, row)
 
 
-# A memo of a pure constructor: every tile of a result asks for the same one.
+# Cached, since every tile of a result needs the same one.
 @lru_cache(maxsize=256)
 def result_geometry(grid: Grid) -> ResultGeometry:
     """Return the geometry of a result's pixel grid."""
@@ -207,18 +215,18 @@ def result_geometry(grid: Grid) -> ResultGeometry:
 
 
 def _apply(affine: Sequence[float], column: Any, row: Any) -> tuple[Any, Any]:
-    """Map columns and rows to x and y, or back by the inverse; numbers or arrays."""
+    """Apply an affine map (a, b, c, d, e, f) to columns and rows; numbers or arrays."""
     a, b, c, d, e, f = affine
     return a * column + b * row + c, d * column + e * row + f
 
 
 def _nearest(values: Any, middle: float, turn: float) -> Any:
-    """Return places moved by whole turns to where they are nearest to a middle; as they are, where a turn is 0."""
+    """Move values by whole turns to where they are nearest to a middle; unchanged where a turn is 0."""
     return values + turn * np.rint((middle - values) / turn) if turn else values
 
 
 def _span(values: NDArray[np.float64], limits: tuple[float, float]) -> tuple[float, float]:
-    """Return the range of coordinates, a little wider, within limits; all of the limits where one has no place."""
+    """Return the range of coordinates, widened by `_SLACK` within limits; the limits where one is not finite."""
     if not np.isfinite(values).all():
         return limits
     least, greatest = float(values.min()), float(values.max())

@@ -1,21 +1,13 @@
-"""Tile patches: a worker cuts the pixels of a tile from the blocks that it holds.
-
-It stands below `compute.tiles`, so that workers load no more of them than this.
-"""
+"""Tile patches: the pixels of a tile, cut from blocks or from windows of the result."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import floor
 from typing import Any
 
 import numpy as np
-from distributed import Worker, WorkerPlugin
-from distributed.protocol.pickle import loads
-from distributed.protocol.serialize import to_serialize
 from numpy.typing import NDArray
 
 from compute import kernels
@@ -26,17 +18,11 @@ from compute.result.layers import ARRAYS
 from compute.result.stack_tasks import Key
 from compute.scenes.pixel_frames import BlockPixel, ResultWindow
 
-PIXELS = "greenup_pixels"
-"""Name of what answers for pixels on a worker: of its handler, of its threads and of the plugin that brings both."""
-
-# One more than a tile needs, so that none waits for another's large chunk; Dask offloads to one, which transfers hold.
-_THREADS = 2
-
 WindowValues = tuple[ResultWindow, Mapping[str, NDArray[Any]]]
 """A window of the result, and by layer the (y, x) values of a level in it."""
 
 PixelReadings = Mapping[str, Any]
-"""What one pixel holds: a number by the name of each of its block's arrays, or one for each reason."""
+"""Values of one pixel by array name; a list for an array with an axis of reasons."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +32,10 @@ class ControlPoints:
     Attributes
     ----------
     nodes : numpy.ndarray
-        (2, n + 1, n + 1) float64 row and column in level-0 pixels of the result, 0 at the outer border of the first;
-        not finite where the tile is far from the result.
+        (2, n + 1, n + 1) float64 row and column in level-0 pixels of the result, 0 at the outer border of the first
+        pixel; not finite far from the result.
     step : int
-        Tile pixels between two nodes, the first on the tile's corner; the tile has n * step pixels along each edge.
+        Tile pixels between two nodes; the first node is the tile's corner. The tile has n * step pixels along an edge.
     """
 
     nodes: NDArray[np.float64]
@@ -70,13 +56,13 @@ class PatchRequest:
     layer : str
         ``"ndvi_mean"`` or ``"clear_count"``.
     level : int
-        Level to take values from; 0 is the blocks' own pixels.
+        Overview level of the values; 0 for the blocks' own pixels.
     control : ControlPoints
-        Where the tile lies.
+        Control points of the tile.
     windows : mapping of Key to ResultWindow
-        By the key of a block, where it lies in the result.
+        Windows of the blocks by key.
     split : bool
-        Whether means that are missing though something was clear are told from those of what never was.
+        Whether pixels with too few observations for a mean are distinguished from those never clear.
     """
 
     layer: str
@@ -87,22 +73,22 @@ class PatchRequest:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the layers that it takes."""
+        """Names of the layers to read."""
         return (self.layer, "clear_count") if self.split else (self.layer,)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Patch:
-    """The pixels of a tile that some blocks give: 2 bytes for each of them, and a bit for each around them.
+    """Pixels of a tile from some blocks: 2 bytes for each, and a bit for each pixel of their bounding box.
 
     Attributes
     ----------
     row, column : int
         First pixel of the patch in the tile.
     shape : (int, int)
-        Rows and columns; 0 where the tile does not show the blocks after all.
+        (rows, columns) of the bounding box; 0 where the tile does not show the blocks.
     bits : numpy.ndarray
-        uint8, as `numpy.packbits` makes them of the (y, x) pixels that the blocks give.
+        uint8 from `numpy.packbits` of (y, x) bool: pixels that the blocks provide.
     values : numpy.ndarray
         (n,) int16 values of those pixels, row by row.
     """
@@ -115,7 +101,20 @@ class Patch:
 
 
 def cut_patches(blocks: Mapping[Key, Block], request: PatchRequest) -> dict[Key, Patch]:
-    """Cut the pixels of a tile from blocks; pure arithmetic without the GIL, for any thread."""
+    """Cut the pixels of a tile from blocks. Thread-safe; most of the time the GIL is released.
+
+    Parameters
+    ----------
+    blocks : mapping of Key to Block
+        Blocks by key, all of them in the request.
+    request : PatchRequest
+        Layer, level and control points.
+
+    Returns
+    -------
+    dict of Key to Patch
+        As from `cut_window_patches`.
+    """
     return cut_window_patches(
         {key: (request.windows[key], _layers(block, request)) for key, block in blocks.items()}, request
     )
@@ -132,14 +131,14 @@ def cut_window_patches(held: Mapping[Key, WindowValues], request: PatchRequest) 
     Parameters
     ----------
     held : mapping of Key to WindowValues
-        By the keys of their blocks.
+        Windows and their values by the keys of the blocks.
     request : PatchRequest
-        What is wanted.
+        Layer, level and control points.
 
     Returns
     -------
     dict
-        By the same keys, one patch for all: what few pixels of many blocks cost is in their number.
+        By the same keys, one patch for all, since the cost of patches with few pixels is in their number.
     """
     if not held:
         return {}
@@ -160,7 +159,7 @@ def cut_window_patches(held: Mapping[Key, WindowValues], request: PatchRequest) 
 def _gathered(
     held: Collection[WindowValues], layer: str, request: PatchRequest
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Return the values of a layer in the pixels of a tile, of no meaning where nothing was hit, and what was hit."""
+    """Return (y, x) values of a layer in a tile, undefined outside the blocks, and (y, x) bool of pixels inside."""
     control = request.control
     picked = np.empty((control.size, control.size), next(layers[layer].dtype for _, layers in held))
     hit = np.zeros(picked.shape, np.bool_)
@@ -170,13 +169,13 @@ def _gathered(
 
 
 def _tell_apart(values: NDArray[np.int16], counts: NDArray[np.generic], level: int) -> None:
-    """Mark, in place, the means that are missing where something was clear."""
+    """Set `TOO_FEW` in place where a mean is missing although there are observations."""
     none = kernels.NEVER_CLEAR if level else 0
     np.copyto(values, kernels.TOO_FEW, where=(values == kernels.NEVER_CLEAR) & (counts != none))
 
 
 def visible_window(window: ResultWindow, request: PatchRequest) -> ResultWindow:
-    """Return the part of a block's window that a tile may show, on whole pixels of the order's level; may be empty."""
+    """Return the part of a block's window that a tile may show, on whole pixels of the level; it may be empty."""
     spans = (
         _visible_span(window[axis], window[axis + 2], nodes, 1 << request.level)
         for axis, nodes in enumerate(request.control.nodes)
@@ -186,7 +185,7 @@ def visible_window(window: ResultWindow, request: PatchRequest) -> ResultWindow:
 
 
 def _visible_span(first: int, last: int, nodes: NDArray[np.float64], size: int) -> tuple[int, int]:
-    """Return where the part of a span begins and ends that nodes surround; what is interpolated lies among them."""
+    """Return the part of a span within the range of the nodes, in which all interpolated positions lie."""
     finite = nodes[np.isfinite(nodes)]
     if not finite.size:
         return first, first
@@ -196,13 +195,13 @@ def _visible_span(first: int, last: int, nodes: NDArray[np.float64], size: int) 
 
 
 def _extent(hit: NDArray[np.bool_], axis: int) -> slice:
-    """Return the smallest slice that holds every hit, looking along an axis."""
+    """Return the smallest slice that encloses all True values along the other axis."""
     places = np.flatnonzero(hit.any(axis=axis))
     return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)
 
 
 def read_pixels(blocks: Mapping[Key, Block], places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
-    """Return what one pixel of each block holds."""
+    """Return the values of one pixel of each block, by key."""
     return {key: _read(block, places[key]) for key, block in blocks.items()}
 
 
@@ -211,91 +210,14 @@ def _read(block: Block, place: BlockPixel) -> PixelReadings:
     return {name: values[(..., *place)].tolist() for name, values in held.items() if values is not None}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WorkerReplies:
-    """Results or exceptions of functions that a worker ran, in order.
-
-    Not a list, which Dask would take apart to send everything in it by itself, and twice what is in it twice.
-    """
-
-    each: list[Any]
-
-
-class PixelPlugin(WorkerPlugin):
-    """Answer questions about blocks on a worker, now and on those that join later, which it warms up.
-
-    A handler of the worker takes them, so they wait for no task and need no client's round trip of tasks; what takes
-    time is done in threads of its own.
-    """
-
-    name = PIXELS
-    _worker: Worker
-
-    def setup(self, worker: Worker) -> None:
-        """Begin to answer."""
-        self._worker = worker
-        worker.executors[PIXELS] = threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="Greenup-Pixels")
-        worker.handlers[PIXELS] = self.answer
-        threads.submit(warm_up)
-
-    def teardown(self, worker: Worker) -> None:
-        """Answer no more; what was asked before still is answered."""
-        del worker.handlers[PIXELS]
-        worker.executors.pop(PIXELS).shutdown(wait=False)
-
-    async def answer(self, questions: bytes) -> dict[str, Any]:
-        """Answer several questions at once; the handler.
-
-        Parameters
-        ----------
-        questions : bytes
-            Pickled list of pairs: an asynchronous function of an argument and ``dask_worker``, and its argument.
-
-        Returns
-        -------
-        dict
-            ``answers``: `WorkerReplies`.
-        """
-        asked = loads(questions)
-        calls = (function(argument, dask_worker=self._worker) for function, argument in asked)
-        answers = WorkerReplies(each=await asyncio.gather(*calls, return_exceptions=True))
-        return {"answers": to_serialize(answers)}
-
-
-async def cut_patches_on_worker(request: PatchRequest, dask_worker: Worker) -> dict[Key, Patch]:
-    """Cut the patches of a tile on a worker that has a `PixelPlugin`.
-
-    Returns
-    -------
-    dict
-        By key, the patches of those blocks that the worker holds.
-    """
-    held, threads = _held(request.windows, dask_worker), dask_worker.executors[PIXELS]
-    return await asyncio.get_running_loop().run_in_executor(threads, cut_patches, held, request)
-
-
-async def read_pixels_on_worker(places: Mapping[Key, BlockPixel], dask_worker: Worker) -> dict[Key, PixelReadings]:
-    """Read one pixel of each block on a worker."""
-    return read_pixels(_held(places, dask_worker), places)
-
-
-def _held(keys: Mapping[Key, object], worker: Worker) -> dict[Key, Block]:
-    """Return the blocks that a worker holds, read back from its disk where they were spilled.
-
-    Called on the worker's event loop, as Dask itself does: its buffer is not made for several threads.
-    """
-    data: Mapping[Any, Any] = worker.data
-    return {key: data[key] for key in keys if key in data}
-
-
 def warm_up() -> None:
-    """Load and compile what the first block and the first tile would otherwise wait for; run once on each worker."""
+    """Load libraries and compile kernels for blocks and tiles in advance; run once on each worker."""
     warm_up_blocks()
     warm_up_cutting()
 
 
 def warm_up_cutting() -> None:
-    """Load and compile what the first tile alone would wait for."""
+    """Compile the kernels for tiles in advance."""
     hit = np.zeros((1, 1), np.bool_)
     for dtype in (np.float32, np.uint16, np.int16):
         values = np.ones((1, 1), dtype)

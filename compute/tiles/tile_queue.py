@@ -1,4 +1,4 @@
-"""Tile queue: each tile is made once for all that wait for it, cached when finished, refused when too many wait."""
+"""Tile queue: shared computation of tiles, newest first, with a cache of finished tiles and limits per client."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from compute.settings import MIB
 from compute.tiles.tile_service import Tile
 
 Make = Callable[[], Awaitable[Tile | None]]
-"""Makes a tile as it stands now; None outside of the result."""
+"""Function that computes a tile in its current state; None outside the result."""
 
 _AT_ONCE = 24
-"""Tiles in the making: a screenful, which keeps every worker of a small cluster busy."""
+"""Tiles that are computed at the same time: a screenful, which keeps all workers of a small cluster busy."""
 
 _ENTRY_BYTES = 1024
-"""About what an entry of the cache takes beside the values of its tile."""
+"""Approximate size of a cache entry without the values of its tile."""
 
 
 def _bytes_of(tile: Tile | None) -> int:
@@ -30,7 +30,7 @@ def _bytes_of(tile: Tile | None) -> int:
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class _PendingTile:
-    """One tile in the making, or waiting for it, whoever and however many want it."""
+    """A tile that is queued or being computed, for any number of waiters."""
 
     key: Hashable
     state: Hashable
@@ -42,23 +42,23 @@ class _PendingTile:
 
 
 class TileQueue:
-    """Hands out the tiles of all results of a server.
+    """Queue and cache of the tiles of all results of a server.
 
-    Of those that wait the newest is made first: it is what somebody looks at now. When too many wait the oldest is
-    refused, and a tile that nobody waits for any more is not made to its end.
+    The newest tile is computed first, as it is the one on a user's screen. When the queue is full, the oldest is
+    refused. A tile without waiters is cancelled.
 
     Parameters
     ----------
     cache_mib : float
         Memory for finished tiles, in MiB.
     queue : int
-        Most tiles that may wait; half of them those of one requester.
+        Largest number of queued tiles; one requester may have half of them.
 
     Attributes
     ----------
     outcomes : collections.Counter
-        How many questions ended in which way: ``cached``, ``joined`` (somebody else had asked already), ``made``,
-        ``failed``, ``dropped`` (nobody waited any more), ``too_many``, ``overload``.
+        Number of requests by outcome: ``cached``, ``joined`` (a computation already under way), ``made``, ``failed``,
+        ``dropped`` (no waiter left), ``too_many``, ``overload``.
     kept : cachetools.LRUCache
         Finished tiles by key, None for one outside its result; ``currsize`` is the number of bytes that they take. A
         tile that is larger than the whole cache is not kept.
@@ -73,34 +73,34 @@ class TileQueue:
 
     @property
     def waiting(self) -> int:
-        """Tiles that wait until others are made."""
+        """Number of queued tiles."""
         return len(self._queue)
 
     @property
     def making(self) -> int:
-        """Tiles in the making."""
+        """Number of tiles that are being computed."""
         return len(self._pending) - len(self._queue)
 
     async def tile(self, key: Hashable, make: Make, *, requester: Hashable, state: Hashable = None) -> Tile | None:
-        """Return a tile: one that is kept, one that is on its way already, or a new one.
+        """Return a tile from the cache, from a computation under way, or from a new one.
 
         Parameters
         ----------
         key : hashable
-            Names the tile; what is finished is kept under it.
+            Identity of the tile in the cache.
         make : callable
-            Makes it.
+            Function that computes the tile.
         requester : hashable
-            Who asks: none of them takes all places in the queue.
+            Client of the request, for the limit per client.
         state : hashable
-            How far its result is: what began before more of it was there is not good enough for who asks now.
+            Progress of the result: a computation that began at an earlier state is not shared.
 
         Raises
         ------
         TooManyRequestsError
-            This requester has too many waiting, and this was the oldest.
+            This requester has too many queued tiles, and this one is the oldest.
         OverloadError
-            Everybody together has.
+            All requesters together have.
         """
         if key in self.kept:
             self.outcomes["cached"] += 1
@@ -139,7 +139,7 @@ class TileQueue:
     async def _make_tile(self, pending: _PendingTile) -> None:
         try:
             tile = await pending.make()
-        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+        except Exception as error:  # noqa: BLE001  # waiters receive every error
             self.outcomes["failed"] += 1
             self._refuse(pending, error)
         else:

@@ -1,4 +1,4 @@
-"""Tiles and single values of one result."""
+"""Tiles and pixel values of one result."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from compute.tiles.worker_pixels import WorkerPixels
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tile:
-    """The values of a tile.
+    """Values of a tile.
 
     Attributes
     ----------
     values : numpy.ndarray
-        (y, x) int16, northernmost row first, as `compute.engine.overview_levels.LAYER_ENCODING` says, or codes:
+        (y, x) int16, northernmost row first, encoded by `compute.engine.overview_levels.LAYER_ENCODING`, or codes:
         `kernels.NEVER_CLEAR` (no observation), `kernels.TOO_FEW` (observations, but nowhere enough for a mean),
         `kernels.OUTSIDE` (of the grid, or of the region's polygon where there is no value), `kernels.NOT_COMPUTED`.
     complete : bool
-        All blocks that it shows are computed: it will never change.
+        Whether all blocks that it shows are computed, so that it never changes.
     preview : numpy.ndarray or None
-        (y, x) int16 values of a preview where there are none yet, `kernels.OUTSIDE` elsewhere; None without a preview.
+        (y, x) int16 preview where pixels are not computed yet, `kernels.OUTSIDE` elsewhere; None without a preview.
     """
 
     values: NDArray[np.int16]
@@ -49,20 +49,26 @@ class Tile:
     preview: NDArray[np.int16] | None = None
 
     def over(self, other: Tile | None) -> Tile:
-        """Return the tile with the pixels of a preview's tile, None outside of it, that it has no values for."""
+        """Return the tile above the tile of a preview, whose pixels show where this one is not computed yet.
+
+        Parameters
+        ----------
+        other : Tile or None
+            Tile of the preview at the same address; None outside the preview.
+        """
         beneath = np.full_like(self.values, kernels.OUTSIDE)
         if other is not None:
             np.copyto(beneath, other.values, where=self.values == kernels.NOT_COMPUTED)
         return replace(self, preview=beneath)
 
     def to_bytes(self) -> bytes:
-        """Return the values as little-endian int16, row by row, and then those of the preview, if there is one."""
+        """Return the values as little-endian int16, row by row, followed by those of the preview if there is one."""
         parts = (self.values,) if self.preview is None else (self.values, self.preview)
         return b"".join(part.astype("<i2", copy=False).tobytes() for part in parts)
 
 
 class Gridded(Protocol):
-    """Common protocol of plan and stack."""
+    """Grid, chunks and labels of a plan or a stack."""
 
     @property
     def grid(self) -> Grid:
@@ -77,13 +83,13 @@ class Gridded(Protocol):
         """Season labels."""
 
 
-def block_bbox(result: Gridded, season: int, row: int, column: int) -> Bbox:  # noqa: ARG001  # every season lies alike
-    """Return the envelope in degrees, generous by a pixel, of the tiles that change when a block finishes.
+def block_bbox(result: Gridded, season: int, row: int, column: int) -> Bbox:  # noqa: ARG001  # the same for every season
+    """Return the envelope of a block in degrees, with a pixel to spare: tiles in it change when the block finishes.
 
     Parameters
     ----------
     result : NdviPlan or SeasonStack
-        The block's.
+        Result of the block.
     season, row, column : int
         Position of the block, as in its key.
     """
@@ -91,12 +97,12 @@ def block_bbox(result: Gridded, season: int, row: int, column: int) -> Bbox:  # 
 
 
 def result_info(result: Gridded) -> dict[str, Any]:
-    """Return what a client must know to ask for tiles and to read them, ready for JSON.
+    """Return the metadata that clients need to request and decode tiles, for JSON.
 
     Returns
     -------
     dict
-        ``bbox`` (west, south, east, north), ``max_zoom`` (its pixels are no larger than the result's), ``labels``,
+        ``bbox`` (west, south, east, north), ``max_zoom`` (with pixels no larger than the result's), ``labels``,
         ``layers`` (by name ``scale``, ``offset``, ``units``, ``digits``) and ``codes``.
     """
     geometry = result_geometry(result.grid)
@@ -115,14 +121,14 @@ def result_info(result: Gridded) -> dict[str, Any]:
 
 
 class ResultTiles:
-    """The tiles and values of one result, finished or not.
+    """Tiles and pixel values of one result, complete or not.
 
     Attributes
     ----------
     stack : SeasonStack
         The result.
     geometry : ResultGeometry
-        Its grid, seen from Web Mercator; with the zooms and the envelope.
+        Relation of its grid to tiles, with zooms and envelope.
     """
 
     def __init__(self, stack: SeasonStack, source: PixelSource, *, region: Region | None = None) -> None:
@@ -136,24 +142,24 @@ class ResultTiles:
     def on_workers(
         cls, stack: SeasonStack, client: Any, *, region: Region | None = None, kept: StoredPixels | None = None
     ) -> Self:
-        """Serve a persisted stack from the workers that hold it.
+        """Return the tiles of a persisted stack, read from the workers that hold it.
 
         Parameters
         ----------
         stack : SeasonStack
-            Persisted on the cluster of `client`; whatever of it is computed is served.
+            Stack persisted on the cluster of `client`, complete or not.
         client : distributed.Client
             Asynchronous client.
         region : Region, optional
-            Of the request: outside its polygon nothing is called never clear.
+            Region of the request: pixels without a value outside its polygon are `kernels.OUTSIDE`.
         kept : StoredPixels, optional
-            Of the same stack, for the blocks that no worker holds.
+            Stored pixels of the same stack, for blocks that no worker holds.
         """
         held = WorkerPixels(stack, client)
         return cls(stack, held if kept is None else FallbackPixels(stack, [held, kept]), region=region)
 
     async def tile(self, layer: str, season: int, address: TileAddress, *, size: int = TILE_PX) -> Tile | None:
-        """Return a tile as it stands now.
+        """Return a tile in its current state.
 
         Parameters
         ----------
@@ -162,14 +168,14 @@ class ResultTiles:
         season : int
             Position of the season among the labels.
         address : TileAddress
-            Which tile.
+            Address of the tile.
         size : int
             Pixels along each edge: 256, or 512 for dense screens.
 
         Returns
         -------
         Tile or None
-            None where all of it lies outside the result.
+            None if all of it lies outside the result.
 
         Raises
         ------
@@ -185,9 +191,9 @@ class ResultTiles:
         return None if (values == kernels.OUTSIDE).all() else Tile(values=values, complete=complete)
 
     async def stretch(self, layer: str) -> tuple[float, float] | None:
-        """Return the values between which nearly all of a layer lie, over all seasons: one span for all tiles.
+        """Return the range of nearly all values of a layer over all seasons, for the colours of all tiles.
 
-        It is that of what is computed so far, and once everything is, it never changes.
+        It follows from the blocks computed so far, and is cached once all are computed.
 
         Parameters
         ----------
@@ -219,7 +225,7 @@ class ResultTiles:
         return span
 
     async def point(self, lon: float, lat: float) -> list[PixelValue]:
-        """Return the level-0 pixel at a place in degrees in every season, in the order of the labels."""
+        """Return the values of the pixel at a position in degrees in every season, in the order of the labels."""
         place = self.geometry.pixel_of(lon, lat)
         if place is None:
             return [PixelValue(label=label, state="outside") for label in self.stack.labels]
@@ -234,7 +240,7 @@ class ResultTiles:
             raise InputError("size", f"Tiles have {TILE_PX} or {2 * TILE_PX} pixels along an edge, not {size}.")
 
     def _beyond_polygon(self, address: TileAddress, size: int) -> NDArray[np.bool_]:
-        """Return which pixel centres lie outside the region's polygon; a shape that broadcasts where it is simple."""
+        """Return (y, x) bool of pixel centres outside the region's polygon; (1, 1) where all pixels are alike."""
         if self._polygon_m is None:
             return np.zeros((1, 1), bool)
         metres = pixel_m(address.z, size)

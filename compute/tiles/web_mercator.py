@@ -1,4 +1,4 @@
-"""Web Mercator tile addresses and their bounds."""
+"""Web Mercator tile addresses of the XYZ scheme, and their pixel size."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from math import pi
 from compute.errors import InputError
 
 MAX_ZOOM = 24
-"""Deepest zoom: pixels of a centimetre, far below any scene's."""
+"""Highest zoom, with pixels of about a centimetre."""
 
 HALF_WORLD_M = 6_378_137.0 * pi
-"""Half the width of the Web Mercator square (EPSG:3857), in metres."""
+"""Half the edge of the Web Mercator square (EPSG:3857), in metres: pi times the WGS 84 semi-major axis."""
 
 TILE_PX = 256
-"""Edge of a tile unless another is asked for, in pixels."""
+"""Default edge of a tile, in pixels."""
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,7}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TileAddress:
-    """A tile of the XYZ scheme: row 0 is the northernmost.
+    """Address of a tile in the XYZ scheme, with row 0 in the north.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class TileAddress:
 
 
 def parse_tile(z: str, x: str, y: str) -> TileAddress:
-    """Read the three numbers of a tile from a URL.
+    """Parse a tile address from a URL.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ def parse_tile(z: str, x: str, y: str) -> TileAddress:
     Returns
     -------
     TileAddress
-        Within bounds.
+        Address within bounds.
 
     Raises
     ------
     InputError
-        One of them is not such a number or is out of bounds.
+        A number is malformed or out of bounds.
     """
     zoom = _parse("z", z, MAX_ZOOM)
     last = 2**zoom - 1
@@ -67,5 +67,13 @@ def _parse(field: str, text: str, last: int) -> int:
 
 
 def pixel_m(zoom: int, size: int = TILE_PX) -> float:
-    """Return the edge of a pixel of a tile of `size` pixels, in metres of Web Mercator."""
+    """Return the edge of a pixel in metres of Web Mercator.
+
+    Parameters
+    ----------
+    zoom : int
+        Zoom of the tile.
+    size : int
+        Pixels along each edge of the tile.
+    """
     return float(2 * HALF_WORLD_M / (2**zoom * size))

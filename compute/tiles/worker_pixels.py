@@ -1,4 +1,4 @@
-"""Pixels from the workers that hold them, by `compute.tiles.worker_requests`."""
+"""Pixels from the workers that hold the blocks, requested by `compute.tiles.worker_requests`."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from distributed import Future
 from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import Key
 from compute.scenes.pixel_frames import BlockPixel
+from compute.tiles.pixel_plugin import cut_patches_on_worker, read_pixels_on_worker
 from compute.tiles.pixel_sources import BlockPixels
-from compute.tiles.tile_patches import Patch, PatchRequest, PixelReadings, cut_patches_on_worker, read_pixels_on_worker
+from compute.tiles.tile_patches import Patch, PatchRequest, PixelReadings
 from compute.tiles.worker_requests import WorkerRequests
 
 _ROUNDS = 2
-"""Times that blocks are looked for: where they are remembered to be, then where the scheduler says that they are."""
+"""Number of attempts to find a block: first on its last known worker, then where the scheduler locates it."""
 
 Question = Callable[[Collection[Key]], tuple[Callable[..., Awaitable[Any]], Any]]
 
 
 class WorkerPixels(BlockPixels):
-    """Pixels of a persisted stack, each gathered by the worker that holds it.
+    """Pixels of a persisted stack, cut by the workers that hold its blocks.
 
-    A block whose worker died, or that is on its way to another, counts as not computed yet until it is back.
+    A block whose worker died, or that is being transferred, counts as not computed yet until it is available again.
 
     Parameters
     ----------
     stack : SeasonStack
-        Persisted, so that values of `graph` are futures; blocks that it lacks are not computed yet.
+        Persisted stack, whose `graph` holds futures; missing blocks are not computed yet.
     client : distributed.Client
-        Asynchronous client, of the event loop in which the methods are awaited.
+        Asynchronous client of the event loop in which the methods are awaited.
     """
 
     def __init__(self, stack: SeasonStack, client: Any) -> None:
@@ -43,33 +44,33 @@ class WorkerPixels(BlockPixels):
         self._holders: dict[Key, str] = {}
 
     async def patches(self, request: PatchRequest) -> dict[Key, Patch]:
-        """Return the patches of a tile; see `BlockPixels`. One call goes to each worker that it touches."""
+        """Return the patches of a tile, with one call to each worker that holds some; see `BlockPixels`."""
         return await self._ask(
             request.windows,
             lambda keys: (cut_patches_on_worker, replace(request, windows={key: request.windows[key] for key in keys})),
         )
 
     async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
-        """Return what one pixel of each block holds; see `BlockPixels`."""
+        """Return the values of one pixel of each block; see `BlockPixels`."""
         return await self._ask(places, lambda keys: (read_pixels_on_worker, {key: places[key] for key in keys}))
 
     async def _ask(
         self, keys: Collection[Key], question: Callable[[Collection[Key]], tuple[Any, Any]]
     ) -> dict[Key, Any]:
-        """Ask the holders of some blocks, and again elsewhere for what they turn out not to hold.
+        """Ask the workers that hold some blocks, and ask other workers for blocks that they turn out not to hold.
 
         Parameters
         ----------
         keys : collection of Key
             Keys of blocks, finished or not.
         question : callable
-            Given the keys that one worker is thought to hold, the function to run there and its argument; it answers
-            with a dict of those keys that it holds indeed.
+            Returns the function to run on a worker and its argument, from the keys that it is believed to hold. The
+            function returns a dict of the keys that it does hold.
 
         Returns
         -------
         dict
-            By key, the answers that were to be had.
+            Answers by key, of the blocks that were found.
         """
         answers: dict[Key, Any] = {}
         for _ in range(_ROUNDS):
@@ -84,7 +85,7 @@ class WorkerPixels(BlockPixels):
         return answers
 
     def _finished(self, key: Key) -> bool:
-        """Tell whether a block is computed and was not lost since, as far as the scheduler has told the client."""
+        """Return whether a block is computed and not lost, as far as the client knows."""
         future = self._stack.graph.get(key)
         if isinstance(future, Future) and future.status == "finished":
             return True
@@ -92,11 +93,11 @@ class WorkerPixels(BlockPixels):
         return False
 
     async def _by_holder(self, keys: Collection[Key]) -> Mapping[str, list[Key]]:
-        """Return which worker is to be asked for which blocks; those that nobody holds are left out."""
+        """Return the keys to ask each worker for, by address; blocks that no worker holds are left out."""
         unknown = [self._stack.graph[key] for key in keys if key not in self._holders]
         if unknown:
             holders: Mapping[Key, Any] = {}
-            with suppress(OSError):  # the scheduler is gone, and all blocks with it
+            with suppress(OSError):  # the scheduler is lost, and all blocks with it
                 holders = await self._client.who_has(unknown)
             self._holders |= {key: addresses[0] for key, addresses in holders.items() if addresses}
         by_holder: dict[str, list[Key]] = defaultdict(list)
@@ -106,13 +107,13 @@ class WorkerPixels(BlockPixels):
         return by_holder
 
     async def _call(self, holder: str, function: Callable[..., Awaitable[Any]], argument: Any) -> Any:
-        """Run a function on a worker; one that is gone or does not answer in time holds nothing."""
+        """Run a function on a worker; return {} if the worker is lost or does not answer in time."""
         try:
             return await WorkerRequests.of(self._client).ask(holder, function, argument)
         except OSError:
             return {}
 
     def _forget(self, keys: Iterable[Key]) -> None:
-        """Forget where blocks were, and everything about the workers that were thought to hold them."""
+        """Forget the known positions of all blocks on the workers that did not hold some of these."""
         if doubted := {self._holders.get(key) for key in keys}:
             self._holders = {key: holder for key, holder in self._holders.items() if holder not in doubted}

@@ -1,7 +1,7 @@
-"""Requests to workers for pixels: direct connections beside the task queue, several at once.
+"""Requests to workers for pixels, over direct connections instead of tasks, several in a call.
 
-A worker's handler answers within a millisecond whatever its threads are computing; a task takes ten, and waits behind
-those that run.
+A handler of a worker answers within a millisecond whatever its threads compute. A task takes ten, and waits for
+running tasks.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from typing import Any, Self
 from distributed.core import send_recv
 from distributed.protocol.pickle import dumps, loads
 
-from compute.tiles.tile_patches import PIXELS, PixelPlugin, WorkerReplies
+from compute.tiles.pixel_plugin import PIXELS, PixelPlugin, WorkerReplies
 
 Ask = Callable[..., Awaitable[Any]]
 """An asynchronous function at module level that takes an argument and ``dask_worker``."""
 
 _PATIENCE_S, _LIMIT_S = 1.0, 15.0
-"""How long an answer is awaited until the scheduler is asked whether the worker is still there, for the address of a
-dead one is tried for half a minute; and how long at the most. A busy worker is never asked twice."""
+"""Seconds without an answer until the scheduler is asked whether the worker is still alive, since connecting to a dead
+one takes half a minute; and seconds until the request fails. A busy worker is never asked twice."""
 
 _CHECK_S = 3.0
-"""How long the scheduler may take to say so; a busy one does not answer at once."""
+"""Seconds that the scheduler may take to answer."""
 
 _TRY_S = 1.0
-"""How long a connection to a worker is tried, until one has succeeded: firewalls let packets vanish."""
+"""Timeout of connections to workers in seconds until one has succeeded, since firewalls may drop packets."""
 
 _CALLS, _BATCH = 2, 8
-"""Calls to one worker under way, so that it has work while an answer travels, and questions that one of them carries
-at the most, so that no tile waits for a whole screen of others."""
+"""Calls to one worker at the same time, so that it has work while an answer travels; and requests in a call, so that no
+tile waits for a whole screen of others."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -44,13 +44,13 @@ class _Request:
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class _WorkerQueue:
-    """Pending questions to one worker, and the number of its calls under way."""
+    """Pending requests to one worker, and the number of its calls under way."""
 
     waiting: deque[_Request] = field(default_factory=deque)
     calls: int = 0
 
     def next_batch(self) -> list[_Request]:
-        """Return the questions of the next call; those that nobody waits for any more are dropped."""
+        """Return the requests of the next call; cancelled ones are dropped."""
         taken: list[_Request] = []
         while self.waiting and len(taken) < _BATCH:
             question = self.waiting.popleft()
@@ -60,17 +60,17 @@ class _WorkerQueue:
 
 
 class WorkerRequests:
-    """Asks the workers of one cluster, each by as few calls as may be.
+    """Requests to the workers of one cluster, batched into few calls.
 
-    A question goes at once when its worker is free; those that come while calls to it are under way go together with
-    the next one. Take it from `of`, so that all results of a cluster share the calls.
+    A request to an idle worker is sent immediately. Requests during calls to a worker are sent together in the next
+    call. Get it from `of`, so that all results of a cluster share the calls.
 
     Parameters
     ----------
     client : distributed.Client
-        Asynchronous client, of the event loop in which `ask` is awaited.
+        Asynchronous client of the event loop in which `ask` is awaited.
     direct : bool, optional
-        Whether workers are reached without the scheduler; left out, the first that answers decides for all.
+        Whether workers are reached without the scheduler; by default the first answer decides for all.
     """
 
     def __init__(self, client: Any, *, direct: bool | None = None) -> None:
@@ -83,7 +83,7 @@ class WorkerRequests:
 
     @classmethod
     def of(cls, client: Any) -> Self:
-        """Return the one that belongs to a client."""
+        """Return the instance of a client, created on the first call."""
         asker: Self = client.extensions.setdefault(PIXELS, cls(client))
         return asker
 
@@ -93,30 +93,30 @@ class WorkerRequests:
         Parameters
         ----------
         address : str
-            The worker's.
+            Address of the worker.
         function, argument
-            What is run: ``await function(argument, dask_worker=...)`` on the event loop of the worker.
+            Runs ``await function(argument, dask_worker=...)`` on the event loop of the worker.
 
         Raises
         ------
         OSError
-            The worker is gone or did not answer in time.
+            The worker is lost or did not answer in time.
         Exception
-            Whatever the function raised.
+            Exceptions of the function.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         queue = self._queues.setdefault(address, _WorkerQueue())
         queue.waiting.append(_Request(function=function, argument=argument, answer=answer))
         if queue.calls < _CALLS:
             queue.calls += 1
-            # A task begins after whatever else is about to ask: all of it goes in one call.
+            # A task starts after the current ones, so that requests of this moment share a call.
             sender = asyncio.create_task(self._send_pending(address, queue))
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)
         return await answer
 
     async def _send_pending(self, address: str, queue: _WorkerQueue) -> None:
-        """Carry questions to a worker until none is left."""
+        """Send requests to a worker until none is pending."""
         while questions := queue.next_batch():
             await self._send_batch(address, questions)
         queue.calls -= 1
@@ -127,7 +127,7 @@ class WorkerRequests:
         try:
             pairs = dumps([(each.function, each.argument) for each in questions])
             answers = await self._await_reply(address, pairs)
-        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+        except Exception as error:  # noqa: BLE001  # waiters receive every error
             answers = [error] * len(questions)
         for question, answer in zip(questions, answers, strict=True):
             if question.answer.done():
@@ -138,7 +138,7 @@ class WorkerRequests:
                 question.answer.set_result(answer)
 
     async def _await_reply(self, address: str, questions: bytes) -> Sequence[Any]:
-        """Wait for a call as long as its worker is there, and not for ever."""
+        """Return the reply to a call, which ends when its worker is lost or after `_LIMIT_S`."""
         call = asyncio.ensure_future(self._call(address, questions))
         try:
             async with asyncio.timeout(_LIMIT_S):
@@ -162,16 +162,16 @@ class WorkerRequests:
         return answers.each
 
     async def _installed(self) -> None:
-        """Have the plugin on all workers; where one of them hangs, the others answer all the same."""
+        """Install the plugin on all workers; do not wait for a worker that hangs."""
         if self._installing is None or _failed(self._installing):
             self._installing = asyncio.ensure_future(self._client.register_plugin(PixelPlugin()))
-            # Looked at, or asyncio would report it as forgotten, naming a Gateway's cluster in full.
+            # The exception is retrieved, or asyncio would log it with the full name of a Gateway cluster.
             self._installing.add_done_callback(_failed)
         if not (self._installing.done() or self._hanging):
             self._hanging = bool((await asyncio.wait({self._installing}, timeout=_PATIENCE_S))[1])
 
     async def _reply(self, address: str, questions: bytes) -> Any:
-        """Ask directly, or through the scheduler where no worker was ever reached; what worked is kept to."""
+        """Ask a worker directly, or through the scheduler if none was ever reached; remember the way that worked."""
         if self.direct is not False:
             try:
                 return await self._ask_directly(address, questions)

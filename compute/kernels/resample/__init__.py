@@ -1,7 +1,7 @@
 """Resampling of scene pixels to block pixels: clear masks, and sums of observations.
 
-A scene on the block's own pixel grid is read through a window. Any other is warped along a lattice of points that PROJ
-has placed, by the nearest pixel, between four pixels, or by the exact area of every pixel.
+A scene on the block's pixel grid is added from a window. Any other scene is warped with a lattice of control points
+from PROJ: by the nearest pixel, by bilinear interpolation, or by area-weighted means.
 """
 
 from compute.kernels.resample.area_average import accumulate_average
@@ -10,8 +10,8 @@ from compute.kernels.resample.clear_pixels import (
     ClearPixels,
     clear_bounds,
     clear_codes,
-    clear_of_index,
-    clear_of_window,
+    find_clear_by_index,
+    find_clear_in_window,
     untaken_pixels,
 )
 from compute.kernels.resample.lattice import LATTICE_PX, SLIVER_PX, Lattice
@@ -36,8 +36,8 @@ __all__ = [
     "average_weights",
     "clear_bounds",
     "clear_codes",
-    "clear_of_index",
-    "clear_of_window",
+    "find_clear_by_index",
+    "find_clear_in_window",
     "nearest_index",
     "take_nearest",
     "untaken_pixels",

@@ -1,4 +1,8 @@
-"""Area average: every usable source pixel weighs the part of it under an output pixel."""
+"""Sums of observations by area-weighted means of the source pixels under each output pixel.
+
+A source pixel weighs the area that it shares with the output pixel: first-order conservative remapping, Jones (1999),
+Monthly Weather Review 127(9), doi:10.1175/1520-0493(1999)127<2204:FASOCR>2.0.CO;2.
+"""
 
 from __future__ import annotations
 
@@ -7,68 +11,75 @@ from dataclasses import replace
 import numpy as np
 from numba import njit
 
-from compute.kernels.resample.area_weights import AverageTable, line_weights, room_of, table_arrays
+from compute.kernels.resample.area_weights import AverageTable, line_weights, table_arrays, weights_buffer
 from compute.kernels.resample.clear_pixels import ClearPixels
 from compute.kernels.resample.footprint_areas import USUAL_EXTENT
-from compute.kernels.resample.line_sums import Accumulators, BandWindows, add_line, line_room, look_of, rules_of
+from compute.kernels.resample.line_sums import (
+    Accumulators,
+    BandWindows,
+    add_line_sums,
+    kernel_arrays,
+    kernel_rules,
+    line_buffers,
+)
 
 _WEIGHT_ROUNDING = 2.0**-12
-"""Share of an area that rounding weights to 16 bits may take away: half of a pixel is at least half of it."""
+"""Largest share of an area that is lost by rounding weights to 16 bits, so that half a pixel counts as half."""
 
 
 def accumulate_average(bands: BandWindows, table: AverageTable, clear: ClearPixels, sums: Accumulators) -> None:
-    """Add one look of a scene, each pixel of the block as the mean of the usable pixels under it.
+    """Add the observations of a scene by area-weighted means of usable pixels.
 
-    Red and nir are means of the same source pixels. Those that are not usable and what lies outside the window weigh
-    nothing; the rest weighs the more, as long as it is at least `min_area` of the output pixel.
+    Red and nir are means of the same source pixels. Unusable pixels and pixels outside the window have weight 0, and
+    the other weights are normalised if they cover at least `min_area` of the output pixel.
 
     Parameters
     ----------
     bands : BandWindows
-        Of the scene, with usable pixels.
+        Windows of the scene, with usable pixels.
     table : AverageTable
-        Of the block, as `average_weights` returns it.
+        Weights of the block, from `average_weights`.
     clear : ClearPixels
-        Pixels of the block that may be observed.
+        Pixels of the block to observe.
     sums : Accumulators
-        Of the block.
+        Sums of the block.
     """
     assert table.lattice.shape == sums.shape
     assert bands.usable is not None
     whole = replace(bands, red=np.ascontiguousarray(bands.red), nir=np.ascontiguousarray(bands.nir))
-    window, listed, added = look_of(whole, clear, sums)
+    window, listed, added = kernel_arrays(whole, clear, sums)
     look = *window, np.ascontiguousarray(bands.usable)
     least = max(sums.min_area - _WEIGHT_ROUNDING, 0.0)
-    _accumulate(look, bands.at, table_arrays(table), table.extent, listed, least, rules_of(bands, sums), added)
+    _accumulate(look, bands.at, table_arrays(table), table.extent, listed, least, kernel_rules(bands, sums), added)
 
 
 @njit(nogil=True, cache=True)
 def _accumulate(look, at, table, extent, clear, least, rules, sums):  # type: ignore[no-untyped-def]  # for any type
     (starts, columns), (total, count, taken, beyond) = clear, sums
-    room, weighing = line_room(total.shape[1]), room_of(table, total.shape[1], extent)
+    room, weighing = line_buffers(total.shape[1]), weights_buffer(table, total.shape[1], extent)
     is_usual = extent == (USUAL_EXTENT, USUAL_EXTENT)
-    # One more: the last is written, even if it is not met.
+    # One more, since `_list_touching` writes the pixel after the last.
     states, met = _usable_states(look[2], extent), np.empty(total.shape[1] + 1, columns.dtype)
     for y in range(total.shape[0]):
         listed = columns[starts[y] : starts[y + 1]]
         if listed.size == 0:
             continue
         places, weights = line_weights(table, y, extent, weighing)
-        listed = met[: _meet(states, look[2].shape, extent, at, places, listed, met)]
+        listed = met[: _list_touching(states, look[2].shape, extent, at, places, listed, met)]
         if is_usual:
-            # The same as below, but the compiler knows how often a loop is run.
+            # The same as below, with loop counts that are known to the compiler.
             _line_means(look, at, places, (USUAL_EXTENT, USUAL_EXTENT), weights, listed, least, states, room)
         else:
             _line_means(look, at, places, extent, weights, listed, least, states, room)
-        add_line(room, listed, rules, total[y], count[y], taken[y], beyond)
+        add_line_sums(room, listed, rules, total[y], count[y], taken[y], beyond)
 
 
 @njit(nogil=True, cache=True)
 def _usable_states(usable, extent):  # type: ignore[no-untyped-def]  # numba types it
-    """Return (row, column) uint8 whether none, some or all pixels are usable of the extent that begins there.
+    """Return (row, column) uint8: 0, 1 or 2 for no, some or only usable pixels in the extent that begins there.
 
-    Asking every pixel once takes less than asking it under every output pixel that it lies under. Where the extent
-    reaches beyond the window there is no state.
+    One pass over the window is faster than checking the pixels under every output pixel. Positions whose extent exceeds
+    the window are left out.
     """
     rows, wide = usable.shape[0] - extent[0] + 1, usable.shape[1] - extent[1] + 1
     if rows < 1 or wide < 1:
@@ -89,7 +100,7 @@ def _usable_states(usable, extent):  # type: ignore[no-untyped-def]  # numba typ
 
 @njit(nogil=True, cache=True)
 def _usual_states(usable, states):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the states where extents are usual, 3 by 3 pixels: sums of as many at once as the processor can."""
+    """Write the states for extents of 3 by 3 pixels, in a form that the compiler turns into SIMD instructions."""
     down = np.empty(usable.shape[1], np.uint8)
     for y in range(states.shape[0]):
         first, second, third = usable[y], usable[y + 1], usable[y + 2]
@@ -103,7 +114,7 @@ def _usual_states(usable, states):  # type: ignore[no-untyped-def]  # numba type
 
 @njit(nogil=True, cache=True)
 def _states_of_line(down, extent, states):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the states of a line, whose columns hold so many usable pixels."""
+    """Write the states of a line from the number of usable pixels in each column."""
     along = np.zeros(down.size + 1, np.int32)
     for x in range(down.size):
         along[x + 1] = along[x] + down[x]
@@ -113,11 +124,11 @@ def _states_of_line(down, extent, states):  # type: ignore[no-untyped-def]  # nu
 
 
 @njit(nogil=True, cache=True)
-def _meet(states, shape, extent, at, places, listed, met):  # type: ignore[no-untyped-def]  # numba types it
-    """List those pixels of a line under which something may be usable, and return how many they are."""
-    # Unsigned, what lies before the window is greater than any size.
+def _list_touching(states, shape, extent, at, places, listed, met):  # type: ignore[no-untyped-def]  # numba types it
+    """List the pixels of a line that may have usable source pixels, and return their number."""
+    # As unsigned numbers, positions before the window are larger than any size.
     rows, wide, number = np.uint64(states.shape[0]), np.uint64(states.shape[1]), np.uint64(0)
-    # So many places, from those on whose extent ends in the window's first pixel, have a pixel of it under them.
+    # Number of positions whose extent overlaps the window, from the first whose extent ends in its first pixel.
     tall, broad = np.uint64(shape[0] + extent[0] - 1), np.uint64(shape[1] + extent[1] - 1)
     for k in range(listed.size):
         x = listed[k]
@@ -134,7 +145,7 @@ def _meet(states, shape, extent, at, places, listed, met):  # type: ignore[no-un
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy")
 def _line_means(look, at, places, extent, weights, listed, least, states, room):  # type: ignore[no-untyped-def]
-    """Write the means of a line, NaN where too little is usable. Products of weights and integers add up exactly."""
+    """Write the means of a line, NaN where too little is usable. Sums of weights times integers are exact."""
     (red, nir, usable), (r, n, _, _) = look, room
     rows, wide = np.uint64(states.shape[0]), np.uint64(states.shape[1])
     wides = np.uint64(red.shape[1]), np.uint64(weights.shape[1])
@@ -143,10 +154,10 @@ def _line_means(look, at, places, extent, weights, listed, least, states, room):
         x = np.uint64(listed[k])
         row, column = np.uint64(places[0, x] - at[0]), np.uint64(places[1, x] - at[1])
         if row < rows and column < wide:
-            # Flat, a place is one number, and the compiler need not keep so many.
+            # A flat position is one number, which needs fewer registers.
             first = row * wides[0] + column
             if states[row, column] == 2:
-                # All is usable, so nothing is asked; where the pixel lies nowhere, 0 / 0 is NaN.
+                # All pixels are usable; for a pixel without a position, 0 / 0 is NaN.
                 red_sum, nir_sum, _, whole_sum = _weighted(flat, taps, first, x, wides, extent, ask=False)
                 r[k], n[k] = red_sum / whole_sum, nir_sum / whole_sum
                 continue
@@ -161,7 +172,7 @@ def _line_means(look, at, places, extent, weights, listed, least, states, room):
 
 @njit(nogil=True, cache=True, inline="always")
 def _weighted(flat, taps, first, tap, wides, extent, ask):  # type: ignore[no-untyped-def]
-    """Return red and nir under a pixel as they weigh, the weight of its usable pixels, and that of all."""
+    """Return weighted sums of red and nir under a pixel, the weight of usable pixels, and that of all pixels."""
     reds, nirs, usable = flat
     red_sum, nir_sum = np.int64(0) * reds[first], np.int64(0) * nirs[first]
     weight_sum = whole_sum = np.int64(0)
@@ -180,7 +191,7 @@ def _weighted(flat, taps, first, tap, wides, extent, ask):  # type: ignore[no-un
 
 @njit(nogil=True, cache=True)
 def _weighted_at_edge(look, place, extent, weights, x):  # type: ignore[no-untyped-def]  # for any value type
-    """Return the same where a footprint reaches beyond the window, which has nothing usable there."""
+    """Return the same for a footprint that exceeds the window; pixels outside are not usable."""
     red, nir, usable = look
     red_sum, nir_sum = np.int64(0) * red[0, 0], np.int64(0) * nir[0, 0]
     weight_sum = whole_sum = np.int64(0)

@@ -1,4 +1,4 @@
-"""Clear pixels of a block, by the nearest pixel of the mask."""
+"""Clear pixels of a block, from the nearest pixels of the mask."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.kernels.resample.lattice import held
+from compute.kernels.resample.lattice import read_only
 from compute.kernels.resample.nearest_pixels import NearestIndex
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClearPixels:
-    """The pixels of a block that are clear in a look, line by line: what is done to them need not ask the others.
+    """Clear pixels of a block in a look as lists of columns, one for each row, so that kernels visit no other pixel.
 
     Attributes
     ----------
     starts : numpy.ndarray
-        (y + 1,) int64: where the pixels of each line begin in `columns`, and where those of the last one end.
+        (y + 1,) int64 position in `columns` of the first pixel of each row, and the end of the last row.
     columns : numpy.ndarray
-        (n,) uint16 column of every pixel, ascending in a line; uint32 in blocks too wide for that.
+        (n,) uint16 column of every pixel, ascending in a row; uint32 in wider blocks.
     """
 
     starts: NDArray[np.int64]
@@ -32,35 +32,35 @@ class ClearPixels:
         return len(self.columns)
 
     def elsewhere(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Return (y, x) bool of a block's shape, False at these pixels and True at all others."""
+        """Return (y, x) bool of a block's shape: False at these pixels and True at all others."""
         others = np.ones(shape, bool)
-        _leave_out(held(self.starts), held(self.columns), others)
+        _clear_listed(read_only(self.starts), read_only(self.columns), others)
         return others
 
 
 @njit(nogil=True, cache=True)
-def _leave_out(starts, columns, others):  # type: ignore[no-untyped-def]  # numba types it
+def _clear_listed(starts, columns, others):  # type: ignore[no-untyped-def]  # numba types it
     for y in range(others.shape[0]):
         for k in range(starts[y], starts[y + 1]):
             others[y, columns[k]] = False
 
 
 def clear_bounds(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
-    """Find the smallest part of a mask that holds all of its clear pixels: nothing else of the bands need be read.
+    """Return the smallest window of a mask that holds all of its clear pixels.
 
     Parameters
     ----------
     mask : numpy.ndarray
         (rows, columns) 8- or 16-bit integers.
     table : numpy.ndarray
-        (256,) or (65536,) bool: which codes, seen as unsigned integers, are clear.
+        (256,) or (65536,) bool: True for clear codes, indexed by the code as an unsigned integer.
 
     Returns
     -------
     tuple of int or None
-        First row and column, and row and column after the last; None where no pixel is clear.
+        (first row, first column, row after the last, column after the last); None where no pixel is clear.
     """
-    top, left, bottom, right = _clear_bounds(held(_unsigned(mask)), held(table))
+    top, left, bottom, right = _clear_bounds(read_only(_unsigned(mask)), read_only(table))
     return (top, left, bottom, right) if top < bottom else None
 
 
@@ -73,7 +73,7 @@ def _clear_bounds(mask, table):  # type: ignore[no-untyped-def]  # numba types i
         bottom -= 1
     left, right = mask.shape[1], 0
     for line in mask[top:bottom]:
-        # From either end, no further than something clear is known: with clouds in patches, a few pixels.
+        # From either end up to the known bounds, which are a few pixels away under patchy clouds.
         x = 0
         while x < left and not table[line[x]]:
             x += 1
@@ -86,19 +86,19 @@ def _clear_bounds(mask, table):  # type: ignore[no-untyped-def]  # numba types i
 
 @njit(nogil=True, cache=True)
 def _shows_ground(line, table):  # type: ignore[no-untyped-def]  # numba types it
-    for code in line:  # noqa: SIM110  # numba knows no `any`
+    for code in line:  # noqa: SIM110  # numba has no `any`
         if table[code]:
             return True
     return False
 
 
 def clear_codes(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which pixels of a mask are clear.
+    """Return the clear pixels of a mask.
 
     Parameters
     ----------
     mask, table : numpy.ndarray
-        As `clear_bounds` takes them.
+        As in `clear_bounds`.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def clear_codes(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> NDArray[
         (rows, columns) bool.
     """
     clear = np.empty(mask.shape, bool)
-    _clear_codes(held(_unsigned(mask)), held(table), clear)
+    _clear_codes(read_only(_unsigned(mask)), read_only(table), clear)
     return clear
 
 
@@ -117,37 +117,39 @@ def _clear_codes(mask, table, clear):  # type: ignore[no-untyped-def]  # numba t
             clear[y, x] = table[mask[y, x]]
 
 
-def clear_of_window(
+def find_clear_in_window(
     mask: NDArray[np.generic],
     offset: tuple[int, int],
     table: NDArray[np.bool_],
     taken: NDArray[np.bool_],
 ) -> ClearPixels:
-    """List the pixels of a block that may be observed in a scene whose pixels are the block's own.
+    """Return the clear pixels of a block in a scene on the block's pixel grid.
 
     Parameters
     ----------
     mask : numpy.ndarray
         (rows, columns) 8- or 16-bit integers: a window of the mask.
     offset : (int, int)
-        Row and column of the block's first pixel within the window; negative where the block begins before it.
+        (row, column) of the block's first pixel within the window; negative where the block begins before it.
     table : numpy.ndarray
-        (256,) or (65536,) bool: which codes, seen as unsigned integers, are clear.
+        (256,) or (65536,) bool: True for clear codes, indexed by the code as an unsigned integer.
     taken : numpy.ndarray
-        (y, x) bool: pixels that have this date's observation already, or shall have none.
+        (y, x) bool: pixels that already have an observation of the group, or lie outside the region.
 
     Returns
     -------
     ClearPixels
-        None of them outside the window.
+        Clear pixels that are not taken, all inside the window.
     """
-    clear = _room_for(taken.shape)
-    pixels = _clear_of_window(held(_unsigned(mask)), offset, held(table), held(taken), clear.starts, clear.columns)
+    clear = _allocate(taken.shape)
+    pixels = _find_clear_in_window(
+        read_only(_unsigned(mask)), offset, read_only(table), read_only(taken), clear.starts, clear.columns
+    )
     return replace(clear, columns=clear.columns[:pixels])
 
 
 @njit(nogil=True, cache=True)
-def _clear_of_window(mask, offset, table, taken, starts, columns):  # type: ignore[no-untyped-def]  # numba types it
+def _find_clear_in_window(mask, offset, table, taken, starts, columns):  # type: ignore[no-untyped-def]  # numba types it
     left = min(max(-offset[1], 0), taken.shape[1])
     right = max(min(taken.shape[1], mask.shape[1] - offset[1]), left)
     pixels = np.uint64(0)
@@ -157,46 +159,46 @@ def _clear_of_window(mask, offset, table, taken, starts, columns):  # type: igno
             continue
         codes, line = mask[y + offset[0], left + offset[1] : right + offset[1]], taken[y, left:right]
         for x in range(right - left):
-            # Written whether clear or not, as to guess wrong costs more; the next clear pixel is written over it.
+            # Written unconditionally and overwritten by the next clear pixel, which is faster than a branch.
             columns[pixels] = left + x
             pixels += np.uint64(table[codes[x]] & (not line[x]))
     starts[taken.shape[0]] = pixels
     return pixels
 
 
-def clear_of_index(
+def find_clear_by_index(
     mask: NDArray[np.generic],
     at: tuple[int, int],
     index: NearestIndex,
     table: NDArray[np.bool_],
     taken: NDArray[np.bool_],
 ) -> ClearPixels:
-    """List the pixels of a block that may be observed in a scene on another pixel grid.
+    """Return the clear pixels of a block in a scene on another pixel grid.
 
     Parameters
     ----------
     mask : numpy.ndarray
         (rows, columns) 8- or 16-bit integers: a window of the mask.
     at : (int, int)
-        Row and column of the window's first pixel, in absolute source pixels.
+        (row, column) of the window's first pixel, in absolute source pixels.
     index : NearestIndex
-        Of the block.
+        Nearest pixels of the block.
     table, taken : numpy.ndarray
-        As `clear_of_window` takes them.
+        As in `find_clear_in_window`.
 
     Returns
     -------
     ClearPixels
-        None of them outside the window.
+        Clear pixels that are not taken, all inside the window.
     """
     assert index.places.shape[1:] == taken.shape
-    clear, shift = _room_for(taken.shape), (index.origin[0] - at[0], index.origin[1] - at[1])
-    pixels = _clear_of_index(
-        held(_unsigned(mask)),
+    clear, shift = _allocate(taken.shape), (index.origin[0] - at[0], index.origin[1] - at[1])
+    pixels = _find_clear_by_index(
+        read_only(_unsigned(mask)),
         shift,
-        (held(index.places), held(index.rows)),
-        held(table),
-        held(taken),
+        (read_only(index.places), read_only(index.rows)),
+        read_only(table),
+        read_only(taken),
         clear.starts,
         clear.columns,
     )
@@ -204,9 +206,9 @@ def clear_of_index(
 
 
 @njit(nogil=True, cache=True)
-def _clear_of_index(mask, shift, index, table, taken, starts, columns):  # type: ignore[no-untyped-def]
+def _find_clear_by_index(mask, shift, index, table, taken, starts, columns):  # type: ignore[no-untyped-def]
     (places, spans), nowhere = index, np.iinfo(index[0].dtype).max
-    # Unsigned, what lies before the window is greater than any size.
+    # As unsigned numbers, positions before the window are larger than any size.
     rows, wide = np.uint64(mask.shape[0]), np.uint64(mask.shape[1])
     pixels = np.uint64(0)
     for y in range(taken.shape[0]):
@@ -224,9 +226,9 @@ def _clear_of_index(mask, shift, index, table, taken, starts, columns):  # type:
 
 
 def untaken_pixels(taken: NDArray[np.bool_]) -> ClearPixels:
-    """List the pixels of a block that are not taken: (y, x) bool."""
-    free = _room_for(taken.shape)
-    pixels = _pixels_not(held(taken), free.starts, free.columns)
+    """Return the pixels of a block that are not taken, from (y, x) bool."""
+    free = _allocate(taken.shape)
+    pixels = _pixels_not(read_only(taken), free.starts, free.columns)
     return replace(free, columns=free.columns[:pixels])
 
 
@@ -242,8 +244,8 @@ def _pixels_not(taken, starts, columns):  # type: ignore[no-untyped-def]  # numb
     return pixels
 
 
-def _room_for(shape: tuple[int, ...]) -> ClearPixels:
-    """Return room for as many pixels as a block has; memory that is not written to is never taken."""
+def _allocate(shape: tuple[int, ...]) -> ClearPixels:
+    """Return arrays for all pixels of a block; the system assigns no memory to pages that are not written."""
     rows, columns = shape
     kind = np.uint16 if columns <= np.iinfo(np.uint16).max else np.uint32
     return ClearPixels(starts=np.empty(rows + 1, np.int64), columns=np.empty(rows * columns + 1, kind))

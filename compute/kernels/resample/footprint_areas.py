@@ -1,7 +1,8 @@
 """Footprint areas: the overlap of source pixels with a line of output pixels, as 16-bit weights.
 
-A footprint is the quadrilateral between four corners. Each of its edges cuts a row of source pixels into what lies to
-its right and to its left; with their signs, the parts to the right of all four edges add up to the areas.
+A footprint is the quadrilateral between four corners. The area of each pixel inside it is the sum over its four edges
+of the signed area to the right of the edge in that pixel (Green's theorem), as in the exact-coverage rasteriser of
+FreeType: https://gitlab.freedesktop.org/freetype/freetype/-/blob/master/src/smooth/ftgrays.c
 """
 
 from __future__ import annotations
@@ -12,36 +13,36 @@ from numba import njit
 from compute.kernels.resample.lattice import SLIVER_PX
 
 FULL_WEIGHT = np.float32(65535.0)
-"""Weight of the source pixel that an output pixel covers most. Rounding weights to 16 bits changes a mean of values up
-to 10,000 by less than 0.2."""
+"""Weight of the source pixel with the largest overlap. Rounding to 16 bits changes a mean of values up to 10,000 by
+less than 0.2."""
 
 USUAL_EXTENT = 3
-"""Rows and columns of source pixels that a footprint of their own size touches at most, however it is turned."""
+"""Largest number of rows and columns of source pixels under a footprint of their size, at any rotation."""
 
 _SEGMENT = 128
-"""Output pixels whose areas are worked out side by side: what is remembered of them fits a core's first cache."""
+"""Number of output pixels that are processed together, so that the buffers fit the first-level cache."""
 
 _LEAST_RUN = np.float32(2.0**-20)
-"""Edges run at least so far along a row: what is then divided by is never 0, and no area changes by more than this."""
+"""Smallest extent of an edge along a row, which avoids division by 0 and changes no area by more than this."""
 
 _NONE, _HALF, _ONE, _TWO, _THREE = (np.float32(number) for number in (0.0, 0.5, 1.0, 2.0, 3.0))
-"""In float32, of which twice as many are worked on at once: places count from the footprint's own frame, and are exact
-to 2**-22 pixels there, sixty times as fine as weights."""
+"""Constants in float32, which doubles the SIMD width. Positions relative to the footprint's first pixel are exact to
+2**-22 pixels, sixty times finer than weights."""
 
 
 @njit(nogil=True, cache=True)
-def touched(a, b, c, d):  # type: ignore[no-untyped-def]  # numba types it
-    """Return the first pixel between four places along an axis, and how many there are; slivers do not count."""
+def covered_pixels(a, b, c, d):  # type: ignore[no-untyped-def]  # numba types it
+    """Return the first pixel in the range of four positions along an axis, and their number, without slivers."""
     least, greatest = min(a, b, c, d), max(a, b, c, d)
     first = np.floor(least + SLIVER_PX)
     return first, max(int(np.ceil(greatest - SLIVER_PX) - first), 1) if greatest > least else 1
 
 
 @njit(nogil=True, cache=True)
-def area_room(extent):  # type: ignore[no-untyped-def]  # numba types it
-    """Return room for the corners, areas and scales of a segment, and for the differences of areas of one footprint.
+def area_buffers(extent):  # type: ignore[no-untyped-def]  # numba types it
+    """Return buffers for corners, areas and scales of a segment, and for area differences of one footprint.
 
-    An edge along the right border leaves nothing in the two columns after it, but touches them.
+    The two extra columns are written, with 0, by edges along the right border.
     """
     corners, areas = np.empty(10 * _SEGMENT, np.float32), np.empty(9 * _SEGMENT, np.float32)
     return (corners, areas, np.empty(_SEGMENT, np.float32)), np.zeros((extent[0], extent[1] + 2))
@@ -49,26 +50,26 @@ def area_room(extent):  # type: ignore[no-untyped-def]  # numba types it
 
 @njit(nogil=True, cache=True)
 def weigh_line(top, bottom, extent, room, places, weights):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the weights of a line of footprints, and the place of the first of each.
+    """Write the weights of a line of footprints, and the first source pixel of each.
 
     Parameters
     ----------
     top, bottom : numpy.ndarray
-        (2, x + 1) float64 row and column of the corners, in absolute source pixels; NaN where a footprint lies nowhere.
+        (2, x + 1) float64 row and column of the corners, in absolute source pixels; NaN for no position.
     extent : tuple of int
-        Most rows and columns of source pixels under one footprint.
+        Largest number of rows and columns of source pixels under a footprint.
     room
-        As `area_room` returns it.
+        From `area_buffers`.
     places : numpy.ndarray
-        (2, x) int64 row and column of the first source pixel, to be written.
+        (2, x) int64 row and column of the first source pixel; written.
     weights : numpy.ndarray
-        (rows * columns of `extent`, x) uint16 to be written, all 0 where a footprint lies nowhere.
+        (rows * columns of `extent`, x) uint16; written, with 0 for footprints without a position.
     """
     (corners, areas, scales), cover = room
     for first in range(0, places.shape[1], _SEGMENT):
         here = slice(first, min(first + _SEGMENT, places.shape[1]))
         edges = slice(first, here.stop + 1)
-        _place(top[:, edges], bottom[:, edges], corners, places[:, here])
+        _locate_footprints(top[:, edges], bottom[:, edges], corners, places[:, here])
         for row in range(USUAL_EXTENT):
             part = areas[3 * row * _SEGMENT : 3 * (row + 1) * _SEGMENT]
             part[:] = _NONE
@@ -80,12 +81,12 @@ def weigh_line(top, bottom, extent, room, places, weights):  # type: ignore[no-u
 
 
 @njit(nogil=True, cache=True)
-def _place(top, bottom, corners, places):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the first source pixel of each footprint, and its corners from there, the first of them once more."""
+def _locate_footprints(top, bottom, corners, places):  # type: ignore[no-untyped-def]  # numba types it
+    """Write the first source pixel of each footprint, and its corners relative to it, closed by the first corner."""
     for z in range(2):
         for x in range(places.shape[1]):
             a, b, c, d = top[z, x], top[z, x + 1], bottom[z, x + 1], bottom[z, x]
-            first, _ = touched(a, b, c, d)
+            first, _ = covered_pixels(a, b, c, d)
             if np.isnan(a + b + c + d):
                 a = b = c = d = first = 0.0
             places[z, x] = int(first)
@@ -97,10 +98,10 @@ def _place(top, bottom, corners, places):  # type: ignore[no-untyped-def]  # num
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _add_edge(edge, row, pixels, areas):  # type: ignore[no-untyped-def]  # numba types it
-    """Add what lies to the right of an edge of each footprint in three pixels of a row; downwards positive.
+    """Add the area to the right of an edge of each footprint in three pixels of a row; downward edges are positive.
 
-    What of the edge lies outside the three rows and columns is moved to their border: a sliver, or a larger footprint,
-    which `_weigh_larger` sees to.
+    Parts of the edge outside the three rows and columns are moved to their border: they are slivers, or belong to a
+    larger footprint, which `_weigh_larger` overwrites.
     """
     for x in range(pixels):
         y0, x0, y1, x1 = edge[x], edge[_SEGMENT + x], edge[2 * _SEGMENT + x], edge[3 * _SEGMENT + x]
@@ -111,7 +112,7 @@ def _add_edge(edge, row, pixels, areas):  # type: ignore[no-untyped-def]  # numb
         left, right = min(start, stop), max(start, stop)
         right = max(right, left + _LEAST_RUN)
         height = (below - above) / (right - left)
-        # In each column: where the edge enters and leaves it, and how far it has run by then.
+        # In each column: positions where the edge enters and leaves, and their distance.
         a0, b0 = min(left, _ONE), min(right, _ONE)
         a1, b1 = min(max(left, _ONE), _TWO), min(max(right, _ONE), _TWO)
         a2, b2 = max(left, _TWO), max(right, _TWO)
@@ -123,7 +124,7 @@ def _add_edge(edge, row, pixels, areas):  # type: ignore[no-untyped-def]  # numb
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _round_segment(areas, scales, extent, weights):  # type: ignore[no-untyped-def]  # numba types it
-    """Round areas to weights; a mirrored grid is walked the other way round."""
+    """Round areas to weights. Areas of mirrored grids are negative."""
     pixels = weights.shape[1]
     scales[:] = _NONE
     for n in range(9):
@@ -141,17 +142,17 @@ def _round_segment(areas, scales, extent, weights):  # type: ignore[no-untyped-d
 
 @njit(nogil=True, cache=True)
 def _weigh_larger(top, bottom, extent, cover, weights):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the weights of footprints that three rows and columns do not hold, and zeros beside those of the others."""
+    """Write the weights of footprints of more than three rows or columns, and pad those of the others with 0."""
     for x in range(weights.shape[1]):
         y0, y1, y2, y3 = top[0, x], top[0, x + 1], bottom[0, x + 1], bottom[0, x]
         x0, x1, x2, x3 = top[1, x], top[1, x + 1], bottom[1, x + 1], bottom[1, x]
-        (row, tall), (column, wide) = touched(y0, y1, y2, y3), touched(x0, x1, x2, x3)
+        (row, tall), (column, wide) = covered_pixels(y0, y1, y2, y3), covered_pixels(x0, x1, x2, x3)
         if max(tall, wide) > USUAL_EXTENT and not np.isnan(y0 + y1 + y2 + y3):
             frame = row, column, float(tall), float(wide)
-            _walk(cover, frame, y0, x0, y1, x1)
-            _walk(cover, frame, y1, x1, y2, x2)
-            _walk(cover, frame, y2, x2, y3, x3)
-            _walk(cover, frame, y3, x3, y0, x0)
+            _add_edge_exactly(cover, frame, y0, x0, y1, x1)
+            _add_edge_exactly(cover, frame, y1, x1, y2, x2)
+            _add_edge_exactly(cover, frame, y2, x2, y3, x3)
+            _add_edge_exactly(cover, frame, y3, x3, y0, x0)
             _round(cover, extent, x, weights)
             continue
         for tap in range(weights.shape[0]):
@@ -160,10 +161,10 @@ def _weigh_larger(top, bottom, extent, cover, weights):  # type: ignore[no-untyp
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _walk(cover, frame, y0, x0, y1, x1):  # type: ignore[no-untyped-def]  # numba types it
-    """Add one edge of a footprint: in every row that it crosses, the signed area to its right, as differences."""
+def _add_edge_exactly(cover, frame, y0, x0, y1, x1):  # type: ignore[no-untyped-def]  # numba types it
+    """Add one edge of a footprint: the signed area to its right in every row, as differences along the row."""
     row, column, tall, wide = frame
-    # Slivers are cut off: by the footprint's own frame, which is the same in every block.
+    # Slivers are clipped to the footprint's own frame, which is the same in every block.
     y0, y1 = min(max(y0 - row, 0.0), tall), min(max(y1 - row, 0.0), tall)
     x0, x1 = min(max(x0 - column, 0.0), wide), min(max(x1 - column, 0.0), wide)
     if y0 == y1:
@@ -172,7 +173,7 @@ def _walk(cover, frame, y0, x0, y1, x1):  # type: ignore[no-untyped-def]  # numb
     if y0 > y1:
         y0, x0, y1, x1, sign = y1, x1, y0, x0, -1.0
     slope = (x1 - x0) / (y1 - y0)
-    # numba asks of every signed index whether it counts from the end; these are never negative.
+    # Unsigned, since numba checks every signed index for negative values.
     r, y, x = np.uint64(y0), y0, x0
     while y < y1:
         below = min(float(r) + 1.0, y1)
@@ -191,13 +192,13 @@ def _walk(cover, frame, y0, x0, y1, x1):  # type: ignore[no-untyped-def]  # numb
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _round(cover, extent, x, weights):  # type: ignore[no-untyped-def]  # numba types it
-    """Add up the differences to areas and round these to weights; leave no differences behind."""
+    """Sum the differences to areas, round these to weights, and reset the differences."""
     largest = 0.0
     for a in range(extent[0]):
         area = 0.0
         for b in range(extent[1]):
             area += cover[a, b]
-            # A mirrored grid is walked the other way round.
+            # Areas of mirrored grids are negative.
             cover[a, b] = abs(area)
             largest = max(largest, cover[a, b])
     scale = float(FULL_WEIGHT) / largest if largest > 0.0 else 0.0

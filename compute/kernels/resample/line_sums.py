@@ -1,7 +1,6 @@
-"""Sums of one line of looks: the arithmetic of `compute.kernels.sums`, to the last bit.
+"""Sums along one line of a block, with the arithmetic of `compute.kernels.sums` to the last bit.
 
-The clear pixels of a line stand side by side and are worked on without branches, so that several go through the
-processor at once.
+The clear pixels of a line are contiguous and processed without branches, so that the compiler uses SIMD instructions.
 """
 
 from __future__ import annotations
@@ -14,31 +13,31 @@ from numba import njit
 from numpy.typing import NDArray
 
 from compute.kernels.resample.clear_pixels import ClearPixels
-from compute.kernels.resample.lattice import held
+from compute.kernels.resample.lattice import read_only
 from compute.kernels.sums import EVERY_INDEX, PHYSICAL, UNITS_PER_NDVI, ZERO_SUM, IndexRange
 
 _ROUNDING = 1.5 * 2.0**52
-"""Added to a number far below it, this leaves an integer in the lowest bits, rounded half to even as `numpy.rint` does.
-Few processors turn several float64 into int64 at once."""
+"""Number whose addition to a much smaller one leaves an integer in the lowest bits, rounded half to even like
+`numpy.rint`. Few processors have SIMD instructions that convert float64 to int64."""
 
 _ROUNDING_BITS = int(np.float64(_ROUNDING).view(np.int64))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandWindows:
-    """Red and near infrared of one scene, as far as they were read.
+    """Windows of red and near infrared of one scene.
 
     Attributes
     ----------
     red, nir : numpy.ndarray
-        (rows, columns) stored values, both of one shape.
+        (rows, columns) stored values of the same shape.
     at : (int, int)
-        Row and column of their first pixel, in absolute source pixels.
+        (row, column) of their first pixel, in absolute source pixels.
     numbers : numpy.ndarray
-        (2, 5) float64, as `compute.kernels.accumulate` takes them.
+        (2, 5) float64 nodata, valid range, scale and offset of both bands, as in `compute.kernels.accumulate`.
     usable : numpy.ndarray or None
-        (rows, columns) uint8, 1 where a pixel may weigh in a mean over areas, 0 where not; see
-        `compute.kernels.resample.pixel_usability`, which also sets red and nir to 0 there. None where no mean is taken.
+        (rows, columns) uint8: 1 for pixels that enter a mean, 0 for others, whose red and nir are 0, from
+        `compute.kernels.resample.pixel_usability`. None where no mean is taken.
     """
 
     red: NDArray[np.generic]
@@ -54,7 +53,7 @@ class BandWindows:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accumulators:
-    """Sums of a block, to which looks are added in place.
+    """Sums of a block to which looks are added in place.
 
     Attributes
     ----------
@@ -63,13 +62,13 @@ class Accumulators:
     count : numpy.ndarray
         (y, x) uint16 numbers of observations.
     taken : numpy.ndarray
-        (y, x) bool, set where an observation is added. Whether a pixel is taken already is not asked.
+        (y, x) bool, set to True where an observation is added; it is not read.
     beyond : numpy.ndarray
-        (2,) int64 numbers of observations outside -1 to 1, and of those left out by `index_range`.
+        (2,) int64: number of observations outside -1 to 1, and number of pixels excluded by `index_range`.
     index_range : (float, float)
-        Least and greatest index that is an observation; not changed.
+        Smallest and largest index that counts as an observation; not changed.
     min_area : float
-        Least share of a pixel's area that must be usable where a mean over areas is taken; not changed.
+        Smallest usable share of a pixel's area in a mean; not changed.
     """
 
     total: NDArray[np.int64]
@@ -85,21 +84,21 @@ class Accumulators:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(y, x) of the block."""
+        """(rows, columns) of the block."""
         return self.total.shape
 
 
-def look_of(bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> tuple[tuple[NDArray[Any], ...], ...]:
-    """Return windows, clear pixels, and sums as kernels take them: these look for nothing beyond an array."""
+def kernel_arrays(bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> tuple[tuple[NDArray[Any], ...], ...]:
+    """Return the arrays of windows, clear pixels and sums for kernels, which do not check bounds."""
     assert len(clear.starts) == sums.shape[0] + 1
-    windows, listed = (held(bands.red), held(bands.nir)), (held(clear.starts), held(clear.columns))
+    windows, listed = (read_only(bands.red), read_only(bands.nir)), (read_only(clear.starts), read_only(clear.columns))
     return windows, listed, (sums.total, sums.count, sums.taken, sums.beyond)
 
 
-def rules_of(bands: BandWindows, sums: Accumulators) -> tuple[tuple[float, ...], ...]:
-    """Return the numbers that `add_line` goes by: in a loop they stay in registers, elements of an array do not.
+def kernel_rules(bands: BandWindows, sums: Accumulators) -> tuple[tuple[float, ...], ...]:
+    """Return valid range, scale and offset of both bands, and limits of the index, as scalars for `add_line_sums`.
 
-    Pixels that were judged one by one before a mean was taken of them have no valid range any more.
+    Scalars stay in registers in a loop, unlike elements of an array. Means of usable pixels need no valid range.
     """
     (_, *red), (_, *nir) = bands.numbers.tolist()
     if bands.usable is not None:
@@ -109,28 +108,28 @@ def rules_of(bands: BandWindows, sums: Accumulators) -> tuple[tuple[float, ...],
 
 
 @njit(nogil=True, cache=True)
-def line_room(columns):  # type: ignore[no-untyped-def]  # numba types it
-    """Return buffers of a line: red, nir, the rounded index, and which pixels are observations."""
+def line_buffers(columns):  # type: ignore[no-untyped-def]  # numba types it
+    """Return buffers of a line for red, nir, rounded index, and bool of observations."""
     return np.empty(columns), np.empty(columns), np.empty(columns), np.empty(columns, np.bool_)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def add_line(room, listed, rules, total, count, taken, beyond):  # type: ignore[no-untyped-def]  # numba types it
-    """Add the clear pixels of a line to the sums, and mark those that were observations as taken.
+def add_line_sums(room, listed, rules, total, count, taken, beyond):  # type: ignore[no-untyped-def]  # numba types it
+    """Add the clear pixels of a line to the sums, and mark observations as taken.
 
     Parameters
     ----------
     room
-        As `line_room` returns it, with red and nir of the listed pixels: float64 stored values or means of some, NaN
-        where there is no look at the ground.
+        From `line_buffers`, with float64 red and nir of the listed pixels: stored values or their means, NaN for
+        none.
     listed : numpy.ndarray
         (n,) columns of the pixels.
     rules
-        As `rules_of` returns them.
+        From `kernel_rules`.
     total, count, taken : numpy.ndarray
-        (x,) int64, uint16 and bool, changed in place.
+        (x,) int64, uint16 and bool as in `Accumulators`; changed in place.
     beyond : numpy.ndarray
-        (2,) int64 as in `Accumulators`, changed in place.
+        (2,) int64 as in `Accumulators`; changed in place.
     """
     red, nir, rounded, seen = room
     (red_least, red_most, red_scale, red_offset), (nir_least, nir_most, nir_scale, nir_offset), limits = rules

@@ -1,4 +1,4 @@
-"""Nearest source pixel of every pixel of a block."""
+"""Nearest-neighbour resampling: the source pixel at the centre of every pixel of a block."""
 
 from __future__ import annotations
 
@@ -9,22 +9,30 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.kernels.resample.lattice import LARGEST_SPAN, SLIVER_PX, Lattice, arrays_of, held, line_of, span_of
+from compute.kernels.resample.lattice import (
+    LARGEST_SPAN,
+    SLIVER_PX,
+    Lattice,
+    lattice_arrays,
+    lattice_span,
+    place_line,
+    read_only,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NearestIndex:
-    """For every pixel of a block the source pixel that its centre lies in: one for all files of an alignment.
+    """Source pixel at the centre of every pixel of a block, for all files of an alignment.
 
     Attributes
     ----------
     origin : tuple of int
-        Row and column that `places` count from, in absolute source pixels.
+        (row, column) that `places` are counted from, in absolute source pixels.
     places : numpy.ndarray
-        (2, y, x) unsigned row and column from `origin`; the type's greatest number where a pixel lies nowhere.
-        uint16 unless the block spans more source pixels than that.
+        (2, y, x) unsigned row and column from `origin`; the largest value of the type where a pixel has no position.
+        uint16, or uint32 where the block spans more source pixels.
     rows : numpy.ndarray
-        (y, 2) int64 least and greatest row of a line from `origin`; a line that lies nowhere has none between them.
+        (y, 2) int64 smallest and largest row of a line from `origin`; the range of a line without positions is empty.
     """
 
     origin: tuple[int, int]
@@ -32,24 +40,24 @@ class NearestIndex:
     rows: NDArray[np.int64]
 
     def __sizeof__(self) -> int:
-        """Bytes of the array."""
+        """Return the bytes of the positions."""
         return self.places.nbytes
 
 
 def nearest_index(lattice: Lattice) -> NearestIndex:
-    """Find for every pixel of a block the source pixel that its centre lies in.
+    """Compute the source pixel at the centre of every pixel of a block.
 
     Parameters
     ----------
     lattice : Lattice
-        Where the block lies.
+        Positions of the block.
 
     Returns
     -------
     NearestIndex
-        4 bytes for each pixel of the block, or 8.
+        Index of 4 or 8 bytes for each pixel of the block.
     """
-    span = span_of(lattice)
+    span = lattice_span(lattice)
     if span is None:
         nowhere, nothing = np.full((2, *lattice.shape), 65535, np.uint16), np.tile([1, 0], (lattice.shape[0], 1))
         return NearestIndex(origin=(0, 0), places=nowhere, rows=nothing)
@@ -58,7 +66,7 @@ def nearest_index(lattice: Lattice) -> NearestIndex:
     small = (greatest - least).max() < LARGEST_SPAN
     places = np.empty((2, *lattice.shape), np.uint16 if small else np.uint32)
     rows = np.empty((lattice.shape[0], 2), np.int64)
-    _nearest_index(arrays_of(lattice), origin, places, rows)
+    _nearest_index(lattice_arrays(lattice), origin, places, rows)
     return NearestIndex(origin=origin, places=places, rows=rows)
 
 
@@ -67,7 +75,7 @@ def _nearest_index(lattice, origin, places, rows):  # type: ignore[no-untyped-de
     nowhere = np.iinfo(places.dtype).max
     centres = np.empty((2, places.shape[2]))
     for y in range(places.shape[1]):
-        line_of(lattice, y, 0.5, 0.5, centres)
+        place_line(lattice, y, 0.5, 0.5, centres)
         for z in range(2):
             for x in range(places.shape[2]):
                 place = centres[z, x] + SLIVER_PX
@@ -82,26 +90,26 @@ def _nearest_index(lattice, origin, places, rows):  # type: ignore[no-untyped-de
 def take_nearest(
     values: NDArray[np.generic], at: tuple[int, int], index: NearestIndex, fill: float
 ) -> NDArray[np.generic]:
-    """Take for every pixel of a block the value of the source pixel that its centre lies in.
+    """Return the value of the source pixel at the centre of every pixel of a block.
 
     Parameters
     ----------
     values : numpy.ndarray
         (rows, columns) window of a file.
     at : (int, int)
-        Row and column of the window's first pixel, in absolute source pixels.
+        (row, column) of the window's first pixel, in absolute source pixels.
     index : NearestIndex
-        Of the block.
+        Nearest pixels of the block.
     fill : float
-        Value where the window has no such pixel.
+        Value of pixels outside the window.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) of the type of `values`.
+        (y, x) values of the type of `values`.
     """
     taken = np.full(index.places.shape[1:], fill, values.dtype)
-    _take_nearest(held(values), (index.origin[0] - at[0], index.origin[1] - at[1]), held(index.places), taken)
+    _take_nearest(read_only(values), (index.origin[0] - at[0], index.origin[1] - at[1]), read_only(index.places), taken)
     return taken
 
 

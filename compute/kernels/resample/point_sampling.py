@@ -1,4 +1,4 @@
-"""Point sampling through a window: nearest and bilinear."""
+"""Sums of observations by nearest-neighbour and bilinear resampling."""
 
 from __future__ import annotations
 
@@ -6,32 +6,39 @@ import numpy as np
 from numba import njit
 
 from compute.kernels.resample.clear_pixels import ClearPixels
-from compute.kernels.resample.lattice import Lattice, arrays_of, held, line_of
-from compute.kernels.resample.line_sums import Accumulators, BandWindows, add_line, line_room, look_of, rules_of
+from compute.kernels.resample.lattice import Lattice, lattice_arrays, place_line, read_only
+from compute.kernels.resample.line_sums import (
+    Accumulators,
+    BandWindows,
+    add_line_sums,
+    kernel_arrays,
+    kernel_rules,
+    line_buffers,
+)
 from compute.kernels.resample.nearest_pixels import NearestIndex
 
 LEAST_SHARE = 1e-6
-"""Usable pixels weigh at least this much between four, whatever `min_area` is: where a centre falls on the centre of an
-unusable pixel, what rounding leaves to its neighbours is nothing."""
+"""Smallest total weight of the usable ones of four pixels, for any `min_area`: where a centre coincides with the centre
+of an unusable pixel, rounding leaves tiny weights to its neighbours."""
 
 
 def accumulate_window(bands: BandWindows, first: tuple[int, int], clear: ClearPixels, sums: Accumulators) -> None:
-    """Add one look of a scene whose pixels are the block's own.
+    """Add the observations of a scene on the block's pixel grid.
 
     Parameters
     ----------
     bands : BandWindows
-        Of the scene.
+        Windows of the scene.
     first : (int, int)
-        Row and column of the block's first pixel, in absolute source pixels.
+        (row, column) of the block's first pixel, in absolute source pixels.
     clear : ClearPixels
-        Of the block, where the mask shows the ground.
+        Clear pixels of the block.
     sums : Accumulators
-        Of the block.
+        Sums of the block.
     """
     offset = first[0] - bands.at[0], first[1] - bands.at[1]
-    window, listed, added = look_of(bands, clear, sums)
-    _accumulate_window(window, offset, listed, _nodata_of(bands), rules_of(bands, sums), added)
+    window, listed, added = kernel_arrays(bands, clear, sums)
+    _accumulate_window(window, offset, listed, _nodata_of(bands), kernel_rules(bands, sums), added)
 
 
 def _nodata_of(bands: BandWindows) -> tuple[float, float]:
@@ -41,19 +48,19 @@ def _nodata_of(bands: BandWindows) -> tuple[float, float]:
 @njit(nogil=True, cache=True)
 def _accumulate_window(window, offset, clear, nodata, rules, sums):  # type: ignore[no-untyped-def]  # for any type
     (red, nir), (starts, columns), (total, count, taken, beyond) = window, clear, sums
-    room = line_room(total.shape[1])
+    room = line_buffers(total.shape[1])
     for y in range(max(-offset[0], 0), min(total.shape[0], red.shape[0] - offset[0])):
         listed = columns[starts[y] : starts[y + 1]]
-        _take_line(red[y + offset[0]], nir[y + offset[0]], offset[1], listed, nodata, room)
-        add_line(room, listed, rules, total[y], count[y], taken[y], beyond)
+        _read_line(red[y + offset[0]], nir[y + offset[0]], offset[1], listed, nodata, room)
+        add_line_sums(room, listed, rules, total[y], count[y], taken[y], beyond)
 
 
 @njit(nogil=True, cache=True)
-def _take_line(red, nir, along, listed, nodata, room):  # type: ignore[no-untyped-def]  # for any value type
-    """Write the values of a line, NaN where there is none."""
+def _read_line(red, nir, along, listed, nodata, room):  # type: ignore[no-untyped-def]  # for any value type
+    """Write the values of a line to buffers, NaN for none."""
     (red_nodata, nir_nodata), (r, n, _, _), wide = nodata, room, np.uint64(red.size)
     for k in range(listed.size):
-        # Unsigned, what lies before the window is greater than any size.
+        # As unsigned numbers, positions before the window are larger than any size.
         column = np.uint64(np.int64(listed[k]) + along)
         is_inside = column < wide
         column = column if is_inside else np.uint64(0)
@@ -63,31 +70,31 @@ def _take_line(red, nir, along, listed, nodata, room):  # type: ignore[no-untype
 
 
 def accumulate_nearest(bands: BandWindows, index: NearestIndex, clear: ClearPixels, sums: Accumulators) -> None:
-    """Add one look of a scene, each pixel of the block from the source pixel that its centre lies in.
+    """Add the observations of a scene by nearest-neighbour resampling.
 
     Parameters
     ----------
     bands : BandWindows
-        Of the scene.
+        Windows of the scene.
     index : NearestIndex
-        Of the block, as `nearest_index` returns it.
+        Nearest pixels of the block, from `nearest_index`.
     clear : ClearPixels
-        Of the block, where the mask shows the ground.
+        Clear pixels of the block.
     sums : Accumulators
-        Of the block.
+        Sums of the block.
     """
     assert index.places.shape[1:] == sums.shape
     shift = index.origin[0] - bands.at[0], index.origin[1] - bands.at[1]
-    window, listed, added = look_of(bands, clear, sums)
-    rules = rules_of(bands, sums)
-    _accumulate_nearest(window, shift, held(index.places), listed, _nodata_of(bands), rules, added)
+    window, listed, added = kernel_arrays(bands, clear, sums)
+    rules = kernel_rules(bands, sums)
+    _accumulate_nearest(window, shift, read_only(index.places), listed, _nodata_of(bands), rules, added)
 
 
 @njit(nogil=True, cache=True)
 def _accumulate_nearest(window, shift, places, clear, nodata, rules, sums):  # type: ignore[no-untyped-def]
     (red, nir), (starts, columns), (total, count, taken, beyond) = window, clear, sums
     (red_nodata, nir_nodata), nowhere = nodata, np.iinfo(places.dtype).max
-    room = line_room(total.shape[1])
+    room = line_buffers(total.shape[1])
     rows, wide, (r, n, _, _) = np.uint64(red.shape[0]), np.uint64(red.shape[1]), room
     for y in range(total.shape[0]):
         listed = columns[starts[y] : starts[y + 1]]
@@ -100,55 +107,55 @@ def _accumulate_nearest(window, shift, places, clear, nodata, rules, sums):  # t
                 value, other = float(red[row, column]), float(nir[row, column])
                 r[k] = value if (value != red_nodata) & (other != nir_nodata) else np.nan
                 n[k] = other
-        add_line(room, listed, rules, total[y], count[y], taken[y], beyond)
+        add_line_sums(room, listed, rules, total[y], count[y], taken[y], beyond)
 
 
 def accumulate_bilinear(bands: BandWindows, lattice: Lattice, clear: ClearPixels, sums: Accumulators) -> None:
-    """Add one look of a scene, each pixel of the block between the four source pixels around its centre.
+    """Add the observations of a scene by bilinear interpolation between four source pixels.
 
-    Pixels that are not usable, and what lies outside the window, weigh nothing; the rest weighs the more. Where output
-    pixels are more than twice as large as source pixels, this still looks at four of them only.
+    Unusable pixels and pixels outside the window have weight 0, and the other weights are normalised, as in GDAL's
+    bilinear warp. Output pixels of more than twice the size of source pixels still depend on four of them only.
 
     Parameters
     ----------
     bands : BandWindows
-        Of the scene, with usable pixels.
+        Windows of the scene, with usable pixels.
     lattice : Lattice
-        Where the block lies.
+        Positions of the block.
     clear : ClearPixels
-        Pixels of the block that may be observed.
+        Pixels of the block to observe.
     sums : Accumulators
-        Of the block; usable pixels weigh at least `min_area` between the four.
+        Sums of the block; usable pixels need a total weight of at least `min_area`.
     """
     assert lattice.shape == sums.shape
     assert bands.usable is not None
-    window, listed, added = look_of(bands, clear, sums)
+    window, listed, added = kernel_arrays(bands, clear, sums)
     least = max(sums.min_area, LEAST_SHARE)
-    look = *window, held(bands.usable)
-    _accumulate_bilinear(look, bands.at, arrays_of(lattice), listed, least, rules_of(bands, sums), added)
+    look = *window, read_only(bands.usable)
+    _accumulate_bilinear(look, bands.at, lattice_arrays(lattice), listed, least, kernel_rules(bands, sums), added)
 
 
 @njit(nogil=True, cache=True)
 def _accumulate_bilinear(look, at, lattice, clear, least, rules, sums):  # type: ignore[no-untyped-def]  # any type
     (starts, columns), (total, count, taken, beyond) = clear, sums
-    room, centres = line_room(total.shape[1]), np.empty((2, total.shape[1]))
+    room, centres = line_buffers(total.shape[1]), np.empty((2, total.shape[1]))
     r, n, _, _ = room
     for y in range(total.shape[0]):
         listed = columns[starts[y] : starts[y + 1]]
         if listed.size == 0:
             continue
-        line_of(lattice, y, 0.5, 0.5, centres)
+        place_line(lattice, y, 0.5, 0.5, centres)
         for k in range(listed.size):
             x = listed[k]
             r[k] = np.nan
             if not np.isnan(centres[0, x]):
-                r[k], n[k] = _between_four(look, at, centres[0, x], centres[1, x], least)
-        add_line(room, listed, rules, total[y], count[y], taken[y], beyond)
+                r[k], n[k] = _interpolate(look, at, centres[0, x], centres[1, x], least)
+        add_line_sums(room, listed, rules, total[y], count[y], taken[y], beyond)
 
 
 @njit(nogil=True, cache=True)
-def _between_four(look, at, row, column, least):  # type: ignore[no-untyped-def]  # for any value type
-    """Return the bilinear means around a place in absolute source pixels, NaN where too little is usable."""
+def _interpolate(look, at, row, column, least):  # type: ignore[no-untyped-def]  # for any value type
+    """Return bilinear red and nir at a position in absolute source pixels, NaN where too little is usable."""
     red, nir, usable = look
     top, left = np.floor(row - 0.5), np.floor(column - 0.5)
     down, along = row - 0.5 - top, column - 0.5 - left

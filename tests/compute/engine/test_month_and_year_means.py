@@ -60,7 +60,7 @@ def test_months_are_those_with_a_look(looks: list[tuple[NDArray[np.bool_], int]]
         count[: values.shape[0], : values.shape[1]] = values
         weighted_means.add_month(count, month, months)
         seen[month] |= count > 0
-    found = weighted_means.month_count(months)
+    found = weighted_means.count_months(months)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, seen.sum(0))
 
@@ -78,13 +78,17 @@ def test_a_deviation_is_numpys(ndvi: NDArray[np.float64], spread: float, seen: i
         look = np.where(mask, np.rint(values / UNIT), 0).astype(np.int64)[np.newaxis]
         one = mask.astype(np.uint16)[np.newaxis]
         weighted_means.add_squares(look, one, squares)
-        weighted_means.move(look, one, total, count)
+        weighted_means.move_sums(look, one, total, count)
         assert not look.any()
         assert not one.any()
     expected = np.array([ndvi[clear[:, n], n].std() if clear[:, n].any() else np.nan for n in range(6)])
-    np.testing.assert_allclose(weighted_means.deviation(total, count, squares)[0], expected, atol=1e-6, rtol=1e-6)
+    np.testing.assert_allclose(
+        weighted_means.standard_deviation(total, count, squares)[0], expected, atol=1e-6, rtol=1e-6
+    )
     few = count[0] < 3
-    np.testing.assert_array_equal(np.isnan(weighted_means.deviation(total, count, squares, min_clear=3)[0]), few)
+    np.testing.assert_array_equal(
+        np.isnan(weighted_means.standard_deviation(total, count, squares, min_clear=3)[0]), few
+    )
 
 
 NUMBERS = st.integers(-(2**47), 2**47)
@@ -98,7 +102,7 @@ def test_a_deviation_is_exact_however_far_observations_lie_from_0(numbers: list[
         weighted_means.add_squares(np.array([[number]]), np.ones((1, 1), np.uint16), squares)
     assert int(squares[0, 0, 0]) + (int(squares[1, 0, 0]) << 47) == sum(number**2 for number in numbers)
     n, total = len(numbers) * times, sum(numbers) * times
-    found = weighted_means.deviation(np.array([[total]]), np.array([[n]], np.uint16), squares * times)[0, 0]
+    found = weighted_means.standard_deviation(np.array([[total]]), np.array([[n]], np.uint16), squares * times)[0, 0]
     exact = math.sqrt(n * times * sum(number**2 for number in numbers) - total**2) / n / 2**32
     assert found == pytest.approx(exact, rel=1e-6)
     assert (found == 0.0) == (len(set(numbers)) == 1)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from compute.kernels import accumulate, mean
+from compute.kernels import accumulate, divide_sums
 from compute.products import BandRole, MaskRole, Roles
 from tests.strategies import STORED
 
@@ -207,7 +207,7 @@ def test_observations_beyond_the_physical_and_the_asked_range_are_counted() -> N
 )
 def test_the_mean_is_sum_over_count_where_enough_is_clear(ndvi: Pixels, count: Pixels, min_clear: int) -> None:
     total = np.rint(ndvi * count * 2.0**32).astype(np.int64)
-    found = mean(total, count, min_clear=min_clear)
+    found = divide_sums(total, count, min_clear=min_clear)
     enough = (count >= min_clear) & (count > 0)
     np.testing.assert_array_equal(np.isnan(found), ~enough)
     np.testing.assert_allclose(found[enough], ndvi[enough], rtol=0, atol=1e-7)
@@ -219,10 +219,10 @@ def test_the_mean_is_a_plain_float64_mean(stored: Pixels) -> None:
     red, nir = stored.astype(np.float64)
     roles = both(scale=1e-4)
     looks = [(stored[0, n : n + 1], stored[1, n : n + 1], np.ones((1, 3), bool)) for n in range(40)]
-    found = mean(*summed(looks, roles))[0]
+    found = divide_sums(*summed(looks, roles))[0]
     np.testing.assert_allclose(found, ((nir - red) / (nir + red)).mean(axis=0), rtol=0, atol=1e-7)
 
 
 def test_nothing_clear_has_no_mean_however_few_are_asked_for() -> None:
-    nothing = mean(np.zeros((1, 1), np.int64), np.zeros((1, 1), np.uint16), min_clear=0)
+    nothing = divide_sums(np.zeros((1, 1), np.int64), np.zeros((1, 1), np.uint16), min_clear=0)
     assert np.isnan(nothing).all()

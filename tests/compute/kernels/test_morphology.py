@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from compute.kernels.morphology import clean, dilate, told_by_filters
+from compute.kernels.morphology import dilate, filter_mask, open_and_dilate
 from tests.strategies import pixel_sets
 
 pytestmark = pytest.mark.unit
@@ -30,7 +30,7 @@ def test_dilation_is_scipys_with_a_disk(values: NDArray[np.bool_], radius: int, 
 
 @given(values=pixel_sets(), opening=st.integers(0, 5), dilation=st.integers(0, 8))
 def test_cleaning_is_scipys_opening_and_dilation(values: NDArray[np.bool_], opening: int, dilation: int) -> None:
-    opened, covered = clean(values, opening, dilation)
+    opened, covered = open_and_dilate(values, opening, dilation)
     expected = ndimage.binary_opening(values, disk(opening))
     np.testing.assert_array_equal(opened, expected)
     np.testing.assert_array_equal(covered, ndimage.binary_dilation(expected, disk(dilation)))
@@ -47,7 +47,7 @@ def test_what_is_clear_after_filters_is_numpys(dtype: str, data: st.DataObject, 
     for subset in range(len(tables)):
         tables[subset, [2 + n for n in range(len(filters)) if subset >> n & 1]] = True
     rules, nothing = [(size - 1, 2 + n, *radii) for n, radii in enumerate(filters)], np.zeros(len(filters), np.uint8)
-    found = told_by_filters(mask, rules, tables.view(np.uint8), np.uint8(1), nothing)
+    found = filter_mask(mask, rules, tables.view(np.uint8), np.uint8(1), nothing)
     clear, covered = mask == 1, np.zeros(mask.shape, bool)
     for n, (opening, dilation) in enumerate(filters):
         opened = ndimage.binary_opening(mask == 2 + n, disk(opening))

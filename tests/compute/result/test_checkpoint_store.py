@@ -38,7 +38,8 @@ from compute.result.store import Checkpoint, Manifest, StoredBlock, open_result,
 from compute.result.store.object_files import names_in, read_objects
 from compute.scenes.pixel_frames import ResultPixel
 from compute.settings import Settings
-from compute.statistics.region_reduction import join_sums, place_region, region_report, sum_block
+from compute.statistics.region_placement import place_region
+from compute.statistics.region_reduction import join_sums, region_report, sum_block
 from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress, stored_region_statistics
 from compute.tiles.pixel_sources import FallbackPixels
 from tests.compute.tiles.test_tiles import tile_at

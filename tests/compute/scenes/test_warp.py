@@ -70,7 +70,7 @@ def corners_of(geometry: WarpGeometry, source: Grid) -> Pixels:
     lines: Pixels = np.empty((rows + 1, 2, columns + 1))
     for y in range(rows + 1):
         at, down = (y, 0.0) if y < rows else (y - 1, 1.0)
-        lattice.line_of(lattice.arrays_of(geometry), at, down, 0.0, lines[y])
+        lattice.place_line(lattice.lattice_arrays(geometry), at, down, 0.0, lines[y])
     return np.array(np.moveaxis(lines, 0, 1) - np.reshape(first_pixel(source), (2, 1, 1)))
 
 
@@ -78,7 +78,7 @@ def centres_of(geometry: WarpGeometry, source: Grid) -> Pixels:
     """Row and column in the file of every pixel centre of a block, as interpolated: (2, y, x)."""
     lines: Pixels = np.empty((geometry.shape[0], 2, geometry.shape[1]))
     for y, line in enumerate(lines):
-        lattice.line_of(lattice.arrays_of(geometry), y, 0.5, 0.5, line)
+        lattice.place_line(lattice.lattice_arrays(geometry), y, 0.5, 0.5, line)
     return np.array(np.moveaxis(lines, 0, 1) - np.reshape(first_pixel(source), (2, 1, 1)))
 
 
@@ -197,7 +197,7 @@ def observed(block: Grid, file: Grid, look: Look, resampling: str, most_bytes: i
     at, index = (row + top, column + left), resample.nearest_index(geometry)
     part, added = replace(look, red=look.red[read], nir=look.nir[read]), adding(sums)
     if resampling == "nearest":
-        clear = resample.clear_of_index(look.mask[read], at, index, CLEAR, sums[2])
+        clear = resample.find_clear_by_index(look.mask[read], at, index, CLEAR, sums[2])
         resample.accumulate_nearest(windows_of(part, at), index, clear, added)
         return sums
     bands, free = judged(part, at, CLEAR[look.mask[read]]), resample.untaken_pixels(sums[2])
@@ -404,7 +404,7 @@ def test_a_block_outside_of_what_proj_knows_lies_nowhere() -> None:
     assert file_window(None, file) is None
     index, table = resample.nearest_index(geometry), resample.average_weights(geometry)
     everywhere = np.ones(block.shape, bool)
-    assert not resample.clear_of_index(look.mask, first_pixel(file), index, ~CLEAR | CLEAR, ~everywhere)
+    assert not resample.find_clear_by_index(look.mask, first_pixel(file), index, ~CLEAR | CLEAR, ~everywhere)
     assert not table.weights.any()
     sums = nothing(block.shape)
     at = first_pixel(file)
@@ -632,7 +632,7 @@ def test_the_nearest_pixel_is_the_one_that_a_centre_lies_in(
     mask, red, nir = (np.where(inside, values[row, column], 0) for values in (look.mask, look.red, look.nir))
     np.testing.assert_array_equal(resample.take_nearest(look.mask, first_pixel(file), index, 0), mask)
     taken = np.random.default_rng(kind[1]).random(block.shape) < 0.2
-    found = resample.clear_of_index(look.mask, first_pixel(file), index, CLEAR, taken)
+    found = resample.find_clear_by_index(look.mask, first_pixel(file), index, CLEAR, taken)
     clear = inside & CLEAR[mask] & ~taken
     np.testing.assert_array_equal(~found.elsewhere(block.shape), clear)
     assert len(found) == clear.sum()
@@ -686,7 +686,7 @@ def test_a_window_of_the_same_grid_adds_what_the_plain_kernel_adds(
     row, column = np.ix_(np.arange(shape[0]) + offset[0], np.arange(shape[1]) + offset[1])
     inside, row, column = within(sizes[:2], row, column)
     taken = np.random.default_rng(kind[1]).random(shape) < 0.2
-    found = resample.clear_of_window(look.mask, offset, CLEAR, taken)
+    found = resample.find_clear_in_window(look.mask, offset, CLEAR, taken)
     clear = inside & CLEAR[look.mask[row, column]] & ~taken
     np.testing.assert_array_equal(~found.elsewhere(shape), clear)
     assert len(found) == clear.sum()

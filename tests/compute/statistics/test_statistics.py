@@ -19,7 +19,8 @@ from compute.result.stack import SeasonStack, chunk_window
 from compute.result.stack_tasks import block_key
 from compute.statistics.distributions import PERCENTILES, AreaDistribution, compare, describe
 from compute.statistics.pixel_areas import pixel_areas
-from compute.statistics.region_reduction import RegionOnGrid, RegionSums, _level_for, _window_of, join_sums, sum_block
+from compute.statistics.region_placement import RegionOnGrid, _level_for, _window_of
+from compute.statistics.region_reduction import RegionSums, join_sums, sum_block
 from tests.fixtures.stacks import PLACES, assembled, grid_at, noise, stack_of
 
 GEOD = Geod(ellps="WGS84")

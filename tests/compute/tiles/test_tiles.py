@@ -26,7 +26,7 @@ from compute.plan.grid_outlines import project_onto
 from compute.request.region import parse_bbox, parse_geojson
 from compute.result.stack import SeasonStack
 from compute.scenes import Grid
-from compute.statistics.region_reduction import place_region
+from compute.statistics.region_placement import place_region
 from compute.tiles import (
     MAX_ZOOM,
     LocalPixels,

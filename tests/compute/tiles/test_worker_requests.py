@@ -9,7 +9,7 @@ from typing import Any, Self
 import pytest
 from distributed.protocol.pickle import dumps, loads
 
-from compute.tiles.tile_patches import PIXELS, WorkerReplies
+from compute.tiles.pixel_plugin import PIXELS, WorkerReplies
 from compute.tiles.worker_requests import WorkerRequests
 
 
