@@ -1,4 +1,4 @@
-"""Plan of a request before anything is spent: pure arithmetic on a request and its scenes."""
+"""Plan of a request: pure functions of a request and its scenes, without reads and costs."""
 
 from compute.plan.builder import make_plan
 from compute.plan.memory_estimate import WORKER_BYTES

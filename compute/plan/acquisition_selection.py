@@ -1,4 +1,4 @@
-"""Acquisition selection: one scene of each acquisition, of all its processings."""
+"""Acquisition selection: the best of several processings of each acquisition."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from compute.plan.processing_ranks import MATURITIES, maturity_of, platform_of, 
 from compute.scenes import Grid, Scene
 
 _ONE_PASS = timedelta(minutes=1)
-"""Most that the times of two processings of one look differ by: the next orbit comes 99 minutes later."""
+"""Largest difference between the times of two processings of one acquisition; the next orbit is 99 minutes later."""
 
 _SAME_TIME = timedelta(seconds=1)
-"""What the times of one acquisition differ by when they are rounded."""
+"""Largest difference between the times of one acquisition through rounding."""
 
 _SAME_RUN = timedelta(days=1)
-"""Parts of a tile are processed within so long of one another; another processing comes later."""
+"""Largest difference between processing times of parts of a tile; another processing comes later."""
 
 _SAME_GRID = 0.8
-"""Least share of the larger grid that two processings have in common."""
+"""Smallest share of the larger grid that two processings have in common."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Scenes kept and left out among several processings of one acquisition.
+    """Choice among several processings of acquisitions.
 
     Attributes
     ----------
     kept : list of Scene
-        In the order given.
+        Chosen scenes in the given order.
     reasons : collections.Counter
-        By reason, how many scenes were left out; a reason completes "Left out: 2 of 9 scenes found, ...".
+        Number of scenes left out by reason; a reason completes "Left out: 2 of 9 scenes found, ...".
     unknown : tuple of str
-        Words for a maturity that had to be ranked and are not known, sorted.
+        Unknown words for a maturity that had to be ranked, sorted.
     """
 
     kept: list[Scene]
@@ -49,31 +49,31 @@ class Choice:
 
 
 def choose_processings(scenes: Sequence[Scene]) -> Choice:
-    """Keep one scene of each acquisition: of several processings the best, of several copies one.
+    """Choose one scene of each acquisition: the best of several processings, and one of several copies.
 
-    Better is, in this order: what says anything of its processing; the more mature; the higher processing baseline;
-    the later processing; the greater id.
+    The better of two scenes is, in this order, the one with any statement on its processing, with the higher maturity,
+    with the higher processing baseline, with the later processing time, with the greater id.
 
-    Scenes are processings of one acquisition when
+    Scenes are processings of one acquisition if
 
-    * they have the same platform and region code, as far as both say so. Those of two products must both name their
-      platform, and may divide the Earth into regions of other names.
-    * their times lie within a second, or within a minute where product, maturity, baseline or processing time (by over
-      a day) tell them apart. Strips of one tile, which are processed together, are taken seconds apart.
-    * four fifths of their grids are the same, and half of what their outlines show.
+    * they have the same platform and region code, as far as both state them. Scenes of two products must both state
+      their platform, and region codes may differ between products.
+    * their times differ by at most a second, or by at most a minute if product, maturity, baseline or processing time
+      (by over a day) differ. Strips of one tile, which are processed together, are acquired seconds apart.
+    * they share four fifths of their grids, and half of their footprints.
 
-    Scenes of one product that say the same of their processing are copies when they have the same label or files.
-    Others of the kind are parts of one look, and stay.
+    Scenes of one product with the same processing are copies if they have the same label or files, and otherwise parts
+    of one look, which are all kept.
 
     Parameters
     ----------
     scenes : sequence of Scene
-        With valid footprints.
+        Scenes with valid footprints.
 
     Returns
     -------
     Choice
-        Which scenes are kept does not depend on their order.
+        Independent of the order of the scenes.
     """
     reasons: Counter[str] = Counter()
     unknown: set[str] = set()
@@ -93,18 +93,18 @@ def choose_processings(scenes: Sequence[Scene]) -> Choice:
 
 
 class _Kept:
-    """The scenes that are kept so far, by minute, by product and platform, and by region code."""
+    """Scenes chosen so far, indexed by minute, by product and platform, and by region code."""
 
     def __init__(self) -> None:
         self._minutes: dict[int, dict[tuple[str, str], dict[str, list[Scene]]]] = {}
 
     def add(self, scene: Scene) -> None:
-        """Keep a scene."""
+        """Add a scene to the index."""
         series = self._minutes.setdefault(_minute(scene), {}).setdefault((scene.product, platform_of(scene)), {})
         series.setdefault(region_of(scene), []).append(scene)
 
     def near(self, scene: Scene) -> Iterator[Scene]:
-        """Yield the scenes that may be the same acquisition by all but time and ground."""
+        """Yield the scenes that may be of the same acquisition by platform, region and approximate time."""
         for minute in range(_minute(scene) - 1, _minute(scene) + 2):
             for (product, platform), regions in self._minutes.get(minute, {}).items():
                 if _may_be_same(scene, product, platform):
@@ -116,7 +116,7 @@ def _minute(scene: Scene) -> int:
 
 
 def _may_be_same(scene: Scene, product: str, platform: str) -> bool:
-    """Return whether a scene may be one acquisition with those of a product and platform."""
+    """Return whether a scene may be of the same acquisition as scenes of a product and platform."""
     own = platform_of(scene)
     if scene.product != product:
         return own == platform != ""
@@ -124,7 +124,7 @@ def _may_be_same(scene: Scene, product: str, platform: str) -> bool:
 
 
 def _of_region(regions: Mapping[str, Sequence[Scene]], code: str, *, only: bool) -> Iterator[Scene]:
-    """Yield the scenes of a region; those of all where it has no code, or another product may name it otherwise."""
+    """Yield the scenes of a region; of all regions if there is no code, or another product may code it differently."""
     if code and (only or code in regions):
         yield from regions.get(code, ())
         yield from regions.get("", ())
@@ -132,7 +132,7 @@ def _of_region(regions: Mapping[str, Sequence[Scene]], code: str, *, only: bool)
         yield from chain.from_iterable(regions.values())
 
 
-# Whether two of them are one
+# Comparison of two scenes
 
 
 def _is_same(one: Scene, other: Scene) -> bool:
@@ -140,7 +140,7 @@ def _is_same(one: Scene, other: Scene) -> bool:
 
 
 def _is_same_time(one: Scene, other: Scene) -> bool:
-    """Return whether two scenes were taken at once, and are not parts of one look that are processed alike."""
+    """Return whether two scenes have the same time, and are not parts of one look with the same processing."""
     apart = abs(one.time - other.time)
     if apart > _ONE_PASS:
         return False
@@ -170,7 +170,7 @@ def _files(scene: Scene) -> set[tuple[str, int]]:
 def _is_same_ground(one: Scene, other: Scene) -> bool:
     if _grids(one) != _grids(other):
         if one.crs != other.crs and one.product == other.product and region_of(one) == region_of(other) != "":
-            return True  # one processing may take the next zone; the ground is that of the region code
+            return True  # a processing may use the neighbouring zone; the region code tells the ground
         frames = [_frame(scene, one.crs) for scene in (one, other)]
         if _shared_area(*frames) < _SAME_GRID * max(frame.area for frame in frames):
             return False
@@ -183,21 +183,21 @@ def _grids(scene: Scene) -> frozenset[Grid]:
 
 
 def _frame(scene: Scene, crs: str) -> BaseGeometry:
-    """Return the outline of all that a scene's files may hold."""
+    """Return the union of the outlines of a scene's band grids."""
     frames = [_projected(shapely.Polygon(grid.corners), grid.crs, crs) for grid in _grids(scene)]
     frame: BaseGeometry = shapely.union_all(frames)
     return frame
 
 
 def _shown(scene: Scene, crs: str) -> BaseGeometry:
-    """Return what a scene's outline says that it shows, or the whole of its files where the two don't meet."""
+    """Return the part of a scene's grids inside its footprint, or the whole grids where both do not meet."""
     frame = _frame(scene, crs)
     shown: BaseGeometry = shapely.intersection(_projected(scene.footprint, scene.crs, crs), frame)
     return shown if shown.area else frame
 
 
 def _projected(outline: BaseGeometry, source: str, target: str) -> BaseGeometry:
-    """Return an outline in another CRS, empty where that cannot express it."""
+    """Return an outline in another CRS, empty where the CRS cannot express it."""
     projected = shapely.make_valid(project(np.array([outline]), source, target)[0])
     return projected if np.isfinite(projected.bounds).all() else shapely.Polygon()
 
@@ -207,7 +207,7 @@ def _shared_area(one: BaseGeometry, other: BaseGeometry) -> float:
 
 
 def _reason(scene: Scene, better: Scene) -> str:
-    """Return why a scene is left out for a better one, so that it completes a sentence."""
+    """Return the reason why a scene is left out for a better one, as the end of a sentence."""
     where = "" if scene.product == better.product else f" in {better.product}"
     (states, maturity, *rest, _), (states_better, maturity_better, *rest_better, _) = rank(scene), rank(better)
     if states != states_better:
@@ -220,14 +220,14 @@ def _reason(scene: Scene, better: Scene) -> str:
 
 
 def left_out_notes(choice: Choice, total: int) -> Iterable[str]:
-    """Say how many scenes are left out and why, and which words for a maturity are not known.
+    """Yield a sentence for each reason why scenes are left out, and a warning for unknown maturities.
 
     Parameters
     ----------
     choice : Choice
-        Of some scenes.
+        Choice among the scenes.
     total : int
-        How many scenes were found.
+        Number of scenes found.
     """
     for reason, count in sorted(choice.reasons.items()):
         yield f"Left out: {count} of {total} scenes found, {reason}."

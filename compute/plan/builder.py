@@ -1,4 +1,4 @@
-"""Plan builder: a request and its scenes to a plan."""
+"""Plan builder: from a request and its scenes to a plan."""
 
 from __future__ import annotations
 
@@ -40,32 +40,32 @@ from compute.settings.home import access_of
 def make_plan(
     request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles], settings: Settings
 ) -> NdviPlan:
-    """Work out what a request will read, compute and keep. Nothing is read and nothing is started.
+    """Make the plan of a request: what it reads, computes and stores. Nothing is read or started.
 
     Parameters
     ----------
     request : NdviRequest
-        As asked.
+        The request.
     scenes : sequence of Scene
-        What the index holds for it.
+        Scenes that the catalogue holds for it.
     roles : mapping of str to Roles
-        By product.
+        Roles of measurements by product.
     settings : Settings
         Limits and chunk sizes.
 
     Returns
     -------
     NdviPlan
-        Grid, chunks, blocks and figures.
+        Grid, chunks, blocks, sizes and notes.
 
     Raises
     ------
     NoScenesError
-        No scene meets the region in a season that is asked for.
+        No scene meets the region in a requested season.
     TooLargeError
-        A limit of the settings is exceeded; the sentence names it and the remedy.
+        A limit of the settings is exceeded; the message names it and the remedy.
     InputError
-        The region does not fit the CRS.
+        The region does not fit the CRS, or the scenes do not fit the reader.
     """
     scenes = sorted(map(with_valid_outline, scenes), key=lambda s: (s.time, s.id))
     scenes, left_out = choose_scenes(request, scenes)
@@ -113,13 +113,13 @@ def _keep(scenes: Sequence[Scene], extents: Extents, kept: NDArray[np.bool_]) ->
 
 
 def _in_season(request: NdviRequest, scenes: Sequence[Scene]) -> NDArray[np.bool_]:
-    """Tell which scenes lie in a season, by their solar day."""
+    """Return (n,) bool: scenes whose solar day lies in a requested season."""
     days = {scene.solar_day: season_year(request.seasons, scene.solar_day) is not None for scene in scenes}
     return np.array([days[scene.solar_day] for scene in scenes], bool)
 
 
 def _months(scenes: Sequence[Scene]) -> tuple[int, ...]:
-    """Return for each scene the month of its solar day."""
+    """Return for each scene the month of its solar day, as 12 times the year plus the month from 0 to 11."""
     return tuple(scene.solar_day.year * 12 + scene.solar_day.month - 1 for scene in scenes)
 
 
@@ -181,7 +181,7 @@ def _restrict(groups: Iterable[Group], scenes: frozenset[int]) -> Iterable[tuple
 
 
 def _bytes_to_read(scenes: Sequence[Scene], grid: Grid, roles: Mapping[str, Roles]) -> int:
-    """Return the decoded bytes of the scenes' valid data in the grid, by their footprints: an estimate."""
+    """Estimate the decoded bytes of the scenes' valid data in the grid from their footprints."""
     outlines = shapely.intersection(
         np.array([scene.footprint for scene in scenes], object),
         np.array([_whole_in(scene.crs, grid) for scene in scenes], object),
@@ -192,17 +192,17 @@ def _bytes_to_read(scenes: Sequence[Scene], grid: Grid, roles: Mapping[str, Role
 
 @lru_cache(64)
 def _whole_in(crs: str, grid: Grid) -> BaseGeometry:
-    """Return the outline of a grid in another CRS, or all there is where that cannot express it."""
+    """Return the outline of a grid in another CRS, or an unbounded box where the CRS cannot express it."""
     whole = project_window(grid, crs)
     if not np.isfinite(shapely.bounds(whole)).all():
         return shapely.box(-1e9, -1e9, 1e9, 1e9)
-    # Tens of thousands of footprints are cut with it, for an estimate: a thousandth of an edge will do.
+    # Simplified to a thousandth of an edge, since tens of thousands of footprints are clipped for an estimate.
     outline: BaseGeometry = shapely.make_valid(shapely.simplify(whole, whole.length / 4000))
     return outline
 
 
 def _bytes_per_area(scene: Scene, roles: Mapping[str, Roles]) -> float:
-    """Return the decoded bytes read of a scene for each square unit of its CRS."""
+    """Return the decoded bytes of a scene per square unit of its CRS."""
     types = {role.measurement: role.dtype for role in roles[scene.product].read}
     return sum(
         np.dtype(types[name]).itemsize / (band.grid.resolution[0] * band.grid.resolution[1])
@@ -224,7 +224,7 @@ def _notes(request: NdviRequest, scenes: Sequence[Scene], grid: Grid, roles: Map
 
 
 def _index_notes(roles: Mapping[str, Roles]) -> Iterable[str]:
-    """Warn of products whose values may be negative, so that their index may lie far outside -1 to 1."""
+    """Yield a warning for each product with possibly negative values, whose index may lie far outside -1 to 1."""
     for product, each in roles.items():
         if any(_least_reflectance(band) < 0.0 for band in (each.red, each.nir)):
             yield (
@@ -234,7 +234,7 @@ def _index_notes(roles: Mapping[str, Roles]) -> Iterable[str]:
 
 
 def _least_reflectance(band: BandRole) -> float:
-    """Return the least reflectance that stored values within the valid range, and within their type, come to."""
+    """Return the smallest reflectance of stored values in the valid range and in the data type."""
     _, low, _, scale, offset = band.numbers(band.dtype)
     kind = np.dtype(band.dtype)
     least = np.iinfo(kind).min if kind.kind in "iu" else -np.inf

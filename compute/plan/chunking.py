@@ -1,4 +1,4 @@
-"""Spatial chunks of a plan: which scenes and which part of the region each one meets."""
+"""Spatial chunks of a plan, with the scenes and the part of the region in each."""
 
 from __future__ import annotations
 
@@ -16,18 +16,31 @@ from compute.request import NdviRequest
 from compute.scenes import Grid
 
 LEAST_CHUNKS = 2
-"""A result is cut in at least so many along its longer edge, so that it shows while it grows and all workers work. Not
-in more: what scenes are stored in, 512 px a side, is read and unpacked again by every chunk that has a part of it."""
+"""Smallest number of chunks along the longer edge, so that a result appears gradually and all workers have work. More
+chunks would read and unpack tiles of files, of 512 px, several times."""
 
 LEAST_CHUNK_PX = 256
-"""But into multiples of this, the size of a tile: half of what scenes are stored in, and often their borders."""
+"""Factor of chunk sizes in that case, in pixels: the size of a map tile, and half of that of file tiles."""
 
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 """Sizes of the chunks along y and x, in pixels."""
 
 
 def spatial_chunks(grid: Grid, target: int) -> Chunks:
-    """Cut a grid into chunks near `target` pixels along each edge; levels of the result meet their borders."""
+    """Divide a grid into chunks.
+
+    Parameters
+    ----------
+    grid : Grid
+        Pixel grid of the result.
+    target : int
+        Approximate edge of a chunk, in pixels.
+
+    Returns
+    -------
+    Chunks
+        Sizes on multiples of the coarsest level's factor, so that pixels of levels end at chunk borders.
+    """
     factor = 2 ** level_count(grid.shape)
     target = min(target, LEAST_CHUNK_PX * ceil(max(grid.shape) / LEAST_CHUNKS / LEAST_CHUNK_PX))
     rows, columns = (fit_chunks(length, target, factor) for length in grid.shape)
@@ -39,13 +52,13 @@ def _windows(sizes: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _chunk_boxes(grid: Grid, chunks: Chunks, margin: float) -> list[BaseGeometry]:
-    """Return the outlines of the chunks, row by row."""
+    """Return the outlines of the chunks in row-major order."""
     rows, columns = (_windows(sizes) for sizes in chunks)
     return [window(grid, row, column, margin=margin) for row in rows for column in columns]
 
 
 def scenes_by_chunk(extents: Extents, grid: Grid, chunks: Chunks) -> list[frozenset[int]]:
-    """Return, for each chunk row by row, the indices of the scenes that may hold a pixel of it."""
+    """Return for each chunk in row-major order the positions of the scenes that may hold a pixel of it."""
     boxes = _chunk_boxes(grid, chunks, margin=extents.margin)
     found: list[set[int]] = [set() for _ in boxes]
     pairs = shapely.STRtree(extents.outlines).query(boxes, predicate="intersects")
@@ -55,7 +68,7 @@ def scenes_by_chunk(extents: Extents, grid: Grid, chunks: Chunks) -> list[frozen
 
 
 def polygons_by_chunk(request: NdviRequest, grid: Grid, chunks: Chunks) -> list[BaseGeometry | None]:
-    """Return, for each chunk row by row, the part of the polygon in it, or None where it covers the chunk."""
+    """Return for each chunk in row-major order the part of the region's polygon in it, None for the whole chunk."""
     boxes = _chunk_boxes(grid, chunks, margin=1.0)
     if request.region.polygon is None:
         return [None] * len(boxes)

@@ -1,4 +1,4 @@
-"""Outlines of scenes and of parts of the grid, in one CRS."""
+"""Outlines of scenes, regions and windows of a grid, projected to one CRS."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from compute.scenes.warp import transformer_of, turn_width
 LONLAT = "EPSG:4326"
 
 _STEP_M, _STEP_DEG = 8_000.0, 0.07
-"""Between points this far apart, a straight edge bends by a metre or two in another projection."""
+"""Distance of points along an edge in metres and degrees, between which it bends by a metre or two."""
 
 _EDGE_POINTS = 128
-"""Points put along each edge before it is projected, so that a curved edge keeps its bulge."""
+"""Number of points along the longest edge before a projection, so that curved edges keep their shape."""
 
 _ROUNDING = 1.0
-"""In a CRS that does not end at 180 degrees, 180 east and 180 west are one point, but for less than one map unit."""
+"""Largest distance between 180 east and 180 west in a CRS that does not end at 180 degrees, in units of the CRS."""
 
 _TURNS = (0, -1, 1, -2, 2)
-"""Turns around the globe in which a place may meet a grid: grids begin below 180 degrees and may be a turn wide."""
+"""Turns of the globe at which a position may meet a grid, which begins below 180 degrees and may be a turn wide."""
 
 
 def project(geometries: NDArray[np.object_], source: str, target: str) -> NDArray[np.object_]:
-    """Project geometries, their edges bent as the projection bends them.
+    """Project geometries with densified edges, so that they follow the curves of the projection.
 
     Parameters
     ----------
     geometries : numpy.ndarray
         (n,) shapely geometries in `source`.
     source, target : str
-        Coordinate reference systems, x (longitude) first.
+        Coordinate reference systems; coordinates are (x, y) or (longitude, latitude).
 
     Returns
     -------
     numpy.ndarray
-        (n,) geometries in `target`; coordinates that it cannot express are infinite.
+        (n,) geometries in `target`, with infinite coordinates where it cannot express them.
     """
     if source == target:
         return geometries
@@ -64,19 +64,19 @@ def _densified(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
 
 
 def project_region(region: BaseGeometry, crs: str) -> BaseGeometry:
-    """Project a region from degrees; it goes on past the edge of a map around the globe, as at 180 degrees.
+    """Project a region from degrees. It continues beyond the edge of the map, such as at 180 degrees.
 
     Parameters
     ----------
     region : shapely geometry
-        In degrees of longitude and latitude, past 180 degrees where it crosses them.
+        Region in (longitude, latitude) degrees; longitudes exceed 180 where it crosses 180 degrees.
     crs : str
         Coordinate reference system.
 
     Returns
     -------
     shapely geometry
-        In `crs`; coordinates that it cannot express are infinite.
+        Region in `crs`, with infinite coordinates where it cannot express them.
     """
     if crs == LONLAT:
         return region
@@ -86,7 +86,7 @@ def project_region(region: BaseGeometry, crs: str) -> BaseGeometry:
     def move(at: NDArray[np.float64]) -> NDArray[np.float64]:
         x, y = transformer.transform(at[:, 0], at[:, 1])
         if width:
-            # Nobody who asks PROJ hears of turns: it has the same place for all of them.
+            # PROJ returns the same position for all turns.
             turns = np.rint((zero + at[:, 0] * (width / 360.0) - x) / width)
             x = x + np.where(np.isfinite(x), turns - _least(turns), 0.0) * width
         return np.column_stack([x, y])
@@ -100,17 +100,16 @@ def _least(turns: NDArray[np.float64]) -> float:
 
 
 def project_onto(region: BaseGeometry, grid: Grid) -> BaseGeometry:
-    """Return a region in degrees as a polygon in the CRS of a grid, in the turn in which it meets the grid."""
+    """Return a region in degrees as a polygon in the CRS of a grid, at the turn of the globe that meets the grid."""
     polygon = np.array([shapely.make_valid(project_region(region, grid.crs))])
     onto: BaseGeometry = _meeting(polygon, grid, turn_width(grid.crs))[0]
     return onto
 
 
 def is_torn(region: BaseGeometry, crs: str) -> bool:
-    """Return whether a region in degrees crosses the edge of the map of a CRS, as 180 degrees is of many.
+    """Return whether a region in degrees crosses the edge of the map of a CRS, such as 180 degrees.
 
-    Between two points of an outline on both sides of the edge, the step across the map gets no shorter with points
-    between them.
+    At the edge, the projected distance between two points does not shrink when points are inserted between them.
     """
     if crs == LONLAT:
         return False
@@ -123,14 +122,14 @@ def is_torn(region: BaseGeometry, crs: str) -> bool:
 
 
 def _steps(transformer: Transformer, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far apart consecutive places in degrees are, projected."""
+    """Return (n - 1,) projected distances between consecutive positions in degrees."""
     x, y = transformer.transform(points[:, 0], points[:, 1])
     with np.errstate(invalid="ignore"):
         return np.asarray(np.hypot(np.diff(x), np.diff(y)))
 
 
 def _whole(geometries: NDArray[np.object_], turn: float) -> NDArray[np.object_]:
-    """Return outlines in one piece that a map tears apart at its edge, a turn wide; they go on past it."""
+    """Repair outlines that the edge of the map tears apart, so that they continue beyond it; `turn` is its width."""
     points, owners = shapely.get_coordinates(geometries, return_index=True)
     with np.errstate(invalid="ignore"):
         leaps = (np.abs(np.diff(points[:, 0])) > turn / 2) & (np.diff(owners) == 0)
@@ -152,7 +151,7 @@ def _continued(geometry: BaseGeometry, turn: float) -> BaseGeometry:
 
 
 def _meeting(geometries: NDArray[np.object_], grid: Grid, turn: float) -> NDArray[np.object_]:
-    """Return geometries in the turns in which they may meet a grid; those that do in none stay where they are."""
+    """Move geometries to the turns at which they may meet a grid; geometries that meet at none stay."""
     if not turn:
         return geometries
     left, _, right, _ = window(grid, (0, grid.shape[0]), (0, grid.shape[1])).bounds
@@ -167,32 +166,32 @@ def _meeting(geometries: NDArray[np.object_], grid: Grid, turn: float) -> NDArra
 
 
 def _edge_to_edge(crs: str) -> float:
-    """Return what a turn around the globe adds to x, at the equator at least; 0 where 180 degrees is no edge."""
+    """Return the change of x for a turn around the equator, 0 where 180 degrees is no edge of the map."""
     west, east = transformer_of(LONLAT, crs).transform([-180.0, 180.0], [0.0, 0.0])[0]
     turn = east - west
     return turn if isfinite(turn) and turn > _ROUNDING else 0.0
 
 
 def with_valid_outline(scene: Scene) -> Scene:
-    """Repair an outline that crosses itself, as those in documents now and then do: it has no area to reckon with."""
+    """Return a scene with a valid footprint; footprints of some documents intersect themselves."""
     if scene.footprint.is_valid:
         return scene
     return replace(scene, footprint=shapely.make_valid(scene.footprint))
 
 
 def project_outlines(outlines: NDArray[np.object_], sources: NDArray[np.str_], grid: Grid) -> NDArray[np.object_]:
-    """Return outlines in the CRS of a grid, whole and in the turns of the globe in which they may meet it.
+    """Project outlines to the CRS of a grid, in one piece and at the turns of the globe at which they may meet it.
 
-    One that the grid's CRS cannot express may lie anywhere: a scene is never lost.
+    Outlines that the CRS cannot express are replaced by that of the grid, so that no scene is lost.
 
     Parameters
     ----------
     outlines : numpy.ndarray
         (n,) shapely geometries.
     sources : numpy.ndarray
-        (n,) their CRS; each is projected once for all of its outlines.
+        (n,) CRS of each outline.
     grid : Grid
-        Of the result.
+        Pixel grid of the result.
     """
     projected, turn = outlines.copy(), turn_width(grid.crs) or _edge_to_edge(grid.crs)
     for source in np.unique(sources):
@@ -207,7 +206,7 @@ def project_outlines(outlines: NDArray[np.object_], sources: NDArray[np.str_], g
 
 
 def _bend(outlines: NDArray[np.object_], source: str, target: str) -> NDArray[np.object_]:
-    """Project outlines with a point every `_STEP_M` along their edges; tens of thousands of them are projected."""
+    """Project outlines with a point every `_STEP_M` along their edges."""
     fine = shapely.segmentize(outlines, _STEP_DEG if CRS(source).is_geographic else _STEP_M)
     transformer = transformer_of(source, target)
     bent: NDArray[np.object_] = shapely.transform(fine, lambda at: np.column_stack(transformer.transform(*at.T)))
@@ -215,7 +214,7 @@ def _bend(outlines: NDArray[np.object_], source: str, target: str) -> NDArray[np
 
 
 def project_window(grid: Grid, crs: str) -> BaseGeometry:
-    """Return the outline of a grid in another CRS, in one piece across the edge of its map."""
+    """Return the outline of a grid in another CRS, in one piece across the edge of the map."""
     own = np.array([window(grid, (0, grid.shape[0]), (0, grid.shape[1]), margin=0.0)])
     turn = turn_width(crs) or _edge_to_edge(crs)
     projected = project(own, grid.crs, crs)
@@ -227,7 +226,17 @@ def project_window(grid: Grid, crs: str) -> BaseGeometry:
 
 
 def window(grid: Grid, rows: tuple[int, int], columns: tuple[int, int], *, margin: float = 2.0) -> BaseGeometry:
-    """Return the outline of a window of the grid, `margin` pixels wider: outlines in documents are simplified."""
+    """Return the outline of a window of a grid.
+
+    Parameters
+    ----------
+    grid : Grid
+        Pixel grid.
+    rows, columns : (int, int)
+        First row and row after the last, and likewise for columns.
+    margin : float
+        Pixels to add on every side, since outlines in documents are simplified.
+    """
     dx, _, left, _, dy, top = grid.transform
     xs = left + dx * (columns[0] - margin), left + dx * (columns[1] + margin)
     ys = top + dy * (rows[1] + margin), top + dy * (rows[0] - margin)

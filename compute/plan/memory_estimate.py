@@ -1,4 +1,4 @@
-"""Memory of a running task, and bytes of a result pixel."""
+"""Estimate of the memory of a running task, and of the bytes of a result pixel."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ COUNT_BYTES = 2
 
 
 TASK_BYTES_PER_PX = 26
-"""Memory of a running task per block pixel: sum 8, count 2, mask 1, red 2, nir 2, one scene's window as read and
-as warped 4 and a half, mean 4, and the allocator's rest."""
+"""Memory of a running task per block pixel, in bytes: sum 8, count 2, mask 1, red 2, nir 2, windows of one scene as
+read and as warped 4.5, mean 4, and the allocator's overhead."""
 
 
 WARP_BYTES_PER_PX = 31
-"""Memory of a running task more per block pixel where scenes are warped: the weights of nine source pixels and where
-they begin 22, the nearest pixel 4, and of each scene the clear and the usable pixels, and the list of free ones 5."""
+"""Additional memory per block pixel where scenes are warped, in bytes: weights and positions of nine source pixels 22,
+nearest pixel 4, and clear, usable and untaken pixels of each scene 5."""
 
 
 NODE_BYTES_PER_PX = 64
-"""Memory of a running task more per block pixel where output pixels are so large that each is a cell of the lattice by
-which scenes are placed."""
+"""Additional memory per block pixel, in bytes, where output pixels are so large that each is a cell of the lattice of
+the warp."""
 
 
 COARSE_M, COARSE_DEG = 500.0, 0.005
-"""Output pixels of this size and more need `NODE_BYTES_PER_PX`."""
+"""Smallest size of output pixels that need `NODE_BYTES_PER_PX`, in metres and degrees."""
 
 
 FILTER_BYTES_PER_PX = 14
-"""Memory of a running task more per block pixel where masks are filtered: two masks at once, with what each takes."""
+"""Additional memory per block pixel where masks are filtered, in bytes: two masks at once with their buffers."""
 
 
 CONDITION_BYTES_PER_PX = 5
-"""Memory of a running task more per block pixel for each further condition: its window, what of it is clear, and the
-list of clear pixels once more."""
+"""Additional memory per block pixel for each further condition, in bytes: its window, its clear pixels, and a second
+list of clear pixels."""
 
 
 STRATA_BYTES_PER_PX = 20
-"""Memory of a running task more per block pixel where strata weigh alike: a stratum's sum and count 10, the sum and
+"""Additional memory per block pixel where strata are weighted equally, in bytes: sum and count of a stratum 10, sum and
 number of their means 10."""
 
 
 LOOK_BYTES_PER_PX = 10
-"""Memory of a running task more per block pixel where looks are seen one by one, for months or squares."""
+"""Additional memory per block pixel where looks are accumulated one by one, for months or squares, in bytes."""
 
 
 MONTHS_BYTES = 1
-"""Bytes of a result pixel's number of months (uint8); a running task needs 2 more, a bit for each month."""
+"""Bytes of a result pixel's number of months (uint8); a running task needs 2 more for a bit set."""
 
 
 STD_BYTES = 4
@@ -65,21 +65,21 @@ STD_BYTES = 4
 
 
 REASON_BYTES = 2
-"""Bytes of a result pixel's number of looks by one reason (uint16); a running task needs 4 more for all of them: what
-masks say, as read and as taken, and what the first scene of a look has said."""
+"""Bytes of a result pixel's number of looks for one reason (uint16). A running task needs 4 more for all reasons:
+verdicts of the mask, as read and as resampled, and of the first scene of a group."""
 
 
 WORKER_BYTES = 400 * 2**20
-"""Memory of a worker process that runs no task: interpreter and libraries, once the engine is loaded and compiled.
-`tests/compute/plan/test_worker_memory.py` measures it, and what tasks take on top."""
+"""Memory of an idle worker process in bytes: interpreter and libraries, with the engine loaded and compiled.
+`tests/compute/plan/test_worker_memory.py` measures it, and the memory of tasks."""
 
 
 TASK_BYTES = 64 * 2**20
-"""Memory of a running task whatever its block: GDAL's cache and open files."""
+"""Memory of a running task independent of its block, in bytes: GDAL's cache and open files."""
 
 
 def pixel_bytes(request: NdviRequest, reasons: Sequence[str]) -> int:
-    """Return the bytes of a result pixel in all of its layers."""
+    """Return the bytes of a result pixel in all layers of a request with these exclusion reasons."""
     asked = MONTHS_BYTES * request.months + STD_BYTES * request.std + REASON_BYTES * len(reasons)
     return MEAN_BYTES + COUNT_BYTES + asked
 
@@ -96,15 +96,15 @@ def task_bytes(
     Parameters
     ----------
     request : NdviRequest
-        What is computed.
+        The request.
     grid : Grid
-        Of the result.
+        Pixel grid of the result.
     chunks : tuple of tuple of int
         Sizes of the spatial chunks along y and x.
     roles : mapping of str to Roles
-        By product.
+        Roles of measurements by product.
     reasons : sequence of str
-        Why looks are no observations, as far as it is counted.
+        Exclusion reasons that are counted.
     """
     rows, columns = map(max, chunks)
     halo = 2 * max((role.mask.halo for role in roles.values() if role.mask), default=0)

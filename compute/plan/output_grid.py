@@ -1,4 +1,4 @@
-"""The output grid of a request, and its cutting into spatial chunks."""
+"""Output grid of a request: envelope of the region on whole pixels, number of levels, and chunk sizes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from compute.request.region import Region
 from compute.scenes import Grid, Scene
 
 COARSEST_PX = 512
-"""The coarsest level of a result has at most this many pixels along an edge: about one screen."""
+"""Largest edge of a result's coarsest level in pixels: about one screen."""
 
 _SNAP = 0.01
-"""Share of a pixel by which an edge may miss a pixel border and still count as lying on it, as in odc-geo: regions are
-kept to a centimetre, so one drawn along pixel borders would else gain a row."""
+"""Tolerance of edges on pixel borders as a share of a pixel, as in odc-geo (`GeoBox.from_bbox`, ``tol``): regions are
+stored to a centimetre, so that a region along pixel borders would gain a row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GridAnchor:
-    """CRS, resolution and alignment that scenes must share for their pixels to coincide.
+    """CRS, resolution and position of pixel borders, which scenes must share for their pixels to coincide.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class GridAnchor:
     resolution : (float, float)
         Pixel size (y, x) in units of the CRS.
     origin : (float, float)
-        Where a pixel border lies (y, x), modulo the pixel size.
+        Position of a pixel border (y, x), modulo the pixel size, in units of the CRS.
     """
 
     crs: str
@@ -46,7 +46,7 @@ class GridAnchor:
 
     @classmethod
     def from_grid(cls, grid: Grid) -> GridAnchor:
-        """Return the alignment of a grid without rotation.
+        """Return the anchor of a grid without rotation.
 
         Raises
         ------
@@ -61,20 +61,20 @@ class GridAnchor:
 
 
 def _modulo(value: float, step: float) -> float:
-    """Return value modulo step, the same for values that differ by rounding alone: by a millionth of the step."""
+    """Return value modulo step, equal for values that differ by rounding only (a millionth of the step)."""
     rest = round(value % step, 6 - floor(log10(step)))
     return 0.0 if abs(rest - step) < step * 1e-6 else rest
 
 
 def native_anchor(scenes: Sequence[Scene], bands: Mapping[str, str]) -> GridAnchor:
-    """Return the finest of the products' alignments, each product's being that which most of its scenes share.
+    """Return the finest anchor of the products, each of which has the anchor of most of its scenes.
 
     Parameters
     ----------
     scenes : sequence of Scene
         At least one scene.
     bands : mapping of str to str
-        By product, the measurement whose grid counts (bands of a scene may differ).
+        Measurement whose grid decides, by product; grids of a scene's bands may differ.
     """
     counts: dict[str, Counter[GridAnchor]] = defaultdict(Counter)
     for scene in scenes:
@@ -91,10 +91,10 @@ def _fineness(each: GridAnchor) -> tuple[Any, ...]:
 
 
 def output_grid(request: NdviRequest, scenes: Sequence[Scene], bands: Mapping[str, str], *, max_edge_px: int) -> Grid:
-    """Return the grid of the result: the envelope of the region, on whole pixels.
+    """Return the grid of the result: the envelope of the region on whole pixels.
 
-    A native grid has the scenes' own CRS, pixel size and alignment. Any other has its pixel borders on multiples
-    of the pixel size, as datacube snaps them.
+    A native grid has CRS, pixel size and pixel borders of the scenes. Any other has its pixel borders on multiples of
+    the pixel size, as in datacube.
 
     Parameters
     ----------
@@ -103,14 +103,14 @@ def output_grid(request: NdviRequest, scenes: Sequence[Scene], bands: Mapping[st
     scenes : sequence of Scene
         At least one scene.
     bands : mapping of str to str
-        By product, the name of its red measurement.
+        Name of the red measurement by product.
     max_edge_px : int
-        Most pixels along one edge.
+        Largest edge in pixels.
 
     Returns
     -------
     Grid
-        North up.
+        Grid with north up.
 
     Raises
     ------
@@ -124,6 +124,7 @@ def output_grid(request: NdviRequest, scenes: Sequence[Scene], bands: Mapping[st
             raise InputError("resolution", "A native grid has the scenes' own resolution; leave --resolution out.")
         home = native_anchor(scenes, bands)
         return _snap(_envelope(request.region, home.crs), home, max_edge_px)
+    # CRS of scenes pass unchecked: northern UTM zones are in use south of the equator.
     if all(scene.crs != request.crs for scene in scenes):
         _check_area_of_use(request.region, request.crs)
     size = request.resolution or _own_resolution(request.crs, native_anchor(scenes, bands))
@@ -138,7 +139,7 @@ def _own_resolution(crs: str, home: GridAnchor) -> float:
 
 
 def _check_area_of_use(region: Region, crs: str) -> None:
-    """Refuse a CRS made for elsewhere; not that of the scenes: northern UTM zones are in use south of the equator."""
+    """Refuse a CRS whose area of use excludes the region."""
     area = CRS(crs).area_of_use
     if area is None:
         return
@@ -182,26 +183,26 @@ def _snap(bounds: tuple[float, float, float, float], alignment: GridAnchor, max_
 
 
 def level_count(shape: tuple[int, int]) -> int:
-    """Return how many times a grid is halved until its longer edge is at most `COARSEST_PX`."""
+    """Return the number of overview levels: halvings of (rows, columns) until both are at most `COARSEST_PX`."""
     return max(0, ceil(log2(max(shape) / COARSEST_PX)))
 
 
 def fit_chunks(length: int, target: int, multiple: int) -> tuple[int, ...]:
-    """Cut an edge into chunks of one size near `target`, without a sliver at the end.
+    """Divide an edge into chunks of one size near `target`, without a sliver at the end.
 
     Parameters
     ----------
     length : int
         Pixels along the edge.
     target : int
-        Wished chunk size in pixels.
+        Preferred chunk size in pixels.
     multiple : int
-        The chunk size is a multiple of this: the factor of the deepest level, so that levels meet chunk borders.
+        Factor of chunk sizes: that of the coarsest level, so that pixels of levels end at chunk borders.
 
     Returns
     -------
     tuple of int
-        Chunk sizes that sum to `length`, equal but for the last, which is at least half as long wherever a size
+        Chunk sizes with the sum `length`, equal except for the last, which is at least half as long where a size
         within a factor of 1.5 of the target allows it.
     """
     if length <= target * 1.5:

@@ -15,14 +15,22 @@ from compute.scenes import Scene
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
-    """The scenes of one platform and solar day: one look at the ground."""
+    """Scenes of one product, platform and solar day, which make one look.
+
+    Attributes
+    ----------
+    season : SeasonYear
+        Season-year of the solar day.
+    scenes : tuple of int
+        Positions of the scenes.
+    """
 
     season: SeasonYear
     scenes: tuple[int, ...]
 
 
 def group_scenes(request: NdviRequest, scenes: Sequence[Scene]) -> list[Group]:
-    """Group scenes by product, platform and solar day, in the order of time; the solar day names the season."""
+    """Group scenes by product, platform and solar day, in the order of time; the solar day decides the season."""
     members: dict[tuple[str, str, date], list[int]] = defaultdict(list)
     for index, scene in enumerate(scenes):
         members[scene.product, platform_of(scene), scene.solar_day].append(index)

@@ -1,4 +1,4 @@
-"""Plan of a preview: the same request at screen resolution, from the files' overviews."""
+"""Plan of a preview: the same request at screen resolution, from overviews of the files."""
 
 from __future__ import annotations
 
@@ -20,39 +20,40 @@ from compute.scenes import Band, Grid, Source
 from compute.scenes.warp import transformer_of
 
 ENOUGH_LOOKS = 16
-"""Dates of a place that make its preview: what one satellite sees in a season where its paths overlap."""
+"""Largest number of dates of a position in a preview: those of one satellite in a season where its paths overlap."""
 
 _GOLDEN = (5**0.5 - 1) / 2
-"""Multiples of it, modulo 1, lie evenly however many there are, and keep in step with no satellite's cycle."""
+"""Golden ratio conjugate: its multiples modulo 1 are evenly distributed for any number of them (Weyl sequence), and in
+phase with no satellite's cycle."""
 
 _SLACK = 1.2
-"""An overview counts as fine as a preview up to this many of its pixels, as for GDAL."""
+"""Largest pixel of an overview that counts as fine enough, in pixels of the preview, as in GDAL."""
 
 
 def preview_plan(plan: NdviPlan, most_px: int = COARSEST_PX) -> NdviPlan | None:
-    """Plan the preview of a result. Nothing is read and nothing is started.
+    """Make the plan of a result's preview. Nothing is read or started.
 
-    Its grid begins where the result's does, each of its pixels covers a square of the result's, and a season is one
-    block. Of every file it reads the coarsest overview that is about as fine, and takes the nearest pixel; GDAL makes
-    do with a finer one, or with the file itself, where there is none. Overviews of reflectance are means of what they
-    cover, a small cloud included, so a preview may be a little off beside clouds. What a pixel shows is a plain mean
-    of observations, without months and deviations. Radii of mask filters keep their length on the ground, openings
-    rounded down and dilations up to whole pixels of the overview.
+    The grid begins at the result's corner, each pixel covers a square of the result's pixels, and a season is one
+    block. Of every file the nearest pixels of the coarsest overview of about this resolution are read; GDAL uses a
+    finer one, or the file itself, where there is none. Overviews of reflectance are means that include small clouds, so
+    that a preview may differ slightly beside clouds. A pixel is a plain mean of observations, without months and
+    deviations. Radii of mask filters keep their length on the ground; openings are rounded down and dilations up to
+    whole pixels of the overview.
 
-    Where a place has more than `ENOUGH_LOOKS` dates in a season, only about so many are read, spread evenly in time;
-    then one clear observation makes a mean, whatever the request wants.
+    Where a position has more than `ENOUGH_LOOKS` dates in a season, about that many are read, spread evenly in time;
+    then one clear observation suffices for a mean, whatever the request's minimum is.
 
     Parameters
     ----------
     plan : NdviPlan
-        Of the result.
+        Plan of the result.
     most_px : int
-        Longest edge of the preview, in pixels: that of a result's coarsest level, about one screen.
+        Longest edge of the preview, in pixels.
 
     Returns
     -------
     NdviPlan or None
-        With the seasons of `plan`; None where a preview would read what the result does.
+        Plan with the seasons of `plan`; None where a preview would read the same as the result.
     """
     grid = _coarse(plan.grid, most_px)
     factors = _Factors(grid)
@@ -84,16 +85,16 @@ def _coarse(grid: Grid, most_px: int) -> Grid:
 
 
 def _stretched(grid: Grid, by: tuple[float, float], shape: tuple[int, int]) -> Grid:
-    """Return a grid that begins at the same corner, with pixels so many times as high and as wide."""
+    """Return a grid with the same corner and (rows, columns) `shape`, with pixels scaled by factors (y, x)."""
     (down, along), (a, b, c, d, e, f) = by, grid.transform
     return Grid(crs=grid.crs, shape=shape, transform=(a * along, b * down, c, d * along, e * down, f))
 
 
-# The dates
+# Dates
 
 
 def _blocks(plan: NdviPlan, grid: Grid) -> Iterator[BlockPlan]:
-    """Return one block a season."""
+    """Yield one block for each season."""
     (polygon,) = polygons_by_chunk(plan.request, grid, ((grid.shape[0],), (grid.shape[1],)))
     outline = None if polygon is None else shapely.to_wkb(polygon)
     for season, blocks in groupby(plan.blocks, key=lambda block: block.season):
@@ -102,7 +103,7 @@ def _blocks(plan: NdviPlan, grid: Grid) -> Iterator[BlockPlan]:
 
 
 def _thinned(chunks: Sequence[Sequence[tuple[int, ...]]]) -> Iterator[tuple[int, ...]]:
-    """Yield the groups that chunks need to have `ENOUGH_LOOKS` each, as far as they have them, in the order of time."""
+    """Yield the groups that give each chunk `ENOUGH_LOOKS`, or all that it has, in the order of time."""
     groups = _joined(group for chunk in chunks for group in chunk)
     numbers = {scene: number for number, group in enumerate(groups) for scene in group}
     meets: list[list[int]] = [[] for _ in groups]
@@ -119,7 +120,7 @@ def _thinned(chunks: Sequence[Sequence[tuple[int, ...]]]) -> Iterator[tuple[int,
 
 
 def _joined(groups: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """Put groups together that share a scene: each chunk has only those scenes of a date that meet it."""
+    """Join groups that share a scene, since each chunk holds only the scenes of a date that meet it."""
     joined: dict[int, frozenset[int]] = {}
     for group in groups:
         whole = frozenset(group).union(*(joined.get(scene, ()) for scene in group))
@@ -127,11 +128,11 @@ def _joined(groups: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
     return sorted(tuple(sorted(whole)) for whole in set(joined.values()))
 
 
-# The files
+# Files
 
 
 class _Factors:
-    """Choice of the overview that is fine enough for a grid, once for all files of a CRS and pixel size."""
+    """Factors of overviews that are fine enough for a grid, cached by CRS and pixel size of files."""
 
     def __init__(self, grid: Grid) -> None:
         self._to_pixels = ~Affine(*grid.transform)
@@ -139,14 +140,14 @@ class _Factors:
         self._known: dict[tuple[str, tuple[float, float]], int] = {}
 
     def of(self, source: Grid) -> int:
-        """Return how many pixels of a file an edge of its overview's takes: a power of two."""
+        """Return the number of file pixels along an overview pixel: a power of two."""
         key = source.crs, source.resolution
         if key not in self._known:
             self._known[key] = 2 ** max(0, floor(log2(_SLACK / self._step(source))))
         return self._known[key]
 
     def _step(self, source: Grid) -> float:
-        """Return the edge of a file's pixel in those of the preview, halfway across the file; 1 where nobody knows."""
+        """Return the edge of a file's central pixel in pixels of the preview; 1 where it has no position."""
         row, column = (length / 2 for length in source.shape)
         to_crs = Affine(*source.transform)
         places = [to_crs @ place for place in ((column, row), (column + 1, row), (column, row + 1))]
@@ -161,7 +162,7 @@ def _seen(source: Source, factors: _Factors) -> Source:
 
 
 def _overview(band: Band, factor: int) -> Band:
-    """Return a band as one of its overviews has it: the same extent in fewer pixels, the last ones whole."""
+    """Return a band with the grid of an overview: the same extent in fewer pixels."""
     if factor == 1:
         return band
     rows, columns = band.grid.shape
@@ -170,18 +171,18 @@ def _overview(band: Band, factor: int) -> Band:
     return replace(band, grid=grid, stored=band.grid.shape)
 
 
-# What is asked of them
+# Request and roles
 
 
 def _plain(request: NdviRequest, *, thinned: bool) -> NdviRequest:
-    """Return a request for means and counts alone."""
+    """Return the request without layers other than means and counts."""
     min_clear = 1 if thinned else request.min_clear
     plain = replace(request, weight="observation", months=False, std=False, reasons=False)
     return replace(plain, resampling="nearest", min_clear=min_clear)
 
 
 def _with_filters(plan: NdviPlan, factors: _Factors) -> dict[str, Roles]:
-    """Return the roles with mask filters in pixels of the overviews; the first file of a product stands for all."""
+    """Return the roles with mask filters in pixels of overviews, by the first file of each product."""
     firsts = {source.product: source for source in reversed(plan.sources)}
     roles = dict(plan.roles)
     for product, source in firsts.items():

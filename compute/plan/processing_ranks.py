@@ -1,4 +1,4 @@
-"""Processing ranks: platform, region and processing of scenes in one spelling, and their order."""
+"""Ranks of processings, from normalised spellings of platform, region and maturity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 from compute.scenes import Scene
 
 MATURITIES = ("nrt", "interim", "final")
-"""``dea:dataset_maturity`` from near real time, with what was known of the atmosphere then, to what stays."""
+"""Values of ``dea:dataset_maturity``, ascending: near real time, interim, final."""
 
 _SPELLINGS = {
     "nrt": "nrt",
@@ -25,21 +25,21 @@ _SPELLINGS = {
     "consolidated": "final",
     "standard": "final",
 }
-"""By their letters alone, the words that operators use for a maturity."""
+"""Maturity by operators' words for it, reduced to their letters."""
 
 _RANKS = {"nrt": 0, "interim": 2, "final": 3}
 _UNKNOWN_RANK = 1
-"""No maturity, or a word that nobody knows: better than what is to be replaced, and no better than what says more."""
+"""Rank of scenes without a maturity or with an unknown one: above near real time, below interim."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _BASELINE = re.compile(r"_N(\d{2})(\d{2})_")
-"""Baseline in the name of a Sentinel-2 product."""
+"""Processing baseline in the name of a Sentinel-2 product."""
 
 Rank = tuple[bool, int, tuple[int, ...], datetime, str]
 
 
 def platform_of(scene: Scene) -> str:
-    """Return the platform in the spelling of the EO extension: lower case, hyphens; empty where none is stated."""
+    """Return the platform in the spelling of the STAC EO extension: lower case with hyphens; empty for none."""
     return _spell_platform(scene.platform)
 
 
@@ -49,7 +49,7 @@ def _spell_platform(platform: str) -> str:
 
 
 def region_of(scene: Scene) -> str:
-    """Return the region code without separators, leading zeros and the T before the name of a tile."""
+    """Return the region code without separators, leading zeros, and the T of tile names."""
     return _spell_region(scene.region_code)
 
 
@@ -60,12 +60,12 @@ def _spell_region(code: str) -> str:
 
 
 def maturity_of(scene: Scene) -> str | None:
-    """Return which of `MATURITIES` a scene has, however it is spelled; None without one, or where nobody knows it."""
+    """Return the maturity of a scene, one of `MATURITIES`; None for none or an unknown word."""
     return _SPELLINGS.get(re.sub(r"[\W_]+", "", scene.maturity).lower())
 
 
 def baseline_of(scene: Scene) -> tuple[int, ...]:
-    """Return the processing baseline as numbers, stated or in the name of the product; empty without one."""
+    """Return the processing baseline as numbers, from the document or the product's name; empty for none."""
     named = dict(sorted((name.rpartition(":")[2], value) for name, value in scene.properties.items()))
     if "processing_baseline" in named:
         return tuple(int(number) for number in re.findall(r"\d+", str(named["processing_baseline"])))
@@ -76,7 +76,7 @@ def baseline_of(scene: Scene) -> tuple[int, ...]:
 
 
 def rank(scene: Scene) -> Rank:
-    """Return the key by which the better of two processings is the greater."""
+    """Return a sort key that is greater for the better of two processings."""
     maturity, baseline, processed = maturity_of(scene), baseline_of(scene), scene.processed or _NEVER
     states = bool(scene.maturity or baseline or scene.processed)
     return states, _RANKS.get(maturity or "", _UNKNOWN_RANK), baseline, processed, scene.id

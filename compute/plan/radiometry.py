@@ -1,4 +1,4 @@
-"""Radiometry: scale and offset of every scene's bands, from the statement nearest to the pixel."""
+"""Radiometry: scale and offset of every scene's bands from its document."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from compute.products.scaling import (
 from compute.scenes import Band, Scene
 
 SENTINEL_2_DAY = date(2022, 1, 25)
-"""First day of processing baseline 04.00: https://sentiwiki.copernicus.eu/web/s2-products. Earlier scenes have it where
-they were processed again."""
+"""First day of processing baseline 04.00: https://sentiwiki.copernicus.eu/web/s2-products. Reprocessed earlier scenes
+have it too."""
 
 
 @dataclass
 class _Tally:
-    """Statements as they are met, scene by scene."""
+    """Counts of offsets, contradictions and missing statements over scenes."""
 
     offsets: dict[str, Counter[float]] = field(default_factory=dict)
     disputes: Counter[str] = field(default_factory=Counter)
@@ -35,22 +35,22 @@ class _Tally:
 
 
 def state_scaling(scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> tuple[list[Scene], tuple[str, ...]]:
-    """Give the bands of every scene the scale and offset that their document states or implies.
+    """Return scenes whose bands have the scale and offset that their documents state or imply.
 
-    The document is nearer to the pixel than the product definition and the products file, which `Roles` hold; the tags
-    of the files are nearer still, and are read with the pixels.
+    Documents take precedence over the product definition and the products file, which `Roles` hold. Tags of the files
+    take precedence over documents, and are read with the pixels.
 
     Parameters
     ----------
     scenes : sequence of Scene
-        With the properties and statements of their documents.
+        Scenes with the properties and statements of their documents.
     roles : mapping of str to Roles
-        By product.
+        Roles of measurements by product.
 
     Returns
     -------
     (list of Scene, tuple of str)
-        The scenes with `Band.stated` filled in, and a sentence for everything that people should know of it.
+        Scenes with `Band.stated`, and sentences on offsets and contradictions for people.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def _with_scaling(scene: Scene, roles: Roles, tally: _Tally) -> Scene:
 
 
 def _of_document(scene: Scene, roles: Roles, role: BandRole, band: Band, tally: _Tally) -> Stated:
-    """Return the statement of a scene's document on a band, and note what contradicts it or is missing."""
+    """Return the statement of a scene's document on a band, and count contradictions and missing offsets."""
     implied = _implied_offset(scene, roles, role)
     stated = band.stated
     if implied is not None:
@@ -108,7 +108,7 @@ def _note_disputes(scene: Scene, role: BandRole, stated: Stated, tally: _Tally) 
 
 
 def _implied_offset(scene: Scene, roles: Roles, role: BandRole) -> float | None:
-    """Return the offset in units of reflectance that the properties of a document imply; None where they imply none."""
+    """Return the offset that the properties of a document imply, in units of reflectance; None for none."""
     if role.override and role.offset_rule is None:
         return None
     if role.offset_rule is not None and property_of(scene.properties, "boa_offset_applied") is None:

@@ -1,4 +1,4 @@
-"""Refusals of requests whose scenes are known."""
+"""Refusals of requests from their scenes, sizes and limits."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from compute.scenes import Grid, Scene, UnreadScene
 from compute.settings import GIB, Settings
 
 MAX_COUNT = 65_534
-"""Most observations that a clear count (uint16) can hold: the greatest value of the type stands for none in a store."""
+"""Largest number of observations in a clear count (uint16), whose largest value is the fill value in a store."""
 
 
 def refuse_none(scenes: Sequence[Scene]) -> None:
-    """Refuse a request that no scene meets."""
+    """Refuse a request without scenes."""
     if not scenes:
         raise NoScenesError("bbox", "No scene meets the region in the dates and seasons asked for; change one of them.")
 
@@ -33,7 +33,7 @@ def refuse_many_scenes(count: int, settings: Settings) -> None:
 
 
 def refuse_addresses(scenes: Sequence[Scene], access: Access) -> None:
-    """Refuse a request that needs a file which may not be read, by its address: workers would only leave it out."""
+    """Refuse a request that needs a file which may not be read, since workers would leave it out."""
     for source in (scene.source for scene in scenes):
         for band in source.bands.values():
             if refusal := access.refusal(band.uri, source.home):
@@ -42,7 +42,7 @@ def refuse_addresses(scenes: Sequence[Scene], access: Access) -> None:
 
 
 def refuse_split_grids(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:
-    """Refuse scenes whose red and nir lie on different grids, which the exact reader does not take."""
+    """Refuse scenes whose red and nir have different grids, which the exact reader does not support."""
     if request.reader != "exact":
         return
     for scene in scenes:
@@ -56,7 +56,7 @@ def refuse_split_grids(request: NdviRequest, scenes: Sequence[Scene], roles: Map
 
 
 def refuse_mixed_offsets(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:
-    """Refuse looks of scenes that are scaled differently where datacube's reader fuses them before they are scaled."""
+    """Refuse groups of scenes with different scaling, which datacube's reader fuses before scaling."""
     if request.reader != "odc":
         return
     for group in group_scenes(request, scenes):
@@ -73,7 +73,7 @@ def refuse_mixed_offsets(request: NdviRequest, scenes: Sequence[Scene], roles: M
 
 
 def refuse_size(grid: Grid, groups: Mapping[str, list[Group]], bytes_per_px: int, settings: Settings) -> None:
-    """Refuse a result that is larger than the settings allow, or whose counts would not fit their type."""
+    """Refuse a result that exceeds the settings' limit, or whose counts exceed their data type."""
     size = len(groups) * grid.shape[0] * grid.shape[1] * bytes_per_px / GIB
     if size > settings.max_result_gib:
         raise TooLargeError(

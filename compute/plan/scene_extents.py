@@ -14,47 +14,47 @@ from compute.plan.grid_outlines import project_outlines, window
 from compute.scenes import Grid, Scene
 
 _Outline = tuple[str, tuple[tuple[float, float], ...]]
-"""CRS and corners: bands of several resolutions mostly share them, and so do the scenes of a tile."""
+"""CRS and corners of a grid, which bands of several resolutions and scenes of a tile mostly share."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Extents:
-    """Outlines of scenes on a grid. A footprint has no part in them: what the files hold counts, wherever it says.
+    """Outlines of the band grids of scenes in the CRS of a result, independent of footprints in documents.
 
     Attributes
     ----------
     outlines : numpy.ndarray
-        (n,) shapely geometries in the CRS of the grid: the union of the grids of a scene's bands.
+        (n,) shapely geometries in the CRS of the result: the union of the grids of a scene's bands.
     margin : float
-        What a window is to be widened by, in pixels of the grid, to meet each scene that may hold a pixel of it: two
-        pixels of the grid or of the scenes, whichever are larger.
+        Pixels of the grid to widen a window by, so that it meets all scenes that may hold a pixel of it: two pixels
+        of the grid or of the scenes, whichever is larger.
     """
 
     outlines: NDArray[np.object_]
     margin: float
 
     def keep(self, kept: NDArray[np.bool_]) -> Self:
-        """Return the extents of some of the scenes; `kept` is (n,) bool."""
+        """Return the extents of the scenes that are True in (n,) `kept`."""
         return type(self)(outlines=self.outlines[kept], margin=self.margin)
 
     def meet_grid(self, grid: Grid) -> NDArray[np.bool_]:
-        """Tell which scenes may hold a pixel of the grid; (n,) bool."""
+        """Return (n,) bool: scenes that may hold a pixel of the grid."""
         whole = window(grid, (0, grid.shape[0]), (0, grid.shape[1]), margin=self.margin)
         meets: NDArray[np.bool_] = shapely.intersects(self.outlines, whole)
         return meets
 
 
 def project_extents(scenes: Sequence[Scene], grid: Grid) -> Extents:
-    """Return the extents of scenes on a grid; outlines that are equal are projected once.
+    """Return the extents of scenes in the CRS of a grid; equal outlines are projected once.
 
-    One that the grid's CRS cannot express may lie anywhere: a scene is never lost.
+    Outlines that the CRS cannot express are replaced by that of the grid, so that no scene is lost.
 
     Parameters
     ----------
     scenes : sequence of Scene
-        Each with a band at least.
+        Scenes with at least one band each.
     grid : Grid
-        Of the result.
+        Pixel grid of the result.
     """
     numbers: dict[_Outline, int] = {}
     grids: dict[Grid, int] = {}
@@ -66,7 +66,7 @@ def project_extents(scenes: Sequence[Scene], grid: Grid) -> Extents:
 
 
 def _numbers(bands: Iterable[Grid], grids: dict[Grid, int], numbers: dict[_Outline, int]) -> list[int]:
-    """Return the numbers of the outlines of some grids, giving new ones a number."""
+    """Return the numbers of the outlines of some grids, and number new ones."""
     found = []
     for each in set(bands):
         if each not in grids:

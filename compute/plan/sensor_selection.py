@@ -1,4 +1,4 @@
-"""Sensor selection: several sensors and processings as one series, with notes on what is used."""
+"""Sensor selection: Landsat 7 by period, the best processing of each acquisition, and notes on mixed sensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LANDSAT_7 = "landsat-7"
 """``eo:platform`` of Landsat 7."""
 
 LANDSAT_7_LAST: Mapping[Landsat7, date] = {"slc-on": date(2003, 5, 30), "nominal": date(2022, 4, 6)}
-"""Last day, UTC, of Landsat 7 as it was meant to be, after NASA and the USGS.
+"""Last day (UTC) of each period of Landsat 7, from NASA and the USGS.
 
 The scan-line corrector failed on 31 May 2003, and about a quarter of each scene has been missing since, in stripes
 (https://landsat.gsfc.nasa.gov/landsat-7-science-data-users-handbook); that day is left out whole. On 6 April 2022
@@ -32,28 +32,28 @@ _SINCE: Mapping[Landsat7, str] = {
 }
 
 _FAMILIES = {"tm": "TM/ETM+", "etm+": "TM/ETM+", "oli": "OLI", "msi": "MSI"}
-"""By sensor, those whose bands count as the same."""
+"""Sensors with equal bands: family by sensor."""
 
 
 def choose_scenes(request: NdviRequest, scenes: Sequence[Scene]) -> tuple[list[Scene], tuple[str, ...]]:
-    """Leave out what the request does not want of Landsat 7, and what a better processing replaces.
+    """Choose the scenes of a request: without excluded periods of Landsat 7, and one processing of each acquisition.
 
     Parameters
     ----------
     request : NdviRequest
-        As asked.
+        The request.
     scenes : sequence of Scene
-        What the index holds for it.
+        Scenes that the catalogue holds for it.
 
     Returns
     -------
     (list of Scene, tuple of str)
-        The scenes that stay, in their order, and a sentence for each reason why others do not.
+        Chosen scenes in the given order, and a sentence for each reason why others are left out.
 
     Raises
     ------
     NoScenesError
-        Landsat 7 is all there is, and none of it is wanted.
+        All scenes are of excluded periods of Landsat 7.
     """
     wanted = [scene for scene in scenes if _is_wanted(scene, request.landsat7)]
     if scenes and not wanted:
@@ -76,16 +76,16 @@ def _is_wanted(scene: Scene, landsat7: Landsat7) -> bool:
 
 
 def sensor_notes(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> Iterator[str]:
-    """Say that sensors are harmonised, or that they differ and are not.
+    """Yield a note that sensors are harmonised, and a warning that different sensors are mixed.
 
     Parameters
     ----------
     request : NdviRequest
-        As asked.
+        The request.
     scenes : sequence of Scene
-        Those that are used.
+        Chosen scenes.
     roles : mapping of str to Roles
-        By product.
+        Roles of measurements by product.
     """
     sensors = {roles[product].sensor for product in {scene.product for scene in scenes}} - {""}
     older = sensors & set(HARMONISED)

@@ -1,4 +1,4 @@
-"""Serialisation of a plan: compressed JSON, read again to the last bit."""
+"""Serialisation of a plan as compressed JSON, without loss of a bit."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ UNREADABLE = (
 )
 
 _EFFORT = 6
-"""Of gzip, 1 to 9: addresses repeat, so a document comes to a small part of its JSON; more only takes longer."""
+"""Compression level of gzip. Addresses repeat, so that higher levels gain little."""
 
 
 class _PlanDocument(RootModel[NdviPlan]):
-    """Says how JSON holds what it has no words for: outlines as Base64, unbounded ranges as ``Infinity``."""
+    """JSON model of a plan: outlines as Base64, unbounded ranges as ``Infinity``."""
 
     model_config = ConfigDict(
         defer_build=True, ser_json_inf_nan="constants", ser_json_bytes="base64", val_json_bytes="base64"
@@ -41,18 +41,18 @@ def plan_document(plan: NdviPlan) -> bytes:
     Parameters
     ----------
     plan : NdviPlan
-        Of any size: thousands of scenes take a second and a few megabytes.
+        Plan of any size; thousands of scenes take a second and a few megabytes.
     """
     return gzip.compress(_model()(plan).model_dump_json().encode(), _EFFORT, mtime=0)
 
 
 def plan_of(document: bytes) -> NdviPlan:
-    """Read `plan_document`'s bytes again.
+    """Return the plan of a document from `plan_document`.
 
     Raises
     ------
     ResultGoneError
-        They are damaged, or another version of Greenup wrote them.
+        The document is damaged, or another version of Greenup wrote it.
     """
     try:
         return _model().model_validate_json(gzip.decompress(document)).root

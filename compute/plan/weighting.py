@@ -9,7 +9,7 @@ from compute.request.seasons import season_year
 
 
 def has_strata(request: NdviRequest) -> bool:
-    """Return whether the mean is one of means: kept apart, a season-year has only itself."""
+    """Return whether the mean of a request is one of means of months or season-years."""
     return request.weight == "month" or (request.weight == "year" and request.by == "season")
 
 
@@ -19,9 +19,9 @@ def stratum_of(request: NdviRequest, month: int) -> int:
     Parameters
     ----------
     request : NdviRequest
-        Says what weighs alike.
+        Request with its weighting.
     month : int
-        Month of the look, as 12 times the year plus the month from 0 to 11; it lies in a season.
+        Month of the look in a season, as 12 times the year plus the month from 0 to 11.
 
     Returns
     -------

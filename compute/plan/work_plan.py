@@ -1,4 +1,4 @@
-"""The plan record: scenes, grid, blocks, bytes and memory, printable and refusable."""
+"""Plan record: scenes, grid, blocks, bytes and memory."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from compute.scenes import Grid, Source
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeasonPlan:
-    """One label of the result.
+    """Plan of one season of the result.
 
     Attributes
     ----------
     label : str
-        ``"DJF"`` or ``"2020-DJF"``.
+        Label such as ``"DJF"`` or ``"2020-DJF"``.
     dates : int
         Number of (product, platform, solar day) groups.
     scenes : int
         Number of scenes.
     missing : tuple of str
-        Months (YYYY-MM) of its season-years that the request's dates do not cover whole; empty when complete.
+        Months (YYYY-MM) of its season-years that the request's dates do not cover completely.
     months : int
         Number of all months of its season-years.
     """
@@ -50,18 +50,17 @@ class SeasonPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockPlan:
-    """One season of one spatial chunk.
+    """Plan of one season of one spatial chunk.
 
     Attributes
     ----------
     season, row, column : int
         Position of the block among the labels and the chunks.
     groups : tuple of tuple of int
-        For each (product, platform, solar day) group that meets the chunk, the indices of its scenes in
-        `NdviPlan.sources`, in the order in which they win a pixel.
+        For each (product, platform, solar day) group that meets the chunk, the positions of its scenes in
+        `NdviPlan.sources`. Where several scenes show a pixel, the first in this order is taken.
     polygon : bytes or None
-        WKB, in the grid's CRS, of the region within the chunk where only part of the chunk is inside; None where
-        all of it is.
+        Part of the region in the chunk as WKB in the grid's CRS; None where the whole chunk is inside.
     """
 
     season: int
@@ -73,41 +72,41 @@ class BlockPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class NdviPlan:
-    """Plan of a request: its grid, blocks, scenes and figures.
+    """Plan of a request: grid, blocks, scenes and sizes.
 
     Attributes
     ----------
     request : NdviRequest
-        As asked.
+        The request.
     grid : Grid
-        The output grid.
+        Output grid.
     chunks : (tuple of int, tuple of int)
         Sizes of the spatial chunks along y and x, in pixels.
     seasons : tuple of SeasonPlan
-        The labels of the result, in its order.
+        Seasons of the result, in its order.
     blocks : tuple of BlockPlan
-        Every block of every season, in the order (season, row, column).
+        Blocks of all seasons, in the order (season, row, column).
     sources : tuple of Source
-        The scenes that are read, in the order of time.
+        Scenes to read, in the order of time.
     roles : mapping of str to Roles
-        By product.
+        Roles of measurements by product.
     bytes_to_read : int
-        Decoded bytes of masks, red, nir and conditions in the region's box, as if all of it were read. The exact
-        reader reads less where a mask is not clear, and somewhat more along the borders of blocks and of files' tiles.
+        Decoded bytes of masks, red, nir and conditions in the region's envelope. The exact reader reads less where
+        masks are not clear, and somewhat more along the borders of blocks and of files' tiles.
     max_groups_per_task : int
-        Most groups that one task reads.
+        Largest number of groups that one task reads.
     notes : tuple of str
-        Sentences a person should know before starting.
+        Sentences for people before they start.
     synthetic : bool
-        Whether any of the scenes was made rather than observed.
+        Whether any of the scenes is synthetic.
     months : tuple of int
-        For each of `sources` the month of its group, as 12 times the year plus the month from 0 to 11.
+        Month of the group of each source, as 12 times the year plus the month from 0 to 11.
     times : tuple of datetime.datetime
-        For each of `sources` when it was taken, UTC.
+        Acquisition time of each source, UTC.
     platforms : tuple of str
-        For each of `sources` what took it, such as ``"landsat-8"``.
+        Platform of each source, such as ``"landsat-8"``.
     reasons : tuple of str
-        Why looks are no observations; empty where that is not counted.
+        Exclusion reasons that are counted; empty where none are.
     access : Access
         Rules by which the files of the scenes may be read.
     """
@@ -131,7 +130,7 @@ class NdviPlan:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The season labels, in the order of the result."""
+        """Season labels in the order of the result."""
         return tuple(season.label for season in self.seasons)
 
     @property
@@ -146,11 +145,11 @@ class NdviPlan:
         return task_bytes(self.request, self.grid, self.chunks, self.roles, self.reasons)
 
     def worker_bytes(self, threads: int = 1) -> int:
-        """Return the memory of a worker that runs a task in each of its threads, without results that it holds."""
+        """Return the memory of a worker with a task in each of its threads, in bytes, without results."""
         return WORKER_BYTES + threads * self.task_bytes
 
     def parts(self, block: BlockPlan) -> list[tuple[tuple[int, ...], ...]]:
-        """Split the groups of a block into those of single tasks; strata stay whole, and may make a task larger."""
+        """Split the groups of a block into those of single tasks. Strata are not split, so a task may be larger."""
         if not has_strata(self.request):
             size = self.max_groups_per_task
             return [block.groups[start : start + size] for start in range(0, len(block.groups), size)]
@@ -164,7 +163,7 @@ class NdviPlan:
         return parts
 
     def stratum_of(self, group: tuple[int, ...]) -> int:
-        """Return the number of the month or the season-year that a group belongs to; they rise with time."""
+        """Return the number of a group's stratum, a month or a season-year, ascending with time."""
         return stratum_of(self.request, self.months[group[0]])
 
     def month_of(self, group: tuple[int, ...]) -> int:
@@ -173,7 +172,7 @@ class NdviPlan:
 
     @cached_property
     def task_count(self) -> int:
-        """Number of tasks of the graph: one for a part of a block, one to join two, one for shared scenes."""
+        """Number of tasks: one for each part of a block, each sum of two parts, and the shared scenes of a season."""
         parts = (max(1, len(self.parts(block))) for block in self.blocks)
         shared = len(self.labels) if len(self.blocks) > len(self.labels) else 0
         return sum(2 * n - 1 for n in parts) + shared
@@ -183,7 +182,7 @@ class NdviPlan:
         return self.part_grid(self.block_origin(block), self.block_shape(block))
 
     def part_grid(self, first: tuple[int, int], shape: tuple[int, int]) -> Grid:
-        """Return the pixel grid of a part of the output grid, from the row and column of its first pixel."""
+        """Return the pixel grid of a part of the output grid, from (row, column) of its first pixel and its shape."""
         dx, _, left, _, dy, top = self.grid.transform
         transform = (dx, 0.0, left + first[1] * dx, 0.0, dy, top + first[0] * dy)
         return Grid(crs=self.grid.crs, shape=shape, transform=transform)
@@ -202,7 +201,7 @@ class NdviPlan:
         return rows, columns
 
     def summary(self) -> dict[str, Any]:
-        """Return the plan's figures, ready for JSON."""
+        """Return the numbers of the plan for JSON."""
         rows, columns = self.grid.shape
         return {
             "products": list(self.request.products),
