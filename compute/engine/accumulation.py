@@ -34,7 +34,7 @@ class LookAccumulator:
 
     @property
     def beyond(self) -> NDArray[np.int64]:
-        """Number of observations outside -1 to 1, and of those that the index range leaves out; (2,) int64."""
+        """(2,) int64: number of observations outside -1 to 1, and number of pixels excluded by the index range."""
         return self._sums.beyond
 
     @property

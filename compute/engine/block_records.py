@@ -180,7 +180,7 @@ class Block:
     def tally(self) -> Tally:
         """Totals of the block's pixels."""
         return replace(
-            Tally.of(self.ndvi_mean, self.clear_count, self.unclear_count, self.failed),
+            Tally.from_arrays(self.ndvi_mean, self.clear_count, self.unclear_count, self.failed),
             beyond=self.beyond,
             remarks=self.remarks,
         )

@@ -43,7 +43,7 @@ class Tally:
     remarks: frozenset[str] = frozenset()
 
     @classmethod
-    def of(
+    def from_arrays(
         cls,
         ndvi_mean: NDArray[np.float32],
         clear_count: NDArray[np.uint16],
@@ -74,7 +74,7 @@ class Tally:
         )
 
     @classmethod
-    def joined(cls, tallies: Sequence[Self]) -> Self:
+    def merge(cls, tallies: Sequence[Self]) -> Self:
         """Return the totals of several blocks together; at least one."""
         return cls(
             total=sum(each.total for each in tallies),

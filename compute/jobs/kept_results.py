@@ -92,7 +92,7 @@ class KeptResults:
         if stack is None or len(stack.graph) < len(plan.blocks):
             raise ResultGoneError(_GONE)
         self.readers.start()
-        return ResultTiles(stack, StoredPixels.of(stack, self.readers), region=plan.request.region)
+        return ResultTiles(stack, StoredPixels.from_stack(stack, self.readers), region=plan.request.region)
 
     async def close(self) -> None:
         """End the readers."""

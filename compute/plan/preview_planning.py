@@ -139,7 +139,7 @@ class _Factors:
         self._crs = grid.crs
         self._known: dict[tuple[str, tuple[float, float]], int] = {}
 
-    def of(self, source: Grid) -> int:
+    def find(self, source: Grid) -> int:
         """Return the number of file pixels along an overview pixel: a power of two."""
         key = source.crs, source.resolution
         if key not in self._known:
@@ -158,7 +158,9 @@ class _Factors:
 
 
 def _seen(source: Source, factors: _Factors) -> Source:
-    return replace(source, bands={name: _overview(band, factors.of(band.grid)) for name, band in source.bands.items()})
+    return replace(
+        source, bands={name: _overview(band, factors.find(band.grid)) for name, band in source.bands.items()}
+    )
 
 
 def _overview(band: Band, factor: int) -> Band:
@@ -188,7 +190,7 @@ def _with_filters(plan: NdviPlan, factors: _Factors) -> dict[str, Roles]:
     for product, source in firsts.items():
         mask = roles[product].mask
         if mask is not None:
-            roles[product] = _scaled(roles[product], mask, factors.of(source.bands[mask.measurement].grid))
+            roles[product] = _scaled(roles[product], mask, factors.find(source.bands[mask.measurement].grid))
     return roles
 
 

@@ -49,7 +49,7 @@ class AreaDistribution:
     areas: NDArray[np.float64]
 
     @classmethod
-    def of(cls, ndvi: NDArray[Any], areas: NDArray[np.float64], pixels: float) -> Self:
+    def from_pixels(cls, ndvi: NDArray[Any], areas: NDArray[np.float64], pixels: float) -> Self:
         """Return the distribution of some pixels.
 
         Parameters
@@ -71,7 +71,7 @@ class AreaDistribution:
         )
 
     @classmethod
-    def joined(cls, spreads: Sequence[Self]) -> Self:
+    def merge(cls, spreads: Sequence[Self]) -> Self:
         """Return the distribution of several together; at least one."""
         values, places = np.unique(np.concatenate([each.values for each in spreads]), return_inverse=True)
         areas = np.concatenate([each.areas for each in spreads])

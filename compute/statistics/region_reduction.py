@@ -143,12 +143,12 @@ def sum_block(block: HeldBlock | None, window: ResultWindow, cut: RegionOnGrid) 
 def join_sums(parts: Sequence[RegionSums]) -> RegionSums:
     """Return the sums of several parts of a season together; at least one."""
     spreads = {
-        name: AreaDistribution.joined([getattr(each, name) for each in parts]) for name in ("spread", "fine", "coarse")
+        name: AreaDistribution.merge([getattr(each, name) for each in parts]) for name in ("spread", "fine", "coarse")
     }
     return RegionSums(inside=sum(each.inside for each in parts), pending=sum(each.pending for each in parts), **spreads)
 
 
-_NONE = AreaDistribution.of(np.empty(0, np.float32), np.empty(0), 0.0)
+_NONE = AreaDistribution.from_pixels(np.empty(0, np.float32), np.empty(0), 0.0)
 
 
 async def _submit_season(
@@ -211,7 +211,7 @@ def _spread_of(block: HeldBlock, areas: NDArray[np.float64], level: int, part: A
     ndvi, share, covered = _values(block, level)
     ndvi, share, areas = ndvi[part], share[part], areas[part]
     held = (share > 0) & (areas > 0)
-    return AreaDistribution.of(ndvi[held], areas[held] * share[held], float(share[held].sum() * covered))
+    return AreaDistribution.from_pixels(ndvi[held], areas[held] * share[held], float(share[held].sum() * covered))
 
 
 def _values(block: HeldBlock, level: int) -> tuple[NDArray[Any], NDArray[Any], int]:
@@ -235,7 +235,7 @@ def _samples(
     fine_areas = _areas_inside(ResultWindow((*first, *last)), cut, 0)
     ndvi = block.ndvi_mean[first[0] - top : last[0] - top, first[1] - left : last[1] - left]
     held = ~np.isnan(ndvi) & (fine_areas > 0)
-    return AreaDistribution.of(ndvi[held], fine_areas[held], float(held.sum())), coarse
+    return AreaDistribution.from_pixels(ndvi[held], fine_areas[held], float(held.sum())), coarse
 
 
 def _middle(places: NDArray[np.int64], size: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from compute.statistics.season_totals import reduce_seasons
 
 async def tally_seasons(stack: SeasonStack, client: Client) -> list[Tally]:
     """Return the totals of every season of a persisted stack; parameters as in `reduce_seasons`."""
-    return await reduce_seasons(stack, client, _tally, Tally.joined)
+    return await reduce_seasons(stack, client, _tally, Tally.merge)
 
 
 def _tally(block: HeldBlock, window: ResultWindow) -> Tally:  # noqa: ARG001  # the signature of `reduce_seasons`

@@ -50,7 +50,7 @@ class StoredPixels(BlockPixels):
         self._damaged: set[Key] = set()
 
     @classmethod
-    def of(cls, stack: SeasonStack, readers: StoreReaders) -> StoredPixels:
+    def from_stack(cls, stack: SeasonStack, readers: StoreReaders) -> StoredPixels:
         """Return the pixels of the blocks of a stack that are a `StoredBlock`."""
         blocks = {key: block.slot for key, block in stack.graph.items() if isinstance(block, StoredBlock)}
         return cls(stack, blocks, readers)

@@ -109,7 +109,7 @@ class WorkerPixels(BlockPixels):
     async def _call(self, holder: str, function: Callable[..., Awaitable[Any]], argument: Any) -> Any:
         """Run a function on a worker; return {} if the worker is lost or does not answer in time."""
         try:
-            return await WorkerRequests.of(self._client).ask(holder, function, argument)
+            return await WorkerRequests.for_client(self._client).ask(holder, function, argument)
         except OSError:
             return {}
 

@@ -63,7 +63,7 @@ class WorkerRequests:
     """Requests to the workers of one cluster, batched into few calls.
 
     A request to an idle worker is sent immediately. Requests during calls to a worker are sent together in the next
-    call. Get it from `of`, so that all results of a cluster share the calls.
+    call. Get it from `for_client`, so that all results of a cluster share the calls.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class WorkerRequests:
         self._hanging = False
 
     @classmethod
-    def of(cls, client: Any) -> Self:
+    def for_client(cls, client: Any) -> Self:
         """Return the instance of a client, created on the first call."""
         asker: Self = client.extensions.setdefault(PIXELS, cls(client))
         return asker

@@ -22,7 +22,7 @@ def season_tallies(tallies: Mapping[Index, Tally]) -> list[Tally]:
     seasons: dict[int, list[Tally]] = defaultdict(list)
     for (season, _, _), tally in sorted(tallies.items()):
         seasons[season].append(tally)
-    return [Tally.joined(members) for members in seasons.values()]
+    return [Tally.merge(members) for members in seasons.values()]
 
 
 def region_pixels(plan: NdviPlan) -> int:

@@ -238,7 +238,7 @@ def test_the_share_that_is_clear_is_that_of_the_region_and_not_of_the_box_around
     assert region_pixels(plan) == pixels < 0.7 * masked.ndvi_mean[0].size
     assert region_pixels(whole) == np.prod(whole.grid.shape)
     seasons = zip(masked.ndvi_mean.values, masked.clear_count.values, strict=True)
-    tallies = [Tally.of(mean, count, None, frozenset()) for mean, count in seasons]
+    tallies = [Tally.from_arrays(mean, count, None, frozenset()) for mean, count in seasons]
     shares = [season["clear_share"] for season in season_numbers(plan, tallies)]
     np.testing.assert_allclose(shares, np.isfinite(masked.ndvi_mean.values).sum(axis=(1, 2)) / pixels)
     assert 0.9 < max(shares) <= 1.0

@@ -235,7 +235,7 @@ def test_tiles_of_the_store_are_those_of_memory(
 ) -> None:
     stack = kept.stack()
     half = replace(computed, graph=dict(list(computed.graph.items())[::2]))
-    stored = StoredPixels.of(stack, readers)
+    stored = StoredPixels.from_stack(stack, readers)
     alone, both = ResultTiles(stack, stored), ResultTiles(stack, FallbackPixels(stack, [LocalPixels(half), stored]))
 
     async def compare() -> int:
@@ -260,7 +260,7 @@ def test_a_place_has_the_values_of_memory(computed: SeasonStack, kept: Checkpoin
         for row, column in [(0, 0), (700, 20), (computed.grid.shape[0] - 1, computed.grid.shape[1] - 1)]:
             pixel = ResultPixel((row, column))
             expected = await LocalPixels(computed).values(pixel)
-            assert await StoredPixels.of(kept.stack(), readers).values(pixel) == expected
+            assert await StoredPixels.from_stack(kept.stack(), readers).values(pixel) == expected
 
     asyncio.run(compare())
 
@@ -347,7 +347,7 @@ def test_a_damaged_block_is_not_computed_any_more_and_nothing_else_changes(
     address = tile_at(plan.grid, 12, 0.4, 0.5)
 
     async def tiles() -> list[Any]:
-        stored = ResultTiles(stack, StoredPixels.of(stack, readers))
+        stored = ResultTiles(stack, StoredPixels.from_stack(stack, readers))
         memory = ResultTiles(computed, LocalPixels(computed))
         return [await each.tile("ndvi_mean", 0, address) for each in (stored, stored, memory)]
 
@@ -365,7 +365,7 @@ def test_a_damaged_block_is_not_computed_any_more_and_nothing_else_changes(
 def test_a_reader_that_dies_is_replaced(kept: Checkpoint, readers: StoreReaders) -> None:
     async def kill_and_read() -> list[Any]:
         os.kill(await readers.ask(os.getpid), signal.SIGKILL)
-        return await StoredPixels.of(kept.stack(), readers).values(ResultPixel((3, 3)))
+        return await StoredPixels.from_stack(kept.stack(), readers).values(ResultPixel((3, 3)))
 
     assert asyncio.run(kill_and_read())[0].clear_count is not None
 

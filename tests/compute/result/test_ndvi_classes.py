@@ -63,7 +63,7 @@ def test_datashader_shades_the_categories_alike() -> None:
 def test_statistics_count_in_the_class_that_is_drawn() -> None:
     for place in range(len(CLASSES)):
         held = EVERY_VALUE[place == WANTED]
-        numbers = describe(AreaDistribution.of(held * 1e-4, np.full(held.size, 1e4), float(held.size)))
+        numbers = describe(AreaDistribution.from_pixels(held * 1e-4, np.full(held.size, 1e4), float(held.size)))
         areas = {each["name"]: each["area_ha"] for each in numbers["classes"]}
         assert areas == {each.name: float(held.size) if each is CLASSES[place] else 0.0 for each in CLASSES}
 

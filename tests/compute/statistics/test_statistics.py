@@ -66,8 +66,8 @@ def test_a_spread_is_what_numpy_says(values: list[int], cuts: set[int], seed: in
     areas = np.random.default_rng(seed).integers(1, 9, ndvi.size).astype(float)
     parts = [np.s_[a:b] for a, b in zip([0, *sorted(cuts)], [*sorted(cuts), None], strict=True)]
     numbers = describe(
-        AreaDistribution.joined(
-            [AreaDistribution.of(ndvi[part], areas[part], float(ndvi[part].size)) for part in parts]
+        AreaDistribution.merge(
+            [AreaDistribution.from_pixels(ndvi[part], areas[part], float(ndvi[part].size)) for part in parts]
         )
     )
     assert numbers["clear_pixels"] == ndvi.size
@@ -87,7 +87,7 @@ def test_a_spread_is_what_numpy_says(values: list[int], cuts: set[int], seed: in
 
 
 def test_nothing_has_no_mean() -> None:
-    nothing = AreaDistribution.of(np.empty(0, np.float32), np.empty(0), 0.0)
+    nothing = AreaDistribution.from_pixels(np.empty(0, np.float32), np.empty(0), 0.0)
     assert describe(nothing)["ndvi_mean"] is None
     assert set(describe(nothing)["percentiles"].values()) == {None}
     assert compare(nothing, nothing) is None

@@ -72,7 +72,7 @@ class Proxied:
 def test_questions_go_together_and_each_gets_its_own_answer() -> None:
     async def act() -> None:
         client = Proxied()
-        ask = WorkerRequests.of(client).ask
+        ask = WorkerRequests.for_client(client).ask
         asked = [asyncio.create_task(ask(f"w{n % 2}", double, n)) for n in range(100)]
         await asyncio.sleep(0.01)
         assert client.calls == [8, 8, 8, 8]  # two calls to each worker; what comes meanwhile waits for the next
@@ -90,9 +90,9 @@ def test_where_no_worker_is_reached_the_scheduler_is_asked_for_good() -> None:
         client = Proxied()
         client.open.set()
         for number in range(4):
-            assert await WorkerRequests.of(client).ask("w", double, number) == ("w", 2 * number)
+            assert await WorkerRequests.for_client(client).ask("w", double, number) == ("w", 2 * number)
         assert client.tried == ["w"]
-        assert WorkerRequests.of(client).direct is False
+        assert WorkerRequests.for_client(client).direct is False
 
     asyncio.run(act())
 
@@ -103,7 +103,7 @@ def test_a_worker_that_hangs_holds_up_nobody_who_asks_another() -> None:
         client.open.set()
         for number in range(20):
             async with asyncio.timeout(10):
-                assert await WorkerRequests.of(client).ask("w", double, number) == ("w", 2 * number)
+                assert await WorkerRequests.for_client(client).ask("w", double, number) == ("w", 2 * number)
         assert client.plugins == 1
 
     asyncio.run(act())
@@ -113,7 +113,7 @@ def test_one_question_that_fails_spoils_no_other() -> None:
     async def act() -> None:
         client = Proxied()
         client.open.set()
-        asked = [WorkerRequests.of(client).ask("w", double, number) for number in (1, -1, 2)]
+        asked = [WorkerRequests.for_client(client).ask("w", double, number) for number in (1, -1, 2)]
         good, bad, other = await asyncio.gather(*asked, return_exceptions=True)
         assert (good, other) == (("w", 2), ("w", 4))
         assert isinstance(bad, ValueError)
@@ -125,8 +125,8 @@ def test_a_worker_that_is_gone_is_told_and_others_answer() -> None:
     async def act() -> None:
         client = Proxied(gone={"a"})
         client.open.set()
-        lost = asyncio.create_task(WorkerRequests.of(client).ask("a", double, 1))
-        assert await WorkerRequests.of(client).ask("b", double, 1) == ("b", 2)
+        lost = asyncio.create_task(WorkerRequests.for_client(client).ask("a", double, 1))
+        assert await WorkerRequests.for_client(client).ask("b", double, 1) == ("b", 2)
         with pytest.raises(OSError, match="gone"):
             await lost
 
@@ -137,7 +137,7 @@ def test_a_worker_that_leaves_while_it_is_asked_is_not_waited_for() -> None:
     async def act() -> None:
         client = Proxied(gone={"a"})
         with pytest.raises(ConnectionError):
-            await WorkerRequests.of(client).ask("a", double, 1)
+            await WorkerRequests.for_client(client).ask("a", double, 1)
 
     asyncio.run(act())
 
@@ -145,7 +145,7 @@ def test_a_worker_that_leaves_while_it_is_asked_is_not_waited_for() -> None:
 def test_what_nobody_waits_for_any_more_is_not_asked() -> None:
     async def act() -> None:
         client = Proxied()
-        ask = WorkerRequests.of(client).ask
+        ask = WorkerRequests.for_client(client).ask
         asked = [asyncio.create_task(ask("w", double, n)) for n in range(40)]
         await asyncio.sleep(0.01)
         for task in asked[1:]:

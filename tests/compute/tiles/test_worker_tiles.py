@@ -85,7 +85,7 @@ async def session(client: Client) -> dict[str, Any]:
     async for _ in as_completed(stack.graph.values(), loop=client.loop):
         pass
     seen["finished"] = await walk(tiles)
-    seen["direct"] = WorkerRequests.of(client).direct
+    seen["direct"] = WorkerRequests.for_client(client).direct
     client.extensions[PIXELS] = WorkerRequests(client, direct=False)
     seen["proxied"] = await walk(tiles)
     del client.extensions[PIXELS]
