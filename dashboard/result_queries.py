@@ -9,8 +9,10 @@ from compute.cluster import Connection
 from compute.errors import ClusterError
 from compute.jobs import KeptResults, LiveJob, observations_at
 from compute.request.region import Region
-from compute.statistics import region_statistics
-from compute.tiles import PixelValue, ResultTiles, stored_region_statistics
+from compute.statistics.region_reduction import region_statistics
+from compute.tiles.pixel_sources import PixelValue
+from compute.tiles.stored_statistics import stored_region_statistics
+from compute.tiles.tile_service import ResultTiles
 from dashboard.query_limits import QueryLimit
 
 Observations = list[dict[str, Any]]

@@ -40,8 +40,8 @@ from compute.products import ProductProfile
 from compute.request import NdviRequest
 from compute.settings import GIB, Settings
 from compute.settings.home import make_private, open_home
-from compute.tiles import TileQueue
 from compute.tiles.tile_patches import warm_up, warm_up_cutting
+from compute.tiles.tile_queue import TileQueue
 from dashboard.event_loop_lag import LoopLag
 from dashboard.result_queries import Answers
 

@@ -172,6 +172,16 @@ print(json.dumps(sorted({HEAVY!r} & sys.modules.keys())))
     assert json.loads(output_of(sys.executable, "-c", script).splitlines()[-1]) == []
 
 
+def test_workers_import_only_what_the_engine_needs() -> None:
+    unneeded = {"aiohttp", "bokeh", "compute.cluster", "dask.array", "datacube", "panel", "sqlalchemy", "zarr"}
+    script = f"""
+import json, sys
+import compute.statistics.season_tally, compute.tiles.tile_patches
+print(json.dumps(sorted({unneeded!r} & sys.modules.keys())))
+"""
+    assert json.loads(output_of(sys.executable, "-c", script)) == []
+
+
 def test_importing_starts_nothing(tmp_path: Path) -> None:
     script = f"""
 import importlib, json, pkgutil, psutil, threading

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from compute.result.stack import SeasonStack
-from compute.statistics import draw_seasons, picture_grid
+from compute.statistics.season_pictures import draw_seasons, picture_grid
 from compute.tiles.styles import NDVI_SPAN, Style, shade
 
 _PANEL_PX = 560

@@ -10,7 +10,9 @@ from compute.jobs.run.checkpointing import CheckpointTarget
 from compute.jobs.run.computation import Computation
 from compute.plan import NdviPlan
 from compute.result.store import Checkpoint
-from compute.tiles import ResultTiles, StoredPixels, StoreReaders
+from compute.tiles.reader_processes import StoreReaders
+from compute.tiles.stored_pixels import StoredPixels
+from compute.tiles.tile_service import ResultTiles
 
 _GONE = "What was kept of this result is not there any more; compute it again."
 

@@ -16,7 +16,7 @@ from compute.plan import NdviPlan
 from compute.result.number_format import NUMBER_FORMAT
 from compute.result.stack import SeasonStack
 from compute.scenes import UnreadScene
-from compute.tiles import ResultTiles
+from compute.tiles.tile_service import ResultTiles
 
 
 @dataclass(kw_only=True, eq=False)

@@ -23,7 +23,7 @@ from compute.jobs.run.preview import Preview
 from compute.jobs.run.published_results import published
 from compute.jobs.run.season_summary import result_remarks
 from compute.jobs.run.unread_scenes import failed_sentence, left_out
-from compute.tiles import ResultTiles
+from compute.tiles.tile_service import ResultTiles
 
 _log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,20 +12,15 @@ import xarray as xr
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.task_spec import Task, TaskRef
 from dask.threaded import get as threaded_get
-from numpy.typing import NDArray
 from odc.geo.xr import xr_coords
 from pyproj import CRS
 
 from compute import engine
 from compute.plan import NdviPlan, level_count
+from compute.result.chunk_windows import Chunks
 from compute.result.layers import ARRAYS, ATTRIBUTES, BY_REASON, LAYERS
 from compute.result.stack_tasks import Key, block_key, build_graph
 from compute.scenes import Grid
-from compute.scenes.pixel_frames import ResultWindow
-
-Chunks = tuple[tuple[int, ...], tuple[int, ...]]
-"""Sizes of the spatial chunks along y and x."""
-
 
 GRID_MAPPING: Mapping[str, str] = {"grid_mapping": "spatial_ref"}
 """CF attribute of every array on a grid: name of the variable that holds its CRS."""
@@ -172,17 +167,6 @@ def grid_coords(grid: Grid) -> dict[str, Any]:
         coords[axis].attrs |= {"standard_name": name, "long_name": title, "units": units, "axis": axis.upper()}
         coords[axis].encoding["_FillValue"] = None
     return coords
-
-
-def borders(sizes: Iterable[int]) -> NDArray[np.int64]:
-    """Return (n + 1,) int64 borders of n chunks along an axis, in level-0 pixels of the result."""
-    return np.concatenate([[0], np.cumsum(list(sizes))])
-
-
-def chunk_window(chunks: Chunks, row: int, column: int) -> ResultWindow:
-    """Return the window of a spatial chunk, given its row and column among the chunks."""
-    rows, columns = (borders(sizes) for sizes in chunks)
-    return ResultWindow((int(rows[row]), int(columns[column]), int(rows[row + 1]), int(columns[column + 1])))
 
 
 def build_stack(plan: NdviPlan, token: str) -> SeasonStack:

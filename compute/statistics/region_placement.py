@@ -15,7 +15,8 @@ from shapely.geometry.base import BaseGeometry
 from compute.errors import InputError
 from compute.plan.grid_outlines import project_onto
 from compute.request.region import Region
-from compute.result.stack import SeasonStack, chunk_window
+from compute.result.chunk_windows import chunk_window
+from compute.result.stack import SeasonStack
 from compute.scenes import Grid
 from compute.scenes.pixel_frames import ResultWindow
 

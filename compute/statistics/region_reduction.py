@@ -18,7 +18,8 @@ from compute.cluster.bounded_waits import bounded, cancel_late
 from compute.engine import HeldBlock
 from compute.engine.overview_levels import LAYER_ENCODING
 from compute.request.region import Region
-from compute.result.stack import SeasonStack, chunk_window
+from compute.result.chunk_windows import chunk_window
+from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import block_key
 from compute.scenes.pixel_frames import ResultWindow
 from compute.statistics.distributions import M2_PER_HA, AreaDistribution, compare, describe

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from distributed import Client
 
 from compute.engine import HeldBlock, Tally
-from compute.result.stack import SeasonStack
 from compute.scenes.pixel_frames import ResultWindow
 from compute.statistics.season_totals import reduce_seasons
+
+if TYPE_CHECKING:  # workers build no stack, which would bring dask.array
+    from compute.result.stack import SeasonStack
 
 
 async def tally_seasons(stack: SeasonStack, client: Client) -> list[Tally]:

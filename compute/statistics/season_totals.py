@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from itertools import product
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from distributed import Client, Future
 
 from compute.engine import HeldBlock
-from compute.result.stack import SeasonStack, chunk_window
+from compute.result.chunk_windows import chunk_window
 from compute.result.stack_tasks import block_key
 from compute.scenes.pixel_frames import ResultWindow
+
+if TYPE_CHECKING:  # workers build no stack, which would bring dask.array
+    from compute.result.stack import SeasonStack
 
 Part = TypeVar("Part")
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.engine import Block
-from compute.result.stack import SeasonStack, borders
+from compute.result.chunk_windows import borders
+from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import Key, block_key
 from compute.scenes.pixel_frames import BlockPixel, ResultPixel
 from compute.tiles.tile_chunks import blank_tile, chunks_under_tile, paste_patches

@@ -7,7 +7,8 @@ from typing import Any
 
 from compute.errors import JobError
 from compute.request.region import Region
-from compute.result.stack import SeasonStack, chunk_window
+from compute.result.chunk_windows import chunk_window
+from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import block_key
 from compute.result.store import StoredBlock
 from compute.scenes.pixel_frames import ResultWindow

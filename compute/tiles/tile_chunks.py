@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute import kernels
-from compute.result.stack import Chunks, borders
+from compute.result.chunk_windows import Chunks, borders
 from compute.scenes.pixel_frames import ResultWindow
 from compute.tiles.tile_patches import ControlPoints, Patch
 

@@ -17,8 +17,9 @@ from compute.engine.overview_levels import LAYER_ENCODING
 from compute.errors import InputError
 from compute.plan.grid_outlines import project_onto
 from compute.request.region import Bbox, Region
+from compute.result.chunk_windows import Chunks, chunk_window
 from compute.result.layers import LAYERS
-from compute.result.stack import Chunks, SeasonStack, chunk_window
+from compute.result.stack import SeasonStack
 from compute.scenes import Grid
 from compute.tiles.colour_range import overview_control, stretched
 from compute.tiles.pixel_sources import FallbackPixels, PixelSource, PixelValue, View

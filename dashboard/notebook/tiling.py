@@ -16,9 +16,11 @@ from tornado.web import Application, RequestHandler
 
 from compute.errors import InputError
 from compute.result.stack import SeasonStack
-from compute.tiles import ResultTiles, parse_tile, result_geometry
 from compute.tiles.png_encoding import png
 from compute.tiles.styles import Style
+from compute.tiles.tile_geometry import result_geometry
+from compute.tiles.tile_service import ResultTiles
+from compute.tiles.web_mercator import parse_tile
 from dashboard.notebook.cell import format_proxy_url
 from dashboard.notebook.viewing import Span, check_stack_and_client
 from dashboard.server.response_policy import NO_DOCUMENT

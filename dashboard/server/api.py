@@ -27,8 +27,9 @@ from compute.errors import (
 from compute.jobs import LiveJob, Principal
 from compute.jobs.run.preview import Preview
 from compute.result.layers import LAYERS
-from compute.tiles import TILE_PX, Tile, TileAddress, parse_tile, result_info
 from compute.tiles.styles import Style
+from compute.tiles.tile_service import Tile, result_info
+from compute.tiles.web_mercator import TILE_PX, TileAddress, parse_tile
 from dashboard.result_queries import tiles_of
 from dashboard.server.metrics import MetricsHandler
 from dashboard.server.page import PRIVATE, IconHandler

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tornado.web import RequestHandler
 
-from compute.tiles import TileQueue
+from compute.tiles.tile_queue import TileQueue
 from dashboard.event_loop_lag import BOUNDS_S, LoopLag
 from dashboard.server.response_policy import NO_DOCUMENT
 from dashboard.services import Services

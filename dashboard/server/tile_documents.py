@@ -13,7 +13,7 @@ from urllib.parse import quote
 from compute.plan import NdviPlan
 from compute.request.region import Bbox
 from compute.result.layers import LAYERS
-from compute.tiles import result_geometry
+from compute.tiles.tile_geometry import result_geometry
 from compute.tiles.web_mercator import HALF_WORLD_M, MAX_ZOOM, TILE_PX, pixel_m
 
 JSON, OPENAPI = "application/json", "application/vnd.oai.openapi+json;version=3.0"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from isal import igzip_lib
 
-from compute.tiles import Tile
 from compute.tiles.png_encoding import png
 from compute.tiles.styles import Style
+from compute.tiles.tile_service import Tile
 
 
 @dataclass(frozen=True, kw_only=True)

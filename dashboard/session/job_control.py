@@ -10,7 +10,8 @@ from compute.errors import InputError, JobError, ResultGoneError
 from compute.jobs import LiveJob, Principal, participant_of
 from compute.plan import NdviPlan
 from compute.request import NdviRequest
-from compute.tiles import block_bbox, result_geometry, result_info
+from compute.tiles.tile_geometry import result_geometry
+from compute.tiles.tile_service import block_bbox, result_info
 from dashboard.services import Services
 from dashboard.session.background_tasks import BackgroundTasks
 from dashboard.session.estimation import options_of

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from compute.errors import InputError
 from compute.jobs import Principal, Viewpoint
-from compute.tiles import result_geometry
+from compute.tiles.tile_geometry import result_geometry
 from dashboard.services import Services
 from dashboard.session.background_tasks import BackgroundTasks
 from dashboard.state import JobState, LookState

@@ -24,7 +24,7 @@ from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import block_key
 from compute.scenes import Grid
 from compute.settings import GIB
-from compute.tiles import result_geometry
+from compute.tiles.tile_geometry import result_geometry
 
 LABELS = ("DJF", "MAM", "JJA", "SON")
 """Four seasons, as in the original notebook."""

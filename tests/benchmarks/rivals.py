@@ -13,8 +13,8 @@ from distributed import Client, Future, wait
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from compute.tiles import TILE_PX
 from compute.tiles.tile_geometry import WEB_MERCATOR
+from compute.tiles.web_mercator import TILE_PX
 from tests.benchmarks.results import SyntheticResult
 from tests.benchmarks.serving import HeldResult
 from tests.benchmarks.walks import VIEW_PX, Box

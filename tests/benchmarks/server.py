@@ -37,7 +37,8 @@ from compute.jobs.kept_results import KeptResults
 from compute.result.stack import SeasonStack
 from compute.result.store import Checkpoint, Slot, slots_of
 from compute.settings import Settings
-from compute.tiles import ResultTiles, WorkerPixels
+from compute.tiles.tile_service import ResultTiles
+from compute.tiles.worker_pixels import WorkerPixels
 from dashboard.server import list_all_routes
 from dashboard.server.login import AccessControl
 from dashboard.server.request_gate import Gate, GatePolicy

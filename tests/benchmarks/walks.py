@@ -15,9 +15,8 @@ from pyproj import Transformer
 
 from compute.result.layers import LAYERS
 from compute.scenes import Grid
-from compute.tiles import TILE_PX, result_geometry
-from compute.tiles.tile_geometry import LONLAT, WEB_MERCATOR
-from compute.tiles.web_mercator import HALF_WORLD_M, pixel_m
+from compute.tiles.tile_geometry import LONLAT, WEB_MERCATOR, result_geometry
+from compute.tiles.web_mercator import HALF_WORLD_M, TILE_PX, pixel_m
 from tests.benchmarks.results import LABELS
 
 VIEW_PX = (800, 600)

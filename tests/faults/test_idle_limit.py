@@ -12,7 +12,8 @@ from compute.cluster import ClusterSpec, list_gateway_clusters
 from compute.jobs import ANONYMOUS, LiveJob
 from compute.plan import NdviPlan
 from compute.settings import Settings
-from compute.tiles import ResultTiles, TileAddress
+from compute.tiles.tile_service import ResultTiles
+from compute.tiles.web_mercator import TileAddress
 from dashboard.services import Services
 from tests.fixtures.gateway import running_gateway, settings_for
 

@@ -8,7 +8,7 @@ from math import hypot
 from typing import Self
 
 from compute.plan import NdviPlan
-from compute.result.stack import Chunks, borders
+from compute.result.chunk_windows import Chunks, borders
 
 Index = tuple[int, int, int]
 """Season, row and column of a block."""

@@ -29,7 +29,7 @@ from compute.result.stack import SeasonStack, build_stack
 from compute.result.stack_tasks import Key
 from compute.result.store import create_store, streamed
 from compute.scenes import UnreadScene
-from compute.statistics import tally_seasons
+from compute.statistics.season_tally import tally_seasons
 
 RETRIES = 3
 """Times that a block is tried again when its worker dies or a read fails: networks and nodes do."""

@@ -18,7 +18,7 @@ from compute.jobs.run.computation import RETRIES
 from compute.kernels import EVERY_INDEX
 from compute.plan import BlockPlan, NdviPlan, has_strata
 from compute.products import reasons_of
-from compute.result.stack import borders
+from compute.result.chunk_windows import borders
 from compute.scenes import Source
 
 MOST_SCENES = 4_000

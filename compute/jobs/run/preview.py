@@ -9,7 +9,8 @@ from distributed import Client
 
 from compute.jobs.run.computation import Computation
 from compute.plan import NdviPlan, preview_plan
-from compute.tiles import TILE_PX, ResultTiles, Tile, TileAddress
+from compute.tiles.tile_service import ResultTiles, Tile
+from compute.tiles.web_mercator import TILE_PX, TileAddress
 
 _log = logging.getLogger(__name__)
 

@@ -15,8 +15,9 @@ from compute.engine import Block, Tally
 from compute.engine.overview_levels import Level
 from compute.errors import JobError, ResultGoneError
 from compute.kernels import NEVER_CLEAR
+from compute.result.chunk_windows import chunk_window
 from compute.result.layers import BY_REASON
-from compute.result.stack import SeasonStack, chunk_window
+from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import Key
 from compute.result.store.completion_marks import Index, mark_written, tally_of, unmark
 from compute.result.store.object_files import remove_objects, sizes_of

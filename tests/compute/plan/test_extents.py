@@ -21,7 +21,7 @@ from compute.errors import NoScenesError
 from compute.plan import NdviPlan, make_plan
 from compute.plan.scene_extents import project_extents
 from compute.request.region import parse_bbox
-from compute.result.stack import borders
+from compute.result.chunk_windows import borders
 from compute.scenes import Grid, Scene
 from compute.settings import Settings
 from tests.strategies import request_of, roles_of, scene_of

@@ -32,7 +32,8 @@ from compute.jobs.checkpoint_recovery import size_of
 from compute.kernels import NOT_COMPUTED
 from compute.plan import NdviPlan, make_plan
 from compute.request.region import parse_geojson
-from compute.result.stack import SeasonStack, chunk_window, without_blocks
+from compute.result.chunk_windows import chunk_window
+from compute.result.stack import SeasonStack, without_blocks
 from compute.result.stack_tasks import block_key
 from compute.result.store import Checkpoint, Manifest, StoredBlock, open_result, recalled, slots_of
 from compute.result.store.object_files import names_in, read_objects
@@ -40,8 +41,12 @@ from compute.scenes.pixel_frames import ResultPixel
 from compute.settings import Settings
 from compute.statistics.region_placement import place_region
 from compute.statistics.region_reduction import join_sums, region_report, sum_block
-from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, TileAddress, stored_region_statistics
-from compute.tiles.pixel_sources import FallbackPixels
+from compute.tiles.pixel_sources import FallbackPixels, LocalPixels
+from compute.tiles.reader_processes import StoreReaders
+from compute.tiles.stored_pixels import StoredPixels
+from compute.tiles.stored_statistics import stored_region_statistics
+from compute.tiles.tile_service import ResultTiles
+from compute.tiles.web_mercator import TileAddress
 from tests.compute.tiles.test_tiles import tile_at
 from tests.fixtures.stacks import assembled, noisy_block
 from tests.strategies import request_of, roles_of, scene_of
@@ -373,7 +378,7 @@ def test_a_reader_that_dies_is_replaced(kept: Checkpoint, readers: StoreReaders)
 def test_readers_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
     script = """
 import asyncio, os, time
-from compute.tiles import StoreReaders
+from compute.tiles.reader_processes import StoreReaders
 if __name__ == "__main__":
     print(asyncio.run(StoreReaders().ask(os.getpid)), flush=True)
     time.sleep(600)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pyproj import Geod, Transformer
 
 from compute.errors import InputError
-from compute.result.stack import SeasonStack, chunk_window
+from compute.result.chunk_windows import chunk_window
+from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import block_key
 from compute.statistics.distributions import PERCENTILES, AreaDistribution, compare, describe
 from compute.statistics.pixel_areas import pixel_areas

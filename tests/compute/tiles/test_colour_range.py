@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from compute.engine.overview_levels import LAYER_ENCODING
 from compute.kernels import NEVER_CLEAR, NOT_COMPUTED, OUTSIDE
-from compute.tiles import LocalPixels, ResultTiles
 from compute.tiles.colour_range import stretched
+from compute.tiles.pixel_sources import LocalPixels
+from compute.tiles.tile_service import ResultTiles
 from tests.fixtures.stacks import empty_stack, grid_at, noise, stack_of
 
 

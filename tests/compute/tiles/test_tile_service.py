@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from compute.errors import OverloadError, TooManyRequestsError
 from compute.settings import MIB
-from compute.tiles import Tile, TileQueue
+from compute.tiles.tile_queue import TileQueue
+from compute.tiles.tile_service import Tile
 
 pytestmark = pytest.mark.unit
 

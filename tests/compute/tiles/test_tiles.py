@@ -27,20 +27,12 @@ from compute.request.region import parse_bbox, parse_geojson
 from compute.result.stack import SeasonStack
 from compute.scenes import Grid
 from compute.statistics.region_placement import place_region
-from compute.tiles import (
-    MAX_ZOOM,
-    LocalPixels,
-    ResultTiles,
-    Tile,
-    TileAddress,
-    block_bbox,
-    parse_tile,
-    result_geometry,
-    result_info,
-)
+from compute.tiles.pixel_sources import LocalPixels
 from compute.tiles.png_encoding import png
 from compute.tiles.styles import PALETTES, Style, colour_index, hex_colours, lookup_table
-from compute.tiles.web_mercator import HALF_WORLD_M, pixel_m
+from compute.tiles.tile_geometry import result_geometry
+from compute.tiles.tile_service import ResultTiles, Tile, block_bbox, result_info
+from compute.tiles.web_mercator import HALF_WORLD_M, MAX_ZOOM, TileAddress, parse_tile, pixel_m
 from tests.fixtures.stacks import PLACES, assembled, empty_stack, grid_at, noise, stack_of
 from tests.strategies import accepted
 

@@ -27,11 +27,13 @@ from compute.cluster import open_cluster, parse_cluster
 from compute.kernels import NOT_COMPUTED, OUTSIDE, picture_warp
 from compute.result.stack import SeasonStack
 from compute.settings import Settings
-from compute.tiles import LocalPixels, ResultTiles, Tile, TileAddress, View, result_geometry
 from compute.tiles.pixel_plugin import PIXELS, WorkerReplies, cut_patches_on_worker
-from compute.tiles.pixel_sources import patch_request
+from compute.tiles.pixel_sources import LocalPixels, View, patch_request
 from compute.tiles.tile_chunks import blank_tile
+from compute.tiles.tile_geometry import result_geometry
 from compute.tiles.tile_patches import PatchRequest, warm_up, warm_up_cutting
+from compute.tiles.tile_service import ResultTiles, Tile
+from compute.tiles.web_mercator import TileAddress
 from compute.tiles.worker_requests import WorkerRequests
 from tests.compute.tiles.test_tiles import centre_of, tile_at
 from tests.fixtures.stacks import empty_stack, grid_at, lazy_stack

@@ -33,9 +33,11 @@ from compute.plan import NdviPlan
 from compute.result.ndvi_classes import CLASSES
 from compute.result.stack import SeasonStack, build_stack
 from compute.settings import Settings
-from compute.tiles import LocalPixels, ResultTiles, TileAddress
+from compute.tiles.pixel_sources import LocalPixels
 from compute.tiles.png_encoding import png
 from compute.tiles.styles import Style
+from compute.tiles.tile_service import ResultTiles
+from compute.tiles.web_mercator import TileAddress
 from dashboard import notebook
 from dashboard.cli.serve import serve
 from dashboard.jupyter import setup_greenup

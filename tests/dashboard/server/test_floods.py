@@ -37,7 +37,8 @@ from compute.plan import NdviPlan
 from compute.request.region import MAX_VERTICES, parse_geojson
 from compute.scenes.pixel_frames import ResultPixel
 from compute.settings import Settings
-from compute.tiles import LocalPixels, ResultTiles
+from compute.tiles.pixel_sources import LocalPixels
+from compute.tiles.tile_service import ResultTiles
 from dashboard.panel_workarounds.page_building import isolate_current_document
 from dashboard.query_limits import QueryLimit
 from dashboard.server.connections import ConnectionLimit

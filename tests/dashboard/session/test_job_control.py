@@ -21,7 +21,7 @@ from compute.plan import NdviPlan
 from compute.products import load_profiles
 from compute.request.seasons import parse_seasons
 from compute.settings import Settings
-from compute.tiles import block_bbox
+from compute.tiles.tile_service import block_bbox
 from dashboard.panel_workarounds.message_flush import MessageFlush
 from dashboard.server import list_all_routes
 from dashboard.services import Services

