@@ -110,7 +110,17 @@ def add_parts(parts: Sequence[Sums]) -> Sums:
 
 
 def join_parts(parts: Sequence[Sums], min_clear: int, levels: int) -> Block:
-    """Add the last parts of a block and finish it; parameters as in `add_parts` and `finish_block`."""
+    """Add the last parts of a block and finish it.
+
+    Parameters
+    ----------
+    parts : sequence of Sums
+        Last parts of the block.
+    min_clear : int
+        Smallest number of observations for a mean.
+    levels : int
+        Number of overview levels of the result.
+    """
     return finish_block(add_parts(parts), min_clear, levels)
 
 

@@ -19,14 +19,30 @@ class CancelFlags(WorkerPlugin):
 
 
 def cancel_on_worker(run: str, dask_worker: Worker) -> None:
-    """Make the tasks of a run stop on a worker; send it there with `distributed.Client.run`."""
+    """Make the tasks of a run stop on a worker; send it there with `distributed.Client.run`.
+
+    Parameters
+    ----------
+    run : str
+        Name of the run.
+    dask_worker : distributed.Worker
+        Worker, which distributed passes.
+    """
     flags = dask_worker.plugins.get(CancelFlags.name)
     if isinstance(flags, CancelFlags):
         flags.cancelled.add(run)
 
 
 def running_on_worker(run: str, dask_worker: Worker) -> int:
-    """Return the number of tasks of a run that a worker executes now, cancelled ones included."""
+    """Return the number of tasks of a run that a worker executes now, cancelled ones included.
+
+    Parameters
+    ----------
+    run : str
+        Name of the run.
+    dask_worker : distributed.Worker
+        Worker, which distributed passes.
+    """
     keys = (task.key for task in dask_worker.state.executing)
     return sum(isinstance(key, tuple) and str(key[0]).endswith(run) for key in keys)
 

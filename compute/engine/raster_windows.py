@@ -71,13 +71,29 @@ class StoredWindow:
 
 
 def unread_scene(scene: Source, error: ReadError) -> UnreadScene:
-    """Return the record of a scene that has an unreadable file, for people."""
+    """Return the record of a scene that has an unreadable file, for people.
+
+    Parameters
+    ----------
+    scene : Source
+        Scene of the file.
+    error : ReadError
+        Error of one of its bands.
+    """
     file = name_among(error.band.uri, [band.uri for band in scene.bands.values()])
     return UnreadScene(scene=scene.id, file=file, reason=error.reason)
 
 
 def fetch_header(band: Band, permit: Permit) -> None:
-    """Open a file and close it, so that GDAL has its header, or its error, cached for the next opening."""
+    """Open a file and close it, so that GDAL has its header, or its error, cached for the next opening.
+
+    Parameters
+    ----------
+    band : Band
+        Band whose file is opened.
+    permit : Permit
+        Rules by which files may be opened.
+    """
     with open_raster(band, permit):
         pass
 

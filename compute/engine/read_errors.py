@@ -63,7 +63,15 @@ def http_status_of(error: BaseException) -> int:
 
 
 def is_permanent(error: BaseException, band: Band) -> bool:
-    """Return whether a retry is useless: the file does not exist, is no raster, or is refused."""
+    """Return whether a retry is useless: the file does not exist, is no raster, or is refused.
+
+    Parameters
+    ----------
+    error : BaseException
+        Exception of opening or reading the file.
+    band : Band
+        Band that was read.
+    """
     here = is_local(band.uri) and "not recognized" in str(error)
     return http_status_of(error) in _GONE or here or isinstance(error, IndexError | RefusedError)
 

@@ -177,14 +177,30 @@ class ScenePixels:
 
 
 def iterate_masks(windows: SceneWindows, pixels: ScenePixels) -> Iterator[tuple[ReadWindow, MaskCodes]]:
-    """Yield mask and conditions of a scene, each with its window."""
+    """Yield mask and conditions of a scene, each with its window.
+
+    Parameters
+    ----------
+    windows : SceneWindows
+        Windows of the scene.
+    pixels : ScenePixels
+        Pixels of these windows.
+    """
     if windows.mask is not None and pixels.mask is not None:
         yield windows.mask, pixels.mask
     yield from zip(windows.conditions, pixels.conditions, strict=False)
 
 
 def contradicting_tags(windows: SceneWindows, stored: tuple[StoredWindow, StoredWindow]) -> Iterator[str]:
-    """Yield a sentence for each band whose file contradicts its document or definition in scale, offset or nodata."""
+    """Yield a sentence for each band whose file contradicts its document or definition in scale, offset or nodata.
+
+    Parameters
+    ----------
+    windows : SceneWindows
+        Windows of the scene.
+    stored : (StoredWindow, StoredWindow)
+        Windows of red and nir, with the tags of their files.
+    """
     roles = windows.roles.red, windows.roles.nir
     for role, part, each in zip(roles, (windows.red, windows.nir), stored, strict=True):
         stated, known = part.band.stated, role.scaling(part.band.stated, NOTHING_STATED)

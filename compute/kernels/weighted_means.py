@@ -108,7 +108,15 @@ def _add_mean(total, count, means, strata):  # type: ignore[no-untyped-def]  # n
 
 
 def move_sums(total: Totals, count: Counts, to_total: Totals, to_count: Counts) -> None:
-    """Add (y, x) sums and counts to others of the same shape, and set them to 0."""
+    """Add (y, x) sums and counts to others of the same shape, and set them to 0.
+
+    Parameters
+    ----------
+    total, count : numpy.ndarray
+        (y, x) int64 sums and uint16 counts to move; set to 0.
+    to_total, to_count : numpy.ndarray
+        (y, x) int64 sums and uint16 counts that they are added to; changed in place.
+    """
     _move_sums(total, count, to_total, to_count)
 
 

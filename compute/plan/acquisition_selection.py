@@ -30,8 +30,8 @@ _SAME_GRID = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """Choice among several processings of acquisitions.
+class ProcessingChoice:
+    """ProcessingChoice among several processings of acquisitions.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Choice:
     unknown: tuple[str, ...]
 
 
-def choose_processings(scenes: Sequence[Scene]) -> Choice:
+def choose_processings(scenes: Sequence[Scene]) -> ProcessingChoice:
     """Choose one scene of each acquisition: the best of several processings, and one of several copies.
 
     The better of two scenes is, in this order, the one with any statement on its processing, with the higher maturity,
@@ -72,7 +72,7 @@ def choose_processings(scenes: Sequence[Scene]) -> Choice:
 
     Returns
     -------
-    Choice
+    ProcessingChoice
         Independent of the order of the scenes.
     """
     reasons: Counter[str] = Counter()
@@ -87,7 +87,7 @@ def choose_processings(scenes: Sequence[Scene]) -> Choice:
         replaced.add(scene.id)
         reasons[_reason(scene, better)] += 1
         unknown.update(each.maturity for each in (scene, better) if each.maturity and maturity_of(each) is None)
-    return Choice(
+    return ProcessingChoice(
         kept=[scene for scene in scenes if scene.id not in replaced], reasons=reasons, unknown=tuple(sorted(unknown))
     )
 
@@ -219,13 +219,13 @@ def _reason(scene: Scene, better: Scene) -> str:
     return f"which {better.product} holds as well" if where else "which the index holds twice"
 
 
-def left_out_notes(choice: Choice, total: int) -> Iterable[str]:
+def left_out_notes(choice: ProcessingChoice, total: int) -> Iterable[str]:
     """Yield a sentence for each reason why scenes are left out, and a warning for unknown maturities.
 
     Parameters
     ----------
-    choice : Choice
-        Choice among the scenes.
+    choice : ProcessingChoice
+        ProcessingChoice among the scenes.
     total : int
         Number of scenes found.
     """

@@ -58,7 +58,17 @@ def _chunk_boxes(grid: Grid, chunks: Chunks, margin: float) -> list[BaseGeometry
 
 
 def scenes_by_chunk(extents: Extents, grid: Grid, chunks: Chunks) -> list[frozenset[int]]:
-    """Return for each chunk in row-major order the positions of the scenes that may hold a pixel of it."""
+    """Return for each chunk in row-major order the positions of the scenes that may hold a pixel of it.
+
+    Parameters
+    ----------
+    extents : Extents
+        Outlines of the scenes.
+    grid : Grid
+        Pixel grid of the result.
+    chunks : Chunks
+        Sizes of the chunks along y and x.
+    """
     boxes = _chunk_boxes(grid, chunks, margin=extents.margin)
     found: list[set[int]] = [set() for _ in boxes]
     pairs = shapely.STRtree(extents.outlines).query(boxes, predicate="intersects")
@@ -68,7 +78,17 @@ def scenes_by_chunk(extents: Extents, grid: Grid, chunks: Chunks) -> list[frozen
 
 
 def polygons_by_chunk(request: NdviRequest, grid: Grid, chunks: Chunks) -> list[BaseGeometry | None]:
-    """Return for each chunk in row-major order the part of the region's polygon in it, None for the whole chunk."""
+    """Return for each chunk in row-major order the part of the region's polygon in it, None for the whole chunk.
+
+    Parameters
+    ----------
+    request : NdviRequest
+        Request with its region.
+    grid : Grid
+        Pixel grid of the result.
+    chunks : Chunks
+        Sizes of the chunks along y and x.
+    """
     boxes = _chunk_boxes(grid, chunks, margin=1.0)
     if request.region.polygon is None:
         return [None] * len(boxes)

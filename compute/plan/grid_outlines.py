@@ -100,7 +100,15 @@ def _least(turns: NDArray[np.float64]) -> float:
 
 
 def project_onto(region: BaseGeometry, grid: Grid) -> BaseGeometry:
-    """Return a region in degrees as a polygon in the CRS of a grid, at the turn of the globe that meets the grid."""
+    """Return a region in degrees as a polygon in the CRS of a grid, at the turn of the globe that meets the grid.
+
+    Parameters
+    ----------
+    region : shapely geometry
+        Region in (longitude, latitude) degrees.
+    grid : Grid
+        Pixel grid whose CRS is used.
+    """
     polygon = np.array([shapely.make_valid(project_region(region, grid.crs))])
     onto: BaseGeometry = _meeting(polygon, grid, turn_width(grid.crs))[0]
     return onto
@@ -110,6 +118,13 @@ def is_torn(region: BaseGeometry, crs: str) -> bool:
     """Return whether a region in degrees crosses the edge of the map of a CRS, such as 180 degrees.
 
     At the edge, the projected distance between two points does not shrink when points are inserted between them.
+
+    Parameters
+    ----------
+    region : shapely geometry
+        Region in (longitude, latitude) degrees.
+    crs : str
+        Coordinate reference system of the map.
     """
     if crs == LONLAT:
         return False
@@ -214,7 +229,15 @@ def _bend(outlines: NDArray[np.object_], source: str, target: str) -> NDArray[np
 
 
 def project_window(grid: Grid, crs: str) -> BaseGeometry:
-    """Return the outline of a grid in another CRS, in one piece across the edge of the map."""
+    """Return the outline of a grid in another CRS, in one piece across the edge of the map.
+
+    Parameters
+    ----------
+    grid : Grid
+        Pixel grid.
+    crs : str
+        Coordinate reference system to project to.
+    """
     own = np.array([window(grid, (0, grid.shape[0]), (0, grid.shape[1]), margin=0.0)])
     turn = turn_width(crs) or _edge_to_edge(crs)
     projected = project(own, grid.crs, crs)

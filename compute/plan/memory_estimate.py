@@ -79,7 +79,15 @@ TASK_BYTES = 64 * 2**20
 
 
 def pixel_bytes(request: NdviRequest, reasons: Sequence[str]) -> int:
-    """Return the bytes of a result pixel in all layers of a request with these exclusion reasons."""
+    """Return the bytes of a result pixel in all layers of a request with these exclusion reasons.
+
+    Parameters
+    ----------
+    request : NdviRequest
+        Request with its layers.
+    reasons : sequence of str
+        Exclusion reasons that are counted.
+    """
     asked = MONTHS_BYTES * request.months + STD_BYTES * request.std + REASON_BYTES * len(reasons)
     return MEAN_BYTES + COUNT_BYTES + asked
 

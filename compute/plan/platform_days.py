@@ -30,7 +30,15 @@ class Group:
 
 
 def group_scenes(request: NdviRequest, scenes: Sequence[Scene]) -> list[Group]:
-    """Group scenes by product, platform and solar day, in the order of time; the solar day decides the season."""
+    """Group scenes by product, platform and solar day, in the order of time; the solar day decides the season.
+
+    Parameters
+    ----------
+    request : NdviRequest
+        Request with its seasons.
+    scenes : sequence of Scene
+        Scenes in a requested season, in the order of time.
+    """
     members: dict[tuple[str, str, date], list[int]] = defaultdict(list)
     for index, scene in enumerate(scenes):
         members[scene.product, platform_of(scene), scene.solar_day].append(index)

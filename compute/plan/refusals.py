@@ -24,7 +24,15 @@ def refuse_none(scenes: Sequence[Scene]) -> None:
 
 
 def refuse_many_scenes(count: int, settings: Settings) -> None:
-    """Refuse a request that needs more scenes than the settings allow."""
+    """Refuse a request that needs more scenes than the settings allow.
+
+    Parameters
+    ----------
+    count : int
+        Number of scenes.
+    settings : Settings
+        Limits.
+    """
     if count > settings.max_scenes:
         raise TooLargeError(
             "time",
@@ -33,7 +41,15 @@ def refuse_many_scenes(count: int, settings: Settings) -> None:
 
 
 def refuse_addresses(scenes: Sequence[Scene], access: Access) -> None:
-    """Refuse a request that needs a file which may not be read, since workers would leave it out."""
+    """Refuse a request that needs a file which may not be read, since workers would leave it out.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        Scenes of the request.
+    access : Access
+        Rules by which files may be read.
+    """
     for source in (scene.source for scene in scenes):
         for band in source.bands.values():
             if refusal := access.refusal(band.uri, source.home):
@@ -42,7 +58,17 @@ def refuse_addresses(scenes: Sequence[Scene], access: Access) -> None:
 
 
 def refuse_split_grids(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:
-    """Refuse scenes whose red and nir have different grids, which the exact reader does not support."""
+    """Refuse scenes whose red and nir have different grids, which the exact reader does not support.
+
+    Parameters
+    ----------
+    request : NdviRequest
+        The request.
+    scenes : sequence of Scene
+        Scenes of the request.
+    roles : mapping of str to Roles
+        Roles of measurements by product.
+    """
     if request.reader != "exact":
         return
     for scene in scenes:
@@ -56,7 +82,17 @@ def refuse_split_grids(request: NdviRequest, scenes: Sequence[Scene], roles: Map
 
 
 def refuse_mixed_offsets(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:
-    """Refuse groups of scenes with different scaling, which datacube's reader fuses before scaling."""
+    """Refuse groups of scenes with different scaling, which datacube's reader fuses before scaling.
+
+    Parameters
+    ----------
+    request : NdviRequest
+        The request.
+    scenes : sequence of Scene
+        Scenes of the request.
+    roles : mapping of str to Roles
+        Roles of measurements by product.
+    """
     if request.reader != "odc":
         return
     for group in group_scenes(request, scenes):
@@ -73,7 +109,19 @@ def refuse_mixed_offsets(request: NdviRequest, scenes: Sequence[Scene], roles: M
 
 
 def refuse_size(grid: Grid, groups: Mapping[str, list[Group]], bytes_per_px: int, settings: Settings) -> None:
-    """Refuse a result that exceeds the settings' limit, or whose counts exceed their data type."""
+    """Refuse a result that exceeds the settings' limit, or whose counts exceed their data type.
+
+    Parameters
+    ----------
+    grid : Grid
+        Pixel grid of the result.
+    groups : mapping of str to list of Group
+        Groups by season label.
+    bytes_per_px : int
+        Bytes of a result pixel in all layers.
+    settings : Settings
+        Limits.
+    """
     size = len(groups) * grid.shape[0] * grid.shape[1] * bytes_per_px / GIB
     if size > settings.max_result_gib:
         raise TooLargeError(

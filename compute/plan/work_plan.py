@@ -182,7 +182,15 @@ class NdviPlan:
         return self.part_grid(self.block_origin(block), self.block_shape(block))
 
     def part_grid(self, first: tuple[int, int], shape: tuple[int, int]) -> Grid:
-        """Return the pixel grid of a part of the output grid, from (row, column) of its first pixel and its shape."""
+        """Return the pixel grid of a part of the output grid, from (row, column) of its first pixel and its shape.
+
+        Parameters
+        ----------
+        first : (int, int)
+            (row, column) of the first pixel in the output grid.
+        shape : (int, int)
+            (rows, columns) of the part.
+        """
         dx, _, left, _, dy, top = self.grid.transform
         transform = (dx, 0.0, left + first[1] * dx, 0.0, dy, top + first[0] * dy)
         return Grid(crs=self.grid.crs, shape=shape, transform=transform)

@@ -19,6 +19,14 @@ def borders(sizes: Iterable[int]) -> NDArray[np.int64]:
 
 
 def chunk_window(chunks: Chunks, row: int, column: int) -> ResultWindow:
-    """Return the window of a spatial chunk, given its row and column among the chunks."""
+    """Return the window of a spatial chunk, given its row and column among the chunks.
+
+    Parameters
+    ----------
+    chunks : Chunks
+        Sizes of the chunks along y and x.
+    row, column : int
+        Position of the chunk.
+    """
     rows, columns = (borders(sizes) for sizes in chunks)
     return ResultWindow((int(rows[row]), int(columns[column]), int(rows[row + 1]), int(columns[column + 1])))

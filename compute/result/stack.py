@@ -183,7 +183,15 @@ def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
 
 
 def without_blocks(plan: NdviPlan, token: str) -> SeasonStack:
-    """Return the stack of a plan without any block or task; parameters as in `build_stack`."""
+    """Return the stack of a plan without any block or task.
+
+    Parameters
+    ----------
+    plan : NdviPlan
+        Plan of the result.
+    token : str
+        Identity of the computation.
+    """
     asked = {"clear_months": plan.request.months, "ndvi_std": plan.request.std, BY_REASON: plan.request.reasons}
     return SeasonStack(
         token=token,

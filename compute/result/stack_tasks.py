@@ -53,7 +53,15 @@ def build_graph(plan: NdviPlan, token: str) -> dict[Key, Task]:
 
 
 def block_key(token: str, season: int, row: int, column: int) -> Key:
-    """Return the Dask key of a block."""
+    """Return the Dask key of a block.
+
+    Parameters
+    ----------
+    token : str
+        Identity of the computation.
+    season, row, column : int
+        Position of the block among the labels and the chunks.
+    """
     return f"greenup-block-{token}", season, row, column
 
 

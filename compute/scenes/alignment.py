@@ -42,13 +42,25 @@ class Alignment:
         return b == 0.0 and d == 0.0
 
     def to_crs(self, row: Places, column: Places) -> tuple[Places, Places]:
-        """Convert rows and columns in absolute pixels to x and y in the CRS."""
+        """Convert rows and columns in absolute pixels to x and y in the CRS.
+
+        Parameters
+        ----------
+        row, column : float or numpy.ndarray
+            Positions in absolute pixels; 0.5 is the centre of pixel 0.
+        """
         a, b, d, e = self.axes
         row, column = row + self.remainder[0], column + self.remainder[1]
         return a * column + b * row, d * column + e * row
 
     def to_pixels(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Convert x and y in the CRS to absolute pixels: (2, ...) float64 rows and columns."""
+        """Convert x and y in the CRS to absolute pixels: (2, ...) float64 rows and columns.
+
+        Parameters
+        ----------
+        x, y : numpy.ndarray
+            Coordinates in units of the CRS.
+        """
         row, column = solve(self.axes, x, y)
         return np.stack([row - self.remainder[0], column - self.remainder[1]])
 
@@ -127,7 +139,15 @@ def file_window(window: SourceWindow | None, source: Grid) -> FileWindow | None:
 
 
 def widen_window(window: SourceWindow | None, pixels: int) -> SourceWindow | None:
-    """Return a window with `pixels` more pixels on every side, None for None."""
+    """Return a window with `pixels` more pixels on every side, None for None.
+
+    Parameters
+    ----------
+    window : SourceWindow or None
+        Window to widen.
+    pixels : int
+        Number of pixels to add on each side.
+    """
     if window is None:
         return None
     top, left, bottom, right = window
@@ -135,6 +155,16 @@ def widen_window(window: SourceWindow | None, pixels: int) -> SourceWindow | Non
 
 
 def shift_window(window: SourceWindow, rows: int, columns: int) -> SourceWindow:
-    """Return a window moved down by `rows` and right by `columns` pixels."""
+    """Return a window moved down by `rows` and right by `columns` pixels.
+
+    Parameters
+    ----------
+    window : SourceWindow
+        Window to move.
+    rows : int
+        Number of pixels to move down.
+    columns : int
+        Number of pixels to move right.
+    """
     top, left, bottom, right = window
     return SourceWindow((top + rows, left + columns, bottom + rows, right + columns))

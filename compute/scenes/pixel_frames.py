@@ -3,8 +3,9 @@
 A window is (first row, first column, row after the last, column after the last) and a pixel is (row, column), both in
 whole pixels. The same numbers name other pixels in another frame, so each frame has a type of its own, and a function
 converts between two of them: `array_window` and `result_pixel` here, `file_window` and `source_pixel` in
-`compute.scenes.alignment`, `chunk_window` in `compute.result.stack`, `block_pixels` in `compute.tiles.pixel_sources`.
-mypy alone checks these types: at run time a window is a plain tuple, which Dask and numba take as it is.
+`compute.scenes.alignment`, `chunk_window` in `compute.result.chunk_windows`, and `block_pixels` in
+`compute.tiles.pixel_sources`. mypy alone checks these types: at run time a window is a plain tuple, which Dask and
+numba take as it is.
 """
 
 from __future__ import annotations

@@ -162,7 +162,17 @@ def find_turns(window: SourceWindow | None, source: Grid) -> tuple[int, ...]:
 
 
 def shift_by_turns(block: Grid, source: Grid, turn: int) -> Grid:
-    """Return a block that lies in the CRS of a source, moved east by a number of turns of the globe."""
+    """Return a block that lies in the CRS of a source, moved east by a number of turns of the globe.
+
+    Parameters
+    ----------
+    block : Grid
+        Pixel grid of the block.
+    source : Grid
+        Pixel grid of the source, in the same CRS.
+    turn : int
+        Number of turns to the east.
+    """
     a, b, c, d, e, f = block.transform
     return replace(block, transform=(a, b, c + turn * turn_width(source.crs), d, e, f))
 
@@ -230,6 +240,13 @@ def transformer_of(target: str, source: str) -> Transformer:
 
     It is cached since PROJ takes up to 0.2 s to find it, as long as a block takes to read. Threads may share it, as
     pyproj gives each thread a PROJ context of its own.
+
+    Parameters
+    ----------
+    target : str
+        CRS of the output grid.
+    source : str
+        CRS of the source.
     """
     return Transformer.from_crs(target, source, always_xy=True)
 

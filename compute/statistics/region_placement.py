@@ -46,6 +46,13 @@ class RegionOnGrid:
 def place_region(stack: SeasonStack, region: Region) -> tuple[RegionOnGrid, list[tuple[int, int]]]:
     """Return a region on the grid of a result, and (row, column) of the chunks that it may meet.
 
+    Parameters
+    ----------
+    stack : SeasonStack
+        The result.
+    region : Region
+        Region in degrees.
+
     Raises
     ------
     InputError

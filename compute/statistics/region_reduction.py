@@ -97,7 +97,17 @@ async def region_statistics(stack: SeasonStack, client: Client, region: Region) 
 
 
 def region_report(stack: SeasonStack, cut: RegionOnGrid, parts: Sequence[RegionSums]) -> dict[str, Any]:
-    """Return the result of `region_statistics` from the region on the grid and the sums of each season."""
+    """Return the result of `region_statistics` from the region on the grid and the sums of each season.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        The result.
+    cut : RegionOnGrid
+        Region and level.
+    parts : sequence of RegionSums
+        Sums of each season, in the order of the labels.
+    """
     return {
         "level": cut.level,
         "seasons": [_season_report(label, part, cut.level) for label, part in zip(stack.labels, parts, strict=True)],

@@ -38,7 +38,15 @@ class PictureGrid:
 
 
 def picture_grid(stack: SeasonStack, longest: int) -> PictureGrid:
-    """Return the grid of a picture whose longer edge has `longest` pixels, or the pixels of a smaller result."""
+    """Return the grid of a picture whose longer edge has `longest` pixels, or the pixels of a smaller result.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        The result.
+    longest : int
+        Pixels along the longer edge of the picture.
+    """
     rows, columns = stack.grid.shape
     scale = min(1.0, longest / max(rows, columns))
     shape = max(1, round(rows * scale)), max(1, round(columns * scale))

@@ -15,7 +15,15 @@ if TYPE_CHECKING:  # workers build no stack, which would bring dask.array
 
 
 async def tally_seasons(stack: SeasonStack, client: Client) -> list[Tally]:
-    """Return the totals of every season of a persisted stack; parameters as in `reduce_seasons`."""
+    """Return the totals of every season of a persisted stack.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        Stack persisted on the cluster of `client`.
+    client : distributed.Client
+        Asynchronous client.
+    """
     return await reduce_seasons(stack, client, _tally, Tally.merge)
 
 

@@ -78,6 +78,13 @@ class PixelPlugin(WorkerPlugin):
 async def cut_patches_on_worker(request: PatchRequest, dask_worker: Worker) -> dict[Key, Patch]:
     """Cut the patches of a tile on a worker that has a `PixelPlugin`.
 
+    Parameters
+    ----------
+    request : PatchRequest
+        Layer, level, control points and blocks.
+    dask_worker : distributed.Worker
+        Worker, which its handler passes.
+
     Returns
     -------
     dict
@@ -88,7 +95,15 @@ async def cut_patches_on_worker(request: PatchRequest, dask_worker: Worker) -> d
 
 
 async def read_pixels_on_worker(places: Mapping[Key, BlockPixel], dask_worker: Worker) -> dict[Key, PixelReadings]:
-    """Return the values of one pixel of each block that a worker holds, by key."""
+    """Return the values of one pixel of each block that a worker holds, by key.
+
+    Parameters
+    ----------
+    places : mapping of Key to BlockPixel
+        Pixel to read in each block.
+    dask_worker : distributed.Worker
+        Worker, which its handler passes.
+    """
     return read_pixels(_held(places, dask_worker), places)
 
 

@@ -173,7 +173,15 @@ class FallbackPixels(BlockPixels):
 
 
 def patch_request(stack: SeasonStack, view: View) -> PatchRequest:
-    """Return the request for the patches of a view, with the windows of the blocks under it."""
+    """Return the request for the patches of a view, with the windows of the blocks under it.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        The result.
+    view : View
+        Layer, season, level and control points.
+    """
     windows = {
         block_key(stack.token, view.season, row, column): window
         for row, column, window in chunks_under_tile(stack.chunks, view.control)
@@ -184,7 +192,15 @@ def patch_request(stack: SeasonStack, view: View) -> PatchRequest:
 
 
 def block_pixels(stack: SeasonStack, pixel: ResultPixel) -> dict[Key, BlockPixel]:
-    """Convert a pixel of the result to one of the block that holds it, by the block's key in every season."""
+    """Convert a pixel of the result to one of the block that holds it, by the block's key in every season.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        The result.
+    pixel : ResultPixel
+        Pixel inside the result.
+    """
     edges = [borders(sizes) for sizes in stack.chunks]
     chunk_row, chunk_column = (
         int(np.searchsorted(edge, place, side="right")) - 1 for edge, place in zip(edges, pixel, strict=True)

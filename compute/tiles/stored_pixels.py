@@ -51,7 +51,15 @@ class StoredPixels(BlockPixels):
 
     @classmethod
     def from_stack(cls, stack: SeasonStack, readers: StoreReaders) -> StoredPixels:
-        """Return the pixels of the blocks of a stack that are a `StoredBlock`."""
+        """Return the pixels of the blocks of a stack that are a `StoredBlock`.
+
+        Parameters
+        ----------
+        stack : SeasonStack
+            The result.
+        readers : StoreReaders
+            Processes that read.
+        """
         blocks = {key: block.slot for key, block in stack.graph.items() if isinstance(block, StoredBlock)}
         return cls(stack, blocks, readers)
 

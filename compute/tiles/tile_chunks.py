@@ -20,7 +20,15 @@ _COARSEST = 62
 
 
 def chunks_under_tile(chunks: Chunks, control: ControlPoints) -> Iterator[tuple[int, int, ResultWindow]]:
-    """Yield row, column and window of every chunk that overlaps the range of a tile's control points."""
+    """Yield row, column and window of every chunk that overlaps the range of a tile's control points.
+
+    Parameters
+    ----------
+    chunks : Chunks
+        Sizes of the chunks along y and x.
+    control : ControlPoints
+        Control points of the tile.
+    """
     rows, columns = (borders(sizes).tolist() for sizes in chunks)
     for row, column in product(_reached(rows, control.nodes[0]), _reached(columns, control.nodes[1])):
         yield row, column, ResultWindow((rows[row], columns[column], rows[row + 1], columns[column + 1]))
@@ -61,7 +69,15 @@ def blank_tile(shape: tuple[int, int], control: ControlPoints) -> NDArray[np.int
 
 
 def paste_patches(tile: NDArray[np.int16], patches: Iterable[Patch]) -> None:
-    """Paste patches into a (y, x) int16 tile in place. Blocks share no pixel, so their order is irrelevant."""
+    """Paste patches into a (y, x) int16 tile in place. Blocks share no pixel, so their order is irrelevant.
+
+    Parameters
+    ----------
+    tile : numpy.ndarray
+        (y, x) int16 values of the tile; changed in place.
+    patches : iterable of Patch
+        Patches of the tile.
+    """
     for patch in patches:
         height, width = patch.shape
         given = np.unpackbits(patch.bits, count=height * width).reshape(patch.shape).view(bool)

@@ -126,13 +126,25 @@ class ResultGeometry:
         return min(max(ceil(log2(pixel_m(0) / self._pixel_m[0] * (1 - _ROUNDING))), 0), MAX_ZOOM)
 
     def place_of(self, lon: float, lat: float) -> tuple[float, float]:
-        """Return fractional (row, column) of a position in degrees, which may be outside, or infinite for none."""
+        """Return fractional (row, column) of a position in degrees, which may be outside, or infinite for none.
+
+        Parameters
+        ----------
+        lon, lat : float
+            Longitude and latitude in degrees.
+        """
         x, y = self._lonlat.transform(lon, lat, direction="INVERSE")
         column, row = self._to_pixels(float(self._unturned(x)), y)
         return row, column
 
     def pixel_of(self, lon: float, lat: float) -> ResultPixel | None:
-        """Return the pixel at a position in degrees, or None outside the result."""
+        """Return the pixel at a position in degrees, or None outside the result.
+
+        Parameters
+        ----------
+        lon, lat : float
+            Longitude and latitude in degrees.
+        """
         row, column = self.place_of(lon, lat)
         rows, columns = self.grid.shape
         return ResultPixel((floor(row), floor(column))) if 0 <= row < rows and 0 <= column < columns else None

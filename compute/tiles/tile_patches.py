@@ -175,7 +175,15 @@ def _tell_apart(values: NDArray[np.int16], counts: NDArray[np.generic], level: i
 
 
 def visible_window(window: ResultWindow, request: PatchRequest) -> ResultWindow:
-    """Return the part of a block's window that a tile may show, on whole pixels of the level; it may be empty."""
+    """Return the part of a block's window that a tile may show, on whole pixels of the level; it may be empty.
+
+    Parameters
+    ----------
+    window : ResultWindow
+        Window of the block.
+    request : PatchRequest
+        Level and control points.
+    """
     spans = (
         _visible_span(window[axis], window[axis + 2], nodes, 1 << request.level)
         for axis, nodes in enumerate(request.control.nodes)
@@ -201,7 +209,15 @@ def _extent(hit: NDArray[np.bool_], axis: int) -> slice:
 
 
 def read_pixels(blocks: Mapping[Key, Block], places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
-    """Return the values of one pixel of each block, by key."""
+    """Return the values of one pixel of each block, by key.
+
+    Parameters
+    ----------
+    blocks : mapping of Key to Block
+        Blocks by key.
+    places : mapping of Key to BlockPixel
+        Pixel to read in each block.
+    """
     return {key: _read(block, places[key]) for key, block in blocks.items()}
 
 

@@ -226,7 +226,13 @@ class ResultTiles:
         return span
 
     async def point(self, lon: float, lat: float) -> list[PixelValue]:
-        """Return the values of the pixel at a position in degrees in every season, in the order of the labels."""
+        """Return the values of the pixel at a position in degrees in every season, in the order of the labels.
+
+        Parameters
+        ----------
+        lon, lat : float
+            Longitude and latitude in degrees.
+        """
         place = self.geometry.pixel_of(lon, lat)
         if place is None:
             return [PixelValue(label=label, state="outside") for label in self.stack.labels]

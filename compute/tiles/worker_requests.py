@@ -36,7 +36,7 @@ tile waits for a whole screen of others."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
-class _Request:
+class _PendingRequest:
     function: Ask
     argument: Any
     answer: asyncio.Future[Any]
@@ -46,12 +46,12 @@ class _Request:
 class _WorkerQueue:
     """Pending requests to one worker, and the number of its calls under way."""
 
-    waiting: deque[_Request] = field(default_factory=deque)
+    waiting: deque[_PendingRequest] = field(default_factory=deque)
     calls: int = 0
 
-    def next_batch(self) -> list[_Request]:
+    def next_batch(self) -> list[_PendingRequest]:
         """Return the requests of the next call; cancelled ones are dropped."""
-        taken: list[_Request] = []
+        taken: list[_PendingRequest] = []
         while self.waiting and len(taken) < _BATCH:
             question = self.waiting.popleft()
             if not question.answer.done():
@@ -106,7 +106,7 @@ class WorkerRequests:
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         queue = self._queues.setdefault(address, _WorkerQueue())
-        queue.waiting.append(_Request(function=function, argument=argument, answer=answer))
+        queue.waiting.append(_PendingRequest(function=function, argument=argument, answer=answer))
         if queue.calls < _CALLS:
             queue.calls += 1
             # A task starts after the current ones, so that requests of this moment share a call.
@@ -123,7 +123,7 @@ class WorkerRequests:
         if not queue.calls:
             del self._queues[address]
 
-    async def _send_batch(self, address: str, questions: Sequence[_Request]) -> None:
+    async def _send_batch(self, address: str, questions: Sequence[_PendingRequest]) -> None:
         try:
             pairs = dumps([(each.function, each.argument) for each in questions])
             answers = await self._await_reply(address, pairs)

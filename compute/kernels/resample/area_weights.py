@@ -136,14 +136,36 @@ def table_arrays(table: AverageTable) -> tuple[Any, ...]:
 
 @njit(nogil=True, cache=True)
 def weights_buffer(table, columns, extent):  # type: ignore[no-untyped-def]  # numba types it
-    """Return buffers for the positions of a line, and for its weights if they are not kept."""
+    """Return buffers for the positions of a line, and for its weights if they are not kept.
+
+    Parameters
+    ----------
+    table : tuple
+        From `table_arrays`.
+    columns : int
+        Columns of the block.
+    extent : tuple of int
+        Largest number of rows and columns of source pixels under an output pixel.
+    """
     kept = table[2].shape[0] > 0
     return _corner_buffers(columns, extent), np.empty((extent[0] * extent[1], 0 if kept else columns), np.uint16)
 
 
 @njit(nogil=True, cache=True)
 def line_weights(table, y, extent, room):  # type: ignore[no-untyped-def]  # numba types it
-    """Return positions and weights of a line of the block, kept or recomputed."""
+    """Return positions and weights of a line of the block, kept or recomputed.
+
+    Parameters
+    ----------
+    table : tuple
+        From `table_arrays`.
+    y : int
+        Row of the block.
+    extent : tuple of int
+        Largest number of rows and columns of source pixels under an output pixel.
+    room : tuple
+        From `weights_buffer`.
+    """
     (lattice, origin, base, kept), (line, weights) = table, room
     places = line[3]
     if base.shape[0] == 0:

@@ -32,7 +32,13 @@ _NONE, _HALF, _ONE, _TWO, _THREE = (np.float32(number) for number in (0.0, 0.5, 
 
 @njit(nogil=True, cache=True)
 def covered_pixels(a, b, c, d):  # type: ignore[no-untyped-def]  # numba types it
-    """Return the first pixel in the range of four positions along an axis, and their number, without slivers."""
+    """Return the first pixel in the range of four positions along an axis, and their number, without slivers.
+
+    Parameters
+    ----------
+    a, b, c, d : float
+        Positions of the four corners along the axis, in source pixels.
+    """
     least, greatest = min(a, b, c, d), max(a, b, c, d)
     first = np.floor(least + SLIVER_PX)
     return first, max(int(np.ceil(greatest - SLIVER_PX) - first), 1) if greatest > least else 1

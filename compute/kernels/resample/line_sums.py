@@ -89,7 +89,17 @@ class Accumulators:
 
 
 def kernel_arrays(bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> tuple[tuple[NDArray[Any], ...], ...]:
-    """Return the arrays of windows, clear pixels and sums for kernels, which do not check bounds."""
+    """Return the arrays of windows, clear pixels and sums for kernels, which do not check bounds.
+
+    Parameters
+    ----------
+    bands : BandWindows
+        Windows of red and nir.
+    clear : ClearPixels
+        Pixels of the block to observe.
+    sums : Accumulators
+        Sums of the block.
+    """
     assert len(clear.starts) == sums.shape[0] + 1
     windows, listed = (read_only(bands.red), read_only(bands.nir)), (read_only(clear.starts), read_only(clear.columns))
     return windows, listed, (sums.total, sums.count, sums.taken, sums.beyond)
@@ -99,6 +109,13 @@ def kernel_rules(bands: BandWindows, sums: Accumulators) -> tuple[tuple[float, .
     """Return valid range, scale and offset of both bands, and limits of the index, as scalars for `add_line_sums`.
 
     Scalars stay in registers in a loop, unlike elements of an array. Means of usable pixels need no valid range.
+
+    Parameters
+    ----------
+    bands : BandWindows
+        Windows of red and nir.
+    sums : Accumulators
+        Sums of the block, with the index range.
     """
     (_, *red), (_, *nir) = bands.numbers.tolist()
     if bands.usable is not None:

@@ -79,7 +79,15 @@ def recalled(stack: SeasonStack, slots: Mapping[Key, Slot], written: Mapping[Ind
 
 
 def keep_task(key: Key, slot: Slot) -> tuple[Key, Task]:
-    """Return key and task for writing a block that another task computes."""
+    """Return key and task for writing a block that another task computes.
+
+    Parameters
+    ----------
+    key : Key
+        Key of the block.
+    slot : Slot
+        Position of the block in the store.
+    """
     keep_key: Key = (str(key[0]).replace("greenup-block-", "greenup-keep-"), *key[1:])
     return keep_key, Task(keep_key, _keep, slot, TaskRef(key))
 

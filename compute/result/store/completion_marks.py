@@ -60,7 +60,15 @@ def written_blocks(url: str) -> dict[Index, Tally]:
 
 
 def tally_of(url: str, index: Index) -> Tally | None:
-    """Return the totals of a block that a store holds completely, None for any other."""
+    """Return the totals of a block that a store holds completely, None for any other.
+
+    Parameters
+    ----------
+    url : str
+        URL of the store.
+    index : (int, int, int)
+        Season, row and column of the block.
+    """
     content = read_object(_mark(url, index))
     with suppress(*_IS_NONE):
         return None if content is None else _vouched(url, content)
@@ -68,7 +76,15 @@ def tally_of(url: str, index: Index) -> Tally | None:
 
 
 def unmark(url: str, index: Index) -> None:
-    """Remove the mark of a block, which then counts as not written."""
+    """Remove the mark of a block, which then counts as not written.
+
+    Parameters
+    ----------
+    url : str
+        URL of the store.
+    index : (int, int, int)
+        Season, row and column of the block.
+    """
     remove(_mark(url, index))
 
 

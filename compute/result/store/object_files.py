@@ -78,7 +78,15 @@ def remove(url: str) -> None:
 
 
 def remove_objects(url: str, keys: Iterable[str]) -> None:
-    """Remove the existing ones of some objects under a URL."""
+    """Remove the existing ones of some objects under a URL.
+
+    Parameters
+    ----------
+    url : str
+        Folder or fsspec URL.
+    keys : iterable of str
+        Paths of the objects below the URL.
+    """
     system, path = _place(url)
     paths = [f"{path}/{key}" for key in keys]
     if isinstance(system, LocalFileSystem):
@@ -98,7 +106,15 @@ def names_in(url: str) -> list[str]:
 
 
 def sizes_of(url: str, keys: Iterable[str]) -> dict[str, int]:
-    """Return the sizes of objects under a URL in bytes, by key; raises FileNotFoundError for a missing one."""
+    """Return the sizes of objects under a URL in bytes, by key; raises FileNotFoundError for a missing one.
+
+    Parameters
+    ----------
+    url : str
+        Folder or fsspec URL.
+    keys : iterable of str
+        Paths of the objects below the URL.
+    """
     system, path = _place(url)
     return {key: int(system.info(f"{path}/{key}")["size"]) for key in keys}
 

@@ -121,7 +121,17 @@ class Slot:
         return Level(**{name: self.read_overview(name, number) for name in LEVEL_ARRAYS})
 
     def read_overview(self, layer: str, number: int, window: ResultWindow | None = None) -> NDArray[Any]:
-        """Return one array of a level, (y, x); `window` is as in `read`, and begins on a pixel of the level."""
+        """Return one array of a level, (y, x); `window` is as in `read`, and begins on a pixel of the level.
+
+        Parameters
+        ----------
+        layer : str
+            Name of the array.
+        number : int
+            Number of the level, from 1.
+        window : ResultWindow, optional
+            Part of the block to read, which begins on a pixel of the level; by default all of it.
+        """
         values = self._read(f"{level_path(number)}/{layer}", number, window or self.window)
         return counts_of(values) if values.dtype == np.uint16 else values
 
@@ -251,7 +261,15 @@ class StoredBlock:
 
 
 def slots_of(stack: SeasonStack, url: str) -> dict[Key, Slot]:
-    """Return the positions of a stack's blocks in a store that is laid out for it, by key."""
+    """Return the positions of a stack's blocks in a store that is laid out for it, by key.
+
+    Parameters
+    ----------
+    stack : SeasonStack
+        Stack of the result.
+    url : str
+        URL of the store.
+    """
     return {key: _slot(stack, url, key[1:]) for key in stack.keys}
 
 

@@ -105,7 +105,15 @@ def _create_level(url: str, stack: SeasonStack, level: int, season: xr.DataArray
 
 
 def level_grid(grid: Grid, level: int) -> Grid:
-    """Return the pixel grid of a level; its last row and column may reach beyond the result."""
+    """Return the pixel grid of a level; its last row and column may reach beyond the result.
+
+    Parameters
+    ----------
+    grid : Grid
+        Pixel grid of the result.
+    level : int
+        Number of the level.
+    """
     dx, _, left, _, dy, top = grid.transform
     rows, columns = (pixels_of(length, level) for length in grid.shape)
     return Grid(crs=grid.crs, shape=(rows, columns), transform=(dx * 2**level, 0.0, left, 0.0, dy * 2**level, top))
@@ -117,7 +125,15 @@ def level_path(level: int) -> str:
 
 
 def pixels_of(length: int, level: int) -> int:
-    """Return the number of level pixels that cover `length` level-0 pixels from the first of the grid."""
+    """Return the number of level pixels that cover `length` level-0 pixels from the first of the grid.
+
+    Parameters
+    ----------
+    length : int
+        Number of level-0 pixels.
+    level : int
+        Number of the level.
+    """
     return -(-length >> level)
 
 
@@ -140,6 +156,13 @@ def edge_chunks(sizes: Sequence[int], level: int) -> tuple[int, int]:
     Borders of blocks lie on multiples of the coarsest level's factor, and that level has at most `MOST_INNER_PX`
     pixels along an edge, so that inner chunks have over half of `MOST_INNER_PX` where blocks are that large. A single
     block along an axis has no neighbours, so its shard may be rounded up.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Sizes of the spatial chunks along the axis.
+    level : int
+        Number of the level.
     """
     size = pixels_of(sizes[0], level)
     if len(sizes) == 1 and size > MOST_INNER_PX:
