@@ -149,7 +149,7 @@ def test_questions_of_one_and_of_all_are_refused_with_when_to_come_again() -> No
         await until(lambda: reading.waiting == 4 and sum(each.done() for each in mine) == 12)
         refused = [each.result() for each in mine if each.done()]
         assert {each.code for each in refused} == {429}
-        assert all("Retry-After" in each.headers and b"ask again" in each.body for each in refused)
+        assert all("Retry-After" in each.headers and b"try again" in each.body for each in refused)
         others = [
             asyncio.create_task(server.get(f"api/results/{server.tokens[user]}/{path}", user))
             for user in "bcd"
@@ -300,11 +300,11 @@ def test_there_are_never_more_connections_than_room(most: int, acts: list[tuple[
     for number, act in acts:
         stream = streams[number]
         if act == "ask" and number in idle:
-            connections.begin(stream)
+            connections.mark_busy(stream)
             idle.remove(number)
             busy.append(number)
         elif act == "end":
-            connections.forget(stream)
+            connections.remove_connection(stream)
             streams[number] = _Stream()
             idle, busy = ([each for each in kept if each != number] for kept in (idle, busy))
         elif act == "wait" and number not in idle:
@@ -315,7 +315,7 @@ def test_there_are_never_more_connections_than_room(most: int, acts: list[tuple[
                 expected = True
             else:
                 oldest, expected = -1, not is_new or len(busy) < most
-            assert connections.admit(stream) is expected
+            assert connections.admit_connection(stream) is expected
             if oldest >= 0:
                 assert streams[oldest].is_closed
                 streams[oldest] = _Stream()
