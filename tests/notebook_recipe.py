@@ -114,7 +114,7 @@ def _masks(roles: Roles) -> list[MaskRole]:
 
 
 def _meets(codes: xr.DataArray, role: MaskRole) -> xr.DataArray:
-    table = role.table()
+    table = role.clear_table()
     met: xr.DataArray = xr.apply_ufunc(lambda each: table[each], codes, dask="parallelized", output_dtypes=[bool])
     return met
 
@@ -124,7 +124,7 @@ def _valid(band: xr.DataArray, role: BandRole) -> xr.DataArray:
 
 
 def _scaled(band: xr.DataArray, role: BandRole) -> xr.DataArray:
-    _, _, _, scale, offset = role.numbers(role.dtype)
+    _, _, _, scale, offset = role.kernel_constants(role.dtype)
     return band.astype("float64") * scale + offset
 
 

@@ -16,7 +16,7 @@ from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
 from compute.errors import InputError
-from compute.products import BandRole, Harmonise, MaskFilter, MaskRole, Roles, ValidRange
+from compute.products import BandRole, HarmonisationMethod, MaskFilter, MaskRole, Roles, ValidRange
 from compute.request import EXACT_RESAMPLINGS, Landsat7, NdviRequest, Reader, Resampling, Weight
 from compute.request.region import Region, parse_bbox, parse_geojson
 from compute.request.seasons import Season
@@ -154,7 +154,7 @@ def requests(draw: st.DrawFn) -> NdviRequest:
         reasons=draw(st.booleans()),
         mask_filters=draw(mask_filters()) if reader == "exact" else (),
         landsat7=draw(st.sampled_from(get_args(Landsat7))),
-        harmonise=draw(st.sampled_from(get_args(Harmonise))),
+        harmonise=draw(st.sampled_from(get_args(HarmonisationMethod))),
     )
 
 

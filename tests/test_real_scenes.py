@@ -20,7 +20,7 @@ from datacube.index.hl import Doc2Dataset
 from datacube.model import Dataset
 from odc.geo.geobox import GeoBox
 
-from compute.products import BandRole, ProductDefinition, Roles, load_profiles, resolve
+from compute.products import BandRole, ProductDefinition, Roles, load_profiles, resolve_roles
 from tests.fixtures.scenes import L8NY18_PROFILES, LANDSAT_METADATA_TYPE, PRODUCT_FILES, SeasonalOracle
 
 pytestmark = pytest.mark.unit
@@ -48,7 +48,7 @@ def read_band(path: Path, band: int) -> Grid:
 
 def roles_of(product: str, **options: Any) -> Roles:
     definition = ProductDefinition.from_document(read_yaml(PRODUCT_FILES[product]))
-    return resolve(definition, load_profiles(L8NY18_PROFILES)[product], **options)
+    return resolve_roles(definition, load_profiles(L8NY18_PROFILES)[product], **options)
 
 
 def observed(role: BandRole, stored: Grid) -> Grid:
@@ -59,7 +59,7 @@ def observed(role: BandRole, stored: Grid) -> Grid:
 def ndvi_of(path: Path, roles: Roles) -> Grid:
     """NDVI of one scene in float64, NaN where it does not count."""
     mask, red, nir = read_bands(path, roles.measurements)
-    usable = roles.mask.table()[mask] & observed(roles.red, red) & observed(roles.nir, nir)
+    usable = roles.mask.clear_table()[mask] & observed(roles.red, red) & observed(roles.nir, nir)
     r = red * roles.red.scale + roles.red.offset
     n = nir * roles.nir.scale + roles.nir.offset
     usable &= (r + n) != 0

@@ -1,11 +1,11 @@
-"""The scene catalogue: which scenes exist, from an Open Data Cube index, and how they come into it.
+"""Scene catalogue: search of an Open Data Cube index, and addition of products and scenes.
 
-Everything here is synchronous, and a catalogue serves one thread at a time: a server calls it in a worker thread
-and lets callers queue. Dask workers never contact it, for a `compute.scenes.Source` names the files themselves.
+All functions are synchronous, and a catalogue is not thread-safe: a server calls it from one worker thread and queues
+the callers. Dask workers never contact the index, since `compute.scenes.Source` holds the file addresses.
 
 ::
 
-    open_catalog(settings) ─► OdcCatalog.find(product, measurements, region, time) ─► Scenes
+    open_catalog(settings) ─► OdcCatalog.find_scenes(product, measurements, region, time) ─► Scenes
     add_products, add_scenes ─► the same index
 """
 

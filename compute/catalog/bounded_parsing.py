@@ -17,18 +17,19 @@ from yaml.resolver import Resolver
 from compute.files.text_files import UnfitFileError, read_text
 
 MOST_BYTES, MOST_BYTES_OF_JSON = 64 * 2**20, 4 * 2**20
-"""Largest file: thousands of YAML documents of some 20 kB one after another; JSON is one, and is parsed as a whole."""
+"""Maximum file size in bytes: thousands of YAML documents of about 20 kB each; a JSON file is one document and is
+parsed as a whole."""
 
 MOST_NODES = 100_000
-"""Most values and keys of one document: EO3 documents have hundreds, one with a detailed outline thousands."""
+"""Maximum number of values and keys of a document: EO3 documents have hundreds, with a detailed outline thousands."""
 
 MOST_LEVELS = 40
-"""Deepest nesting: an outline in an EO3 document takes eight levels."""
+"""Maximum nesting depth: the outline in an EO3 document takes eight levels."""
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _MOST_DIGITS = 100
 _MOST_INTEGER = 2**128
-"""Beyond the greatest nodata that is written as a whole number, -3.4e38; larger ones are no float of a database."""
+"""Larger integers do not fit a float in the database; the common nodata value -3.4e38, written as an integer, does."""
 
 MALFORMED = (
     yaml.YAMLError,
@@ -39,15 +40,15 @@ MALFORMED = (
     TypeError,
     RecursionError,
 )
-"""What parsing raises: errors of its own, and of Python's types for texts that are tagged as something else."""
+"""Exceptions raised by parsing: parser errors, and errors of Python types for values with wrong YAML tags."""
 
 
 class UnfitDocumentError(ValueError):
-    """A document is none that is read; the words end a sentence that begins with *The file*."""
+    """A document is refused; the message is the predicate of a sentence that begins with *The file*."""
 
 
 def parse_file(path: Path) -> Iterator[Any]:
-    """Parse the documents of a file, one at a time. Dates stay text, as they will be in the index.
+    """Parse the documents of a file, one at a time. Dates stay text, as in the index.
 
     Parameters
     ----------
@@ -57,47 +58,48 @@ def parse_file(path: Path) -> Iterator[Any]:
     Yields
     ------
     object
-        Made of what JSON has, with finite whole numbers; None for an empty document.
+        JSON-like document with integers of limited size; None for an empty document.
 
     Raises
     ------
     OSError
-        It cannot be read.
+        The file cannot be read.
     UnfitFileError, UnfitDocumentError
-        It exceeds a limit, or holds what no document may.
+        The file exceeds a limit or contains an unsupported value.
     Exception
         One of `MALFORMED`.
     """
     text = read_text(path, most_bytes=MOST_BYTES_OF_JSON if is_json(path) else MOST_BYTES)
     for content in [json.loads(text)] if is_json(path) else _yaml_documents(text):
-        _refuse_odd_values(content)
+        _check_values(content)
         yield content
 
 
 def is_json(path: Path) -> bool:
-    """Tell whether a file is JSON, by its name."""
+    """Return whether a file is JSON, by its suffix."""
     return path.suffix.lower() == ".json"
 
 
-def fault_of(error: Exception, path: Path) -> str:
-    """Return a sentence on the fault of a file.
+def describe_parse_error(error: Exception, path: Path) -> str:
+    """Return a sentence that describes a parse error.
 
     Parameters
     ----------
     error : Exception
         One of `MALFORMED`.
     path : pathlib.Path
-        The file.
+        The parsed file.
     """
     if isinstance(error, UnfitFileError | UnfitDocumentError):
         return f"The file {error}."
     if isinstance(error, RecursionError):
         return f"The file {_TOO_DEEP}."
-    return f"The file is not valid {'JSON' if is_json(path) else 'YAML'}{_where(error)}."
+    return f"The file is not valid {'JSON' if is_json(path) else 'YAML'}{_describe_line(error)}."
 
 
 _TOO_DEEP = f"nests values more than {MOST_LEVELS} deep"
 _TOO_LONG = "holds a number of more than 38 digits"
+_BAD_ALIAS = "has a YAML alias without an earlier anchor, or one that refers to itself"
 _TOO_MANY = f"holds a document of more than {MOST_NODES:,} values"
 
 
@@ -108,9 +110,10 @@ def _yaml_documents(text: str) -> Iterator[Any]:
 
 
 class _BoundedLoader(Composer, CParser, SafeConstructor, Resolver):
-    """YAML of bounded size and nesting, aliases counted as what they stand for.
+    """YAML loader with limits on size and nesting, where each alias counts as much as the node that it refers to.
 
-    The parser is that in C; its nodes are composed here, where they are counted.
+    Parsing uses libyaml; nodes are composed in Python, where they are counted. PyYAML 6 has no such limits:
+    https://github.com/yaml/pyyaml/issues/235.
     """
 
     yaml_implicit_resolvers = NoDatesSafeLoader.yaml_implicit_resolvers
@@ -125,18 +128,20 @@ class _BoundedLoader(Composer, CParser, SafeConstructor, Resolver):
         self._sizes: dict[str, int] = {}
 
     def compose_document(self) -> yaml.Node | None:
+        """Reset the counts and compose a document."""
         self._nodes = 0
         self._sizes.clear()
         return super().compose_document()
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose a node within the limits."""
         event = self.peek_event()
         anchor = getattr(event, "anchor", None)
         if isinstance(event, yaml.AliasEvent):
             self._count_alias(anchor)
             return super().compose_node(parent, index)
         before = self._nodes
-        self._count(1)
+        self._add_to_count(1)
         self._level += 1
         if self._level > MOST_LEVELS:
             raise UnfitDocumentError(_TOO_DEEP)
@@ -144,45 +149,45 @@ class _BoundedLoader(Composer, CParser, SafeConstructor, Resolver):
         self._level -= 1
         if anchor:
             self._sizes[anchor] = self._nodes - before
-        # Before it is made: numbers to base 60, such as 1:1:1, take the square of their length.
+        # Checked before construction: parsing a sexagesimal number such as 1:1:1 takes quadratic time.
         if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > _MOST_DIGITS:
             raise UnfitDocumentError(_TOO_LONG)
         return node
 
     def _count_alias(self, anchor: str | None) -> None:
-        """Count an alias as what it stands for: a few lines of aliases of aliases come to gigabytes."""
+        """Add the size of an alias's target: a few lines of nested aliases can expand to gigabytes."""
         size = self._sizes.get(anchor or "")
         if size is None:
-            raise UnfitDocumentError("has a YAML alias of nothing before it, or of what it is in itself")
-        self._count(size)
+            raise UnfitDocumentError(_BAD_ALIAS)
+        self._add_to_count(size)
 
-    def _count(self, nodes: int) -> None:
+    def _add_to_count(self, nodes: int) -> None:
         self._nodes += nodes
         if self._nodes > MOST_NODES:
             raise UnfitDocumentError(_TOO_MANY)
 
 
-def _refuse_odd_values(document: Any) -> None:
-    """Refuse what an index cannot hold: values of no JSON type, endless numbers, and too many or too deep ones."""
+def _check_values(document: Any) -> None:
+    """Refuse values that an index cannot hold: non-JSON types, huge integers, too many or too deeply nested values."""
     level, nodes = [document], 1
     for _ in range(MOST_LEVELS + 1):
         for value in level:
-            _refuse_odd_value(value)
-            nodes += _size(value)
+            _check_value(value)
+            nodes += _count_members(value)
         if nodes > MOST_NODES:
             raise UnfitDocumentError(_TOO_MANY)
-        level = [inner for value in level for inner in _inner(value)]
+        level = [inner for value in level for inner in _iterate_members(value)]
         if not level:
             return
     raise UnfitDocumentError(_TOO_DEEP)
 
 
-def _size(value: Any) -> int:
-    """Return the number of keys and values in a value."""
+def _count_members(value: Any) -> int:
+    """Return the number of keys and values in a container."""
     return 2 * len(value) if isinstance(value, dict) else len(value) if isinstance(value, list) else 0
 
 
-def _inner(value: Any) -> Iterator[Any]:
+def _iterate_members(value: Any) -> Iterator[Any]:
     if isinstance(value, dict):
         yield from value
         yield from value.values()
@@ -190,13 +195,13 @@ def _inner(value: Any) -> Iterator[Any]:
         yield from value
 
 
-def _refuse_odd_value(value: Any) -> None:
+def _check_value(value: Any) -> None:
     if isinstance(value, int) and abs(value) > _MOST_INTEGER:
         raise UnfitDocumentError(_TOO_LONG)
     if isinstance(value, str) and not _is_unicode(value):
-        raise UnfitDocumentError("holds a character that no text may have")
+        raise UnfitDocumentError("holds a character that is not valid Unicode")
     if not isinstance(value, str | int | float | dict | list | None):
-        raise UnfitDocumentError(f"holds a value of the kind {type(value).__name__}, which JSON lacks")
+        raise UnfitDocumentError(f"holds a value of the kind {type(value).__name__}, which JSON does not support")
 
 
 def _is_unicode(text: str) -> bool:
@@ -207,8 +212,8 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _where(error: Exception) -> str:
-    """Return the line at which parsing ended, as far as it is known."""
+def _describe_line(error: Exception) -> str:
+    """Return the line of a parse error, empty if unknown."""
     mark = getattr(error, "problem_mark", None)
     line = mark.line + 1 if mark is not None else getattr(error, "lineno", None)
     return "" if line is None else f" at line {line}"

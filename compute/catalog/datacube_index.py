@@ -1,4 +1,4 @@
-"""Catalogue on an Open Data Cube index."""
+"""Catalogue of an Open Data Cube index."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from datacube.model import Dataset, Product, Range
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from compute.catalog.protocol import Extent, TimeRange, by_time, unknown_product, within
-from compute.catalog.scene_footprints import meeting
-from compute.catalog.scene_reader import UNREADABLE, SceneReader, local_first, what_is_wrong
+from compute.catalog.protocol import Extent, TimeRange, filter_by_time, time_key, unknown_product_error
+from compute.catalog.scene_footprints import filter_by_region
+from compute.catalog.scene_reader import UNREADABLE, SceneReader, choose_location, describe_document_error
 from compute.catalog.solar_time import solar_day
 from compute.errors import CatalogError, InputError
 from compute.products import ProductDefinition
@@ -25,51 +25,52 @@ Span = tuple[tuple[float, float, float, float], TimeRange]
 T = TypeVar("T")
 
 _INDEX_MARGIN = timedelta(days=2)
-"""A solar day begins up to 13 hours before or after that of UTC, and the index takes local time for UTC where a
-document gives an offset: its `agdc.common_timestamp` (datacube 1.9) casts to a timestamp without a zone."""
+"""Margin of time searches. A solar day starts up to 13 hours before or after the UTC day, and datacube 1.9 reads a
+local time with an offset as UTC (``agdc.common_timestamp`` casts to a timestamp without time zone)."""
 
 _INDEX_MARGIN_DEG = 0.05
-"""The index keeps the box around a footprint's corners; between them an edge of 200 km bulges by up to 5 km."""
+"""Margin of region searches in degrees. The index stores the bounding box of a footprint's corners; an edge of 200 km
+curves up to 5 km beyond the line between them."""
 
 
 class OdcCatalog:
-    """Scenes of an Open Data Cube index: a `compute.catalog.Catalog`. One thread at a time.
+    """Scenes of an Open Data Cube index; implements `compute.catalog.Catalog`. Not thread-safe.
 
     Parameters
     ----------
     index : datacube.index.abstract.AbstractIndex
-        Connected, of datacube's ``postgres`` driver, with its tables; closed with the catalogue.
+        Connected index of datacube's ``postgres`` driver, with tables. The catalogue closes it.
     kind : {"embedded", "url", "odc configuration"}
-        How the index was found.
+        Source of the connection.
     location : str
-        Where it is, for people; without a password.
-    revive : callable, optional
-        Starts its database again, if that has died; left out, that is somebody else's business.
+        Location for display, without a password.
+    restart : callable, optional
+        Restarts a database server that has died. Default: the server is managed elsewhere.
     """
 
     def __init__(
-        self, index: AbstractIndex, *, kind: Kind, location: str, revive: Callable[[], None] | None = None
+        self, index: AbstractIndex, *, kind: Kind, location: str, restart: Callable[[], None] | None = None
     ) -> None:
         self.index = index
         self.kind = kind
         self.location = location
-        self._revive = revive
+        self._restart = restart
 
     def products(self) -> list[str]:
         """Return the names of all products, sorted."""
-        return sorted(product.name for product in self.ask(lambda: list(self.index.products.get_all())))
+        return sorted(product.name for product in self.run_query(lambda: list(self.index.products.get_all())))
 
     def definition(self, product: str) -> ProductDefinition:
-        """Return what the index says of a product.
+        """Return the definition of a product.
 
         Raises
         ------
         InputError
-            There is no such product; the sentence names those there are.
+            The product does not exist; the message names the existing ones.
         """
         return ProductDefinition.from_document(self._product(product).definition)
 
-    def find(
+    def find_scenes(
         self,
         product: str,
         measurements: Sequence[str],
@@ -77,64 +78,31 @@ class OdcCatalog:
         region: BaseGeometry | None,
         time: TimeRange | None,
     ) -> list[Scene]:
-        """Return the scenes of a product that meet a region and a time range.
+        """Find the scenes of a product in a region and a time range; see `Catalog.find_scenes` for the parameters.
 
-        Datasets without a location are left out, as datacube's own ``load`` does.
-
-        Parameters
-        ----------
-        product : str
-            Product name.
-        measurements : sequence of str
-            Measurements to be read, by name or alias; only these are in `Source.bands`, by canonical name.
-        region : shapely geometry or None
-            In degrees of longitude and latitude (EPSG:4326); None for anywhere.
-        time : (datetime.date, datetime.date) or None
-            First and last solar day, both included; None for any time.
-
-        Returns
-        -------
-        list of Scene
-            Active (not archived) scenes, sorted by time, then id.
-
-        Raises
-        ------
-        InputError
-            The product or one of the measurements does not exist.
-        CatalogError
-            The index cannot be reached, or holds a document that cannot be read.
+        Datasets without a location are left out, as in `datacube.Datacube.load`.
         """
         definition = self.definition(product)
         names = [definition.measurement(name).name for name in measurements]
         found = self._product(product)
         if not _is_geographic(found):
-            raise InputError("product", f"Product {product} has no place and time to search by; choose another.")
+            raise InputError("product", f"Product {product} has no search fields for place and time; choose another.")
         terms = _time_terms(time) | _region_terms(region)
-        scenes = self.ask(lambda: list(self._search(found, names, terms)))
-        scenes = within(scenes, time)
+        scenes = self.run_query(lambda: list(self._read_scenes(found, names, terms)))
+        scenes = filter_by_time(scenes, time)
         if region is not None:
-            scenes = meeting(scenes, region)
-        return sorted(scenes, key=by_time)
+            scenes = filter_by_region(scenes, region)
+        return sorted(scenes, key=time_key)
 
     def extent(self, products: Sequence[str]) -> Extent | None:
-        """Return where and when some products have scenes.
-
-        Parameters
-        ----------
-        products : sequence of str
-            Product names.
-
-        Returns
-        -------
-        Extent or None
-            The box around all active scenes and the solar days of the first and the last; None without scenes.
+        """Return the extent of several products in space and time; None without scenes.
 
         Raises
         ------
         InputError
-            One of the products does not exist.
+            A product does not exist.
         """
-        spans = [span for product in products for span in self.spans(product)]
+        spans = [span for product in products for span in self.scene_spans(product)]
         if not spans:
             return None
         boxes = [bounds for bounds, _ in spans]
@@ -143,71 +111,78 @@ class OdcCatalog:
         days = min(span[0] for _, span in spans), max(span[1] for _, span in spans)
         return Extent(bbox=(west, south, east, north), time=days)
 
-    def count(self, product: str) -> int:
-        """Return how many active scenes a product has."""
-        return self.ask(lambda: self.index.datasets.count(product=product))
+    def count_scenes(self, product: str) -> int:
+        """Return the number of active scenes of a product."""
+        return self.run_query(lambda: self.index.datasets.count(product=product))
 
-    def spans(self, product: str) -> list[Span]:
-        """Return the box in degrees and the first and last solar day of every active scene of a product.
+    def scene_spans(self, product: str) -> list[Span]:
+        """Return the bounding box in degrees and the first and last solar day of every active scene of a product.
 
-        This takes 0.1 ms a scene, for the index keeps no summary. A scene without place or time is left out, and
-        so are all of a product that is not geographic.
+        This takes 0.1 ms per scene, since the index stores no summary. Scenes without place or time are left out, and
+        so are all scenes of a product without geographic search fields.
         """
         if not _is_geographic(self._product(product)):
             return []
-        rows = self.ask(lambda: list(self.index.datasets.search_returning(["lat", "lon", "time"], product=product)))
-        return [_span(row) for row in rows if None not in row]
+        rows = self.run_query(
+            lambda: list(self.index.datasets.search_returning(["lat", "lon", "time"], product=product))
+        )
+        return [_scene_span(row) for row in rows if None not in row]
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the database connections."""
         self.index.close()
 
-    def ask(self, question: Callable[[], T]) -> T:
-        """Ask the index, once more when the connection had been lost: a database restarts now and then.
+    def run_query(self, question: Callable[[], T]) -> T:
+        """Run a query, and repeat it once if the connection was lost, for example by a database restart.
+
+        Parameters
+        ----------
+        question : callable
+            The query, without arguments.
 
         Raises
         ------
         CatalogError
-            The database cannot be reached or does not allow it.
+            The database cannot be reached or refuses the query.
         """
         try:
             return question()
         except DBAPIError as error:
-            dead = self._revive is not None and isinstance(error, OperationalError)
+            dead = self._restart is not None and isinstance(error, OperationalError)
             if not (error.connection_invalidated or dead):
-                raise refused(error) from error
-        if self._revive is not None:
-            self._revive()
+                raise database_error(error) from error
+        if self._restart is not None:
+            self._restart()
         try:
             return question()
         except DBAPIError as error:
-            raise refused(error) from error
+            raise database_error(error) from error
 
     def _product(self, name: str) -> Product:
-        found = self.ask(lambda: self.index.products.get_by_name(name))
+        found = self.run_query(lambda: self.index.products.get_by_name(name))
         if found is None:
-            raise unknown_product(name, self.products())
+            raise unknown_product_error(name, self.products())
         return found
 
-    def _search(self, product: Product, names: Sequence[str], terms: dict[str, Any]) -> Iterator[Scene]:
-        """Read one document at a time: kept together, the documents of a large search fill the memory."""
+    def _read_scenes(self, product: Product, names: Sequence[str], terms: dict[str, Any]) -> Iterator[Scene]:
+        """Read scenes one document at a time: the documents of a large search do not fit in memory together."""
         reader = SceneReader(product, names)
         for dataset in self.index.datasets.search(product=product.name, **terms):
             if dataset.uri:
-                yield _read(reader, dataset)
+                yield _read_scene(reader, dataset)
 
 
-def refused(error: DBAPIError) -> CatalogError:
-    """Return what to tell a person of a database error; `error` itself may name servers and users."""
+def database_error(error: DBAPIError) -> CatalogError:
+    """Return the error to show for a database error, whose own text may name servers and users."""
     if isinstance(error, OperationalError) or error.connection_invalidated:
-        return CatalogError("The scene index does not answer; see that its database runs, then try again.")
+        return CatalogError("The scene index does not respond; check that its database runs, then try again.")
     kind = type(error.orig).__name__
     if kind == "UndefinedTable":
         return CatalogError(
-            "The scene index lacks a table that datacube makes, so it is damaged; restore it, or name another folder "
-            "by GREENUP_HOME or another index by GREENUP_INDEX_URL."
+            "The scene index lacks a table of datacube, so it is damaged; restore it, or set GREENUP_HOME to another "
+            "folder or GREENUP_INDEX_URL to another index."
         )
-    return CatalogError(f"The scene index refused a statement ({kind}); see that its user has the rights it needs.")
+    return CatalogError(f"The scene index refused a statement ({kind}); check the permissions of its user.")
 
 
 def _is_geographic(product: Product) -> bool:
@@ -222,7 +197,7 @@ def _time_terms(days: TimeRange | None) -> dict[str, Any]:
 
 
 def _region_terms(region: BaseGeometry | None) -> dict[str, Any]:
-    """Return the search terms of a box around a region, in every turn of the globe that the index may have it in."""
+    """Return search terms for the bounding box of a region, also shifted by 360 degrees to the west and east."""
     if region is None:
         return {}
     west, south, east, north = region.bounds
@@ -231,23 +206,22 @@ def _region_terms(region: BaseGeometry | None) -> dict[str, Any]:
     return {"lat": Range(south, north), "lon": [Range(west + turn, east + turn) for turn in (-360, 0, 360)]}
 
 
-def _read(reader: SceneReader, dataset: Dataset) -> Scene:
+def _read_scene(reader: SceneReader, dataset: Dataset) -> Scene:
     try:
-        return reader.read(dataset.metadata_doc, local_first(dataset._uris))
+        return reader.read_scene(dataset.metadata_doc, choose_location(dataset._uris))
     except UNREADABLE as error:
         identity = dataset.metadata_doc.get("id", "without an id")
-        raise CatalogError(
-            f"{what_is_wrong(error, f'The document of scene {identity}')}; archive it in the index or correct it."
-        ) from error
+        reason = describe_document_error(error, f"The document of scene {identity}")
+        raise CatalogError(f"{reason}; archive it in the index or correct it.") from error
 
 
-def _span(row: Any) -> Span:
-    (west, east), (south, north) = _ends(row.lon), _ends(row.lat)
+def _scene_span(row: Any) -> Span:
+    (west, east), (south, north) = _range_ends(row.lon), _range_ends(row.lat)
     first, last = (solar_day(each.astimezone(UTC), (west + east) / 2) for each in (row.time.lower, row.time.upper))
     return (west, south, east, north), (first, last)
 
 
-def _ends(span: Any) -> tuple[float, float]:
-    """Return the ends of a range; one of double precision is datacube's own type, which psycopg2 leaves as text."""
+def _range_ends(span: Any) -> tuple[float, float]:
+    """Return the bounds of a range; psycopg2 leaves datacube's own range type ``float8range`` as text."""
     low, high = span.strip("[]").split(",") if isinstance(span, str) else (span.lower, span.upper)
     return float(low), float(high)

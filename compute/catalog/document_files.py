@@ -1,4 +1,4 @@
-"""Reading dataset documents from files, folders, globs and streams."""
+"""Reading of dataset documents from files, folders and glob patterns."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
-from compute.catalog.bounded_parsing import MALFORMED, fault_of, parse_file
+from compute.catalog.bounded_parsing import MALFORMED, describe_parse_error, parse_file
 
 FOLDER_PATTERN = "*.odc-metadata.yaml"
-"""What a document is called that datacube's own tools write; other files are taken when they are named."""
+"""File name pattern of documents in a folder, as written by the ODC tools; files named explicitly may have any name."""
 
 
 _COULD_BE_ONE = re.compile(
     r"(?<!\.odc-product)(?<!\.odc-type)\.(yaml|yml|json)(\.(gz|bz2|xz|zst|zip))?$", re.IGNORECASE
 )
-"""Names of files that may be documents, packed or not."""
+"""File names that may be documents, compressed or not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
-    """One document, or why there is none.
+class FoundDocument:
+    """A document, or the reason why it cannot be read.
 
     Attributes
     ----------
     name : str
-        The file as it was named, with the number of the document in a file of several.
+        File name as given, with the number of the document in a file with several.
     path : pathlib.Path
         The file.
     content : object
-        What was parsed; None where `problem` says why not.
+        Parsed document; None if `problem` is set.
     problem : str
-        One sentence, empty where the document was read.
+        One sentence; empty if the document was read.
     """
 
     name: str
@@ -43,41 +43,41 @@ class Found:
     problem: str = ""
 
 
-def expand(paths: Sequence[Path | str]) -> list[Path]:
-    """Return the files that some paths name.
+def expand_paths(paths: Sequence[Path | str]) -> list[Path]:
+    """Return the files that paths refer to.
 
     Parameters
     ----------
     paths : sequence of pathlib.Path or str
-        Files, folders (searched to any depth for `FOLDER_PATTERN`) and glob patterns, ``**`` included.
+        Files, folders (searched recursively for `FOLDER_PATTERN`) and glob patterns, including ``**``.
 
     Returns
     -------
     list of pathlib.Path
-        In the order named, a folder's or a pattern's own sorted; a path that names nothing stands for itself.
+        In the order of `paths`, sorted within a folder or pattern. A path without a match is returned unchanged.
     """
-    return list(dict.fromkeys(file for path in paths for file in _files(str(path))))
+    return list(dict.fromkeys(file for path in paths for file in _expand_path(str(path))))
 
 
-def passed_over(paths: Sequence[Path | str]) -> list[str]:
-    """Return the files in the folders among some paths that could be documents by their names, and are not read.
+def find_unread_files(paths: Sequence[Path | str]) -> list[str]:
+    """Return files in folders that may be documents by their name, but do not match `FOLDER_PATTERN`.
 
-    Definitions of products and metadata types are not among them.
+    Definitions of products and metadata types are left out.
 
     Parameters
     ----------
     paths : sequence of pathlib.Path or str
-        As `expand` takes them.
+        Paths as for `expand_paths`.
     """
-    taken = set(expand(paths))
+    taken = set(expand_paths(paths))
     found = (file for path in paths if Path(path).is_dir() for file in sorted(Path(path).rglob("*")))
     return list(dict.fromkeys(str(file) for file in found if _COULD_BE_ONE.search(file.name) and file not in taken))
 
 
-def read(path: Path) -> Iterator[Found]:
-    """Read the documents of one file, one at a time.
+def read_documents(path: Path) -> Iterator[FoundDocument]:
+    """Read the documents of a file, one at a time.
 
-    Dates stay text, as they will be in the index.
+    Dates stay text, as in the index.
 
     Parameters
     ----------
@@ -86,22 +86,22 @@ def read(path: Path) -> Iterator[Found]:
 
     Yields
     ------
-    Found
-        Each document; the last one has a `problem` where the file cannot be read, or not to its end.
+    FoundDocument
+        Each document. If the file cannot be read to its end, the last item has a `problem`.
     """
     number = 0
     try:
         for number, content in enumerate(parse_file(path), start=1):
             if content is not None:
-                yield Found(name=_numbered(path, number), path=path, content=content)
+                yield FoundDocument(name=_document_name(path, number), path=path, content=content)
     except OSError:
         reason = "is a folder without " + FOLDER_PATTERN if path.is_dir() else "cannot be read or does not exist"
-        yield Found(name=str(path), path=path, problem=f"The file {reason}.")
+        yield FoundDocument(name=str(path), path=path, problem=f"The file {reason}.")
     except MALFORMED as error:
-        yield Found(name=_numbered(path, number + 1), path=path, problem=fault_of(error, path))
+        yield FoundDocument(name=_document_name(path, number + 1), path=path, problem=describe_parse_error(error, path))
 
 
-def _files(path: str) -> list[Path]:
+def _expand_path(path: str) -> list[Path]:
     if has_magic(path) and not Path(path).exists():
         matches = sorted(glob(path, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
         return [Path(file) for file in matches] or [Path(path)]
@@ -110,5 +110,5 @@ def _files(path: str) -> list[Path]:
     return [Path(path)]
 
 
-def _numbered(path: Path, number: int) -> str:
+def _document_name(path: Path, number: int) -> str:
     return str(path) if number == 1 else f"{path} (document {number})"

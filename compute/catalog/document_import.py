@@ -1,4 +1,4 @@
-"""Adding scenes to an index, thousands at a time."""
+"""Addition of dataset documents to an index, in batches."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from datacube.model import Dataset
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
 from compute.catalog import document_files
-from compute.catalog.datacube_index import OdcCatalog, refused
-from compute.catalog.eo3_preparation import Prepared, Preparer
-from compute.catalog.index_connection import catalog_of
+from compute.catalog.datacube_index import OdcCatalog, database_error
+from compute.catalog.eo3_preparation import DocumentPreparer, PreparedDocument
+from compute.catalog.index_connection import ensure_catalog
 from compute.catalog.scene_reader import UNREADABLE
 from compute.files.access import GEOTIFF_ALONE, Access
 from compute.products import ProductProfile, shipped_profiles
 from compute.settings import Settings
-from compute.settings.home import access_of
+from compute.settings.home import load_access_rules
 
 Progress = Callable[[int, int | None], None]
 
 _BATCH = 1000
-"""Documents of one transaction: about 10 MB, and a second of work."""
+"""Documents per transaction: about 10 MB and one second."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,15 +35,15 @@ class AddReport:
     Attributes
     ----------
     added : int
-        Scenes that are new in the index.
+        Number of new scenes.
     present : int
-        Scenes that it had already, archived ones included; they are left as they are.
+        Number of scenes that were in the index before, archived ones included; they are unchanged.
     failed : tuple of (str, str)
-        File (and number of the document in a file of several) and one sentence saying why it was not added.
+        File (with document number, if it holds several) and reason, for documents that were not added.
     warnings : tuple of (str, str)
-        Likewise, what is wrong with documents that were added, or were there.
+        File and defect, for documents that were added or present.
     passed_over : tuple of str
-        Files in the folders that could be documents by their names, and were not read.
+        Files in folders that may be documents by their name, but were not read.
     """
 
     added: int = 0
@@ -72,45 +72,47 @@ def add_scenes(
 ) -> AddReport:
     """Add EO3 dataset documents to an index.
 
-    A scene is added without its lineage: what it was made from is seldom in the same index. A broken document does
-    not keep the others from being added. A document is judged by the measurements that its product's profile names:
-    what is wrong with others is a warning, and so is everything where no profile describes the product. The outline of
-    one that contradicts its grid is replaced by that of the grid, where its pixels are, so that it is found there.
+    Lineage is not added, since the source datasets are rarely in the same index. Each document is added or refused on
+    its own. A defect of a measurement that the product's profile names is an error; any other defect is a warning, as
+    are all defects if no profile describes the product. If the outline of a document contradicts its grids, the outline
+    of the grids is stored instead, so that searches find the scene where its pixels are.
+
+    Document format: https://opendatacube.readthedocs.io/en/latest/installation/dataset-documents.html
 
     Parameters
     ----------
     target : OdcCatalog or Settings
-        An open catalogue, or the settings to open one with.
+        An open catalogue, or the settings to open one.
     paths : sequence of pathlib.Path or str
-        YAML or JSON files of one or several documents, folders (searched to any depth for
-        ``*.odc-metadata.yaml``), and glob patterns. A document's own ``location`` (or the first of its
-        ``locations``) is where its bands are looked for; without one, beside the file.
+        YAML or JSON files of one or more documents, folders (searched recursively for ``*.odc-metadata.yaml``), and
+        glob patterns. Band paths are relative to the document's ``location`` (or the first of its ``locations``), else
+        to the file.
     profiles : mapping of str to ProductProfile, optional
-        By product name; left out, those that come with Greenup.
+        Profiles by product name. Default: the shipped ones.
     access : Access, optional
-        Rules by which files may be read; left out, those of the settings, else the strictest. A document may give a
-        location of its own where they allow it, and is warned of bands that they do not allow.
+        Access rules for files. Default: those of the settings, else `GEOTIFF_ALONE`. A document's own location must be
+        allowed; bands that are not allowed are warned about.
     progress : callable, optional
-        Called after each batch with the number of documents handled and of all documents; None while that is not
-        known, because files hold several.
+        Called after each batch with the number of processed and of all documents; the latter is None while unknown,
+        because files hold several documents.
 
     Returns
     -------
     AddReport
-        Counts, and what could not be added.
+        Counts, failures and warnings.
 
     Raises
     ------
     CatalogError
-        The index cannot be reached or does not allow it.
+        The index cannot be reached or does not allow the change.
     """
-    files = document_files.expand(paths)
-    stream = (found for file in files for found in document_files.read(file))
-    report = AddReport(passed_over=tuple(document_files.passed_over(paths)))
+    files = document_files.expand_paths(paths)
+    stream = (found for file in files for found in document_files.read_documents(file))
+    report = AddReport(passed_over=tuple(document_files.find_unread_files(paths)))
     handled, single = 0, True
-    with catalog_of(target) as catalog:
-        rules = access or (access_of(target) if isinstance(target, Settings) else GEOTIFF_ALONE)
-        preparer = Preparer(catalog, shipped_profiles() if profiles is None else profiles, rules)
+    with ensure_catalog(target) as catalog:
+        rules = access or (load_access_rules(target) if isinstance(target, Settings) else GEOTIFF_ALONE)
+        preparer = DocumentPreparer(catalog, shipped_profiles() if profiles is None else profiles, rules)
         while batch := list(islice(stream, _BATCH)):
             report += _add_batch(catalog, preparer, batch)
             handled += len(batch)
@@ -120,53 +122,55 @@ def add_scenes(
     return report
 
 
-def _add_batch(catalog: OdcCatalog, preparer: Preparer, batch: Sequence[document_files.Found]) -> AddReport:
-    prepared: dict[UUID, Prepared] = {}
+def _add_batch(
+    catalog: OdcCatalog, preparer: DocumentPreparer, batch: Sequence[document_files.FoundDocument]
+) -> AddReport:
+    prepared: dict[UUID, PreparedDocument] = {}
     failed: list[tuple[str, str]] = []
     for found in batch:
         try:
-            one = preparer.prepare(found)
+            one = preparer.prepare_document(found)
         except ValueError as error:
             failed.append((found.name, str(error)))
         else:
             prepared.setdefault(one.id, one)
-    known = catalog.ask(lambda: list(catalog.index.datasets.bulk_has(prepared)))
+    known = catalog.run_query(lambda: list(catalog.index.datasets.bulk_has(prepared)))
     new = [one for one, is_known in zip(prepared.values(), known, strict=True) if not is_known]
     present = len(batch) - len(failed) - len(new)
     warnings = tuple((one.name, warning) for one in prepared.values() for warning in one.warnings)
-    return AddReport(present=present, failed=tuple(failed), warnings=warnings) + _store(catalog.index, new)
+    return AddReport(present=present, failed=tuple(failed), warnings=warnings) + _store_batch(catalog.index, new)
 
 
-def _store(index: AbstractIndex, new: Sequence[Prepared]) -> AddReport:
-    """Store a batch in one transaction; where the database refuses one of its rows, each by itself."""
+def _store_batch(index: AbstractIndex, new: Sequence[PreparedDocument]) -> AddReport:
+    """Store a batch in one transaction; if the database refuses a row, store each document on its own."""
     datasets = index.datasets
     try:
-        # `bulk_add`, which calls this for each batch, writes dots to a terminal's standard output.
+        # datacube 1.9: `bulk_add`, which calls these for each batch, prints dots to a terminal.
         datasets._add_batch([one.row for one in new], datasets._init_bulk_add_cache())
     except (StatementError, *UNREADABLE) as error:
-        _refuse_all(error)
-        return sum((_store_one(index, one) for one in new), AddReport())
+        _raise_if_unavailable(error)
+        return sum((_store_document(index, one) for one in new), AddReport())
     return AddReport(added=len(new))
 
 
-def _store_one(index: AbstractIndex, one: Prepared) -> AddReport:
+def _store_document(index: AbstractIndex, one: PreparedDocument) -> AddReport:
     if index.datasets.has(one.id):
         return AddReport(present=1)
     row = one.row
     try:
         index.datasets.add(Dataset(row.product, row.metadata, uri=row.uri), with_lineage=False)
     except (StatementError, *UNREADABLE) as error:
-        _refuse_all(error)
+        _raise_if_unavailable(error)
         cause = error.orig if isinstance(error, StatementError) else error
-        return AddReport(failed=((one.name, f"The index refused the document ({_line(cause)})."),))
+        return AddReport(failed=((one.name, f"The index refused the document ({_first_line(cause)})."),))
     return AddReport(added=1)
 
 
-def _refuse_all(error: Exception) -> None:
-    """Raise what to tell a person where a database refuses everything, and not one document for what is in it."""
+def _raise_if_unavailable(error: Exception) -> None:
+    """Raise a `CatalogError` for a failure of the database, as opposed to invalid data of one document."""
     if isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError):
-        raise refused(error) from error
+        raise database_error(error) from error
 
 
-def _line(error: BaseException | None) -> str:
+def _first_line(error: BaseException | None) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".")

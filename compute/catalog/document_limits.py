@@ -1,4 +1,4 @@
-"""Limits on what EO3 documents state of their grids: shapes, extents and coordinate reference systems."""
+"""Limits on the grids of EO3 documents: shape, extent and coordinate reference system."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from typing import Any
 
 
 class DocumentError(ValueError):
-    """A document lacks something that is needed; the words begin a sentence about it."""
+    """An EO3 document lacks a required part; the message begins a sentence."""
 
 
 MAX_EDGE_PX = 10_000_000
-"""Longest edge of a grid: a mosaic of the globe at 10 m has 4 million pixels."""
+"""Maximum edge of a grid in pixels: a global mosaic at 10 m has 4 million."""
 
 MAX_EXTENT = 1e9
-"""Greatest coordinate of a grid in units of its CRS: the circumference of the Earth is 4e7 m."""
+"""Maximum absolute coordinate of a grid in units of its CRS; the circumference of the Earth is 4e7 m."""
 
 MAX_CRS_CHARACTERS = 20_000
 
 _NAMES_FILE = re.compile(
     r"grids|parameterfile|\b(?:file|model|catalog)\s*=|\binit\s*=(?!\s*epsg:\d+(?:\s|$))", re.IGNORECASE
 )
-"""Parameters of PROJ and WKT by which a CRS names a file, which would be opened whatever it is."""
+"""PROJ and WKT parameters that make PROJ open a file (``+nadgrids``, ``+geoidgrids``, ``PARAMETERFILE``, ``+init``)."""
 
 
 def refuse_crs(text: object) -> None:
-    """Refuse a CRS that names files, before PROJ opens them.
+    """Refuse a CRS that references files, before PROJ opens them.
 
     Parameters
     ----------
     text : object
-        The ``crs`` of a document: an authority code, WKT or a PROJ string.
+        ``crs`` of a document: an authority code, WKT or a PROJ string.
 
     Raises
     ------
     DocumentError
-        It names a file, or is too long.
+        The CRS references a file or is too long.
     """
     words = str(text)
     if len(words) > MAX_CRS_CHARACTERS:
@@ -47,17 +47,17 @@ def refuse_crs(text: object) -> None:
 
 
 def refuse_grid(entry: Mapping[str, Any]) -> None:
-    """Refuse a grid that no scene can have.
+    """Refuse a grid with an impossible shape or extent.
 
     Parameters
     ----------
     entry : mapping
-        With ``shape`` (rows, columns) and ``transform`` (six numbers or more).
+        Grid of an EO3 document, with ``shape`` (rows, columns) and ``transform`` (six or more numbers).
 
     Raises
     ------
     DocumentError
-        Its shape or its extent is out of bounds.
+        Shape or extent is out of bounds.
     """
     rows, columns = (int(number) for number in entry["shape"])
     if not (0 < rows <= MAX_EDGE_PX and 0 < columns <= MAX_EDGE_PX):
@@ -67,4 +67,4 @@ def refuse_grid(entry: Mapping[str, Any]) -> None:
     a, b, c, d, e, f = (float(number) for number in entry["transform"][:6])
     corners = [(a * x + b * y + c, d * x + e * y + f) for x in (0, columns) for y in (0, rows)]
     if not all(isfinite(number) and abs(number) <= MAX_EXTENT for corner in corners for number in corner):
-        raise DocumentError("Its grid reaches beyond what any map of the Earth has")
+        raise DocumentError("Its grid extends beyond any map of the Earth")

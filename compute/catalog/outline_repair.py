@@ -1,4 +1,4 @@
-"""Repair of outlines that contradict a scene's grids: an index finds scenes by outline, pixels lie on grids."""
+"""Detection and repair of scene outlines that contradict the grids; an index searches by outline."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
 _LEAST_SHARE = 0.9
-"""Least share of an outline that lies on the grid: simplified ones reach beyond by a few pixels."""
+"""Minimum share of an outline that lies on the grid; simplified outlines exceed it by a few pixels."""
 
 _TURN_DEG = 360.0
 
 
-def outline_of_grids(document: Mapping[str, Any]) -> BaseGeometry:
-    """Return the outline of all grids of an EO3 document, in its CRS."""
-    return union_all([_outline(grid) for grid in whole_grids(document)])
+def outline_grids(document: Mapping[str, Any]) -> BaseGeometry:
+    """Return the union of the outlines of all grids of an EO3 document, in its CRS."""
+    return union_all([_outline(grid) for grid in complete_grids(document)])
 
 
-def contradiction(document: Mapping[str, Any], ground: BaseGeometry) -> str:
-    """Return how the outline of an EO3 document contradicts its grids, as a sentence; nothing where it does not.
+def describe_contradiction(document: Mapping[str, Any], ground: BaseGeometry) -> str:
+    """Return a sentence on how the outline of an EO3 document contradicts its grids; empty if it does not.
 
     Parameters
     ----------
     document : mapping
-        Its ``geometry`` is in the units of its ``crs``.
+        EO3 document; its ``geometry`` is in units of its ``crs``.
     ground : shapely geometry
-        As `outline_of_grids` returns it.
+        Outline of the grids, as returned by `outline_grids`.
     """
     if document.get("geometry") is None or ground.is_empty:
         return ""
     outline = make_valid(shape(document["geometry"]))
     crs = CRS(document["crs"])
-    share = _share_on(_turns(ground, crs), outline)
+    share = _share_inside(_repeat_around_globe(ground, crs), outline)
     if share >= _LEAST_SHARE and outline.area >= _pixel_area(document):
         return ""
     if crs.projected and _fits_degrees(outline) and not _fits_degrees(ground):
         return f"Its geometry is in degrees, while its crs is {document['crs']}."
     if share >= _LEAST_SHARE:
         return "Its geometry is smaller than a pixel of its grid."
-    return f"Of its geometry {share:.0%} lies on its grid." if share else "Its geometry lies beside its grid."
+    return f"Only {share:.0%} of its geometry lies on its grid." if share else "Its geometry lies beside its grid."
 
 
-def whole_grids(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the grids of an EO3 document that are whole: one that is not may be of a measurement that nobody needs."""
+def complete_grids(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the grids of an EO3 document that have a shape and a transform; others may belong to unused bands."""
     return [grid for grid in document["grids"].values() if {"shape", "transform"} <= set(grid or ())]
 
 
@@ -59,17 +59,17 @@ def _outline(grid: Mapping[str, Any]) -> Polygon:
 
 
 def _pixel_area(document: Mapping[str, Any]) -> float:
-    """Return the area of the smallest pixel of any grid, in units of the CRS."""
-    transforms = [[float(number) for number in grid["transform"][:6]] for grid in whole_grids(document)]
+    """Return the area of the smallest pixel of all grids, in units of the CRS."""
+    transforms = [[float(number) for number in grid["transform"][:6]] for grid in complete_grids(document)]
     return min(abs(a * e - b * d) for a, b, _, d, e, _ in transforms)
 
 
-def _turns(ground: BaseGeometry, crs: CRS) -> BaseGeometry:
-    """Return an outline, and its copies a turn of the globe away where its longitudes pass 180."""
+def _repeat_around_globe(ground: BaseGeometry, crs: CRS) -> BaseGeometry:
+    """Return an outline with copies shifted by 360 degrees, for a geographic CRS."""
     return union_all([translate(ground, turn) for turn in (0.0, _TURN_DEG, -_TURN_DEG)]) if crs.geographic else ground
 
 
-def _share_on(ground: BaseGeometry, outline: BaseGeometry) -> float:
+def _share_inside(ground: BaseGeometry, outline: BaseGeometry) -> float:
     if ground.covers(outline):
         return 1.0
     return float(ground.intersection(outline).area / outline.area) if outline.area else 0.0

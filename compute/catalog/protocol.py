@@ -1,4 +1,4 @@
-"""Catalogue protocol, and a catalogue that is a plain list of scenes."""
+"""Catalogue protocol, and an in-memory catalogue of a list of scenes."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Protocol
 
 from shapely.geometry.base import BaseGeometry
 
-from compute.catalog.scene_footprints import bounds_degrees, meeting
+from compute.catalog.scene_footprints import bounds_degrees, filter_by_region
 from compute.errors import InputError
 from compute.products import ProductDefinition
 from compute.scenes import Scene
 
 TimeRange = tuple[date, date]
-"""First and last solar day, both included."""
+"""First and last solar day, inclusive."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extent:
-    """Extent of a catalogue's scenes in space and time.
+    """Extent of scenes in space and time.
 
     Attributes
     ----------
     bbox : tuple of float
-        (west, south, east, north) in degrees; east exceeds 180 where a scene crosses the antimeridian.
+        (west, south, east, north) in degrees; east exceeds 180 if a scene crosses the antimeridian.
     time : tuple of datetime.date
-        First and last solar day of any acquisition.
+        First and last solar day.
     """
 
     bbox: tuple[float, float, float, float]
@@ -35,21 +35,15 @@ class Extent:
 
 
 class Catalog(Protocol):
-    """Finds scenes. One thread at a time."""
+    """Protocol of a scene catalogue. Implementations need not be thread-safe."""
 
     def products(self) -> list[str]:
         """Return the names of all products, sorted."""
 
     def definition(self, product: str) -> ProductDefinition:
-        """Return what the catalogue says of a product.
+        """Return the definition of a product; InputError if it does not exist."""
 
-        Raises
-        ------
-        InputError
-            There is no such product; the sentence names those there are.
-        """
-
-    def find(
+    def find_scenes(
         self,
         product: str,
         measurements: Sequence[str],
@@ -57,48 +51,64 @@ class Catalog(Protocol):
         region: BaseGeometry | None,
         time: TimeRange | None,
     ) -> list[Scene]:
-        """Return the scenes of a product that meet a region and a time range.
+        """Find the scenes of a product in a region and a time range.
 
         Parameters
         ----------
         product : str
             Product name.
         measurements : sequence of str
-            Measurements to be read; only these are in `Source.bands`, by canonical name.
+            Measurements to read; `Source.bands` holds only these, by canonical name.
         region : shapely geometry or None
-            In degrees of longitude and latitude (EPSG:4326); None for anywhere.
+            Longitude and latitude in degrees (EPSG:4326); None for anywhere.
         time : (datetime.date, datetime.date) or None
-            First and last solar day, both included; None for any time.
+            First and last solar day, inclusive; None for any time.
 
         Returns
         -------
         list of Scene
-            Active (not archived) scenes, sorted by time, then id.
+            Active scenes, sorted by time, then id.
 
         Raises
         ------
         InputError
-            The product or one of the measurements does not exist.
+            The product or a measurement does not exist.
         CatalogError
-            The catalogue cannot be reached, or holds a document that cannot be read.
+            The catalogue cannot be reached, or contains an unreadable document.
         """
 
     def extent(self, products: Sequence[str]) -> Extent | None:
-        """Return where and when some products have scenes; None where they have none."""
+        """Return the extent of several products in space and time; None without scenes."""
 
     def close(self) -> None:
-        """Give connections back; the catalogue is not usable afterwards."""
+        """Close connections; the catalogue is unusable afterwards."""
 
 
-def unknown_product(name: str, known: Sequence[str]) -> InputError:
-    """Return the refusal of a product that a catalogue does not have."""
+def unknown_product_error(name: str, known: Sequence[str]) -> InputError:
+    """Return the error for a product that a catalogue does not have.
+
+    Parameters
+    ----------
+    name : str
+        Name of the missing product.
+    known : sequence of str
+        Names of the existing products.
+    """
     listed = ", ".join(known) or "none yet, so add one with `greenup index add-product`"
     return InputError("product", f"The index has no product {name!r}; it has {listed}.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListCatalog:
-    """A catalogue of a fixed list of scenes, for tests and notebooks."""
+    """In-memory catalogue of a fixed list of scenes, for tests and notebooks.
+
+    Attributes
+    ----------
+    scenes : sequence of Scene
+        All scenes.
+    definitions : mapping of str to ProductDefinition
+        Definitions by product name.
+    """
 
     scenes: Sequence[Scene]
     definitions: Mapping[str, ProductDefinition] = field(default_factory=dict)
@@ -108,12 +118,12 @@ class ListCatalog:
         return sorted(self.definitions)
 
     def definition(self, product: str) -> ProductDefinition:
-        """Return the definition of a product; an InputError where there is none."""
+        """Return the definition of a product; InputError if it does not exist."""
         if product not in self.definitions:
-            raise unknown_product(product, self.products())
+            raise unknown_product_error(product, self.products())
         return self.definitions[product]
 
-    def find(
+    def find_scenes(
         self,
         product: str,
         measurements: Sequence[str],
@@ -121,16 +131,16 @@ class ListCatalog:
         region: BaseGeometry | None,
         time: TimeRange | None,
     ) -> list[Scene]:
-        """Return the scenes of a product that meet a region and a time range, as `Catalog.find` says."""
+        """Find the scenes of a product in a region and a time range; see `Catalog.find_scenes`."""
         definition = self.definition(product)
         names = [definition.measurement(name).name for name in measurements]
-        found = within([scene for scene in self.scenes if scene.product == product], time)
+        found = filter_by_time([scene for scene in self.scenes if scene.product == product], time)
         if region is not None:
-            found = meeting(found, region)
-        return sorted((_with_bands(scene, names) for scene in found), key=by_time)
+            found = filter_by_region(found, region)
+        return sorted((_select_bands(scene, names) for scene in found), key=time_key)
 
     def extent(self, products: Sequence[str]) -> Extent | None:
-        """Return where and when some products have scenes; None where they have none."""
+        """Return the extent of several products in space and time; None without scenes."""
         wanted = [scene for scene in self.scenes if scene.product in products]
         bbox = bounds_degrees(wanted)
         if bbox is None:
@@ -139,19 +149,27 @@ class ListCatalog:
         return Extent(bbox=bbox, time=(min(days), max(days)))
 
     def close(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing; there are no connections."""
 
 
-def by_time(scene: Scene) -> tuple[datetime, str]:
-    """Return the key that scenes are sorted by: their time, then their id."""
+def time_key(scene: Scene) -> tuple[datetime, str]:
+    """Return the sort key of a scene: time, then id."""
     return scene.time, scene.id
 
 
-def within(scenes: Sequence[Scene], time: TimeRange | None) -> list[Scene]:
-    """Keep the scenes whose solar day lies in a time range; all of them where it is None."""
+def filter_by_time(scenes: Sequence[Scene], time: TimeRange | None) -> list[Scene]:
+    """Return the scenes whose solar day is in a time range.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        Scenes to filter.
+    time : (datetime.date, datetime.date) or None
+        First and last solar day, inclusive; None for all scenes.
+    """
     return [scene for scene in scenes if time is None or time[0] <= scene.solar_day <= time[1]]
 
 
-def _with_bands(scene: Scene, names: Sequence[str]) -> Scene:
+def _select_bands(scene: Scene, names: Sequence[str]) -> Scene:
     bands = {name: scene.source.bands[name] for name in names}
     return replace(scene, source=replace(scene.source, bands=bands))

@@ -1,4 +1,4 @@
-"""Read an EO3 dataset document as a scene, with the values that datacube itself would give."""
+"""Conversion of EO3 dataset documents to scenes, with the same values as datacube."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from shapely.geometry.base import BaseGeometry
 
 from compute.catalog.document_limits import DocumentError, refuse_crs, refuse_grid
 from compute.catalog.solar_time import centre_longitude, read_span, read_time, solar_day
-from compute.files.addresses import folder_of, join_path, part_of
-from compute.products.scaling import NOTHING_STATED, Stated
+from compute.files.addresses import document_folder, join_path, part_number
+from compute.products.scaling import NO_SCALING, Scaling
 from compute.scenes import Band, Grid, Property, Scene, Source, is_processing_property
 
 Document = Mapping[str, Any]
@@ -32,24 +32,24 @@ UNREADABLE = (
     AssertionError,
     ShapelyError,
 )
-"""What datacube, pyproj, shapely and this module raise on a document that is not as it should be."""
+"""Exceptions of datacube, pyproj, shapely and this module for malformed documents."""
 
 _PROCESSED = ("odc:processing_datetime", "processing:datetime", "s2:generation_time", "created")
-"""Properties that say when a scene was processed, the plainest first."""
+"""Properties with the processing time, in order of preference."""
 
 
 class SceneReader:
-    """Reads the scenes of one product, sharing the grids that are equal.
+    """Converts the documents of one product to scenes; equal grids are shared.
 
-    The properties of a `datacube.model.Dataset` evaluate every search field for each access, half a millisecond
-    each time. This evaluates the two fields it needs.
+    The properties of `datacube.model.Dataset` (1.9) evaluate every search field on each access, which takes half a
+    millisecond. This class evaluates the two that it needs.
 
     Parameters
     ----------
     product : datacube.model.Product
-        As the index gives it.
+        Product from the index.
     measurements : sequence of str
-        Canonical names of the bands to describe.
+        Canonical names of the bands to include.
     """
 
     def __init__(self, product: Product, measurements: Sequence[str]) -> None:
@@ -61,69 +61,84 @@ class SceneReader:
         self._grids: dict[tuple[Any, ...], Grid] = {}
         self._crs: dict[str, str] = {}
 
-    def read(self, document: Document, location: str) -> Scene:
-        """Read one document.
+    def read_scene(self, document: Document, location: str) -> Scene:
+        """Convert one document.
 
         Parameters
         ----------
         document : mapping
-            An EO3 document as it is stored in an index: with ``extent`` and ``grid_spatial``.
+            EO3 document as stored in an index, with ``extent`` and ``grid_spatial``.
         location : str
-            Address of the document; paths of bands are relative to it.
+            Address of the document; band paths are relative to it.
 
         Returns
         -------
         Scene
-            With `time`, `solar_day`, footprint and addresses as datacube has them.
+            With the same time, footprint and addresses as `datacube.model.Dataset`.
 
         Raises
         ------
         Exception
-            One of `UNREADABLE`: the document lacks something, or stores a band in a way that cannot be read.
+            One of `UNREADABLE`: the document lacks a required part, or stores a band in an unsupported way.
         """
         properties = document["properties"]
         begin, end = read_span(self._time, document)
         time = begin + (end - begin) // 2
         crs = self._crs_code(document["crs"])
         footprint = _footprint(document)
-        bands = {name: self.band(document, name, location) for name in self._measurements}
+        bands = {name: self.read_band(document, name, location) for name in self._measurements}
         return Scene(
-            source=Source(id=str(document["id"]), product=self._product, bands=bands, home=folder_of(location)),
+            source=Source(id=str(document["id"]), product=self._product, bands=bands, home=document_folder(location)),
             platform=str(properties.get("eo:platform") or properties.get("platform") or ""),
             time=time,
             solar_day=solar_day(time, self._centre_longitude(document, crs, footprint)),
             footprint=footprint,
             crs=crs,
             maturity=str(properties.get("dea:dataset_maturity") or ""),
-            processed=_processed(properties),
+            processed=_processing_time(properties),
             synthetic=properties.get("greenup:synthetic") is True,
             region_code=str(properties.get("odc:region_code") or ""),
-            properties=dict(_named_properties(document)),
+            properties=dict(_processing_properties(document)),
         )
 
     def _centre_longitude(self, document: Document, crs: str, footprint: BaseGeometry) -> float:
-        """Return the longitude of the middle of the scene, by its outline in the index where the grid says nothing."""
+        """Return the longitude of the centre of the scene, from the index's search field if the grid gives none."""
         middle = centre_longitude(self._grid(document["grids"]["default"], crs), footprint)
         if isfinite(middle):
             return middle
         span = self._longitude.extract(document)
         return float(span.begin + span.end) / 2
 
-    def band(self, document: Document, name: str, location: str) -> Band:
-        """Return the file, layer and grid of a measurement, as `read` describes."""
+    def read_band(self, document: Document, name: str, location: str) -> Band:
+        """Return the file, layer and grid of a measurement.
+
+        Parameters
+        ----------
+        document : mapping
+            EO3 document as stored in an index.
+        name : str
+            Canonical name of the measurement.
+        location : str
+            Address of the document; the band's path is relative to it.
+
+        Raises
+        ------
+        Exception
+            As for `read_scene`.
+        """
         entry = document["measurements"].get(name)
         if not isinstance(entry, Mapping):
             raise DocumentError(f"It has no measurement {name}")
         on = entry.get("grid", "default")
         if not document["grids"].get(on):
             raise DocumentError(f"Its measurement {name} lies on the grid {on!r}, which it does not have")
-        index, layer = _place_in_file(document, name, location)
+        index, layer = _band_and_layer(document, name, location)
         return Band(
             uri=join_path(location, entry.get("path")),
             index=index,
             grid=self._grid(document["grids"][on], self._crs_code(document["crs"])),
             layer=layer,
-            stated=_stated(entry),
+            stated=_read_scaling(entry),
         )
 
     def _grid(self, entry: Document, crs: str) -> Grid:
@@ -145,15 +160,15 @@ class SceneReader:
         return code
 
 
-def what_is_wrong(error: Exception, document: str) -> str:
-    """Return why a document cannot be used, as a sentence without its stop; `document` says which.
+def describe_document_error(error: Exception, document: str) -> str:
+    """Return the reason why a document cannot be used, as a sentence without full stop.
 
     Parameters
     ----------
     error : Exception
         One of `UNREADABLE`.
     document : str
-        The subject of a sentence.
+        Subject of the sentence.
     """
     words = str(error).strip().partition("\n")[0].rstrip(".")
     if isinstance(error, DocumentError):
@@ -161,13 +176,13 @@ def what_is_wrong(error: Exception, document: str) -> str:
     return f"{document} cannot be read as EO3 ({type(error).__name__}: {words})"
 
 
-def local_first(locations: Sequence[str]) -> str:
-    """Return the location that datacube reads a dataset from: the newest local one, else the newest."""
+def choose_location(locations: Sequence[str]) -> str:
+    """Return the location from which datacube reads a dataset: the newest local one, else the newest."""
     return next((location for location in locations if location.startswith("file:")), locations[0])
 
 
-def _processed(properties: Document) -> datetime | None:
-    """Return when a scene was processed; a time that cannot be read says nothing."""
+def _processing_time(properties: Document) -> datetime | None:
+    """Return the processing time of a scene; None if it is missing or cannot be parsed."""
     for name in _PROCESSED:
         if properties.get(name):
             with suppress(ValueError, TypeError, OverflowError):
@@ -175,8 +190,8 @@ def _processed(properties: Document) -> datetime | None:
     return None
 
 
-def _named_properties(document: Document) -> Iterator[tuple[str, Property]]:
-    """Yield what `Scene.properties` holds, by full name; a list or a null is no value."""
+def _processing_properties(document: Document) -> Iterator[tuple[str, Property]]:
+    """Yield the entries of `Scene.properties` by full name, without lists and nulls."""
     if isinstance(document.get("label"), str):
         yield "label", document["label"]
     for name, value in document["properties"].items():
@@ -198,32 +213,32 @@ def _footprint(document: Document) -> BaseGeometry:
     return Polygon([(a * x + b * y + c, d * x + e * y + f) for x, y in corners])
 
 
-def _place_in_file(document: Document, name: str, location: str) -> tuple[int, str]:
-    """Return the band and the layer in the file, as `datacube.storage.BandInfo` reads ``band`` and ``layer``."""
+def _band_and_layer(document: Document, name: str, location: str) -> tuple[int, str]:
+    """Return the band and layer in the file, by the rules of `datacube.storage.BandInfo` for ``band`` and ``layer``."""
     entry = document["measurements"][name]
     number, layer = entry.get("band"), entry.get("layer")
     if number is None and isinstance(layer, int):
         number, layer = layer, None
     if not (number is None or isinstance(number, int)) or not (layer is None or isinstance(layer, str)):
-        raise DocumentError(f"Its measurement {name} is in band {number!r} and layer {layer!r}, and neither is one")
+        raise DocumentError(f"Its measurement {name} is in band {number!r} and layer {layer!r}, which is not valid")
     layer = layer if layer and _has_layers(document) else ""
     if number is None and not entry.get("path"):
-        part = part_of(location)
+        part = part_number(location)
         number = None if part is None else part + 1
     return number or (0 if layer else 1), layer
 
 
 def _has_layers(document: Document) -> bool:
-    """Tell whether a document's files may have layers; in those of other formats datacube overlooks them."""
+    """Return whether the file format has layers; datacube ignores layers of other formats."""
     stored = str(document["properties"].get("odc:file_format") or "netCDF").lower()
     return "netcdf" in stored or "hdf" in stored
 
 
-def _stated(entry: Document) -> Stated:
-    """Return scale, offset and nodata that a document states of a measurement, as EO3 or as STAC's raster extension."""
+def _read_scaling(entry: Document) -> Scaling:
+    """Return the scaling that a document states for a measurement, by EO3 or the STAC raster extension."""
     bands = entry.get("raster:bands") or [{}]
     found = {**bands[min(int(entry.get("band") or 1), len(bands)) - 1], **entry}
     values = found.get("scale_factor", found.get("scale")), found.get("add_offset", found.get("offset"))
     scale, offset, nodata = (None if value is None else float(value) for value in (*values, found.get("nodata")))
-    stated = Stated(scale=scale, offset=offset, nodata=nodata)
-    return NOTHING_STATED if stated == NOTHING_STATED else stated
+    stated = Scaling(scale=scale, offset=offset, nodata=nodata)
+    return NO_SCALING if stated == NO_SCALING else stated

@@ -1,4 +1,4 @@
-"""Acquisition times in UTC, and local solar days."""
+"""Acquisition times in UTC, and solar days."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from compute.scenes import Grid
 
 DATE_LINE = -177.0
 """Longitude at which the solar day changes: east of Fiji and Wrangel Island, west of Tonga and Samoa. At 180 degrees, a
-pass over Fiji would be cut in two, its scenes dated a day apart; further east, more days would not be datacube's."""
+pass over Fiji would be split into two days; further east, more solar days would differ from those of datacube."""
 
 _SECONDS_PER_DEGREE = 240
-"""A day turned by 360 degrees."""
+"""86400 s / 360 degrees."""
 
 _HALF_TURN = 180.0
 
 
 def read_time(value: str | datetime) -> datetime:
-    """Read a time of a document; without a zone it is UTC, as for datacube, whatever this machine's own zone.
+    """Parse a time of a document; without a time zone it is UTC, as in datacube.
 
     Parameters
     ----------
     value : str or datetime.datetime
-        ISO 8601, or another form that dateutil reads; month and day are the first where they are left out.
+        ISO 8601, or another form that dateutil parses. Missing month and day default to the first.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def read_time(value: str | datetime) -> datetime:
     Raises
     ------
     ValueError
-        It is no time, or its zone has a name in place of an offset.
+        The value is not a time, or its time zone is a name instead of an offset.
     """
     moment = value if isinstance(value, datetime) else _parse(value)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -53,12 +53,12 @@ def _parse(text: str) -> datetime:
         return datetime.fromisoformat(text.strip())
     except ValueError:
         first = datetime(1, 1, 1)  # noqa: DTZ001 - without a zone, which is told from none
-        moment: datetime = dateutil.parser.parse(text, default=first, tzinfos=_zone)
+        moment: datetime = dateutil.parser.parse(text, default=first, tzinfos=_parse_zone)
         return moment
 
 
-def _zone(name: str | None, offset: int | None) -> timezone | None:
-    """Return a zone by its offset; left to itself, dateutil takes a name for this machine's zone where it has it."""
+def _parse_zone(name: str | None, offset: int | None) -> timezone | None:
+    """Return a time zone by its offset. Without this, dateutil interprets names of the machine's own time zone."""
     if name is None and offset is None:
         return None
     if offset is None:
@@ -67,27 +67,28 @@ def _zone(name: str | None, offset: int | None) -> timezone | None:
 
 
 def read_span(field: Any, document: Mapping[str, Any]) -> tuple[datetime, datetime]:
-    """Read when an acquisition began and ended.
+    """Read the start and end time of an acquisition.
 
     Parameters
     ----------
     field : datacube.drivers.postgres._fields.DateRangeDocField
-        The search field ``time`` of the product. Its own `extract` cannot compare times with a zone to some without.
+        Search field ``time`` of the product. Its own `extract` (datacube 1.9) cannot compare times with and without
+        zone.
     document : mapping
-        An EO3 document.
+        EO3 document.
 
     Raises
     ------
     ValueError
-        There is no time, or one cannot be read.
+        A time is missing or cannot be parsed.
     """
-    begins, ends = (list(_times(each.offset, document)) for each in (field.lower, field.greater))
+    begins, ends = (list(_read_times(each.offset, document)) for each in (field.lower, field.greater))
     if not (begins and ends):
         raise ValueError("it has no time")
     return min(begins), max(ends)
 
 
-def _times(offsets: Any, document: Mapping[str, Any]) -> Iterator[datetime]:
+def _read_times(offsets: Any, document: Mapping[str, Any]) -> Iterator[datetime]:
     for offset in [offsets] if isinstance(offsets[0], str) else offsets:
         value = get_doc_offset(offset, dict(document))
         if value is not None:
@@ -95,36 +96,36 @@ def _times(offsets: Any, document: Mapping[str, Any]) -> Iterator[datetime]:
 
 
 def solar_day(time: datetime, longitude: float) -> date:
-    """Return the local solar day, counted across 180 degrees to `DATE_LINE`.
+    """Return the solar day, with the date line at `DATE_LINE`, as `datacube.api.query.solar_day`.
 
     Parameters
     ----------
     time : datetime.datetime
         UTC.
     longitude : float
-        Degrees; whole turns do not matter.
+        Longitude in degrees, in any range.
     """
     degrees = (longitude - DATE_LINE) % 360 + DATE_LINE
     return (time + timedelta(seconds=int(degrees * _SECONDS_PER_DEGREE))).date()
 
 
 def centre_longitude(grid: Grid, footprint: BaseGeometry) -> float:
-    """Return the longitude of the middle of a scene.
+    """Return the longitude of the centre of a scene.
 
-    It is that of the middle of the grid, so scenes of one tile have one longitude however much of it they show. Where
-    a grid in degrees goes round the Earth, it is the middle of the shortest arc that holds the footprint.
+    This is the centre of its grid, so that all scenes of a tile have the same longitude. For a grid in degrees that
+    spans the globe, it is the middle of the shortest arc that contains the footprint.
 
     Parameters
     ----------
     grid : Grid
-        Of the scene.
+        Grid of the scene.
     footprint : shapely geometry
-        In the CRS of the grid.
+        Footprint in the CRS of the grid.
 
     Returns
     -------
     float
-        Degrees; not finite where the middle of the grid lies nowhere on Earth.
+        Degrees; not finite if the centre of the grid has no geographic position.
     """
     transformer, in_degrees = _to_degrees(grid.crs)
     (left, top), _, (right, bottom), _ = grid.corners
@@ -139,7 +140,7 @@ def _to_degrees(crs: str) -> tuple[Transformer, bool]:
 
 
 def _middle_of_arc(footprint: BaseGeometry) -> float:
-    """Return the middle of what the widest gap between the parts of a footprint, in degrees, leaves of the circle."""
+    """Return the middle of the shortest arc of longitudes that contains all parts of a footprint, in degrees."""
     bounds = shapely.bounds(shapely.get_parts(footprint))
     west, east = bounds[np.argsort(bounds[:, 0])][:, [0, 2]].T
     reach = np.maximum.accumulate(east)

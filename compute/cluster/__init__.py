@@ -1,8 +1,8 @@
-"""Local, Gateway or an existing scheduler, behind one asynchronous interface.
+"""Dask clusters: local, on a Gateway or an existing scheduler, behind one asynchronous interface.
 
-Everything here is a coroutine, because the synchronous Gateway client can wait on its own event loop for ever when
-the garbage collector closes it. Every wait has a bound; what was started is stopped again, also when the caller
-fails or is cancelled.
+All functions are coroutines: the synchronous client of dask-gateway 2026.3 can deadlock on its own event loop when it
+is garbage-collected. Every wait has a time limit, and everything started is stopped again, also if the caller fails or
+is cancelled.
 """
 
 from compute.cluster.cluster_pool import ClusterPool

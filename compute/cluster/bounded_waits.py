@@ -1,4 +1,4 @@
-"""Waiting with a time limit, cancelled when nobody needs the answer, or shielded where half a step would be lost."""
+"""Waits with a time limit, waits for a scheduler that may be gone, and steps that must finish despite cancellation."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from compute.errors import ClusterError
 
 T = TypeVar("T")
 
-Gone = Callable[[], Awaitable[bool]]
-"""Tells within seconds whether nothing is left of a scheduler."""
+GoneCheck = Callable[[], Awaitable[bool]]
+"""Returns within seconds whether the scheduler is known to be gone."""
 
-GONE_LOOKS = 2
-"""How often in a row nothing is left of a scheduler until it is given up; its client would try for half a minute."""
+GONE_CHECKS = 2
+"""Consecutive positive checks after which a scheduler is given up; its client would retry for half a minute."""
 
-_LOOK_S = 0.75
+_CHECK_INTERVAL_S = 0.75
 
 
 @asynccontextmanager
-async def bounded(seconds: float, doing: str) -> AsyncIterator[None]:
-    """Bound what the body awaits of a scheduler, and say in one sentence what became of it.
+async def limit_wait(seconds: float, doing: str) -> AsyncIterator[None]:
+    """Limit the time for which the body waits for a scheduler.
 
     Parameters
     ----------
     seconds : float
-        Longest wait, in seconds.
+        Time limit in seconds.
     doing : str
-        What the body does, as it continues "while ...".
+        Clause for the error, such as "the computation was submitted".
 
     Raises
     ------
     ClusterError
-        The bound was reached or the connection broke.
+        The time limit was reached or the connection broke.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -51,32 +51,32 @@ async def bounded(seconds: float, doing: str) -> AsyncIterator[None]:
         ) from None
 
 
-async def unless_gone(step: Awaitable[T], gone: Gone | None) -> T:
-    """Finish a step of a scheduler's client, but for one thing: that there is no scheduler, which clients do not see.
+async def await_unless_gone(step: Awaitable[T], gone: GoneCheck | None) -> T:
+    """Await a step of a scheduler's client, and fail early if the scheduler is gone, which clients do not notice.
 
     Parameters
     ----------
     step : awaitable
-        Cancelled where it is given up, or where the caller is.
+        Cancelled if it is given up, or if the caller is cancelled.
     gone : callable or None
-        None where nobody knows; the step takes as long as it takes then.
+        Check of the scheduler; None to await the step without checks.
 
     Returns
     -------
     object
-        What the step returned.
+        Result of the step.
 
     Raises
     ------
     ClusterError
-        Nothing is left of the scheduler.
+        The scheduler is gone.
     """
     doing, looks = asyncio.ensure_future(step), 0
     try:
-        while not (await asyncio.wait([doing], timeout=_LOOK_S))[0]:
+        while not (await asyncio.wait([doing], timeout=_CHECK_INTERVAL_S))[0]:
             looks = looks + 1 if gone is not None and await gone() else 0
-            if looks == GONE_LOOKS and not doing.done():
-                raise ClusterError("Nothing listens where the scheduler was; it was stopped or lost, so open another.")
+            if looks == GONE_CHECKS and not doing.done():
+                raise ClusterError("The scheduler is gone; it was stopped or lost, so open another.")
         return doing.result()
     finally:
         doing.cancel()
@@ -85,21 +85,21 @@ async def unless_gone(step: Awaitable[T], gone: Gone | None) -> T:
             doing.exception()  # Looked at, or asyncio would report it as forgotten.
 
 
-async def to_the_end(awaitable: Awaitable[T]) -> T:
-    """Finish a step also when the caller is cancelled meanwhile, and be cancelled then.
+async def finish_despite_cancel(awaitable: Awaitable[T]) -> T:
+    """Await a step to its end even if the caller is cancelled meanwhile, then propagate the cancellation.
 
-    For steps that must not stop half-way: what a scheduler has just been asked to start has to be known before it
-    can be stopped.
+    For steps that must not stop half-way: a cluster that the Gateway is starting can only be stopped once its name is
+    known.
 
     Parameters
     ----------
     awaitable : awaitable
-        A step that is bounded by itself.
+        A step with its own time limit.
 
     Returns
     -------
     object
-        What the step returned.
+        Result of the step.
     """
     step = asyncio.ensure_future(awaitable)
     try:
@@ -113,8 +113,16 @@ async def to_the_end(awaitable: Awaitable[T]) -> T:
         raise
 
 
-async def cancel_late(client: Client, futures: Sequence[Future[Any]]) -> None:
-    """Have a scheduler forget what is not done of some futures that nobody waits for any more."""
+async def cancel_unfinished(client: Client, futures: Sequence[Future[Any]]) -> None:
+    """Cancel the unfinished futures whose results are not needed any more.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Asynchronous client.
+    futures : sequence of distributed.Future
+        Finished ones are left alone.
+    """
     late = [future for future in futures if not future.done()]
     if late and client.status == "running":
         await client.cancel(late, force=True)

@@ -1,4 +1,4 @@
-"""Cluster specification: ``--cluster``, workers, threads and options, as one record."""
+"""Cluster specification: the options ``--cluster``, workers, threads and cluster options as one record."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from urllib.parse import urlsplit
 from compute.errors import InputError
 
 MAX_THREADS = 256
-"""Most threads of one worker: a guard against a slip of the finger."""
+"""Maximum number of threads per worker: a guard against typing errors."""
 
 _FORMS = "local, gateway, gateway:NAME or tcp://HOST:PORT"
-# A name becomes part of a URL path of the Gateway; these are the characters of the names that Gateways give.
+# A name becomes part of a URL path; Gateways use only these characters.
 _GATEWAY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterSpec:
-    """The cluster to open.
+    """Specification of a cluster to open.
 
     Attributes
     ----------
     kind : {"local", "gateway", "tcp"}
-        Processes of this machine, a cluster of a Dask Gateway, or a scheduler that runs already.
+        Processes on this machine, a cluster of a Dask Gateway, or an existing scheduler.
     name : str or None
-        Gateway cluster to reuse: its full name or its short one; None starts a new one.
+        Full or short name of an existing Gateway cluster; None starts a new one.
     address : str or None
-        ``tcp://HOST:PORT`` of the scheduler, for kind ``"tcp"`` only.
+        ``tcp://HOST:PORT`` of the scheduler; for kind ``"tcp"`` only.
     workers : int or None
-        Workers to have: started on ``"local"`` and ``"gateway"``, waited for on ``"tcp"``. None leaves the number
-        to the machine, to the settings, or to whoever runs the scheduler.
+        Number of workers to start (``"local"``, ``"gateway"``) or to wait for (``"tcp"``). None for the default of the
+        machine or the settings, or for the existing workers.
     most_workers : int or None
-        Workers that it grows to while there is work for them; it shrinks to `workers` when there is none. None keeps
-        their number. Not for kind ``"tcp"``.
+        Maximum number of workers for adaptive scaling between `workers` and this; None for a fixed number. Not for kind
+        ``"tcp"``.
     threads : int or None
-        Threads of each worker, for kind ``"local"`` only: tasks that it runs at once. None shares the cores out.
+        Threads per worker; for kind ``"local"`` only. None distributes the cores.
     options : mapping of str to str
-        Cluster options of a new Gateway cluster, as they were written.
+        Cluster options of a new Gateway cluster, as text.
     owner : str or None
-        Scope of those who may use, scale and stop it; None for a cluster of the caller's own that all may use.
+        Scope of the users who may use, scale and stop the cluster; None for all users.
     """
 
     kind: Literal["local", "gateway", "tcp"]
@@ -55,7 +55,7 @@ class ClusterSpec:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """Identity of the cluster: equal for specifications that differ in the number of workers alone."""
+        """Key of the cluster, independent of the number of workers."""
         return self.kind, self.name, self.address, self.threads, self.owner, frozenset(self.options.items())
 
 
@@ -67,7 +67,7 @@ def parse_cluster(
     threads: int | None = None,
     options: Sequence[str] = (),
 ) -> ClusterSpec:
-    """Read the cluster options of the command line.
+    """Parse the cluster options of the command line.
 
     Parameters
     ----------
@@ -76,30 +76,30 @@ def parse_cluster(
     workers : int, optional
         Number of workers, at least 1.
     adapt : str, optional
-        ``LEAST-MOST`` workers, in place of their number.
+        Limits ``LEAST-MOST`` for adaptive scaling, instead of `workers`.
     threads : int, optional
-        Threads of each worker, at least 1; only a local cluster's can be chosen here.
+        Threads per worker, at least 1; local clusters only.
     options : sequence of str, optional
-        ``KEY=VALUE`` each; only a new Gateway cluster has options.
+        ``KEY=VALUE`` each; new Gateway clusters only.
 
     Returns
     -------
     ClusterSpec
-        The same as a record.
+        The specification.
 
     Raises
     ------
     InputError
-        Any of them is malformed, or does not go with the others; its field is ``"cluster"``, ``"workers"``,
-        ``"adapt"``, ``"threads"`` or ``"cluster-option"``.
+        An option is malformed or incompatible with another; `field` is ``"cluster"``, ``"workers"``, ``"adapt"``,
+        ``"threads"`` or ``"cluster-option"``.
     """
     if workers is not None and workers < 1:
         raise InputError("workers", f"The number of workers must be at least 1, not {workers}.")
-    kind, name, address = _kind(text.strip())
+    kind, name, address = _parse_kind(text.strip())
     _check_threads(threads, kind)
     most = None
     if adapt is not None:
-        workers, most = _limits(adapt, kind == "tcp" or name is not None, workers)
+        workers, most = _parse_limits(adapt, kind == "tcp" or name is not None, workers)
     if options and (kind != "gateway" or name):
         raise InputError("cluster-option", "Cluster options go with a new Gateway cluster only: use --cluster gateway.")
     return ClusterSpec(
@@ -109,7 +109,7 @@ def parse_cluster(
         workers=workers,
         most_workers=most,
         threads=threads,
-        options=_pairs(options),
+        options=_parse_options(options),
     )
 
 
@@ -119,16 +119,18 @@ def _check_threads(threads: int | None, kind: str) -> None:
     if not 1 <= threads <= MAX_THREADS:
         raise InputError("threads", f"The threads of a worker must be 1 to {MAX_THREADS}, not {threads}.")
     if kind != "local":
-        raise InputError("threads", "Threads are those of local workers: use --cluster local, or leave --threads out.")
+        raise InputError(
+            "threads", "The number of threads applies to local workers: use --cluster local, or leave --threads out."
+        )
 
 
-def _limits(text: str, runs: bool, workers: int | None) -> tuple[int, int]:
-    """Return the least and the most workers of a cluster that follows its work."""
+def _parse_limits(text: str, runs: bool, workers: int | None) -> tuple[int, int]:
+    """Return the minimum and maximum number of workers for adaptive scaling."""
     if workers is not None:
         raise InputError("adapt", "Give the workers either as a number or as limits: leave --workers or --adapt out.")
     if runs:
         raise InputError(
-            "adapt", "A cluster that runs already may have other users, so its size stays; leave --adapt out."
+            "adapt", "A cluster that runs already may have other users and is not scaled; leave --adapt out."
         )
     found = re.fullmatch(r"([0-9]{1,6})-([0-9]{1,6})", text.strip(), re.ASCII)
     least, most = (int(found[1]), int(found[2])) if found else (0, 0)
@@ -137,7 +139,7 @@ def _limits(text: str, runs: bool, workers: int | None) -> tuple[int, int]:
     return least, most
 
 
-def _kind(text: str) -> tuple[Literal["local", "gateway", "tcp"], str | None, str | None]:
+def _parse_kind(text: str) -> tuple[Literal["local", "gateway", "tcp"], str | None, str | None]:
     if text == "local":
         return "local", None, None
     if text == "gateway":
@@ -169,7 +171,7 @@ def _scheduler_address(text: str) -> str:
     return f"tcp://{netloc}"
 
 
-def _pairs(options: Sequence[str]) -> dict[str, str]:
+def _parse_options(options: Sequence[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for option in options:
         key, equals, value = option.partition("=")

@@ -12,10 +12,10 @@ from typing import Any
 from distributed import Client
 from distributed.versions import VersionMismatchWarning
 
-from compute.cluster.bounded_waits import bounded, to_the_end, unless_gone
+from compute.cluster.bounded_waits import await_unless_gone, finish_despite_cancel, limit_wait
 from compute.cluster.cluster_spec import ClusterSpec
 from compute.cluster.scheduler_endpoint import Endpoint
-from compute.cluster.worker_watchdog import Patience, WorkerGuard, guard_workers
+from compute.cluster.worker_watchdog import WaitLimits, WorkerGuard, guard_workers
 from compute.errors import ClusterError, InputError
 from compute.settings import Settings
 
@@ -28,24 +28,24 @@ WarmUp = Callable[[], object]
 
 
 class Connection:
-    """An open cluster.
+    """Connection to an open cluster.
 
     Attributes
     ----------
     client : distributed.Client
-        Asynchronous, and nobody's default: results of two visitors never meet by accident.
+        Asynchronous, and not the default client of the process, so that results of different visitors stay apart.
     spec : ClusterSpec
-        What was asked for.
+        Specification of the cluster.
     name : str
-        What people call the cluster.
+        Display name.
     version_notes : list of str
-        Differences of software that are tolerated, one clause each.
+        Tolerated software differences, one clause each.
     dashboard : callable or None
         See `Endpoint`.
     """
 
     def __init__(self, *, client: Any, spec: ClusterSpec, endpoint: Endpoint, settings: Settings) -> None:
-        # Not annotated as a Client, whose annotations say what its methods return when they block.
+        # Any: the annotations of `Client` describe its synchronous methods.
         self.client: Any = client
         self.spec = spec
         self.name = endpoint.name
@@ -57,93 +57,95 @@ class Connection:
         self._most = 0
         self._expected = endpoint.expected
         self._max_workers = settings.max_workers
-        self._patience = Patience(
+        self._patience = WaitLimits(
             usual_s=settings.workers_timeout_s,
             starting_s=max(settings.workers_timeout_s, settings.cluster_start_timeout_s),
         )
 
     @property
     def workers(self) -> int:
-        """Workers there are, as the scheduler said at most two seconds ago."""
+        """Current number of workers, at most two seconds old."""
         return self._total("n_workers")
 
     @property
     def threads(self) -> int:
-        """Threads of all workers: tasks that run at once."""
+        """Number of threads of all workers, which is the number of concurrent tasks."""
         return self._total("total_threads")
 
     @property
     def threads_to_come(self) -> int:
-        """Threads of as many workers as it may grow to by itself: it grows with what the scheduler knows of."""
+        """Number of threads at the maximum size of adaptive scaling, which depends on the known tasks."""
         return ceil(self.threads * max(1.0, self._most / max(1, self.workers)))
 
     @property
     def resizable(self) -> bool:
-        """Scalability of the cluster: False for an existing scheduler, whose size is its own."""
+        """Whether the cluster can be scaled; False for an existing scheduler."""
         return self._scale is not None
 
     @property
     def memory_bytes(self) -> int:
-        """Sum of the workers' memory limits, in bytes; 0 when they have none."""
+        """Sum of the workers' memory limits in bytes; 0 without limits."""
         return self._total("total_memory")
 
     def _total(self, key: str) -> int:
         return int(self.client.scheduler_info().get(key) or 0)
 
     async def scale(self, n: int) -> int:
-        """Ask for a number of workers; they come and go while work goes on.
+        """Set the number of workers; computations continue meanwhile.
 
         Parameters
         ----------
         n : int
-            Workers to have, at least 1.
+            Number of workers, at least 1.
 
         Returns
         -------
         int
-            Workers that the cluster will have: fewer than `n` where the Gateway allows no more.
+            Number of workers that the cluster will have; less than `n` if the Gateway limits it.
 
         Raises
         ------
         InputError
-            `n` is below 1 or above ``GREENUP_MAX_WORKERS``, or the cluster has a size of its own.
+            `n` is below 1 or above ``GREENUP_MAX_WORKERS``, or the cluster cannot be scaled.
         ClusterError
             The cluster cannot be reached.
         """
         if not 1 <= n <= self._max_workers:
             raise InputError("workers", f"The number of workers must be from 1 to {self._max_workers}, not {n}.")
         if self._scale is None:
-            raise InputError("workers", f"The {self.name} has a size of its own; add workers where it was started.")
+            raise InputError(
+                "workers", f"The {self.name} cannot be scaled from here; add workers where it was started."
+            )
         self._most = 0
         return await self._scale(n)
 
     async def is_gone(self) -> bool:
-        """Tell whether the connection has broken because nothing is left of the scheduler, as far as anybody knows."""
+        """Return whether the client lost its scheduler and the scheduler is known to be gone."""
         return self.client.status == "connecting" and self._gone is not None and await self._gone()
 
     def guard_workers(self) -> AbstractAsyncContextManager[WorkerGuard]:
-        """Return what ends its body once no worker can go on; see `compute.cluster.worker_watchdog.guard_workers`."""
+        """Return a context that fails if no worker can continue; see `worker_watchdog.guard_workers`."""
         return guard_workers(self.client, self.name, self._expected, self._patience, self.workers)
 
     async def adapt(self, least: int, most: int) -> int:
-        """Have the cluster follow its work from now on, until it is scaled: Dask adds workers and lets them go.
+        """Scale the cluster adaptively with its load, until `scale` is called.
 
-        Nothing is lost by that: results move to those that stay, and a worker that cannot part with one stays, too.
+        Data of removed workers moves to the remaining ones; a worker whose data cannot be moved stays.
 
         Parameters
         ----------
         least, most : int
-            Workers to have, at least 1.
+            Minimum and maximum number of workers, at least 1.
 
         Returns
         -------
         int
-            Most workers that the cluster will have: fewer than `most` where the Gateway allows no more.
+            Maximum number of workers; less than `most` if the Gateway limits it.
 
         Raises
         ------
         InputError
-            The numbers are out of bounds or order, or the cluster has a size of its own.
+            The numbers are out of bounds or order, or the cluster cannot be scaled.
         ClusterError
             The cluster cannot be reached.
         """
@@ -151,58 +153,66 @@ class Connection:
             limits = f"from 1 to {self._max_workers}, the least first"
             raise InputError("adapt", f"The least and the most workers must be {limits}, not {least} and {most}.")
         if self._adapt is None:
-            raise InputError("adapt", f"The {self.name} has a size of its own; add workers where it was started.")
+            raise InputError("adapt", f"The {self.name} cannot be scaled from here; add workers where it was started.")
         self._most = await self._adapt(least, most)
         return self._most
 
     async def wait_for_workers(self, n: int, timeout_s: float) -> None:
-        """Wait until at least `n` workers are there.
+        """Wait for a number of workers.
 
         Parameters
         ----------
         n : int
-            Workers to wait for, at least 1.
+            Number of workers, at least 1.
         timeout_s : float
-            Longest wait, in seconds.
+            Time limit in seconds.
 
         Raises
         ------
         ClusterError
-            Fewer came in time, or the scheduler was lost.
+            Fewer workers joined in time, or the scheduler was lost.
         """
-        async with bounded(timeout_s + _ANSWER_S, "workers were waited for"):
-            ready = await self.ready(n, timeout_s)
+        async with limit_wait(timeout_s + _ANSWER_S, "workers were waited for"):
+            ready = await self.count_workers(n, timeout_s)
         if ready < n:
             raise ClusterError(
                 f"{ready} of {n} workers were ready within {timeout_s:g} s; "
-                "the cluster may be out of room, so ask for fewer or try again later."
+                "the cluster may be out of capacity, so ask for fewer or try again later."
             )
 
-    async def ready(self, n: int, within_s: float) -> int:
-        """Return how many workers there are, as soon as there are `n` and after `within_s` seconds at the latest."""
-        async with bounded(within_s + _CONNECT_S, "workers were waited for"):
+    async def count_workers(self, n: int, within_s: float) -> int:
+        """Return the number of workers as soon as there are `n`, or when the time limit is reached.
+
+        Parameters
+        ----------
+        n : int
+            Number of workers to wait for.
+        within_s : float
+            Time limit in seconds.
+        """
+        async with limit_wait(within_s + _CONNECT_S, "workers were waited for"):
             with suppress(TimeoutError):
                 await self.client.wait_for_workers(n, timeout=within_s)
         return self.workers
 
     async def warm_up(self, function: WarmUp, timeout_s: float) -> None:
-        """Run a function once on every worker, so that the first real task need not import and compile.
+        """Run a function once on every worker, so that the first task need not import and compile.
 
         Parameters
         ----------
         function : callable
-            Module-level and without arguments.
+            Module-level function without arguments.
         timeout_s : float
-            Longest wait, in seconds. Warming up is a kindness: work may start when it ran out.
+            Time limit in seconds; reaching it is not an error.
 
         Raises
         ------
         ClusterError
-            The function failed on a worker, so real tasks would, too.
+            The function failed on a worker.
         """
-        async with bounded(_CONNECT_S, "its workers were listed"):
+        async with limit_wait(_CONNECT_S, "its workers were listed"):
             addresses = list((await self.client.scheduler.identity(n_workers=-1))["workers"])
-        # Tasks rather than `Client.run`, which would hold the workers' event loops while they import.
+        # Tasks instead of `Client.run`, which would block the workers' event loops during the import.
         futures = [self.client.submit(function, workers=[address], pure=False) for address in addresses]
         errors: list[BaseException] = []
         with suppress(TimeoutError):
@@ -217,28 +227,28 @@ class Connection:
 
 @asynccontextmanager
 async def connect(endpoint: Endpoint, spec: ClusterSpec, settings: Settings) -> AsyncIterator[Connection]:
-    """Connect a client to a running scheduler, and disconnect it at the end.
+    """Connect a client to a running scheduler, and close it at the end.
 
     Parameters
     ----------
     endpoint : Endpoint
         The scheduler.
     spec : ClusterSpec
-        What was asked for.
+        Specification of the cluster.
     settings : Settings
-        With the most workers and the longest wait.
+        Limits of workers and time.
 
     Yields
     ------
     Connection
-        With whatever workers there are.
+        With the existing workers, possibly none.
 
     Raises
     ------
     ClusterError
-        The scheduler cannot be reached in time, or nothing is left of it, which shows within seconds.
+        The scheduler cannot be reached in time, or is gone.
     """
-    # The differences are checked and said in our own words; this one is written to standard error as a table.
+    # `check_versions` reports the differences; distributed prints this warning as a table on standard error.
     warnings.filterwarnings("ignore", category=VersionMismatchWarning)
     seconds = min(_CONNECT_S, settings.cluster_start_timeout_s)
     client: Any = Client(
@@ -250,9 +260,9 @@ async def connect(endpoint: Endpoint, spec: ClusterSpec, settings: Settings) -> 
         timeout=seconds,
     )
     try:
-        async with bounded(seconds, "it was connected to"):
-            await unless_gone(client, endpoint.gone)
+        async with limit_wait(seconds, "it was connected to"):
+            await await_unless_gone(client, endpoint.gone)
         yield Connection(client=client, spec=spec, endpoint=endpoint, settings=settings)
     finally:
         with suppress(TimeoutError, OSError):
-            await to_the_end(client.close(_CLOSE_S))
+            await finish_despite_cancel(client.close(_CLOSE_S))

@@ -1,4 +1,4 @@
-"""Temporary TLS credentials, by which the processes of a local cluster know each other and refuse everybody else."""
+"""Temporary TLS credentials that authenticate the processes of a local cluster to each other."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from distributed.security import Security
 
 _NAME = "greenup-local"
 
-# A server may run for longer than the year that `Security.temporary` of Dask's gives its certificates.
+# `Security.temporary` of distributed 2026.8 issues certificates for one year; a server may run longer.
 _VALID = timedelta(days=3650)
 
-# The clock of a machine may be set back.
+# Tolerance for a clock that is set back.
 _EARLIER = timedelta(days=1)
 
 
 def temporary_credentials() -> Security:
-    """Return credentials of one cluster: scheduler, workers and clients share them, and they exist in memory alone.
+    """Return new credentials for the scheduler, workers and clients of one cluster, held in memory only.
 
-    As `distributed.security.Security.temporary`, but that the key is of the curve P-256: it is made in a millisecond
-    where an RSA key takes a tenth of a second, and each connection is signed for faster.
+    Like `distributed.security.Security.temporary`, but with a P-256 key (FIPS 186): it is created in a millisecond, an
+    RSA key in a tenth of a second, and signs each connection faster.
 
     Returns
     -------
     distributed.security.Security
-        Demands encryption, and of both ends of a connection that they hold the key.
+        Requires encryption, and the key at both ends of a connection.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _certificate(key).public_bytes(serialization.Encoding.PEM).decode()
@@ -39,7 +39,13 @@ def temporary_credentials() -> Security:
 
 
 def credentials(certificate: str, key: str) -> Security:
-    """Return the credentials that consist of one certificate and its key, both as PEM."""
+    """Return the credentials of one certificate and its key.
+
+    Parameters
+    ----------
+    certificate, key : str
+        PEM text.
+    """
     return Security(
         require_encryption=True,
         tls_ca_file=certificate,
@@ -53,7 +59,7 @@ def credentials(certificate: str, key: str) -> Security:
 
 
 def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    """Return a certificate that is its own authority, so that no other certificate is one that it has signed."""
+    """Return a self-signed certificate that is its own and only authority."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NAME)])
     now = datetime.now(UTC)
     return (

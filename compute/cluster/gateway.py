@@ -1,7 +1,7 @@
-"""Clusters of a Dask Gateway; with `compute.cluster.gateway_answers` the only user of dask_gateway.
+"""Clusters of a Dask Gateway; with `compute.cluster.gateway_answers` the only users of dask_gateway.
 
-Works with the `Gateway` client's plain requests instead of its `GatewayCluster`, which cannot be bounded in time,
-cannot say how far the start has come, and loses track of a cluster when its start is cancelled.
+Uses the plain requests of `dask_gateway.Gateway` (2026.3) instead of `GatewayCluster`, which has no time limits, does
+not report the progress of a start, and loses a cluster whose start is cancelled.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 import aiohttp
 from dask_gateway import Gateway, GatewayClusterError, GatewayServerError
 
-from compute.cluster.bounded_waits import to_the_end
+from compute.cluster.bounded_waits import finish_despite_cancel
 from compute.cluster.cluster_spec import ClusterSpec
-from compute.cluster.gateway_answers import GONE, ask, open_gateway
-from compute.cluster.offered_options import ClusterOption, choose, describe, with_configured_defaults
+from compute.cluster.gateway_answers import CLUSTER_GONE, call_gateway, open_gateway
+from compute.cluster.offered_options import ClusterOption, apply_choices, apply_configured_defaults, describe_options
 from compute.cluster.scheduler_endpoint import Endpoint
 from compute.cluster.startup_progress import Stages
 from compute.errors import ClusterError
@@ -38,18 +38,18 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class RunningCluster:
-    """A cluster of this user at the Gateway.
+    """A cluster of the user at the Gateway.
 
     Attributes
     ----------
     name : str
-        The full name. Whoever knows it can see the cluster's dashboards without a login: not for logs and pages.
+        Full name. It grants access to the cluster's dashboards without a login: not for logs and pages.
     short_name : str
-        What people are shown; ``gateway:SHORT_NAME`` finds the cluster, too.
+        Display name; ``gateway:SHORT_NAME`` also refers to the cluster.
     status : str
         ``"pending"`` or ``"running"``.
     started : datetime.datetime
-        When it was asked for, in UTC.
+        Time of the request, UTC.
     """
 
     name: str = field(repr=False)
@@ -59,13 +59,13 @@ class RunningCluster:
 
 
 def short_name(name: str) -> str:
-    """Return what people are shown of a cluster's full name, which would open its dashboards to them."""
-    # Kubernetes Gateways put their namespace before a dot; the random part says which cluster it is.
+    """Return the display name of a cluster; its full name grants access to its dashboards."""
+    # Kubernetes Gateways prefix the namespace and a dot; the random part identifies the cluster.
     return name.rpartition(".")[2][:8]
 
 
 async def list_gateway_clusters(settings: Settings) -> list[RunningCluster]:
-    """List this user's clusters that start or run.
+    """List the user's clusters that are starting or running.
 
     Raises
     ------
@@ -73,7 +73,7 @@ async def list_gateway_clusters(settings: Settings) -> list[RunningCluster]:
         The Gateway cannot be reached, or refuses the login.
     """
     async with open_gateway(settings) as gateway:
-        reports = await ask(gateway.list_clusters())
+        reports = await call_gateway(gateway.list_clusters())
     return [
         RunningCluster(
             name=report.name,
@@ -86,7 +86,7 @@ async def list_gateway_clusters(settings: Settings) -> list[RunningCluster]:
 
 
 async def gateway_options(settings: Settings) -> list[ClusterOption]:
-    """List the options that a new cluster can be given.
+    """List the options of new clusters.
 
     Raises
     ------
@@ -94,11 +94,11 @@ async def gateway_options(settings: Settings) -> list[ClusterOption]:
         The Gateway cannot be reached, or refuses the login.
     """
     async with open_gateway(settings) as gateway:
-        return describe(await _options(gateway))
+        return describe_options(await _fetch_options(gateway))
 
 
 async def stop_gateway_cluster(settings: Settings, name: str) -> None:
-    """Stop a cluster, whoever uses it.
+    """Stop a cluster, whether or not it is in use.
 
     Parameters
     ----------
@@ -113,56 +113,56 @@ async def stop_gateway_cluster(settings: Settings, name: str) -> None:
         No such cluster runs, or the Gateway cannot be reached.
     """
     async with open_gateway(settings) as gateway:
-        await ask(gateway.stop_cluster(await _find(gateway, name)), GONE)
+        await call_gateway(gateway.stop_cluster(await _find_cluster(gateway, name)), CLUSTER_GONE)
 
 
 @asynccontextmanager
 async def gateway_scheduler(
     spec: ClusterSpec, settings: Settings, stages: Stages, resume: str = ""
 ) -> AsyncIterator[Endpoint]:
-    """Start or find a cluster; at the end, stop one that was started or resumed here.
+    """Start a cluster or find an existing one; at the end, stop it if it was started or resumed here.
 
     Parameters
     ----------
     spec : ClusterSpec
-        Of kind ``"gateway"``.
+        Specification of kind ``"gateway"``.
     settings : Settings
-        With the Gateway's address and the longest wait for a scheduler.
+        With the Gateway's address and the time limit for a scheduler.
     stages : Stages
-        Told of each step.
-    resume : str
-        Short name of a cluster that was started for this `spec` before: it stands for the one to start.
+        Receives the progress.
+    resume : str, default: ""
+        Short name of a cluster that was started for `spec` before, to use instead of a new one.
 
     Yields
     ------
     Endpoint
-        The running scheduler, with whatever workers it has.
+        The running scheduler, with any number of workers.
 
     Raises
     ------
     InputError
-        A cluster option is unknown or has a value that the Gateway does not take; nothing was started.
+        A cluster option is unknown or has an invalid value; nothing was started.
     ClusterError
         The Gateway cannot be reached, or the scheduler did not start; at the end, it was not stopped.
     """
     async with open_gateway(settings) as gateway:
         if spec.name:
-            name = await _find(gateway, spec.name)
+            name = await _find_cluster(gateway, spec.name)
             stages.cluster = short_name(name)
-            yield await _running(gateway, name, settings, stages)
+            yield await _wait_for_scheduler(gateway, name, settings, stages)
             return
-        async with _ours(gateway, await _asked_for(gateway, spec, stages, resume)) as name:
+        async with _owned_cluster(gateway, await _request_cluster(gateway, spec, stages, resume)) as name:
             stages.cluster = short_name(name)
             stages.report("starting scheduler", "The Gateway is starting the scheduler.")
-            yield await _running(gateway, name, settings, stages)
+            yield await _wait_for_scheduler(gateway, name, settings, stages)
 
 
-async def _options(gateway: Gateway) -> Any:
-    return with_configured_defaults(await ask(gateway.cluster_options(use_local_defaults=False)))
+async def _fetch_options(gateway: Gateway) -> Any:
+    return apply_configured_defaults(await call_gateway(gateway.cluster_options(use_local_defaults=False)))
 
 
-async def _find(gateway: Gateway, wanted: str) -> str:
-    names = [report.name for report in await ask(gateway.list_clusters())]
+async def _find_cluster(gateway: Gateway, wanted: str) -> str:
+    names = [report.name for report in await call_gateway(gateway.list_clusters())]
     matches = [name for name in names if wanted in (name, short_name(name))]
     if len(matches) == 1:
         return str(matches[0])
@@ -170,35 +170,35 @@ async def _find(gateway: Gateway, wanted: str) -> str:
     raise ClusterError(f"No cluster of that name runs at the Gateway; running: {running}.")
 
 
-async def _asked_for(gateway: Gateway, spec: ClusterSpec, stages: Stages, resume: str) -> Awaitable[str]:
-    """Return what gives the name of a cluster once it is awaited, and then alone starts one."""
+async def _request_cluster(gateway: Gateway, spec: ClusterSpec, stages: Stages, resume: str) -> Awaitable[str]:
+    """Return an awaitable of a cluster's name; awaiting it starts the cluster."""
     if resume:
-        return _find(gateway, resume)
-    options = choose(await _options(gateway), spec.options)
-    stages.report("starting scheduler", "The Gateway is asked for a cluster.")
-    return ask(gateway.submit(options), "The Dask Gateway did not start a cluster: {}.")
+        return _find_cluster(gateway, resume)
+    options = apply_choices(await _fetch_options(gateway), spec.options)
+    stages.report("starting scheduler", "Requesting a cluster from the Gateway.")
+    return call_gateway(gateway.submit(options), "The Dask Gateway did not start a cluster: {}.")
 
 
 @asynccontextmanager
-async def _ours(gateway: Gateway, named: Awaitable[str]) -> AsyncIterator[str]:
-    """Await the name of a cluster, and stop that cluster at the end."""
+async def _owned_cluster(gateway: Gateway, named: Awaitable[str]) -> AsyncIterator[str]:
+    """Await the name of a cluster, and stop the cluster at the end."""
     submission = asyncio.ensure_future(named)
     failed = False
     try:
-        yield await to_the_end(submission)
+        yield await finish_despite_cancel(submission)
     except Exception:
         failed = True
         raise
     finally:
-        # Also when cancelled before the name came back: the Gateway may have started a cluster by then.
+        # Also if cancelled before the name is known: the Gateway may have started a cluster.
         if submission.done() and not submission.cancelled() and submission.exception() is None:
-            await to_the_end(_stop(gateway, submission.result(), quietly=failed))
+            await finish_despite_cancel(_stop(gateway, submission.result(), quietly=failed))
 
 
 async def _stop(gateway: Gateway, name: str, *, quietly: bool) -> None:
-    """Stop a cluster; say that it was not stopped, `quietly` in the log alone, where another sentence is on its way."""
+    """Stop a cluster; a failure is logged, and raised unless `quietly`, for use after another error."""
     try:
-        await ask(gateway.stop_cluster(name), GONE)
+        await call_gateway(gateway.stop_cluster(name), CLUSTER_GONE)
     except ClusterError as error:
         reason = str(error)
         message = f"Gateway cluster {short_name(name)} was not stopped and may still cost money: {reason}"
@@ -207,20 +207,20 @@ async def _stop(gateway: Gateway, name: str, *, quietly: bool) -> None:
             raise ClusterError(message) from None
 
 
-async def _running(gateway: Gateway, name: str, settings: Settings, stages: Stages) -> Endpoint:
-    """Wait for the scheduler."""
-    report = await ask(gateway.get_cluster(name), GONE)
+async def _wait_for_scheduler(gateway: Gateway, name: str, settings: Settings, stages: Stages) -> Endpoint:
+    """Wait until the scheduler runs, and return its endpoint."""
+    report = await call_gateway(gateway.get_cluster(name), CLUSTER_GONE)
     while report.status.name == "PENDING":
         if stages.seconds > settings.cluster_start_timeout_s:
             raise ClusterError(
                 f"The scheduler did not start within {settings.cluster_start_timeout_s:g} s; the Gateway may be out "
-                "of room, so try again later or ask its administrator."
+                "of capacity, so try again later or ask its administrator."
             )
         stages.report("starting scheduler", "The Gateway is starting the scheduler.")
         await asyncio.sleep(_POLL_S)
-        report = await ask(gateway.get_cluster(name), GONE)
+        report = await call_gateway(gateway.get_cluster(name), CLUSTER_GONE)
     if report.status.name != "RUNNING":
-        raise ClusterError("The Gateway could not start the scheduler; its administrator finds the reason in its log.")
+        raise ClusterError("The Gateway could not start the scheduler; ask its administrator to check its log.")
     return Endpoint(
         address=report.scheduler_address,
         name=f"Gateway cluster {short_name(name)}",
@@ -235,37 +235,37 @@ async def _running(gateway: Gateway, name: str, settings: Settings, stages: Stag
 
 
 async def _scale(gateway: Gateway, name: str, n: int) -> int:
-    """Ask for `n` workers and return how many the Gateway allows."""
+    """Request `n` workers and return how many the Gateway allows."""
     return await _resize(gateway, name, "scale", {"count": n}) or n
 
 
 async def _adapt(gateway: Gateway, name: str, least: int, most: int) -> int:
-    """Have the scheduler follow its work and return the most workers that the Gateway allows."""
+    """Start adaptive scaling and return the maximum number of workers that the Gateway allows."""
     return await _resize(gateway, name, "adapt", {"minimum": least, "maximum": most}) or most
 
 
 async def _resize(gateway: Gateway, name: str, act: str, numbers: dict[str, int]) -> int:
-    """Return the limit that the numbers are cut to; 0 where they are within it."""
-    # The methods of `Gateway` tell of the limit by a warning, which belongs to the process and not to this call.
+    """Return the limit that the Gateway applied to the numbers; 0 if none."""
+    # dask-gateway 2026.3: `Gateway.scale_cluster` reports the limit as a warning, which is global to the process.
     request = gateway._request("POST", f"{gateway.address}/api/v1/clusters/{name}/{act}", json=numbers)
-    answer = await ask((await ask(request, GONE)).json())
+    answer = await call_gateway((await call_gateway(request, CLUSTER_GONE)).json())
     limit = _LIMIT.search(answer.get("msg") or "")
     return int(limit[1]) if limit else 0
 
 
 async def _expected_workers(client: Any) -> int:
-    """Return the requested number of workers of a Gateway cluster, fixed or adaptive."""
-    return int(await client.run_on_scheduler(_count_asked_for))
+    """Return the number of workers requested from a Gateway cluster, fixed or adaptive."""
+    return int(await client.run_on_scheduler(_count_requested_workers))
 
 
-def _count_asked_for(dask_scheduler: Any) -> int:
-    # dask-gateway 2026.3 tells no client: its plugin on the scheduler has the number, and tells the Gateway.
+def _count_requested_workers(dask_scheduler: Any) -> int:
+    # dask-gateway 2026.3 has no client call for this number; its scheduler plugin holds it.
     services = (getattr(plugin, "service", None) for plugin in dask_scheduler.plugins.values())
     return max((int(getattr(service, "count", 0)) for service in services), default=0)
 
 
 async def _is_gone(gateway: Gateway, name: str) -> bool:
-    """Ask the proxy, which knows at once that nothing listens any more; a scheduler that is slow gives no answer."""
+    """Return whether the Gateway's proxy reports that the scheduler is gone; a slow scheduler counts as running."""
     try:
         async with asyncio.timeout(_LISTENS_S):
             (await gateway._request("GET", f"{gateway.address}/clusters/{name}/health")).release()

@@ -1,4 +1,4 @@
-"""Calls to a Dask Gateway with time limits, and one sentence for each way to fail."""
+"""Requests to a Dask Gateway, with time limits and a one-sentence error for each failure."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from compute.settings import Settings
 
 T = TypeVar("T")
 
-GONE = "The Dask Gateway has no such cluster any more; open another."
+CLUSTER_GONE = "The Dask Gateway has no such cluster any more; open another."
 
-# The Gateway answers in milliseconds; a busy one forwards to a scheduler and retries for a few seconds.
+# The Gateway responds in milliseconds; a busy one retries a scheduler for a few seconds.
 _ANSWER_S = 30.0
 
-_ELSEWHERE = "What answered is not a Dask Gateway; check GREENUP_GATEWAY_ADDRESS."
+_ELSEWHERE = "The server at this address is not a Dask Gateway; check GREENUP_GATEWAY_ADDRESS."
 _NO_LOGIN = "The Dask Gateway refused the login; sign in again, or check gateway.auth in Dask's configuration."
 
 
 def has_gateway(settings: Settings) -> bool:
-    """Return whether a Gateway is configured, here or in Dask's own configuration; it is not asked."""
+    """Return whether a Gateway is configured, by the settings or by Dask; no request is made."""
     return bool(settings.gateway_address or dask.config.get("gateway.address", None))
 
 
 def require_gateway(settings: Settings) -> None:
-    """Raise an `InputError` where no Gateway is configured."""
+    """Raise an `InputError` if no Gateway is configured."""
     if not has_gateway(settings):
         raise InputError("cluster", "No Dask Gateway is configured; set GREENUP_GATEWAY_ADDRESS to its URL.")
 
 
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    """Log in to the Gateway; raises as `ask` does, and an `InputError` where none is configured."""
+    """Open a client of the Gateway; raises as `call_gateway`, and an `InputError` if none is configured."""
     require_gateway(settings)
     try:
         gateway = Gateway(address=settings.gateway_address, asynchronous=True)
@@ -50,23 +50,38 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         yield gateway
 
 
-async def ask(request: Awaitable[T], refused: str = _ELSEWHERE) -> T:
-    """Await an answer of the Gateway within its bound; each way to fail has its sentence."""
+async def call_gateway(request: Awaitable[T], refused: str = _ELSEWHERE) -> T:
+    """Await a request to the Gateway within the time limit.
+
+    Parameters
+    ----------
+    request : awaitable
+        The request.
+    refused : str
+        Error message for a refused request; ``{}`` is replaced by the Gateway's reason.
+
+    Raises
+    ------
+    ClusterAwayError
+        The Gateway cannot be reached or fails internally; a retry may succeed.
+    ClusterError
+        The Gateway refuses the login or the request.
+    """
     try:
         async with asyncio.timeout(_ANSWER_S):
             return await request
     except (aiohttp.ClientError, OSError, GatewayServerError) as error:
-        raise _failure(error) from None
+        raise _translate_error(error) from None
     except (ValueError, GatewayClusterError) as error:
         raise ClusterError(refused.format(str(error).rstrip("."))) from None
 
 
-def _failure(error: Exception) -> ClusterError:
-    # A proxy answers with 502 or its like for a Gateway that is not there.
+def _translate_error(error: Exception) -> ClusterError:
+    # Status 5xx comes from a proxy whose Gateway is down.
     if isinstance(error, aiohttp.ClientResponseError) and error.status < 500:
         return ClusterError(_NO_LOGIN if error.status in (401, 403) else _ELSEWHERE)
     if isinstance(error, TimeoutError):
         return ClusterAwayError(f"The Dask Gateway did not answer within {_ANSWER_S:g} s; try again later.")
     if isinstance(error, GatewayServerError):
-        return ClusterAwayError("The Dask Gateway failed inside; its administrator finds the reason in its log.")
+        return ClusterAwayError("The Dask Gateway had an internal error; ask its administrator to check its log.")
     return ClusterAwayError("The Dask Gateway cannot be reached; check GREENUP_GATEWAY_ADDRESS and that it runs.")

@@ -1,4 +1,4 @@
-"""Idle policy of a cluster: keep it alive while it is needed, stop it after a while when it is not."""
+"""Idle policy: keep a cluster alive while it is used, and stop it after an idle time."""
 
 from __future__ import annotations
 
@@ -8,52 +8,61 @@ from typing import Any
 
 from compute.cluster.cluster_spec import ClusterSpec
 
-FRESH_S = 6.0
-"""How long a cluster counts as needed after somebody has said so: thrice the time between two who say it."""
+IN_USE_S = 6.0
+"""Time in seconds for which a cluster counts as used after `IdlePolicy.mark_used`: three times the interval of the
+calls."""
 
-_STIR_S = 5.0
-"""How often a cluster that is needed is stirred: Gateways that let idle ones go look every few seconds at the least."""
+_ACTIVITY_INTERVAL_S = 5.0
+"""Interval in seconds between tasks that keep a used cluster active; Gateways check for idle ones every few seconds."""
 
 
 @dataclass(kw_only=True, eq=False)
-class Need:
-    """Need for a cluster: since when nobody has needed it, and how long it stays then.
+class IdlePolicy:
+    """Time of last use of a cluster, and its idle time limit.
 
     Attributes
     ----------
     linger : float or None
-        Seconds after which it is let go when nobody needs it; None for never.
+        Idle time limit in seconds; None for none.
     warm : bool
-        Whether it is to stay all the same: somebody has chosen so.
+        Ignore the idle time limit, on a user's request.
     """
 
     linger: float | None
     warm: bool = False
-    _said: float = field(default_factory=time.monotonic)
-    _stirred: float = 0.0
-    _stirring: Any = None
+    _used_at: float = field(default_factory=time.monotonic)
+    _active_at: float = 0.0
+    _activity: Any = None
 
     @classmethod
-    def of(cls, spec: ClusterSpec, linger: float) -> Need:
-        """Return the need of a cluster that opens; only what a visitor has a Gateway start is ever let go."""
+    def for_cluster(cls, spec: ClusterSpec, linger: float) -> IdlePolicy:
+        """Return the policy of a cluster; only Gateway clusters started by visitors have an idle time limit.
+
+        Parameters
+        ----------
+        spec : ClusterSpec
+            The cluster.
+        linger : float
+            Idle time limit in seconds.
+        """
         visitors = spec.kind == "gateway" and spec.owner is not None and not spec.name
         return cls(linger=linger if visitors else None)
 
-    def note(self) -> None:
-        """Say that it is needed now."""
-        self._said = time.monotonic()
+    def mark_used(self) -> None:
+        """Record that the cluster is in use."""
+        self._used_at = time.monotonic()
 
     @property
-    def left(self) -> float | None:
-        """Seconds until it is let go; None while it is needed, or where it never is."""
-        idle = time.monotonic() - self._said
-        if self.linger is None or self.warm or idle < min(FRESH_S, self.linger / 2):
+    def seconds_left(self) -> float | None:
+        """Seconds until the cluster is stopped; None while it is used, or without a time limit."""
+        idle = time.monotonic() - self._used_at
+        if self.linger is None or self.warm or idle < min(IN_USE_S, self.linger / 2):
             return None
         return max(0.0, self.linger - idle)
 
-    def stir(self, client: Any) -> None:
-        """Have the scheduler see some work while it is needed: to look at results is none in its eyes."""
+    def keep_active(self, client: Any) -> None:
+        """Submit a trivial task while the cluster is used: a Gateway's idle timeout only counts tasks."""
         now = time.monotonic()
-        if now - self._said < FRESH_S and now - self._stirred > _STIR_S:
-            self._stirred = now
-            self._stirring = client.submit(int, pure=False)
+        if now - self._used_at < IN_USE_S and now - self._active_at > _ACTIVITY_INTERVAL_S:
+            self._active_at = now
+            self._activity = client.submit(int, pure=False)

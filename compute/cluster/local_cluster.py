@@ -16,7 +16,7 @@ from distributed.deploy.adaptive import Adaptive
 from distributed.deploy.utils import nprocesses_nthreads
 from distributed.system import MEMORY_LIMIT
 
-from compute.cluster.bounded_waits import bounded, to_the_end
+from compute.cluster.bounded_waits import finish_despite_cancel, limit_wait
 from compute.cluster.cluster_spec import ClusterSpec
 from compute.cluster.credentials import temporary_credentials
 from compute.cluster.local_dashboard import LocalScheduler
@@ -25,15 +25,16 @@ from compute.cluster.scratch_folders import Scratch, make_scratch
 from compute.errors import ClusterError, GreenupError
 from compute.settings import Settings
 
-# A worker runs one task in each of its threads; libraries that thread inside a task would only get in each other's way.
+# A worker runs one task per thread; threads inside a task would oversubscribe the cores.
 _ONE_THREAD_EACH = {"NUMBA_NUM_THREADS": "1", "GDAL_NUM_THREADS": "1"}
 
-# Moving gigabytes between processes of one machine takes seconds.
-_HAND_OVER_S = 60.0
+# Moving gigabytes between processes on one machine takes seconds.
+_MOVE_DATA_S = 60.0
 
-# A terminal interrupts the whole group of processes; workers are stopped in order by this one, not by the keyboard.
-# What fails in a task comes back as its exception, so the workers need not show its traceback on the terminal as well.
-# Each worker would serve pages about itself to all users of this machine, and no setting of Dask's ends that.
+# SIGINT of a terminal goes to the whole process group; workers ignore it, since this process stops them in order.
+# The exception of a failed task returns to the client, so workers do not log its traceback.
+# distributed 2026.8 serves HTTP pages of each worker to all users of this machine (distributed/node.py,
+# `start_http_server`), without a setting to turn this off; remove the last lines once there is one.
 _PRELOAD = """
 import logging, signal, dask
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -48,33 +49,32 @@ def dask_setup(worker):
 
 @asynccontextmanager
 async def local_scheduler(spec: ClusterSpec, settings: Settings) -> AsyncIterator[Endpoint]:
-    """Run a scheduler in this process and workers beside it, until the body ends.
+    """Run a scheduler in this process and workers in other processes, until the body ends.
 
-    They speak TLS with credentials of their own, made for this cluster, and refuse whoever has none: the other users
-    of this machine reach every port of it, and who reaches a scheduler runs code as its user.
+    They communicate over TLS with temporary credentials of this cluster: other users of this machine can reach its
+    ports, and access to a scheduler allows running code as its user.
 
-    Processes, threads and memory follow the CPUs and the memory that this process may use, cgroup limits included,
-    as `dask.system` finds them, unless they are asked for; workers that are added later get the same share each, on
-    top.
+    Defaults for processes, threads and memory follow the CPUs and memory available to this process, including cgroup
+    limits, as detected by `dask.system`. Workers added later get the same share each, on top.
 
     Parameters
     ----------
     spec : ClusterSpec
-        Of kind ``"local"``.
+        Specification of kind ``"local"``.
     settings : Settings
-        With the home folder, for what the workers move to their disk.
+        With the home folder, for data that workers spill to disk.
 
     Yields
     ------
     Endpoint
-        The scheduler, with no worker yet.
+        The scheduler, without workers.
 
     Raises
     ------
     ClusterError
-        No scheduler can be started here, or the workers' scratch folder not be made.
+        The scheduler cannot be started, or the scratch folder cannot be created.
     """
-    workers, threads = _sizes(spec)
+    workers, threads = _worker_sizes(spec)
     security = temporary_credentials()
     scratch = await _make_scratch(settings)
     cluster: Any = LocalCluster(
@@ -103,12 +103,12 @@ async def local_scheduler(spec: ClusterSpec, settings: Settings) -> AsyncIterato
 
     async def adapt(least: int, most: int) -> int:
         nonlocal following
-        following = cluster.adapt(_Careful, minimum=least, maximum=most)
+        following = cluster.adapt(_DataKeepingAdaptive, minimum=least, maximum=most)
         return most
 
     try:
         await _start(cluster)
-        # Reached by address like any other, and directly, since a tile need not pass through the scheduler.
+        # `direct`: tiles need not pass through the scheduler.
         yield Endpoint(
             address=cluster.scheduler_address,
             name="local cluster",
@@ -120,11 +120,11 @@ async def local_scheduler(spec: ClusterSpec, settings: Settings) -> AsyncIterato
             dashboard=lambda: cluster.scheduler.show_dashboard(scratch.path),
         )
     finally:
-        await to_the_end(_stop(cluster, scratch))
+        await finish_despite_cancel(_stop(cluster, scratch))
 
 
 async def _make_scratch(settings: Settings) -> Scratch:
-    """Make a scratch folder beside the event loop; one that is made for who was cancelled meanwhile is removed."""
+    """Create a scratch folder in a thread; on cancellation, remove it again."""
     making = asyncio.create_task(asyncio.to_thread(make_scratch, settings))
     try:
         return await asyncio.shield(making)
@@ -134,8 +134,8 @@ async def _make_scratch(settings: Settings) -> Scratch:
         raise
 
 
-def _sizes(spec: ClusterSpec) -> tuple[int, int]:
-    """Return how many workers there are to be, and how many threads each has: together the cores, where they may."""
+def _worker_sizes(spec: ClusterSpec) -> tuple[int, int]:
+    """Return the number of workers and the threads of each, which together use all cores by default."""
     workers = spec.most_workers or spec.workers
     if workers:
         return workers, spec.threads or ceil(CPU_COUNT / workers)
@@ -146,36 +146,38 @@ def _sizes(spec: ClusterSpec) -> tuple[int, int]:
 
 
 async def _scale(cluster: Any, n: int) -> int:
-    """Add workers, or let the newest go; return how many there will be."""
-    await _let_go(cluster, list(cluster.worker_spec)[n:])
+    """Add workers, or remove the newest; return the resulting number."""
+    await _remove_workers(cluster, list(cluster.worker_spec)[n:])
     allowed = max(n, len(cluster.worker_spec))
     cluster.scale(allowed)
     return allowed
 
 
-class _Careful(Adaptive):
-    """Dask's adaptive scaling, but that a worker stays which cannot part with what it holds."""
+class _DataKeepingAdaptive(Adaptive):
+    """Adaptive scaling of Dask, except that a worker whose data cannot be moved stays."""
 
     async def scale_down(self, workers: Any) -> None:
-        """Let workers go, by their names."""
+        """Remove workers by name."""
         cluster: Any = self.cluster
-        await _let_go(cluster, workers)
+        await _remove_workers(cluster, workers)
         cluster.scale(len(cluster.worker_spec))
 
 
-async def _let_go(cluster: Any, leaving: Sequence[object]) -> None:
-    """Take workers out of the plan, but for those that could not hand over what they hold."""
-    async with bounded(_HAND_OVER_S, "workers handed over what they hold"):
-        stuck = await _hand_over(cluster.scheduler, leaving)
+async def _remove_workers(cluster: Any, leaving: Sequence[object]) -> None:
+    """Remove workers from the cluster's specification, except those whose data could not be moved."""
+    async with limit_wait(_MOVE_DATA_S, "workers moved their data"):
+        stuck = await _move_data(cluster.scheduler, leaving)
     for name in leaving:
         if name not in stuck:
             cluster.worker_spec.pop(name, None)
 
 
-async def _hand_over(scheduler: Any, leaving: Sequence[object]) -> set[object]:
-    """Move what workers hold to those that stay, and return the workers that could not part with it.
+async def _move_data(scheduler: Any, leaving: Sequence[object]) -> set[object]:
+    """Move the data of workers to the remaining ones, and return the workers whose data could not be moved.
 
-    `LocalCluster.scale` means to, but names workers where addresses are looked up, and closes them as they are.
+    Needed for distributed 2026.8: `SpecCluster._correct_state_internal` (distributed/deploy/spec.py) retires workers
+    too, but passes their names as `workers`, where the scheduler expects addresses, so that they close with their data.
+    Remove this once it passes `names`.
     """
     there = {worker.name for worker in scheduler.workers.values()}
     free = {worker["name"] for worker in (await scheduler.retire_workers(names=leaving)).values()}
@@ -184,7 +186,7 @@ async def _hand_over(scheduler: Any, leaving: Sequence[object]) -> set[object]:
 
 async def _start(cluster: Any) -> None:
     try:
-        await to_the_end(cluster)
+        await finish_despite_cancel(cluster)
     except RuntimeError:
         raise ClusterError(
             "No scheduler could be started on this machine; check that it has a free port on 127.0.0.1."

@@ -1,4 +1,4 @@
-"""Dask's dashboard of a local cluster: on a Unix socket of its user's own, once it is wanted."""
+"""Dask dashboard of a local cluster, served on a private Unix socket on demand."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ from distributed.http.routing import RoutingApplication
 from distributed.node import HTTPServer  # type: ignore[attr-defined]  # Tornado's
 
 _PATH_MAX = 103
-"""Longest path of a Unix socket in bytes: 107 on Linux, 103 on macOS."""
+"""Maximum length of a Unix socket path in bytes: 107 on Linux, 103 on macOS."""
 
 
 class LocalScheduler(Scheduler):
-    """A scheduler whose pages are served on a Unix socket, and not before somebody wants to see them.
+    """Scheduler whose dashboard is served on a Unix socket, and only on demand.
 
-    Dask's own opens a port for them in any case, to all users of this machine, and they show what is computed there.
+    `distributed.Scheduler` (2026.8) always opens a TCP port for its pages, which all users of this machine can read.
     """
 
     def start_http_server(self, routes: Sequence[Any], *_: Any, **__: Any) -> None:
-        """Keep the routes until `show_dashboard` is called."""
+        """Store the routes until `show_dashboard` is called."""
         self.http_application = RoutingApplication(routes)
         server: Any = HTTPServer(self.http_application)
-        server.port = 0  # which Dask tells Bokeh
+        server.port = 0  # Dask passes it to Bokeh
         self.http_server = server
         self._socket: Path | None = None
         self._listening = ExitStack()
         self._listening.callback(self.http_server.stop)
 
     def show_dashboard(self, folder: Path) -> str:
-        """Return where the dashboard answers; its pages are made when it is first wanted, as few ever do.
+        """Start the dashboard if necessary, and return its address.
 
         Parameters
         ----------
         folder : pathlib.Path
-            For the socket: of this cluster alone, and closed to other users.
+            Folder for the socket, private to this cluster and user.
 
         Returns
         -------
         str
-            ``http+unix://`` and the percent-encoded path of the socket.
+            ``http+unix://`` followed by the percent-encoded path of the socket.
         """
         if self._socket is None:
             self._connect_pages()
-            self._socket = self._socket_in(folder)
+            self._socket = self._socket_path(folder)
             self.http_server.add_socket(_listen(self._socket))
         return f"http+unix://{quote(str(self._socket), safe='')}"
 
     async def close(self, *args: Any, **options: Any) -> None:
-        """Close the scheduler, and what its pages listen on."""
+        """Close the scheduler and its HTTP server."""
         self._listening.close()
         await super().close(*args, **options)
 
     def _connect_pages(self) -> None:
-        from distributed.dashboard.scheduler import connect  # noqa: PLC0415  # Bokeh, which a computation does without
+        from distributed.dashboard.scheduler import connect  # noqa: PLC0415  # imports Bokeh, which a computation does not need
 
         connect(self.http_application, self.http_server, self)
         for application in self.http_application.applications:
             _restore_handlers(application)
 
-    def _socket_in(self, folder: Path) -> Path:
-        """Return the path of the socket, in another private folder where this one's is too long."""
+    def _socket_path(self, folder: Path) -> Path:
+        """Return the path of the socket, in a temporary folder if the path in `folder` is too long."""
         path = folder / "dashboard"
         if len(os.fsencode(path)) <= _PATH_MAX:
             return path
@@ -75,7 +75,7 @@ class LocalScheduler(Scheduler):
 
 
 def _listen(path: Path) -> socket.socket:
-    """Return a socket that listens at a path, in a folder that only its user may enter."""
+    """Return a listening Unix socket, accessible to its user only."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))
     path.chmod(0o600)
@@ -85,9 +85,11 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _restore_handlers(application: Any) -> None:
-    """Have a Bokeh server answer with Bokeh's own handlers.
+    """Restore Bokeh's own request handlers in a Bokeh server.
 
-    Panel, where it is in the process, puts its own in their place for all servers, and they break some of Dask's pages.
+    Importing Panel 1.9 replaces entries of `bokeh.server.urls.per_app_patterns` for the whole process
+    (panel/io/server.py), and its handlers fail on some pages of the Dask dashboard. Remove this once Panel passes its
+    handlers to its own server only.
     """
     for rule in application.wildcard_router.rules:
         ancestors = getattr(rule.target, "__mro__", ())

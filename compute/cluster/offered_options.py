@@ -1,4 +1,4 @@
-"""Cluster options that a Gateway offers, and their validation before a start."""
+"""Cluster options offered by a Gateway, and validation of their values."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from compute.errors import ClusterError, InputError
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterOption:
-    """One option of new clusters, as the Gateway declares it.
+    """One option of new clusters, as declared by the Gateway.
 
     Attributes
     ----------
     name : str
-        The key of ``--cluster-option KEY=VALUE``.
+        Key of ``--cluster-option KEY=VALUE``.
     label : str
-        The Gateway's own words for it.
+        Display name from the Gateway.
     kind : {"bool", "int", "float", "str", "dict"}
         Type of the value.
     default : object
-        Value where none is chosen; Dask's configuration may have changed the Gateway's.
+        Default value of the Gateway or of Dask's configuration.
     choices : tuple of str
-        The only values there are; empty where any of the type will do.
+        Allowed values; empty if not restricted.
     minimum, maximum : float or None
         Bounds of a number, inclusive.
     """
@@ -45,7 +45,7 @@ class ClusterOption:
 
     @property
     def accepts(self) -> str:
-        """The values it takes, in words."""
+        """Description of the allowed values."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         words = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
@@ -53,13 +53,13 @@ class ClusterOption:
         bounds += [f"at most {self.maximum:g}"] if self.maximum is not None else []
         return " ".join([words.get(self.kind, "a JSON object"), " and ".join(bounds)]).strip()
 
-    def read(self, text: str) -> object:
-        """Return the value that a text stands for.
+    def parse_value(self, text: str) -> object:
+        """Parse a value.
 
         Raises
         ------
         InputError
-            It is none that the Gateway takes; the sentence says which it does.
+            The value is not allowed; the message describes the allowed ones.
         """
         try:
             value = _CONVERTERS[self.kind](text)
@@ -69,10 +69,10 @@ class ClusterOption:
             raise self._refusal(text)
         return value
 
-    def takes(self, text: str) -> bool:
-        """Return whether a text stands for a value of it."""
+    def is_valid(self, text: str) -> bool:
+        """Return whether a text is an allowed value."""
         try:
-            self.read(text)
+            self.parse_value(text)
         except InputError:
             return False
         return True
@@ -90,29 +90,29 @@ class ClusterOption:
         )
 
 
-def describe(options: Options) -> list[ClusterOption]:
-    """Turn the options of a Gateway into plain records.
+def describe_options(options: Options) -> list[ClusterOption]:
+    """Convert the options of a Gateway to records.
 
     Parameters
     ----------
     options : dask_gateway.options.Options
-        As `dask_gateway.Gateway.cluster_options` returns them.
+        Options as returned by `dask_gateway.Gateway.cluster_options`.
 
     Returns
     -------
     list of ClusterOption
         In the Gateway's order.
     """
-    return [_describe(options, name) for name in options]
+    return [_describe_option(options, name) for name in options]
 
 
-def _describe(options: Options, name: str) -> ClusterOption:
-    # The mapping shows values only; bounds and choices, which a form needs, are on the fields behind it.
+def _describe_option(options: Options, name: str) -> ClusterOption:
+    # dask-gateway 2026.3: the mapping has values only; bounds and choices are in its private fields.
     field = options._fields[name]
     return ClusterOption(
         name=name,
         label=field.label,
-        kind=type(field.value).__name__,  # type: ignore[arg-type]  # JSON has no other types
+        kind=type(field.value).__name__,  # type: ignore[arg-type]  # the Gateway uses JSON types only
         default=field.value,
         choices=tuple(getattr(field, "options", ())),
         minimum=getattr(field, "min", None),
@@ -120,8 +120,8 @@ def _describe(options: Options, name: str) -> ClusterOption:
     )
 
 
-def with_configured_defaults(options: Options) -> Options:
-    """Set the defaults that ``gateway.cluster.options`` of Dask's configuration names, as on a JupyterHub.
+def apply_configured_defaults(options: Options) -> Options:
+    """Apply the defaults in ``gateway.cluster.options`` of Dask's configuration, as set on a JupyterHub.
 
     Parameters
     ----------
@@ -131,56 +131,56 @@ def with_configured_defaults(options: Options) -> Options:
     Returns
     -------
     dask_gateway.options.Options
-        The same object.
+        `options`.
 
     Raises
     ------
     ClusterError
-        The Gateway does not take what the configuration says.
+        The Gateway does not accept the configured values.
     """
     configured = dask.config.get("gateway.cluster.options", None) or {}
     try:
         options.update({name: format_template(value) for name, value in configured.items()})
     except (KeyError, TypeError, ValueError):
         raise ClusterError(
-            "The Gateway does not take the cluster options of Dask's configuration; correct gateway.cluster.options."
+            "The Gateway does not accept the cluster options of Dask's configuration; correct gateway.cluster.options."
         ) from None
     return options
 
 
-def choose(options: Options, chosen: Mapping[str, str]) -> Options:
-    """Set options from their text.
+def apply_choices(options: Options, chosen: Mapping[str, str]) -> Options:
+    """Set options from text.
 
     Parameters
     ----------
     options : dask_gateway.options.Options
         Changed in place.
     chosen : mapping of str to str
-        Value as written, by name.
+        Values by option name.
 
     Returns
     -------
     dask_gateway.options.Options
-        The same object.
+        `options`.
 
     Raises
     ------
     InputError
-        The Gateway has no such option, or does not take the value; the sentence says what there is.
+        The Gateway has no such option, or does not accept the value; the message lists the alternatives.
     """
     for name, text in chosen.items():
         if name not in options:
             known = ", ".join(options) or "none"
             raise InputError("cluster-option", f"The Gateway has no cluster option {name[:80]!r}; it has: {known}.")
-        options[name] = _describe(options, name).read(text)
+        options[name] = _describe_option(options, name).parse_value(text)
     return options
 
 
-def _boolean(text: str) -> bool:
+def _parse_boolean(text: str) -> bool:
     return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.lower()]
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     number = float(text)
     if not isfinite(number):
         raise ValueError(text)
@@ -188,9 +188,9 @@ def _number(text: str) -> float:
 
 
 _CONVERTERS: Mapping[str, Callable[[str], object]] = {
-    "bool": _boolean,
+    "bool": _parse_boolean,
     "int": int,
-    "float": _number,
+    "float": _parse_number,
     "str": str,
     "dict": json.loads,
 }

@@ -1,4 +1,4 @@
-"""Scheduler endpoint: address, security and dashboard of a running scheduler."""
+"""Scheduler endpoint: address, security, scaling and dashboard of a running scheduler."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from compute.cluster.bounded_waits import Gone
-from compute.cluster.worker_watchdog import Expected
+from compute.cluster.bounded_waits import GoneCheck
+from compute.cluster.worker_watchdog import ExpectedWorkers
 
 Scale = Callable[[int], Awaitable[int]]
 
@@ -17,32 +17,31 @@ Adapt = Callable[[int, int], Awaitable[int]]
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """A running scheduler, as its kind of cluster describes it.
+    """A running scheduler, independent of the kind of its cluster.
 
     Attributes
     ----------
     address : str
-        Where the scheduler listens; of a Gateway cluster it holds the name, which opens every door.
+        Address of the scheduler; for a Gateway cluster it contains the full name, which grants access.
     name : str
-        What people call the cluster; never the whole name of a Gateway cluster.
+        Display name; never the full name of a Gateway cluster.
     security : distributed.security.Security or None
         TLS credentials.
     direct : bool
-        Whether this process reaches the workers without the scheduler.
+        Whether this process connects to workers directly.
     scale : callable or None
-        Asks for a number of workers and returns how many the cluster allows; None where it has a size of its own.
+        Requests a number of workers and returns how many the cluster allows; None if it cannot be scaled.
     adapt : callable or None
-        Has the cluster follow its work between two numbers of workers, and returns the most that it allows; None as
-        `scale`, which ends it.
+        Starts adaptive scaling between two numbers of workers, and returns the maximum that the cluster allows; `scale`
+        ends it. None if the cluster cannot be scaled.
     workers : int
-        Workers to have when the request names no number.
+        Default number of workers.
     gone : callable or None
-        Tells within seconds whether nothing is left of the scheduler; None where nobody knows.
+        Returns within seconds whether the scheduler is known to be gone; None without such a check.
     expected : callable or None
-        Tells how many workers the cluster is to have by what was asked of it; None where nobody knows.
+        Returns the number of workers requested so far; None if unknown.
     dashboard : callable or None
-        Returns the URL of Dask's own dashboard, without a slash at its end, and whoever knows it sees all; None where
-        it is not known.
+        Returns the URL of the Dask dashboard, without trailing slash; the URL grants access. None if unknown.
     """
 
     address: str
@@ -52,6 +51,6 @@ class Endpoint:
     scale: Scale | None = None
     adapt: Adapt | None = None
     workers: int = 1
-    gone: Gone | None = None
-    expected: Expected | None = None
+    gone: GoneCheck | None = None
+    expected: ExpectedWorkers | None = None
     dashboard: Callable[[], str] | None = field(default=None, repr=False)

@@ -1,4 +1,4 @@
-"""Scratch folders of local workers: for their user alone, and removed by the next start after a kill."""
+"""Scratch folders of local workers: private, and removed by the next start if a process was killed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from compute.settings.home import make_private, open_home
 _PREFIX = "greenup-"
 
 _OWNER = "owner"
-"""File in each scratch folder: process id and start time of its owner, who holds a lock on it as long as it lives."""
+"""File in each scratch folder with process id and start time of its owner, who holds a lock on it while alive."""
 
 
 class Scratch:
-    """A scratch folder of this process.
+    """Scratch folder of this process.
 
     Attributes
     ----------
@@ -37,39 +37,39 @@ class Scratch:
         self._lock = _claim(path)
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder and its content."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
 
 
 def make_scratch(settings: Settings) -> Scratch:
-    """Make a scratch folder, and remove those beside it whose owners were killed.
+    """Create a scratch folder, and remove those of killed processes.
 
     Parameters
     ----------
     settings : Settings
-        With the home folder, where it goes unless ``temporary-directory`` of Dask's configuration names another.
+        With the home folder, used unless Dask's configuration sets ``temporary-directory``.
 
     Raises
     ------
     ClusterError
-        It cannot be made.
+        The folder cannot be created.
     InputError
-        The home folder belongs to others.
+        The home folder belongs to another user.
     """
     try:
-        root = _root(settings)
+        root = _scratch_root(settings)
         _remove_abandoned(root)
         return Scratch(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root)))
     except OSError as error:
         raise ClusterError(
-            f"The workers' scratch folder cannot be made ({error.strerror}); free room in GREENUP_HOME, or "
-            "have temporary-directory of Dask's configuration (DASK_TEMPORARY_DIRECTORY) name another folder."
+            f"The workers' scratch folder cannot be created ({error.strerror}); free space in GREENUP_HOME, "
+            "or set temporary-directory of Dask's configuration (DASK_TEMPORARY_DIRECTORY) to another folder."
         ) from None
 
 
-def _root(settings: Settings) -> Path:
-    """Return the folder of scratch folders; where the home cannot be written, that of temporary files."""
+def _scratch_root(settings: Settings) -> Path:
+    """Return the parent of scratch folders; the system's temporary folder if the home cannot be written."""
     configured = dask.config.get("temporary-directory")
     if configured:
         return Path(configured)
@@ -80,21 +80,21 @@ def _root(settings: Settings) -> Path:
 
 
 def _claim(folder: Path) -> FileIO:
-    """Write down the owner of a folder, and hold the lock that says that it lives."""
+    """Write the owner file of a folder, and return its lock."""
     unnamed = folder / f".{_OWNER}"
     lock = FileIO(os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
-    # Some network file systems have no locks; the owner is known by what is written, then.
+    # Some network file systems have no locks; the process id and start time then identify the owner.
     with suppress(OSError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     process = psutil.Process()
     lock.write(f"{process.pid} {process.create_time()}".encode())
-    # Under its name only once it is locked: a folder without an owner is not judged.
+    # Renamed only after locking: folders without an owner file are left alone.
     unnamed.rename(folder / _OWNER)
     return lock
 
 
 def _remove_abandoned(root: Path) -> None:
-    """Remove the scratch folders of this user whose owners are dead, however long ago they died."""
+    """Remove this user's scratch folders whose owners are dead."""
     for folder in root.glob(f"{_PREFIX}*/"):
         with suppress(OSError):
             if folder.lstat().st_uid == os.geteuid() and _is_abandoned(folder / _OWNER):
@@ -102,19 +102,18 @@ def _remove_abandoned(root: Path) -> None:
 
 
 def _is_abandoned(owner: Path) -> bool:
-    """Tell whether the owner of a folder is dead: nobody holds its lock, and its process does not run.
+    """Return whether the owner of a folder is dead: its lock is free, and its process does not run.
 
-    The lock also tells of owners in other containers and on other machines that share the folder, where the number
-    of a process means another one. Raises OSError where there is no owner, somebody holds the lock, or there are no
-    locks on this file system.
+    The lock also covers owners in other containers and on other machines that share the folder, where process ids
+    differ. Raises OSError if there is no owner file, the lock is held, or the file system has no locks.
     """
     with FileIO(os.open(owner, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), "r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return not _runs(lock.read().decode(errors="replace"))
+        return not _is_running(lock.read().decode(errors="replace"))
 
 
-def _runs(record: str) -> bool:
-    """Tell whether the process of a record runs: one that has its number and began at the same time."""
+def _is_running(record: str) -> bool:
+    """Return whether the process of an owner record runs: same process id and start time."""
     pid, _, started = record.partition(" ")
     try:
         return str(psutil.Process(int(pid)).create_time()) == started

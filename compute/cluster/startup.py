@@ -1,4 +1,4 @@
-"""Cluster startup, step by step, for every kind of cluster."""
+"""Cluster startup in stages, for all kinds of clusters."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from compute.cluster.version_check import check_versions
 from compute.errors import ClusterError, InputError
 from compute.settings import Settings
 
-# Workers of one node arrive together, those of a node that has to boot minutes later: by then work can be under way.
+# Workers of one node join together; a node that has to boot adds its workers minutes later, during the computation.
 _GRACE_S = 20.0
 _POLL_S = 0.25
-# Importing the engine takes some ten seconds on a cold node.
+# Importing the engine takes about ten seconds on a cold node.
 _WARM_UP_S = 120.0
 _LISTENS_S = 3.0
 
@@ -39,37 +39,37 @@ async def open_cluster(
     warm_up: WarmUp | None = None,
     resume: str = "",
 ) -> AsyncIterator[Connection]:
-    """Open a cluster; what is started here is stopped when the body ends, fails or is cancelled.
+    """Open a cluster; everything started here is stopped when the body ends, fails or is cancelled.
 
     Parameters
     ----------
     spec : ClusterSpec
-        What to open. A Gateway cluster that is named, and a scheduler that ran before, are left running.
+        Cluster to open. Named Gateway clusters and existing schedulers are left running.
     settings : Settings
-        Numbers of workers, longest wait, address of the Gateway.
+        Default and maximum number of workers, time limits, and address of the Gateway.
     on_stage : callable, optional
         Called with each `Stage`, on the event loop.
     warm_up : callable, optional
         Module-level function without arguments, run once on every worker before the first task.
-    resume : str
-        Short name of a Gateway cluster that was started for this `spec` before: it is opened in place of a new one, and
-        stopped at the end like one.
+    resume : str, default: ""
+        Short name of a Gateway cluster that was started for `spec` before, used instead of a new one, and stopped at
+        the end.
 
     Yields
     ------
     Connection
-        With at least one worker, whose software fits. Workers that take their time join later.
+        With at least one worker, and compatible software. Further workers may join later.
 
     Raises
     ------
     InputError
-        The request cannot be fulfilled anywhere; nothing was started.
+        The specification is invalid; nothing was started.
     ClusterError
-        The cluster cannot be reached, did not start in time, or runs other software; nothing half-started is left.
+        The cluster cannot be reached, did not start in time, or runs incompatible software; nothing is left running.
     """
     check_cluster(spec, settings)
     stages = Stages(on_stage)
-    stages.report("connecting", f"The {_WORDS[spec.kind]} is contacted.")
+    stages.report("connecting", f"Connecting to the {_WORDS[spec.kind]}.")
     async with (
         _scheduler(spec, settings, stages, resume) as endpoint,
         connect(endpoint, spec, settings) as connection,
@@ -77,33 +77,33 @@ async def open_cluster(
         await _start_workers(connection, endpoint, settings, stages)
         if spec.most_workers:
             await connection.adapt(spec.workers or 1, spec.most_workers)
-        stages.report("checking versions", "The software of the cluster is compared.")
+        stages.report("checking versions", "Comparing software versions.")
         connection.version_notes = await check_versions(connection.client)
         if warm_up:
-            stages.report("warming up", "The workers load the engine.")
+            stages.report("warming up", "Loading the engine on the workers.")
             await connection.warm_up(warm_up, _WARM_UP_S)
         stages.report("ready", f"The {connection.name} is ready.", done=connection.workers, total=connection.workers)
         yield connection
 
 
 def check_cluster(spec: ClusterSpec, settings: Settings) -> None:
-    """Refuse a cluster that no attempt could open, before anything is started.
+    """Refuse a specification that can never succeed, before anything is started.
 
     Parameters
     ----------
     spec : ClusterSpec
-        What is asked for.
+        Cluster to open.
     settings : Settings
-        Most workers of one cluster, and the Gateway.
+        Maximum number of workers, and the Gateway.
 
     Raises
     ------
     InputError
-        It has too many workers, or no Gateway is configured.
+        `spec` has too many workers, or no Gateway is configured.
     """
     most = max(spec.workers or 0, spec.most_workers or 0)
     if most > settings.max_workers:
-        raise InputError("workers", f"At most {settings.max_workers} workers may be asked for, not {most}.")
+        raise InputError("workers", f"At most {settings.max_workers} workers may be requested, not {most}.")
     if spec.kind == "gateway":
         require_gateway(settings)
 
@@ -124,13 +124,13 @@ def _scheduler(
 @asynccontextmanager
 async def _existing_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
     assert spec.address is not None
-    # Its workers may live where only the scheduler reaches them, so results come through the scheduler.
+    # Not direct: only the scheduler may be able to reach the workers.
     name = f"scheduler {spec.address.removeprefix('tcp://')}"
     yield Endpoint(address=spec.address, name=name, gone=partial(_is_refused, spec.address))
 
 
 async def _is_refused(address: str) -> bool:
-    """Tell whether the host answers that nothing listens there; one that is slow or away gives no answer."""
+    """Return whether the host refuses connections at the address; a slow or unreachable host counts as running."""
     host, port = parse_host_port(parse_address(address)[1])
     try:
         async with asyncio.timeout(_LISTENS_S):
@@ -150,22 +150,22 @@ async def _refuses(host: str, port: int) -> bool:
 
 
 async def _start_workers(connection: Connection, endpoint: Endpoint, settings: Settings, stages: Stages) -> None:
-    """Ask for the workers that are missing, and wait for them."""
+    """Request the missing workers, and wait for them."""
     wanted = connection.spec.workers or connection.workers or endpoint.workers
-    # Never down: the other users of a cluster that is shared by name count on its workers.
+    # Never scale down: a cluster opened by name may have other users.
     if endpoint.scale and wanted > connection.workers:
         allowed = await endpoint.scale(wanted)
         if allowed < wanted:
-            stages.report("starting workers", f"The Gateway allows {allowed} of the {wanted} workers asked for.")
+            stages.report("starting workers", f"The Gateway allows {allowed} of the {wanted} requested workers.")
         wanted = allowed
     await _await_workers(connection, wanted, settings.cluster_start_timeout_s, stages)
 
 
 async def _await_workers(connection: Connection, wanted: int, timeout_s: float, stages: Stages) -> None:
-    """Wait for all workers; once there is one, only as long as others keep coming."""
+    """Wait for all workers; after the first, only as long as more keep joining."""
     began = newest = time.monotonic()
     most = 0
-    while (ready := await connection.ready(wanted, _POLL_S)) < wanted:
+    while (ready := await connection.count_workers(wanted, _POLL_S)) < wanted:
         stages.report("starting workers", _progress(ready, wanted), done=ready, total=wanted)
         now = time.monotonic()
         if ready > most:
@@ -174,7 +174,7 @@ async def _await_workers(connection: Connection, wanted: int, timeout_s: float, 
             return
         if now - began > timeout_s:
             raise ClusterError(
-                f"{ready} of {wanted} workers started within {timeout_s:g} s; the cluster may be out of room, "
+                f"{ready} of {wanted} workers started within {timeout_s:g} s; the cluster may be out of capacity, "
                 "so ask for fewer or smaller workers, or try again later."
             )
     stages.report("starting workers", _progress(ready, wanted), done=ready, total=wanted)

@@ -1,4 +1,4 @@
-"""Progress messages of a cluster that starts, which can take minutes."""
+"""Progress reports of cluster startup, which can take minutes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One step on the way to a cluster that is ready.
+    """One stage of the startup.
 
     Attributes
     ----------
     name : str
         ``"connecting"``, ``"starting scheduler"``, ``"starting workers"``, ``"checking versions"``,
-        ``"warming up"`` or ``"ready"``, in this order; a kind of cluster may lack some.
+        ``"warming up"`` or ``"ready"``, in this order; some kinds of clusters skip stages.
     detail : str
-        The step as a sentence for people, such as "2 of 4 workers are ready.".
+        Description as a sentence, such as "2 of 4 workers are ready.".
     done, total : int or None
-        The step's progress, in workers; None where it has none.
+        Progress in workers; None if not applicable.
     seconds : float
-        Time since opening began, in seconds.
+        Time since the start, in seconds.
     cluster : str
-        Short name of the Gateway cluster, from when the Gateway has named it; empty for other kinds.
+        Short name of the Gateway cluster, once known; empty for other kinds.
     """
 
     name: str
@@ -38,17 +38,17 @@ OnStage = Callable[[Stage], None]
 
 
 class Stages:
-    """Reports each change once to whoever listens.
+    """Reports startup stages to a callback, without repetition.
 
     Parameters
     ----------
     on_stage : callable or None
-        Called on the event loop with each new `Stage`; it must not block.
+        Called on the event loop with each new `Stage`; must not block.
 
     Attributes
     ----------
     cluster : str
-        As in `Stage`.
+        Short name of the Gateway cluster, once known.
     """
 
     def __init__(self, on_stage: OnStage | None) -> None:
@@ -58,7 +58,15 @@ class Stages:
         self._last: tuple[str, str] | None = None
 
     def report(self, name: str, detail: str, *, done: int | None = None, total: int | None = None) -> None:
-        """Tell the listener where opening stands, unless it was told just that."""
+        """Report a stage, unless name and detail equal the last report.
+
+        Parameters
+        ----------
+        name, detail : str
+            See `Stage`.
+        done, total : int, optional
+            Progress in workers.
+        """
         if self._on_stage is None or self._last == (name, detail):
             return
         self._last = (name, detail)
@@ -67,5 +75,5 @@ class Stages:
 
     @property
     def seconds(self) -> float:
-        """Time since opening began, in seconds."""
+        """Time since the start, in seconds."""
         return time.monotonic() - self._began

@@ -1,7 +1,7 @@
 """Version check of client, scheduler and workers.
 
-Tasks travel as pickles: across versions they fail deep inside a task, or not at all and mean something else. So a
-difference that matters is refused before anything is submitted, and the others are named.
+Tasks are pickles, which may fail or change their meaning between versions. A decisive difference is refused before
+anything is submitted; other differences are reported.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compute.cluster.bounded_waits import bounded
+from compute.cluster.bounded_waits import limit_wait
 from compute.errors import ClusterError
 
 _DECISIVE = ("greenup", "python", "dask", "distributed", "cloudpickle", "numpy")
 _NAMED = ("msgpack", "numba", "xarray", "datacube", "odc-geo", "rasterio")
-# Patch releases of these keep pickles and results; the other decisive ones promise nothing across releases.
+# Compatible within a minor version; the other decisive packages must be equal.
 _BY_MINOR = ("python", "numpy")
 
-# A worker answers from its event loop, which an import or a large transfer may hold for seconds.
+# A worker responds from its event loop, which an import or a large transfer may block for seconds.
 _ANSWER_S = 60.0
 _REMEDY = "use one environment or container image for both sides"
 
 
 async def check_versions(client: Any) -> list[str]:
-    """Refuse a cluster whose software differs from this process's where it matters.
+    """Refuse a cluster with incompatible software.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ async def check_versions(client: Any) -> list[str]:
     Returns
     -------
     list of str
-        Differences that are tolerated, one clause each.
+        Tolerated differences, one clause each.
 
     Raises
     ------
     ClusterError
         Greenup is missing on the scheduler or a worker, or a decisive package differs.
     """
-    async with bounded(_ANSWER_S, "its versions were checked"):
+    async with limit_wait(_ANSWER_S, "its versions were checked"):
         lacking = await _without_greenup(client)
         versions = await client.get_versions(packages=[*_DECISIVE, *_NAMED])
     if lacking:
@@ -54,7 +54,7 @@ async def check_versions(client: Any) -> list[str]:
 
 
 async def _without_greenup(client: Any) -> list[str]:
-    """Name the processes that cannot import this package, by a probe of plain standard library."""
+    """Return the processes that cannot import this package, using a probe from the standard library."""
     probe = (pkgutil.resolve_name, "compute:__name__")
     lacking = []
     try:
@@ -69,18 +69,18 @@ async def _without_greenup(client: Any) -> list[str]:
 
 
 def compare_versions(versions: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Compare what `distributed.Client.get_versions` returned.
+    """Compare the versions returned by `distributed.Client.get_versions`.
 
     Parameters
     ----------
     versions : mapping
-        With ``"client"``, ``"scheduler"`` and ``"workers"`` (by address), each with its ``"packages"``.
+        ``"client"``, ``"scheduler"`` and ``"workers"`` (by address), each with ``"packages"``.
 
     Returns
     -------
     refusals, notes : list of str
-        A clause for each package that differs, such as "dask is 2026.8.0 here but 2026.7.1 on the scheduler":
-        those that decide, and those that are tolerated.
+        One clause per differing package, such as "dask is 2026.8.0 here but 2026.7.1 on the scheduler": decisive
+        differences, and tolerated ones.
     """
     here = versions["client"]["packages"]
     scheduler = versions["scheduler"]["packages"]
@@ -91,27 +91,29 @@ def compare_versions(versions: Mapping[str, Any]) -> tuple[list[str], list[str]]
         ours, theirs = here.get(package), [side.get(package) for side in (scheduler, *workers)]
         if all(version == ours for version in theirs):
             continue
-        decides = package in _DECISIVE and any(_line(package, v) != _line(package, ours) for v in theirs)
-        (refusals if decides else notes).append(_clause(package, ours, theirs[0], theirs[1:]))
+        decides = package in _DECISIVE and any(
+            _compatible_version(package, v) != _compatible_version(package, ours) for v in theirs
+        )
+        (refusals if decides else notes).append(_describe_difference(package, ours, theirs[0], theirs[1:]))
     return refusals, notes
 
 
-def _line(package: str, version: str | None) -> str | None:
-    """Return the part of a version within which the package is compatible with itself."""
+def _compatible_version(package: str, version: str | None) -> str | None:
+    """Return the part of a version that must be equal for compatibility."""
     return ".".join(version.split(".")[:2]) if version and package in _BY_MINOR else version
 
 
-def _clause(package: str, ours: str | None, scheduler: str | None, workers: Sequence[str | None]) -> str:
+def _describe_difference(package: str, ours: str | None, scheduler: str | None, workers: Sequence[str | None]) -> str:
     places: dict[str | None, list[str]] = {}
     if scheduler != ours:
         places[scheduler] = ["the scheduler"]
     for version, count in Counter(workers).items():
         if version != ours:
             places.setdefault(version, []).append(f"{count} of {len(workers)} workers")
-    there = " and ".join(f"{_shown(version)} on {' and '.join(where)}" for version, where in places.items())
-    return f"{package} is {_shown(ours)} here but {there}"
+    there = " and ".join(f"{_display_version(version)} on {' and '.join(where)}" for version, where in places.items())
+    return f"{package} is {_display_version(ours)} here but {there}"
 
 
-def _shown(version: str | None) -> str:
-    # Python's own comes as 3.11.7.final.0.
+def _display_version(version: str | None) -> str:
+    # Python's version has the form 3.11.7.final.0.
     return "missing" if version is None else version.removesuffix(".final.0")

@@ -1,6 +1,6 @@
-"""Watchdog of a computation: end it when its workers are gone, silent, out of memory, or die again and again.
+"""Worker watchdog: end a computation whose workers are lost, silent, out of memory, or die repeatedly.
 
-Dask itself waits for ever: for a worker to come, and for memory that a full disk never sets free.
+Dask itself waits indefinitely for a worker to join, or for memory that a full disk prevents from being freed.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from typing import Any
 
 from compute.errors import NoWorkersError
 
-Expected = Callable[[Any], Awaitable[int]]
-"""Tells, given a client, how many workers a cluster is to have by what was asked of it."""
+ExpectedWorkers = Callable[[Any], Awaitable[int]]
+"""Returns the number of workers requested from a cluster, given its client."""
 
 MOST_DEATHS = 5
-"""Deaths of workers, for each one that there is, without a block finished in between. Dask gives up a block that has
-killed four workers; this is for those that die between blocks, which are then computed again."""
+"""Maximum number of worker deaths, per worker, between two finished blocks. Dask gives up a block that killed four
+workers (``distributed.scheduler.allowed-failures``); this limit covers workers that die between blocks."""
 
 SILENCE_S = 60.0
-"""Shortest time after which a worker that is there counts as silent: one that imports and compiles is, for a while."""
+"""Minimum time in seconds after which a worker counts as silent; importing and compiling block it for a while."""
 
-_LOOK_S = 2.0
+_CHECK_INTERVAL_S = 2.0
 _ANSWER_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Patience:
-    """Seconds that a computation waits while no worker can work.
+class WaitLimits:
+    """Time limits for a computation without a usable worker.
 
     Attributes
     ----------
     usual_s : float
         Seconds.
     starting_s : float
-        Seconds where workers are to come that the cluster was asked for.
+        Seconds while requested workers have yet to join.
     """
 
     usual_s: float
@@ -45,23 +45,25 @@ class Patience:
 
 
 class WorkerGuard:
-    """Watches the workers of one cluster while something is computed there.
+    """Monitors the workers of a cluster during a computation.
 
     Parameters
     ----------
     client : distributed.Client
         Asynchronous client.
     name : str
-        What people call the cluster.
+        Display name of the cluster.
     expected : callable or None
-        None where nobody knows.
-    patience : Patience
-        When the computation is given up.
+        Returns the number of requested workers; None if unknown.
+    patience : WaitLimits
+        Time limits.
     most : int
-        Workers that there were last.
+        Number of workers at the start.
     """
 
-    def __init__(self, client: Any, name: str, expected: Expected | None, patience: Patience, most: int) -> None:
+    def __init__(
+        self, client: Any, name: str, expected: ExpectedWorkers | None, patience: WaitLimits, most: int
+    ) -> None:
         self._client = client
         self._name = name
         self._expected = expected
@@ -72,29 +74,29 @@ class WorkerGuard:
         self._stopped = False
         self._able = time.monotonic()
 
-    def note_progress(self) -> None:
-        """Note that something was finished that was never finished before."""
+    def record_progress(self) -> None:
+        """Record that a block was finished, which resets deaths and time limits."""
         self._deaths, self._able = 0, time.monotonic()
         self._most = len(self._signs) or self._most
 
     def stop(self) -> None:
-        """Judge no more: what was computed is being withdrawn, and another error is on its way."""
+        """Stop reporting problems, since the computation is being cancelled for another reason."""
         self._stopped = True
 
     async def watch(self) -> str:
-        """Return why no worker can go on, as a sentence, once that is so."""
-        look_s = min(_LOOK_S, self._patience.usual_s / 4)
+        """Wait until no worker can continue, and return the reason as a sentence."""
+        look_s = min(_CHECK_INTERVAL_S, self._patience.usual_s / 4)
         problem = ""
         while not problem:
             await asyncio.sleep(look_s)
-            found = await self._look()
+            found = await self._check_workers()
             problem = "" if self._stopped else found
         return problem
 
-    async def _look(self) -> str:
-        """Return what is wrong with the workers; nothing while something may come of them."""
+    async def _check_workers(self) -> str:
+        """Return the problem of the workers as a sentence; empty while they may recover."""
         if self._client.status != "running":
-            # A scheduler that is lost is another matter.
+            # A lost scheduler is detected elsewhere.
             self._able = time.monotonic()
             return ""
         try:
@@ -102,10 +104,10 @@ class WorkerGuard:
                 workers = (await self._client.scheduler.identity(n_workers=-1))["workers"]
         except OSError:  # also TimeoutError
             return ""
-        self._note(workers)
+        self._record_workers(workers)
         if self._deaths > MOST_DEATHS * max(1, self._most):
-            return _dying(self._name, self._deaths)
-        return "" if await self._may_wait(workers) else await self._problem(workers)
+            return _describe_deaths(self._name, self._deaths)
+        return "" if await self._may_wait(workers) else await self._describe_problem(workers)
 
     async def _may_wait(self, workers: Mapping[str, Any]) -> bool:
         waited, usual_s = time.monotonic() - self._able, self._patience.usual_s
@@ -113,8 +115,8 @@ class WorkerGuard:
             usual_s = max(usual_s, SILENCE_S)
         return waited <= usual_s or (waited <= self._patience.starting_s and await self._are_coming(workers))
 
-    def _note(self, workers: Mapping[str, Any]) -> None:
-        """Compare the workers with those of the last look."""
+    def _record_workers(self, workers: Mapping[str, Any]) -> None:
+        """Update deaths and signs of life from the current workers."""
         signs = {address: _sign_of_life(worker) for address, worker in workers.items()}
         alive = any(sign != self._signs.get(address) for address, sign in signs.items())
         if alive and not _is_stuck(workers):
@@ -131,11 +133,11 @@ class WorkerGuard:
                 return await self._expected(self._client) > len(workers)
         return False
 
-    async def _problem(self, workers: Mapping[str, Any]) -> str:
+    async def _describe_problem(self, workers: Mapping[str, Any]) -> str:
         waited = f"{time.monotonic() - self._able:.0f} s"
         paused = sum(map(_is_paused, workers.values()))
         if paused:
-            return _full(self._name, paused, len(workers), full_disks=await self._has_full_disks())
+            return _describe_full_memory(self._name, paused, len(workers), full_disks=await self._has_full_disks())
         if not self._most:
             return f"The {self._name} has no workers, and none came within {waited}; {_OTHERS}."
         all_are = f"All {self._most} workers of the {self._name} are"
@@ -147,7 +149,7 @@ class WorkerGuard:
     async def _has_full_disks(self) -> bool:
         with suppress(OSError):
             async with asyncio.timeout(_ANSWER_S):
-                return False in (await self._client.run(_spills, on_error="ignore")).values()
+                return False in (await self._client.run(_can_spill, on_error="ignore")).values()
         return False
 
 
@@ -155,7 +157,7 @@ _OTHERS = "start workers there, with more memory if theirs ran out, or choose an
 
 
 def _sign_of_life(worker: Mapping[str, Any]) -> object:
-    """Return what changes as long as a worker can do something: run tasks, or move to its disk what is in the way."""
+    """Return a value that changes while a worker is able to run tasks, or to spill data to its disk."""
     moved = worker["metrics"].get("spilled_bytes")
     return (worker["status"], dict(moved or {}) if _is_paused(worker) else worker["last_seen"])
 
@@ -165,55 +167,63 @@ def _is_paused(worker: Mapping[str, Any]) -> bool:
 
 
 def _is_stuck(workers: Mapping[str, Any]) -> bool:
-    """Tell whether tasks lie with a worker that is paused while no other has any: Dask does not move them."""
+    """Return whether only paused workers have tasks; distributed 2026.8 does not move these to other workers."""
     counts = [(_is_paused(each), each["metrics"].get("task_counts", {})) for each in workers.values()]
     busy = any(each.get("executing") or each.get("flight") for _, each in counts)
     return not busy and any(is_paused and each.get("ready") for is_paused, each in counts)
 
 
-def _spills(dask_worker: Any) -> bool:
-    """Tell whether a worker can move a value to its disk, by moving one; also where it has none to move."""
+def _can_spill(dask_worker: Any) -> bool:
+    """Return whether a worker can spill a value to disk, by spilling one; True if it has none to spill."""
     data = dask_worker.data
     return not getattr(data, "fast", None) or data.evict() != -1
 
 
-def _full(name: str, paused: int, workers: int, *, full_disks: bool) -> str:
-    disks = " and so are the disks that it is moved to" if full_disks else ""
+def _describe_full_memory(name: str, paused: int, workers: int, *, full_disks: bool) -> str:
+    disks = " and so are the disks that it spills to" if full_disks else ""
     larger = " a larger disk (temporary-directory of Dask's configuration)," if full_disks else ""
     return (
-        f"The workers' memory is full{disks}: {paused} of {workers} workers of the {name} can take no more tasks; take "
+        f"The workers' memory is full{disks}: {paused} of {workers} workers of the {name} accept no more tasks; use "
         f"more or larger workers,{larger} a smaller region or a coarser --resolution, or greenup run --out, which "
-        "needs no room for the result."
+        "does not keep the result in memory."
     )
 
 
-def _dying(name: str, deaths: int) -> str:
+def _describe_deaths(name: str, deaths: int) -> str:
     return (
-        f"Workers of the {name} died {deaths} times without finishing another block, most likely for want of memory; "
-        "give them more memory or fewer threads, or set a smaller GREENUP_CHUNK_PX."
+        f"Workers of the {name} died {deaths} times without finishing another block, most likely because they ran "
+        "out of memory; give them more memory or fewer threads, or set a smaller GREENUP_CHUNK_PX."
     )
 
 
 @asynccontextmanager
 async def guard_workers(
-    client: Any, name: str, expected: Expected | None, patience: Patience, most: int
+    client: Any, name: str, expected: ExpectedWorkers | None, patience: WaitLimits, most: int
 ) -> AsyncIterator[WorkerGuard]:
-    """End the body once no worker can go on with what it waits for.
+    """Fail if no worker can continue with the computation of the body.
 
     Parameters
     ----------
-    client, name, expected, patience, most
-        As `WorkerGuard` takes them.
+    client : distributed.Client
+        Asynchronous client.
+    name : str
+        Display name of the cluster.
+    expected : callable or None
+        Returns the number of requested workers; None if unknown.
+    patience : WaitLimits
+        Time limits.
+    most : int
+        Number of workers at the start.
 
     Yields
     ------
     WorkerGuard
-        To be told of progress.
+        Its `record_progress` is to be called for each finished block.
 
     Raises
     ------
     NoWorkersError
-        The sentence says what became of the workers, and what to do.
+        No worker can continue; the message has the reason and the remedy.
     """
     guard = WorkerGuard(client, name, expected, patience, most)
     watching = asyncio.create_task(guard.watch(), name=f"guard of the {name}")

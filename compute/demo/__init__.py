@@ -1,7 +1,8 @@
-"""Demo scenes: a believable, wholly synthetic stand-in for Landsat 8 analysis-ready data over Tasmania.
+"""Demo scenes: synthetic Landsat 8 analysis-ready data of Tasmania.
 
-Coast, swaths, overpass times, pixel grids, file layout and documents are as Digital Earth Australia's; land, weather
-and reflectance are drawn from a seed. `write_scenes` writes a set once, `true_ndvi` says what it should show.
+Coastline, swaths, overpass times, pixel grids, file layout and documents follow Digital Earth Australia; land cover,
+weather and reflectance are generated from a seed. `write_scenes` writes a set of scenes once, `true_ndvi` returns its
+noise-free NDVI.
 """
 
 from __future__ import annotations

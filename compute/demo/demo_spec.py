@@ -10,29 +10,28 @@ from hashlib import sha256
 from compute.errors import InputError
 
 FORMAT = 1
-"""Counts up whenever the same specification gives other pixels or documents."""
+"""Version of the generator, raised whenever the same specification gives other pixels or documents."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSpec:
-    """The demo scenes, reduced to the numbers that decide every pixel of them.
+    """Specification of the demo scenes; it determines every pixel.
 
     Attributes
     ----------
     pixel_m : int
-        Edge of a pixel in metres. Landsat's 30 m would take ten minutes; 120 m are written in half a minute.
+        Pixel size in metres. The 30 m of Landsat would take ten minutes to write; 120 m take half a minute.
     seed : int
-        Number of the whole: weather, sensor noise, fields and the detail of the terrain. 6 is the one of a few that
-        shows every season most evenly.
+        Seed of weather, sensor noise, fields and terrain detail. The default gives evenly covered seasons.
     start, end : datetime.date
-        First and last UTC date of acquisition, both inclusive: five whole seasons.
+        First and last UTC date of acquisition, inclusive; the default covers five seasons.
     paths : tuple of int
-        WRS-2 paths to fly, of 89 to 93.
+        WRS-2 paths, out of 89 to 93.
     region : (float, float, float, float)
-        West, south, east, north in degrees; scenes are clipped to the UTM rectangle around it, which keeps the
-        open ocean, most of the pixels of a full swath, out of the files.
+        West, south, east, north in degrees. Scenes are clipped to the UTM rectangle around it, which leaves out the
+        open ocean.
     missed_cloud : float
-        Opacity from 0 to 1 up to which the mask calls a cloud or its shadow clear. 0 is a perfect mask.
+        Opacity from 0 to 1 below which the mask misses a cloud or its shadow. 0 is a perfect mask.
     """
 
     pixel_m: int = 120
@@ -44,7 +43,7 @@ class DemoSpec:
     missed_cloud: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no scene can be made of."""
+        """Validate the numbers."""
         if not 30 <= self.pixel_m <= 2000:
             raise InputError("pixel_m", f"pixel_m is {self.pixel_m}, and must be 30 to 2000 metres.")
         if self.start > self.end:
@@ -54,6 +53,6 @@ class DemoSpec:
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits that differ wherever a pixel or a document would."""
+        """Twelve hexadecimal digits that identify the specification and the generator version."""
         text = json.dumps({"format": FORMAT, **asdict(self)}, default=str, sort_keys=True)
         return sha256(text.encode()).hexdigest()[:12]

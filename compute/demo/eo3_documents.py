@@ -1,4 +1,7 @@
-"""The EO3 document of a scene, after the real ones of Digital Earth Australia's Collection 3."""
+"""EO3 documents of demo scenes, modelled on Digital Earth Australia's Landsat Collection 3.
+
+https://knowledge.dea.ga.gov.au/data/product/dea-surface-reflectance-landsat-8-oli-tirs/
+"""
 
 from __future__ import annotations
 
@@ -28,31 +31,31 @@ _OBSERVATION_ATTRIBUTES = (
 
 
 def product_document() -> Path:
-    """Return the product definition that the demo scenes belong to.
+    """Return the path of the product definition of the demo scenes.
 
     Returns
     -------
     pathlib.Path
-        Digital Earth Australia's own definition of ``ga_ls8c_ard_3``, as YAML.
+        Digital Earth Australia's definition of ``ga_ls8c_ard_3``, YAML.
     """
     return Path(__file__).with_name("ga_ls8c_ard_3.odc-product.yaml")
 
 
 def measurement_paths(label: str) -> dict[str, str]:
-    """Return the file name of every measurement of a scene.
+    """Return the file name of each measurement of a scene.
 
-    datacube refuses a document that leaves out a measurement of its product, so all are named as they would be in a
-    complete scene; only ``nbart_red``, ``nbart_nir`` and ``oa_fmask`` are ever written, as in a partial mirror.
+    datacube refuses a document that lacks a measurement of its product, so all are named as in a complete scene. Only
+    ``nbart_red``, ``nbart_nir`` and ``oa_fmask`` are written, as in a partial mirror.
 
     Parameters
     ----------
     label : str
-        The scene's label.
+        Label of the scene.
 
     Returns
     -------
     dict of str to str
-        By canonical measurement name.
+        File names by canonical measurement name.
     """
     bands = {f"nbart_{band}": _file_name(label, "nbart", f"band{n:02d}") for n, band in enumerate(_BANDS, 1)}
     attributes = {f"oa_{name}": _file_name(label, "oa", name.replace("_", "-")) for name in _OBSERVATION_ATTRIBUTES}
@@ -64,7 +67,15 @@ def _file_name(label: str, group: str, part: str) -> str:
 
 
 def scene_id(acquisition: Acquisition, spec: DemoSpec) -> UUID:
-    """Return the id of a scene, decided by the specification and the scene's label alone."""
+    """Return the UUID of a scene.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+        The acquisition, of which only the label counts.
+    spec : DemoSpec
+        Specification of the scene set.
+    """
     return uuid5(_NAMESPACE, f"{spec.digest}/{acquisition.label}")
 
 
@@ -74,16 +85,16 @@ def scene_document(acquisition: Acquisition, mask: NDArray[np.uint8], spec: Demo
     Parameters
     ----------
     acquisition : Acquisition
-        Where and when.
+        Footprint and time.
     mask : numpy.ndarray of uint8
-        (rows, columns), Fmask codes; the percentages are taken from it.
+        (rows, columns) Fmask codes, from which the percentages are computed.
     spec : DemoSpec
-        The set that the scene belongs to.
+        Specification of the scene set.
 
     Returns
     -------
     dict
-        JSON-like; its measurement paths are relative to the document.
+        JSON-like; measurement paths are relative to the document.
     """
     footprint = acquisition.footprint
     return {
@@ -122,7 +133,7 @@ def _properties(acquisition: Acquisition, mask: NDArray[np.uint8], spec: DemoSpe
         "odc:dataset_version": "0.0.0",
         "odc:file_format": "GeoTIFF",
         "odc:processing_datetime": (acquisition.time + timedelta(days=14)).isoformat(),
-        # The product only takes scenes of this producer; that these are none of theirs is said in the next line.
+        # The product definition requires this producer; the next line marks the scene as synthetic.
         "odc:producer": "ga.gov.au",
         "greenup:synthetic": True,
         "greenup:demo": spec.digest,

@@ -1,7 +1,7 @@
-"""Hashed noise on the plane: what a pixel looks like depends on where it is and on nothing else.
+"""Gradient noise from an integer hash; a function of position and seed alone.
 
-Gradient noise after Perlin (2002, *Improving noise*, SIGGRAPH), with an integer hash in place of a table, so that
-it has no period and two scenes that see one place see the same.
+Method: Perlin (2002), *Improving noise*, SIGGRAPH, with an integer hash instead of a permutation table. The noise has
+no period, and overlapping scenes agree.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ _MASK = 0xFFFFFFFF
 
 
 @njit(cache=True, nogil=True)
-def hashed(i: int, j: int, seed: int) -> int:
-    """Return 32 well-mixed bits for a lattice point.
+def hash_point(i: int, j: int, seed: int) -> int:
+    """Return a 32-bit hash of a lattice point.
 
     Parameters
     ----------
     i, j : int
-        Column and row of the lattice, of either sign.
+        Column and row of the lattice; may be negative.
     seed : int
-        Number of the field.
+        Seed of the field.
 
     Returns
     -------
     int
-        0 to 2**32 - 1 (two rounds of the MurmurHash3 finaliser).
+        0 to 2**32 - 1, by two rounds of the MurmurHash3 finaliser (Appleby, https://github.com/aappleby/smhasher).
     """
     h = (i * 0x9E3779B1 + j * 0x85EBCA77 + seed * 0xC2B2AE3D) & _MASK
     h = ((h ^ (h >> 16)) * 0x7FEB352D) & _MASK
@@ -36,32 +36,32 @@ def hashed(i: int, j: int, seed: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def uniform(i: int, j: int, seed: int) -> float:
-    """Return the hash of a lattice point as a number from 0 to 1 (see `hashed`)."""
-    return hashed(i, j, seed) / 4294967296.0
+def uniform_noise(i: int, j: int, seed: int) -> float:
+    """Return the hash of a lattice point scaled to [0, 1]; see `hash_point`."""
+    return hash_point(i, j, seed) / 4294967296.0
 
 
 @njit(cache=True, nogil=True)
 def _corner(i: int, j: int, dx: float, dy: float, seed: int) -> float:
-    h = hashed(i, j, seed)
+    h = hash_point(i, j, seed)
     return ((h & 0xFFFF) / 32768.0 - 1.0) * dx + ((h >> 16) / 32768.0 - 1.0) * dy
 
 
 @njit(cache=True, nogil=True)
-def gradient(x: float, y: float, seed: int) -> float:
+def gradient_noise(x: float, y: float, seed: int) -> float:
     """Return one octave of gradient noise.
 
     Parameters
     ----------
     x, y : float
-        Place, in units of the lattice.
+        Position in lattice units.
     seed : int
-        Number of the field.
+        Seed of the field.
 
     Returns
     -------
     float
-        Mean 0, mostly from -0.5 to 0.5, smooth to the second derivative.
+        Mean 0, mostly from -0.5 to 0.5, with continuous second derivative.
     """
     i, j = floor(x), floor(y)
     u, v = x - i, y - j
@@ -74,17 +74,17 @@ def gradient(x: float, y: float, seed: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def fractal(x: float, y: float, octaves: int, seed: int) -> float:
-    """Return the sum of octaves of gradient noise, each of twice the frequency and half the height.
+def fractal_noise(x: float, y: float, octaves: int, seed: int) -> float:
+    """Return a sum of octaves of gradient noise, each with twice the frequency and half the amplitude.
 
     Parameters
     ----------
     x, y : float
-        Place, in units of the coarsest octave.
+        Position in units of the coarsest octave.
     octaves : int
-        How many.
+        Number of octaves.
     seed : int
-        Number of the field.
+        Seed of the field.
 
     Returns
     -------
@@ -93,28 +93,32 @@ def fractal(x: float, y: float, octaves: int, seed: int) -> float:
     """
     total, height = 0.0, 1.0
     for octave in range(octaves):
-        total += height * gradient(x, y, seed + octave)
+        total += height * gradient_noise(x, y, seed + octave)
         x, y, height = 2.0 * x + 17.3, 2.0 * y - 9.1, 0.5 * height
     return total
 
 
 @njit(cache=True, nogil=True)
-def creased(x: float, y: float, octaves: int, seed: int) -> float:
-    """Return folded octaves: broad shoulders cut by a branching net of sharp lines, like valleys seen from above.
+def ridged_noise(x: float, y: float, octaves: int, seed: int) -> float:
+    """Return ridged fractal noise: broad ridges, cut by a branching network of sharp valley lines.
 
     Parameters
     ----------
-    x, y, octaves, seed
-        As in `fractal`.
+    x, y : float
+        Position in units of the coarsest octave.
+    octaves : int
+        Number of octaves.
+    seed : int
+        Seed of the field.
 
     Returns
     -------
     float
-        0 on the lines to about 1 far from them.
+        0 on the valley lines to about 1 far from them.
     """
     total, height, share = 0.0, 1.0, 0.0
     for octave in range(octaves):
-        total += height * min(1.0, 3.2 * abs(gradient(x, y, seed + octave)))
+        total += height * min(1.0, 3.2 * abs(gradient_noise(x, y, seed + octave)))
         share += height
         x, y, height = 1.9 * x + 5.7, 1.9 * y - 3.9, 0.55 * height
     return total / share

@@ -1,4 +1,4 @@
-"""Land cover from relief, rain and settlement by compiled rules, for every land pixel."""
+"""Synthetic land cover as a function of relief, rainfall and settlement, compiled by numba."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from compute.demo.hashed_noise import creased, fractal, gradient, uniform
+from compute.demo.hashed_noise import fractal_noise, gradient_noise, ridged_noise, uniform_noise
 
 SEA, LAKE, RAINFOREST, DRY_FOREST, MOOR, ALPINE, PASTURE, CEREAL, SPRING_CROP, SUMMER_CROP, TOWN, ROCK = range(12)
 COVERS = 12
@@ -16,7 +16,7 @@ LAYERS = 6
 
 Floats = NDArray[np.float64]
 Point = tuple[float, float, float, float, float]
-"""(cover, mean NDVI, swing of NDVI, brightness, elevation m)"""
+"""(cover class, mean NDVI, NDVI amplitude, brightness, elevation in m)."""
 
 
 @njit(cache=True, nogil=True)
@@ -32,20 +32,20 @@ def survey_land(
     seed: int,
     layers: NDArray[np.int16],
 ) -> None:
-    """Fill the layers of a window.
+    """Fill the land cover layers of a window.
 
     Parameters
     ----------
     land : numpy.ndarray of uint8
         (rows, columns), 1 on land.
     row, column : int
-        Lattice position of its upper left pixel.
+        Lattice position of the upper left pixel.
     pixel_m : float
-        Edge of a pixel in metres.
+        Pixel size in metres.
     relief, farms, lakes, towns : numpy.ndarray of float64
-        The sketch, one feature a row, as `compute.demo.landscape` prepares it.
+        (features, parameters), as prepared by `compute.demo.landscape`.
     seed : int
-        Number of the whole.
+        Seed of the scene set.
     layers : numpy.ndarray of int16
         (6, rows, columns), written in place: cover, base, swing, delay, bright, elevation.
     """
@@ -66,39 +66,39 @@ def survey_land(
 
 @njit(cache=True, nogil=True)
 def _survey_point(x: float, y: float, relief: Floats, farms: Floats, lakes: Floats, towns: Floats, seed: int) -> Point:
-    wx = x + 3000.0 * fractal(x / 9000.0, y / 9000.0, 2, seed + 10)
-    wy = y + 3000.0 * fractal(x / 9000.0, y / 9000.0, 2, seed + 20)
-    hill = _hills(wx, wy, seed)
-    elevation = _elevation(x, y, hill, _bumps(wx, wy, relief), seed)
+    wx = x + 3000.0 * fractal_noise(x / 9000.0, y / 9000.0, 2, seed + 10)
+    wy = y + 3000.0 * fractal_noise(x / 9000.0, y / 9000.0, 2, seed + 20)
+    hill = _hill_height(wx, wy, seed)
+    elevation = _elevation(x, y, hill, _sum_gaussians(wx, wy, relief), seed)
     if _in_lake(wx, wy, lakes, elevation, seed):
         return LAKE, -0.22, 0.0, 0.03, elevation
-    grain = fractal(x / 1400.0, y / 1400.0, 3, seed + 50)
+    grain = fractal_noise(x / 1400.0, y / 1400.0, 3, seed + 50)
     if _in_town(x, y, towns, grain):
         return TOWN, 0.36 + 0.18 * grain, 0.05, 0.33 - 0.04 * grain, elevation
-    rain = _rain(x, y, elevation, seed)
-    patch = fractal(x / 5200.0, y / 5200.0, 3, seed + 60)
-    farm = _bumps(wx, wy, farms) + 1.5 * (0.40 - hill) - elevation / 1600.0 + 0.3 * patch + 0.2 * grain
+    rain = _wetness(x, y, elevation, seed)
+    patch = fractal_noise(x / 5200.0, y / 5200.0, 3, seed + 60)
+    farm = _sum_gaussians(wx, wy, farms) + 1.5 * (0.40 - hill) - elevation / 1600.0 + 0.3 * patch + 0.2 * grain
     if farm > 0.55:
-        return _farmland(x, y, farm, rain, grain, elevation, seed)
-    return _wild(x, y, hill, rain, patch, grain, elevation, seed)
+        return _farmland_cover(x, y, farm, rain, grain, elevation, seed)
+    return _natural_cover(x, y, hill, rain, patch, grain, elevation, seed)
 
 
 @njit(cache=True, nogil=True)
-def _hills(x: float, y: float, seed: int) -> float:
-    """Return 0 on valley lines to 1 on broad backs; ranges and valleys strike north-north-west."""
+def _hill_height(x: float, y: float, seed: int) -> float:
+    """Return the relative height of hills, from 0 on valley lines to 1 on ridges; ranges strike north-north-west."""
     across, along = 0.92 * x + 0.38 * y, 0.92 * y - 0.38 * x
-    return creased(across / 9500.0, along / 15000.0, 5, seed + 30)
+    return ridged_noise(across / 9500.0, along / 15000.0, 5, seed + 30)
 
 
 @njit(cache=True, nogil=True)
 def _elevation(x: float, y: float, hill: float, broad: float, seed: int) -> float:
-    roughness = 240.0 + 380.0 * gradient(x / 30e3, y / 30e3, seed + 40)
+    roughness = 240.0 + 380.0 * gradient_noise(x / 30e3, y / 30e3, seed + 40)
     return max(3.0, 15.0 + broad * (0.62 + 0.62 * hill) + max(60.0, roughness) * (hill - 0.25))
 
 
 @njit(cache=True, nogil=True)
-def _bumps(x: float, y: float, table: Floats) -> float:
-    """Return the sum of Gaussian hills (x, y, height, 1 / radius squared), cut off where they are below 2 %."""
+def _sum_gaussians(x: float, y: float, table: Floats) -> float:
+    """Return a sum of Gaussians (x, y, height, 1 / radius squared), truncated below 2 % of their height."""
     total = 0.0
     for k in range(table.shape[0]):
         distance = ((x - table[k, 0]) ** 2 + (y - table[k, 1]) ** 2) * table[k, 3]
@@ -114,15 +114,15 @@ def _in_lake(x: float, y: float, lakes: Floats, elevation: float, seed: int) -> 
         along, across = dx * lakes[k, 2] + dy * lakes[k, 3], dx * lakes[k, 4] + dy * lakes[k, 5]
         reach = along * along + across * across
         if reach < 1.5:
-            return bool(reach < 1.0 + 0.9 * fractal(x / 3000.0, y / 3000.0, 3, seed + 70))
-    # The plateau is strewn with tarns.
-    return 1020.0 < elevation < 1260.0 and gradient(x / 900.0, y / 900.0, seed + 75) > 0.36
+            return bool(reach < 1.0 + 0.9 * fractal_noise(x / 3000.0, y / 3000.0, 3, seed + 70))
+    # Small lakes on the Central Plateau.
+    return 1020.0 < elevation < 1260.0 and gradient_noise(x / 900.0, y / 900.0, seed + 75) > 0.36
 
 
 @njit(cache=True, nogil=True)
-def _rain(x: float, y: float, elevation: float, seed: int) -> float:
-    """Return wetness: about 0.2 in the Midlands, in the rain shadow, to 1 and more on the west coast."""
-    edge = (440e3 - x - 0.10 * (y + 4.62e6) + 60e3 * fractal(x / 60e3, y / 60e3, 2, seed + 80)) / 32e3
+def _wetness(x: float, y: float, elevation: float, seed: int) -> float:
+    """Return the relative rainfall: about 0.2 in the rain shadow of the Midlands, 1 and more on the west coast."""
+    edge = (440e3 - x - 0.10 * (y + 4.62e6) + 60e3 * fractal_noise(x / 60e3, y / 60e3, 2, seed + 80)) / 32e3
     return 0.16 + 0.75 / (1.0 + exp(-edge)) + 0.42 * min(elevation, 1100.0) / 1000.0
 
 
@@ -136,15 +136,15 @@ def _in_town(x: float, y: float, towns: Floats, grain: float) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _wild(
+def _natural_cover(
     x: float, y: float, hill: float, rain: float, patch: float, grain: float, elevation: float, seed: int
 ) -> Point:
-    fine = fractal(x / 420.0, y / 420.0, 2, seed + 110)
+    fine = fractal_noise(x / 420.0, y / 420.0, 2, seed + 110)
     if elevation > 985.0 + 230.0 * patch + 150.0 * grain:
-        return _alpine(hill, grain, fine, elevation)
+        return _alpine_cover(hill, grain, fine, elevation)
     wet = (rain - 0.25) / 0.4
     if wet > 0.92 + 0.40 * patch + 0.25 * grain:
-        return _wet_country(x, y, hill, patch, grain, fine, elevation, seed)
+        return _wet_cover(x, y, hill, patch, grain, fine, elevation, seed)
     gully = max(0.0, 0.30 - hill)
     base = 0.60 + 0.18 * wet + 0.14 * (hill - 0.4) + 0.30 * gully + 0.12 * patch + 0.14 * grain + 0.06 * fine
     base -= 0.45 * max(0.0, elevation - 780.0) / 1000.0
@@ -152,12 +152,12 @@ def _wild(
 
 
 @njit(cache=True, nogil=True)
-def _wet_country(
+def _wet_cover(
     x: float, y: float, hill: float, patch: float, grain: float, fine: float, elevation: float, seed: int
 ) -> Point:
-    """Return rainforest or buttongrass moor: moor on the plains and fire-swept slopes, more of it in the south."""
+    """Return rainforest, or buttongrass moor on plains and burnt slopes, more frequent in the south."""
     across, along = 0.90 * x + 0.43 * y, 0.90 * y - 0.43 * x
-    plain = fractal(across / 11e3, along / 26e3, 3, seed + 120)
+    plain = fractal_noise(across / 11e3, along / 26e3, 3, seed + 120)
     moor = 1.5 * plain + 0.25 * patch + 0.30 * grain + 0.8 * (0.42 - hill) - (y + 4.665e6) / 300e3 - elevation / 2500.0
     moor -= 1.8 * max(0.0, 0.20 - hill)
     open_share = min(1.0, max(0.0, 2.2 * (moor + 0.22)))
@@ -168,20 +168,20 @@ def _wet_country(
 
 
 @njit(cache=True, nogil=True)
-def _alpine(hill: float, grain: float, fine: float, elevation: float) -> Point:
+def _alpine_cover(hill: float, grain: float, fine: float, elevation: float) -> Point:
     if elevation > 1320.0 + 300.0 * grain:
         return ROCK, 0.28 + 0.1 * fine, 0.05, 0.34, elevation
     return ALPINE, 0.52 + 0.20 * grain + 0.06 * fine - 0.20 * (hill - 0.5), 0.09, 0.31, elevation
 
 
 @njit(cache=True, nogil=True)
-def _farmland(x: float, y: float, farm: float, rain: float, grain: float, elevation: float, seed: int) -> Point:
-    fine = gradient(x / 450.0, y / 450.0, seed + 130)
+def _farmland_cover(x: float, y: float, farm: float, rain: float, grain: float, elevation: float, seed: int) -> Point:
+    fine = gradient_noise(x / 450.0, y / 450.0, seed + 130)
     green = min(1.0, max(0.0, (rain - 0.15) / 0.45))
-    if grain + 0.8 * gradient(x / 2600.0, y / 2600.0, seed + 136) > 0.50 + 0.2 * (farm - 0.55):
+    if grain + 0.8 * gradient_noise(x / 2600.0, y / 2600.0, seed + 136) > 0.50 + 0.2 * (farm - 0.55):
         return DRY_FOREST, 0.62 + 0.12 * green + 0.08 * fine, 0.05, 0.28, elevation
-    field = _field(x, y, seed)
-    tone, use = uniform(field, 1, seed + 140) - 0.5, uniform(field, 2, seed + 140)
+    field = _field_number(x, y, seed)
+    tone, use = uniform_noise(field, 1, seed + 140) - 0.5, uniform_noise(field, 2, seed + 140)
     crops = 0.40 if farm > 0.95 else 0.12
     bright = 0.35 - 0.04 * green + 0.05 * tone
     if use < 0.42 * crops:
@@ -195,18 +195,18 @@ def _farmland(x: float, y: float, farm: float, rain: float, grain: float, elevat
 
 
 @njit(cache=True, nogil=True)
-def _field(x: float, y: float, seed: int) -> int:
-    """Return the number of the field at a place: blocks of 2.4 km, bent with the country, halved up to four times."""
-    bend = gradient(x / 16e3, y / 16e3, seed + 150), gradient(x / 16e3, y / 16e3, seed + 151)
+def _field_number(x: float, y: float, seed: int) -> int:
+    """Return the number of the agricultural field at a position: blocks of 2.4 km, divided up to four times."""
+    bend = gradient_noise(x / 16e3, y / 16e3, seed + 150), gradient_noise(x / 16e3, y / 16e3, seed + 151)
     u, v = (x + 0.35 * y + 5000.0 * bend[0]) / 2400.0, (y - 0.35 * x + 5000.0 * bend[1]) / 2400.0
     i, j = floor(u), floor(v)
-    u, v, number = u - i, v - j, int(uniform(i, j, seed + 152) * 2.0**30)
+    u, v, number = u - i, v - j, int(uniform_noise(i, j, seed + 152) * 2.0**30)
     for depth in range(5):
-        if depth > 1 and uniform(number, depth, seed + 153) < 0.3:
+        if depth > 1 and uniform_noise(number, depth, seed + 153) < 0.3:
             break
-        cut = 0.35 + 0.3 * uniform(number, depth, seed + 154)
+        cut = 0.35 + 0.3 * uniform_noise(number, depth, seed + 154)
         side = u > cut
         u = (u - cut) / (1.0 - cut) if side else u / cut
         u, v = v, u
-        number = int(uniform(number, 2 * depth + int(side), seed + 155) * 2.0**30)
+        number = int(uniform_noise(number, 2 * depth + int(side), seed + 155) * 2.0**30)
     return number

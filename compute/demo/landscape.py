@@ -1,4 +1,4 @@
-"""The lie of the land: what covers each pixel, how green it is, how high it lies."""
+"""Synthetic landscape: land cover, mean NDVI and elevation of each pixel."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Landscape:
-    """Everything about a window that does not change from day to day; arrays are (rows, columns).
+    """Time-independent properties of a window; arrays are (rows, columns).
 
     Attributes
     ----------
     cover : numpy.ndarray of uint8
-        Cover class, see `compute.demo.land_cover`.
+        Cover class of `compute.demo.land_cover`.
     base : numpy.ndarray of int16
-        Mean NDVI of the year, in units of 1e-4.
+        Annual mean NDVI, in units of 1e-4.
     swing : numpy.ndarray of int16
-        NDVI by which the year's curve of the class is multiplied, in units of 1e-4.
+        NDVI amplitude of the annual curve, in units of 1e-4.
     delay : numpy.ndarray of int16
-        Days by which the year's curve comes late: later with height.
+        Delay of the annual curve in days; increases with elevation.
     bright : numpy.ndarray of int16
         Sum of red and near infrared reflectance, in units of 1e-4.
     elevation : numpy.ndarray of int16
-        Metres; it decides where snow lies.
+        Elevation in metres, which determines snow cover.
     """
 
     cover: NDArray[np.uint8]
@@ -49,30 +49,30 @@ class Landscape:
     elevation: NDArray[np.int16]
 
 
-def survey(window: LatticeWindow, seed: int, inside: NDArray[np.uint8] | None = None) -> Landscape:
+def survey_window(window: LatticeWindow, seed: int, inside: NDArray[np.uint8] | None = None) -> Landscape:
     """Return the landscape of a window.
 
-    Every pixel is decided by its own place alone, so windows that overlap agree.
+    Each pixel depends on its own position only, so overlapping windows agree.
 
     Parameters
     ----------
     window : LatticeWindow
-        Part of the lattice.
+        Window of the lattice.
     seed : int
-        Number of the whole.
+        Seed of the scene set.
     inside : numpy.ndarray of uint8, optional
-        (rows, columns), 0 where nobody will look: surveying is slow, and what is left out is sea.
+        (rows, columns), 0 for pixels to skip, which become sea.
 
     Returns
     -------
     Landscape
-        Its layers, each of the window's shape.
+        Layers with the shape of the window.
     """
-    land = window.burn(coast())
+    land = window.rasterise(load_coast())
     if inside is not None:
         land &= inside
     layers = np.zeros((LAYERS, *window.shape), np.int16)
-    sketch = _sketch()
+    sketch = _load_sketch()
     survey_land(land, window.row, window.column, float(window.pixel_m), *sketch, seed, layers)
     cover, base, swing, delay, bright, elevation = layers
     return Landscape(
@@ -81,16 +81,16 @@ def survey(window: LatticeWindow, seed: int, inside: NDArray[np.uint8] | None = 
 
 
 @cache
-def coast() -> BaseGeometry:
-    """Return the land of Tasmania and its islands in UTM metres (Natural Earth 1:10m)."""
-    document = json.loads(_package_text("coast.geojson"))
+def load_coast() -> BaseGeometry:
+    """Return the outline of Tasmania and its islands in UTM metres (Natural Earth 1:10m)."""
+    document = json.loads(_read_package_text("coast.geojson"))
     return to_utm(shapely.union_all([shapely.geometry.shape(f["geometry"]) for f in document["features"]]))
 
 
 @cache
-def _sketch() -> tuple[Floats, Floats, Floats, Floats]:
-    """Return relief, farms, lakes and towns as `survey_land` wants them: UTM metres and their inverses."""
-    tables: dict[str, Any] = tomllib.loads(_package_text("sketch.toml"))
+def _load_sketch() -> tuple[Floats, Floats, Floats, Floats]:
+    """Return relief, farms, lakes and towns as `survey_land` needs them: in UTM metres and their inverses."""
+    tables: dict[str, Any] = tomllib.loads(_read_package_text("sketch.toml"))
     relief, farms, lakes, towns = (np.array(tables[name]) for name in ("relief", "farms", "lakes", "towns"))
     for table in (relief, farms, lakes, towns):
         table[:, :2] = shapely.get_coordinates(to_utm(MultiPoint(table[:, :2])))
@@ -101,11 +101,11 @@ def _sketch() -> tuple[Floats, Floats, Floats, Floats]:
 
 
 def _lake_axes(lakes: Floats) -> Floats:
-    """Return (x, y, two rows of the matrix that turns a lake into the unit circle) for each lake."""
+    """Return (x, y, and two rows of the matrix that maps the lake to the unit circle) of each lake."""
     length, width, bearing = 1000.0 * lakes[:, 2], 1000.0 * lakes[:, 3], np.radians(lakes[:, 4])
     east, north = np.sin(bearing), np.cos(bearing)
     return np.column_stack([lakes[:, :2], east / length, north / length, north / width, -east / width])
 
 
-def _package_text(name: str) -> str:
+def _read_package_text(name: str) -> str:
     return files("compute.demo").joinpath(name).read_text(encoding="utf-8")

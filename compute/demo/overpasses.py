@@ -1,4 +1,4 @@
-"""Overpasses of Landsat 8: times, footprints within the region, and the position of the sun."""
+"""Landsat 8 overpasses: times, WRS-2 footprints, and sun position."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from compute.demo.demo_spec import DemoSpec
-from compute.demo.landscape import coast
+from compute.demo.landscape import load_coast
 from compute.demo.pixel_lattice import LatticeWindow, region_box, to_utm
 
 _REVISIT = timedelta(days=16)
 _NEXT_PATH_WEST = timedelta(days=7, seconds=370.65)
 _NEXT_ROW_SOUTH = timedelta(seconds=23.93)
 _ANCHOR = datetime(2023, 4, 30, 23, 50, 34, 384549, tzinfo=UTC)
-"""Centre of a real acquisition of path 90, row 86 (ga_ls8c_ard_3 dataset 6241395f-f341-41b0-96b7-60f486c577d0); it
-gives every path its true days, one path west or UTC midnight away from the next."""
+"""Centre time of an actual acquisition of path 90, row 86 (ga_ls8c_ard_3 dataset 6241395f-f341-41b0-96b7-60f486c577d0),
+from which the times of all other paths and rows are derived."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Footprint:
-    """Part of the region within one WRS-2 path and row.
+    """Part of the region in one WRS-2 path and row.
 
     Attributes
     ----------
     path, row : int
         WRS-2 numbers.
     outline : shapely.Polygon
-        The slanted swath in UTM metres, clipped to the region.
+        Swath in UTM metres, clipped to the region.
     window : LatticeWindow
-        The pixel rectangle around it.
+        Bounding window of the outline.
     """
 
     path: int
@@ -45,22 +45,22 @@ class Footprint:
 
     @property
     def region_code(self) -> str:
-        """Path and row as Digital Earth Australia writes them, ``"090089"``."""
+        """Path and row as written by Digital Earth Australia, such as ``"090089"``."""
         return f"{self.path:03d}{self.row:03d}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Acquisition:
-    """One look of the satellite.
+    """One acquisition of a footprint.
 
     Attributes
     ----------
     footprint : Footprint
-        Where.
+        The footprint.
     time : datetime.datetime
-        Centre of the acquisition, UTC.
+        Centre time, UTC.
     cycle : int
-        Number of the 16-day repeat.
+        Number of the 16-day repeat cycle.
     """
 
     footprint: Footprint
@@ -69,24 +69,24 @@ class Acquisition:
 
     @property
     def flight(self) -> int:
-        """Number of the fly-over, shared by all rows that one path sees on one day."""
+        """Number of the overpass, common to all rows of one path and day."""
         return 1000 * self.footprint.path + self.cycle
 
     @property
     def label(self) -> str:
-        """Name of the scene after Digital Earth Australia's pattern; version 0.0.0 is none of theirs."""
+        """Label of the scene in Digital Earth Australia's pattern, with version 0.0.0, which they do not use."""
         return f"ga_ls8c_ard_0-0-0_{self.footprint.region_code}_{self.time:%Y-%m-%d}_final"
 
     @property
     def sun(self) -> tuple[float, float]:
-        """Azimuth from north and elevation of the sun at the centre of the footprint, in degrees."""
+        """Azimuth (from north) and elevation of the sun at the centre of the footprint, in degrees."""
         centre = self.footprint.outline.centroid
         longitude = 147.0 + (centre.x - 500e3) / 82e3
         return sun_position(self.time, longitude, centre.y / 111e3)
 
 
-def footprints(spec: DemoSpec) -> list[Footprint]:
-    """Return the footprints that hold some land of the region.
+def find_footprints(spec: DemoSpec) -> list[Footprint]:
+    """Return the footprints that contain land of the region.
 
     Parameters
     ----------
@@ -96,35 +96,35 @@ def footprints(spec: DemoSpec) -> list[Footprint]:
     Returns
     -------
     list of Footprint
-        By path and row.
+        In the order of path and row.
     """
     box = region_box(spec.region, spec.pixel_m)
-    land = shapely.intersection(coast(), box)
+    land = shapely.intersection(load_coast(), box)
     text = files("compute.demo").joinpath("wrs2.geojson").read_text(encoding="utf-8")
     found = []
     for feature in json.loads(text)["features"]:
         path, row = feature["properties"]["path"], feature["properties"]["row"]
         outline = shapely.intersection(to_utm(shapely.geometry.shape(feature["geometry"])), box)
         if path in spec.paths and outline.intersects(land):
-            window = LatticeWindow.around(outline, spec.pixel_m)
+            window = LatticeWindow.around_geometry(outline, spec.pixel_m)
             found.append(Footprint(path=path, row=row, outline=outline, window=window))
     return found
 
 
-def acquisitions(footprint: Footprint, spec: DemoSpec) -> Iterator[Acquisition]:
-    """Yield the acquisitions of a footprint in order of time.
+def list_acquisitions(footprint: Footprint, spec: DemoSpec) -> Iterator[Acquisition]:
+    """Yield the acquisitions of a footprint in temporal order.
 
     Parameters
     ----------
     footprint : Footprint
-        Where.
+        The footprint.
     spec : DemoSpec
         First and last UTC date.
 
     Yields
     ------
     Acquisition
-        Every 16 days, at about ten in the morning of local solar time: late in the UTC day, or just after its end.
+        Every 16 days, at about 10:00 local solar time.
     """
     west, south = footprint.path - 90, footprint.row - 86
     phase = _ANCHOR + west * _NEXT_PATH_WEST + south * _NEXT_ROW_SOUTH
@@ -137,7 +137,7 @@ def acquisitions(footprint: Footprint, spec: DemoSpec) -> Iterator[Acquisition]:
 
 
 def sun_position(time: datetime, longitude: float, latitude: float) -> tuple[float, float]:
-    """Return where the sun stands, to about a degree.
+    """Return the position of the sun, accurate to about one degree.
 
     Parameters
     ----------
@@ -149,8 +149,12 @@ def sun_position(time: datetime, longitude: float, latitude: float) -> tuple[flo
     Returns
     -------
     azimuth, elevation : float
-        Degrees from north by east, and above the horizon. Declination after Cooper (1969), *The absorption of
-        radiation in solar stills*, Solar Energy 12; the equation of time, at most 16 minutes, is left out.
+        Degrees clockwise from north, and above the horizon.
+
+    Notes
+    -----
+    Declination after Cooper (1969), *The absorption of radiation in solar stills*, Solar Energy 12. The equation of
+    time, at most 16 minutes, is neglected.
     """
     day = time.timetuple().tm_yday
     declination = radians(23.45) * sin(2 * pi * (284 + day) / 365)

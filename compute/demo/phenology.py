@@ -1,9 +1,8 @@
-"""Phenology: the NDVI of each land cover on a day, which the scenes show through cloud and noise.
+"""Phenology: NDVI of each land cover class by day.
 
-The NDVI of a pixel is ``base + swing * curve(cover, day - delay) + drift(cover, day)``, covered by snow to the share
-that its height stands above the day's snow line. A curve is a yearly cosine and its first overtone, of zero mean: the
-overtone sharpens the peak and flattens the trough, as the browning of a pasture does. The drift runs from year to
-year and sets one summer apart from the next.
+The NDVI of a pixel is ``base + swing * curve(cover, day - delay) + drift(cover, day)``, mixed with snow according to
+its elevation relative to the snow line. A curve is an annual cosine with its first overtone, of zero mean; the overtone
+sharpens the peak and flattens the trough, as in a drying pasture. The drift varies from year to year.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from compute.demo import land_cover
-from compute.demo.hashed_noise import gradient
+from compute.demo.hashed_noise import gradient_noise
 
 SNOW_NDVI = -0.02
 MAX_DELAY = 64
@@ -44,16 +43,16 @@ _SHAPES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GrowingSeason:
-    """The state of the year at one moment.
+    """Phenology of all cover classes at one time.
 
     Attributes
     ----------
     curve : numpy.ndarray of float64
-        (cover, delay in days): value of the year's curve, about -1 to 1.4.
+        (cover, delay in days) value of the annual curve, about -1 to 1.4.
     drift : numpy.ndarray of float64
-        (cover,): NDVI added.
+        (cover,) interannual NDVI offset.
     snow_line : float
-        Height in metres above which half of the ground is white.
+        Elevation in metres of 50 % snow cover.
     """
 
     curve: NDArray[np.float64]
@@ -61,8 +60,16 @@ class GrowingSeason:
     snow_line: float
 
 
-def season_at(time: datetime, seed: int) -> GrowingSeason:
-    """Return the state of the year at a moment (UTC); `seed` numbers the weather that moves the snow line."""
+def season_state(time: datetime, seed: int) -> GrowingSeason:
+    """Return the phenology at a time.
+
+    Parameters
+    ----------
+    time : datetime.datetime
+        UTC.
+    seed : int
+        Seed of the weather that moves the snow line.
+    """
     day = time.toordinal() + time.hour / 24
     peak, overtone, drift = (np.array(column) for column in zip(*_SHAPES.values(), strict=True))
     new_year = date(time.year, 1, 1).toordinal()
@@ -72,12 +79,12 @@ def season_at(time: datetime, seed: int) -> GrowingSeason:
     return GrowingSeason(
         curve=np.cos(angle) + overtone[:, None] * np.cos(2 * angle),
         drift=drift * swing,
-        snow_line=1900.0 - 880.0 * winter + 350.0 * gradient(day / 7.0, 0.5, seed + 500),
+        snow_line=1900.0 - 880.0 * winter + 350.0 * gradient_noise(day / 7.0, 0.5, seed + 500),
     )
 
 
 @njit(cache=True, nogil=True)
-def ground(
+def ground_ndvi(
     kind: int,
     base: int,
     swing: int,
@@ -87,19 +94,21 @@ def ground(
     drift: NDArray[np.float64],
     snow_line: float,
 ) -> tuple[float, float]:
-    """Return what one pixel shows under a clear sky.
+    """Return the NDVI and snow cover of a pixel under a clear sky.
 
     Parameters
     ----------
     kind, base, swing, delay, elevation : int
-        The pixel of a `Landscape`.
-    curve, drift, snow_line
-        The `GrowingSeason`.
+        Pixel of a `Landscape`.
+    curve, drift : numpy.ndarray of float64
+        Of `GrowingSeason`.
+    snow_line : float
+        Elevation in metres.
 
     Returns
     -------
     ndvi, snow : float
-        The true NDVI, and the share of the ground under snow.
+        True NDVI, and snow-covered share from 0 to 1.
     """
     ndvi = base * 1e-4 + swing * 1e-4 * curve[kind, delay] + drift[kind]
     if kind <= land_cover.LAKE:

@@ -1,4 +1,4 @@
-"""The one pixel lattice that all demo scenes share, and windows on it."""
+"""Pixel lattice common to all demo scenes, and windows on it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
 CRS = "EPSG:32655"
-"""Digital Earth Australia keeps to the northern zones, so northings over Tasmania are negative."""
+"""Digital Earth Australia uses northern UTM zones, so northings in Tasmania are negative."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LatticeWindow:
-    """A rectangle of the lattice on which pixel (row, column) has its centre at (column, -row) * pixel_m.
+    """Rectangle of the lattice; the centre of pixel (row, column) is at (column, -row) * pixel_m.
 
-    Centres on whole multiples of the pixel size are how Digital Earth Australia aligns Landsat.
+    Digital Earth Australia aligns Landsat pixels in the same way, with centres on multiples of the pixel size.
 
     Attributes
     ----------
     pixel_m : int
-        Edge of a pixel in metres.
+        Pixel size in metres.
     row, column : int
         Lattice position of the upper left pixel.
     shape : (int, int)
@@ -41,8 +41,16 @@ class LatticeWindow:
     shape: tuple[int, int]
 
     @classmethod
-    def around(cls, geometry: BaseGeometry, pixel_m: int) -> LatticeWindow:
-        """Return the least window that holds every pixel touched by a geometry in UTM metres."""
+    def around_geometry(cls, geometry: BaseGeometry, pixel_m: int) -> LatticeWindow:
+        """Return the smallest window with all pixels that touch a geometry.
+
+        Parameters
+        ----------
+        geometry : shapely geometry
+            In UTM metres.
+        pixel_m : int
+            Pixel size in metres.
+        """
         west, south, east, north = geometry.bounds
         column, row = floor(west / pixel_m + 0.5), floor(-north / pixel_m + 0.5)
         shape = ceil(-south / pixel_m + 0.5) - row, ceil(east / pixel_m + 0.5) - column
@@ -50,12 +58,12 @@ class LatticeWindow:
 
     @property
     def transform(self) -> Affine:
-        """Map from (column, row) of the window's corners to UTM metres."""
+        """Affine transform from pixel corners (column, row) to UTM metres."""
         size = self.pixel_m
         return Affine(size, 0, (self.column - 0.5) * size, 0, -size, -(self.row - 0.5) * size)
 
-    def burn(self, geometry: BaseGeometry) -> NDArray[np.uint8]:
-        """Return 1 where the pixel centre lies in a geometry in UTM metres, else 0; (rows, columns)."""
+    def rasterise(self, geometry: BaseGeometry) -> NDArray[np.uint8]:
+        """Return a mask of pixels whose centre is in a geometry in UTM metres: (rows, columns) uint8, 1 inside."""
         burnt: NDArray[np.uint8] = rasterize([geometry], self.shape, transform=self.transform, dtype="uint8")
         return burnt
 
@@ -66,7 +74,7 @@ def _transformer() -> Transformer:
 
 
 def to_utm(geometry: BaseGeometry) -> BaseGeometry:
-    """Return a geometry in degrees (longitude, latitude) as UTM metres, vertex by vertex."""
+    """Transform a geometry from degrees (longitude, latitude) to UTM metres, vertex by vertex."""
 
     def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.column_stack(_transformer().transform(points[:, 0], points[:, 1]))
@@ -76,7 +84,15 @@ def to_utm(geometry: BaseGeometry) -> BaseGeometry:
 
 
 def region_box(region: tuple[float, float, float, float], pixel_m: int) -> Polygon:
-    """Return the UTM rectangle around a region in degrees, its edges on pixel edges of the lattice."""
+    """Return the UTM bounding box of a region, extended to pixel edges.
+
+    Parameters
+    ----------
+    region : (float, float, float, float)
+        West, south, east, north in degrees.
+    pixel_m : int
+        Pixel size in metres.
+    """
     west, south, east, north = _transformer().transform_bounds(*region)
     west, south = ((floor(v / pixel_m) - 0.5) * pixel_m for v in (west, south))
     east, north = ((ceil(v / pixel_m) + 0.5) * pixel_m for v in (east, north))

@@ -55,7 +55,7 @@ class BlockTask:
     std : bool
         Whether sums of squares are kept for the standard deviation.
     reasons : tuple of str
-        Exclusion reasons that are counted, from `compute.products.reasons_of`; empty where none are.
+        Exclusion reasons that are counted, from `compute.products.exclusion_reasons`; empty where none are.
     """
 
     run: str

@@ -26,8 +26,8 @@ from compute.engine.raster_windows import FAILURES, ReadError, unread_scene
 from compute.engine.read_errors import describe_read_error
 from compute.errors import JobError
 from compute.files.access import Permit
-from compute.products import BandRole, Condition, MaskRole, RangeRole, Stated, verdicts_of_pixels
-from compute.products.roles import BandNumbers
+from compute.products import BandRole, Condition, MaskRole, RangeRole, Scaling, pixel_verdicts
+from compute.products.roles import BandConstants
 from compute.scenes import Band, Source, UnreadScene
 from compute.scenes.pixel_frames import ArrayWindow
 
@@ -97,7 +97,7 @@ class OdcReader:
                 met.append((condition.reason, self._condition(group, condition)))
                 clear = clear & met[-1][1]
         if self._task.reasons and mask is not None:
-            sums.record_verdicts(verdicts_of_pixels(mask.codes * self._inside, self._task.reasons, met))
+            sums.record_verdicts(pixel_verdicts(mask.codes * self._inside, self._task.reasons, met))
         if not clear.any():
             return
         red = self._read(group, roles.red, self._task.resampling)
@@ -114,11 +114,11 @@ class OdcReader:
         if isinstance(condition, MaskRole):
             return self._codes(group, condition).clear
         stated = group[0].bands[condition.measurement].stated
-        return condition.clear(self._read(group, condition, "nearest"), replace(stated, nodata=None), Stated())
+        return condition.is_clear(self._read(group, condition, "nearest"), replace(stated, nodata=None), Scaling())
 
-    def _numbers(self, group: Sequence[Source], role: BandRole) -> BandNumbers:
+    def _numbers(self, group: Sequence[Source], role: BandRole) -> BandConstants:
         """Return nodata, valid range and scaling of a band, which all scenes of a planned group share."""
-        return role.numbers(role.dtype, replace(group[0].bands[role.measurement].stated, nodata=None))
+        return role.kernel_constants(role.dtype, replace(group[0].bands[role.measurement].stated, nodata=None))
 
     def _read(self, group: Sequence[Source], role: BandRole | Condition, resampling: str) -> NDArray[np.generic]:
         """Return (y, x) values of one measurement of a group: every scene warped, then fused by datacube's rule."""
@@ -178,6 +178,6 @@ class _BandSource(DataSource):
         scaling = scale, file.offsets[index - 1] if beside.offset is None else beside.offset
         if scaling == (1.0, 0.0) or not isinstance(self._role, BandRole):
             return
-        known = self._role.scaling(self._band.stated, Stated())
+        known = self._role.resolve_scaling(self._band.stated, Scaling())
         if not np.allclose(scaling, (known.scale or 1.0, known.offset or 0.0), rtol=1e-6):
             raise ReadError("states a scale or an offset of its own; give --reader exact", self._band)

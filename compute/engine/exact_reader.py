@@ -27,7 +27,7 @@ from compute.engine.read_windows import (
 from compute.files.access import Permit
 from compute.files.addresses import is_local
 from compute.kernels.resample import Accumulators, BandWindows, ClearPixels, untaken_pixels, usable_pixels
-from compute.products import BandRole, Condition, MaskRole, RangeRole, verdicts_of_pixels
+from compute.products import BandRole, Condition, MaskRole, RangeRole, pixel_verdicts
 from compute.scenes import Source, UnreadScene
 from compute.scenes.alignment import alignment_of, file_window, source_pixel, widen_window
 
@@ -147,7 +147,7 @@ class ExactReader:
             assert isinstance(part.role, MaskRole | RangeRole)
             clear = part.placement.find_clear(codes.codes, part.at, codes.table, np.zeros(told.shape, bool))
             met.append((part.role.reason, ~clear.elsewhere(told.shape)))
-        return verdicts_of_pixels(told, self._task.reasons, met)
+        return pixel_verdicts(told, self._task.reasons, met)
 
     # Windows to read
 
@@ -224,7 +224,7 @@ class ExactReader:
             return self._classify(self._conditions[windows.scene.product, part.role], part)
         assert isinstance(part.role, RangeRole)
         stored = self._window(part)
-        clear = part.role.clear(stored.values, part.band.stated, tags_of(stored))
+        clear = part.role.is_clear(stored.values, part.band.stated, tags_of(stored))
         return MaskCodes(codes=clear.astype(np.uint8), table=CLEAR_ALONE)
 
     def _classify(self, masks: MaskClassifier, part: ReadWindow) -> MaskCodes:
@@ -243,7 +243,7 @@ class ExactReader:
     ) -> BandWindows:
         """Return both bands, with the usability of each pixel where means are taken; `every` ignores the mask."""
         roles = zip((windows.roles.red, windows.roles.nir), (windows.red, windows.nir), stored, strict=True)
-        rows = [role.numbers(each.values.dtype, part.band.stated, tags_of(each)) for role, part, each in roles]
+        rows = [role.kernel_constants(each.values.dtype, part.band.stated, tags_of(each)) for role, part, each in roles]
         numbers, (first, second) = np.array(rows), (each.values for each in stored)
         usable = None
         if red.placement.takes_means:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from compute.kernels.morphology import filter_mask
 from compute.kernels.resample import clear_bounds, clear_codes
-from compute.products import CLEAR, MaskRole, cover_verdicts, verdicts
+from compute.products import CLEAR, MaskRole, filter_verdicts, mask_verdicts
 from compute.products.mask_role import MASK_BITS, TABLE_BITS
-from compute.products.scaling import Stated, in_stored_type, merge_scaling
+from compute.products.scaling import Scaling, cast_nodata, merge_scaling
 from compute.scenes.pixel_frames import ArrayWindow
 
 FILTERING_BYTES_PER_PX = 8
@@ -97,8 +97,8 @@ class MaskClassifier:
     def _kind(self, dtype: str, nodata: float | None) -> _Kind:
         kind = self._kinds.get((dtype, nodata))
         if kind is None:
-            own = Stated(nodata=self._role.nodata)
-            stated = in_stored_type(merge_scaling(Stated(nodata=nodata), own).nodata, dtype)
+            own = Scaling(nodata=self._role.nodata)
+            stated = cast_nodata(merge_scaling(Scaling(nodata=nodata), own).nodata, dtype)
             role = replace(self._role.as_type(dtype), nodata=stated)
             kind = self._kinds[dtype, nodata] = _Kind(role, self._reasons, dtype)
         return kind
@@ -115,7 +115,7 @@ class _Kind:
 
     @cached_property
     def table(self) -> NDArray[np.bool_]:
-        return self.role.table()
+        return self.role.clear_table()
 
     @property
     def told_table(self) -> NDArray[np.bool_]:
@@ -126,15 +126,15 @@ class _Kind:
     def told(self) -> tuple[NDArray[np.uint8], np.uint8, NDArray[np.uint8]]:
         """Verdict of each code, verdict of clear pixels, and verdict of each filtered class."""
         if self._reasons:
-            return verdicts(self.role, self._reasons), self._clear, cover_verdicts(self.role, self._reasons)
+            return mask_verdicts(self.role, self._reasons), self._clear, filter_verdicts(self.role, self._reasons)
         return self.role.filter_tables().view(np.uint8), self._clear, np.zeros(len(self.role.filters), np.uint8)
 
     def told_directly(self, stored: NDArray[np.generic]) -> NDArray[np.uint8]:
         """Classify values whose lookup table would be too large, by evaluating the rules directly."""
         codes = _whole_numbers(stored)
         known = np.isfinite(stored) & (codes == stored)
-        held = self.role.is_held(codes, self.role.nodata) & np.isfinite(stored)
-        clear = self.role.clear(codes) & held & known
+        held = self.role.is_not_nodata(codes, self.role.nodata) & np.isfinite(stored)
+        clear = self.role.is_clear(codes) & held & known
         told = np.zeros(stored.shape, np.uint8)
         if not self._reasons:
             told[clear] = 1

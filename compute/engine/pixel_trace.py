@@ -286,4 +286,4 @@ def _class_of(mask: MaskRole, code: int) -> str | None:
 
 
 def _is_clear(mask: MaskRole, code: int) -> bool:
-    return bool(mask.clear(np.array(code)))
+    return bool(mask.is_clear(np.array(code)))

@@ -19,7 +19,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
 from compute.files.access import Permit
-from compute.files.addresses import gdal_name, is_local, without_secrets
+from compute.files.addresses import gdal_name, is_local, remove_secrets
 from compute.scenes import Band
 from compute.settings import MIB
 
@@ -98,7 +98,7 @@ def open_raster(
         The file cannot be opened or read.
     """
     _silence()
-    if refusal := permit.refusal(band.uri):
+    if refusal := permit.explain_refusal(band.uri):
         raise RefusedError(refusal)
     names = _names(band)
     options = {**GDAL_OPTIONS, **(_AFRESH if afresh else {})}
@@ -188,7 +188,7 @@ def _refuse_side_cars(name: str, permit: Permit) -> None:
     stem = file.rpartition(".")[0] or file
     for beside in {f"{start}{ending}" for start in (stem, file) for ending in _SIDE_CARS} - {file}:
         path = f"{folder}/{beside}"
-        if os.path.lexists(path) and (why := permit.refusal(f"file://{quote(path)}")):
+        if os.path.lexists(path) and (why := permit.explain_refusal(f"file://{quote(path)}")):
             raise RefusedError(f"has a file {beside} beside it that {why}")
 
 
@@ -220,7 +220,7 @@ class _WithoutSecrets(logging.Filter):
     """Logging filter that removes credentials and tokens from addresses."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = without_secrets(record.getMessage()), None
+        record.msg, record.args = remove_secrets(record.getMessage()), None
         return True
 
 

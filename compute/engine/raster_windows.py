@@ -14,7 +14,7 @@ from compute.engine.aux_xml import AuxTags, read_aux_tags
 from compute.engine.raster_opening import open_raster, refuse_overviews
 from compute.engine.read_errors import describe_read_error, is_permanent
 from compute.files.access import Permit
-from compute.files.addresses import is_local, name_among
+from compute.files.addresses import is_local, relative_name
 from compute.scenes import Band, Source, UnreadScene
 from compute.scenes.pixel_frames import FileWindow
 
@@ -80,7 +80,7 @@ def unread_scene(scene: Source, error: ReadError) -> UnreadScene:
     error : ReadError
         Error of one of its bands.
     """
-    file = name_among(error.band.uri, [band.uri for band in scene.bands.values()])
+    file = relative_name(error.band.uri, [band.uri for band in scene.bands.values()])
     return UnreadScene(scene=scene.id, file=file, reason=error.reason)
 
 

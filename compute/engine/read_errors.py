@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compute.engine.raster_opening import RefusedError
 from compute.files.access import Permit
-from compute.files.addresses import existing_path, exists, is_local
+from compute.files.addresses import existing_path, is_local, path_exists
 from compute.scenes import Band
 
 DAMAGED = "is damaged"
@@ -81,7 +81,7 @@ def _reason_here(band: Band) -> str:
     path = existing_path(band.uri) if is_local(band.uri) else None
     if path is None or path.lower().startswith("/vsi"):
         return ""
-    if not exists(path):
+    if not path_exists(path):
         return "does not exist"
     if Path(path).is_dir():
         return "is a folder"

@@ -11,8 +11,8 @@ from compute.engine.mask_classification import FILTERING_BYTES_PER_PX, MaskCodes
 from compute.engine.pixel_placement import Placement
 from compute.engine.raster_windows import StoredWindow
 from compute.kernels.resample import BandWindows
-from compute.products import BandRole, Condition, Roles, Stated
-from compute.products.scaling import NOTHING_STATED, contradictions
+from compute.products import BandRole, Condition, Roles, Scaling
+from compute.products.scaling import NO_SCALING, find_contradictions
 from compute.scenes import Band, Grid, Source
 from compute.scenes.pixel_frames import ArrayWindow, FileWindow, SourcePixel, array_window
 
@@ -203,14 +203,14 @@ def contradicting_tags(windows: SceneWindows, stored: tuple[StoredWindow, Stored
     """
     roles = windows.roles.red, windows.roles.nir
     for role, part, each in zip(roles, (windows.red, windows.nir), stored, strict=True):
-        stated, known = part.band.stated, role.scaling(part.band.stated, NOTHING_STATED)
-        expected = Stated(
+        stated, known = part.band.stated, role.resolve_scaling(part.band.stated, NO_SCALING)
+        expected = Scaling(
             scale=known.scale if role.scale_from or stated.scale else None,
             offset=known.offset if role.offset_from or stated.offset is not None else None,
             nodata=None if role.all_stored else known.nodata,
         )
-        if tags_of(each) != NOTHING_STATED:
-            for word, near, far in contradictions(tags_of(each), expected):
+        if tags_of(each) != NO_SCALING:
+            for word, near, far in find_contradictions(tags_of(each), expected):
                 used = "products file's is" if role.override else "files' are"
                 product = windows.scene.product
                 yield (
@@ -219,6 +219,6 @@ def contradicting_tags(windows: SceneWindows, stored: tuple[StoredWindow, Stored
                 )
 
 
-def tags_of(stored: StoredWindow) -> Stated:
+def tags_of(stored: StoredWindow) -> Scaling:
     """Return scale, offset and nodata as stated by a file."""
-    return Stated(scale=stored.scale, offset=stored.offset, nodata=stored.nodata)
+    return Scaling(scale=stored.scale, offset=stored.offset, nodata=stored.nodata)

@@ -1,4 +1,7 @@
-"""Export as cloud-optimised GeoTIFFs, one file for each season and layer."""
+"""Export as cloud-optimised GeoTIFFs, one file per season and layer.
+
+Format: https://gdal.org/drivers/raster/cog.html (GDAL 3.1 or later).
+"""
 
 from __future__ import annotations
 
@@ -27,14 +30,14 @@ from compute.scenes import Grid
 
 _NODATA = {"f": np.nan, "u": None}
 _GDAL_OPTIONS = {"GDAL_CACHEMAX": 2**20}
-"""GDAL would take a twentieth of the machine for its cache, whatever a worker may have; it is as fast with 1 MB."""
+"""The default GDAL_CACHEMAX is 5 % of the machine's memory, regardless of a worker's limit; 1 MB is as fast here."""
 
 _PREDICTOR = {"f": 3, "u": 2}
-"""By kind of type."""
+"""DEFLATE predictor by NumPy kind: 3 for floating point, 2 (horizontal differencing) for integers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _File:
+class _CogFile:
     """One layer of one season.
 
     Attributes
@@ -42,9 +45,9 @@ class _File:
     path : pathlib.Path
         The COG.
     layer : str
-        Which of `ARRAYS`.
+        Key of `ARRAYS`.
     grid : Grid
-        Of the result.
+        Grid of the result.
     bands : tuple of str
         Description of each band.
     tags : mapping of str to str
@@ -61,11 +64,11 @@ class _File:
     levels: int
 
     def scratch(self, level: int = 0) -> Path:
-        """Return the file that blocks are written to, or overviews of them."""
+        """Return the path of the scratch file of an overview level."""
         return self.path.with_name(f".{self.path.name}.{level}")
 
     def profile(self, level: int) -> dict[str, Any]:
-        """Return how a scratch file is made."""
+        """Return the rasterio profile of the scratch file of an overview level."""
         height, width = (-(-length >> level) for length in self.grid.shape)
         dtype = ARRAYS[self.layer]
         return {
@@ -85,28 +88,28 @@ class _File:
 
 
 async def write_cogs(stack: SeasonStack, folder: Path, client: Client, provenance: Mapping[str, Any]) -> list[Path]:
-    """Have the workers write a persisted stack as COGs with overviews.
+    """Write a persisted stack as COGs with overviews, on the workers.
 
-    Blocks and their overviews are written one after another into tiled files, which are then joined and rearranged: no
-    task ever holds more than one block, and seasons are written side by side.
+    Blocks and their overviews are written one after another to tiled GeoTIFFs, which are then combined into COGs. A
+    task holds at most one block, and seasons are written in parallel.
 
     Parameters
     ----------
     stack : SeasonStack
-        Persisted on the cluster of `client`.
+        Stack persisted on the cluster of `client`.
     folder : pathlib.Path
-        Existing folder on storage that this process and the workers share.
+        Existing folder on storage shared by this process and the workers.
     client : distributed.Client
         Asynchronous client.
     provenance : mapping
-        GDAL metadata items; values that are not text are written as JSON.
+        GDAL metadata items; values other than text are written as JSON.
 
     Returns
     -------
     list of pathlib.Path
-        ``<layer>_<label>.tif`` of every layer and season, such as ``ndvi_mean_DJF.tif``; where looks are counted by
-        their reason, with a band for each, which it describes. An overview pixel is the mean of its level-0 pixels
-        that have a value, each weighing 1; counts are rounded, halves to even, and 0 is a value like any other.
+        ``<layer>_<label>.tif`` for each layer and season, such as ``ndvi_mean_DJF.tif``. Counts by exclusion reason
+        have one band per reason. An overview pixel is the unweighted mean of its valid level-0 pixels; counts are
+        rounded half to even, and a count of 0 is valid.
     """
     tags = {key: value if isinstance(value, str) else json.dumps(value) for key, value in provenance.items()}
     files = [
@@ -121,7 +124,7 @@ def _write_file(
     stack: SeasonStack, season: int, layer: str, path: Path, client: Client, tags: Mapping[str, str]
 ) -> Future[Path]:
     name, label = NAMES[layer], stack.labels[season]
-    file = _File(
+    file = _CogFile(
         path=path,
         layer=layer,
         grid=stack.grid,
@@ -129,21 +132,21 @@ def _write_file(
         tags={**tags, "title": f"{ATTRIBUTES[layer]['long_name']}, {label}"},
         levels=stack.levels,
     )
-    last = client.submit(_create, file, pure=False)
-    for row, column, window in _windows(stack):
+    last = client.submit(_create_scratch, file, pure=False)
+    for row, column, window in _chunk_origins(stack):
         block = stack.graph[block_key(stack.token, season, row, column)]
         last = client.submit(_write_block, last, block, window, pure=False)
-    return client.submit(_rearrange, last, pure=False)
+    return client.submit(_assemble_cog, last, pure=False)
 
 
-def _windows(stack: SeasonStack) -> Iterator[tuple[int, int, tuple[int, int]]]:
-    """Yield row, column and first pixel (row, column) of every spatial chunk."""
+def _chunk_origins(stack: SeasonStack) -> Iterator[tuple[int, int, tuple[int, int]]]:
+    """Yield row, column and first pixel (row, column) of each spatial chunk."""
     rows, columns = (list(pairwise(accumulate(sizes, initial=0))) for sizes in stack.chunks)
     for (row, (y0, _)), (column, (x0, _)) in product(enumerate(rows), enumerate(columns)):
         yield row, column, (y0, x0)
 
 
-def _create(file: _File) -> _File:
+def _create_scratch(file: _CogFile) -> _CogFile:
     for level in range(file.levels + 1):
         with rasterio.Env(**_GDAL_OPTIONS), rasterio.open(file.scratch(level), "w", **file.profile(level)) as scratch:
             scratch.descriptions = file.bands
@@ -152,8 +155,8 @@ def _create(file: _File) -> _File:
     return file
 
 
-def _write_block(file: _File, block: HeldBlock, first: tuple[int, int]) -> _File:
-    """Write a block and its overviews; `first` is its first pixel (row, column)."""
+def _write_block(file: _CogFile, block: HeldBlock, first: tuple[int, int]) -> _CogFile:
+    """Write a block and its overviews; `first` is the block's first pixel (row, column)."""
     values: NDArray[Any] = getattr(block, file.layer)
     bands = values.reshape(-1, *values.shape[-2:])
     _write_window(file.scratch(), bands, first)
@@ -169,8 +172,8 @@ def _write_window(path: Path, bands: NDArray[Any], first: tuple[int, int]) -> No
         scratch.write(bands, window=Window(first[1], first[0], width, height))
 
 
-def _rearrange(file: _File) -> Path:
-    """Make a COG of the scratch files, with what its valid pixels come to."""
+def _assemble_cog(file: _CogFile) -> Path:
+    """Convert the scratch files to a COG with band statistics."""
     joined, finished = (file.path.with_name(f".{file.path.name}.{suffix}") for suffix in ("vrt", "cog"))
     with rasterio.Env(**_GDAL_OPTIONS):
         rasterio.shutil.copy(file.scratch(), joined, driver="VRT")
@@ -193,9 +196,9 @@ def _rearrange(file: _File) -> Path:
     return file.path
 
 
-def _add_overviews(joined: Path, file: _File) -> None:
-    """Name the overviews' files in a GDAL virtual raster: GDAL's own would be means of means."""
-    document = ET.parse(joined)  # noqa: S314  # GDAL has just written it
+def _add_overviews(joined: Path, file: _CogFile) -> None:
+    """Add the overview files to a GDAL VRT; overviews computed by GDAL would be means of means."""
+    document = ET.parse(joined)  # noqa: S314  # written by GDAL above
     for band in document.getroot().iter("VRTRasterBand"):
         for level in range(1, file.levels + 1):
             overview = ET.SubElement(band, "Overview")

@@ -1,4 +1,4 @@
-"""Output folder: a check that the workers share it, and replacement of its files once all are written."""
+"""Output folder: check that the workers share it, and replacement of its files once all are written."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ RESULTS = (
     *(f"{layer}_*.tif" for layer in ARRAYS),
     "quicklook.png",
 )
-"""What a result consists of, as patterns of names."""
+"""File name patterns of a result."""
 
 
-def results_in(folder: Path) -> list[Path]:
-    """Return what a folder holds of a result, whole or in part."""
+def find_results(folder: Path) -> list[Path]:
+    """Return the files of a complete or partial result in a folder."""
     return sorted(path for pattern in RESULTS for path in folder.glob(pattern))
 
 
@@ -41,21 +41,21 @@ async def check_output_folder(folder: Path, client: Client) -> None:
     Raises
     ------
     InputError
-        This process or a worker cannot write there, or a worker has a folder of its own by that name.
+        This process or a worker cannot write to the folder, or a worker has a different folder of that name.
     """
     try:
         await check_shared(str(folder), client)
     except NotSharedError:
         raise InputError(
-            "out", f"The folder {folder.name!r} is not one that all workers can write; give --out a shared one."
+            "out", f"The folder {folder.name!r} is not shared with all workers; give --out a shared one."
         ) from None
     except OSError:
         raise InputError("out", f"The folder {folder.name!r} cannot be written; give --out another.") from None
 
 
 @asynccontextmanager
-async def staged(folder: Path) -> AsyncIterator[Path]:
-    """Give a scratch folder inside `folder`; when all is well its files take the place of an earlier result.
+async def stage_output(folder: Path) -> AsyncIterator[Path]:
+    """Yield a scratch folder whose files replace an earlier result on success.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ async def staged(folder: Path) -> AsyncIterator[Path]:
     Yields
     ------
     pathlib.Path
-        The scratch folder, gone in the end whatever happens.
+        Scratch folder inside `folder`; removed in any case.
 
     Raises
     ------
@@ -74,28 +74,30 @@ async def staged(folder: Path) -> AsyncIterator[Path]:
     """
     scratch = folder / f".unfinished-{secrets.token_hex(8)}"
     try:
-        with writing():
+        with translate_write_errors():
             scratch.mkdir()
         yield scratch
-        with writing():
-            await asyncio.to_thread(_take_place, scratch, folder)
+        with translate_write_errors():
+            await asyncio.to_thread(_replace_results, scratch, folder)
     finally:
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
 
 @contextmanager
-def writing() -> Iterator[None]:
-    """Turn whatever goes wrong while writing into one sentence without paths."""
+def translate_write_errors() -> Iterator[None]:
+    """Translate any exception of the body to a `JobError` without paths."""
     try:
         yield
     except GreenupError:
         raise
     except Exception as error:
-        raise JobError(f"The result could not be written ({type(error).__name__}); check the folder's room.") from error
+        raise JobError(
+            f"The result could not be written ({type(error).__name__}); check the free space of the folder."
+        ) from error
 
 
-def _take_place(scratch: Path, folder: Path) -> None:
-    for old in results_in(folder):
+def _replace_results(scratch: Path, folder: Path) -> None:
+    for old in find_results(folder):
         if old.is_dir():
             shutil.rmtree(old)
         else:

@@ -1,4 +1,4 @@
-"""Quicklook: one panel for each season, drawn by the workers and coloured by Datashader."""
+"""Quicklook: a PNG with one panel per season."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ _PAPER, _INK, _QUIET, _EMPTY = "#fbfaf7", "#1d2a24", "#66736c", "#dfe3e4"
 _MAX_COLUMNS = 4
 
 _STEP = 0.02
-"""Step of the NDVI shown: finer ones look the same and make the file twice as large."""
+"""Quantisation step of NDVI: finer steps look the same and double the file size."""
 
 _COLOURS = 128
-"""Of the file: half of them for the steps, the others for the edges of letters."""
+"""Number of palette colours: half for the NDVI steps, the rest for antialiased text."""
 
 
 async def write_quicklook(
     stack: SeasonStack, path: Path, client: Client, *, title: str, notes: Sequence[str] = ()
 ) -> Path:
-    """Draw every season of a persisted stack side by side.
+    """Draw all seasons of a persisted stack side by side.
 
     Only the pixels of the panels leave the workers.
 
     Parameters
     ----------
     stack : SeasonStack
-        Persisted on the cluster of `client`.
+        Stack persisted on the cluster of `client`.
     path : pathlib.Path
-        The PNG to write.
+        PNG file to write.
     client : distributed.Client
         Asynchronous client.
     title : str
-        The line above the panels.
+        Title above the panels.
     notes : sequence of str
-        Lines below the legend.
+        Lines of text below the legend.
 
     Returns
     -------
@@ -62,18 +62,18 @@ async def write_quicklook(
 def _save(
     panels: Sequence[NDArray[np.float64]], labels: Sequence[str], path: Path, title: str, notes: Sequence[str]
 ) -> None:
-    picture = _compose([_shade(panel) for panel in panels], labels, title, notes)
+    picture = _compose([_draw_panel(panel) for panel in panels], labels, title, notes)
     picture.quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def _shade(panel: NDArray[np.float64]) -> Image.Image:
-    """Colour a panel; datashader's pictures have their first row at the bottom."""
-    image = _coloured(panel[::-1])
+def _draw_panel(panel: NDArray[np.float64]) -> Image.Image:
+    """Colour a panel and scale it to `_PANEL_PX`; Datashader images have their first row at the bottom."""
+    image = _colour(panel[::-1])
     scale = _PANEL_PX / max(image.size)
     return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.NEAREST)
 
 
-def _coloured(values: NDArray[np.float64]) -> Image.Image:
+def _colour(values: NDArray[np.float64]) -> Image.Image:
     stepped = xr.DataArray(np.rint(values / _STEP) * _STEP, dims=("y", "x"))
     image: Image.Image = shade(stepped, Style()).to_pil()
     return image
@@ -96,13 +96,13 @@ def _compose(panels: Sequence[Image.Image], labels: Sequence[str], title: str, n
         draw.text((x, y + 4), label, fill=_INK, font=ImageFont.load_default(18))
         draw.rectangle((x, y + _LABEL, x + width - 1, y + _LABEL + height - 1), fill=_EMPTY)
         sheet.paste(panel, (x, y + _LABEL), panel)
-    _legend(sheet, draw, size[1] - _FOOTER - 20 * len(notes), notes)
+    _draw_legend(sheet, draw, size[1] - _FOOTER - 20 * len(notes), notes)
     return sheet
 
 
-def _legend(sheet: Image.Image, draw: ImageDraw.ImageDraw, y: int, notes: Sequence[str]) -> None:
+def _draw_legend(sheet: Image.Image, draw: ImageDraw.ImageDraw, y: int, notes: Sequence[str]) -> None:
     small = ImageFont.load_default(14)
-    bar = _coloured(np.tile(np.linspace(*NDVI_SPAN, 256), (14, 1)))
+    bar = _colour(np.tile(np.linspace(*NDVI_SPAN, 256), (14, 1)))
     sheet.paste(bar, (_MARGIN, y + 8), bar)
     low, high = NDVI_SPAN
     zero = round(256 * -low / (high - low))

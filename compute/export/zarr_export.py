@@ -1,4 +1,4 @@
-"""Export as a Zarr group."""
+"""Export as a Zarr group (format 3)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from compute.result.stack import SeasonStack
 from compute.result.store import create_store, finish_store, slots_of
 
 EXPORT_RETRIES = 3
-"""Times that a block is written again when its worker dies."""
+"""Number of retries for a block whose worker dies."""
 
 
 async def write_zarr(stack: SeasonStack, path: Path, client: Client, provenance: Mapping[str, Any]) -> Path:
-    """Have the workers write a persisted stack, one shard of the store for each block.
+    """Write a persisted stack as Zarr on the workers, one shard per block.
 
     Parameters
     ----------
     stack : SeasonStack
-        Persisted on the cluster of `client`, its blocks in memory.
+        Stack persisted on the cluster of `client`.
     path : pathlib.Path
-        The new Zarr group, on storage that this process and the workers share.
+        New Zarr group, on storage shared by this process and the workers.
     client : distributed.Client
         Asynchronous client.
     provenance : mapping
-        Attributes of the group; values that JSON can hold.
+        JSON-serialisable attributes of the group.
 
     Returns
     -------
@@ -45,6 +45,16 @@ async def write_zarr(stack: SeasonStack, path: Path, client: Client, provenance:
 
 
 async def finish_zarr(path: Path, blocks: int, provenance: Mapping[str, Any]) -> Path:
-    """Finish a store that the workers have filled block by block; see `compute.result.store.finish_store`."""
+    """Complete a store after the workers have written all blocks; see `compute.result.store.finish_store`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The Zarr group.
+    blocks : int
+        Number of written blocks.
+    provenance : mapping
+        JSON-serialisable attributes of the group.
+    """
     await asyncio.to_thread(finish_store, str(path), blocks, provenance)
     return path

@@ -1,1 +1,1 @@
-"""Files that people name: which are read, where they may lie, and how their addresses are written."""
+"""Input files named by users and documents: access rules, addresses, and checks before opening."""

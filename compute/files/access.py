@@ -1,8 +1,8 @@
-"""Access to the files of scenes: which formats, folders, hosts and block sizes are read.
+"""Access rules for scene files: allowed formats, folders, hosts and block sizes.
 
-A document may come from anybody, and names files that the workers open. The rules are applied twice: to a plan, by the
-addresses alone, and on the worker right before a file is opened, with links resolved: an index or a folder may have
-changed meanwhile.
+A dataset document may come from an untrusted source, and it names files that the workers open. The rules are applied
+twice: to the addresses of a plan, and on the worker immediately before a file is opened, with links resolved, since an
+index or a folder may change in between.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from compute.files.addresses import gdal_name, local_path
-from compute.files.hosts import host_of, is_loopback_host, is_refused_host, leads_to_refused
+from compute.files.hosts import is_loopback_host, is_refused_host, parse_host, resolves_to_refused_host
 
 ROOTS_SETTING = "GREENUP_DATA_ROOTS"
 
@@ -26,7 +26,7 @@ _STORE = re.compile(
     r"(?:/vsi(?:s3|gs|az|adls|oss|swift)(?:_streaming)?/|(?:s3|gs|az|oss)://)([^/]*)(?:/.*)?", re.DOTALL
 )
 _BUCKET = re.compile(r"[A-Za-z0-9$][\w.-]*", re.ASCII)
-"""Other characters could be taken for the end of the host that a bucket is part of."""
+"""Characters of a bucket name. Others could end the host name that the bucket becomes part of."""
 
 _CURL = re.compile(r"/vsicurl(_streaming)?/")
 _ARCHIVE = re.compile(r"/vsi(zip|tar|gzip|7z|rar)/")
@@ -41,19 +41,19 @@ _Resolve = Callable[[str], str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Access:
-    """Rules by which files of scenes may be read.
+    """Access rules for scene files.
 
     Attributes
     ----------
     drivers : tuple of str
-        GDAL drivers that may open them.
+        Names of the GDAL drivers that may open a file.
     roots : tuple of str
-        Where they may lie, beside the folders of their documents, object stores and public hosts: absolute folders, URL
-        prefixes, and prefixes of GDAL's own such as ``/vsizip/``.
+        Additional allowed locations: absolute folders, URL prefixes, and GDAL prefixes such as ``/vsizip/``. Folders of
+        the dataset documents, object stores and public hosts are always allowed.
     max_block_bytes : int
-        Largest block (tile or strip) of a file, unpacked.
+        Maximum uncompressed size of one block (tile or strip), in bytes.
     own_machine : bool
-        Whether files may lie on servers of this machine, for whoever may reach these anyway.
+        Allow files on servers of this machine, such as ``http://127.0.0.1``.
     """
 
     drivers: tuple[str, ...] = ("GTiff",)
@@ -61,84 +61,90 @@ class Access:
     max_block_bytes: int = 64 * 2**20
     own_machine: bool = False
 
-    def refusal(self, address: str, home: str) -> str:
-        """Return why an address may not be read, as it is written; empty where it may.
+    def explain_refusal(self, address: str, home: str) -> str:
+        """Return the reason why an address is refused, judged by its text alone; empty if it is allowed.
 
         Parameters
         ----------
         address : str
-            Of the file of a band.
+            Address of a band's file.
         home : str
-            Local folder of the scene's document, below which files may lie; empty where there is none.
+            Local folder of the scene's document; files below it are allowed. Empty if there is none.
 
         Returns
         -------
         str
-            In words that end a sentence about the file, with the remedy.
+            Predicate of a sentence about the file, with the remedy.
         """
         path = local_path(address)
-        if path is None or _is_handled(path):
-            return self._refusal_elsewhere(path or address, home, posixpath.normpath)
+        if path is None or _is_gdal_virtual(path):
+            return self._explain_remote_refusal(path or address, home, posixpath.normpath)
         if not path.startswith("/"):
             return _RELATIVE
-        return self._refusal_of_path(_with_one_slash(posixpath.normpath(path)), home, posixpath.normpath)
+        return self._explain_path_refusal(_collapse_leading_slashes(posixpath.normpath(path)), home, posixpath.normpath)
 
-    def refusal_here(self, address: str, home: str) -> str:
-        """Return why what GDAL would open at an address may not be read, with links and names of hosts resolved.
+    def explain_resolved_refusal(self, address: str, home: str) -> str:
+        """Return the reason why the file at an address is refused, after links and host names are resolved.
 
         Parameters
         ----------
-        address, home
-            As `refusal` takes them.
+        address : str
+            Address of a band's file.
+        home : str
+            Local folder of the scene's document; files below it are allowed. Empty if there is none.
 
         Returns
         -------
         str
-            As `refusal` does.
+            Predicate of a sentence about the file, with the remedy; empty if it is allowed.
         """
         name = gdal_name(address)
-        if local_path(name) is None or _is_handled(name):
-            return self._refusal_elsewhere(name, home, os.path.realpath) or self._refusal_of_resolved(name)
+        if local_path(name) is None or _is_gdal_virtual(name):
+            return self._explain_remote_refusal(name, home, os.path.realpath) or self._explain_resolved_host(name)
         if not name.startswith("/"):
             return _RELATIVE
         path = os.path.realpath(name)
-        return self._refusal_of_path(path, home, _resolved_folder) or _irregular(path)
+        return self._explain_path_refusal(path, home, _resolve_folder) or _irregular_file_reason(path)
 
-    def _refusal_elsewhere(self, name: str, home: str, resolve: _Resolve) -> str:
-        """Return why a URL, an object of a store or a GDAL virtual path is refused, empty if it is allowed."""
+    def _explain_remote_refusal(self, name: str, home: str, resolve: _Resolve) -> str:
+        """Return the reason why a URL, an object or a GDAL virtual path is refused; empty if it is allowed."""
         packed = _PACKED.fullmatch(name)
         if packed:
             inner = local_path(packed[2]) or packed[2]
-            return self._refusal_elsewhere(f"/vsi{packed[1].replace('+', '/vsi')}/{inner}", home, resolve)
+            return self._explain_remote_refusal(f"/vsi{packed[1].replace('+', '/vsi')}/{inner}", home, resolve)
         store = _STORE.fullmatch(name)
         if store:
             return "" if _BUCKET.fullmatch(store[1]) else "has an address whose bucket is no valid name"
         url = _CURL.sub("", name, count=1)
         if _WEB.match(url):
-            return self._refusal_of_url(url)
-        if _is_handled(name):
-            return self._refusal_of_handled(name.replace("{", "").replace("}", ""), home, resolve)
+            return self._explain_url_refusal(url)
+        if _is_gdal_virtual(name):
+            return self._explain_virtual_refusal(name.replace("{", "").replace("}", ""), home, resolve)
         scheme = _SCHEME.match(name)
-        return f"has an address of a kind that is not read ({scheme[0] if scheme else 'unknown'})"
+        return f"has an address of an unsupported type ({scheme[0] if scheme else 'unknown'})"
 
-    def _refusal_of_url(self, url: str) -> str:
-        host = host_of(url)
+    def _explain_url_refusal(self, url: str) -> str:
+        host = parse_host(url)
         if host is None:
             return "has an address whose host is no valid name"
-        return _own_host(host) if is_refused_host(host) and not self._is_allowed(host, url) else ""
+        return _own_host_reason(host) if is_refused_host(host) and not self._is_allowed(host, url) else ""
 
-    def _refusal_of_resolved(self, name: str) -> str:
-        """Judge the host of a URL by what its name leads to."""
+    def _explain_resolved_host(self, name: str) -> str:
+        """Return the reason why the host of a URL is refused, by the IP addresses of its name."""
         url = _CURL.sub("", name, count=1)
-        host = host_of(url) if _WEB.match(url) else None
-        return _own_host(host) if host and leads_to_refused(host) and not self._is_allowed(host, url) else ""
+        host = parse_host(url) if _WEB.match(url) else None
+        return (
+            _own_host_reason(host)
+            if host and resolves_to_refused_host(host) and not self._is_allowed(host, url)
+            else ""
+        )
 
     def _is_allowed(self, host: str, url: str) -> bool:
-        return (self.own_machine and is_loopback_host(host)) or bool(self._roots_of(url))
+        return (self.own_machine and is_loopback_host(host)) or bool(self._matching_roots(url))
 
-    def _refusal_of_handled(self, name: str, home: str, resolve: _Resolve) -> str:
-        """Judge archives by where they lie, too; whatever else GDAL chains, by the list alone."""
-        roots, archive = self._roots_of(name), _ARCHIVE.match(name)
+    def _explain_virtual_refusal(self, name: str, home: str, resolve: _Resolve) -> str:
+        """Check a GDAL virtual path against the list of roots, and an archive also by its own location."""
+        roots, archive = self._matching_roots(name), _ARCHIVE.match(name)
         if not roots:
             handler = _HANDLER.match(name)
             return f"is read through {handler[0] if handler else name}/, which {ROOTS_SETTING} does not list"
@@ -146,37 +152,37 @@ class Access:
             return ""
         inner = name[archive.end() :]
         if re.match("/?vsi", inner) or "://" in inner:
-            return self._refusal_elsewhere(inner if "://" in inner[:9] else f"/{inner.lstrip('/')}", home, resolve)
+            return self._explain_remote_refusal(inner if "://" in inner[:9] else f"/{inner.lstrip('/')}", home, resolve)
         folders = [root[archive.end() :] for root in roots]
-        return self._refusal_of_path(resolve(inner), home, resolve, [folder for folder in folders if folder])
+        return self._explain_path_refusal(resolve(inner), home, resolve, [folder for folder in folders if folder])
 
-    def _refusal_of_path(self, path: str, home: str, resolve: _Resolve, further: Sequence[str] = ()) -> str:
+    def _explain_path_refusal(self, path: str, home: str, resolve: _Resolve, further: Sequence[str] = ()) -> str:
         folders = [home] if home.startswith("/") else []
-        folders += [folder for folder in map(local_path, self.roots) if folder and not _is_handled(folder)]
+        folders += [folder for folder in map(local_path, self.roots) if folder and not _is_gdal_virtual(folder)]
         if any(_is_within(path, resolve(folder)) for folder in (*folders, *further)):
             return ""
         return f"lies outside of the folder of its document; if it may be read, list its folder in {ROOTS_SETTING}"
 
-    def _roots_of(self, address: str) -> list[str]:
-        """Return the roots that an address begins with."""
+    def _matching_roots(self, address: str) -> list[str]:
+        """Return the roots that are prefixes of an address."""
         if ".." in unquote(address).replace("\\", "/").split("/"):
             return []
-        address = _comparable(address)
-        return [root for root in self.roots if f"{address}/".startswith(_comparable(root).rstrip("/") + "/")]
+        address = _normalise_url(address)
+        return [root for root in self.roots if f"{address}/".startswith(_normalise_url(root).rstrip("/") + "/")]
 
 
 GEOTIFF_ALONE = Access()
-"""The strictest rules, where nobody has said anything else."""
+"""Default rules: GeoTIFF only, with no additional locations."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Permit:
-    """Rules of access to the files of one scene.
+    """Access rules for the files of one scene.
 
     Attributes
     ----------
     access : Access
-        For all scenes.
+        Rules for all scenes.
     home : str
         Local folder of the scene's document.
     """
@@ -184,28 +190,28 @@ class Permit:
     access: Access
     home: str
 
-    def refusal(self, address: str) -> str:
-        """Return why the file at an address may not be opened now; see `Access.refusal_here`."""
-        return self.access.refusal_here(address, self.home)
+    def explain_refusal(self, address: str) -> str:
+        """Return the reason why a file may not be opened now; see `Access.explain_resolved_refusal`."""
+        return self.access.explain_resolved_refusal(address, self.home)
 
 
-def _own_host(host: str) -> str:
+def _own_host_reason(host: str) -> str:
     return (
         f"lies on {host}, which is this machine, its link or a metadata service; if it may be read, list how its "
         f"address begins in {ROOTS_SETTING}"
     )
 
 
-def _comparable(address: str) -> str:
-    """Return a URL without user, with scheme and host in small letters; anything else as it is."""
+def _normalise_url(address: str) -> str:
+    """Return a URL without its user, scheme and host in lower case; any other text unchanged."""
     found = re.match(r"(?P<scheme>[\w+.-]+://)(?:[^/?#]*@)?(?P<host>[^/?#]*)", address)
     return address if found is None else (found["scheme"] + found["host"]).lower() + address[found.end() :]
 
 
-def _irregular(path: str) -> str:
-    """Return why a path is not a regular file, empty if it is one; opening a pipe or a device may block for ever."""
+def _irregular_file_reason(path: str) -> str:
+    """Return the reason why a path is not a regular file, empty if it is one; opening a FIFO or a device may block."""
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116  # millions of times, and a Path takes longer than this
+        mode = os.stat(path).st_mode  # noqa: PTH116  # called for every file read; Path.stat is slower
     except (OSError, ValueError):
         return ""
     if stat.S_ISDIR(mode):
@@ -213,8 +219,8 @@ def _irregular(path: str) -> str:
     return "" if stat.S_ISREG(mode) else "is no regular file"
 
 
-def _is_handled(path: str) -> bool:
-    """Tell whether a path is one of GDAL's own."""
+def _is_gdal_virtual(path: str) -> bool:
+    """Return whether a path is a GDAL virtual path, such as ``/vsizip/...``."""
     return path[:4].lower() == "/vsi"
 
 
@@ -222,11 +228,11 @@ def _is_within(path: str, folder: str) -> bool:
     return path.startswith(folder.rstrip("/") + "/")
 
 
-def _with_one_slash(path: str) -> str:
+def _collapse_leading_slashes(path: str) -> str:
     return "/" + path.lstrip("/") if path.startswith("/") else path
 
 
 @lru_cache(maxsize=4096)
-def _resolved_folder(folder: str) -> str:
-    # A link that is made to lead elsewhere later is not followed there, which errs on the side of refusing.
+def _resolve_folder(folder: str) -> str:
+    # Cached: a link that changes later is not followed, which can only refuse more.
     return os.path.realpath(folder)

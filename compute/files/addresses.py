@@ -1,7 +1,7 @@
-"""Addresses of files: joined to those of documents, told local from remote, and cleaned for people.
+"""File addresses: joining relative paths, telling local from remote, and removing secrets.
 
-A path of a document is text, a local address is a URL. Both may hold blanks, ``#``, ``%``, ``?`` and letters beyond
-ASCII: a local path is joined as a path and quoted, so that its name is found again whatever it is.
+A document holds paths as text, a local address is a URL. Both may contain blanks, ``#``, ``%``, ``?`` and characters
+beyond ASCII. A local path is therefore joined as a path and then percent-encoded, so that any file name survives.
 """
 
 from __future__ import annotations
@@ -14,34 +14,39 @@ from posixpath import dirname, normpath
 from urllib.parse import quote, unquote, urljoin
 
 _SCHEME = re.compile(r"\s*[\w+]+://")
-"""How datacube (1.9) tells an address from a path."""
+"""Pattern by which datacube 1.9 (``datacube.utils.uris``) tells a URL from a path."""
 
 _PART = re.compile(r"#part=\d+$")
-"""How datacube writes which time step of a file a document describes."""
+"""Fragment by which datacube 1.9 names the time step of a file that a document describes."""
 
 _REMOTE_VSI = re.compile(r"/vsi(curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs)", re.IGNORECASE)
-"""What is in a path of GDAL's own where it leads elsewhere."""
+"""GDAL virtual file systems that read over the network; https://gdal.org/user/virtual_file_systems.html."""
 
 _IN_ARCHIVE = re.compile(r"(zip|tar)\+file://(?P<archive>[^!]*)!/?(?P<inner>.*)")
 
 _WEB = ("http://", "https://", "ftp://")
 
 _LEGAL_IN_URL = "%/:?=&+,;@$!'()*~[]"
-"""Characters of a web address that stay as they are; all others, ``#`` included, are quoted."""
+"""Characters that stay unquoted in a URL. All others, ``#`` included, are percent-encoded."""
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s'\"]*@")
 _QUERY = re.compile(r"(?<=[\w/=.\]-])[?#][^\s'\",]*")
 
 
 def join_path(location: str, path: str | None) -> str:
-    """Return the address of a path that a document names.
+    """Return the address of a path in a document.
 
     Parameters
     ----------
     location : str
-        Address of the document, which relative paths are relative to.
+        Address of the document; relative paths start from its folder.
     path : str or None
-        A path or an address; None for the document's own address.
+        Path or address; None for the document's own address.
+
+    Returns
+    -------
+    str
+        URL, ``file://`` for local paths.
     """
     if not path:
         return location
@@ -52,12 +57,12 @@ def join_path(location: str, path: str | None) -> str:
     if local_path(location) is not None:
         return _join_local(location, path)
     if location.startswith(_WEB):
-        return urljoin(location, "./" + _quoted(path))
+        return urljoin(location, "./" + _percent_encode(path))
     return _join_remote(location, path)
 
 
 def is_local(address: str) -> bool:
-    """Tell whether an address is a path of this machine's file system, or lies in an archive that is."""
+    """Return whether an address lies on this machine's file system, directly or in an archive."""
     path = local_path(address)
     if path is None:
         return bool(_IN_ARCHIVE.match(address))
@@ -65,37 +70,38 @@ def is_local(address: str) -> bool:
 
 
 def local_path(address: str) -> str | None:
-    """Return the path that a ``file://`` address or a plain path names, None of any other address."""
+    """Return the path of a ``file://`` address or plain path; None for any other address."""
     if not address.startswith("file://"):
         return None if _SCHEME.match(address) else address
     return unquote(_PART.sub("", address.removeprefix("file://").removeprefix("localhost")))
 
 
-def folder_of(location: str) -> str:
-    """Return the local folder of a document, empty where it lies elsewhere or in an archive."""
+def document_folder(location: str) -> str:
+    """Return the local folder of a document; empty if the document is remote or in an archive."""
     path = local_path(location)
     return "" if path is None or path.lower().startswith("/vsi") else dirname(path)
 
 
-def exists(path: str) -> bool:
-    """Tell whether there is a file or folder; there is none of a name that cannot be one."""
+def path_exists(path: str) -> bool:
+    """Return whether a file or folder exists; False for a path that is not a valid name."""
     return "\0" not in path and os.access(path, os.F_OK)
 
 
 def existing_path(address: str) -> str | None:
-    """Return the path of a local address by the first of three rules by which there is a file; None of any other.
+    """Return the path of a local address under the first of three readings that names an existing file.
 
-    A name is what it says. Where there is no such file, it is percent-encoded, as datacube reads it: ``a%20b.tif`` is
-    then ``a b.tif``. Where there is none of that name either, it is an address that somebody forgot to encode.
+    The readings are: the path as written; percent-decoded, as datacube reads it (``a%20b.tif`` is ``a b.tif``); not
+    decoded, for an address that was never encoded. Returns the first reading if no file exists, and None for a remote
+    address.
     """
     path = local_path(address)
-    if path is None or "%" not in address or exists(path):
+    if path is None or "%" not in address or path_exists(path):
         return path
-    return next((each for each in (unquote(path), address.removeprefix("file://")) if exists(each)), path)
+    return next((each for each in (unquote(path), address.removeprefix("file://")) if path_exists(each)), path)
 
 
 def gdal_name(address: str) -> str:
-    """Return the name by which GDAL opens what lies at an address."""
+    """Return the file name that GDAL opens for an address."""
     path = existing_path(address)
     if path is not None:
         return path
@@ -103,32 +109,45 @@ def gdal_name(address: str) -> str:
     if packed:
         return f"/vsi{packed[1]}/{{{existing_path('file://' + packed['archive'])}}}/{packed['inner']}"
     if address.startswith("s3://") and "#" in address:
-        # rasterio (1.4) takes "#" for the beginning of a fragment; to an object store it is a character like any other.
+        # rasterio 1.4 (rasterio/_path.py) parses "#" as the start of a fragment; in an object key it is literal.
         return "/vsis3/" + address.removeprefix("s3://")
-    return _quoted(address) if address.startswith(_WEB) else address
+    return _percent_encode(address) if address.startswith(_WEB) else address
 
 
-def part_of(address: str) -> int | None:
-    """Return which part of its file an address names, from 0, None where it names none."""
+def part_number(address: str) -> int | None:
+    """Return the zero-based part (time step) of a file that an address names; None without one."""
     found = _PART.search(address)
     return int(found[0].rpartition("=")[2]) if found else None
 
 
 def clean_address(address: str) -> str:
-    """Return an address for people: no user, password, token or signature, and of a local path only the name."""
+    """Return an address for display: a URL without credentials, token and signature, or the name of a local file."""
     packed = _IN_ARCHIVE.match(address)
     if packed:
         return f"{Path(unquote(packed['archive'])).name}!{packed['inner']}"
     path = local_path(address)
     if path is not None and is_local(address):
         return Path(path).name
-    # Only a key of an object store may have "#" in its name.
+    # Only object keys may contain "#".
     ends = "[?]" if address.startswith(("s3://", "gs://")) else "[?#]"
     return re.split(ends, _CREDENTIALS.sub("", address), maxsplit=1)[0]
 
 
-def name_among(address: str, addresses: Iterable[str]) -> str:
-    """Return an address for people: that of a local file relative to the folder that holds all of `addresses`."""
+def relative_name(address: str, addresses: Iterable[str]) -> str:
+    """Return an address for display, relative to the common folder of other addresses.
+
+    Parameters
+    ----------
+    address : str
+        Address to shorten.
+    addresses : iterable of str
+        Addresses of related files; their common folder is left out.
+
+    Returns
+    -------
+    str
+        Relative path of a local file; `clean_address` of a remote one.
+    """
     path = local_path(address)
     if path is None or not is_local(address):
         return clean_address(address)
@@ -138,8 +157,8 @@ def name_among(address: str, addresses: Iterable[str]) -> str:
     return os.path.relpath(path, os.path.commonpath([*folders, dirname(path)]))
 
 
-def without_secrets(text: str) -> str:
-    """Return text without the credentials, queries and fragments of the addresses in it."""
+def remove_secrets(text: str) -> str:
+    """Remove credentials, queries and fragments of all addresses in a text."""
     return _QUERY.sub("", _CREDENTIALS.sub("", text))
 
 
@@ -149,12 +168,12 @@ def _is_address(path: str) -> bool:
 
 def _join_local(location: str, path: str) -> str:
     joined = f"{dirname(local_path(location) or '')}/{path}"
-    # A path of GDAL's own may have "//" in it, which means something there.
+    # "//" is significant in a GDAL virtual path.
     return "file://" + quote(joined if joined.lower().startswith("/vsi") else normpath(joined))
 
 
 def _join_remote(location: str, path: str) -> str:
-    """Join a path to the key of an object, where every character stands for itself, or to a place in an archive."""
+    """Join a path to an object key, in which every character is literal, or to a path inside an archive."""
     head, mark, inner = location.rpartition("!")
     if not mark:
         scheme, _, rest = location.partition("://")
@@ -162,12 +181,12 @@ def _join_remote(location: str, path: str) -> str:
         head = f"{scheme}://{bucket}"
     folder, slash, _ = inner.rpartition("/")
     joined = folder + slash + path
-    # Only where it must be: "//" may be part of a key.
+    # Only if needed: "//" may be part of a key.
     if {".", ".."} & set(joined.split("/")):
         joined = normpath(f"/{joined}").lstrip("/")
     return head + mark + joined
 
 
-def _quoted(address: str) -> str:
-    """Percent-encode the characters that no address may hold, and leave percent-encoded ones alone."""
+def _percent_encode(address: str) -> str:
+    """Percent-encode the characters that are not allowed in a URL; existing escapes stay."""
     return quote(re.sub("%(?![0-9A-Fa-f]{2})", "%25", address), safe=_LEGAL_IN_URL)

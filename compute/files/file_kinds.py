@@ -1,4 +1,4 @@
-"""Kind of a named file, checked before it is opened."""
+"""File type checks before opening: regular files, folders, FIFOs, sockets and devices."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from compute.errors import InputError
 
 
 def require_regular_file(path: Path, field: str, *, or_folder: bool = False) -> None:
-    """Refuse a FIFO, a socket or a device: opening the first waits for ever, and reading the last may never end.
+    """Refuse a FIFO, socket or device: opening a FIFO blocks, and reading a device may never end.
 
     Parameters
     ----------
     path : pathlib.Path
-        As it was given. One that does not exist passes: whoever opens it says so.
+        Path as given. A missing file passes; opening it reports the error.
     field : str
-        Option or setting that names it.
-    or_folder : bool
-        Whether a folder passes, too.
+        Name of the option or setting.
+    or_folder : bool, default: False
+        Allow a folder.
 
     Raises
     ------
     InputError
-        It is of another kind.
+        The path is of another type.
     """
     try:
         mode = path.stat().st_mode
@@ -33,29 +33,36 @@ def require_regular_file(path: Path, field: str, *, or_folder: bool = False) -> 
     if stat.S_ISREG(mode) or (or_folder and stat.S_ISDIR(mode)):
         return
     wanted = "a regular file or a folder" if or_folder else "a regular file"
-    raise InputError(field, f"The {field} {path.name[:80]!r} is {_kind(mode)}, not {wanted}; give one of these.")
+    raise InputError(
+        field, f"The {field} {path.name[:80]!r} is {_describe_kind(mode)}, not {wanted}; give one of these."
+    )
 
 
 def folder_problem(path: Path) -> str:
-    """Return why a folder cannot be used or made at a path; an empty text where it can.
+    """Return the reason why a folder cannot be used or created at a path; empty if it can.
 
     Parameters
     ----------
     path : pathlib.Path
-        Nothing is made: the nearest folder above it that exists is looked at.
+        Path to check. Nothing is created: the nearest existing parent is checked.
+
+    Returns
+    -------
+    str
+        Predicate of a sentence about the path.
     """
     try:
-        existing = _nearest(path)
+        existing = _nearest_existing(path)
         mode = existing.stat().st_mode
     except (OSError, ValueError):
-        return "is no path of a folder"
+        return "is not a valid folder path"
     if not stat.S_ISDIR(mode):
-        return f"is {_kind(mode)}" if existing == path else f"lies below {_kind(mode)}"
+        return f"is {_describe_kind(mode)}" if existing == path else f"lies below {_describe_kind(mode)}"
     return "" if os.access(existing, os.W_OK | os.X_OK) else "cannot be written"
 
 
-def _nearest(path: Path) -> Path:
-    """Return a path, or the nearest folder above it that exists; raises OSError where there cannot be such a path."""
+def _nearest_existing(path: Path) -> Path:
+    """Return a path or its nearest existing parent; OSError if the path is invalid."""
     for each in (path, *path.absolute().parents):
         try:
             each.lstat()
@@ -65,6 +72,6 @@ def _nearest(path: Path) -> Path:
     raise FileNotFoundError
 
 
-def _kind(mode: int) -> str:
+def _describe_kind(mode: int) -> str:
     kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder", stat.S_IFREG: "a file"}
     return kinds.get(stat.S_IFMT(mode), "a device")

@@ -1,4 +1,4 @@
-"""Hosts of web addresses: this machine and its local link, apart from all others."""
+"""Hosts of URLs: this machine, its link-local network and cloud metadata services, as opposed to public hosts."""
 
 from __future__ import annotations
 
@@ -12,41 +12,42 @@ _OWN_NAMES = re.compile(
     r"(.*\.)?localhost|localhost\.localdomain|localhost[46](\.localdomain[46])?|ip6-(localhost|loopback)"
     r"|metadata|metadata\.google\.internal|instance-data(\.ec2\.internal)?"
 )
-"""Names of this machine, and of the services at which clouds give a machine its credentials."""
+"""Names of this machine and of the metadata services of cloud providers, which hand out credentials."""
 
 _LOOPBACK_NAMES = re.compile(r"(.*\.)?localhost|localhost\.localdomain")
 
 _METADATA = frozenset(
     map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"))
 )
-"""Addresses of such services outside of the link-local range: Alibaba, Azure, Oracle, AWS and Google over IPv6."""
+"""Metadata services outside the link-local range: Alibaba, Azure, Oracle, and AWS and Google over IPv6."""
 
 _AUTHORITY = re.compile(r"(?:[^@/?#\\\s]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^@:\[\]/?#\\%\s\x00-\x20]+)(?::\d{0,5})?")
-"""User, host and port without what readers of addresses disagree about: several ``@``, ``\\``, ``%``, blanks."""
+r"""User, host and port, without characters that URL parsers interpret differently: several ``@``, ``\``, ``%``,
+blanks."""
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
-def host_of(address: str) -> str | None:
-    """Return the host of a web address in small letters, None where it is none that all readers agree about.
+def parse_host(address: str) -> str | None:
+    """Return the host of a URL in lower case; None if URL parsers could disagree about it.
 
     Parameters
     ----------
     address : str
-        With its scheme, such as ``https://user@host:80/path?query``.
+        URL with its scheme, such as ``https://user@host:80/path?query``.
     """
     authority = re.split(r"[/?#]", address.partition("://")[2], maxsplit=1)[0]
     found = _AUTHORITY.fullmatch(authority)
     if found is None:
         return None
-    host = _in_ascii(found["host"])
+    host = _encode_idna(found["host"])
     if not _AUTHORITY.fullmatch(host):
         return None
     return host.strip("[]").rstrip(".").lower() or None
 
 
-def _in_ascii(host: str) -> str:
-    """Return a host as libcurl asks for it: letters that look like digits, dots or signs become these."""
+def _encode_idna(host: str) -> str:
+    """Return a host as libcurl encodes it (IDNA 2003), which maps characters that resemble digits or dots."""
     if host.isascii():
         return host
     try:
@@ -56,50 +57,50 @@ def _in_ascii(host: str) -> str:
 
 
 def is_refused_host(host: str) -> bool:
-    """Tell whether a host is this machine, its link or a cloud's metadata service, by its name or number alone.
+    """Return whether a host is this machine, link-local or a metadata service, by its name or IP address alone.
 
-    Private networks (10/8, 172.16/12, 192.168/16, fc00::/7) are not refused: organisations serve their data there.
+    Private networks (10/8, 172.16/12, 192.168/16, fc00::/7) are allowed: organisations serve their data there.
 
     Parameters
     ----------
     host : str
-        As `host_of` returns it. IPv4 counts in every form that the C library reads: ``127.1``, ``0x7f000001``,
-        ``017700000001``, ``2130706433``.
+        Host as returned by `parse_host`. IPv4 addresses are recognised in every form that ``inet_aton`` reads:
+        ``127.1``, ``0x7f000001``, ``017700000001``, ``2130706433``.
     """
-    number = _number_of(host)
-    return bool(_OWN_NAMES.fullmatch(host)) if number is None else _is_refused_number(number)
+    number = _parse_ip_address(host)
+    return bool(_OWN_NAMES.fullmatch(host)) if number is None else _is_refused_ip(number)
 
 
 def is_loopback_host(host: str) -> bool:
-    """Tell whether a host is this machine alone, by its name or number.
+    """Return whether a host is this machine, by its name or IP address.
 
     Parameters
     ----------
     host : str
-        As `host_of` returns it.
+        Host as returned by `parse_host`.
     """
-    number = _number_of(host)
+    number = _parse_ip_address(host)
     return bool(_LOOPBACK_NAMES.fullmatch(host)) if number is None else number.is_loopback
 
 
 @lru_cache(maxsize=256)
-def leads_to_refused(host: str) -> bool:
-    """Tell whether a name leads to a refused host, as this machine's resolver says now; False where it knows none.
+def resolves_to_refused_host(host: str) -> bool:
+    """Return whether a host name currently resolves to a refused host; False if it does not resolve.
 
-    This is best effort: a name may answer otherwise the next time it is asked, when GDAL connects. Only a filter of
-    outgoing connections is safe against that.
+    This is best effort: the name may resolve differently when GDAL connects (DNS rebinding). Only a filter of outgoing
+    connections prevents that.
     """
-    if _number_of(host) is not None:
+    if _parse_ip_address(host) is not None:
         return is_refused_host(host)
     try:
         found = socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)
     except (OSError, UnicodeError):
         return False
     numbers = (str(each[4][0]).partition("%")[0] for each in found)
-    return any(_is_refused_number(ipaddress.ip_address(number)) for number in numbers)
+    return any(_is_refused_ip(ipaddress.ip_address(number)) for number in numbers)
 
 
-def _number_of(host: str) -> IPv4Address | IPv6Address | None:
+def _parse_ip_address(host: str) -> IPv4Address | IPv6Address | None:
     if ":" in host:
         try:
             return IPv6Address(host)
@@ -111,17 +112,17 @@ def _number_of(host: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def _is_refused_number(number: IPv4Address | IPv6Address) -> bool:
-    inner = _ipv4_within(number)
-    if inner is not None and _is_refused_number(inner):
+def _is_refused_ip(number: IPv4Address | IPv6Address) -> bool:
+    inner = _embedded_ipv4(number)
+    if inner is not None and _is_refused_ip(inner):
         return True
     first_byte_is_0 = isinstance(number, IPv4Address) and number.packed[0] == 0
     own = number.is_loopback or number.is_link_local or number.is_unspecified or first_byte_is_0
     return own or number.is_multicast or number in _METADATA or number == IPv4Address("255.255.255.255")
 
 
-def _ipv4_within(number: IPv4Address | IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address that one of IPv6 stands for: mapped, compatible, 6to4 or NAT64."""
+def _embedded_ipv4(number: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address embedded in an IPv6 address: mapped, compatible, 6to4 or NAT64 (RFC 4291, 3056, 6052)."""
     if isinstance(number, IPv4Address):
         return None
     if number.ipv4_mapped or number.sixtofour:

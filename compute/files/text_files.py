@@ -1,4 +1,4 @@
-"""Small text files in UTF-8: regular files alone, up to a size."""
+"""Reading of small UTF-8 text files: regular files only, up to a size limit."""
 
 from __future__ import annotations
 
@@ -10,32 +10,37 @@ _MIB = 2**20
 
 
 class UnfitFileError(ValueError):
-    """A file is none that is read; the words end a sentence that begins with *The file*."""
+    """A file is not read; the message is the predicate of a sentence that begins with *The file*."""
 
 
 def read_text(path: Path, *, most_bytes: int) -> str:
-    """Return the text of a file that somebody named.
+    """Read a text file named by a user.
 
     Parameters
     ----------
     path : pathlib.Path
-        Of any kind: pipes and devices, which may never end, are not waited for.
+        Path of any file type; FIFOs and devices are refused without waiting for them.
     most_bytes : int
-        Largest file that is read.
+        Maximum size in bytes.
+
+    Returns
+    -------
+    str
+        The decoded text.
 
     Raises
     ------
     UnfitFileError
-        It is a pipe, a device or a socket, or too large.
+        The path is a FIFO, a device or a socket, or the file is too large.
     UnicodeDecodeError
-        It is not UTF-8.
+        The content is not UTF-8.
     OSError
-        It cannot be opened or read, or is a folder.
+        The path cannot be opened or read, or is a folder.
     """
     if not path.is_dir() and path.exists() and not path.is_file():
-        # Sockets cannot even be opened.
+        # Opening a socket fails with a misleading error.
         raise UnfitFileError("is no regular file")
-    # Not to wait where it has become a pipe meanwhile.
+    # O_NONBLOCK: the path may have become a FIFO since the check.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise IsADirectoryError if path.is_dir() else UnfitFileError("is no regular file")

@@ -69,12 +69,12 @@ class GatewayLeases:
     async def _settle(self, loose: list[ClusterRow]) -> None:
         """Take up clusters that are this server's and not open here, or have them stopped, or forget them."""
         try:
-            running = await self._pool.running()
+            running = await self._pool.list_running()
             for row in loose:
                 if row.name not in running:
                     await self._journal.write(partial(_forget, name=row.name))
                 elif not self._take_up(row):
-                    await self._pool.stop_started(row.name)
+                    await self._pool.stop_gateway(row.name)
         except GreenupError:
             # The Gateway is away: next time, it may tell.
             return
@@ -83,7 +83,7 @@ class GatewayLeases:
         """Tell whether a cluster may be of use: what a server had for itself, or what was open here, is not."""
         if row.cluster.owner is None or row.name in self._pool.owners:
             return False
-        return self._pool.take_over(row.cluster, row.name)
+        return self._pool.adopt_cluster(row.cluster, row.name)
 
     def _named(self, name: str, cluster: ClusterSpec) -> None:
         """Write a cluster down as soon as there is one: a server may die at any moment."""

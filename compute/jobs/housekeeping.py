@@ -89,7 +89,7 @@ class Housekeeping:
     async def _tend(self) -> None:
         """Say which clusters are needed."""
         for cluster in self._jobs.needed():
-            self._clusters.use(cluster)
+            self._clusters.mark_used(cluster)
 
     async def _sweep(self) -> None:
         for row in self._retention.overdue(self._jobs.ledger.rows.values(), datetime.now(UTC)):

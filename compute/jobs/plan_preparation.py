@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from compute.catalog import Catalog
 from compute.errors import NoScenesError
 from compute.plan import NdviPlan, make_plan
-from compute.products import ProductProfile, Roles, resolve
+from compute.products import ProductProfile, Roles, resolve_roles
 from compute.request import NdviRequest
 from compute.settings import Settings
 
@@ -43,7 +43,7 @@ def plan_request(
     scenes = [
         scene
         for product in request.products
-        for scene in catalog.find(
+        for scene in catalog.find_scenes(
             product,
             roles[product].measurements,
             region=request.region.geometry,
@@ -63,7 +63,7 @@ def _roles(product: str, request: NdviRequest, catalog: Catalog, profiles: Mappi
             f"Product {product} is indexed but not described; name its red, nir and mask in a products file "
             "and give it by --products.",
         )
-    return resolve(
+    return resolve_roles(
         definition,
         profiles[product],
         clear=request.clear,

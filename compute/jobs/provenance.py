@@ -148,7 +148,7 @@ def _with_addresses(plan: NdviPlan, catalog: Catalog, cut: Collection[str]) -> N
     indexed = {
         scene.id: scene.source.bands
         for product, roles in plan.roles.items()
-        for scene in catalog.find(
+        for scene in catalog.find_scenes(
             product, roles.measurements, region=request.region.geometry, time=(request.start, request.end)
         )
         if scene.id in cut

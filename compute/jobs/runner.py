@@ -121,7 +121,7 @@ class JobRunner:
 
     async def _start(self, record: LiveJob) -> Computation:
         record.connection = connection = await self._clusters.get(record.cluster)
-        record.cluster_name = self._clusters.name_of(record.cluster)
+        record.cluster_name = self._clusters.cluster_name(record.cluster)
         # Before anything runs there: who takes the job over must find the cluster.
         self._note(record)
         client = connection.client
@@ -151,7 +151,7 @@ class JobRunner:
         assert record.connection is not None
         async with record.connection.guard_workers() as guard:
             async for block in job.finished_blocks():
-                guard.note_progress()
+                guard.record_progress()
                 record.finished.append(block)
                 if len(record.finished) > record.furthest:
                     record.furthest, record.attempts = len(record.finished), 0
@@ -195,13 +195,13 @@ class JobRunner:
         record.connection = record.stack = record.tiles = None
         record.finished, record.order = [], BlockOrder.of_plan(record.plan)
         self._note(record)
-        return await self._clusters.settled(record.cluster)
+        return await self._clusters.wait_until_settled(record.cluster)
 
     def _was_lost(self, record: LiveJob, job: Computation | None, error: Exception) -> bool:
         if isinstance(error, JobLostError) or (job is not None and job.lost):
             return True
         # A cluster that never opened is likely asked for wrongly; one that was there may come back.
-        broken = record.connection is not None and not self._clusters.holds(record.connection)
+        broken = record.connection is not None and not self._clusters.is_usable(record.connection)
         again = record.taken_up or record.attempts > 0 or broken
         # What a client raises that was closed meanwhile is of any kind; what is wrong with a job is an error of ours.
         unreached = ClusterError, OSError

@@ -29,12 +29,12 @@ from compute.plan.refusals import (
 from compute.plan.scene_extents import Extents, project_extents
 from compute.plan.sensor_selection import choose_scenes, sensor_notes
 from compute.plan.work_plan import BlockPlan, NdviPlan, SeasonPlan, month_text
-from compute.products import BandRole, Roles, reasons_of
+from compute.products import BandRole, Roles, exclusion_reasons
 from compute.request import NATIVE, NdviRequest
 from compute.request.seasons import SeasonYear, missing_months, season_year, season_years
 from compute.scenes import Grid, Scene
 from compute.settings import Settings
-from compute.settings.home import access_of
+from compute.settings.home import load_access_rules
 
 
 def make_plan(
@@ -77,13 +77,13 @@ def make_plan(
     scenes, extents = _keep(scenes, extents, _in_season(request, scenes))
     refuse_none(scenes)
     refuse_many_scenes(len(scenes), settings)
-    access = access_of(settings)
+    access = load_access_rules(settings)
     refuse_addresses(scenes, access)
     refuse_split_grids(request, scenes, roles)
     scenes, scaling_notes = state_scaling(scenes, roles)
     refuse_mixed_offsets(request, scenes, roles)
     groups = _by_label(request, group_scenes(request, scenes))
-    reasons = reasons_of(roles.values()) if request.reasons else ()
+    reasons = exclusion_reasons(roles.values()) if request.reasons else ()
     refuse_size(grid, groups, pixel_bytes(request, reasons), settings)
     chunks = spatial_chunks(grid, settings.chunk_px)
     touching = scenes_by_chunk(extents, grid, chunks)
@@ -203,7 +203,7 @@ def _whole_in(crs: str, grid: Grid) -> BaseGeometry:
 
 def _bytes_per_area(scene: Scene, roles: Mapping[str, Roles]) -> float:
     """Return the decoded bytes of a scene per square unit of its CRS."""
-    types = {role.measurement: role.dtype for role in roles[scene.product].read}
+    types = {role.measurement: role.dtype for role in roles[scene.product].roles_to_read}
     return sum(
         np.dtype(types[name]).itemsize / (band.grid.resolution[0] * band.grid.resolution[1])
         for name, band in scene.source.bands.items()
@@ -235,7 +235,7 @@ def _index_notes(roles: Mapping[str, Roles]) -> Iterable[str]:
 
 def _least_reflectance(band: BandRole) -> float:
     """Return the smallest reflectance of stored values in the valid range and in the data type."""
-    _, low, _, scale, offset = band.numbers(band.dtype)
+    _, low, _, scale, offset = band.kernel_constants(band.dtype)
     kind = np.dtype(band.dtype)
     least = np.iinfo(kind).min if kind.kind in "iu" else -np.inf
     return max(low, float(least)) * scale + offset

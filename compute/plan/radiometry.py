@@ -8,16 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from compute.errors import InputError
-from compute.products import BandRole, RangeRole, Roles, Stated
-from compute.products.scaling import (
-    NOTHING_STATED,
-    contradictions,
-    is_true,
-    merge_scaling,
-    property_of,
-    rule_offset,
-    sentinel_2_offset,
-)
+from compute.products import BandRole, RangeRole, Roles, Scaling
+from compute.products.scaling import NO_SCALING, find_contradictions, merge_scaling
+from compute.products.scene_offsets import find_property, is_true, resolve_offset_rule, sentinel_2_offset
 from compute.scenes import Band, Scene
 
 SENTINEL_2_DAY = date(2022, 1, 25)
@@ -70,22 +63,22 @@ def _with_scaling(scene: Scene, roles: Roles, tally: _Tally) -> Scene:
         if document != band.stated:
             bands[role.measurement] = replace(band, stated=document)
         if role is roles.red:
-            offset = role.scaling(document, Stated()).offset
+            offset = role.resolve_scaling(document, Scaling()).offset
             tally.offsets.setdefault(scene.product, Counter())[0.0 if offset is None else offset] += 1
     if bands == scene.source.bands:
         return scene
     return replace(scene, source=replace(scene.source, bands=bands))
 
 
-def _of_document(scene: Scene, roles: Roles, role: BandRole, band: Band, tally: _Tally) -> Stated:
+def _of_document(scene: Scene, roles: Roles, role: BandRole, band: Band, tally: _Tally) -> Scaling:
     """Return the statement of a scene's document on a band, and count contradictions and missing offsets."""
     implied = _implied_offset(scene, roles, role)
     stated = band.stated
     if implied is not None:
-        if stated.offset is not None and not is_true(property_of(scene.properties, "boa_offset_applied")):
-            implied = merge_scaling(stated, Stated(scale=role.scale)).offset
+        if stated.offset is not None and not is_true(find_property(scene.properties, "boa_offset_applied")):
+            implied = merge_scaling(stated, Scaling(scale=role.scale)).offset
         stated = replace(stated, offset=implied)
-    if stated != NOTHING_STATED:
+    if stated != NO_SCALING:
         _note_disputes(scene, role, stated, tally)
     unstated = stated.offset is None and not role.offset_from and role.offset_rule is None
     if unstated and roles.sensor == "msi" and scene.solar_day >= SENTINEL_2_DAY and role is roles.red:
@@ -93,13 +86,13 @@ def _of_document(scene: Scene, roles: Roles, role: BandRole, band: Band, tally: 
     return stated
 
 
-def _note_disputes(scene: Scene, role: BandRole, stated: Stated, tally: _Tally) -> None:
-    own = Stated(
+def _note_disputes(scene: Scene, role: BandRole, stated: Scaling, tally: _Tally) -> None:
+    own = Scaling(
         scale=role.scale if role.scale_from else None,
         offset=role.offset if role.offset_from else None,
         nodata=role.nodata,
     )
-    for word, near, far in contradictions(stated, own):
+    for word, near, far in find_contradictions(stated, own):
         used = "the products file is used" if role.override else "the documents are used"
         tally.disputes[
             f"Warning: documents of {scene.product} state the {word} {near:g} for {role.measurement} where the "
@@ -111,8 +104,8 @@ def _implied_offset(scene: Scene, roles: Roles, role: BandRole) -> float | None:
     """Return the offset that the properties of a document imply, in units of reflectance; None for none."""
     if role.override and role.offset_rule is None:
         return None
-    if role.offset_rule is not None and property_of(scene.properties, "boa_offset_applied") is None:
-        return rule_offset(role.offset_rule, scene.properties, scene.product)
+    if role.offset_rule is not None and find_property(scene.properties, "boa_offset_applied") is None:
+        return resolve_offset_rule(role.offset_rule, scene.properties, scene.product)
     if roles.sensor not in ("", "msi"):
         return None
     try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from compute.errors import InputError, NoScenesError, TooLargeError
 from compute.files.access import Access
-from compute.files.addresses import name_among
+from compute.files.addresses import relative_name
 from compute.plan.platform_days import Group, group_scenes
 from compute.products import Roles
 from compute.request import NdviRequest
@@ -52,8 +52,8 @@ def refuse_addresses(scenes: Sequence[Scene], access: Access) -> None:
     """
     for source in (scene.source for scene in scenes):
         for band in source.bands.values():
-            if refusal := access.refusal(band.uri, source.home):
-                file = name_among(band.uri, [each.uri for each in source.bands.values()])
+            if refusal := access.explain_refusal(band.uri, source.home):
+                file = relative_name(band.uri, [each.uri for each in source.bands.values()])
                 raise InputError("product", f"{UnreadScene(scene=source.id, file=file, reason=refusal)}.")
 
 

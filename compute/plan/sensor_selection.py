@@ -8,7 +8,7 @@ from datetime import date
 from compute.errors import NoScenesError
 from compute.plan.acquisition_selection import choose_processings, left_out_notes
 from compute.plan.processing_ranks import platform_of
-from compute.products import CITATION, HARMONISED, Roles
+from compute.products import CITATION, HARMONISED_SENSORS, Roles
 from compute.request import Landsat7, NdviRequest
 from compute.scenes import Scene
 
@@ -88,7 +88,7 @@ def sensor_notes(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[s
         Roles of measurements by product.
     """
     sensors = {roles[product].sensor for product in {scene.product for scene in scenes}} - {""}
-    older = sensors & set(HARMONISED)
+    older = sensors & set(HARMONISED_SENSORS)
     if older and request.harmonise != "none":
         yield f"Reflectance of TM and ETM+ is harmonised to that of OLI ({CITATION})."
         sensors = (sensors - older) | {"oli"}

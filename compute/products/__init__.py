@@ -1,15 +1,15 @@
-"""Roles, scaling, valid ranges and clear rules of a product's measurements, described by data.
+"""Product descriptions: measurement roles, scaling, valid ranges and clear rules.
 
-A *definition* is what the index says of a product (measurements, types, nodata, flags). A *profile* is what
-``products.toml`` says of it (which measurement is red, which classes are clear). `resolve` joins the two into
-`Roles`, the record that tasks carry.
+A *definition* is the ODC product document in the index (measurements, types, nodata, flags). A *profile* is a table of
+``products.toml`` (the red measurement, the clear classes). `resolve_roles` combines both into `Roles`, the record that
+tasks carry.
 """
 
 from compute.products.class_filters import MaskFilter
 from compute.products.definition import Measurement, ProductDefinition
 from compute.products.descriptions import describe_roles
-from compute.products.exclusion_reasons import CLEAR, cover_verdicts, reasons_of, verdicts, verdicts_of_pixels
-from compute.products.harmonisation import CITATION, HARMONISED, Harmonise, Sensor
+from compute.products.exclusion_reasons import CLEAR, exclusion_reasons, filter_verdicts, mask_verdicts, pixel_verdicts
+from compute.products.harmonisation import CITATION, HARMONISED_SENSORS, HarmonisationMethod, Sensor
 from compute.products.mask_role import MaskRole
 from compute.products.profile import (
     BandProfile,
@@ -20,21 +20,22 @@ from compute.products.profile import (
     ThresholdProfile,
 )
 from compute.products.profile_files import load_profiles, shipped_profiles
-from compute.products.role_resolution import DISCONTIGUOUS, ValidRange, resolve
+from compute.products.role_resolution import DISCONTIGUOUS, ValidRange, resolve_roles
 from compute.products.roles import BandRole, Condition, RangeRole, Roles
-from compute.products.scaling import OffsetRule, Properties, Stated
+from compute.products.scaling import Scaling
+from compute.products.scene_offsets import OffsetRule, Properties
 
 __all__ = [
     "CITATION",
     "CLEAR",
     "DISCONTIGUOUS",
-    "HARMONISED",
+    "HARMONISED_SENSORS",
     "BandProfile",
     "BandRole",
     "BitsProfile",
     "ClearClass",
     "Condition",
-    "Harmonise",
+    "HarmonisationMethod",
     "MaskFilter",
     "MaskProfile",
     "MaskRole",
@@ -45,16 +46,16 @@ __all__ = [
     "Properties",
     "RangeRole",
     "Roles",
+    "Scaling",
     "Sensor",
-    "Stated",
     "ThresholdProfile",
     "ValidRange",
-    "cover_verdicts",
     "describe_roles",
+    "exclusion_reasons",
+    "filter_verdicts",
     "load_profiles",
-    "reasons_of",
-    "resolve",
+    "mask_verdicts",
+    "pixel_verdicts",
+    "resolve_roles",
     "shipped_profiles",
-    "verdicts",
-    "verdicts_of_pixels",
 ]

@@ -1,4 +1,4 @@
-"""Conditions on the bits of a mask in conjunctive normal form: every clause holds, by at least one of its tests."""
+"""Conditions on mask bits in conjunctive normal form: all clauses must hold, each by at least one of its tests."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from itertools import product
 from compute.errors import InputError
 
 Test = tuple[int, int]
-"""(bits, value): met where ``stored & bits == value``."""
+"""(bits, value): true where ``stored & bits == value``."""
 
 Clause = tuple[Test, ...]
-"""Tests of which one must be met."""
+"""Tests joined by *or*."""
 
 Clauses = tuple[Clause, ...]
-"""Clauses that must all be met; an empty one can never be."""
+"""Clauses joined by *and*. An empty clause is never true."""
 
 _CLASS_BITS = 8
-"""Bits of a flag that is a band of classes, as scene classifications are described."""
+"""Minimum number of bits of a test that belongs to a classification band rather than a flag."""
 
 MOST_CLAUSES = 256
-"""Nested alternatives multiply; a mask that needs more clauses is not described as anybody would describe it."""
+"""Maximum number of clauses: nested alternatives multiply."""
 
 
-def all_of(parts: Iterable[Clauses]) -> Clauses:
+def join_by_and(parts: Iterable[Clauses]) -> Clauses:
     """Join conditions by *and*."""
     return tuple(dict.fromkeys(clause for part in parts for clause in part))
 
 
-def any_of(parts: Sequence[Clauses]) -> Clauses:
-    """Join conditions by *or*.
+def join_by_or(parts: Sequence[Clauses]) -> Clauses:
+    """Join conditions by *or*, in conjunctive normal form.
 
     Raises
     ------
     InputError
-        Written out, they are more than `MOST_CLAUSES`.
+        The result has more than `MOST_CLAUSES` clauses.
     """
     size = 1
     for part in parts:
@@ -46,14 +46,14 @@ def any_of(parts: Sequence[Clauses]) -> Clauses:
 
 
 def bits_clause(positions: Sequence[int], numbers: Iterable[int]) -> Clause:
-    """Return the clause of bits that form one of some numbers.
+    """Return the clause that is true where bits form one of several numbers.
 
     Parameters
     ----------
     positions : sequence of int
-        Bit positions, the least significant of the number first.
+        Bit positions, least significant bit of the number first.
     numbers : iterable of int
-        Numbers that the bits may form.
+        Accepted numbers.
     """
     bits = sum(1 << position for position in positions)
     return tuple(
@@ -62,13 +62,13 @@ def bits_clause(positions: Sequence[int], numbers: Iterable[int]) -> Clause:
 
 
 def flag_clauses(tests: Iterable[Test]) -> Clauses:
-    """Join classes as `datacube.utils.masking` does: those of one flag by *or*, different flags by *and*.
+    """Join classes as `datacube.utils.masking.make_mask`: classes of one flag by *or*, different flags by *and*.
 
     Parameters
     ----------
     tests : iterable of (int, int)
-        The classes, each as (bits, value); classes of the same bits are of one flag. Bits of a whole byte or more are
-        a band of classes, and of one flag with whole codes.
+        Classes as (bits, value). Classes with equal bits belong to one flag. Tests of eight bits or more are treated as
+        one classification band.
     """
     flags: dict[int, list[Test]] = {}
     for test in tests:

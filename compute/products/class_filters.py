@@ -9,16 +9,18 @@ from compute.products.profile import ClearClass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaskFilter:
-    """Opening and dilation of one mask class, by disks on the mask's own pixels.
+    """Opening and dilation of one mask class with disk footprints, in pixels of the mask.
+
+    See Serra (1982), *Image Analysis and Mathematical Morphology*, and `odc.algo.mask_cleanup` for the same operations.
 
     Attributes
     ----------
     mask_class : str or int
         Name or code of the class, such as ``"cloud"``.
     opening : int
-        Radius in pixels: where the class nowhere holds a disk of it, it is noise and is taken away.
+        Radius of the opening: parts of the class that are smaller than the disk are removed.
     dilation : int
-        Radius in pixels by which the class grows afterwards.
+        Radius by which the remaining class is dilated.
     """
 
     mask_class: ClearClass
@@ -27,5 +29,5 @@ class MaskFilter:
 
     @property
     def reach(self) -> int:
-        """Pixels around a place that decide what the class is there."""
+        """Radius of the neighbourhood that determines the filtered class of a pixel."""
         return 2 * self.opening + self.dilation

@@ -1,4 +1,7 @@
-"""Product definitions as the index holds them: measurements, types, nodata, flags."""
+"""ODC product definitions as stored in the index: measurements, types, nodata, flags.
+
+https://opendatacube.readthedocs.io/en/latest/about-core-concepts/products.html
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ class Measurement:
     name : str
         Canonical name.
     dtype : str
-        NumPy type of the stored values.
+        NumPy dtype of the stored values.
     nodata : float or None
-        Stored value that means "no observation"; NaN is possible, None where the definition has none.
+        Stored value for missing data; may be NaN. None if the definition has none.
     flags : mapping
-        The ``flags_definition`` of the document, by flag name; empty where there is none.
+        ``flags_definition`` of the document, by flag name; empty if there is none.
     scale, offset : float or None
-        ``scale_factor`` and ``add_offset``: a value is ``stored * scale + offset``. None where the definition has none.
+        ``scale_factor`` and ``add_offset``: a value is ``stored * scale + offset``. None if the definition has none.
     """
 
     name: str
@@ -37,18 +40,18 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProductDefinition:
-    """One ODC product as its index describes it.
+    """One ODC product definition.
 
     Attributes
     ----------
     name : str
         Product name.
     description : str
-        The definition's own sentence.
+        Description from the document.
     measurements : mapping of str to Measurement
-        By canonical name.
+        Measurements by canonical name.
     aliases : mapping of str to str
-        Alias to canonical name.
+        Canonical names by alias.
     """
 
     name: str
@@ -86,12 +89,12 @@ class ProductDefinition:
         )
 
     def measurement(self, name: str) -> Measurement:
-        """Look a measurement up by its name or alias.
+        """Return a measurement by name or alias.
 
         Raises
         ------
         InputError
-            The product has no such measurement; the sentence lists those it has.
+            The product has no such measurement; the message lists the existing ones.
         """
         found = self.measurements.get(name) or self.measurements.get(self.aliases.get(name, ""))
         if found is None:

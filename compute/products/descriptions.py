@@ -1,4 +1,4 @@
-"""Descriptions of a product's resolved roles, in words and bits."""
+"""Text descriptions of resolved roles, with the bits of masks."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from compute.products.mask_role import MaskRole
 from compute.products.roles import BandRole, Condition, RangeRole, Roles
 
 Line = tuple[str, str]
-"""Name and words."""
+"""(name, description)."""
 
 
 def describe_roles(roles: Roles) -> list[Line]:
-    """Describe bands, masks and conditions of a product.
+    """Describe the bands, masks and conditions of a product.
 
     Parameters
     ----------
     roles : Roles
-        Resolved.
+        Resolved roles.
 
     Returns
     -------
     list of (str, str)
-        A name such as ``"red"`` or ``"mask"``, and one line of words.
+        Name, such as ``"red"`` or ``"mask"``, and a one-line description.
     """
     lines = [("red", describe_band(roles.red)), ("nir", describe_band(roles.nir))]
     if roles.mask is not None:
@@ -38,7 +38,7 @@ def describe_roles(roles: Roles) -> list[Line]:
 
 
 def describe_band(role: BandRole) -> str:
-    """Describe the scaling, nodata and valid range of a band, and their sources."""
+    """Describe the scaling, nodata and valid range of a band, and the source of each."""
     return "; ".join((f"{role.measurement} ({role.dtype})", *_band_parts(role)))
 
 
@@ -53,11 +53,17 @@ def _band_parts(role: BandRole) -> Iterator[str]:
     yield _nodata_text(role.nodata, role.nodata_from, all_stored=role.all_stored)
     if (role.valid_min, role.valid_max) != (-inf, inf):
         yield f"valid {role.valid_min:g} to {role.valid_max:g} in {_unit(role)}"
-    yield "holds against documents and files" if role.override else "statements of documents and files come first"
+    yield "takes precedence over documents and files" if role.override else "documents and files take precedence"
 
 
 def scaling_text(scale: float, offset: float) -> str:
-    """Return ``stored * scale + offset`` with its numbers."""
+    """Return the formula ``stored * scale + offset`` with its numbers.
+
+    Parameters
+    ----------
+    scale, offset : float
+        Numbers of the formula; a scale of 1 and an offset of 0 are left out.
+    """
     factor = "stored" if scale == 1.0 else f"stored * {scale:g}"
     return factor if offset == 0.0 else f"{factor} {'-' if offset < 0 else '+'} {abs(offset):g}"
 
@@ -71,7 +77,7 @@ def _sources(role: BandRole) -> str:
 
 def _nodata_text(nodata: float | None, source: str, *, all_stored: bool) -> str:
     if all_stored:
-        return "every stored value means something (products file)"
+        return "every stored value is valid (products file)"
     return "no nodata is stated" if nodata is None else f"nodata {nodata:g} ({source or 'stated'})"
 
 
@@ -80,7 +86,7 @@ def _unit(role: BandRole) -> str:
 
 
 def describe_mask(role: MaskRole) -> str:
-    """Describe the clear rule of a mask in words and bits."""
+    """Describe the clear rule of a mask in class names and bits."""
     clauses = [_clause_text(role, clause) for clause in role.clauses]
     rule = " and ".join(f"({text})" if " or " in text and len(clauses) > 1 else text for text in clauses)
     nodata = _nodata_text(role.nodata, role.nodata_from, all_stored=role.all_stored)

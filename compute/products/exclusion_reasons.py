@@ -1,7 +1,6 @@
-"""Reasons for which a look at the ground is no observation, as numbers that a task counts by.
+"""Reasons why a pixel of an acquisition is not a clear observation, encoded for counting.
 
-A *verdict* of a mask's code is 0 where there is no look (nodata), `CLEAR` where the ground is clear, else one more than
-the place of the reason why it is not among all that are counted.
+A *verdict* is an uint8: 0 for nodata, `CLEAR` for clear ground, else one more than the index of the exclusion reason.
 """
 
 from __future__ import annotations
@@ -16,36 +15,36 @@ from compute.products.mask_role import MASK_BITS, TABLE_BITS, MaskRole
 from compute.products.roles import Roles
 
 INVALID = "invalid"
-"""Clear, but a band is nodata or out of its range, the index is not defined or out of its range, or too little of the
-area is clear. Also what a mask's definition has no name for."""
+"""Reason of pixels that are clear by the mask, but have nodata or a value out of range in a band, an undefined or
+out-of-range index, or too little clear area. Also of mask codes without a class name."""
 
 MASKED = "masked"
-"""Not clear, by a mask whose definition names no classes."""
+"""Reason of unclear pixels of a mask without named classes."""
 
 CLEAR = np.uint8(255)
-"""Verdict of what is clear."""
+"""Verdict of clear pixels."""
 
 MOST_REASONS = 32
-"""Reasons that may be counted: each takes 2 bytes for every pixel of the result."""
+"""Maximum number of counted reasons: each takes 2 bytes per pixel of the result."""
 
 
-def reasons_of(roles: Iterable[Roles], most: int = MOST_REASONS) -> tuple[str, ...]:
-    """Return the reasons of some products: classes in the order of their definitions, each name once, `INVALID` last.
+def exclusion_reasons(roles: Iterable[Roles], most: int = MOST_REASONS) -> tuple[str, ...]:
+    """Return the exclusion reasons of several products: distinct class names in definition order, `INVALID` last.
 
     Parameters
     ----------
     roles : iterable of Roles
-        Of the products.
-    most : int
-        How many there may be; left out, as many as can be counted for every pixel.
+        Roles of the products.
+    most : int, default: MOST_REASONS
+        Maximum number of reasons.
 
     Raises
     ------
     InputError
-        There are more.
+        There are more reasons than `most`.
     """
     roles = tuple(roles)
-    names = [name for each in roles if each.mask for name in _names_of(each.mask)]
+    names = [name for each in roles if each.mask for name in _reason_names(each.mask)]
     names += [condition.reason for each in roles for condition in each.conditions]
     found = (*dict.fromkeys(name for name in names if name != INVALID), INVALID)
     if len(found) > most:
@@ -57,79 +56,96 @@ def reasons_of(roles: Iterable[Roles], most: int = MOST_REASONS) -> tuple[str, .
     return found
 
 
-def verdicts(mask: MaskRole, reasons: Sequence[str]) -> NDArray[np.uint8]:
-    """Return the verdicts of a mask's codes.
+def mask_verdicts(mask: MaskRole, reasons: Sequence[str]) -> NDArray[np.uint8]:
+    """Return look-up tables from mask codes to verdicts.
 
     Parameters
     ----------
     mask : MaskRole
         The mask.
     reasons : sequence of str
-        Of `reasons_of`.
+        Reasons as returned by `exclusion_reasons`.
 
     Returns
     -------
     numpy.ndarray
-        (2**filters, 256 or 65536) uint8, to be indexed as the tables of `MaskRole.filter_tables` are.
+        (2**filters, 256 or 65536) uint8, indexed as the tables of `MaskRole.filter_tables`.
     """
     numbers = {name: number for number, name in enumerate(reasons, 1)}
-    # A class that is clear, or behind others for every code, is no reason.
-    told = np.array([numbers.get(name, 0) for name in _class_names(mask)], np.uint8)
-    return np.stack([_told(mask, told, forgiven) for forgiven in mask.forgiven])
+    # Classes that are clear, or that never come first, are not among the reasons.
+    verdicts = np.array([numbers.get(name, 0) for name in _class_names(mask)], np.uint8)
+    return np.stack([_code_verdicts(mask, verdicts, ignored_bits) for ignored_bits in mask.ignored_bits])
 
 
-def cover_verdicts(mask: MaskRole, reasons: Sequence[str]) -> NDArray[np.uint8]:
-    """Return (filters,) uint8 verdicts of what is clear by its code, and covered by a class that was widened."""
-    return np.array([reasons.index(name) + 1 for name in _filter_names(mask)], np.uint8)
-
-
-def verdicts_of_pixels(
-    told: NDArray[np.generic], reasons: Sequence[str], met: Sequence[tuple[str, NDArray[np.bool_]]]
-) -> NDArray[np.generic]:
-    """Return why pixels are no observations, should they be none.
+def filter_verdicts(mask: MaskRole, reasons: Sequence[str]) -> NDArray[np.uint8]:
+    """Return the verdicts of pixels that are covered by a dilated class.
 
     Parameters
     ----------
-    told : numpy.ndarray
-        (y, x) uint8 verdicts of the mask.
+    mask : MaskRole
+        The mask.
     reasons : sequence of str
-        Of `reasons_of`.
-    met : sequence of (str, numpy.ndarray)
-        For each further condition its reason, and (y, x) bool where what is clear meets it as well.
+        Reasons as returned by `exclusion_reasons`.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) uint8, 0 where there is no look, else one more than the place of the reason.
+        (filters,) uint8.
     """
-    why = np.full(told.shape, len(reasons), np.uint8)
+    return np.array([reasons.index(name) + 1 for name in _filter_names(mask)], np.uint8)
+
+
+def pixel_verdicts(
+    verdicts: NDArray[np.generic], reasons: Sequence[str], met: Sequence[tuple[str, NDArray[np.bool_]]]
+) -> NDArray[np.generic]:
+    """Return the verdict of each pixel for the case that it is not counted.
+
+    Parameters
+    ----------
+    verdicts : numpy.ndarray
+        (y, x) uint8 verdicts of the mask.
+    reasons : sequence of str
+        Reasons as returned by `exclusion_reasons`.
+    met : sequence of (str, numpy.ndarray)
+        For each further condition, its reason and a (y, x) bool array, True where it holds.
+
+    Returns
+    -------
+    numpy.ndarray
+        (y, x) uint8: 0 for nodata, else one more than the index of the reason.
+    """
+    why = np.full(verdicts.shape, len(reasons), np.uint8)
     for reason, where in reversed(met):
-        why[~np.broadcast_to(where, told.shape)] = reasons.index(reason) + 1
-    return np.where(told == CLEAR, why, told)
+        why[~np.broadcast_to(where, verdicts.shape)] = reasons.index(reason) + 1
+    return np.where(verdicts == CLEAR, why, verdicts)
 
 
-def _told(mask: MaskRole, numbers: NDArray[np.uint8], forgiven: int) -> NDArray[np.uint8]:
-    told = numbers[_first_class(mask, forgiven)]
-    told[mask.table(forgiven)] = CLEAR
-    told[~mask.held] = 0
-    return told
+def _code_verdicts(mask: MaskRole, numbers: NDArray[np.uint8], ignored_bits: int) -> NDArray[np.uint8]:
+    verdicts = numbers[_first_class(mask, ignored_bits)]
+    verdicts[mask.clear_table(ignored_bits)] = CLEAR
+    verdicts[~mask.not_nodata] = 0
+    return verdicts
 
 
-def _names_of(mask: MaskRole) -> Iterable[str]:
-    """Return the names of the reasons of a mask, without those that no code ever has, as far as all can be asked."""
+def _reason_names(mask: MaskRole) -> Iterable[str]:
+    """Return the names of a mask's reasons; for masks of up to 16 bits, only those that some code has."""
     if MASK_BITS[mask.dtype] > TABLE_BITS:
         return [*dict.fromkeys(_class_names(mask))]
-    places = {place for forgiven in mask.forgiven for place in np.unique(_unclear_classes(mask, forgiven)).tolist()}
+    places = {
+        place
+        for ignored_bits in mask.ignored_bits
+        for place in np.unique(_unclear_classes(mask, ignored_bits)).tolist()
+    }
     names = _class_names(mask)
     return [*(names[place] for place in sorted(places)), *_filter_names(mask)]
 
 
-def _unclear_classes(mask: MaskRole, forgiven: int) -> NDArray[np.int64]:
-    return _first_class(mask, forgiven)[mask.held & ~mask.table(forgiven)]
+def _unclear_classes(mask: MaskRole, ignored_bits: int) -> NDArray[np.int64]:
+    return _first_class(mask, ignored_bits)[mask.not_nodata & ~mask.clear_table(ignored_bits)]
 
 
 def _class_names(mask: MaskRole) -> tuple[str, ...]:
-    """Return the names of all classes, and the reason of codes that have none."""
+    """Return the names of all classes, followed by the reason of codes without a class."""
     return *(name for name, _, _ in mask.classes), INVALID if mask.classes else MASKED
 
 
@@ -138,9 +154,9 @@ def _filter_names(mask: MaskRole) -> list[str]:
     return [names.get((bits, value), _class_names(mask)[-1]) for bits, value, *_ in mask.filters]
 
 
-def _first_class(mask: MaskRole, forgiven: int) -> NDArray[np.int64]:
-    """Return for every code the place of the first class that speaks against it; one beyond them all for none."""
+def _first_class(mask: MaskRole, ignored_bits: int) -> NDArray[np.int64]:
+    """Return, for every code, the index of the first class that fails the clear rule; ``len(classes)`` if none does."""
     first = np.full(mask.codes.shape, len(mask.classes))
     for place, (_, bits, value) in reversed(list(enumerate(mask.classes))):
-        first[mask.matches(mask.codes, bits, value) & mask.denied(bits, forgiven)] = place
+        first[mask.matches(mask.codes, bits, value) & mask.failing_codes(bits, ignored_bits)] = place
     return first

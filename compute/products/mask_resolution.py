@@ -1,4 +1,4 @@
-"""Resolve the masks of a product: its definition's flags and its profile's clear rule become tests of bits."""
+"""Mask resolution: from flag definitions and clear rules to bit tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from math import isnan
 import numpy as np
 
 from compute.errors import InputError
-from compute.products.bit_conditions import Clauses, Test, all_of, any_of, bits_clause, flag_clauses
+from compute.products.bit_conditions import Clauses, Test, bits_clause, flag_clauses, join_by_and, join_by_or
 from compute.products.class_filters import MaskFilter
 from compute.products.definition import Measurement, ProductDefinition
 from compute.products.mask_role import MASK_BITS, TABLE_BITS, MaskRole
@@ -25,23 +25,53 @@ from compute.products.profile import (
 )
 
 DEFINITION, PRODUCTS_FILE = "definition", "products file"
-"""Sources of a number, as plans name them."""
+"""Names of the sources of a number in plans."""
 
 
-def source_of(stated: float | None, told: float | None, *, override: bool = False) -> str:
-    """Return the source of a number, of the definition and the products file the one that holds."""
-    if told is not None and (override or stated is None):
+def name_source(definition: float | None, profile: float | None, *, override: bool = False) -> str:
+    """Return the name of the source that determines a number.
+
+    Parameters
+    ----------
+    definition : float or None
+        Number in the product definition.
+    profile : float or None
+        Number in the products file.
+    override : bool, default: False
+        Whether the products file takes precedence.
+
+    Returns
+    -------
+    str
+        `DEFINITION` or `PRODUCTS_FILE`; empty if neither has a number.
+    """
+    if profile is not None and (override or definition is None):
         return PRODUCTS_FILE
-    return "" if stated is None else DEFINITION
+    return "" if definition is None else DEFINITION
 
 
-def number_of(nodata: float | None) -> float | None:
-    """Return nodata, or None for NaN, which is never an observation anyway."""
+def drop_nan(nodata: float | None) -> float | None:
+    """Return nodata, or None for NaN, which is always treated as missing."""
     return None if nodata is None or isnan(nodata) else nodata
 
 
-def mask_role_of(definition: ProductDefinition, mask: MaskProfile, rule: Sequence[ClearPart]) -> MaskRole:
-    """Return the role of a mask of classes or flags under a clear rule."""
+def resolve_mask(definition: ProductDefinition, mask: MaskProfile, rule: Sequence[ClearPart]) -> MaskRole:
+    """Resolve a mask with classes or flags.
+
+    Parameters
+    ----------
+    definition : ProductDefinition
+        Definition of the product.
+    mask : MaskProfile
+        Mask of the products file.
+    rule : sequence of str, int or condition
+        Clear rule; classes of one flag are joined by *or*, everything else by *and*.
+
+    Raises
+    ------
+    InputError
+        The measurement or a class does not exist, or the mask is not an integer of 8, 16 or 32 bits.
+    """
     measurement = definition.measurement(mask.measurement)
     if measurement.dtype not in MASK_BITS:
         raise InputError(
@@ -49,52 +79,69 @@ def mask_role_of(definition: ProductDefinition, mask: MaskProfile, rule: Sequenc
             f"The mask {measurement.name} of {definition.name} is {measurement.dtype}; a mask of classes or flags must "
             "be an integer of 8, 16 or 32 bits. A probability takes a limit, such as below = 40.",
         )
-    named = classes_of(measurement)
+    named = list_classes(measurement)
     nodata = measurement.nodata
     if nodata is None and isinstance(mask.nodata, float | int):
         nodata = mask.nodata
     return MaskRole(
         measurement=measurement.name,
         dtype=measurement.dtype,
-        nodata=number_of(nodata),
+        nodata=drop_nan(nodata),
         classes=tuple((name, *pair) for name, pair in named.items()),
         clauses=_clauses(rule, measurement, named),
         all_stored=mask.nodata == "none",
-        nodata_from=source_of(measurement.nodata, mask.nodata if isinstance(mask.nodata, float | int) else None),
+        nodata_from=name_source(measurement.nodata, mask.nodata if isinstance(mask.nodata, float | int) else None),
     )
 
 
 def _clauses(rule: Sequence[ClearPart], measurement: Measurement, named: Mapping[str, Test]) -> Clauses:
-    """Return the clauses of conditions that are joined by *and*, classes of one flag by *or*."""
-    tests = [class_pair(part, named, measurement) for part in rule if isinstance(part, str | int)]
-    return all_of([flag_clauses(tests), *_joined(rule, measurement, named)])
+    """Return the clauses of conditions joined by *and*; classes of one flag are joined by *or*."""
+    tests = [find_class_test(part, named, measurement) for part in rule if isinstance(part, str | int)]
+    return join_by_and([flag_clauses(tests), *_joined_clauses(rule, measurement, named)])
 
 
-def _joined(rule: Sequence[ClearPart], measurement: Measurement, named: Mapping[str, Test]) -> Iterator[Clauses]:
+def _joined_clauses(
+    rule: Sequence[ClearPart], measurement: Measurement, named: Mapping[str, Test]
+) -> Iterator[Clauses]:
     for part in rule:
         if isinstance(part, BitsProfile):
-            _refuse_bits_beyond(measurement, part)
+            _refuse_missing_bits(measurement, part)
             yield (bits_clause(part.bits, part.value),)
         elif isinstance(part, AnyProfile):
-            yield any_of([_clauses((each,), measurement, named) for each in part.any])
+            yield join_by_or([_clauses((each,), measurement, named) for each in part.any])
         elif isinstance(part, AllProfile):
             yield _clauses(part.all, measurement, named)
 
 
-def with_filters(definition: ProductDefinition, role: MaskRole, filters: Sequence[MaskFilter]) -> MaskRole:
-    """Return the role with its mask filters."""
+def add_filters(definition: ProductDefinition, role: MaskRole, filters: Sequence[MaskFilter]) -> MaskRole:
+    """Return a mask role with filters.
+
+    Parameters
+    ----------
+    definition : ProductDefinition
+        Definition of the product.
+    role : MaskRole
+        The mask.
+    filters : sequence of MaskFilter
+        Filters by class name or code.
+
+    Raises
+    ------
+    InputError
+        The mask has more than 16 bits, or no such class.
+    """
     if filters and MASK_BITS[role.dtype] > TABLE_BITS:
         sentence = f"The mask {role.measurement} of {definition.name} is {role.dtype}"
         raise InputError("mask-filter", f"{sentence}; mask filters take masks of 8 or 16 bits.")
     measurement = definition.measurement(role.measurement)
-    named = classes_of(measurement)
-    pairs = (class_pair(each.mask_class, named, measurement, field="mask-filter") for each in filters)
+    named = list_classes(measurement)
+    pairs = (find_class_test(each.mask_class, named, measurement, field="mask-filter") for each in filters)
     return replace(
         role, filters=tuple((*pair, each.opening, each.dilation) for pair, each in zip(pairs, filters, strict=True))
     )
 
 
-def _refuse_bits_beyond(measurement: Measurement, condition: BitsProfile) -> None:
+def _refuse_missing_bits(measurement: Measurement, condition: BitsProfile) -> None:
     size = MASK_BITS[measurement.dtype]
     highest = max(condition.bits)
     if highest >= size:
@@ -102,20 +149,36 @@ def _refuse_bits_beyond(measurement: Measurement, condition: BitsProfile) -> Non
         raise InputError("products", sentence)
 
 
-def class_pair(
+def find_class_test(
     wanted: ClearClass, named: Mapping[str, Test], measurement: Measurement, *, field: str = "clear"
 ) -> Test:
-    """Return (bits, value) of a class by its name or its code.
+    """Return the bit test of a class.
+
+    Parameters
+    ----------
+    wanted : str or int
+        Name or code.
+    named : mapping of str to (int, int)
+        Tests by class name, as returned by `list_classes`.
+    measurement : Measurement
+        The mask.
+    field : str, default: "clear"
+        Option at fault, for the error.
+
+    Returns
+    -------
+    (int, int)
+        Bits and value.
 
     Raises
     ------
     InputError
-        The mask has no such class, or no such code.
+        The mask has no such class or code.
     """
     if wanted in named:
         return named[str(wanted)]
     if re.fullmatch(r"-?[0-9]+", str(wanted)):
-        return _code_pair(int(wanted), measurement, field)
+        return _code_test(int(wanted), measurement, field)
     of_flags = [name for name in named if name.rpartition(".")[2] == wanted]
     if of_flags:
         raise InputError(field, f"Several flags of {measurement.name} have {wanted!r}; write {' or '.join(of_flags)}.")
@@ -123,7 +186,7 @@ def class_pair(
     raise InputError(field, f"The mask {measurement.name} has no class {wanted!r}; it has {known}.")
 
 
-def _code_pair(code: int, measurement: Measurement, field: str) -> Test:
+def _code_test(code: int, measurement: Measurement, field: str) -> Test:
     limits = np.iinfo(measurement.dtype)
     if not limits.min <= code <= limits.max:
         sentence = f"The mask {measurement.name} is {measurement.dtype} and has classes {limits.min} to {limits.max}"
@@ -132,10 +195,10 @@ def _code_pair(code: int, measurement: Measurement, field: str) -> Test:
     return size - 1, code % size
 
 
-def classes_of(measurement: Measurement) -> dict[str, Test]:
-    """Return (bits, value) by class name, as ODC's ``flags_definition`` gives them.
+def list_classes(measurement: Measurement) -> dict[str, Test]:
+    """Return the bit test of each class in ODC's ``flags_definition``, by class name.
 
-    A name that several flags use, such as the confidences of Landsat's quality band, is written ``flag.name``.
+    A name that several flags use, such as the confidence levels of Landsat's ``QA_PIXEL``, becomes ``flag.name``.
     """
     found: list[tuple[str, str, Test]] = []
     for flag, entry in measurement.flags.items():

@@ -1,4 +1,4 @@
-"""The role of a mask: its clear rule, the classes that are filtered first, and look-up tables of its codes."""
+"""Mask role: clear rule, class filters, and look-up tables of mask codes."""
 
 from __future__ import annotations
 
@@ -10,37 +10,36 @@ from numpy.typing import NDArray
 from compute.products.bit_conditions import Clauses, Test
 
 MASK_BITS = {"uint8": 8, "int8": 8, "uint16": 16, "int16": 16, "uint32": 32, "int32": 32}
-"""Bits of the types that a mask with classes or flags may have."""
+"""Number of bits of the supported mask dtypes."""
 
 TABLE_BITS = 16
-"""A mask of up to so many bits is looked up in a table of all its codes."""
+"""Maximum number of bits of a mask that is classified by a look-up table."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaskRole:
-    """A mask of classes or flags, and its clear rule.
+    """A mask with classes or flags, and its clear rule.
 
     Attributes
     ----------
     measurement : str
         Canonical name.
     dtype : str
-        NumPy type of the stored values by the product definition, an integer; a file may have another.
+        NumPy integer dtype in the product definition; a file may have another.
     nodata : float or None
-        Stored value outside the scene, unless the file states another; None where none is stated.
+        Stored value for missing data, unless the file states another; None if there is none.
     clauses : tuple of tuple of (int, int)
-        Tests ``stored & bits == value``: of every clause a clear pixel meets one.
+        Clear rule: a clear pixel passes at least one test ``stored & bits == value`` of every clause.
     filters : tuple of (int, int, int, int)
-        For each class that is opened and widened first its (bits, value), and the radii of opening and dilation in
-        pixels of the mask.
+        (bits, value, opening, dilation) of each filtered class; radii in pixels of the mask.
     classes : tuple of (str, int, int)
-        Name, bits and value of every class that the product's definition names, in its order.
+        (name, bits, value) of each class of the product definition, in its order.
     all_stored : bool
-        Whether every stored value means something, whatever nodata is stated.
+        Ignore nodata: every stored value is a valid code.
     reason : str
-        Name under which pixels that it alone speaks against are counted; empty for the names of its classes.
+        Exclusion reason for pixels that this mask excludes; empty to use the class names.
     nodata_from : str
-        Source of the nodata, empty where none is stated.
+        Source of nodata; empty if there is none.
     """
 
     measurement: str
@@ -55,39 +54,52 @@ class MaskRole:
 
     @property
     def codes(self) -> NDArray[np.int64]:
-        """All codes that the type can hold, in the order of their unsigned forms: (256,) or (65536,)."""
-        return codes_of(self.dtype)
+        """All codes of the dtype in the order of their unsigned values: (256,) or (65536,) int64."""
+        return list_codes(self.dtype)
 
     @property
     def every_bit(self) -> int:
-        """The bits of the type: a test of all of them is one of the whole code."""
+        """All bits of the dtype set; a test of these bits compares the whole code."""
         return (1 << MASK_BITS[self.dtype]) - 1
 
     @property
-    def held(self) -> NDArray[np.bool_]:
-        """Return a bool array: True for those of `codes` that are not nodata."""
-        return self.is_held(self.codes, self.nodata)
+    def not_nodata(self) -> NDArray[np.bool_]:
+        """Boolean array, True for those of `codes` that are not nodata."""
+        return self.is_not_nodata(self.codes, self.nodata)
 
-    def is_held(self, codes: NDArray[np.int64], nodata: float | None) -> NDArray[np.bool_]:
-        """Return which codes are not a nodata value."""
+    def is_not_nodata(self, codes: NDArray[np.int64], nodata: float | None) -> NDArray[np.bool_]:
+        """Return which codes differ from nodata.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray
+            Stored values, int64, any shape.
+        nodata : float or None
+            Stored value for missing data; None if there is none.
+
+        Returns
+        -------
+        numpy.ndarray
+            bool, shape of `codes`; all True if `all_stored`.
+        """
         none = self.all_stored or nodata is None
         return np.ones(codes.shape, bool) if none else codes != nodata
 
     @property
-    def forgiven(self) -> list[int]:
-        """The bits that are forgiven when some filtered classes are taken away; bit k of the place is filter k."""
-        forgiven = [0]
+    def ignored_bits(self) -> list[int]:
+        """Ignored bits for each combination of removed filter classes; bit k of the index stands for filter k."""
+        ignored_bits = [0]
         for bits, *_ in self.filters:
-            forgiven += [each | bits for each in forgiven]
-        return forgiven
+            ignored_bits += [each | bits for each in ignored_bits]
+        return ignored_bits
 
     @property
     def halo(self) -> int:
-        """Pixels around a place that decide whether it is clear: none without filters."""
+        """Radius in pixels of the neighbourhood that determines whether a pixel is clear; 0 without filters."""
         return max((2 * opening + dilation for _, _, opening, dilation in self.filters), default=0)
 
     def as_type(self, dtype: str) -> MaskRole:
-        """Return the role for files of another integer type: tests of whole codes are of the new type's codes."""
+        """Return the role for files of another integer dtype; tests of whole codes are converted to that dtype."""
         if dtype == self.dtype or dtype not in MASK_BITS:
             return self
         every = (1 << MASK_BITS[dtype]) - 1
@@ -104,60 +116,70 @@ class MaskRole:
         )
 
     def stored_code(self, value: int) -> int:
-        """Return a whole code, held as an unsigned number, as its type stores it."""
+        """Return a code in its dtype, given as an unsigned number."""
         size = 1 << MASK_BITS[self.dtype]
         return value - size if self.dtype.startswith("int") and value >= size // 2 else value
 
-    def clear(self, codes: NDArray[np.int64], forgiven: int = 0) -> NDArray[np.bool_]:
-        """Return which codes meet every clause; nodata is not looked at.
+    def is_clear(self, codes: NDArray[np.int64], ignored_bits: int = 0) -> NDArray[np.bool_]:
+        """Return which codes are clear, without regard to nodata.
 
         Parameters
         ----------
         codes : numpy.ndarray
-            Any shape, int64: stored values.
-        forgiven : int
-            Bits that do not speak against a pixel any more, because a class that they make was taken from it: tests
-            of any of them are met.
-        """
-        clear = np.ones(codes.shape, bool)
-        for clause in self.clauses:
-            clear &= self._meets(codes, clause, forgiven)
-        return clear
-
-    def table(self, forgiven: int = 0) -> NDArray[np.bool_]:
-        """Return the look-up table of clear codes.
-
-        Parameters
-        ----------
-        forgiven : int
-            As `clear` takes it.
+            Stored values, int64, any shape.
+        ignored_bits : int, default: 0
+            Ignored bits: clauses that test any of them are taken as passed, since their class was removed from the
+            pixel.
 
         Returns
         -------
         numpy.ndarray
-            (256,) or (65536,) bool, to be indexed by the stored values viewed as unsigned integers.
+            bool, shape of `codes`.
         """
-        return self.clear(self.codes, forgiven) & self.held
+        clear = np.ones(codes.shape, bool)
+        for clause in self.clauses:
+            clear &= self._meets(codes, clause, ignored_bits)
+        return clear
 
-    def denied(self, bits: int, forgiven: int = 0) -> NDArray[np.bool_]:
-        """Return which of `codes` fail a clause that tests one of some bits.
+    def clear_table(self, ignored_bits: int = 0) -> NDArray[np.bool_]:
+        """Return the look-up table of clear codes.
+
+        Parameters
+        ----------
+        ignored_bits : int, default: 0
+            Ignored bits, as for `is_clear`.
+
+        Returns
+        -------
+        numpy.ndarray
+            (256,) or (65536,) bool, indexed by the stored values viewed as unsigned integers.
+        """
+        return self.is_clear(self.codes, ignored_bits) & self.not_nodata
+
+    def failing_codes(self, bits: int, ignored_bits: int = 0) -> NDArray[np.bool_]:
+        """Return which of `codes` fail a clause that tests any of the given bits.
 
         Parameters
         ----------
         bits : int
-            Those of a class.
-        forgiven : int
-            As `clear` takes it.
+            Bits of a class.
+        ignored_bits : int, default: 0
+            Ignored bits, as for `is_clear`.
+
+        Returns
+        -------
+        numpy.ndarray
+            (256,) or (65536,) bool.
         """
         codes = self.codes
         denied = np.zeros(codes.shape, bool)
         for clause in self.clauses:
             if any(bits & tested for tested, _ in clause):
-                denied |= ~self._meets(codes, clause, forgiven)
+                denied |= ~self._meets(codes, clause, ignored_bits)
         return denied
 
-    def _meets(self, codes: NDArray[np.int64], clause: tuple[Test, ...], forgiven: int) -> NDArray[np.bool_]:
-        if any(bits & forgiven for bits, _ in clause):
+    def _meets(self, codes: NDArray[np.int64], clause: tuple[Test, ...], ignored_bits: int) -> NDArray[np.bool_]:
+        if any(bits & ignored_bits for bits, _ in clause):
             return np.ones(codes.shape, bool)
         met = np.zeros(codes.shape, bool)
         for bits, value in clause:
@@ -165,24 +187,37 @@ class MaskRole:
         return met
 
     def matches(self, codes: NDArray[np.int64], bits: int, value: int) -> NDArray[np.bool_]:
-        """Return which stored values are of a class; a test of all bits is one of the whole code."""
+        """Return which codes belong to a class.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray
+            Stored values, int64, any shape.
+        bits, value : int
+            Bit test of the class.
+
+        Returns
+        -------
+        numpy.ndarray
+            bool, shape of `codes`.
+        """
         matching: NDArray[np.bool_] = (
             codes == self.stored_code(value) if bits == self.every_bit else (codes & bits) == value
         )
         return matching
 
     def filter_tables(self) -> NDArray[np.bool_]:
-        """Return the tables of clear codes when some filtered classes are taken away.
+        """Return the look-up tables of clear codes for each combination of removed filter classes.
 
         Returns
         -------
         numpy.ndarray
-            (2**filters, 256 or 65536) bool: bit k of the first index says that filter k's class is taken away.
+            (2**filters, 256 or 65536) bool; bit k of the first index means that the class of filter k is removed.
         """
-        return np.stack([self.table(each) for each in self.forgiven])
+        return np.stack([self.clear_table(each) for each in self.ignored_bits])
 
 
-def codes_of(dtype: str) -> NDArray[np.int64]:
-    """Return the stored values of an 8- or 16-bit type in the order of their unsigned forms, as int64."""
+def list_codes(dtype: str) -> NDArray[np.int64]:
+    """Return the values of an 8- or 16-bit integer dtype as int64, in the order of their unsigned values."""
     size = 8 * np.dtype(dtype).itemsize
     return np.arange(1 << size).astype(f"u{size // 8}").view(dtype).astype(np.int64)

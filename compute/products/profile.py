@@ -1,4 +1,4 @@
-"""The language of ``products.toml``: bands, masks and clear rules of a product, validated by pydantic."""
+"""Schema of ``products.toml``: bands, masks and clear rules of a product, validated by pydantic."""
 
 from __future__ import annotations
 
@@ -15,37 +15,38 @@ from pydantic import (
 )
 
 from compute.products.harmonisation import Sensor
-from compute.products.scaling import version_of
+from compute.products.scene_offsets import parse_version
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Nodata = float | Literal["none"] | None
-"""A stored value; ``"none"`` where every stored value means something; None for what is stated nearer to the pixel."""
+"""A stored value; ``"none"`` if every stored value is valid; None for the nodata of the file, document or
+definition."""
 
 HIGHEST_BIT = 31
-"""Masks have at most 32 bits."""
+"""Highest bit position: masks have at most 32 bits."""
 
 
 class StrictTable(BaseModel):
-    """A table of a products file, which has no other keys than its own."""
+    """Base class of the tables of a products file; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class OffsetProfile(StrictTable):
-    """An offset chosen for each scene by a property of its document."""
+    """Offset that depends on a property of each scene's document."""
 
     by: str = Field(min_length=1, max_length=80)
-    """Property of the document, whole or by its name after the colon."""
+    """Property of the document, by its full name or its name after the colon."""
     since: Annotated[str, BeforeValidator(str), Field(alias="from")]
-    """Least version of that property with the offset."""
+    """First version of the property with this offset."""
     offset: Finite
-    """In units of reflectance."""
+    """Offset in units of reflectance."""
     unless: str | None = None
-    """Property that is true where the stored values have been corrected already."""
+    """Property that is true if the stored values are already corrected."""
 
     @model_validator(mode="after")
-    def _version(self) -> Self:
-        if version_of(self.since) is None:
+    def _require_version(self) -> Self:
+        if parse_version(self.since) is None:
             raise ValueError('from must be a version such as "04.00"')
         return self
 
@@ -57,33 +58,33 @@ def _offset_kind(value: object) -> str:
 Offset = Annotated[
     Annotated[Finite, Tag("<number>")] | Annotated[OffsetProfile, Tag("<rule>")], Discriminator(_offset_kind)
 ]
-"""A number in units of reflectance, or a rule that gives it scene by scene."""
+"""A number in units of reflectance, or a rule for each scene."""
 
 
-class _Scaled(StrictTable):
-    """Scale, offset and nodata of a band: its reflectance is ``stored * scale + offset``."""
+class _ScaledTable(StrictTable):
+    """Scale, offset and nodata of a band: reflectance is ``stored * scale + offset``."""
 
     measurement: str
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Left out, as the file, the document or the product definition states it, else 1."""
+    """Default: as stated by the file, document or product definition, else 1."""
     offset: Offset | None = None
-    """In units of reflectance; left out, as stated elsewhere, else 0."""
+    """Offset in units of reflectance. Default: as stated by the file, document or product definition, else 0."""
     nodata: Nodata = None
-    """Stored value that is no observation; left out, as stated elsewhere."""
+    """Stored value for missing data. Default: as stated by the file, document or product definition."""
     override: bool = False
-    """Whether scale, offset and nodata given here hold against what file, document and definition state."""
+    """Give scale, offset and nodata of this table precedence over file, document and definition."""
 
 
-class BandProfile(_Scaled):
-    """Red or near infrared."""
+class BandProfile(_ScaledTable):
+    """Red or near infrared band."""
 
     valid: tuple[float, float] | None = None
-    """Least and greatest stored value that is an observation; left out, every value is."""
+    """Minimum and maximum valid stored value. Default: unbounded."""
     valid_reflectance: tuple[float, float] | None = None
-    """The same in units of reflectance."""
+    """Minimum and maximum valid value in units of reflectance. Default: unbounded."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _require_order(self) -> Self:
         for name, each in (("valid", self.valid), ("valid_reflectance", self.valid_reflectance)):
             if each and not each[0] <= each[1]:
                 raise ValueError(f"{name} must be [least, greatest]")
@@ -92,8 +93,8 @@ class BandProfile(_Scaled):
         return self
 
 
-class ThresholdProfile(_Scaled):
-    """A condition on the value of a band, such as a cloud probability below 40 or a blue reflectance below 0.375."""
+class ThresholdProfile(_ScaledTable):
+    """Threshold on the value of a band, such as a cloud probability below 40 or a blue reflectance below 0.375."""
 
     below: Finite | None = None
     at_most: Finite | None = None
@@ -106,11 +107,11 @@ class ThresholdProfile(_Scaled):
 
     @property
     def limits(self) -> dict[str, float]:
-        """The limits that are given, by their names."""
+        """Thresholds that are set, by name."""
         return {name: value for name in THRESHOLDS if (value := getattr(self, name)) is not None}
 
     @model_validator(mode="after")
-    def _one_unit(self) -> Self:
+    def _require_one_unit(self) -> Self:
         units = {name.startswith("reflectance") for name in self.limits}
         if len(units) != 1:
             raise ValueError(
@@ -123,7 +124,7 @@ THRESHOLDS = (
     *("below", "at_most", "above", "at_least"),
     *("reflectance_below", "reflectance_at_most", "reflectance_above", "reflectance_at_least"),
 )
-"""Keys of a table that make it a `ThresholdProfile`."""
+"""Keys that identify a table as a `ThresholdProfile`."""
 
 
 def _as_tuple(value: object) -> object:
@@ -131,17 +132,17 @@ def _as_tuple(value: object) -> object:
 
 
 class BitsProfile(StrictTable):
-    """A condition on bits of the mask: the number formed by `bits` is one of `value`."""
+    """Condition on bits of the mask: the number formed by `bits` is one of `value`."""
 
     bits: Annotated[
         tuple[Annotated[int, Field(ge=0, le=HIGHEST_BIT)], ...], BeforeValidator(_as_tuple), Field(min_length=1)
     ]
-    """Bit positions, the least significant of the number first; bit 0 is the mask's lowest."""
+    """Bit positions, least significant bit of the number first; bit 0 is the lowest bit of the mask."""
     value: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-    """The number or numbers that are clear."""
+    """Clear number or numbers."""
 
     @model_validator(mode="after")
-    def _can_be_met(self) -> Self:
+    def _require_reachable(self) -> Self:
         if len(set(self.bits)) < len(self.bits) or max(self.value) >= 2 ** len(self.bits):
             raise ValueError("bits must differ and be able to form each value")
         return self
@@ -151,19 +152,19 @@ ClearClass = str | int
 
 
 class AnyProfile(StrictTable):
-    """Conditions of which one must hold."""
+    """Conditions joined by *or*."""
 
     any: Annotated[tuple[ClearPart, ...], Field(min_length=1)]
 
 
 class AllProfile(StrictTable):
-    """Conditions that must all hold."""
+    """Conditions joined by *and*."""
 
     all: Annotated[tuple[ClearPart, ...], Field(min_length=1)]
 
 
 def _clear_kind(value: object) -> str:
-    """Tell the forms of a condition apart, so that a mistake in one is not explained as another."""
+    """Return the tag of a condition, so that pydantic reports errors of the intended form only."""
     if isinstance(value, AnyProfile) or (isinstance(value, dict) and "any" in value):
         return "<any>"
     if isinstance(value, AllProfile) or (isinstance(value, dict) and "all" in value):
@@ -178,10 +179,10 @@ ClearPart = Annotated[
     | Annotated[AllProfile, Tag("<all>")],
     Discriminator(_clear_kind),
 ]
-"""A class by name or code, a condition on bits, or several of them joined."""
+"""A class by name or code, a condition on bits, or a combination of these."""
 
 ClearRule = Annotated[tuple[ClearPart, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-"""Conditions of a clear pixel. Classes of one flag are joined by *or*, everything else by *and*."""
+"""Conditions for a clear pixel. Classes of one flag are joined by *or*, everything else by *and*."""
 
 
 class MaskProfile(StrictTable):
@@ -189,9 +190,9 @@ class MaskProfile(StrictTable):
 
     measurement: str
     clear: ClearRule | None = None
-    """Left out, `ProductProfile.clear`."""
+    """Default: `ProductProfile.clear`."""
     nodata: Nodata = None
-    """Left out, as the file or the product definition states it."""
+    """Default: as stated by the file or the product definition."""
 
 
 def _mask_kind(value: object) -> str:
@@ -201,7 +202,7 @@ def _mask_kind(value: object) -> str:
 
 
 def _as_masks(value: object) -> object:
-    """Return the masks as a tuple of tables; a name stands for a table of one key, ``"none"`` for no mask."""
+    """Return the masks as a tuple of tables; a plain name becomes a table, ``"none"`` an empty tuple."""
     if value == "none":
         return ()
     return tuple({"measurement": each} if isinstance(each, str) else each for each in _as_list(value))
@@ -223,10 +224,18 @@ def _as_band(value: object) -> object:
 class ProductProfile(StrictTable):
     """One ``[products.NAME]`` table.
 
-    `mask` is a measurement, a table, a list of tables that must all be clear, or ``"none"``. `clear` belongs to the
-    mask that has no rule of its own. `sensor` is only needed to harmonise several sensors, to be warned where that is
-    not done, and for the offset of Sentinel-2. `contiguity` is a measurement that is 1 where all bands have data; left
-    out, it is not read.
+    Attributes
+    ----------
+    red, nir : BandProfile
+        The bands.
+    mask : tuple of MaskProfile or ThresholdProfile
+        A measurement, a table, or a list of tables that must all be clear; ``"none"`` for no mask.
+    clear : ClearRule or None
+        Clear rule of the mask that has none of its own.
+    sensor : {"tm", "etm+", "oli", "msi"} or None
+        Needed for harmonisation, for the warning about mixed sensors, and for the offset of Sentinel-2.
+    contiguity : str or None
+        Measurement that is 1 where all bands have data; None to ignore contiguity.
     """
 
     red: Annotated[BandProfile, BeforeValidator(_as_band)]
@@ -237,7 +246,7 @@ class ProductProfile(StrictTable):
     contiguity: str | None = None
 
     @model_validator(mode="after")
-    def _ruled(self) -> Self:
+    def _require_clear_rules(self) -> Self:
         without = [each for each in self.mask if isinstance(each, MaskProfile) and each.clear is None]
         if len(without) > 1 or (without and self.clear is None):
             raise ValueError(f"the mask {without[-1].measurement} has no clear rule; give it clear = [...]")

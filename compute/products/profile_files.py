@@ -1,4 +1,4 @@
-"""Read and validate products files; refuse one in a sentence that names the fault."""
+"""Loading and validation of products files, with one-sentence errors."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from compute.products.profile import (
 )
 
 _MOST_BYTES = 2**18
-"""Largest products file: a product takes some 500 bytes."""
+"""Maximum size of a products file in bytes: a product takes about 500."""
 
 
 _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+'|[\w-]++)[ \t]*+\.[ \t]*+){16}""")
-"""A dotted key of many parts: tomllib (Python 3.11) takes memory by the square of their number."""
+"""A dotted key of many parts: tomllib of Python 3.11 needs memory quadratic in their number."""
 
 
 class _ProductsFile(StrictTable):
@@ -39,7 +39,7 @@ class _ProductsFile(StrictTable):
 
 
 def shipped_profiles() -> dict[str, ProductProfile]:
-    """Return the profiles that come with Greenup.
+    """Return the profiles that are part of Greenup.
 
     Returns
     -------
@@ -51,12 +51,12 @@ def shipped_profiles() -> dict[str, ProductProfile]:
 
 
 def load_profiles(path: Path | None) -> dict[str, ProductProfile]:
-    """Return the shipped profiles, overridden and extended by those of a file.
+    """Load the shipped profiles, updated by those of a file.
 
     Parameters
     ----------
     path : pathlib.Path or None
-        A ``products.toml``; None for the shipped profiles alone.
+        A products file; None for the shipped profiles only.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def load_profiles(path: Path | None) -> dict[str, ProductProfile]:
     Raises
     ------
     InputError
-        The file cannot be read, is not TOML, or has an unknown key or an unusable value.
+        The file cannot be read, is not TOML, or has an unknown key or an invalid value.
     """
     shipped = shipped_profiles()
     if path is None:
@@ -76,15 +76,17 @@ def load_profiles(path: Path | None) -> dict[str, ProductProfile]:
     except UnfitFileError as error:
         raise InputError("products", f"The products file {path.name} {error}.") from None
     except (OSError, ValueError):
-        raise InputError("products", f"The products file {path.name} cannot be read as UTF-8 text.") from None
+        raise InputError(
+            "products", f"The products file {path.name} cannot be read as UTF-8 text; check its name and encoding."
+        ) from None
     return shipped | _parse(text, path.name)
 
 
 def _parse(text: str, name: str) -> dict[str, ProductProfile]:
     try:
-        tables = _ProductsFile.model_validate(_toml(text, name)).products
+        tables = _ProductsFile.model_validate(_parse_toml(text, name)).products
     except ValidationError as error:
-        raise InputError("products", _first_sentence(name, error)) from None
+        raise InputError("products", _describe_first_error(name, error)) from None
     except RecursionError:
         raise InputError("products", f"{name} nests conditions too deeply; write the clear rule more simply.") from None
     profiles: dict[str, ProductProfile] = {}
@@ -96,7 +98,7 @@ def _parse(text: str, name: str) -> dict[str, ProductProfile]:
     return profiles
 
 
-def _toml(text: str, name: str) -> dict[str, Any]:
+def _parse_toml(text: str, name: str) -> dict[str, Any]:
     if _LONG_KEY.search(text):
         raise InputError("products", f"{name} has a key of more than 16 parts; a products file needs three.")
     try:
@@ -107,14 +109,14 @@ def _toml(text: str, name: str) -> dict[str, Any]:
         raise InputError("products", f"{name} holds a number of more than 4,300 digits.") from None
 
 
-def _first_sentence(name: str, error: ValidationError) -> str:
+def _describe_first_error(name: str, error: ValidationError) -> str:
     first = error.errors()[0]
     parts = [str(part) for part in first["loc"] if not str(part).startswith(("tuple[", "function-", "<", "tagged-"))]
     where = ".".join(parts)
     if first["type"] == "extra_forbidden":
         kinds = {str(part) for part in first["loc"]}
-        return f"{name} has an unknown key {where}; known there are {', '.join(_known_keys(parts, kinds))}."
-    return f"{name} has an unusable value at {where}: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
+        return f"{name} has an unknown key {where}; known keys are {', '.join(_known_keys(parts, kinds))}."
+    return f"{name} has an invalid value at {where}: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
 
 
 _TABLES: dict[str, type[StrictTable]] = {
@@ -125,7 +127,7 @@ _TABLES: dict[str, type[StrictTable]] = {
     "<threshold>": ThresholdProfile,
     "<mask>": MaskProfile,
 }
-"""By the tag of a table, innermost first."""
+"""Table types by pydantic tag, innermost first."""
 
 
 def _known_keys(parts: list[str], kinds: set[str]) -> list[str]:

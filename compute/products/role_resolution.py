@@ -1,4 +1,4 @@
-"""Resolve the roles of a product: join its definition in the index with its profile in ``products.toml``."""
+"""Role resolution: combine a product's definition in the index with its profile in ``products.toml``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from compute.errors import InputError
 from compute.products.class_filters import MaskFilter
-from compute.products.consistency import product_notes, stated_of, told_of
+from compute.products.consistency import definition_scaling, product_notes, profile_scaling
 from compute.products.definition import ProductDefinition
-from compute.products.harmonisation import Harmonise, harmonised
-from compute.products.mask_resolution import mask_role_of, number_of, source_of, with_filters
+from compute.products.harmonisation import HarmonisationMethod, harmonise_roles
+from compute.products.mask_resolution import add_filters, drop_nan, name_source, resolve_mask
 from compute.products.mask_role import MaskRole
 from compute.products.profile import (
     BandProfile,
@@ -26,7 +26,8 @@ from compute.products.profile import (
     ThresholdProfile,
 )
 from compute.products.roles import BandRole, Condition, RangeRole, Roles
-from compute.products.scaling import OffsetRule, merge_scaling
+from compute.products.scaling import merge_scaling
+from compute.products.scene_offsets import OffsetRule
 
 ValidRange = tuple[float, float] | Literal["none"] | None
 
@@ -35,44 +36,44 @@ CONTIGUOUS = 1
 
 
 DISCONTIGUOUS = "discontiguous"
-"""Reason of what is clear, but not contiguous in all bands; where a product names a contiguity."""
+"""Exclusion reason of pixels without data in all bands, for products with a contiguity measurement."""
 
 
-def resolve(
+def resolve_roles(
     definition: ProductDefinition,
     profile: ProductProfile,
     *,
     clear: Sequence[ClearClass] | None = None,
     valid_range: ValidRange = None,
-    harmonise: Harmonise = "none",
+    harmonise: HarmonisationMethod = "none",
     mask_filters: Sequence[MaskFilter] = (),
 ) -> Roles:
-    """Join what the index and ``products.toml`` state of a product.
+    """Combine the definition and the profile of a product.
 
     Parameters
     ----------
     definition : ProductDefinition
-        From the index.
+        Definition from the index.
     profile : ProductProfile
-        From ``products.toml``.
+        Profile from ``products.toml``.
     clear : sequence of str or int, optional
-        Classes to take as clear in place of the profile's.
+        Clear classes, instead of the profile's.
     valid_range : (float, float) or "none", optional
-        Range of stored values in place of the profile's, for both bands; ``"none"`` turns it off.
-    harmonise : {"none", "roy2016"}
-        Coefficients that bring the reflectance of TM and ETM+ to that of OLI; see `harmonised`.
-    mask_filters : sequence of MaskFilter
-        Classes of the first mask to open and widen.
+        Valid range of stored values for both bands, instead of the profile's; ``"none"`` for unbounded.
+    harmonise : {"none", "roy2016"}, default: "none"
+        Harmonisation of TM and ETM+ to OLI; see `harmonise_roles`.
+    mask_filters : sequence of MaskFilter, default: ()
+        Opening and dilation of classes of the first mask.
 
     Returns
     -------
     Roles
-        Measurements with canonical names, types, scaling, nodata and the resolved clear rule.
+        Measurements with canonical names, dtypes, scaling, nodata and the resolved clear rule.
 
     Raises
     ------
     InputError
-        A measurement or class does not exist, a mask or contiguity is no integer of up to 32 bits, or the product
+        A measurement or class does not exist, a mask or contiguity is not an integer of up to 32 bits, or the product
         cannot be harmonised.
     """
     if clear is not None and not clear:
@@ -81,31 +82,31 @@ def resolve(
         update = {"valid": None if valid_range == "none" else valid_range, "valid_reflectance": None}
         bands = {"red": profile.red.model_copy(update=update), "nir": profile.nir.model_copy(update=update)}
         profile = profile.model_copy(update=bands)
-    mask, conditions = _masks(definition, profile, None if clear is None else tuple(clear), mask_filters)
+    mask, conditions = _resolve_masks(definition, profile, None if clear is None else tuple(clear), mask_filters)
     roles = Roles(
         product=definition.name,
-        red=_band_role(definition, profile.red),
-        nir=_band_role(definition, profile.nir),
+        red=_resolve_band(definition, profile.red),
+        nir=_resolve_band(definition, profile.nir),
         mask=mask,
         conditions=conditions,
         sensor=profile.sensor or "",
     )
-    roles = harmonised(roles, harmonise)
+    roles = harmonise_roles(roles, harmonise)
     return replace(roles, notes=tuple(product_notes(definition, profile, roles)))
 
 
 # Bands
 
 
-def _band_role(definition: ProductDefinition, band: BandProfile) -> BandRole:
+def _resolve_band(definition: ProductDefinition, band: BandProfile) -> BandRole:
     low, high = band.valid or band.valid_reflectance or (-inf, inf)
-    role = _scaled_role(definition, band)
+    role = _resolve_scaling(definition, band)
     return replace(role, valid_min=low, valid_max=high, valid_reflectance=band.valid_reflectance is not None)
 
 
-def _scaled_role(definition: ProductDefinition, band: BandProfile | ThresholdProfile) -> BandRole:
+def _resolve_scaling(definition: ProductDefinition, band: BandProfile | ThresholdProfile) -> BandRole:
     measurement = definition.measurement(band.measurement)
-    stated, told = stated_of(measurement), told_of(band)
+    stated, told = definition_scaling(measurement), profile_scaling(band)
     merged = merge_scaling(told, stated) if band.override else merge_scaling(stated, told)
     rule = band.offset if isinstance(band.offset, OffsetProfile) else None
     if stated.offset is not None and not band.override:
@@ -115,15 +116,15 @@ def _scaled_role(definition: ProductDefinition, band: BandProfile | ThresholdPro
         dtype=measurement.dtype,
         scale=1.0 if merged.scale is None else merged.scale,
         offset=merged.offset or 0.0,
-        nodata=number_of(merged.nodata),
+        nodata=drop_nan(merged.nodata),
         valid_min=-inf,
         valid_max=inf,
         offset_rule=_offset_rule(rule),
         override=band.override,
         all_stored=band.nodata == "none",
-        scale_from=source_of(stated.scale, told.scale, override=band.override),
-        offset_from=source_of(stated.offset, told.offset, override=band.override),
-        nodata_from=source_of(stated.nodata, told.nodata, override=band.override),
+        scale_from=name_source(stated.scale, told.scale, override=band.override),
+        offset_from=name_source(stated.offset, told.offset, override=band.override),
+        nodata_from=name_source(stated.nodata, told.nodata, override=band.override),
     )
 
 
@@ -134,13 +135,13 @@ def _offset_rule(rule: OffsetProfile | None) -> OffsetRule | None:
 # Masks
 
 
-def _masks(
+def _resolve_masks(
     definition: ProductDefinition,
     profile: ProductProfile,
     clear: tuple[ClearClass, ...] | None,
     filters: Sequence[MaskFilter],
 ) -> tuple[MaskRole | None, tuple[Condition, ...]]:
-    """Return the first mask of classes or flags, and all other conditions."""
+    """Return the first mask with classes or flags, and all other conditions."""
     masks = [each for each in profile.mask if isinstance(each, MaskProfile)]
     if not masks and (clear is not None or filters):
         field = "clear" if clear is not None else "mask-filter"
@@ -149,33 +150,33 @@ def _masks(
     mask = None
     if first is not None:
         rule = clear if clear is not None else first.clear or profile.clear or ()
-        mask = with_filters(definition, mask_role_of(definition, first, rule), filters)
+        mask = add_filters(definition, resolve_mask(definition, first, rule), filters)
     bands = {definition.measurement(each.measurement).name: each for each in (profile.nir, profile.red)}
     conditions = [
-        _condition(definition, each, profile.clear or (), bands) for each in profile.mask if each is not first
+        _resolve_condition(definition, each, profile.clear or (), bands) for each in profile.mask if each is not first
     ]
     if profile.contiguity is not None:
         table = MaskProfile(measurement=profile.contiguity)
-        conditions.append(replace(mask_role_of(definition, table, (CONTIGUOUS,)), reason=DISCONTIGUOUS))
+        conditions.append(replace(resolve_mask(definition, table, (CONTIGUOUS,)), reason=DISCONTIGUOUS))
     return mask, tuple(conditions)
 
 
-def _condition(
+def _resolve_condition(
     definition: ProductDefinition,
     mask: MaskProfile | ThresholdProfile,
     rule: tuple[ClearPart, ...],
     bands: Mapping[str, BandProfile],
 ) -> Condition:
     if isinstance(mask, ThresholdProfile):
-        return _range_role(definition, _scaled_as_its_band(definition, mask, bands))
-    role = mask_role_of(definition, mask, mask.clear or rule)
+        return _resolve_range(definition, _copy_band_scaling(definition, mask, bands))
+    role = resolve_mask(definition, mask, mask.clear or rule)
     return replace(role, reason=role.measurement)
 
 
-def _scaled_as_its_band(
+def _copy_band_scaling(
     definition: ProductDefinition, table: ThresholdProfile, bands: Mapping[str, BandProfile]
 ) -> ThresholdProfile:
-    """Give a condition on red or nir the scaling of that band, unless it states its own."""
+    """Return a threshold on red or nir with the scaling of that band, unless the threshold has its own."""
     band = bands.get(definition.measurement(table.measurement).name)
     if band is None or table.model_fields_set & set(_SCALING):
         return table
@@ -185,11 +186,11 @@ def _scaled_as_its_band(
 _SCALING = ("scale", "offset", "nodata", "override")
 
 
-def _range_role(definition: ProductDefinition, table: ThresholdProfile) -> RangeRole:
+def _resolve_range(definition: ProductDefinition, table: ThresholdProfile) -> RangeRole:
     limits = {name.removeprefix("reflectance_"): value for name, value in table.limits.items()}
     low, open_min = max(_limit(limits, "at_least", -inf, False), _limit(limits, "above", -inf, True))
     high, closed_max = min(_limit(limits, "at_most", inf, True), _limit(limits, "below", inf, False))
-    role = replace(_scaled_role(definition, table), valid_min=low, valid_max=high)
+    role = replace(_resolve_scaling(definition, table), valid_min=low, valid_max=high)
     is_reflectance = any(name.startswith("reflectance") for name in table.limits)
     if is_reflectance and not role.scale_from and np.issubdtype(np.dtype(role.dtype), np.integer):
         raise InputError(
@@ -206,5 +207,5 @@ def _range_role(definition: ProductDefinition, table: ThresholdProfile) -> Range
 
 
 def _limit(limits: Mapping[str, float], name: str, missing: float, side: bool) -> tuple[float, bool]:
-    """Return a limit, and on which side of it the limit itself lies: of two that are equal the stricter one holds."""
+    """Return a limit and its side flag, by which the stricter of two equal limits sorts first."""
     return limits.get(name, missing), side

@@ -1,4 +1,4 @@
-"""Roles of a product's measurements as tasks carry them: bands, masks and conditions, resolved."""
+"""Roles of a product's measurements as carried by tasks: bands, masks and conditions."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from compute.products.mask_role import MaskRole
-from compute.products.scaling import NOTHING_STATED, OffsetRule, Stated, in_stored_type, merge_scaling
+from compute.products.scaling import NO_SCALING, Scaling, cast_nodata, merge_scaling
+from compute.products.scene_offsets import OffsetRule
 
-BandNumbers = tuple[float, float, float, float, float]
-"""Nodata (infinite where there is none), least and greatest valid stored value, scale and offset."""
+BandConstants = tuple[float, float, float, float, float]
+"""Nodata (infinite if there is none), minimum and maximum valid stored value, scale and offset."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandRole:
-    """One band of the index, ready to be read.
+    """One band of the spectral index.
 
     Attributes
     ----------
     measurement : str
         Canonical name.
     dtype : str
-        NumPy type of the stored values, by the product definition; a file may have another.
+        NumPy dtype in the product definition; a file may have another.
     scale, offset : float
-        Reflectance is ``stored * scale + offset``, unless a scene's document or file states something nearer.
+        Reflectance is ``stored * scale + offset``, unless the document or file of a scene states other numbers.
     nodata : float or None
-        Stored value that is no observation, unless a scene's document or file states another; None where none is
-        stated (NaN never is an observation).
+        Stored value for missing data, unless the document or file of a scene states another; None if there is none. NaN
+        is always missing.
     valid_min, valid_max : float
-        Least and greatest value that is an observation; infinite where unbounded.
+        Valid range, inclusive; infinite if unbounded.
     valid_reflectance : bool
-        Whether the valid range is in units of reflectance, else in stored ones.
+        Whether the valid range is in units of reflectance rather than stored values.
     gain, bias : float
         Harmonised reflectance is ``reflectance * gain + bias``.
     offset_rule : OffsetRule or None
-        How the products file chooses the offset of each scene.
+        Rule of the products file for the offset of each scene.
     override : bool
-        Whether the products file holds against documents and files.
+        Whether the products file takes precedence over documents and files.
     all_stored : bool
-        Whether every stored value means something, whatever nodata is stated.
+        Ignore nodata: every stored value is valid.
     scale_from, offset_from, nodata_from : str
-        Source of each (``"definition"`` or ``"products file"``), empty where neither states it.
+        Source of each number (``"definition"`` or ``"products file"``); empty if neither states it.
     """
 
     measurement: str
@@ -63,42 +64,42 @@ class BandRole:
     offset_from: str = ""
     nodata_from: str = ""
 
-    def scaling(self, document: Stated, file: Stated) -> Stated:
-        """Return scale, offset and nodata of one file of a scene.
+    def resolve_scaling(self, document: Scaling, file: Scaling) -> Scaling:
+        """Return scale, offset and nodata for one file of a scene.
 
         Parameters
         ----------
-        document, file : Stated
-            What the scene's document and the file's tags state.
+        document, file : Scaling
+            Statements of the scene's document and of the file's tags.
         """
-        own = Stated(scale=self.scale, offset=self.offset, nodata=self.nodata)
+        own = Scaling(scale=self.scale, offset=self.offset, nodata=self.nodata)
         if self.override:
             return replace(own, nodata=document.nodata if self.nodata is None else self.nodata)
         return merge_scaling(file, merge_scaling(document, own))
 
-    def numbers(
-        self, dtype: DTypeLike, document: Stated = NOTHING_STATED, file: Stated = NOTHING_STATED
-    ) -> BandNumbers:
-        """Return the numbers by which kernels judge and scale one file of a scene.
+    def kernel_constants(
+        self, dtype: DTypeLike, document: Scaling = NO_SCALING, file: Scaling = NO_SCALING
+    ) -> BandConstants:
+        """Return the constants with which kernels validate and scale the values of one file.
 
         Parameters
         ----------
         dtype : dtype
-            Of the values that are judged.
-        document, file : Stated
-            What the scene's document and the file's tags state.
+            Dtype of the values.
+        document, file : Scaling, optional
+            Statements of the scene's document and of the file's tags.
         """
-        found = self.scaling(document, file)
+        found = self.resolve_scaling(document, file)
         scale, offset = (1.0 if found.scale is None else found.scale), found.offset or 0.0
-        nodata = None if self.all_stored else in_stored_type(found.nodata, dtype)
+        nodata = None if self.all_stored else cast_nodata(found.nodata, dtype)
         low, high = self.valid_min, self.valid_max
         if self.valid_reflectance:
-            low, high = (_snapped((limit - offset) / scale) for limit in (low, high))
+            low, high = (_snap_limit((limit - offset) / scale) for limit in (low, high))
         return np.inf if nodata is None else nodata, low, high, self.gain * scale, self.gain * offset + self.bias
 
 
-def _snapped(stored: float) -> float:
-    """Return a limit in stored units without what dividing by a scale leaves beside a whole number."""
+def _snap_limit(stored: float) -> float:
+    """Return a limit in stored units, rounded to an integer if it differs by floating-point error only."""
     if isinf(stored):
         return stored
     whole = np.rint(stored)
@@ -110,16 +111,16 @@ _SNAP = 1e-6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RangeRole:
-    """A condition on the values of a band: those between two limits are clear.
+    """Range condition on the values of a band: values within the limits are clear.
 
     Attributes
     ----------
     band : BandRole
-        The band; its valid range are the limits.
+        The band; its valid range holds the limits.
     reason : str
-        Name under which pixels that it alone speaks against are counted.
+        Exclusion reason for pixels that this condition excludes.
     open_min, open_max : bool
-        Whether the limit itself is outside.
+        Whether the limit itself is excluded.
     """
 
     band: BandRole
@@ -129,24 +130,37 @@ class RangeRole:
 
     @property
     def measurement(self) -> str:
-        """Canonical name."""
+        """Canonical name of the measurement."""
         return self.band.measurement
 
     @property
     def dtype(self) -> str:
-        """NumPy type of the stored values by the product definition."""
+        """NumPy dtype in the product definition."""
         return self.band.dtype
 
-    def clear(self, values: ArrayLike, document: Stated, file: Stated) -> NDArray[np.bool_]:
-        """Return which stored values are within the limits: (y, x) bool; nodata and NaN never are."""
+    def is_clear(self, values: ArrayLike, document: Scaling, file: Scaling) -> NDArray[np.bool_]:
+        """Return which stored values are within the limits.
+
+        Parameters
+        ----------
+        values : array_like
+            (y, x) stored values.
+        document, file : Scaling
+            Statements of the scene's document and of the file's tags.
+
+        Returns
+        -------
+        numpy.ndarray
+            (y, x) bool; False for nodata and NaN.
+        """
         stored = np.asarray(values)
-        nodata, _, _, scale, offset = self.band.numbers(stored.dtype, document, file)
+        nodata, _, _, scale, offset = self.band.kernel_constants(stored.dtype, document, file)
         low, high = self.band.valid_min, self.band.valid_max
         value = stored.astype(np.float64)
         if self.band.valid_reflectance:
             value = value * scale + offset
         elif stored.dtype.kind == "f":
-            # As files of the type hold the limits: 0.2 of a float32 is 0.2.
+            # Round the limits to the dtype, so that 0.2 in a float32 file equals the limit 0.2.
             low, high = (float(np.array(limit).astype(stored.dtype)) for limit in (low, high))
         above = value > low if self.open_min else value >= low
         below = value < high if self.open_max else value <= high
@@ -154,12 +168,12 @@ class RangeRole:
 
 
 Condition = MaskRole | RangeRole
-"""What a clear pixel meets beside its mask."""
+"""A further condition on clear pixels, beside the mask."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Roles:
-    """Bands, masks and conditions of a product, as a task needs them to compute NDVI.
+    """Bands, masks and conditions of a product, as a task needs them.
 
     Attributes
     ----------
@@ -168,13 +182,13 @@ class Roles:
     red, nir : BandRole
         The bands.
     mask : MaskRole or None
-        What is clear; None where the product has no mask.
+        The mask; None for a product without one.
     conditions : tuple of MaskRole or RangeRole
-        Further masks and conditions on bands, all of which a clear pixel meets; contiguity among them.
+        Further masks, range conditions and contiguity, all of which a clear pixel passes.
     sensor : str
-        ``"tm"``, ``"etm+"``, ``"oli"`` or ``"msi"``; empty where the profile does not say.
+        ``"tm"``, ``"etm+"``, ``"oli"`` or ``"msi"``; empty if the profile does not name it.
     notes : tuple of str
-        What people should know of how the product was understood.
+        Warnings about the interpretation of the product, one sentence each.
     """
 
     product: str
@@ -186,18 +200,18 @@ class Roles:
     notes: tuple[str, ...] = ()
 
     @property
-    def read(self) -> tuple[BandRole | Condition, ...]:
-        """Mask, red, nir and the bands of conditions: the only bands that are ever read, each once."""
+    def roles_to_read(self) -> tuple[BandRole | Condition, ...]:
+        """All measurements to read, each once: mask, red, nir and the bands of conditions."""
         masks = () if self.mask is None else (self.mask,)
         each = {role.measurement: role for role in reversed((*masks, self.red, self.nir, *self.conditions))}
         return tuple(reversed(each.values()))
 
     @property
     def measurements(self) -> tuple[str, ...]:
-        """Canonical names of the measurements that are read."""
-        return tuple(role.measurement for role in self.read)
+        """Canonical names of the measurements to read."""
+        return tuple(role.measurement for role in self.roles_to_read)
 
     @property
-    def bands(self) -> NDArray[np.float64]:
-        """Red and nir as `compute.kernels.accumulate` takes them, where files state nothing else: (2, 5) float64."""
-        return np.array([band.numbers(band.dtype) for band in (self.red, self.nir)])
+    def band_constants(self) -> NDArray[np.float64]:
+        """Constants of red and nir for `compute.kernels.accumulate`, without statements of files: (2, 5) float64."""
+        return np.array([band.kernel_constants(band.dtype) for band in (self.red, self.nir)])

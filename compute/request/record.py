@@ -29,7 +29,7 @@ from compute.request.seasons import STANDARD, By, Season
 
 if TYPE_CHECKING:
     from compute.kernels import IndexRange
-    from compute.products import ClearClass, Harmonise, MaskFilter, ValidRange
+    from compute.products import ClearClass, HarmonisationMethod, MaskFilter, ValidRange
     from compute.request.region import Region
 
 
@@ -239,7 +239,7 @@ class NdviRequest(RequestDocument):
         "(nominal orbit).",
         group=_SENSORS,
     )
-    harmonise: Harmonise = request_field(
+    harmonise: HarmonisationMethod = request_field(
         "none",
         Choice(labels={"none": "as measured", "roy2016": "as Landsat 8 (Roy et al. 2016)"}),
         label="Landsat 5 and 7",

@@ -11,7 +11,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
-from compute.products.scaling import NOTHING_STATED, Stated
+from compute.products.scaling import NO_SCALING, Scaling
 
 Property = str | bool | float
 """Value of a property of a dataset document."""
@@ -93,7 +93,7 @@ class Band:
     index: int
     grid: Grid
     stored: tuple[int, int] | None = None
-    stated: Stated = NOTHING_STATED
+    stated: Scaling = NO_SCALING
     layer: str = ""
 
 

@@ -1,4 +1,4 @@
-"""Settings of one installation: environment variables, the home folder, and the locations that they name."""
+"""Settings of an installation: environment variables, home folder, and validation of locations."""
 
 from compute.settings.environment import GIB, MIB, Settings, default_home, load_settings
 

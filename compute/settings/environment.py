@@ -1,7 +1,7 @@
 """Settings from ``GREENUP_*`` environment variables and a ``.env`` file.
 
-Every number stands here with its unit and its reason. Nothing is read at import: `Settings` is built by the
-composition root (command line, server, notebook) and handed down.
+Each number is documented with its unit and its reason. Nothing is read at import: the command line, the server or the
+notebook creates `Settings` and passes it on.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from compute.settings.locations import (
     check_index_url,
     check_results,
     check_roots,
-    listed,
+    split_list,
 )
 
 MIB = 2**20
 GIB = 2**30
 
 MAX_CHARACTERS = 8192
-"""Most characters of one setting: twice the longest path of Linux, and more than any URL needs."""
+"""Maximum length of a setting: twice the longest path on Linux, and longer than any URL in practice."""
 
 
 def default_home() -> Path:
-    """Return where Greenup keeps its own files when ``GREENUP_HOME`` is unset.
+    """Return the default of ``GREENUP_HOME``.
 
-    The embedded Postgres opens every folder above its data to the system user that it runs as when it is started
-    by root. Below root's own home that would expose the home, so root gets a system folder.
+    An embedded Postgres that root starts runs as another system user, and opens every parent folder of its data to that
+    user. Below root's home directory this would expose the home, so root gets a system folder.
 
     Returns
     -------
@@ -50,176 +50,178 @@ def default_home() -> Path:
 
 
 class Settings(BaseSettings):
-    """Every setting of Greenup; unset, everything runs embedded on this machine."""
+    """All settings of Greenup. With the defaults, everything runs embedded on this machine."""
 
     model_config = SettingsConfigDict(
         env_prefix="GREENUP_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
     home: Path = Field(default_factory=default_home)
-    """Folder of the embedded index, the demo scenes, the list of jobs and the secret of their tokens."""
+    """Folder of the embedded index, the demo scenes, the job database and the secret of result tokens."""
 
     index_url: SecretStr | None = None
-    """SQLAlchemy URL of an Open Data Cube index; unset, the ODC configuration, else the embedded index."""
+    """SQLAlchemy URL of an Open Data Cube index. Default: the user's ODC configuration, else the embedded index."""
 
     jobs_url: SecretStr | None = None
-    """SQLAlchemy URL of the list of jobs, which several servers may share; unset, a SQLite file in the home folder."""
+    """SQLAlchemy URL of the job database, which several servers may share. Default: an SQLite file in the home
+    folder."""
 
     secret: SecretStr | None = None
-    """What tokens of results are made from, at least 16 characters and the same for all servers that share jobs; unset,
-    a file in the home folder, made once."""
+    """Key of the HMAC of result tokens, at least 16 characters, equal on all servers that share jobs. Default: a file
+    in the home folder, created once."""
 
     auth: Literal["none", "basic", "oauth", "header", "jupyterhub"] = "none"
-    """How visitors sign in, unless ``--auth`` says it."""
+    """Login method; ``--auth`` overrides it."""
 
     auth_file: Path | None = None
-    """Password file of ``basic``: a line ``NAME:HASH`` for each user, with argon2 or bcrypt hashes."""
+    """Password file of ``basic``: one line ``NAME:HASH`` per user, with argon2 or bcrypt hashes."""
 
     auth_header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")] = "X-Forwarded-User"
-    """Header in which the proxy of ``header`` names the user; believed from the addresses of ``--proxy`` alone."""
+    """Header in which the proxy of ``header`` passes the user name; trusted only from the addresses of ``--proxy``."""
 
     login_hours: Annotated[float, Field(gt=0, le=720)] = 12.0
-    """How long a login lasts, in hours: a working day."""
+    """Lifetime of a login in hours: one working day."""
 
     oauth_issuer: str | None = None
-    """Address of the OpenID Connect provider, which tells all others."""
+    """URL of the OpenID Connect provider, whose discovery document gives all other endpoints."""
 
     oauth_authorize_url: str | None = None
-    """Where users are sent to sign in, for a provider that is not OpenID Connect."""
+    """Authorisation endpoint, for an OAuth 2.0 provider without OpenID Connect."""
 
     oauth_token_url: str | None = None
-    """Where the code of a login is exchanged for a token, for a provider that is not OpenID Connect."""
+    """Token endpoint, for an OAuth 2.0 provider without OpenID Connect."""
 
     oauth_user_url: str | None = None
-    """Where the token tells who the user is, for a provider that is not OpenID Connect."""
+    """User information endpoint, for an OAuth 2.0 provider without OpenID Connect."""
 
     oauth_client_id: str | None = None
-    """Name of this server at the provider."""
+    """Client id of this server at the provider."""
 
     oauth_client_secret: SecretStr | None = None
-    """Secret of this server at the provider."""
+    """Client secret of this server at the provider."""
 
     oauth_scope: str = "openid profile email"
-    """What is asked of the provider, separated by spaces."""
+    """Requested OAuth scopes, separated by spaces."""
 
     oauth_user_key: str = "sub"
-    """Field of the provider's answer that tells users apart: it must never be given to another person."""
+    """Field of the provider's response that identifies the user; the provider must never reassign its values."""
 
     oauth_redirect_url: str | None = None
-    """Address of this server's ``oauth_callback``, as the provider knows it; unset, that of the request."""
+    """Redirect URI (``oauth_callback``) registered at the provider. Default: derived from the request."""
 
     metrics_token: SecretStr | None = None
-    """Bearer token that opens ``/metrics`` without a login."""
+    """Bearer token that gives access to ``/metrics`` without a login."""
 
     require_durable: bool = False
-    """Refuse a job that would not survive a restart, rather than compute it and say so."""
+    """Refuse jobs whose results would not survive a restart, instead of computing them with a warning."""
 
     results_max_age_days: Annotated[float, Field(gt=0)] = 30.0
-    """How long a result is kept after somebody last opened it, in days: a month outlives most questions about it."""
+    """Retention of a result after its last use, in days."""
 
     results_max_gib: Annotated[float, Field(gt=0)] = 100.0
-    """Most that the checkpoints of all results take, in GiB; beyond, those go first that nobody opened for longest."""
+    """Maximum size of all stored results, in GiB; beyond it, the least recently used results are deleted."""
 
     gateway_address: str | None = None
-    """URL of a Dask Gateway; unset, what Dask's own configuration says."""
+    """URL of a Dask Gateway. Default: the Dask configuration."""
 
     debug: bool = False
-    """Show the traceback of an unexpected error on the command line, in place of a sentence."""
+    """Show the traceback of an unexpected error on the command line, instead of one sentence."""
 
     workers: Annotated[int, Field(ge=1, le=1000)] = 4
-    """Workers asked of a Gateway cluster when ``--workers`` is not given."""
+    """Number of workers of a Gateway cluster if ``--workers`` is not given."""
 
     max_workers: Annotated[int, Field(ge=1)] = 64
-    """Most workers that one cluster may be scaled to: a guard against a slip of the finger, not a quota."""
+    """Maximum number of workers of one cluster: a guard against typing errors, not a quota."""
 
     max_visits: Annotated[int, Field(ge=1)] = 100
-    """Most pages that are open at once: each takes some 6 MB of the server and a second of its time to build."""
+    """Maximum number of open pages: each takes about 6 MB of server memory and a second of CPU time to build."""
 
     max_visits_per_address: Annotated[int, Field(ge=1)] = 20
-    """Most pages that are open at once from one address; not of this machine, where proxies are."""
+    """Maximum number of open pages per IP address. Does not apply to this machine's own addresses, where proxies
+    run."""
 
     max_connections: Annotated[int, Field(ge=16)] = 1000
-    """Most connections that wait for a request or an answer at once, as far as the process may open as many files: a
-    browser has up to six, beside the websocket of the page, which is not counted."""
+    """Maximum number of connections that wait for a request or an answer, limited by the process's open files. A
+    browser opens up to six; the page's websocket is not counted."""
 
     max_clusters_per_user: Annotated[int, Field(ge=1)] = 4
-    """Most clusters that one user has open through the pages of all servers of one list of jobs; without a login, all
-    visitors together. More are forgotten sooner than they are used, and each may cost."""
+    """Maximum number of clusters that one user may have open on all servers of one job database; without a login, all
+    visitors together. Idle clusters are easily forgotten, and each may cost money."""
 
     max_jobs_per_user: Annotated[int, Field(ge=1)] = 4
-    """Most computations of one user that are under way on all servers of one list of jobs; without a login, of all
-    visitors together. Others are queued: they would only take turns, and all end later."""
+    """Maximum number of jobs of one user that run at a time on all servers of one job database; without a login, of all
+    visitors together. Further jobs are queued: running more at once only delays all of them."""
 
     cluster_linger_s: Annotated[float, Field(gt=0)] = 900.0
-    """How long a Gateway cluster that a visitor started stays with nothing to do: starting another takes minutes, and
-    every minute of this one may cost."""
+    """Idle time after which a Gateway cluster of a visitor is stopped, in seconds. Starting another takes minutes, and
+    each minute of an idle one may cost money."""
 
     cluster_start_timeout_s: Annotated[float, Field(gt=0)] = 600.0
-    """Longest wait for a scheduler and its first worker: a new cloud node takes minutes, ten mean a fault."""
+    """Time limit for a scheduler and its first worker, in seconds: a new cloud node takes minutes, ten of them mean a
+    fault."""
 
     workers_timeout_s: Annotated[float, Field(gt=0)] = 60.0
-    """How long a computation goes on while no worker can work, as all are gone or out of memory, in seconds: one that
-    was killed is back in ten, and what takes longer than a minute rarely comes by itself. Workers that a Gateway has
-    been asked for are waited for as long as for the first one."""
+    """Time limit for a computation without a usable worker (all lost or out of memory), in seconds. A killed worker is
+    restarted within ten seconds. Workers requested from a Gateway have the time limit of the first worker."""
 
     chunk_px: Annotated[int, Field(ge=64, le=16384)] = 2048
-    """Target edge of a spatial chunk in pixels: 2048 px keep a task's memory near 100 MB and a scene's
-    windows few; larger chunks reach past the swath, smaller ones multiply reads."""
+    """Target edge of a spatial chunk in pixels. 2048 px keep the memory of a task near 100 MB and the number of windows
+    per scene low; larger chunks extend beyond the swath, smaller ones multiply reads."""
 
     max_groups_per_task: Annotated[int, Field(ge=1)] = 64
-    """Most (platform, solar day) groups that one task reads: about a minute of work, so that progress shows
-    and a lost worker costs little."""
+    """Maximum number of (platform, solar day) groups per task: about a minute of work, so that progress is visible and
+    the loss of a worker costs little."""
 
     tile_cache_mib: Annotated[float, Field(ge=0)] = 64.0
-    """Memory of the server for finished tiles, in MiB: 512 tiles of 256 px are twenty screens, so that another style
-    of what was just looked at is not asked of the workers again."""
+    """Memory for finished tiles, in MiB. 512 tiles of 256 px fill about twenty screens, so that changing the style does
+    not request pixels from the workers again."""
 
     tile_queue: Annotated[int, Field(ge=2)] = 512
-    """Most tiles that wait at once: about two seconds of work, after which a browser does better to ask again."""
+    """Maximum number of waiting tile requests: about two seconds of work."""
 
     question_queue: Annotated[int, Field(ge=2)] = 64
-    """Most questions to workers beside tiles (values, series, observations, statistics) that wait at once, and half of
-    them of one requester: what takes a second each is better asked again than waited for longer than a minute."""
+    """Maximum number of other waiting requests to workers (values, series, observations, statistics), half of them from
+    one client. Each takes about a second, so that no request waits much longer than a minute."""
 
     results: str | None = None
-    """Folder or fsspec URL where results outlive the memory of the workers, who share it; unset, in the home folder.
-    ``none`` keeps them in memory alone."""
+    """Folder or fsspec URL for results that outlive the workers' memory, shared with the workers. Default: the home
+    folder. ``none`` keeps results in memory only."""
 
     max_edge_px: Annotated[int, Field(ge=1)] = 200_000
-    """Most pixels along one edge of the output grid: Australia at 30 m is 140,000 px wide."""
+    """Maximum edge of the output grid in pixels: Australia at 30 m is 140,000 px wide."""
 
     max_result_gib: Annotated[float, Field(gt=0)] = 64.0
-    """Largest result (all seasons, mean and count), in GiB, that a request may ask for."""
+    """Maximum size of a result (all seasons, mean and count), in GiB."""
 
     max_failed_share: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Largest share of a request's scenes that may be left out because they cannot be read: beyond it, the mean is
-    another one than was asked for."""
+    """Maximum share (0 to 1) of a request's scenes that may be left out as unreadable; beyond it, the mean is not
+    representative."""
 
     raster_drivers: Annotated[str, Field(pattern=r"^\s*\w+(\s*,\s*\w+)*\s*$")] = "GTiff, JP2OpenJPEG, JP2KAK, ENVI"
-    """GDAL drivers that may open files of scenes, as far as GDAL has them. Files of these name no others; those of most
-    others can name files or addresses for GDAL to read (VRT and WMS any, HDF5 and netCDF local ones): add them only
-    where you trust all documents."""
+    """GDAL drivers that may open scene files, as far as they are installed. The files of these drivers reference no
+    other files; those of most others can (VRT and WMS any address, HDF5 and netCDF local files): add them only if all
+    documents are trusted."""
 
     data_roots: Annotated[str, AfterValidator(check_roots)] = ""
-    """Where files of scenes may lie beside the folders of their documents, object stores and public hosts: folders, URL
-    prefixes and GDAL's prefixes, such as ``/data, http://127.0.0.1:9000/bucket, /vsizip/``. What a document names is
-    read by the workers, so nobody should be able to name all that they can reach."""
+    """Additional locations of scene files, beside the folders of their documents, object stores and public hosts:
+    folders, URL prefixes and GDAL prefixes, such as ``/data, http://127.0.0.1:9000/bucket, /vsizip/``. Workers read the
+    files that a document names, so an untrusted document must not reach everything that the workers can."""
 
     own_machine: bool = False
-    """Whether files of scenes may lie on servers of the machine that reads them, such as ``http://127.0.0.1``: the
-    command line reads there for its own user; a server reads for whoever asks."""
+    """Allow scene files on servers of the reading machine, such as ``http://127.0.0.1``. The command line reads for its
+    own user; a server reads for any visitor."""
 
     max_block_mib: Annotated[int, Field(ge=1, le=16_384)] = 64
-    """Largest tile or strip of a scene's file, unpacked, in MiB: GDAL unpacks whole ones, whatever is read of them, and
-    a few hundred kB can become gigabytes. A tile of a COG takes 1 MiB or less, a scene in one piece 100 MiB."""
+    """Maximum uncompressed size of a tile or strip of a scene file, in MiB. GDAL decompresses whole blocks, and a few
+    hundred kB can become gigabytes. A COG tile takes 1 MiB or less, an untiled scene 100 MiB."""
 
     max_scenes: Annotated[int, Field(ge=1)] = 50_000
-    """Most scenes of one request: two decades of four satellites over all of Tasmania are about 20,000."""
+    """Maximum number of scenes of one request: two decades of four satellites over Tasmania are about 20,000."""
 
     @field_validator("*", mode="before")
     @classmethod
-    def _is_text(cls, value: object) -> object:
-        """Refuse what would fail only later, when a path or a database is given it."""
+    def _require_text(cls, value: object) -> object:
+        """Refuse text that would only fail later, as a path or in a database."""
         if isinstance(value, str):
             if len(value) > MAX_CHARACTERS:
                 raise ValueError(f"it has more than {MAX_CHARACTERS} characters")
@@ -229,44 +231,44 @@ class Settings(BaseSettings):
 
     @property
     def results_location(self) -> str:
-        """Folder or fsspec URL of all kept results."""
+        """Folder or fsspec URL of all stored results."""
         results = self.results or str(self.home / "results")
-        # Workers may run in another folder.
+        # Workers may run in another working directory.
         return results if "://" in results else str(Path(results).absolute())
 
     @property
     def access(self) -> Access:
-        """Rules by which files of scenes may be read."""
+        """Access rules for scene files."""
         return Access(
-            drivers=tuple(listed(self.raster_drivers)),
-            roots=tuple(listed(self.data_roots)),
+            drivers=tuple(split_list(self.raster_drivers)),
+            roots=tuple(split_list(self.data_roots)),
             max_block_bytes=self.max_block_mib * MIB,
             own_machine=self.own_machine,
         )
 
     @property
     def jobs_location(self) -> str:
-        """SQLAlchemy URL of the list of jobs."""
+        """SQLAlchemy URL of the job database."""
         if self.jobs_url is not None:
             return self.jobs_url.get_secret_value()
         return f"sqlite:///{self.home / 'jobs.sqlite'}"
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment and the ``.env`` file of the working folder.
+    """Load the settings from the environment and from ``.env`` in the working directory.
 
     Returns
     -------
     Settings
-        The validated, immutable settings.
+        Validated and immutable.
 
     Raises
     ------
     InputError
-        A variable does not parse, breaks its bound or names a place that cannot be, and the sentence names it; or
-        ``.env`` is not UTF-8 text.
+        A variable does not parse, exceeds its bounds or names an invalid location (the message names it); or ``.env``
+        is not UTF-8.
     """
-    settings = _parsed()
+    settings = _parse_settings()
     check_home(settings.home)
     check_credential_files()
     for value, check in (
@@ -279,15 +281,15 @@ def load_settings() -> Settings:
     return settings
 
 
-def _parsed() -> Settings:
-    """Return the settings as they are written; raises as `load_settings` does."""
+def _parse_settings() -> Settings:
+    """Parse the settings without checking their locations; raises as `load_settings`."""
     try:
         return Settings()
     except UnicodeDecodeError:
-        raise InputError(".env", "The file .env in the working folder is not UTF-8 text; save it as such.") from None
+        raise InputError(".env", "The file .env in the working folder is not UTF-8 text; save it as UTF-8.") from None
     except ValidationError as error:
         first = error.errors()[0]
         name = "GREENUP_" + "_".join(str(part) for part in first["loc"]).upper()
         raise InputError(
-            name, f"The setting {name} is not usable: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
+            name, f"The setting {name} is invalid: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
         ) from None

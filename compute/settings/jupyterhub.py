@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class HubSettings(BaseSettings):
-    """Settings of a JupyterHub service, set by the hub or by an operator in its place.
+    """Settings of a JupyterHub service, set by the hub or by an operator.
 
     https://jupyterhub.readthedocs.io/en/stable/reference/services.html
     """
@@ -15,22 +15,23 @@ class HubSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="JUPYTERHUB_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     api_url: str | None = None
-    """Address of the hub's API as this server reaches it, such as ``http://hub:8081/hub/api``."""
+    """URL of the hub's REST API as seen from this server, such as ``http://hub:8081/hub/api``."""
 
     api_token: SecretStr | None = None
-    """Token of the service."""
+    """API token of the service."""
 
     client_id: str | None = None
-    """OAuth client of the service, such as ``service-greenup``."""
+    """OAuth client id of the service, such as ``service-greenup``."""
 
     host: str = ""
-    """Scheme and host of the hub as browsers reach it; empty where that is this server's own."""
+    """Scheme and host of the hub as seen from browsers; empty if equal to this server's."""
 
     base_url: str = "/"
-    """Path of the hub, to which ``hub/`` is added."""
+    """URL path of the hub, without ``hub/``."""
 
     oauth_callback_url: str | None = None
-    """Where the hub sends users back to, as it knows it; unset, ``oauth_callback`` below the page."""
+    """Redirect URI registered at the hub. Default: ``oauth_callback`` below the page."""
 
     oauth_access_scopes: str = ""
-    """Scopes of which a user must have one, as a JSON list; unset, those that let use this service."""
+    """Scopes that grant access to this service, as a JSON list; a user needs one of them. Default: the access scope of
+    this service."""

@@ -14,7 +14,7 @@ from compute.files.file_kinds import folder_problem, require_regular_file
 _INDEX_FORM = "postgresql://USER@HOST:5432/DATABASE"
 
 _INDEX_DRIVERS = ("psycopg2", "psycopg")
-"""Drivers of SQLAlchemy that datacube works with."""
+"""SQLAlchemy drivers that datacube supports."""
 
 _CREDENTIAL_FILES = (
     "AWS_CONFIG_FILE",
@@ -26,19 +26,19 @@ _CREDENTIAL_FILES = (
     "ODC_CONFIG_PATH",
     "DATACUBE_CONFIG_PATH",
 )
-"""Variables of other libraries that name a file, which these open without a look at its kind."""
+"""Environment variables of other libraries that name files, which those libraries open without checking their type."""
 
 _READ_ONLY = frozenset(("data", "gist", "git", "github", "http", "https", "libarchive", "reference", "tar", "zip"))
-"""Schemes of fsspec under which nothing can be written, or not by several processes."""
+"""fsspec protocols that cannot be written, or not by several processes."""
 
 
 def check_home(home: Path) -> None:
-    """Refuse a home that is no folder and cannot become one; one that cannot be written may still do.
+    """Refuse a home that is not a folder and cannot be created; an unwritable one passes, since reading it may suffice.
 
     Raises
     ------
     InputError
-        The sentence names ``GREENUP_HOME``.
+        The message names ``GREENUP_HOME``.
     """
     problem = folder_problem(home)
     if problem and problem != "cannot be written":
@@ -46,7 +46,7 @@ def check_home(home: Path) -> None:
 
 
 def make_home(home: Path) -> None:
-    """Make the home in which something is to be kept; raises as `check_home` does, also where it cannot be written."""
+    """Create the home folder for writing; raises as `check_home`, and if the folder cannot be written."""
     problem = folder_problem(home)
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -57,14 +57,14 @@ def make_home(home: Path) -> None:
 
 
 def check_index_url(text: str) -> None:
-    """Refuse a URL that names no database of PostgreSQL.
+    """Refuse a URL that is not that of a PostgreSQL database.
 
     Raises
     ------
     InputError
-        The sentence names ``GREENUP_INDEX_URL``, and shows nothing of the URL but its scheme.
+        The message names ``GREENUP_INDEX_URL`` and shows nothing of the URL but its scheme.
     """
-    parts = _split(text, "GREENUP_INDEX_URL", _INDEX_FORM)
+    parts = _parse_url(text, "GREENUP_INDEX_URL", _INDEX_FORM)
     if parts.scheme.partition("+")[0] not in ("postgresql", "postgres"):
         scheme = f"has the scheme {parts.scheme[:40]!r}" if parts.scheme else "has no scheme"
         raise InputError("GREENUP_INDEX_URL", f"The setting GREENUP_INDEX_URL {scheme}; give {_INDEX_FORM}.")
@@ -79,12 +79,12 @@ def check_index_url(text: str) -> None:
 
 
 def check_results(text: str) -> None:
-    """Refuse a location of results that is neither a folder nor the URL of a storage that can be written here.
+    """Refuse a results location that is neither a folder nor a URL of a writable storage.
 
     Raises
     ------
     InputError
-        The sentence names ``GREENUP_RESULTS``.
+        The message names ``GREENUP_RESULTS``.
     """
     if text == "none":
         return
@@ -98,7 +98,7 @@ def check_results(text: str) -> None:
 
 
 def _check_storage(url: str) -> None:
-    """Check one link of a chain of fsspec URLs, such as ``simplecache::s3://bucket/folder``."""
+    """Check one element of a chained fsspec URL, such as ``simplecache::s3://bucket/folder``."""
     form = "a folder, or a URL such as s3://BUCKET/FOLDER"
     scheme = url.partition("://")[0]
     if scheme in _READ_ONLY or not _has_driver(scheme):
@@ -108,19 +108,19 @@ def _check_storage(url: str) -> None:
         )
     if "://" not in url:
         return
-    parts = _split(url, "GREENUP_RESULTS", form)
+    parts = _parse_url(url, "GREENUP_RESULTS", form)
     if parts.password is not None or parts.query:
         raise InputError(
             "GREENUP_RESULTS",
-            "The setting GREENUP_RESULTS holds a password or a query, which the list of jobs would keep; leave it out "
-            "and give the credentials by the storage's own variables or files.",
+            "The setting GREENUP_RESULTS holds a password or a query, which the job database would store; leave it "
+            "out and give the credentials in the environment variables or files of the storage.",
         )
     if not parts.netloc and not parts.path.strip("/"):
-        raise InputError("GREENUP_RESULTS", f"The setting GREENUP_RESULTS names no place in its storage; give {form}.")
+        raise InputError("GREENUP_RESULTS", f"The setting GREENUP_RESULTS names no folder in its storage; give {form}.")
 
 
 def _has_driver(scheme: str) -> bool:
-    """Tell whether fsspec can open a scheme, without importing a driver of its own package, which takes long."""
+    """Return whether fsspec has a driver for a protocol; drivers in other packages are found without import (slow)."""
     from fsspec import get_filesystem_class  # noqa: PLC0415  # `greenup --help` needs none
     from fsspec.registry import known_implementations  # noqa: PLC0415
 
@@ -137,34 +137,34 @@ def _has_driver(scheme: str) -> bool:
 
 
 def check_gateway(text: str) -> None:
-    """Refuse an address of a Dask Gateway that is no web address, or holds a password.
+    """Refuse a Dask Gateway address that is not an HTTP URL, or that holds a password.
 
     Raises
     ------
     InputError
-        The sentence names ``GREENUP_GATEWAY_ADDRESS``.
+        The message names ``GREENUP_GATEWAY_ADDRESS``.
     """
     form = "http://HOST:PORT or https://HOST/PATH"
-    parts = _split(text, "GREENUP_GATEWAY_ADDRESS", form)
+    parts = _parse_url(text, "GREENUP_GATEWAY_ADDRESS", form)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError(
-            "GREENUP_GATEWAY_ADDRESS", f"The setting GREENUP_GATEWAY_ADDRESS is no web address; give {form}."
+            "GREENUP_GATEWAY_ADDRESS", f"The setting GREENUP_GATEWAY_ADDRESS is not a web address; give {form}."
         )
     if parts.username is not None or parts.password is not None:
         raise InputError(
             "GREENUP_GATEWAY_ADDRESS",
-            "The setting GREENUP_GATEWAY_ADDRESS holds a user or a password; give the login by Dask's own "
+            "The setting GREENUP_GATEWAY_ADDRESS holds a user or a password; set the login in Dask's "
             "configuration, gateway.auth.",
         )
 
 
 def check_credential_files() -> None:
-    """Refuse files of credentials that other libraries would open and wait for.
+    """Refuse credential files that would block the libraries that open them.
 
     Raises
     ------
     InputError
-        A variable names a FIFO, a socket or a device other than ``/dev/null``; the sentence names it.
+        A variable names a FIFO, a socket or a device other than ``/dev/null``; the message names the variable.
     """
     for name in _CREDENTIAL_FILES:
         for path in filter(None, os.environ.get(name, "").split(":")):
@@ -172,25 +172,25 @@ def check_credential_files() -> None:
                 require_regular_file(Path(path), name, or_folder=True)
 
 
-def _split(text: str, name: str, form: str) -> SplitResult:
+def _parse_url(text: str, name: str, form: str) -> SplitResult:
     try:
         parts = urlsplit(text)
-        _ = parts.port  # is parsed when it is asked for
+        _ = parts.port  # parsed lazily; raises ValueError if invalid
     except ValueError:
-        raise InputError(name, f"The setting {name} is no URL; give {form}.") from None
+        raise InputError(name, f"The setting {name} is not a URL; give {form}.") from None
     if any(character.isspace() for character in text):
         raise InputError(name, f"The setting {name} holds a blank; give {form}.")
     return parts
 
 
-def listed(text: str) -> list[str]:
-    """Return the parts of a list with commas, without blanks and empty ones."""
+def split_list(text: str) -> list[str]:
+    """Split a comma-separated list, without surrounding blanks and empty parts."""
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def check_roots(text: str) -> str:
-    """Return a list of folders and beginnings of URLs as it is; ValueError where one is neither."""
-    for root in listed(text):
+    """Return a list of folders and URL prefixes unchanged; ValueError if one is neither."""
+    for root in split_list(text):
         if not re.match(r"/|[\w+.-]+://.", root):
             raise ValueError(f"{root!r} is neither an absolute folder nor the beginning of a URL")
     return text

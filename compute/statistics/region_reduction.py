@@ -14,7 +14,7 @@ from affine import Affine
 from distributed import Client, Future
 from numpy.typing import NDArray
 
-from compute.cluster.bounded_waits import bounded, cancel_late
+from compute.cluster.bounded_waits import cancel_unfinished, limit_wait
 from compute.engine import HeldBlock
 from compute.engine.overview_levels import LAYER_ENCODING
 from compute.request.region import Region
@@ -87,13 +87,13 @@ async def region_statistics(stack: SeasonStack, client: Client, region: Region) 
     cut, places = place_region(stack, region)
     seasons: list[Future[RegionSums]] = []
     try:
-        async with bounded(_PATIENCE_S, "a region was reduced"):
+        async with limit_wait(_PATIENCE_S, "a region was reduced"):
             workers = list(await client.nthreads())
             for season in range(len(stack.labels)):
                 seasons += [await _submit_season(stack, client, season, places, cut, workers)]
             return region_report(stack, cut, await client.gather(seasons))
     finally:
-        await cancel_late(client, seasons)
+        await cancel_unfinished(client, seasons)
 
 
 def region_report(stack: SeasonStack, cut: RegionOnGrid, parts: Sequence[RegionSums]) -> dict[str, Any]:

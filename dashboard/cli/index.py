@@ -62,13 +62,13 @@ def add(
     from compute.catalog import add_scenes
     from compute.products import load_profiles
     from compute.settings import load_settings
-    from compute.settings.home import note_data_root
+    from compute.settings.home import record_data_root
 
     given_documents(paths)
     profiles = load_profiles(given_file(products, "products"))
     settings = load_settings().model_copy(update={"own_machine": True})
     for folder in filter(Path.is_dir, map(Path, paths)):
-        note_data_root(settings, folder)
+        record_data_root(settings, folder)
     with Progress(console=to_people(), transient=True) as progress:
         task = progress.add_task("Adding scenes", total=None)
         report = add_scenes(

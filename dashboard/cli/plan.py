@@ -53,9 +53,9 @@ def _plan_again(result: Path, settings: Settings) -> NdviPlan:
     require_regular_file(result, "again", or_folder=True)
     from compute.catalog import open_catalog
     from compute.jobs import plan_again
-    from compute.settings.home import access_of
+    from compute.settings.home import load_access_rules
 
-    return plan_again(result, partial(open_catalog, settings), access_of(settings))
+    return plan_again(result, partial(open_catalog, settings), load_access_rules(settings))
 
 
 def print_plan(planned: NdviPlan) -> None:

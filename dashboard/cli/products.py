@@ -60,13 +60,13 @@ def show(
 
 def _described(name: str, profiles: Mapping[str, ProductProfile]) -> dict[str, Any]:
     from compute.catalog import open_catalog
-    from compute.products import describe_roles, resolve
+    from compute.products import describe_roles, resolve_roles
     from compute.settings import load_settings
 
     with open_catalog(load_settings()) as catalog:
         definition = catalog.definition(name)
     if name not in profiles:
         raise InputError("product", f"The product {name!r} is not described; describe it in a file for --products.")
-    roles = resolve(definition, profiles[name])
+    roles = resolve_roles(definition, profiles[name])
     lines = [list(line) for line in describe_roles(roles)]
     return {"product": name, "roles": lines, "notes": list(roles.notes)}

@@ -95,26 +95,26 @@ class _Target:
         folder = folder.absolute()
         if problem := folder_problem(folder):
             raise InputError("out", f"The folder {folder.name[:80]!r} {problem}; give --out another.")
-        from compute.export import results_in
+        from compute.export import find_results
 
-        if not overwrite and (kept := results_in(folder)):
+        if not overwrite and (kept := find_results(folder)):
             raise InputError("out", f"The folder holds {kept[0].name} already; give --out another or --overwrite.")
         return cls(folder, format_)
 
     @asynccontextmanager
-    async def staged(self, cluster: Connection) -> AsyncIterator[Path | None]:
+    async def stage_output(self, cluster: Connection) -> AsyncIterator[Path | None]:
         """Give a scratch folder that the workers share, whose files become the result; None where none is kept."""
         if self.folder is None:
             yield None
             return
-        from compute.export import check_output_folder, staged
+        from compute.export import check_output_folder, stage_output
 
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             raise InputError("out", f"The folder {self.folder.name!r} cannot be made; give --out another.") from None
         await check_output_folder(self.folder, cluster.client)
-        async with staged(self.folder) as scratch:
+        async with stage_output(self.folder) as scratch:
             yield scratch
 
 
@@ -129,7 +129,7 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
         show = partial(_show_stage, progress, stages)
         async with open_cluster(spec, settings, on_stage=show, warm_up=warm_up) as cluster:
             ready = time.perf_counter()
-            async with target.staged(cluster) as scratch, cluster.guard_workers() as guard:
+            async with target.stage_output(cluster) as scratch, cluster.guard_workers() as guard:
                 job = await _computed(plan, cluster, scratch, progress, guard)
                 computed = time.perf_counter()
                 statistics = await job.statistics()
@@ -190,7 +190,7 @@ async def _watch(job: Computation, progress: Progress, guard: WorkerGuard) -> No
     blocks = progress.add_task("Computing blocks", total=job.total)
     try:
         async for done in job.progress():
-            guard.note_progress()
+            guard.record_progress()
             progress.update(blocks, completed=done)
     except BaseException:
         guard.stop()
@@ -213,7 +213,7 @@ async def _write(
     client, written = cluster.client, dict[str, Path | list[Path]]()
     title, notes = job.caption(failed)
     store, picture = scratch / ZARR_NAME, scratch / PICTURE_NAME
-    with export.writing():
+    with export.translate_write_errors():
         written["picture"] = await export.write_quicklook(job.stack, picture, client, title=title, notes=notes)
         if target.format == "zarr":
             written["zarr"] = await export.finish_zarr(store, job.total, provenance)

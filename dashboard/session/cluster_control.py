@@ -170,7 +170,7 @@ class ClusterController:
             state.update(choice=OWN_CLUSTER)
             return
         self._chosen, self._sized = self._held().get(state.choice), None
-        warm = self._chosen is not None and self._chosen.need.warm
+        warm = self._chosen is not None and self._chosen.idle_policy.warm
         state.update(notice=None, stop_warning="", keep_alive=warm)
         if state.choice == NEW_CLUSTER and not state.options:
             state.param.trigger("refresh")
@@ -243,7 +243,7 @@ class ClusterController:
             allowed = await clusters.scale(chosen.spec, wanted)
         if allowed < wanted:
             state.update(workers=min(least, allowed), max_workers=max(allowed, 1))
-            self._say("info", f"The Gateway allows {allowed} of the {wanted} workers asked for.")
+            self._say("info", f"The Gateway allows {allowed} of the {wanted} requested workers.")
 
     async def _disconnect(self) -> None:
         chosen = self._chosen
@@ -256,7 +256,7 @@ class ClusterController:
 
     def _set_keep_alive(self, *, warm: bool) -> None:
         if self._chosen is not None:
-            self._services.clusters.keep_warm(self._chosen.spec, warm=warm)
+            self._services.clusters.set_warm(self._chosen.spec, warm=warm)
             self.poll()
 
     async def _stop(self) -> None:

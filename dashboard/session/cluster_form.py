@@ -19,7 +19,7 @@ def find_refusals(state: ClusterState) -> dict[str, str]:
     elif state.adaptive and not state.workers <= (state.max_workers or 0) <= limit:
         refusals["max_workers"] = f"It must be a whole number from {state.workers} to {limit}."
     for option in state.options:
-        if option.name in state.option_values and not option.takes(state.option_values[option.name]):
+        if option.name in state.option_values and not option.is_valid(state.option_values[option.name]):
             refusals[option.name] = f"It must be {option.accepts}."
     return refusals
 
@@ -44,7 +44,7 @@ def build_spec(state: ClusterState, owner: str) -> ClusterSpec:
     options = {
         option.name: state.option_values[option.name]
         for option in state.options
-        if option.name in state.option_values and option.read(state.option_values[option.name]) != option.default
+        if option.name in state.option_values and option.parse_value(state.option_values[option.name]) != option.default
     }
     most = state.max_workers if state.adaptive else None
     return ClusterSpec(kind="gateway", workers=state.workers, most_workers=most, options=options, owner=owner)

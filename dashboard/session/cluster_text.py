@@ -74,7 +74,7 @@ def stage_text(pooled: PooledCluster | None, name: str) -> str:
     if pooled.connection is None:
         step = pooled.stage.detail.rstrip(".") if pooled.stage else "A cluster is asked for"
         return f"{step} · {duration_text(time.monotonic() - pooled.began)}"
-    left, most = pooled.need.left, pooled.spec.most_workers
+    left, most = pooled.idle_policy.seconds_left, pooled.spec.most_workers
     follows = f", up to {_counted(most, 'worker')} as needed" if most else ""
     leaving = "" if left is None else f", let go in {duration_text(left)}"
     return f"{name} · {size_text(pooled.connection, pooled.spec.workers or 0)}{follows}{leaving}"

@@ -93,7 +93,7 @@ def _plan_read(source: Source, grid: Grid, plan: NdviPlan) -> BlockRead | None:
     mask = source.bands[roles.mask.measurement]
     bands = tuple(source.bands[role.measurement].uri for role in (roles.red, roles.nir))
     span = _find_span(grid, mask)
-    return None if span is None else BlockRead(mask=mask.uri, bands=bands, span=span, clear=roles.mask.table())
+    return None if span is None else BlockRead(mask=mask.uri, bands=bands, span=span, clear=roles.mask.clear_table())
 
 
 def _find_span(grid: Grid, band: Band) -> Span | None:

@@ -15,7 +15,7 @@ import shapely
 
 from compute.demo.demo_spec import DemoSpec
 from compute.demo.eo3_documents import measurement_paths, scene_id
-from compute.demo.overpasses import Acquisition, Footprint, acquisitions
+from compute.demo.overpasses import Acquisition, Footprint, list_acquisitions
 from compute.demo.pixel_lattice import LatticeWindow
 from compute.errors import InputError
 
@@ -150,7 +150,7 @@ def list_input_scenes(root: Path, spec: InputSpec) -> list[list[InputScene]]:
     list of list of InputScene
         Scenes by date, from north to south.
     """
-    rows = [islice(acquisitions(footprint, spec.demo), spec.dates) for footprint in _footprints(spec)]
+    rows = [islice(list_acquisitions(footprint, spec.demo), spec.dates) for footprint in _footprints(spec)]
     return [[_scene(root, each, spec) for each in date_] for date_ in zip(*rows, strict=True)]
 
 

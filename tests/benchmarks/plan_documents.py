@@ -23,7 +23,7 @@ from compute.catalog.solar_time import solar_day
 from compute.demo import product_document
 from compute.demo.demo_spec import DemoSpec
 from compute.demo.eo3_documents import measurement_paths
-from compute.demo.overpasses import Footprint, acquisitions, footprints, sun_position
+from compute.demo.overpasses import Footprint, find_footprints, list_acquisitions, sun_position
 
 FIRST, LAST = date(2001, 1, 1), date(2020, 12, 31)
 
@@ -125,8 +125,8 @@ def _product(satellite: Satellite) -> dict[str, Any]:
 
 def _looks() -> Iterator[_Look]:
     spec = DemoSpec(pixel_m=30, start=FIRST - timedelta(days=16), end=LAST + timedelta(days=16))
-    for footprint in footprints(spec):
-        for acquisition in acquisitions(footprint, spec):
+    for footprint in find_footprints(spec):
+        for acquisition in list_acquisitions(footprint, spec):
             for satellite in SATELLITES:
                 time = acquisition.time + satellite.lag
                 if FIRST <= solar_day(time, _LONGITUDE) <= LAST:

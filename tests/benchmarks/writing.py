@@ -72,7 +72,7 @@ def _refuse_small_disk(root: Path, spec: InputSpec) -> None:
 def _write_dates(scenes: Sequence[Sequence[InputScene]], spec: InputSpec, progress: Progress) -> None:
     """Write the dates in threads: drawing noise and compressing, which take most of the time, release the GIL."""
     window = spec.window
-    land, swath = draw_land(window.shape, np.random.default_rng(spec.seed)), window.burn(spec.swath)
+    land, swath = draw_land(window.shape, np.random.default_rng(spec.seed)), window.rasterise(spec.swath)
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
     try:
         jobs = pool.map(lambda date_: _write_date(date_, spec, land, swath), scenes)

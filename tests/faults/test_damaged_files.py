@@ -64,7 +64,7 @@ def flip_one_bit(files: Mapping[str, Path], roles: Roles) -> None:
     mask = files[roles.mask.measurement]
     chance = random.Random(mask.parent.name)
     with rasterio.open(mask) as file:
-        places = np.argwhere(roles.mask.table()[file.read(1)[: file.height // TILE * TILE]]) // TILE
+        places = np.argwhere(roles.mask.clear_table()[file.read(1)[: file.height // TILE * TILE]]) // TILE
     measurement = chance.choice(sorted(files)) if len(places) else roles.mask.measurement
     row, column = chance.choice(places.tolist() or [[0, 0]])
     flip_in_tile(files[measurement], row, column, chance)
@@ -98,8 +98,8 @@ class Without:
     catalog: Catalog
     missing: frozenset[str]
 
-    def find(self, *words: Any, **limits: Any) -> list[Scene]:
-        return [scene for scene in self.catalog.find(*words, **limits) if scene.id not in self.missing]
+    def find_scenes(self, *words: Any, **limits: Any) -> list[Scene]:
+        return [scene for scene in self.catalog.find_scenes(*words, **limits) if scene.id not in self.missing]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.catalog, name)
@@ -191,7 +191,7 @@ def test_where_all_is_damaged_nothing_is_said_to_be_clear(observed: OdcCatalog, 
 
 def clear_pixels(source: Source, roles: Roles) -> int:
     with rasterio.open(source.bands[roles.mask.measurement].uri) as file:
-        return int(roles.mask.table()[file.read(1)].sum())
+        return int(roles.mask.clear_table()[file.read(1)].sum())
 
 
 def test_a_scene_that_is_damaged_in_part_is_left_out_there_and_named(observed: OdcCatalog, tmp_path: Path) -> None:

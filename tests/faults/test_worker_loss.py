@@ -67,7 +67,7 @@ async def computed(connection: Connection, plan: NdviPlan, on_block: Callable[[i
         job = await Computation.submit(plan, connection.client)
         try:
             async for done in job.progress():
-                guard.note_progress()
+                guard.record_progress()
                 on_block(done)
             await job.statistics()
         except BaseException:
@@ -290,7 +290,9 @@ def test_a_scratch_folder_that_cannot_be_made_is_said_before_anything_starts(tmp
 
     with (
         dask.config.set({"temporary-directory": str(tmp_path / "none")}),
-        pytest.raises(ClusterError, match=r"cannot be made \(No such file or directory\); .*DASK_TEMPORARY_DIRECTORY"),
+        pytest.raises(
+            ClusterError, match=r"cannot be created \(No such file or directory\); .*DASK_TEMPORARY_DIRECTORY"
+        ),
     ):
         asyncio.run(run())
 

@@ -168,4 +168,4 @@ def _sentence(error: BaseException | None) -> str:
     if isinstance(error, JobError):
         return str(error)
     assert error is not None, "it has failed"
-    return f"The result could not be written ({reason_of(error)}); check the folder's room."
+    return f"The result could not be written ({reason_of(error)}); check the free space of the folder."

@@ -12,7 +12,7 @@ from typing import Any, Self
 from distributed import Client, Future, KilledWorker
 
 from compute import __version__
-from compute.cluster.bounded_waits import bounded
+from compute.cluster.bounded_waits import limit_wait
 from compute.engine import CancelFlags, HeldBlock, cancel_on_worker, running_on_worker
 from compute.errors import ClusterError, JobCancelledError, JobError, JobLostError
 from compute.jobs.identity import job_token
@@ -127,7 +127,7 @@ class Computation:
         """
         if client.status != "running":
             raise ClusterError("The cluster is not there any more; try again in a minute, or choose another.")
-        async with bounded(_SUBMIT_S, "the computation was submitted"):
+        async with limit_wait(_SUBMIT_S, "the computation was submitted"):
             await client.register_plugin(CancelFlags())
             room = await WorkerMemory.of(client)
             # Tasks that may run anywhere wait at the scheduler, where others slip past them whatever their priority.

@@ -11,13 +11,13 @@ from typing import Any
 
 from distributed import Client, Future
 
-from compute.cluster.bounded_waits import bounded, cancel_late
+from compute.cluster.bounded_waits import cancel_unfinished, limit_wait
 from compute.engine import BlockTask, PixelTrace, Trace, cancel_on_worker, trace_pixel
 from compute.errors import InputError, TooLargeError
 from compute.jobs.run.computation import RETRIES
 from compute.kernels import EVERY_INDEX
 from compute.plan import BlockPlan, NdviPlan, has_strata
-from compute.products import reasons_of
+from compute.products import exclusion_reasons
 from compute.result.chunk_windows import borders
 from compute.scenes import Source
 
@@ -122,7 +122,7 @@ async def observations_at(
     run = tasks[0].task.run if tasks else ""
     futures: list[Future[PixelTrace]] = []
     try:
-        async with bounded(_PATIENCE_S, "the observations of a pixel were listed"):
+        async with limit_wait(_PATIENCE_S, "the observations of a pixel were listed"):
             workers = list(await client.nthreads())
             futures = [_submit(client, each, plan.request.min_clear, workers) for each in tasks]
             found = await client.gather(futures)
@@ -144,7 +144,7 @@ async def _withdraw(client: Client, run: str, futures: Sequence[Future[PixelTrac
     """Stop what still runs when nobody waits for it any more."""
     if client.status != "running" or all(future.done() for future in futures):
         return
-    await cancel_late(client, futures)
+    await cancel_unfinished(client, futures)
     # A worker that hangs answers to nobody.
     with suppress(TimeoutError):
         async with asyncio.timeout(_LETTING_GO_S):
@@ -172,7 +172,7 @@ def _season_task(plan: NdviPlan, block: BlockPlan, pixel: tuple[int, int], run: 
         resampling=plan.request.resampling,
         polygon=block.polygon,
         strata=tuple(map(plan.stratum_of, block.groups)) if has_strata(plan.request) else (),
-        reasons=reasons_of(plan.roles.values(), _MOST_REASONS),
+        reasons=exclusion_reasons(plan.roles.values(), _MOST_REASONS),
         average=plan.request.average,
         min_area=plan.request.min_area,
         index_range=plan.request.index_range or EVERY_INDEX,

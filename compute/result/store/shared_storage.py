@@ -38,7 +38,7 @@ async def check_shared(url: str, client: Any) -> None:
     for answer in answers.values():
         if isinstance(answer, BaseException):
             raise NotSharedError(
-                f"The result could not be written ({reason_of(answer)}); check the folder's room."
+                f"The result could not be written ({reason_of(answer)}); check the free space of the folder."
             ) from answer
     if len(marks) <= len(answers):
         raise NotSharedError(

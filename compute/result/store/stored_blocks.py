@@ -75,7 +75,9 @@ class Slot:
             mark_written(self.url, self.index, tally, self._shards())
         except Exception as error:
             # File systems, object stores and zarr raise various exceptions.
-            raise JobError(f"The result could not be written ({reason_of(error)}); check the folder's room.") from error
+            raise JobError(
+                f"The result could not be written ({reason_of(error)}); check the free space of the folder."
+            ) from error
         return StoredBlock(slot=self, tally=tally)
 
     def recall(self) -> Block | None:

@@ -33,8 +33,8 @@ UNFIT = [
     ("aliases.yaml", ALIASES, "holds a document of more than 100,000 values"),
     ("merges.yaml", MERGES, "holds a document of more than 100,000 values"),
     ("wide.yaml", f"a: &a [{'x, ' * 9000}]\nb: [{'*a, ' * 9000}]", "holds a document of more than 100,000 values"),
-    ("itself.yaml", "a: &a [*a]", "has a YAML alias of nothing before it, or of what it is in itself"),
-    ("nothing.yaml", "a: *a", "has a YAML alias of nothing before it, or of what it is in itself"),
+    ("itself.yaml", "a: &a [*a]", "has a YAML alias without an earlier anchor, or one that refers to itself"),
+    ("nothing.yaml", "a: *a", "has a YAML alias without an earlier anchor, or one that refers to itself"),
     ("deep.yaml", "a: " + "[" * 5000, "nests values more than 40 deep"),
     ("deep_blocks.yaml", "\n".join(" " * n + "a:" for n in range(500)), "nests values more than 40 deep"),
     ("deep.json", "[" * 50 + "]" * 50, "nests values more than 40 deep"),
@@ -47,7 +47,7 @@ UNFIT = [
     ("large.json", " " * (MOST_BYTES_OF_JSON + 1), "is larger than 4 MiB"),
     ("set.yaml", "a: !!set {x}", "holds a value of the kind set"),
     ("date.yaml", "a: !!timestamp 2020-01-01", "holds a value of the kind date"),
-    ("surrogate.json", '{"a": "\\ud800"}', "holds a character that no text may have"),
+    ("surrogate.json", '{"a": "\\ud800"}', "holds a character that is not valid Unicode"),
     ("tag.yaml", "a: !!python/object/apply:os.system [ls]", "is not valid YAML at line 1"),
     ("bool.yaml", "a: !!bool maybe", "is not valid YAML"),
     ("moment.yaml", "a: !!timestamp soon", "is not valid YAML"),
@@ -60,7 +60,7 @@ UNFIT = [
 def test_an_unfit_document_is_refused_at_once(tmp_path: Path, name: str, text: str, reason: str) -> None:
     (tmp_path / name).write_text(text)
     begun = time.process_time()
-    (found,) = document_files.read(tmp_path / name)
+    (found,) = document_files.read_documents(tmp_path / name)
     assert time.process_time() - begun < 10
     assert found.problem.startswith(f"The file {reason}")
     assert found.name.startswith(str(tmp_path / name))
@@ -70,7 +70,7 @@ def test_aliases_as_writers_make_them_are_read(tmp_path: Path) -> None:
     shared = [1, {"a": "b"}]
     content = {"first": shared, "second": shared, "third": [shared]}
     (tmp_path / "shared.yaml").write_text(yaml.safe_dump(content) + "---\na: &x {b: 1}\nc: {<<: *x, d: 2}\n")
-    first, second = document_files.read(tmp_path / "shared.yaml")
+    first, second = document_files.read_documents(tmp_path / "shared.yaml")
     assert "*id001" in (tmp_path / "shared.yaml").read_text()
     assert (first.content, second.content) == (content, {"a": {"b": 1}, "c": {"b": 1, "d": 2}})
 
@@ -79,7 +79,7 @@ def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.odc-metadata.yaml")
     os.mkfifo(tmp_path / "products.toml")
     for path in (tmp_path / "pipe.odc-metadata.yaml", Path("/dev/zero")):
-        assert [found.problem for found in document_files.read(path)] == ["The file is no regular file."]
+        assert [found.problem for found in document_files.read_documents(path)] == ["The file is no regular file."]
     for path in (tmp_path / "products.toml", Path("/dev/zero")):
         with pytest.raises(InputError, match=rf"^The products file {path.name} is no regular file\.$"):
             load_profiles(path)
@@ -116,7 +116,7 @@ JUNK = st.recursive(
 def test_any_text_is_parsed_or_refused_in_a_sentence(tmp_path: Path, text: str, kind: str) -> None:
     path = tmp_path / f"any.{kind}"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
-    for found in document_files.read(path):
+    for found in document_files.read_documents(path):
         assert not found.problem or (found.problem.startswith("The file ") and found.problem.endswith("."))
 
 

@@ -318,7 +318,7 @@ def test_a_server_that_does_not_start_is_reported_in_one_sentence(caplog: pytest
         data = Path(folder) / "index" / "postgres"
         data.mkdir(parents=True)
         (data / "PG_VERSION").write_text("9\n")
-        with pytest.raises(CatalogError, match=r"^The embedded index does not start; see the file .*\.$"):
+        with pytest.raises(CatalogError, match=r"^The embedded index does not start; check the file .*\.$"):
             EmbeddedPostgres(data.parent).start()
     with suppress(IndexError):
         assert "Traceback" not in caplog.messages[0]

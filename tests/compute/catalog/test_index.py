@@ -104,7 +104,7 @@ def test_a_definition_has_the_measurements_flags_and_aliases_of_its_document(dea
 
 def test_an_unknown_product_is_refused_naming_those_there_are(dea_catalog: OdcCatalog, empty_index: Settings) -> None:
     with pytest.raises(InputError, match=r"^The index has no product 'nope'; it has ga_ls5t_ard_3, .*ga_s2cm_ard_3\.$"):
-        dea_catalog.find("nope", BANDS, region=None, time=None)
+        dea_catalog.find_scenes("nope", BANDS, region=None, time=None)
     with pytest.raises(InputError, match="no product 'nope'"):
         dea_catalog.extent(["nope"])
 
@@ -152,7 +152,7 @@ def test_a_definition_that_is_not_yaml_is_refused(empty_index: Settings, tmp_pat
 def test_scenes_equal_what_datacube_says_of_the_same_datasets(sample: OdcCatalog) -> None:
     datasets = {str(ds.id): ds for ds in Datacube(index=sample.index).find_datasets(product=PRODUCT)}
     names = [*BANDS, "nbart_panchromatic"]
-    scenes = sample.find(PRODUCT, names, region=None, time=None)
+    scenes = sample.find_scenes(PRODUCT, names, region=None, time=None)
     assert {scene.id for scene in scenes} == set(datasets)
     for scene in scenes:
         dataset = datasets[scene.id]
@@ -185,7 +185,7 @@ def test_scenes_hold_the_properties_that_tell_processings_apart(dea_catalog: Odc
     }
     original = document()
     add_scenes(dea_catalog, [written(tmp_path, original | {"properties": original["properties"] | named})])
-    (scene,) = dea_catalog.find(PRODUCT, BANDS, region=None, time=None)
+    (scene,) = dea_catalog.find_scenes(PRODUCT, BANDS, region=None, time=None)
     assert scene.properties == {
         "label": original["label"],
         "sentinel:processing_baseline": "05.00",
@@ -196,7 +196,7 @@ def test_scenes_hold_the_properties_that_tell_processings_apart(dea_catalog: Odc
 
 
 def test_bands_have_their_own_grid_and_equal_grids_are_one_object(sample: OdcCatalog) -> None:
-    scenes = sample.find(PRODUCT, [*BANDS, "nbart_panchromatic"], region=None, time=None)
+    scenes = sample.find_scenes(PRODUCT, [*BANDS, "nbart_panchromatic"], region=None, time=None)
     bands = scenes[0].source.bands
     assert bands["nbart_red"].grid.resolution == (30, 30)
     assert bands["nbart_panchromatic"].grid.resolution == (15, 15)
@@ -205,17 +205,17 @@ def test_bands_have_their_own_grid_and_equal_grids_are_one_object(sample: OdcCat
 
 
 def test_an_alias_is_found_under_the_canonical_name(sample: OdcCatalog) -> None:
-    scene = sample.find(PRODUCT, ["fmask"], region=None, time=None)[0]
+    scene = sample.find_scenes(PRODUCT, ["fmask"], region=None, time=None)[0]
     assert list(scene.source.bands) == ["oa_fmask"]
 
 
 def test_a_measurement_that_the_product_lacks_is_refused(sample: OdcCatalog) -> None:
     with pytest.raises(InputError, match="has no measurement 'nbart_violet'; it has "):
-        sample.find(PRODUCT, ["nbart_violet"], region=None, time=None)
+        sample.find_scenes(PRODUCT, ["nbart_violet"], region=None, time=None)
 
 
 def test_scenes_come_by_time_then_id(sample: OdcCatalog) -> None:
-    scenes = sample.find(PRODUCT, BANDS, region=None, time=None)
+    scenes = sample.find_scenes(PRODUCT, BANDS, region=None, time=None)
     assert [(s.time, s.id) for s in scenes] == sorted((s.time, s.id) for s in scenes)
 
 
@@ -235,7 +235,7 @@ def test_scenes_come_by_time_then_id(sample: OdcCatalog) -> None:
 def test_a_time_range_is_one_of_solar_days_as_datacube_has_them(sample: OdcCatalog, days: tuple[date, date]) -> None:
     datasets = Datacube(index=sample.index).find_datasets(product=PRODUCT)
     expected = {str(each.id) for each in datasets if days[0] <= solar_day(each).astype(date) <= days[1]}
-    found = sample.find(PRODUCT, BANDS, region=None, time=days)
+    found = sample.find_scenes(PRODUCT, BANDS, region=None, time=days)
     assert {scene.id for scene in found} == expected
 
 
@@ -253,7 +253,7 @@ def test_both_days_of_a_range_are_included_to_their_last_moment(dea_catalog: Odc
     add_scenes(dea_catalog, [timed(tmp_path, *({"datetime": each} for each in moments))])
 
     def found(first: date, last: date) -> list[str]:
-        scenes = dea_catalog.find(PRODUCT, BANDS, region=None, time=(first, last))
+        scenes = dea_catalog.find_scenes(PRODUCT, BANDS, region=None, time=(first, last))
         return [f"{scene.time:%Y-%m-%dT%H:%M:%SZ}" for scene in scenes]
 
     first_day, second_day = date(2020, 3, 1), date(2020, 3, 2)
@@ -288,7 +288,7 @@ def test_a_time_is_utc_where_it_names_no_zone_and_is_found_whatever_its_zone(
         os.environ["TZ"] = "Australia/Hobart"
         tzset()
         assert counts_of(add_scenes(dea_catalog, [timed(tmp_path, time)])) == (1, 0, ())
-        (scene,) = dea_catalog.find(PRODUCT, BANDS, region=None, time=(date(2020, 3, 1), date(2020, 3, 1)))
+        (scene,) = dea_catalog.find_scenes(PRODUCT, BANDS, region=None, time=(date(2020, 3, 1), date(2020, 3, 1)))
     finally:
         os.environ.pop("TZ") if zone is None else os.environ.update(TZ=zone)
         tzset()
@@ -307,20 +307,20 @@ def test_no_scene_that_datacube_finds_in_a_region_is_lost(sample: OdcCatalog) ->
     for west in range(112, 156, 4):
         region = box(west, -38, west + 4, -24)
         expected = {str(d.id) for d in cube.find_datasets(product=PRODUCT, geopolygon=Geometry(region, "EPSG:4326"))}
-        found = {scene.id for scene in sample.find(PRODUCT, BANDS, region=region, time=None)}
+        found = {scene.id for scene in sample.find_scenes(PRODUCT, BANDS, region=region, time=None)}
         assert expected <= found
         assert len(found - expected) <= 1
 
 
 def test_a_scene_is_found_by_its_grid_and_not_by_its_box(sample: OdcCatalog) -> None:
     days = (date(2020, 5, 26), date(2020, 5, 26))
-    (scene,) = sample.find(PRODUCT, BANDS, region=None, time=days)
+    (scene,) = sample.find_scenes(PRODUCT, BANDS, region=None, time=days)
     grid = scene.source.bands["oa_fmask"].grid.geobox.extent.to_crs("EPSG:4326", resolution=5000).geom
     west, _, _, north = grid.bounds
     corner = box(west - 0.1, north, west - 0.05, north + 0.05)
-    assert sample.find(PRODUCT, BANDS, region=corner, time=days) == []
+    assert sample.find_scenes(PRODUCT, BANDS, region=corner, time=days) == []
     for edge_point in [grid.centroid, *map(shapely.Point, grid.exterior.coords[::20])]:
-        assert sample.find(PRODUCT, BANDS, region=edge_point.buffer(1e-6), time=days) == [scene]
+        assert sample.find_scenes(PRODUCT, BANDS, region=edge_point.buffer(1e-6), time=days) == [scene]
 
 
 @pytest.mark.parametrize("west", [179.0, -179.5])
@@ -337,26 +337,26 @@ def test_a_scene_across_the_antimeridian_is_found_from_both_sides(
     crossing.pop("geometry")
     assert counts_of(add_scenes(dea_catalog, [written(tmp_path, crossing)])) == (1, 0, ())
     region = box(west, 72.5, west + 0.4, 73)
-    assert len(dea_catalog.find(PRODUCT, BANDS, region=region, time=None)) == 1
-    assert dea_catalog.find(PRODUCT, BANDS, region=box(0, 72.5, 10, 73), time=None) == []
+    assert len(dea_catalog.find_scenes(PRODUCT, BANDS, region=region, time=None)) == 1
+    assert dea_catalog.find_scenes(PRODUCT, BANDS, region=box(0, 72.5, 10, 73), time=None) == []
     extent = dea_catalog.extent([PRODUCT])
     assert extent is not None
     assert 170 < extent.bbox[0] < 180 < extent.bbox[2] < 200
 
 
 def test_an_archived_scene_and_one_without_location_are_not_found(sample: OdcCatalog) -> None:
-    archived, lost, *rest = (scene.id for scene in sample.find(PRODUCT, BANDS, region=None, time=None))
+    archived, lost, *rest = (scene.id for scene in sample.find_scenes(PRODUCT, BANDS, region=None, time=None))
     sample.index.datasets.archive([UUID(archived)])
     with sample.index._db.give_me_a_connection() as connection:
         connection.execute(text("delete from agdc.dataset_location where dataset_ref = :id"), {"id": lost})
-    assert [scene.id for scene in sample.find(PRODUCT, BANDS, region=None, time=None)] == rest
+    assert [scene.id for scene in sample.find_scenes(PRODUCT, BANDS, region=None, time=None)] == rest
 
 
 def test_a_document_that_came_in_broken_by_other_ways_is_named(sample: OdcCatalog) -> None:
     with sample.index._db.give_me_a_connection() as connection:
         connection.execute(text("update agdc.dataset set metadata = metadata - 'grids'"))
     with pytest.raises(CatalogError, match=r"^The document of scene [0-9a-f-]{36} cannot be read as EO3 \(KeyError"):
-        sample.find(PRODUCT, BANDS, region=None, time=None)
+        sample.find_scenes(PRODUCT, BANDS, region=None, time=None)
 
 
 # Extent and status
@@ -397,9 +397,9 @@ def test_a_product_without_place_and_time_has_a_status_too(empty_index: Settings
     assert [(p.name, p.scenes, p.first) for p in index_status(empty_index).products] == [("notes", 0, None)]
     with (
         open_catalog(empty_index) as opened,
-        pytest.raises(InputError, match="notes has no place and time to search by"),
+        pytest.raises(InputError, match="notes has no search fields for place and time"),
     ):
-        opened.find("notes", [], region=None, time=None)
+        opened.find_scenes("notes", [], region=None, time=None)
 
 
 def test_initialising_again_keeps_everything(empty_index: Settings) -> None:
@@ -415,7 +415,7 @@ def test_a_restarted_database_is_asked_again(sample: OdcCatalog, catalog: OdcCat
             {"name": sample.index._db.url.database},
         )
         assert killed.scalars().all() == [True]
-    assert len(sample.find(PRODUCT, BANDS, region=None, time=None)) == 22
+    assert len(sample.find_scenes(PRODUCT, BANDS, region=None, time=None)) == 22
 
 
 # Adding scenes
@@ -447,7 +447,7 @@ def test_folders_are_searched_and_globs_expanded(dea_catalog: OdcCatalog, tmp_pa
     assert report.passed_over == (str(deep / "notes.yaml"),)
     (scene,) = [
         s
-        for s in dea_catalog.find(PRODUCT, BANDS, region=None, time=None)
+        for s in dea_catalog.find_scenes(PRODUCT, BANDS, region=None, time=None)
         if "088" in s.source.bands["oa_fmask"].uri.split("/")
     ]
     assert scene.source.bands["oa_fmask"].uri == (deep / f"{SINGLE.name[:45]}").parent.as_uri() + (
@@ -457,7 +457,7 @@ def test_folders_are_searched_and_globs_expanded(dea_catalog: OdcCatalog, tmp_pa
 
 def test_the_location_of_a_document_goes_before_its_file(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
     add_scenes(dea_catalog, [written(tmp_path, document(locations=["s3://bucket/a/scene.yaml", "file:///other"]))])
-    (scene,) = dea_catalog.find(PRODUCT, ["nbart_red"], region=None, time=None)
+    (scene,) = dea_catalog.find_scenes(PRODUCT, ["nbart_red"], region=None, time=None)
     assert scene.source.bands["nbart_red"].uri.startswith("s3://bucket/a/ga_ls8c_nbart")
 
 
@@ -504,9 +504,9 @@ def test_a_measurement_that_is_not_needed_is_warned_of(
     assert counts_of(report) == (1, 0, ())
     [(_, found)] = report.warnings
     assert found.startswith(warning)
-    assert len(dea_catalog.find(PRODUCT, BANDS, region=None, time=None)) == 1
+    assert len(dea_catalog.find_scenes(PRODUCT, BANDS, region=None, time=None)) == 1
     with pytest.raises(CatalogError, match=r"nbart_blue.*; archive it in the index or correct it\.$"):
-        dea_catalog.find(PRODUCT, ["nbart_blue"], region=None, time=None)
+        dea_catalog.find_scenes(PRODUCT, ["nbart_blue"], region=None, time=None)
 
 
 def test_without_a_profile_all_measurements_are_only_warned_of(dea_catalog: OdcCatalog, tmp_path: Path) -> None:
@@ -524,7 +524,7 @@ def square(west: float, south: float, east: float, north: float) -> dict[str, An
 OUTLINES: list[tuple[dict[str, Any], str]] = [
     (square(146.0, -26.0, 148.0, -24.0), "Its geometry is in degrees, while its crs is"),
     (square(8e5, -1.6e6, 9e5, -1.5e6), "Its geometry lies beside its grid."),
-    (square(-5e5, -4e6, 1.5e6, -1e6), "Of its geometry "),
+    (square(-5e5, -4e6, 1.5e6, -1e6), "Only "),
 ]
 
 
@@ -539,9 +539,9 @@ def test_an_outline_that_contradicts_its_grid_is_replaced_and_said(
     report = add_scenes(dea_catalog, [written(tmp_path, scene | {"geometry": outline})])
     [(_, said)] = report.warnings
     assert said.startswith(warning)
-    assert said.endswith("The outline of its grid is taken, so that it is found where its pixels are.")
+    assert said.endswith("The outline of its grid is stored instead, so that searches find its pixels.")
     lon, lat = Geometry(right, scene["crs"]).to_crs("EPSG:4326").coords[0]
-    [found] = dea_catalog.find(PRODUCT, BANDS, region=box(lon - 0.1, lat - 0.1, lon + 0.1, lat + 0.1), time=None)
+    [found] = dea_catalog.find_scenes(PRODUCT, BANDS, region=box(lon - 0.1, lat - 0.1, lon + 0.1, lat + 0.1), time=None)
     assert found.footprint.equals(box(left, top + e * rows, left + a * columns, top))
 
 
@@ -563,7 +563,7 @@ BROKEN: list[tuple[Edit, str]] = [
     (lambda d: d.pop("grids"), "The document lacks grids."),
     (lambda d: (d.pop("grids"), d.pop("crs")), "The document lacks crs and grids."),
     (lambda d: d.update(crs="epsg:nope"), "The document cannot be read as EO3 (CRSError"),
-    (lambda d: d.update(id="x"), "The document has no id that is a UUID."),
+    (lambda d: d.update(id="x"), "The document has no valid UUID as its id."),
     (lambda d: d.pop("$schema"), "This is not an EO3 dataset document"),
     (lambda d: d["measurements"].pop("nbart_red"), "The document cannot be used: it has no measurement nbart_red."),
     (
@@ -596,7 +596,7 @@ def test_broken_documents_are_named_and_do_not_keep_others_out(dea_catalog: OdcC
     for number, (_, reason) in enumerate(BROKEN):
         assert reasons[f"{number:02}.json"].startswith(reason)
     assert all("\n" not in reason and reason.endswith(".") for reason in reasons.values())
-    assert len(dea_catalog.find(PRODUCT, BANDS, region=None, time=None)) == 1
+    assert len(dea_catalog.find_scenes(PRODUCT, BANDS, region=None, time=None)) == 1
 
 
 def test_unreadable_files_are_named(dea_catalog: OdcCatalog, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
 from compute.catalog import OdcCatalog, index_status, init_index, open_catalog
-from compute.catalog.index_connection import _explicit, _without_secrets
+from compute.catalog.index_connection import _parse_database_url, _remove_secrets
 from compute.errors import CatalogError
 from compute.settings import Settings
 from tests.fixtures.index import require_index
@@ -38,7 +38,7 @@ def settings_of(url: str, home: Path) -> Settings:
     [
         (
             f"postgresql://me:{SECRET}@127.0.0.1:1/db",
-            r"cannot be reached \(Connection refused\); see that its database",
+            r"cannot be reached \(Connection refused\); check that its database",
         ),
         (f"postgresql://me:{SECRET}@host.invalid/db", r"The scene index does not answer|cannot be reached"),
         (f"mysql://me:{SECRET}@localhost/db", "is a postgresql:// database, and its URL starts with mysql://"),
@@ -87,14 +87,14 @@ def test_a_database_that_does_not_exist_or_has_no_tables_is_named(
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
 def test_the_driver_of_a_url_is_written_out(scheme: str) -> None:
-    url = _explicit(f"{scheme}://me:{SECRET}@host:5433/db?sslmode=require")
+    url = _parse_database_url(f"{scheme}://me:{SECRET}@host:5433/db?sslmode=require")
     assert url.drivername == "postgresql+psycopg2"
     assert dict(url.query) == {"sslmode": "require", "connect_timeout": "5"}
 
 
 def test_the_name_of_an_index_for_people_has_no_secret() -> None:
-    url = _explicit(f"postgresql://me:{SECRET}@host:5433/db?password={SECRET}")
-    assert _without_secrets(url) == "postgresql://me@host:5433/db"
+    url = _parse_database_url(f"postgresql://me:{SECRET}@host:5433/db?password={SECRET}")
+    assert _remove_secrets(url) == "postgresql://me@host:5433/db"
 
 
 @pytest.mark.parametrize("by", ["variable", "file"])
@@ -197,5 +197,5 @@ def test_an_index_without_one_of_its_tables_is_called_damaged(empty_index: Setti
     with engine.begin() as connection:
         connection.execute(text("drop table agdc.dataset_location cascade"))
     engine.dispose()
-    with pytest.raises(CatalogError, match=r"lacks a table .* is damaged; restore it, or name another folder"):
+    with pytest.raises(CatalogError, match=r"lacks a table .* is damaged; restore it, or set GREENUP_HOME"):
         init_index(empty_index)

@@ -14,7 +14,7 @@ from pyproj import Transformer
 from shapely.geometry import Point, Polygon, box
 
 from compute.catalog import Catalog, Extent, ListCatalog
-from compute.catalog.scene_footprints import TOLERANCE_DEG, bounds_degrees, meeting
+from compute.catalog.scene_footprints import TOLERANCE_DEG, bounds_degrees, filter_by_region
 from compute.errors import InputError
 from compute.products import Measurement, ProductDefinition
 from compute.request.region import region_from_bbox
@@ -49,16 +49,16 @@ def listed() -> Catalog:
 
 def test_a_list_is_searched_as_an_index_is(listed: Catalog) -> None:
     assert listed.products() == ["p"]
-    found = listed.find("p", ["b4"], region=box(146.9, -36.3, 147.2, -36.1), time=None)
+    found = listed.find_scenes("p", ["b4"], region=box(146.9, -36.3, 147.2, -36.1), time=None)
     assert [UUID(s.id).int for s in found] == [3, 4, 5]
     assert list(found[0].source.bands) == ["red"]
-    assert listed.find("p", [], region=box(0, 0, 1, 1), time=None) == []
+    assert listed.find_scenes("p", [], region=box(0, 0, 1, 1), time=None) == []
     days = (date(2020, 1, 2), date(2020, 1, 3))
-    assert [UUID(s.id).int for s in listed.find("p", [], region=None, time=days)] == [4, 5]
+    assert [UUID(s.id).int for s in listed.find_scenes("p", [], region=None, time=days)] == [4, 5]
     with pytest.raises(InputError, match="no product 'q'; it has p"):
-        listed.find("q", [], region=None, time=None)
+        listed.find_scenes("q", [], region=None, time=None)
     with pytest.raises(InputError, match="no measurement 'blue'"):
-        listed.find("p", ["blue"], region=None, time=None)
+        listed.find_scenes("p", ["blue"], region=None, time=None)
 
 
 def test_the_extent_of_a_list(listed: Catalog) -> None:
@@ -90,15 +90,15 @@ def test_a_scene_meets_every_point_within_it_wherever_it_lies(
     one = scene(1, box(east, north, east + 185e3, north + 185e3), crs)
     x, y = east + place[0] * 185e3, north + place[1] * 185e3
     lon, lat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
-    assert meeting([one], Point(lon, lat)) == [one]
+    assert filter_by_region([one], Point(lon, lat)) == [one]
     away = Point(lon, lat + 10 if lat < 0 else lat - 10)
-    assert meeting([one], away) == []
+    assert filter_by_region([one], away) == []
 
 
 def test_scenes_of_several_zones_keep_their_order() -> None:
     scenes = [scene(n, box(5e5, -4.1e6, 6e5, -4e6), f"EPSG:326{54 + n % 2}") for n in range(6)]
-    assert meeting(scenes, box(140, -38, 150, -36)) == scenes
-    assert meeting(scenes, box(147.0, -37, 147.1, -36.5)) == [s for s in scenes if s.crs == "EPSG:32655"]
+    assert filter_by_region(scenes, box(140, -38, 150, -36)) == scenes
+    assert filter_by_region(scenes, box(147.0, -37, 147.1, -36.5)) == [s for s in scenes if s.crs == "EPSG:32655"]
 
 
 def test_the_tolerance_is_about_a_kilometre() -> None:
@@ -106,8 +106,8 @@ def test_the_tolerance_is_about_a_kilometre() -> None:
     box_degrees = bounds_degrees([one])
     assert box_degrees is not None
     west = box_degrees[0]
-    assert meeting([one], Point(west - TOLERANCE_DEG / 2, -36.5)) == [one]
-    assert meeting([one], Point(west - 0.1, -36.5)) == []
+    assert filter_by_region([one], Point(west - TOLERANCE_DEG / 2, -36.5)) == [one]
+    assert filter_by_region([one], Point(west - 0.1, -36.5)) == []
 
 
 def test_the_box_of_scenes_on_both_sides_of_180_degrees_is_a_region() -> None:
@@ -118,12 +118,12 @@ def test_the_box_of_scenes_on_both_sides_of_180_degrees_is_a_region() -> None:
     assert 179.5 < bounds[0] < 180 < bounds[2] < 180.3
     region = region_from_bbox(*bounds)
     assert region.bbox == pytest.approx(bounds, abs=1e-6)
-    assert meeting(both, region.geometry) == both
+    assert filter_by_region(both, region.geometry) == both
     for lon in (-179.9, 180.1):
-        assert meeting(both, Point(lon, -16.9).buffer(0.05)) == both[1:]
+        assert filter_by_region(both, Point(lon, -16.9).buffer(0.05)) == both[1:]
 
 
 def test_a_footprint_that_has_no_place_on_earth_is_kept() -> None:
     odd = scene(1, Polygon([(1e12, 0), (1e12, 1e12), (0, 1e12)]))
-    assert meeting([odd], box(0, 0, 1, 1)) == [odd]
-    assert meeting([], box(0, 0, 1, 1)) == []
+    assert filter_by_region([odd], box(0, 0, 1, 1)) == [odd]
+    assert filter_by_region([], box(0, 0, 1, 1)) == []

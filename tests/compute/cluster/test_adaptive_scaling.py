@@ -24,8 +24,8 @@ from tests.fixtures.gateway import MAX_WORKERS
         ("4", "local", None, "not LEAST-MOST workers"),
         ("1-٣", "local", None, "not LEAST-MOST workers"),
         ("1-4", "local", 2, "leave --workers or --adapt out"),
-        ("1-4", "tcp://127.0.0.1:9", None, "may have other users, so its size stays; leave --adapt out"),
-        ("1-4", "gateway:some", None, "may have other users, so its size stays; leave --adapt out"),
+        ("1-4", "tcp://127.0.0.1:9", None, "may have other users and is not scaled; leave --adapt out"),
+        ("1-4", "gateway:some", None, "may have other users and is not scaled; leave --adapt out"),
     ],
 )
 def test_limits_are_read_or_refused(text: str, cluster: str, workers: int | None, says: str) -> None:

@@ -270,7 +270,7 @@ def test_only_an_open_cluster_can_be_scaled_and_only_one_without_a_size_of_its_o
             with pytest.raises(ClusterError, match="scale it once it is"):
                 await pool.scale(spec, 2)
             await pool.get(spec)
-            with pytest.raises(InputError, match="has a size of its own"):
+            with pytest.raises(InputError, match="cannot be scaled from here"):
                 await pool.scale(spec, 2)
             pooled = pool.open(parse_cluster(cluster.scheduler_address, workers=5))
             await asyncio.sleep(1.5)

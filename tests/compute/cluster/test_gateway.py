@@ -194,9 +194,9 @@ def test_a_body_that_fails_ends_the_cluster(gateway: GatewayServer, gateway_sett
 @pytest.mark.parametrize(
     ("fault", "seconds", "says"),
     [
-        ("scheduler", 2, "The scheduler did not start within 2 s; the Gateway may be out of room"),
+        ("scheduler", 2, "The scheduler did not start within 2 s; the Gateway may be out of capacity"),
         # Time enough for the scheduler on a busy machine.
-        ("worker", 10, "0 of 2 workers started within 10 s; the cluster may be out of room"),
+        ("worker", 10, "0 of 2 workers started within 10 s; the cluster may be out of capacity"),
     ],
 )
 def test_a_start_that_takes_too_long_says_what_did_not_start_and_leaves_nothing(
@@ -211,11 +211,11 @@ def test_a_start_that_takes_too_long_says_what_did_not_start_and_leaves_nothing(
 @pytest.mark.parametrize(
     "detail",
     [
-        "The Dask Gateway is contacted.",
-        "The Gateway is asked for a cluster.",
+        "Connecting to the Dask Gateway.",
+        "Requesting a cluster from the Gateway.",
         "The Gateway is starting the scheduler.",
         "0 of 1 workers are ready.",
-        "The software of the cluster is compared.",
+        "Comparing software versions.",
     ],
 )
 def test_being_cancelled_anywhere_in_the_start_leaves_nothing(
@@ -304,7 +304,7 @@ def test_a_cluster_that_is_lost_is_said_to_be_also_where_it_cannot_be_stopped(ga
             (pooled,) = pool.clusters()
             await leave()
             await connection.client.close()
-            assert not pool.holds(connection)
+            assert not pool.is_usable(connection)
             async with asyncio.timeout(20):
                 while not pooled.error:  # noqa: ASYNC110  # as the page does
                     await asyncio.sleep(0.05)
@@ -348,14 +348,14 @@ def test_a_scheduler_that_is_gone_is_given_up_in_seconds_and_one_that_is_slow_is
         scheduler.resume()
         scheduler.kill()
         # The next server, before the Gateway has seen it.
-        assert following.take_over(spec, pooled.short_name)
+        assert following.adopt_cluster(spec, pooled.short_name)
         (taken,) = following.clusters()
         # Dask's own client would try for 30 s.
         async with asyncio.timeout(25):
             while not (pooled.error and taken.error):  # noqa: ASYNC110  # as the page does
                 await asyncio.sleep(0.05)
         assert pooled.error.endswith("was lost and its results with it; compute again to open another.")
-        assert taken.error == "Nothing listens where the scheduler was; it was stopped or lost, so open another."
+        assert taken.error == "The scheduler is gone; it was stopped or lost, so open another."
         await asyncio.gather(pool.close(), following.close())
 
     asyncio.run(scenario())
@@ -413,7 +413,7 @@ def no_server() -> Iterator[str]:
     [
         (no_server, "The Dask Gateway cannot be reached"),
         (silent_server, r"The Dask Gateway did not answer within 0\.5 s"),
-        (another_server, "What answered is not a Dask Gateway"),
+        (another_server, "The server at this address is not a Dask Gateway"),
     ],
 )
 def test_a_gateway_that_is_not_there_is_said_within_the_bound(

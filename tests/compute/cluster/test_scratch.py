@@ -121,7 +121,7 @@ def test_where_the_home_cannot_be_written_temporary_files_have_another_place(
     assert made.path.parent == tmp_path / "other"
     made.remove()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
-    with pytest.raises(ClusterError, match="free room in GREENUP_HOME, or have temporary-directory"):
+    with pytest.raises(ClusterError, match="free space in GREENUP_HOME, or set temporary-directory"):
         make_scratch(Settings(home=tmp_path / "file" / "home"))
 
 

@@ -21,8 +21,8 @@ from datacube.index.hl import Doc2Dataset
 from datacube.utils.documents import NoDatesSafeLoader
 
 from compute.demo import DemoSpec, product_document, true_ndvi, write_scenes
-from compute.demo.landscape import survey
-from compute.demo.overpasses import acquisitions, footprints, sun_position
+from compute.demo.landscape import survey_window
+from compute.demo.overpasses import find_footprints, list_acquisitions, sun_position
 from compute.demo.pixel_lattice import LatticeWindow
 from compute.errors import InputError
 
@@ -136,8 +136,8 @@ def test_a_document_says_that_the_scene_is_synthetic(winter: list[Scene]) -> Non
 
 
 def test_the_utc_day_and_the_solar_day_differ_on_some_paths_only() -> None:
-    footprint = {f.path: f for f in footprints(DemoSpec()) if f.row == 89}
-    first = {path: next(acquisitions(f, DemoSpec())) for path, f in footprint.items()}
+    footprint = {f.path: f for f in find_footprints(DemoSpec()) if f.row == 89}
+    first = {path: next(list_acquisitions(f, DemoSpec())) for path, f in footprint.items()}
     for path, acquisition in first.items():
         local = acquisition.time + timedelta(hours=147 / 15)
         assert 9 <= local.hour <= 10
@@ -157,7 +157,7 @@ def test_datacube_sees_the_local_solar_day(winter: list[Scene], resolve: Doc2Dat
 
 def test_the_overpass_times_are_those_of_a_real_scene() -> None:
     spec = DemoSpec(start=date(2023, 4, 30), end=date(2023, 4, 30))
-    (found,) = (a for f in footprints(spec) if f.region_code == "090089" for a in acquisitions(f, spec))
+    (found,) = (a for f in find_footprints(spec) if f.region_code == "090089" for a in list_acquisitions(f, spec))
     real_row_86 = datetime(2023, 4, 30, 23, 50, 34, 384549, tzinfo=UTC)
     assert found.time - real_row_86 == timedelta(seconds=3 * 23.93)
 
@@ -210,7 +210,7 @@ def test_files_are_cogs_with_tiles_overviews_and_nodata(tmp_path: Path) -> None:
 def test_windows_that_overlap_show_one_landscape() -> None:
     whole = LatticeWindow(pixel_m=900, row=5080, column=560, shape=(60, 70))
     part = LatticeWindow(pixel_m=900, row=5087, column=571, shape=(30, 25))
-    large, small = survey(whole, WINTER.seed), survey(part, WINTER.seed)
+    large, small = survey_window(whole, WINTER.seed), survey_window(part, WINTER.seed)
     assert len(np.unique(large.cover)) > 4
     for name in ("cover", "base", "swing", "delay", "bright", "elevation"):
         np.testing.assert_array_equal(getattr(large, name)[7:37, 11:36], getattr(small, name))

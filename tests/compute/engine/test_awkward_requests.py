@@ -27,7 +27,7 @@ def triangle(*corners: tuple[float, float]) -> Region:
 
 
 def ls5_scenes(observed: OdcCatalog) -> list[Scene]:
-    return observed.find(LS5, ("oa_fmask", "nbart_red", "nbart_nir"), region=None, time=None)
+    return observed.find_scenes(LS5, ("oa_fmask", "nbart_red", "nbart_nir"), region=None, time=None)
 
 
 def test_a_region_within_one_pixel_gives_that_pixel(observed: OdcCatalog) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compute.errors import InputError
 from compute.plan import NdviPlan, make_plan
-from compute.products import MaskRole, ProductDefinition, Roles, resolve, shipped_profiles
+from compute.products import MaskRole, ProductDefinition, Roles, resolve_roles, shipped_profiles
 from compute.scenes import Scene
 from compute.settings import Settings
 from tests.fixtures.engine import compute_here
@@ -116,11 +116,11 @@ def test_a_profile_names_the_measurement_that_analysis_ready_data_has(product: s
     path = DATA / f"definitions/products/{product}.odc-product.yaml"
     definition = ProductDefinition.from_document(yaml.safe_load(path.read_text(encoding="utf-8")))
     profile = shipped_profiles()[product]
-    assert resolve(definition, profile).conditions == ()
-    (role,) = resolve(definition, profile.model_copy(update={"contiguity": "nbart_contiguity"})).conditions
+    assert resolve_roles(definition, profile).conditions == ()
+    (role,) = resolve_roles(definition, profile.model_copy(update={"contiguity": "nbart_contiguity"})).conditions
     assert role == replace(
         CONTIGUITY, measurement="oa_nbart_contiguity", classes=(("contiguous", 1, 1),), nodata_from="definition"
     )
-    assert np.flatnonzero(role.table()).tolist() == [1]
+    assert np.flatnonzero(role.clear_table()).tolist() == [1]
     with pytest.raises(InputError, match="no measurement 'gaps'"):
-        resolve(definition, profile.model_copy(update={"contiguity": "gaps"}))
+        resolve_roles(definition, profile.model_copy(update={"contiguity": "gaps"}))

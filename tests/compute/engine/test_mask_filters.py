@@ -162,17 +162,17 @@ def test_filters_cost_memory_and_nothing_else_does(synthetic: OdcCatalog) -> Non
 
 def test_what_a_removed_class_says_no_longer_counts() -> None:
     enumerated = MaskRole(measurement="m", dtype="uint8", nodata=0.0, clauses=(((255, 1),),), filters=((255, 2, 2, 3),))
-    plain, forgiven = enumerated.filter_tables()
+    plain, ignored_bits = enumerated.filter_tables()
     assert list(np.flatnonzero(plain)) == [1]
-    assert forgiven[2]
-    assert not forgiven[0]
+    assert ignored_bits[2]
+    assert not ignored_bits[0]
     bits = MaskRole(
         measurement="m", dtype="uint8", nodata=None, clauses=(((8, 0),), ((16, 0),)), filters=((8, 8, 2, 3),)
     )
-    plain, forgiven = bits.filter_tables()
+    plain, ignored_bits = bits.filter_tables()
     assert not plain[0b1000]
-    assert forgiven[0b1000]
-    assert not forgiven[0b11000]
+    assert ignored_bits[0b1000]
+    assert not ignored_bits[0b11000]
 
 
 # The synthetic truth

@@ -26,11 +26,11 @@ from compute.products import (
     MaskRole,
     ProductDefinition,
     Roles,
+    exclusion_reasons,
     load_profiles,
-    reasons_of,
-    resolve,
+    mask_verdicts,
+    resolve_roles,
     shipped_profiles,
-    verdicts,
 )
 from compute.request.region import parse_geojson
 from compute.scenes import Scene
@@ -56,25 +56,25 @@ Pixels = Mapping[str, NDArray[Any]]
 def resolved(product: str, **asked: Any) -> Roles:
     path = PRODUCT_FILES.get(product, DATA / f"definitions/products/{product}.odc-product.yaml")
     definition = ProductDefinition.from_document(yaml.safe_load(path.read_text(encoding="utf-8")))
-    return resolve(definition, load_profiles(L8NY18_PROFILES)[product], **asked)
+    return resolve_roles(definition, load_profiles(L8NY18_PROFILES)[product], **asked)
 
 
 @pytest.mark.parametrize("product", shipped_profiles())
 def test_the_reasons_of_fmask_are_its_classes_that_are_not_clear(product: str) -> None:
     roles = resolved(product)
-    assert reasons_of([roles]) == ("cloud", "shadow", "invalid")
-    told = verdicts(roles.mask, ("cloud", "shadow", "invalid"))[0]
+    assert exclusion_reasons([roles]) == ("cloud", "shadow", "invalid")
+    told = mask_verdicts(roles.mask, ("cloud", "shadow", "invalid"))[0]
     assert told[:7].tolist() == [0, CLEAR, 1, 2, CLEAR, CLEAR, 3]
-    assert reasons_of([resolved(product, clear=["valid"])]) == ("cloud", "shadow", "snow", "water", "invalid")
+    assert exclusion_reasons([resolved(product, clear=["valid"])]) == ("cloud", "shadow", "snow", "water", "invalid")
 
 
 def test_the_reasons_of_bits_are_the_flags_of_tests_that_fail() -> None:
     roles = resolved("l8ny18_toa")
-    reasons = reasons_of([roles])
+    reasons = exclusion_reasons([roles])
     assert reasons == (
         "designated_fill", "cloud", "cloud_shadow_high", "snow_ice_high", "cirrus_high", "invalid",
     )  # fmt: skip
-    told = verdicts(roles.mask, reasons)[0]
+    told = mask_verdicts(roles.mask, reasons)[0]
     names = dict(enumerate(("no look", *reasons))) | {CLEAR: "clear"}
     assert names[told[1]] == "no look"  # nodata
     assert names[told[0b10000]] == "cloud"
@@ -85,19 +85,19 @@ def test_the_reasons_of_bits_are_the_flags_of_tests_that_fail() -> None:
 
 
 def test_a_mask_without_names_has_one_reason() -> None:
-    assert reasons_of([roles_of()]) == ("masked", "invalid")
+    assert exclusion_reasons([roles_of()]) == ("masked", "invalid")
 
 
 def test_products_share_the_reasons_of_one_name() -> None:
     landsat, sentinel, bits = (resolved(name) for name in ("ga_ls8c_ard_3", "ga_s2am_ard_3", "l8ny18_toa"))
-    assert reasons_of([landsat, sentinel]) == ("cloud", "shadow", "invalid")
-    assert reasons_of([landsat, bits])[:3] == ("cloud", "shadow", "designated_fill")
+    assert exclusion_reasons([landsat, sentinel]) == ("cloud", "shadow", "invalid")
+    assert exclusion_reasons([landsat, bits])[:3] == ("cloud", "shadow", "designated_fill")
 
 
 def test_more_reasons_than_can_be_counted_are_refused() -> None:
     mask = replace(roles_of().mask, classes=tuple((f"class{n}", 255, n) for n in range(1, 50)))
     with pytest.raises(InputError, match="give 49 reasons, more than the 32") as refused:
-        reasons_of([replace(roles_of(), mask=mask)])
+        exclusion_reasons([replace(roles_of(), mask=mask)])
     assert refused.value.field == "reasons"
 
 
@@ -113,8 +113,8 @@ def test_every_code_that_is_not_clear_has_a_reason_that_holds(
     listed = tuple((bits, value) for _, bits, value in named[::2])
     clauses = tuple(((1 << bit, value << bit),) for bit, value in conditions) if conditions else (listed,)
     mask = MaskRole(measurement="mask", dtype="uint8", nodata=nodata, classes=named, clauses=clauses)
-    reasons = reasons_of([replace(roles_of(), mask=mask)])
-    told, clear = verdicts(mask, reasons)[0], mask.table()
+    reasons = exclusion_reasons([replace(roles_of(), mask=mask)])
+    told, clear = mask_verdicts(mask, reasons)[0], mask.clear_table()
     for code in range(256):
         name = "clear" if told[code] == CLEAR else ("no look", *reasons)[told[code]]
         holding = {n for n, bits, value in named if code & bits == value}

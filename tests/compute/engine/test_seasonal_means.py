@@ -85,7 +85,7 @@ def test_scenes_with_an_offset_and_a_bit_mask_give_the_oracles_ndvi(
     observed: OdcCatalog, oracle_l8ny18: dict[str, dict[str, object]], l8ny18_documents: list[Path], reader: str
 ) -> None:
     definition = observed.definition("l8ny18_toa")
-    scenes = observed.find("l8ny18_toa", ("qa", "red", "nir"), region=None, time=None)
+    scenes = observed.find_scenes("l8ny18_toa", ("qa", "red", "nir"), region=None, time=None)
     assert len(scenes) == len(oracle_l8ny18) == 19
     for scene in scenes:
         (name,) = (name for name in oracle_l8ny18 if name in scene.source.bands["red"].uri)

@@ -22,13 +22,13 @@ from hypothesis import strategies as st
 from compute.engine.raster_windows import ReadError, fetch_header, read_window
 from compute.errors import InputError
 from compute.files.access import Access, Permit
-from compute.files.hosts import host_of, is_refused_host
+from compute.files.hosts import is_refused_host, parse_host
 from compute.plan import NdviPlan, make_plan
 from compute.request import NdviRequest
 from compute.result.stack import build_stack
 from compute.scenes import Band, Scene, UnreadScene
 from compute.settings import Settings
-from compute.settings.home import access_of, note_data_root
+from compute.settings.home import load_access_rules, record_data_root
 from tests.fixtures.engine import compute_here
 from tests.fixtures.files import region_of, write_scene
 from tests.fixtures.web import open_web
@@ -47,14 +47,14 @@ def test_a_local_address_begins_with_a_slash(address: str, tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     for home in (HOME, "", str(tmp_path), "GTIFF_DIR:1:/data/scene", ".", "../../.."):
         for access in (STRICT, Access(roots=(str(tmp_path),), own_machine=True)):
-            assert "does not begin with /" in access.refusal(address, home)
-            assert "does not begin with /" in access.refusal_here(address, home)
+            assert "does not begin with /" in access.explain_refusal(address, home)
+            assert "does not begin with /" in access.explain_resolved_refusal(address, home)
             assert "does not begin with /" in reason(address, access, home)
 
 
 @pytest.mark.parametrize("home", [".", "../../..", "GTIFF_DIR:1:/etc"])
 def test_a_folder_that_is_relative_holds_nothing(home: str) -> None:
-    assert "outside of the folder of its document" in STRICT.refusal_here("file:///etc/hostname", home)
+    assert "outside of the folder of its document" in STRICT.explain_resolved_refusal("file:///etc/hostname", home)
 
 
 LOCAL_HOSTS = (
@@ -131,7 +131,7 @@ class TestPlaces:
         ],
     )
     def test_what_people_have_is_read(self, address: str) -> None:
-        assert STRICT.refusal(address, HOME) == ""
+        assert STRICT.explain_refusal(address, HOME) == ""
 
     @pytest.mark.parametrize(
         "address",
@@ -147,16 +147,16 @@ class TestPlaces:
         ],
     )
     def test_other_local_files_are_not(self, address: str) -> None:
-        refusal = STRICT.refusal(address, HOME)
+        refusal = STRICT.explain_refusal(address, HOME)
         assert "outside of the folder of its document" in refusal
         assert "GREENUP_DATA_ROOTS" in refusal
-        assert STRICT.refusal(address, "")
+        assert STRICT.explain_refusal(address, "")
 
     @given(st.lists(st.sampled_from(["..", ".", "", "a", "scene", "data", "%2e%2e"]), min_size=1, max_size=9))
     def test_no_path_leads_out_however_it_is_written(self, parts: list[str]) -> None:
         path = "/data/scene/" + "/".join(parts)
         inside = os.path.normpath(path).startswith("/data/scene/")
-        assert (STRICT.refusal(path, HOME) == "") == inside
+        assert (STRICT.explain_refusal(path, HOME) == "") == inside
 
     def test_no_link_leads_out(self, tmp_path: Path) -> None:
         home, secret = tmp_path / "scene", write(tmp_path / "secret" / "red.tif", value=77)
@@ -197,7 +197,7 @@ class TestPlaces:
         ],
     )
     def test_chains_of_gdal_are_for_operators(self, address: str) -> None:
-        refusal = STRICT.refusal(address, HOME)
+        refusal = STRICT.explain_refusal(address, HOME)
         assert "which GREENUP_DATA_ROOTS does not list" in refusal
         assert "secret" not in refusal
 
@@ -208,7 +208,7 @@ class TestPlaces:
             "zip+https://data.example/a.zip!r.tif",
             "/vsitar//archives/a/r",
         ):
-            assert access.refusal(address, HOME) == ""
+            assert access.explain_refusal(address, HOME) == ""
         for address in (
             *("/vsizip//etc/a.zip/r.tif", "/vsizip/{/etc/a.zip}/r.tif", "zip+http://127.0.0.1/a.zip!r.tif"),
             *(
@@ -218,7 +218,7 @@ class TestPlaces:
             ),
             *("/vsitar//archives/../etc/a.tar/r", "/vsizip//vsisubfile/0_1,/etc/passwd"),
         ):
-            assert access.refusal(address, HOME), address
+            assert access.explain_refusal(address, HOME), address
 
     @pytest.mark.parametrize(
         "address",
@@ -240,12 +240,12 @@ class TestPlaces:
         ],
     )
     def test_addresses_that_are_none(self, address: str) -> None:
-        assert STRICT.refusal(address, HOME).startswith("has an address")
+        assert STRICT.explain_refusal(address, HOME).startswith("has an address")
 
     @given(st.text(max_size=40))
     def test_any_text_is_answered_in_words(self, text: str) -> None:
         for address in (text, f"http://{text}", f"/vsi{text}", f"s3://{text}", f"file://{text}"):
-            refusal = Access(roots=("/vsizip/",)).refusal(address, HOME)
+            refusal = Access(roots=("/vsizip/",)).explain_refusal(address, HOME)
             assert isinstance(refusal, str)
             assert not refusal.endswith(".")
 
@@ -254,13 +254,13 @@ class TestHosts:
     @pytest.mark.parametrize("host", LOCAL_HOSTS)
     def test_no_host_of_the_machine_itself(self, host: str) -> None:
         for address in (f"http://{host}/red.tif", f"https://user@{host}:8080?x", f"/vsicurl/http://{host}:1/red.tif"):
-            refusal = STRICT.refusal(address, HOME)
+            refusal = STRICT.explain_refusal(address, HOME)
             assert "which is this machine, its link or a metadata service" in refusal, address
             assert "GREENUP_DATA_ROOTS" in refusal
 
     @pytest.mark.parametrize("host", PUBLIC_HOSTS)
     def test_other_hosts_private_ones_included(self, host: str) -> None:
-        assert STRICT.refusal(f"http://{host}:8080/red.tif", HOME) == ""
+        assert STRICT.explain_refusal(f"http://{host}:8080/red.tif", HOME) == ""
 
     @pytest.mark.parametrize(
         "authority",
@@ -276,11 +276,13 @@ class TestHosts:
         ],
     )
     def test_what_readers_of_addresses_disagree_about(self, authority: str) -> None:
-        assert STRICT.refusal(f"http://{authority}/red.tif", HOME) == "has an address whose host is no valid name"
+        assert (
+            STRICT.explain_refusal(f"http://{authority}/red.tif", HOME) == "has an address whose host is no valid name"
+        )
 
     @given(st.ip_addresses(v=4), st.sampled_from(["{0}", "{0:#x}", "0{0:o}"]))
     def test_a_number_is_an_address_however_it_is_written(self, number: ipaddress.IPv4Address, form: str) -> None:
-        host = host_of(f"http://{form.format(int(number))}/red.tif")
+        host = parse_host(f"http://{form.format(int(number))}/red.tif")
         assert host is not None
         assert is_refused_host(host) == is_refused_host(str(number))
         if number.is_loopback or number.is_link_local:
@@ -289,7 +291,7 @@ class TestHosts:
 
     @given(st.text(max_size=30))
     def test_any_authority_is_read_or_refused(self, text: str) -> None:
-        host = host_of(f"http://{text}")
+        host = parse_host(f"http://{text}")
         assert host is None or not set(host) & set("@/?#\\% \t\n")
 
     def test_an_operator_lists_a_server_by_how_its_addresses_begin(self) -> None:
@@ -299,12 +301,12 @@ class TestHosts:
             "https://localhost/x",
             "HTTP://127.0.0.1:9000/bucket/a",
         ):
-            assert access.refusal(address, HOME) == ""
+            assert access.explain_refusal(address, HOME) == ""
         for address in (
             *("http://127.0.0.1:9001/bucket/a", "http://127.0.0.1:9000/bucketed/a", "https://localhost.localdomain/x"),
             *("http://127.0.0.1:9000/bucket/../a", "http://127.0.0.1:9000/bucket/%2e%2e/a", "https://localhost:1/x"),
         ):
-            assert access.refusal(address, HOME), address
+            assert access.explain_refusal(address, HOME), address
 
     def test_a_worker_asks_where_a_name_leads(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         real = socket.getaddrinfo
@@ -314,7 +316,7 @@ class TestHosts:
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
         address = "http://innocent.example/red.tif"
-        assert STRICT.refusal(address, "") == ""
+        assert STRICT.explain_refusal(address, "") == ""
         assert "lies on innocent.example, which is this machine" in reason(address)
 
     def test_no_request_reaches_a_server_that_is_not_listed(self, tmp_path: Path) -> None:
@@ -534,23 +536,23 @@ class TestFoldersThatWereAdded:
         settings = Settings(home=tmp_path / "home")
         (tmp_path / "added" / "a").mkdir(parents=True)
         home, file = str(tmp_path / "added" / "a"), str(tmp_path / "added" / "b" / "red.tif")
-        assert access_of(settings).refusal(file, home)
-        note_data_root(settings, tmp_path / "added")
-        note_data_root(settings, tmp_path / "added")
-        assert access_of(settings).roots == (str(tmp_path / "added"),)
-        assert not access_of(settings).refusal(file, home)
-        assert access_of(settings).refusal(str(tmp_path / "added" / ".." / "red.tif"), home)
+        assert load_access_rules(settings).explain_refusal(file, home)
+        record_data_root(settings, tmp_path / "added")
+        record_data_root(settings, tmp_path / "added")
+        assert load_access_rules(settings).roots == (str(tmp_path / "added"),)
+        assert not load_access_rules(settings).explain_refusal(file, home)
+        assert load_access_rules(settings).explain_refusal(str(tmp_path / "added" / ".." / "red.tif"), home)
 
     def test_the_whole_file_system_is_not_noted(self, tmp_path: Path) -> None:
         settings = Settings(home=tmp_path)
         (tmp_path / "link").symlink_to("/")
         for folder in ("/", "/..", "//", "/usr/..", tmp_path / "link"):
-            note_data_root(settings, Path(folder))
-        assert access_of(settings) == settings.access
+            record_data_root(settings, Path(folder))
+        assert load_access_rules(settings) == settings.access
 
     def test_a_home_that_cannot_be_written_notes_none(self) -> None:
-        note_data_root(settings := Settings(home=Path("/dev/null/home")), Path("/data"))
-        assert access_of(settings) == settings.access
+        record_data_root(settings := Settings(home=Path("/dev/null/home")), Path("/data"))
+        assert load_access_rules(settings) == settings.access
 
 
 class TestOwnMachine:
@@ -559,13 +561,13 @@ class TestOwnMachine:
     @pytest.mark.parametrize("host", ["127.0.0.1:8765", "127.1", "localhost:80", "[::1]", "a.localhost"])
     def test_its_servers_are_read_where_that_is_allowed(self, host: str) -> None:
         address = f"http://{host}/red.tif"
-        assert STRICT.refusal(address, "")
-        assert not self.OWN.refusal(address, "")
-        assert not self.OWN.refusal_here(address, "")
+        assert STRICT.explain_refusal(address, "")
+        assert not self.OWN.explain_refusal(address, "")
+        assert not self.OWN.explain_resolved_refusal(address, "")
 
     @pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "metadata", "0.0.0.0", "100.100.100.200"])
     def test_its_link_and_metadata_services_are_not(self, host: str) -> None:
-        assert self.OWN.refusal(f"http://{host}/red.tif", "")
+        assert self.OWN.explain_refusal(f"http://{host}/red.tif", "")
 
 
 class TestSettings:

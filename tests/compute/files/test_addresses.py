@@ -11,7 +11,15 @@ from datacube.utils.uris import uri_resolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute.files.addresses import clean_address, existing_path, gdal_name, is_local, join_path, local_path, name_among
+from compute.files.addresses import (
+    clean_address,
+    existing_path,
+    gdal_name,
+    is_local,
+    join_path,
+    local_path,
+    relative_name,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -103,8 +111,8 @@ def test_people_see_no_secret_and_no_folder_of_the_server(address: str, cleaned:
 
 def test_local_files_are_named_relative_to_those_of_their_scene() -> None:
     files = ["file:///srv/s/B4/data.tif", "file:///srv/s/B5/data.tif", "https://h/x.tif?sig=1"]
-    assert [name_among(each, files) for each in files] == ["B4/data.tif", "B5/data.tif", "https://h/x.tif"]
-    assert name_among(files[0], files[:1]) == "data.tif"
+    assert [relative_name(each, files) for each in files] == ["B4/data.tif", "B5/data.tif", "https://h/x.tif"]
+    assert relative_name(files[0], files[:1]) == "data.tif"
 
 
 def test_what_is_local() -> None:

@@ -191,7 +191,7 @@ class TestFormats:
         shutil.copy(tmp_path / "red.vrt", tmp_path / "vrt.tif")
         for name in ("red.vrt", "vrt.tif"):
             assert reason_of(band_of(tmp_path / name)).startswith("is no raster of a format that may be read (GTiff)")
-        assert reason_of(band_of(f"vrt://{tmp_path}/red.tif")) == "has an address of a kind that is not read (vrt://)"
+        assert reason_of(band_of(f"vrt://{tmp_path}/red.tif")) == "has an address of an unsupported type (vrt://)"
 
     def test_an_operator_allows_other_formats(self, tmp_path: Path) -> None:
         values = write(tmp_path / "red.tif", "int16")

@@ -90,7 +90,7 @@ def test_what_a_dead_server_left_is_its_owners_until_it_is_let_go_and_all_else_i
             [pooled] = services.held_clusters(ANN)
             await until(lambda: pooled.connection)
             await only({alive, elsewhere}, settings)
-            assert pooled.notice == f"The Gateway cluster {anns} was let go, as nobody needed it."
+            assert pooled.notice == f"The Gateway cluster {anns} was stopped after being idle."
             await until(lambda: [row.name for row in store.clusters.rows()] == [alive])
         finally:
             await services.close()

@@ -44,7 +44,7 @@ def summed(looks: Sequence[Look], roles: Roles) -> tuple[Pixels, Pixels]:
     shape = looks[0][2].shape
     total, count = np.zeros(shape, np.int64), np.zeros(shape, np.uint16)
     for red, nir, clear in looks:
-        accumulate(red, nir, clear, roles.bands, total, count)
+        accumulate(red, nir, clear, roles.band_constants, total, count)
     return total, count
 
 

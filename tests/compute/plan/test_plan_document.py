@@ -16,7 +16,7 @@ from compute.errors import JobError
 from compute.files.access import Access
 from compute.jobs import job_token
 from compute.plan import BlockPlan, NdviPlan, SeasonPlan, make_plan, plan_document, plan_of
-from compute.products import BandRole, MaskRole, OffsetRule, RangeRole, Roles, Stated
+from compute.products import BandRole, MaskRole, OffsetRule, RangeRole, Roles, Scaling
 from compute.request import NdviRequest
 from compute.scenes import Band, Grid, Source
 from compute.settings import Settings
@@ -28,7 +28,7 @@ TEXTS = st.text(max_size=12)
 CRS_TEXTS = st.sampled_from(["EPSG:3577", CRS("EPSG:32655").to_wkt(), CRS("EPSG:6933").to_wkt(pretty=True)])
 
 GRIDS = st.builds(Grid, crs=CRS_TEXTS, shape=st.tuples(SIZES, SIZES), transform=st.tuples(*[NUMBERS] * 6))
-STATEMENTS = st.builds(Stated, scale=st.none() | NUMBERS, offset=st.none() | NUMBERS, nodata=st.none() | NUMBERS)
+STATEMENTS = st.builds(Scaling, scale=st.none() | NUMBERS, offset=st.none() | NUMBERS, nodata=st.none() | NUMBERS)
 BANDS = st.builds(
     Band,
     uri=TEXTS,

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from compute.errors import InputError
 from compute.kernels import NDVI_LIMIT
-from compute.products import Harmonise
+from compute.products import HarmonisationMethod
 from compute.request import Average, Landsat7, NdviRequest, Reader, Resampling, Weight, field_table
 from compute.request.field_kinds import Choice, Flag, Number
 from compute.request.field_table import request_field
@@ -152,7 +152,7 @@ def test_every_choice_of_a_type_is_a_choice_of_its_field() -> None:
         "average": Average,
         "reader": Reader,
         "landsat7": Landsat7,
-        "harmonise": Harmonise,
+        "harmonise": HarmonisationMethod,
     }
     choices = {each.name: each.kind.words for each in field_table(NdviRequest) if isinstance(each.kind, Choice)}
     assert {name: sorted(words) for name, words in choices.items()} == {

@@ -161,7 +161,7 @@ def test_a_block_counts_once_all_of_it_is_written(small: SeasonStack, store: str
     slots[first].write(replace(small.graph[first], failed=failed))
     # The last array of a block fails, as on a full disk: a folder stands where its shard should.
     (Path(store) / "levels/2/clear_count/c/0/0/1").mkdir()
-    with pytest.raises(JobError, match=r"could not be written \(Is a directory\); check the folder's room"):
+    with pytest.raises(JobError, match=r"could not be written \(Is a directory\); check the free space of the folder"):
         slots[second].write(small.graph[second])
     assert written_blocks(store) == {slots[first].index: replace(small.graph[first].tally, failed=failed)}
     assert not list(Path(store).rglob("*.partial"))

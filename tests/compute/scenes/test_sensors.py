@@ -21,7 +21,7 @@ from compute.catalog import Catalog, OdcCatalog
 from compute.errors import InputError, NoScenesError
 from compute.jobs import job_token
 from compute.plan import NdviPlan, make_plan
-from compute.products import ProductDefinition, ProductProfile, Roles, resolve, shipped_profiles
+from compute.products import ProductDefinition, ProductProfile, Roles, resolve_roles, shipped_profiles
 from compute.request import Landsat7, NdviRequest
 from compute.request.region import region_from_bbox
 from compute.scenes import Band, Grid, Scene, Source
@@ -40,7 +40,7 @@ CITED = "Reflectance of TM and ETM+ is harmonised to that of OLI (Roy et al. 201
 def roles_from(product: str, profile: ProductProfile | None = None, **options: Any) -> Roles:
     """The roles of a real definition, with its shipped profile or another."""
     document = yaml.safe_load((DATA / f"definitions/products/{product}.odc-product.yaml").read_text(encoding="utf-8"))
-    return resolve(ProductDefinition.from_document(document), profile or shipped_profiles()[product], **options)
+    return resolve_roles(ProductDefinition.from_document(document), profile or shipped_profiles()[product], **options)
 
 
 def refusal(make: Callable[[], object], kind: type[InputError] = InputError) -> InputError:
@@ -99,8 +99,8 @@ def test_nothing_but_unwanted_landsat_7_is_refused_with_the_reason() -> None:
 def test_reflectance_of_tm_and_etm_becomes_that_of_oli() -> None:
     for product in (LANDSAT_5, LANDSAT_7):
         plain, roles = roles_from(product), roles_from(product, harmonise="roy2016")
-        assert roles.red.numbers("int16")[3:] == pytest.approx((0.9047e-4, 0.0061), rel=1e-12)
-        assert roles.nir.numbers("int16")[3:] == pytest.approx((0.8462e-4, 0.0412), rel=1e-12)
+        assert roles.red.kernel_constants("int16")[3:] == pytest.approx((0.9047e-4, 0.0061), rel=1e-12)
+        assert roles.nir.kernel_constants("int16")[3:] == pytest.approx((0.8462e-4, 0.0412), rel=1e-12)
         for changed, band in ((roles.red, plain.red), (roles.nir, plain.nir)):
             assert replace(changed, gain=1.0, bias=0.0) == band
         assert roles.mask == plain.mask
@@ -110,7 +110,7 @@ def test_an_offset_is_harmonised_with_the_rest() -> None:
     band = {"measurement": "nbart_red", "scale": 2.75e-5, "offset": -0.2}
     profile = shipped_profiles()[LANDSAT_7].model_dump() | {"red": band}
     red = roles_from(LANDSAT_7, ProductProfile.model_validate(profile), harmonise="roy2016").red
-    *_, scale, offset = red.numbers("int16")
+    *_, scale, offset = red.kernel_constants("int16")
     assert scale * 10_000 + offset == pytest.approx(0.9047 * (2.75e-5 * 10_000 - 0.2) + 0.0061, rel=1e-12)
 
 

@@ -75,7 +75,7 @@ def test_one_of_an_older_release_is_closed_with_one_line(tmp_path: Path, caplog:
         for _ in range(3):
             open_home(Settings(home=home))
     assert len(caplog.records) == 1
-    assert "closed to them now" in caplog.text
+    assert "their access was removed" in caplog.text
     assert str(tmp_path) not in caplog.text
     assert {name.name: mode(name) & 0o066 for name in home.iterdir()} == {
         "jobs.sqlite": 0,

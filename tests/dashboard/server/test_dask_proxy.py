@@ -15,7 +15,7 @@ from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler, websocket_connect
 
 from compute.cluster import ClusterSpec, Connection, PooledCluster, parse_cluster
-from compute.cluster.idle_policy import Need
+from compute.cluster.idle_policy import IdlePolicy
 from compute.cluster.scheduler_endpoint import Endpoint
 from compute.jobs import ANONYMOUS, Principal
 from compute.settings import Settings
@@ -217,7 +217,7 @@ def test_that_of_the_servers_own_cluster_is_shown_where_nobody_else_can_come_and
     async def ask() -> None:
         spec = parse_cluster("local", workers=1)
         services = Services(Settings(), {}, spec, is_local_only=address.is_local_only)
-        pooled = PooledCluster(spec=spec, need=Need(linger=None))
+        pooled = PooledCluster(spec=spec, idle_policy=IdlePolicy(linger=None))
         assert services.dashboard_of(pooled, ANONYMOUS) is None
         endpoint = Endpoint(address="tcp://127.0.0.1:9", name="cluster", dashboard=lambda: "http://127.0.0.1:9")
         pooled.connection = Connection(client=None, spec=spec, endpoint=endpoint, settings=Settings())

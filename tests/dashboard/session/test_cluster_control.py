@@ -123,11 +123,11 @@ def test_a_cluster_that_nobody_needs_is_let_go_unless_it_is_to_stay(settings: Se
         state.keep_alive = False
         # Needed: what works or is looked at says so every two seconds.
         for _ in range(8):
-            services.clusters.use(pooled.spec)
+            services.clusters.mark_used(pooled.spec)
             await asyncio.sleep(0.5)
         assert services.clusters.clusters() == [pooled]
         await visit.until(lambda state: state.choice == NEW_CLUSTER)
-        assert visit.notice == ("info", f"The Gateway cluster {pooled.short_name} was let go, as nobody needed it.")
+        assert visit.notice == ("info", f"The Gateway cluster {pooled.short_name} was stopped after being idle.")
         assert await list_gateway_clusters(settings) == []
 
     run(settings.model_copy(update={"cluster_linger_s": 3.0}), story)
@@ -157,7 +157,7 @@ def test_a_cluster_is_started_scaled_and_stopped(settings: Settings, gateway: Ga
 
         state.workers = MAX_WORKERS + 1
         await visit.do("scale")
-        assert visit.notice == ("info", f"The Gateway allows {MAX_WORKERS} of the {MAX_WORKERS + 1} workers asked for.")
+        assert visit.notice == ("info", f"The Gateway allows {MAX_WORKERS} of the {MAX_WORKERS + 1} requested workers.")
         assert f"1 of {MAX_WORKERS} workers" in state.status_text
         state.workers = 2
         await visit.do("scale")
@@ -167,7 +167,7 @@ def test_a_cluster_is_started_scaled_and_stopped(settings: Settings, gateway: Ga
         assert state.refusals == {"max_workers": "It must be a whole number from 2 to 64."}
         state.update(workers=1, max_workers=MAX_WORKERS + 1)
         await visit.do("scale")
-        assert visit.notice == ("info", f"The Gateway allows {MAX_WORKERS} of the {MAX_WORKERS + 1} workers asked for.")
+        assert visit.notice == ("info", f"The Gateway allows {MAX_WORKERS} of the {MAX_WORKERS + 1} requested workers.")
         words = f"· 1 worker, 2 threads, 1 GiB, up to {MAX_WORKERS} workers as needed"
         await visit.until(lambda state: words in state.status_text)
         other = Visit(services)
@@ -261,7 +261,7 @@ def test_a_start_that_fails_says_why_and_can_be_tried_again(settings: Settings) 
         visit.state.param.trigger("start")
         await visit.until(lambda state: state.notice)
         assert visit.notice[0] == "error"
-        assert visit.notice[1].startswith("The scheduler did not start within 2 s; the Gateway may be out of room")
+        assert visit.notice[1].startswith("The scheduler did not start within 2 s; the Gateway may be out of capacity")
         assert (visit.state.choice, visit.state.actions) == (NEW_CLUSTER, ["start"])
         assert visit.state.option_values == {"fault": "scheduler"}
         visit.clusters.poll()

@@ -155,7 +155,9 @@ def test_a_result_is_shown_while_the_index_is_away_and_the_form_once_it_is_back(
             state = PageState()
             session = Session(state, services, ANONYMOUS, lambda _: None)
             await session.start()
-            assert state.visit.notice == "The scene index does not answer; see that its database runs, then try again."
+            assert (
+                state.visit.notice == "The scene index does not respond; check that its database runs, then try again."
+            )
             state.job.update(token=record.token)
             assert (state.job.state, state.job.seasons, state.request.product) == (
                 "done",

@@ -252,7 +252,7 @@ def test_stores_that_fail_cost_no_result_and_say_why(
             reason = "No space left on device" if small_disk else "File too large"
             assert job.note == (
                 "The workers alone hold the result, which goes with them. "
-                f"The result could not be written ({reason}); check the folder's room."
+                f"The result could not be written ({reason}); check the free space of the folder."
             )
             xr.testing.assert_equal(await client.compute(job.stack.dataset()), expected)
             assert [numbers["clear_count_max"] for numbers in await job.statistics()] == [
