@@ -81,6 +81,16 @@ class RequestField:
         values = value if len(self.attributes) > 1 else (value,)
         return dict(zip(self.attributes, values, strict=True))
 
+    def replace_in(self, request: Any, value: Any) -> Any:
+        """Return a request with another value of this field; None stands for the default.
+
+        Raises
+        ------
+        InputError
+            The value is not usable, or not beside the others.
+        """
+        return replace(request, **self.attribute_values(self.default if value is None else value))
+
     def validated(self, value: Any) -> Any:
         """Return a value in its canonical form, or refuse it; the default may be None."""
         return value if value is None and self.default is None else self.kind.validate(value, self.option)

@@ -211,7 +211,7 @@ class NdviRequest(RequestDocument):
         None,
         notations.Range(none=None, of_index=True),
         label="Index range",
-        hint="LEAST,GREATEST NDVI, such as -1,1; empty for no limits",
+        hint="LEAST,GREATEST NDVI, such as -1,1, or none",
         help="Least and greatest index of an observation, or none for no limits; values outside are left out and "
         "counted.",
         group=_OBSERVATIONS,

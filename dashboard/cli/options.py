@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compute.errors import InputError
-from compute.request import FIRST_DAY, NdviRequest, RequestField, field_table
+from compute.request import NdviRequest, RequestField, field_table
 from compute.request.field_kinds import Flag, RepeatableKind
 from compute.request.record import EXTENT
 from dashboard.cli.arguments import path_option
@@ -32,9 +32,6 @@ _ProductsFile = Annotated[Path | None, path_option("Profiles of further products
 _Again = Annotated[
     Path | None, path_option("Zarr or GeoTIFF of an earlier run to compute again, without any other option.")
 ]
-
-_PLACEHOLDERS: Mapping[str, Any] = {"products": ("all",), "time": (FIRST_DAY, FIRST_DAY)}
-"""Values of a draft where the index says what they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +71,17 @@ class RequestOptions:
         InputError
             An option is not usable; the sentence names it.
         """
-        given = {each.name: self._parse(each) for each in field_table(self.record) if self._is_given(each)}
-        if self.region is not None:
-            given["region"] = self._read_region()
-        values = {**_PLACEHOLDERS, "region": _globe()} | given
-        attributes: dict[str, Any] = {}
+        from compute.request.drafts import draft_request
+
+        given, attributes = set[str](), dict[str, Any]()
         for each in field_table(self.record):
-            if each.name in values:
-                attributes |= each.attribute_values(values[each.name])
-        return Draft(request=self.record(**attributes), given=frozenset(given))
+            if self._is_given(each):
+                attributes |= each.attribute_values(self._parse(each))
+                given.add(each.name)
+        if self.region is not None:
+            attributes["region"] = self._read_region()
+            given.add("region")
+        return Draft(request=draft_request(self.record, **attributes), given=frozenset(given))
 
     def request(self, catalog: Catalog, profiles: Mapping[str, ProductProfile]) -> NdviRequest:
         """Return the request; see `draft` and `Draft.complete`."""
@@ -159,12 +158,6 @@ class Draft:
             raise InputError("product", f"The index holds no scene of {names}; add some with greenup index add.")
         found = {} if "region" in self.given else {"region": region_from_bbox(*extent.bbox)}
         return found if "time" in self.given else {**found, "start": extent.time[0], "end": extent.time[1]}
-
-
-def _globe() -> Region:
-    from compute.request.region import region_from_bbox
-
-    return region_from_bbox(-180.0, -90.0, 180.0, 90.0)
 
 
 def _described(catalog: Catalog, profiles: Mapping[str, ProductProfile]) -> list[str]:

@@ -6,10 +6,10 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
 
 from compute.errors import CatalogError, GreenupError, InputError
 from compute.jobs import Principal
@@ -71,7 +71,7 @@ class RequestEstimator:
         self._reading: asyncio.Task[None] | None = None
         self._typed: dict[str, Any] | None = None
         state.param.watch(self._region_changed, "region")
-        state.param.watch(self._request_changed, ["region", "start", "end", "product", "by", "options"])
+        state.param.watch(self._request_changed, ["region", "start", "end", "product", "draft", "rejected"])
         state.param.watch(self._text_changed, "region_text")
         state.param.watch(self._file_changed, "region_file")
         state.param.watch(lambda _: tasks.start(self._introduce), "product")
@@ -164,6 +164,10 @@ class RequestEstimator:
     def _request_changed(self, *_: Any) -> None:
         self._discard_estimate()
         self._state.update(estimate_token="")
+        if self._state.rejected:
+            refusal = dict(next(iter(self._state.rejected.values())).refusal)
+            self._state.update(estimate=None, estimating=False, refusal=refusal)
+            return
         if self._state.region is None or not self._state.product:
             self._state.update(estimate=None, estimating=False, refusal=None)
             return
@@ -173,7 +177,7 @@ class RequestEstimator:
     async def _make_estimate(self) -> None:
         await asyncio.sleep(ESTIMATE_DELAY_S)
         try:
-            self.plan = await self._services.plan(await self._services.parse(self._request()))
+            self.plan = await self._services.plan(await self._services.parse(self._complete_draft()))
             token = self._services.jobs.token(self.plan, self._principal)
             self._state.update(estimate=self.plan.summary(), estimate_token=token, estimating=False)
         except InputError as error:
@@ -183,28 +187,14 @@ class RequestEstimator:
             self._state.update(estimating=False)
             raise
 
-    def _request(self) -> Callable[[], NdviRequest]:
-        """Return what makes the request of what the form shows now."""
+    def _complete_draft(self) -> Callable[[], NdviRequest]:
+        """Return a function that completes the draft by product, region and dates; a large region takes a while."""
         state = self._state
         assert state.product is not None, "a plan is made once there is a product"
         assert state.region is not None, "and a region"
-        return partial(
-            _parse_request, state.product, state.region, (state.start, state.end), state.by, dict(state.options)
-        )
-
-
-def _parse_request(
-    product: str, region: dict[str, Any], time: tuple[date, date], by: str, options: dict[str, str]
-) -> NdviRequest:
-    start, end = time
-    asked = NdviRequest(products=(product,), region=_region(region), start=start, end=end, by=by)  # type: ignore[arg-type]
-    return NdviRequest.from_query(f"{asked.to_query()}&{urlencode(options, errors='replace')}")
-
-
-def options_of(request: NdviRequest) -> dict[str, str]:
-    """Return what the form calls options of a request: its other fields, those at their default left out."""
-    asked = dict(parse_qsl(request.to_query()))
-    return {name: text for name, text in asked.items() if name not in ("products", "region", "time", "by")}
+        draft, geometry = state.draft, state.region
+        others: dict[str, Any] = {"products": (state.product,), "start": state.start, "end": state.end}
+        return lambda: replace(draft, region=_region(geometry), **others)
 
 
 def _region(geometry: dict[str, Any]) -> Region:

@@ -14,7 +14,6 @@ from compute.tiles.tile_geometry import result_geometry
 from compute.tiles.tile_service import block_bbox, result_info
 from dashboard.services import Services
 from dashboard.session.background_tasks import BackgroundTasks
-from dashboard.session.estimation import options_of
 from dashboard.state import JobState, LookState, RequestState, VisitState
 
 RefreshTiles = Callable[[list[tuple[float, float, float, float]]], None]
@@ -159,8 +158,8 @@ class JobController:
             start=request.start,
             end=request.end,
             product=request.products[0],
-            by=request.by,
-            options=options_of(request),
+            draft=request,
+            rejected={},
         )
 
     def _show(self, record: LiveJob) -> None:

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import param
 
+from compute.errors import InputError
+from compute.request import NdviRequest, RequestField, field_table
+from compute.request.drafts import draft_request
 from dashboard.state.parameters import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """Entry of a form field that the request cannot hold.
+
+    Attributes
+    ----------
+    text : str
+        The entry.
+    refusal : mapping of str to str
+        ``field`` and ``message`` of the refusal.
+    """
+
+    text: str
+    refusal: Mapping[str, str]
 
 
 class RequestState(State):
@@ -22,13 +44,13 @@ class RequestState(State):
     initial_bbox = param.Tuple(
         default=None, length=4, allow_None=True, doc="W,S,E,N of the product's scenes, which the map shows at first."
     )
-    by: param.Selector[str] = param.Selector(
-        default="season", objects=["season", "season-year"], doc="Seasons over all years, or of every year."
+    draft = param.ClassSelector(
+        class_=NdviRequest,
+        default=draft_request(),
+        instantiate=False,
+        doc="All other fields of the request; its products, region and dates are replaced by those above.",
     )
-    options = param.Dict(
-        default={},
-        doc="Other fields of the request by name, as texts of its query string; others have defaults.",
-    )
+    rejected = param.Dict(default={}, doc="`Rejected` entry by name of a field that cannot be accepted.")
 
     estimate = param.Dict(default=None, allow_None=True, doc="Summary of the plan; None before there is one.")
     estimate_token = param.String(doc="Token of the job that Compute would start or join; empty without an estimate.")
@@ -38,3 +60,51 @@ class RequestState(State):
     draw_box = param.Event(doc="Draw a box on the map.")
     clear_region = param.Event(doc="Remove the region.")
     compute = param.Event(doc="Submit the request.")
+
+    @property
+    def fields(self) -> tuple[RequestField, ...]:
+        """Fields that the form offers, in the order of the request's table."""
+        offered = (each for each in field_table(type(self.draft)) if each.setter == "user")
+        return tuple(each for each in offered if not each.is_required)
+
+    @property
+    def changed_fields(self) -> tuple[RequestField, ...]:
+        """Fields that differ from their defaults, rejected entries and fields that the form does not offer included."""
+        optional = (each for each in field_table(type(self.draft)) if not each.is_required)
+        return tuple(
+            each for each in optional if each.name in self.rejected or each.value_in(self.draft) != each.default
+        )
+
+    def enter_value(self, each: RequestField, entry: str | bool) -> None:
+        """Replace one field of the draft; keep an entry that the request refuses beside it.
+
+        Parameters
+        ----------
+        each : RequestField
+            The field.
+        entry : str or bool
+            Text as typed, of which an empty one stands for the default, or the value of a checkbox.
+        """
+        others = {name: rejected for name, rejected in self.rejected.items() if name != each.name}
+        try:
+            draft = each.replace_in(self.draft, _parse(each, entry))
+        except InputError as error:
+            rejected = Rejected(text=str(entry), refusal={"field": error.field, "message": str(error)})
+            self.update(rejected=others | {each.name: rejected})
+        else:
+            self.update(draft=draft, rejected=others)
+
+    def reset_fields(self, *kept: RequestField) -> None:
+        """Return all fields of the draft to their defaults, except those that are kept."""
+        draft = draft_request(type(self.draft))
+        for each in kept:
+            draft = each.replace_in(draft, each.value_in(self.draft))
+        self.update(draft=draft, rejected={})
+
+
+def _parse(each: RequestField, entry: str | bool) -> Any:
+    if isinstance(entry, bool):
+        return entry
+    # A browser may send half a surrogate pair, which no text of a query string holds.
+    text = entry.strip().encode(errors="replace").decode()
+    return each.kind.parse(text, each.option) if text else None

@@ -11,7 +11,7 @@ from compute.request.region import MAX_GEOJSON_BYTES
 from dashboard.formatting import bbox_text
 from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import RequestState
-from dashboard.views.request_options import REFUSED_AS, more_options, weight_choice
+from dashboard.views.request_options import REFUSED_AT, averaging_fields, more_options
 from dashboard.views.text import Text
 
 _MOST_BYTES = MAX_GEOJSON_BYTES + 1
@@ -20,8 +20,8 @@ _MOST_BYTES = MAX_GEOJSON_BYTES + 1
 _FORMATS = (".geojson", ".json", ".kml", ".kmz", ".gml", ".zip", ".shp", ".gpkg", ".fgb", ".gz", ".txt", ".csv")
 """Names of files to choose from: those of other formats, too, since the sentence that refuses them says what to do."""
 
-FIELDS = ("bbox", "region", "time", *REFUSED_AS)
-"""What a refusal may name that the form has a place for."""
+FIELDS = ("bbox", "region", "time", *REFUSED_AT)
+"""Fields whose refusals the form shows; the cost estimate shows all others."""
 
 _FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}
 
@@ -33,8 +33,7 @@ def request_form(state: RequestState) -> pmui.Column:
         _region_tools(state),
         _dates(state),
         _product(state),
-        _mode(state),
-        weight_choice(state),
+        *averaging_fields(state),
         more_options(state),
         sizing_mode="stretch_width",
         margin=(16, 16, 0, 16),
@@ -131,17 +130,6 @@ def _dates(state: RequestState) -> pmui.Column:
 def _product(state: RequestState) -> pmui.Select:
     return pmui.Select.from_param(
         state.param.product, options=state.param.products, label="Product", margin=(0, 0, 12, 0), **_FIELD
-    )
-
-
-def _mode(state: RequestState) -> pmui.RadioButtonGroup:
-    return pmui.RadioButtonGroup.from_param(
-        state.param.by,
-        options={"Seasons over all years": "season", "Every year apart": "season-year"},
-        label="",
-        margin=(0, 0, 14, 0),
-        sx={"textTransform": "none", "& .MuiToggleButton-root": {"textTransform": "none", "flex": 1}},
-        **_FIELD,
     )
 
 

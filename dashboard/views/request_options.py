@@ -1,15 +1,17 @@
-"""Request options beside region, dates and product, each with a word of help."""
+"""Form fields of the request's options, made from the table of its fields."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 
+from compute.request import NdviRequest, RequestField, field_table
+from compute.request.field_kinds import Choice, Flag
+from compute.request.record import AVERAGING
 from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import RequestState
 from dashboard.views.text import Text
@@ -18,142 +20,28 @@ _FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "st
 _BELOW = (0, 0, 12, 0)
 _QUIET = {"color": "text.secondary"}
 _MOST_NAMED = 2
-"""More options than this are counted, not named: they would fill lines."""
+"""Most options that the summary names; more would fill lines, and are counted."""
 
-_SWITCH = {"true": True, "false": False}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Option:
-    """A field of the request that has a default.
-
-    Attributes
-    ----------
-    name : str
-        Of the field, as a request's query string has it.
-    label, words : str
-        Its name for people, and what it does.
-    usual : str
-        Its default, as text; empty where that depends on the product or the scenes.
-    choices : mapping of str to str
-        Text by name for people, where there are few; of a switch, empty.
-    refusal : str
-        What refusals call it, where that is not its name.
-    """
-
-    name: str
-    label: str
-    words: str = ""
-    usual: str = ""
-    choices: Mapping[str, str] = field(default_factory=dict)
-    refusal: str = ""
-
-    @property
-    def refused_as(self) -> str:
-        """Name of the field in refusals."""
-        return self.refusal or self.name
+_MOST_BUTTONS = 2
+"""Most choices of an unfolded field without a label of its own that stand side by side as buttons."""
 
 
-WEIGHT = Option(
-    name="weight",
-    label="Mean of",
-    words="What weighs alike in a season",
-    usual="observation",
-    choices={"all observations": "observation", "the means of months": "month", "the means of years": "year"},
-)
-
-GROUPS: Mapping[str, tuple[Option, ...]] = {
-    "Seasons and grid": (
-        Option(name="seasons", label="Seasons", words="Or by name: wet=11-4,dry=5-10", usual="DJF,MAM,JJA,SON"),
-        Option(name="crs", label="Map projection", words="EPSG:n, or native: the scenes' own", usual="EPSG:3577"),
-        Option(name="resolution", label="Pixel size", words="In its units; empty, the scenes' own"),
-        Option(
-            name="resampling",
-            label="Resampling",
-            words="Of red and nir",
-            usual="average",
-            choices={"average": "average", "bilinear": "bilinear", "nearest": "nearest"},
-        ),
-        Option(
-            name="average",
-            label="Averaged pixels",
-            words="Under average and bilinear",
-            usual="clear",
-            choices={"clear pixels": "clear", "all, where the centre is clear": "all"},
-        ),
-        Option(
-            name="min_area",
-            label="Least clear area",
-            words="Share of an output pixel, 0 to 1",
-            usual="0.5",
-            refusal="min-area",
-        ),
-    ),
-    "What counts": (
-        Option(name="clear", label="Clear classes", words="Of the mask; empty, the product's own"),
-        Option(
-            name="mask_filters",
-            label="Mask filters",
-            words="Such as cloud:opening=2,dilation=6",
-            refusal="mask-filter",
-        ),
-        Option(
-            name="valid_range",
-            label="Valid range",
-            words="LEAST,GREATEST stored value, or none",
-            refusal="valid-range",
-        ),
-        Option(
-            name="index_range",
-            label="Index range",
-            words="LEAST,GREATEST NDVI, such as -1,1; empty, every one",
-            refusal="index-range",
-        ),
-        Option(
-            name="min_clear",
-            label="Fewest clear looks",
-            words="That make a mean",
-            usual="1",
-            refusal="min-clear",
-        ),
-    ),
-    "Sensors": (
-        Option(
-            name="landsat7",
-            label="Landsat 7",
-            words="Its scenes have gaps since June 2003",
-            usual="all",
-            choices={"all scenes": "all", "without gaps, to May 2003": "slc-on", "own orbit, to April 2022": "nominal"},
-        ),
-        Option(
-            name="harmonise",
-            label="Landsat 5 and 7",
-            words="Their reflectance beside Landsat 8 and 9",
-            usual="none",
-            choices={"as measured": "none", "as Landsat 8 (Roy et al. 2016)": "roy2016"},
-        ),
-    ),
-    "Keep for every pixel": (
-        Option(name="months", label="Months with a clear look", usual="false"),
-        Option(name="std", label="Standard deviation", usual="false"),
-        Option(name="reasons", label="Why looks are not clear", usual="false"),
-    ),
-}
-"""All others, under the headings that they stand below."""
-
-_FOLDED = tuple(option for group in GROUPS.values() for option in group)
-
-REFUSED_AS = tuple(option.refused_as for option in (WEIGHT, *_FOLDED) if option.usual not in _SWITCH)
-"""What a refusal may name that has a place here: a box to tick has no room for a sentence."""
+def _shows_refusals(each: RequestField) -> bool:
+    """Return whether the form field has room for a sentence; a checkbox has none."""
+    return not isinstance(each.kind, Flag)
 
 
-def weight_choice(state: RequestState) -> pn.viewable.Viewable:
-    """Return the field for what weighs alike, which stands in plain sight."""
-    return _input(state, WEIGHT)
+REFUSED_AT = tuple(each.option for each in field_table(NdviRequest) if each.setter == "user" and _shows_refusals(each))
+"""Options whose refusals stand at their form field."""
+
+
+def averaging_fields(state: RequestState) -> list[pn.viewable.Viewable]:
+    """Return the form fields that are always visible."""
+    return [_form_field(state, each) for each in state.fields if each.group == AVERAGING]
 
 
 def more_options(state: RequestState) -> pmui.Column:
-    """Return the list, folded until it is opened or holds what is refused, and what of it is set."""
+    """Return all other form fields, folded until opened or refused, and a summary of those that are set."""
     folded = pmui.Accordion(
         ("More options", pmui.Column(*_contents(state), sizing_mode="stretch_width", margin=(0, 4))),
         active=[],
@@ -164,87 +52,115 @@ def more_options(state: RequestState) -> pmui.Column:
         margin=0,
         sx=_FRAME,
     )
+    options = {each.option for each in _folded(state)}
 
     def unfold(refusal: dict[str, str] | None) -> None:
-        if refusal and refusal["field"] in {option.refused_as for option in _FOLDED}:
+        if refusal and refusal["field"] in options:
             folded.active = [0]
 
     state.param.watch(lambda event: unfold(event.new), "refusal")
     return pmui.Column(folded, _summary(state), sizing_mode="stretch_width", margin=_BELOW)
 
 
+def _folded(state: RequestState) -> list[RequestField]:
+    return [each for each in state.fields if each.group != AVERAGING]
+
+
 def _contents(state: RequestState) -> list[Any]:
     contents: list[Any] = []
-    for heading, options in GROUPS.items():
+    for heading, members in groupby(sorted(_folded(state), key=partial(_place, state)), lambda each: each.group):
         contents.append(Text(heading, variant="overline", sx=_QUIET, margin=0))
-        contents += [_input(state, option) for option in options]
+        contents += [_form_field(state, each) for each in members]
     return contents
 
 
+def _place(state: RequestState, each: RequestField) -> int:
+    """Return the position of a field's group, by the first field of that group."""
+    return [other.group for other in state.fields].index(each.group)
+
+
 def _summary(state: RequestState) -> pmui.Row:
-    """Return which options are set, with a way back to the usual."""
+    """Return the options that are set, with a button that returns them to their defaults."""
     reset = pmui.Button(label="Reset", variant="text", size="small", margin=0)
-    reset.on_click(lambda _: state.update(options={}))
+    reset.on_click(lambda _: state.reset_fields(*filter(_is_button_group, state.fields)))
     words = Text(
         variant="caption",
         sx=_QUIET,
         sizing_mode="stretch_width",
         margin=(6, 8, 0, 4),
     )
-    hold(words, object=pn.bind(_set_words, state.param.options))
-    return pmui.Row(words, reset, visible=pn.bind(bool, state.param.options), sizing_mode="stretch_width", margin=0)
+    changes = state.get_parameters("draft", "rejected")
+    hold(words, object=pn.bind(lambda *_: _summary_text(state), *changes))
+    visible = pn.bind(lambda *_: bool(_summarised(state)), *changes)
+    return pmui.Row(words, reset, visible=visible, sizing_mode="stretch_width", margin=0)
 
 
-def _set_words(options: dict[str, str]) -> str:
-    labels = [option.label for option in (WEIGHT, *_FOLDED) if option.name in options]
+def _summarised(state: RequestState) -> list[RequestField]:
+    """Return the fields that are set, except those whose choices are all visible."""
+    return [each for each in state.changed_fields if not _is_button_group(each)]
+
+
+def _summary_text(state: RequestState) -> str:
+    labels = [each.label for each in _summarised(state)]
     return f"Set: {', '.join(labels)}" if len(labels) <= _MOST_NAMED else f"{len(labels)} options are set"
 
 
-def _input(state: RequestState, option: Option) -> pn.viewable.Viewable:
-    """Return the field of an option: it shows what the state says, and says what is entered."""
-    made: pn.widgets.Widget = _widget(option)
-    if option.usual not in _SWITCH:
-        refused = pn.bind(partial(_refused, option), state.param.refusal)
-        hold(made, error_state=pn.bind(bool, refused), helper_text=pn.bind(partial(_help, option), refused))
+def _form_field(state: RequestState, each: RequestField) -> pn.viewable.Viewable:
+    """Return a widget that shows the value of a field and enters changes of it."""
+    made: pn.widgets.Widget = _widget(each)
+    if _shows_refusals(each) and not _is_button_group(each):
+        refused = pn.bind(partial(_refusal_text, each), state.param.refusal)
+        hold(made, error_state=pn.bind(bool, refused), helper_text=pn.bind(partial(_helper_text, each), refused))
 
-    def show(options: dict[str, str]) -> None:
-        made.value = _shown(option, options)
+    def show(*_: Any) -> None:
+        made.value = _shown_value(state, each)
 
-    def take(event: Any) -> None:
-        state.update(options=_changed(state.options, option, event.new))
-        show(state.options)
+    def enter(event: Any) -> None:
+        state.enter_value(each, event.new)
+        show()
 
-    show(state.options)
-    made.param.watch(take, "value")
-    state.param.watch(lambda event: show(event.new), "options")
+    show()
+    made.param.watch(enter, "value")
+    state.param.watch(show, ["draft", "rejected"])
     return made
 
 
-def _widget(option: Option) -> Any:
-    if option.choices:
-        return pmui.Select(options=dict(option.choices), label=option.label, margin=_BELOW, **_FIELD)
-    if option.usual in _SWITCH:
-        return pmui.Checkbox(label=option.label, size="small", margin=0)
-    return pmui.TextInput(label=option.label, margin=_BELOW, **_FIELD)
+def _is_button_group(each: RequestField) -> bool:
+    return each.group == AVERAGING and isinstance(each.kind, Choice) and len(each.kind.labels) <= _MOST_BUTTONS
 
 
-def _shown(option: Option, options: dict[str, str]) -> Any:
-    text = options.get(option.name, option.usual)
-    return _SWITCH.get(text, text)
+def _widget(each: RequestField) -> Any:
+    if _is_button_group(each):
+        buttons = {"textTransform": "none", "& .MuiToggleButton-root": {"textTransform": "none", "flex": 1}}
+        return pmui.RadioButtonGroup(options=_choices(each), label="", margin=(0, 0, 14, 0), sx=buttons, **_FIELD)
+    if isinstance(each.kind, Choice):
+        return pmui.Select(options=_choices(each), label=each.label, margin=_BELOW, **_FIELD)
+    if isinstance(each.kind, Flag):
+        return pmui.Checkbox(label=each.label, size="small", margin=0)
+    return pmui.TextInput(label=each.label, margin=_BELOW, **_FIELD)
 
 
-def _changed(options: dict[str, str], option: Option, value: Any) -> dict[str, str]:
-    text = str(value).lower() if isinstance(value, bool) else str(value).strip()
-    others = {name: kept for name, kept in options.items() if name != option.name}
-    return others if text in ("", option.usual) else others | {option.name: text}
+def _choices(each: RequestField) -> dict[str, str]:
+    assert isinstance(each.kind, Choice), "only these have choices"
+    return {label: word for word, label in each.kind.labels.items()}
 
 
-def _refused(option: Option, refusal: dict[str, str] | None) -> str:
-    return refusal["message"] if refusal and refusal["field"] == option.refused_as else ""
+def _shown_value(state: RequestState, each: RequestField) -> Any:
+    """Return the entry that a widget shows: a rejected one, or the value of the draft."""
+    if each.name in state.rejected:
+        return state.rejected[each.name].text
+    value = each.value_in(state.draft)
+    if isinstance(each.kind, Flag):
+        return value
+    return each.default_text if value == each.default else each.kind.format(value)
 
 
-def _help(option: Option, refused: str) -> str:
-    return refused or option.words
+def _helper_text(each: RequestField, refused: str) -> str:
+    return refused or each.hint
+
+
+def _refusal_text(each: RequestField, refusal: dict[str, str] | None) -> str:
+    return refusal["message"] if refusal and refusal["field"] == each.option else ""
 
 
 _FRAME = {

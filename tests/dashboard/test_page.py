@@ -186,7 +186,7 @@ def test_options_are_refused_at_their_field_and_come_back_with_the_result(
     type_region(opened, SMALL)
     enter(opened, "Fewest clear looks", "many")
     assert heading.get_attribute("aria-expanded") == "true"
-    opened.get_by_text("The min-clear 'many' is not a whole number; give one.").first.wait_for()
+    opened.get_by_text("The min clear 'many' is not a whole number; give one from 1 to 65,535.").first.wait_for()
     assert fewest.get_attribute("aria-invalid") == "true"
     enter(opened, "Fewest clear looks", "2")
     enter(opened, "Seasons", "wet=11-4,dry=5-10")

@@ -17,6 +17,7 @@ from dashboard.session import estimation
 from dashboard.session.background_tasks import BackgroundTasks
 from dashboard.session.estimation import RequestEstimator
 from dashboard.state import JobState, RequestState, VisitState
+from tests.strategies import request_of
 
 pytestmark = pytest.mark.unit
 
@@ -38,6 +39,7 @@ class EmptyIndex:
         return None
 
     async def plan(self, request: NdviRequest) -> NdviPlan:
+        self.request = request
         self.asked.set()
         await self.answers.wait()
         raise InputError("region", NO_SCENE)
@@ -90,5 +92,24 @@ def test_the_same_region_once_more_is_estimated_again() -> None:
             state.region_text = text
             await settle()
             assert words in sentence(state)
+
+    asyncio.run(act())
+
+
+def test_a_rejected_entry_stands_in_place_of_the_estimate_until_it_is_corrected() -> None:
+    async def act() -> None:
+        services = EmptyIndex()
+        services.answers.set()
+        state = estimated(services)
+        (min_clear,) = (each for each in state.fields if each.name == "min_clear")
+        state.enter_value(min_clear, "many")
+        state.region_text = BOX
+        await settle()
+        assert "not a whole number" in sentence(state)
+        assert not services.asked.is_set()
+        state.enter_value(min_clear, "2")
+        await settle()
+        assert NO_SCENE in sentence(state)
+        assert services.request == request_of(BOX, products=("p",), start=state.start, end=state.end, min_clear=2)
 
     asyncio.run(act())

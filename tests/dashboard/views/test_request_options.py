@@ -1,81 +1,130 @@
-"""The options of the form without a browser: what they say to the request, and what a request says to them."""
+"""The options of the form without a browser: entries change the request, and a request fills the entries."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import urlencode
 
 import panel_material_ui as pmui
 import pytest
 from hypothesis import given
 
-from compute.request import NdviRequest
-from dashboard.session.estimation import options_of
+from compute.request import NdviRequest, RequestField
+from compute.request.drafts import draft_request
+from compute.request.field_kinds import Choice
 from dashboard.state import RequestState
 from dashboard.views.request_form import FIELDS, request_form
-from dashboard.views.request_options import GROUPS, WEIGHT, Option
+from tests.compute.request.test_field_table import WiderRequest
 from tests.strategies import request_of, requests
 
 pytestmark = pytest.mark.unit
 
-OPTIONS = (WEIGHT, *(option for group in GROUPS.values() for option in group))
-ELSEWHERE = {"products", "region", "time", "by"}
-"""Fields of a request that the form has always had."""
+FORM_FIELDS = RequestState().fields
+ELSEWHERE = {"products", "region", "time"}
+"""Fields of a request that have state of their own."""
 
 NOT_OFFERED = {"reader"}
+
+WIDGETS = (pmui.TextInput, pmui.Select, pmui.Checkbox, pmui.RadioButtonGroup)
 
 
 def labelled(state: RequestState) -> dict[str, Any]:
     """The fields of the form, by label."""
-    widgets = request_form(state).select(lambda view: isinstance(view, pmui.TextInput | pmui.Select | pmui.Checkbox))
-    return {widget.label: widget for widget in widgets}
+    return {widget.label: widget for widget in request_form(state).select(lambda view: isinstance(view, WIDGETS))}
+
+
+def headings(state: RequestState) -> list[str]:
+    """The headings of the folded options, in order."""
+    texts = request_form(state).select(lambda view: isinstance(view, pmui.Typography))
+    return [text.object for text in texts if text.variant == "overline"]
 
 
 def test_the_form_offers_every_field_of_a_request() -> None:
     known = set(json.loads(request_of().to_json()))
-    assert {option.name for option in OPTIONS} == known - ELSEWHERE - NOT_OFFERED
+    assert {each.name for each in FORM_FIELDS} == known - ELSEWHERE - NOT_OFFERED
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_what_stands_in_a_field_unasked_is_the_default(option: Option) -> None:
-    words = urlencode({option.name: option.usual} if option.usual else {})
-    assert NdviRequest.from_query(f"{request_of().to_query()}&{words}") == request_of()
+@pytest.mark.parametrize("each", FORM_FIELDS, ids=lambda each: each.name)
+def test_what_stands_in_a_field_unasked_is_the_default(each: RequestField) -> None:
+    state = RequestState()
+    state.enter_value(each, each.default_text)
+    assert (state.draft, state.rejected) == (draft_request(), {})
 
 
 @pytest.mark.parametrize(
-    ("option", "text"),
-    [(option, text) for option in OPTIONS for text in option.choices.values()],
+    ("each", "word"),
+    [(each, word) for each in FORM_FIELDS if isinstance(each.kind, Choice) for word in each.kind.labels],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_every_choice_is_one_of_the_request(option: Option, text: str) -> None:
-    asked = NdviRequest.from_query(f"{request_of().to_query()}&{urlencode({option.name: text})}")
-    assert getattr(asked, option.name) == text
+def test_every_choice_is_one_of_the_request(each: RequestField, word: str) -> None:
+    state = RequestState()
+    state.enter_value(each, word)
+    assert getattr(state.draft, each.name) == word
 
 
 @given(requests())
 def test_a_request_comes_back_through_the_form(asked: NdviRequest) -> None:
-    form = NdviRequest(
-        products=asked.products, region=asked.region, start=asked.start, end=asked.end, by=asked.by
-    ).to_query()
-    assert NdviRequest.from_query(f"{form}&{urlencode(options_of(asked))}") == asked
+    state = RequestState(draft=asked)
+    shown = {label: widget.value for label, widget in labelled(state).items()}
+    fields = {each.label: each for each in FORM_FIELDS}
+    for label, value in shown.items():
+        if label in fields:
+            state.enter_value(fields[label], value)
+    assert state.draft == asked
 
 
-def test_fields_say_what_is_entered_and_show_what_is_asked() -> None:
+def test_fields_change_the_request_and_show_it() -> None:
     state = RequestState()
     fields = labelled(state)
     assert (fields["Seasons"].value, fields["Valid range"].value) == ("DJF,MAM,JJA,SON", "")
     fields["Seasons"].value = " wet=11-4 "
     fields["Mean of"].value = "month"
     fields["Standard deviation"].value = True
-    assert state.options == {"seasons": "wet=11-4", "weight": "month", "std": "true"}
+    fields[""].value = "season-year"
+    assert state.draft == draft_request(seasons=state.draft.seasons, weight="month", std=True, by="season-year")
+    assert [each.name for each in state.changed_fields] == ["by", "weight", "seasons", "std"]
+    assert fields["Seasons"].value == "wet=11-4"
     fields["Mean of"].value = "observation"
     fields["Standard deviation"].value = False
     fields["Seasons"].value = ""
-    assert state.options == {}
+    assert state.draft == draft_request(by="season-year")
     assert fields["Seasons"].value == "DJF,MAM,JJA,SON"
-    state.options = {"reasons": "true", "min_clear": "3"}
+    state.draft = draft_request(reasons=True, min_clear=3)
     assert (fields["Why looks are not clear"].value, fields["Fewest clear looks"].value) == (True, "3")
+    assert fields[""].value == "season"
+
+
+def test_an_entry_that_is_refused_stays_until_it_is_corrected() -> None:
+    state = RequestState()
+    fields = labelled(state)
+    fields["Fewest clear looks"].value = "many"
+    fields["Pixel size"].value = "30"
+    assert state.draft == draft_request(resolution=30)
+    assert fields["Fewest clear looks"].value == "many"
+    assert state.rejected["min_clear"].refusal == {
+        "field": "min-clear",
+        "message": "The min clear 'many' is not a whole number; give one from 1 to 65,535.",
+    }
+    fields["Fewest clear looks"].value = "2"
+    assert (state.draft, state.rejected) == (draft_request(resolution=30, min_clear=2), {})
+
+
+@pytest.mark.parametrize("entry", ["\ud800", "\x00", "9" * 5000])
+def test_no_entry_breaks_the_form(entry: str) -> None:
+    state = RequestState()
+    for each in FORM_FIELDS:
+        state.enter_value(each, entry)
+    assert set(state.rejected) | {"clear"} >= {each.name for each in FORM_FIELDS} - {"months"}
+    state.draft.to_query()
+
+
+def test_reset_returns_folded_options_to_their_defaults() -> None:
+    state = RequestState(draft=draft_request(by="season-year", reader="odc", resampling="mode", weight="year"))
+    (reset,) = request_form(state).select(lambda view: isinstance(view, pmui.Button) and view.label == "Reset")
+    labelled(state)["Seasons"].value = "often"
+    assert "seasons" in state.rejected
+    reset.clicks += 1
+    assert (state.draft, state.rejected) == (draft_request(by="season-year"), {})
 
 
 def test_a_refusal_that_has_no_place_in_the_form_is_left_to_the_estimate() -> None:
@@ -94,3 +143,22 @@ def test_a_refusal_unfolds_the_list_and_stands_at_its_field() -> None:
     assert folded.active == [0]
     at_fault = [widget for widget in form.select(pmui.TextInput) if widget.error_state]
     assert [(widget.label, widget.helper_text) for widget in at_fault] == [("Fewest clear looks", "Too few.")]
+
+
+def test_a_field_that_is_added_to_the_record_is_in_the_form() -> None:
+    state = RequestState(draft=draft_request(WiderRequest))
+    fields = labelled(state)
+    assert (fields["Most cloud"].value, fields["Most cloud"].helper_text) == ("100.0", "Per cent of a scene")
+    assert fields["Orbit"].options == {"both orbits": "both", "ascending orbits": "ascending"}
+    assert fields["Median"].value is False
+    assert "Batch" not in fields
+    fields["Most cloud"].value = "20"
+    fields["Orbit"].value = "ascending"
+    fields["Median"].value = True
+    assert state.draft == draft_request(WiderRequest, max_cloud=20, orbit="ascending", median=True)
+
+
+def test_every_group_has_one_heading() -> None:
+    groups = ["Seasons and grid", "Observations", "Sensors", "Further layers"]
+    assert headings(RequestState()) == groups
+    assert headings(RequestState(draft=draft_request(WiderRequest))) == groups
