@@ -1,7 +1,7 @@
 """GDAL side-car files ``*.aux.xml``: nodata, scale and offset beside a raster.
 
 They are read here because GDAL is not allowed to look for side-car files, which may have any format and name further
-files. Format: https://gdal.org/en/stable/user/pam.html
+files. Format: https://gdal.org/doxygen/classGDALPamDataset.html
 """
 
 from __future__ import annotations
