@@ -6,7 +6,7 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from dashboard.server import api, dask_proxy, pixel_routes, statistics_route, tile_metadata
+from dashboard.server import api, dask_proxy, pixel_routes, statistics_route, tile_metadata, tile_route
 from dashboard.services import Services
 
 
@@ -20,6 +20,6 @@ def list_all_routes(services: Services) -> list[tuple[str, type[RequestHandler],
     """
     return [
         route
-        for module in (api, pixel_routes, statistics_route, tile_metadata, dask_proxy)
+        for module in (api, tile_route, pixel_routes, statistics_route, tile_metadata, dask_proxy)
         for route in module.list_routes(services)
     ]

@@ -12,7 +12,8 @@ from cachetools import TTLCache
 from compute.errors import InputError
 from compute.jobs import Principal, user_principal
 from compute.settings.jupyterhub import HubSettings
-from dashboard.server.login.oauth import Endpoints, OAuthProvider
+from dashboard.server.login.oauth import OAuthProvider
+from dashboard.server.login.oauth_endpoints import Endpoints
 from dashboard.server.login.providers import Credentials, valid_name
 from dashboard.server.login.throttle import LoginThrottle
 

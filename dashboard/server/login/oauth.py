@@ -18,33 +18,12 @@ from httpx2 import AsyncClient, HTTPError, InvalidURL
 from compute.errors import InputError
 from compute.jobs import Principal, user_principal
 from compute.settings import Settings
+from dashboard.server.login.oauth_endpoints import Endpoints, parse_discovery
 from dashboard.server.login.providers import Credentials, LoginError, valid_name
 
 _TIMEOUT_S = 10.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Endpoints:
-    """Endpoints of an OAuth 2.0 provider.
-
-    Attributes
-    ----------
-    authorize : str
-        Authorization endpoint (RFC 6749, section 3.1).
-    token : str
-        Token endpoint (RFC 6749, section 3.2).
-    user : str
-        Endpoint that returns the user of a token (UserInfo of OpenID Connect Core 1.0, section 5.3).
-    auth_method : str
-        Client authentication at the token endpoint: ``client_secret_post`` or ``client_secret_basic``.
-    """
-
-    authorize: str
-    token: str
-    user: str
-    auth_method: str = "client_secret_post"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +166,7 @@ class OAuthProvider:
             try:
                 async with AsyncClient(timeout=_TIMEOUT_S) as session:
                     answer = await session.get(f"{self._issuer}/.well-known/openid-configuration")
-                self._endpoints = _parse_discovery(answer.raise_for_status().json(), self._issuer)
+                self._endpoints = parse_discovery(answer.raise_for_status().json(), self._issuer)
             except (HTTPError, InvalidURL, ValueError, KeyError, TypeError, AttributeError) as error:
                 _log.warning("The discovery document of the login provider cannot be read (%s).", type(error).__name__)
                 raise LoginError("The login provider does not answer; try again in a minute.") from None
@@ -253,25 +232,6 @@ class OAuthProvider:
 
     def _open_session(self, **more: Any) -> AsyncOAuth2Client:
         return AsyncOAuth2Client(**self._client, **more, timeout=_TIMEOUT_S)
-
-
-def _parse_discovery(told: Mapping[str, Any], issuer: str) -> Endpoints:
-    """Return the endpoints of a discovery document (OpenID Connect Discovery 1.0, section 3).
-
-    Raises
-    ------
-    ValueError, KeyError, TypeError, AttributeError
-        The document is of another issuer, or lacks an endpoint.
-    """
-    if told["issuer"].rstrip("/") != issuer:
-        raise ValueError(issuer)
-    methods = told.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-    return Endpoints(
-        authorize=told["authorization_endpoint"],
-        token=told["token_endpoint"],
-        user=told["userinfo_endpoint"],
-        auth_method="client_secret_basic" if "client_secret_basic" in methods else "client_secret_post",
-    )
 
 
 def make_oauth(settings: Settings) -> OAuthProvider:
