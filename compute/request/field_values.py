@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from compute.errors import InputError
@@ -96,6 +97,7 @@ def canonical_crs(crs: str) -> str:
     return f"EPSG:{int(code[1])}"
 
 
+@lru_cache(maxsize=64)
 def _is_two_dimensional(code: int) -> bool:
     """Return whether an EPSG code is a CRS of maps: two axes, projected or in degrees."""
     from pyproj import CRS

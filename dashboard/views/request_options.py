@@ -113,7 +113,7 @@ def _form_field(state: RequestState, each: RequestField) -> pn.viewable.Viewable
         hold(made, error_state=pn.bind(bool, refused), helper_text=pn.bind(partial(_helper_text, each), refused))
 
     def show(*_: Any) -> None:
-        made.value = _shown_value(state, each)
+        made.value = shown_value(state, each)
 
     def enter(event: Any) -> None:
         state.enter_value(each, event.new)
@@ -145,7 +145,7 @@ def _choices(each: RequestField) -> dict[str, str]:
     return {label: word for word, label in each.kind.labels.items()}
 
 
-def _shown_value(state: RequestState, each: RequestField) -> Any:
+def shown_value(state: RequestState, each: RequestField) -> Any:
     """Return the entry that a widget shows: a rejected one, or the value of the draft."""
     if each.name in state.rejected:
         return state.rejected[each.name].text
