@@ -1,9 +1,11 @@
 """Fixtures of all tests, by subject, in tests/fixtures."""
 
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -19,19 +21,50 @@ pytest_plugins = [
 ]
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile the engine's kernels once, before processes of tests and their workers would each do it at once."""
-    if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
-        subprocess.run([sys.executable, "-c", _COMPILE], check=False)
-
-
+_COMPILER = pytest.StashKey[subprocess.Popen[bytes]]()
 _COMPILE = "from compute.tiles.tile_patches import warm_up; warm_up()"
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the engine's kernels once, while tests are collected, before processes of tests would each do it.
+
+    A process that tests start keeps the bytecode of our modules too, which each of hundreds would compile again where
+    ``PYTHONDONTWRITEBYTECODE`` is set, as in many container images.
+    """
+    if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        session.config.stash[_COMPILER] = subprocess.Popen([sys.executable, "-c", _COMPILE])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Wait for the compiled kernels where this process runs the tests."""
+    _await_compiler(session.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """Wait for the compiled kernels where pytest-xdist is about to hand out the tests."""
+    _await_compiler(node.config)
+
+
+def _await_compiler(config: pytest.Config) -> None:
+    if compiler := config.stash.get(_COMPILER, None):
+        compiler.wait()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a file that need a browser last: until its end, Playwright leaves an event loop running."""
-    files = {path: place for place, path in enumerate(dict.fromkeys(item.path for item in items))}
-    items.sort(key=lambda item: (files[item.path], "browser" in getattr(item, "fixturenames", ())))
+    """Set the order of the tests, which processes take file by file.
+
+    Files of unit tests come last: they are short, so that no process works for minutes when the others have nothing
+    left. In a file, tests that need a browser come last: until its end, Playwright leaves an event loop running.
+    """
+    place = {path: number for number, path in enumerate(dict.fromkeys(item.path for item in items))}
+    whole = {item.path for item in items if not item.get_closest_marker("unit")}
+    items.sort(key=lambda item: (item.path not in whole, place[item.path], "browser" in _fixtures(item)))
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])
 
 
 @pytest.fixture(scope="session", autouse=True)
