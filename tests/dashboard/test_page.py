@@ -211,7 +211,7 @@ def test_options_are_refused_at_their_field_and_come_back_with_the_result(
     other.get_by_role("button", name="Reset").click()
     other.get_by_text("3 options are set").wait_for(state="hidden")
     seasons = other.get_by_label("Seasons", exact=True)
-    for _ in range(40):
+    for _ in range(240):
         if seasons.input_value() == "DJF,MAM,JJA,SON":
             break
         other.wait_for_timeout(250)
@@ -239,7 +239,7 @@ def test_tiles_appear_while_the_rest_is_running(opened: Page, dashboard: Running
         compute(opened)
         token_of(opened)
         opened.get_by_text(re.compile(r"^[1-9]\d* of \d+ blocks are done")).wait_for()
-        for _ in range(40):
+        for _ in range(240):
             if early:
                 break
             opened.wait_for_timeout(250)
@@ -304,7 +304,7 @@ def test_who_prefers_dark_begins_with_it(
 
 def becomes(true: Callable[[], bool]) -> bool:
     """Wait until the page looks as it should."""
-    return any(true() or time.sleep(0.25) for _ in range(40))
+    return any(true() or time.sleep(0.25) for _ in range(240))
 
 
 def test_a_telephone_sees_the_map_first_and_computes_from_it(page: Page, dashboard: RunningDashboard) -> None:

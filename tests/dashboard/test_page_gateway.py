@@ -59,7 +59,7 @@ def shows(page: Page, words: str) -> None:
     page.get_by_text(re.compile(words)).locator("visible=true").first.wait_for(timeout=_START_MS)
 
 
-def eventually(true: Callable[[], bool], within_s: float = 15.0) -> bool:
+def eventually(true: Callable[[], bool], within_s: float = 60.0) -> bool:
     deadline = time.monotonic() + within_s
     while not true() and time.monotonic() < deadline:
         time.sleep(0.05)

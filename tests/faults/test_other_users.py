@@ -141,7 +141,7 @@ def listening(started: Family, least: int) -> set[int]:
     while len(ports := list_listening_ports(started.members())) < least:
         assert time.monotonic() < deadline, started.log.read_text()
         assert started.head.poll() is None, started.log.read_text()
-        time.sleep(0.05)
+        time.sleep(0.25)
     return ports
 
 

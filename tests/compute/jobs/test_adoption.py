@@ -83,7 +83,7 @@ async def server(
         await caretaker.close()
 
 
-async def until(condition: Any, within_s: float = 30.0) -> None:
+async def until(condition: Any, within_s: float = 90.0) -> None:
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110  # as the page does
             await asyncio.sleep(0.02)

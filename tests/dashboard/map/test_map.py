@@ -186,7 +186,7 @@ class Visit:
     def sky(self) -> Sky:
         return self.site.sky
 
-    def until(self, holds: Callable[[], object], timeout_s: float = 8.0) -> None:
+    def until(self, holds: Callable[[], object], timeout_s: float = 45.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not holds():
             assert time.monotonic() < deadline, "what was waited for did not happen"

@@ -193,7 +193,7 @@ def test_a_server_that_is_stopped_while_it_starts_leaves_no_index_behind(tmp_pat
         family([GREENUP, "serve", "--port", "0"], tmp_path, GREENUP_HOME=home, GREENUP_INDEX_URL="") as started,
     ):
         index = Path(home, "index", "postgres")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not index.exists():
             assert time.monotonic() < deadline, started.log.read_text()
             time.sleep(0.01)

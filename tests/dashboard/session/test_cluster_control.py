@@ -38,7 +38,7 @@ class Visit:
     def __post_init__(self) -> None:
         self.clusters = ClusterController(self.state, self.services, BackgroundTasks(VisitState()), self.principal)
 
-    async def until(self, true: Callable[[ClusterState], object], within_s: float = 40.0) -> None:
+    async def until(self, true: Callable[[ClusterState], object], within_s: float = 90.0) -> None:
         """Look, as a page does, until something is so."""
         deadline = asyncio.get_running_loop().time() + within_s
         while not true(self.state):
@@ -82,7 +82,7 @@ def run(settings: Settings, act: Callable[[Services], Awaitable[None]]) -> None:
     async def bounded() -> None:
         services = Services(settings, {}, OWN)
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(240):
                 await act(services)
         finally:
             await services.close()

@@ -376,7 +376,7 @@ _POINT = """(text) => {
 
 def hover(reader: Reader, place: str) -> None:
     """Point at what a chart tells of a place, and read its tooltip."""
-    for _ in range(40):
+    for _ in range(240):
         point = reader.page.evaluate(_POINT, canary(place))
         if point:
             # A chart that has just come hears of a mouse that moves.
