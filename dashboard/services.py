@@ -25,7 +25,6 @@ from compute.cluster import (
 from compute.errors import InputError
 from compute.jobs import (
     ANONYMOUS,
-    Housekeeping,
     JobRegistry,
     JobRow,
     JobStore,
@@ -84,13 +83,12 @@ class Services:
             self.clusters,
             server_secret(settings),
             settings.max_failed_share,
-            store=JobStore.of(settings),
+            store=JobStore.from_settings(settings),
             kept=self.kept,
             own=cluster,
             must_keep=settings.require_durable,
             most_at_once=settings.max_jobs_per_user,
         )
-        self._caretaker = Housekeeping(self.jobs, self.clusters, self.retention)
         self.tiles = TileQueue(cache_mib=settings.tile_cache_mib, queue=settings.tile_queue)
         self.lag = LoopLag()
         self._measuring: asyncio.Task[None] | None = None
@@ -115,13 +113,13 @@ class Services:
         await asyncio.to_thread(warm_up_cutting)
         self._measuring = asyncio.create_task(self.lag.measure())
         self.clusters.open(self.cluster)
-        await self._caretaker.start()
+        await self.jobs.start(self.retention)
 
     async def close(self) -> None:
         """Lay jobs down, stop clusters, close the catalogue."""
         if self._measuring is not None:
             self._measuring.cancel()
-        await self._caretaker.close()
+        await self.jobs.close()
         if self.kept is not None:
             await self.kept.close()
         await self.clusters.close()
@@ -211,7 +209,7 @@ class Services:
             raise InputError("cluster", "Only those who started a cluster can stop it; choose one of yours.")
         if cluster.name:
             await stop_gateway_cluster(self.settings, cluster.name)
-        await self.jobs.holdings.forsake(cluster)
+        await self.jobs.fail_waiting_jobs(cluster)
         await self.clusters.stop(cluster)
 
     def dashboard_of(self, pooled: PooledCluster, principal: Principal) -> Callable[[], str] | None:
@@ -238,7 +236,7 @@ class Services:
         raise InputError("cluster", "There is no such cluster here; choose another.")
 
     def _is_of(self, name: str, principal: Principal) -> bool:
-        return self.jobs.started.owners.get(short_name(name), ANONYMOUS.scope) == principal.scope
+        return self.jobs.cluster_owner(short_name(name)) == principal.scope
 
     async def _own_cluster(self) -> Connection:
         return await self.clusters.get(self.cluster)

@@ -1,6 +1,7 @@
 """Jobs: plan, submit or join, watch block by block, cancel; taken up again after a restart."""
 
-from compute.jobs.housekeeping import EXPIRED, Housekeeping
+from compute.jobs.administration import JobAdministration
+from compute.jobs.housekeeping import EXPIRED
 from compute.jobs.identity import ANONYMOUS, Principal, job_token, participant_of, user_principal
 from compute.jobs.jobstore.job_store import JobStore
 from compute.jobs.jobstore.rows import MOST_TITLE, JobRow
@@ -12,8 +13,9 @@ from compute.jobs.registry import JobRegistry
 from compute.jobs.retention import Retention
 from compute.jobs.run.block_order import BlockOrder, Viewpoint
 from compute.jobs.run.checkpointing import Checkpointing, CheckpointTarget
-from compute.jobs.run.computation import Computation
+from compute.jobs.run.computation import CANCELLED, RETRIES, Computation
 from compute.jobs.run.observations import observations_at
+from compute.jobs.run.preview import Preview
 from compute.jobs.run.published_results import open_published, published_name
 from compute.jobs.run.season_summary import result_remarks
 from compute.jobs.run.unread_scenes import left_out
@@ -21,18 +23,21 @@ from compute.jobs.secret_key import derived_key, server_secret
 
 __all__ = [
     "ANONYMOUS",
+    "CANCELLED",
     "EXPIRED",
     "MOST_TITLE",
+    "RETRIES",
     "BlockOrder",
     "CheckpointTarget",
     "Checkpointing",
     "Computation",
-    "Housekeeping",
+    "JobAdministration",
     "JobRegistry",
     "JobRow",
     "JobStore",
     "KeptResults",
     "LiveJob",
+    "Preview",
     "Principal",
     "Retention",
     "Viewpoint",

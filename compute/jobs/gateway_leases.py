@@ -1,4 +1,4 @@
-"""Leases of Gateway clusters: their owners, and a stop for those that outlive their use."""
+"""Leases of Gateway clusters: record their owners, take over those of a dead server, stop those that nobody uses."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from compute.jobs.jobstore.job_store import JobStore
 
 
 class GatewayLeases:
-    """Keeps the list of started clusters in step with the pool, and takes up those whose server is gone.
+    """Keeps the durable list of Gateway clusters in step with the pool, and takes over those of dead servers.
 
-    What no server of this list has started is left alone.
+    Clusters that no server of this list has started are left alone.
 
     Parameters
     ----------
-    journal : AsyncJobStore
-        Of the list.
+    store : AsyncJobStore
+        The durable list.
     holder : str
         Name of this server among those that share the list.
     pool : ClusterPool
-        The clusters of this server.
+        Clusters of this server.
     """
 
-    def __init__(self, journal: AsyncJobStore, holder: str, pool: ClusterPool) -> None:
-        self._journal = journal
+    def __init__(self, store: AsyncJobStore, holder: str, pool: ClusterPool) -> None:
+        self._store = store
         self._holder = holder
         self._pool = pool
         self._listed: dict[str, ClusterRow] = {}
         self._writing: set[asyncio.Task[None]] = set()
-        pool.on_named = self._named
-        pool.elsewhere = self._elsewhere
+        pool.on_named = self._record_cluster
+        pool.elsewhere = self._clusters_elsewhere
 
     @property
     def owners(self) -> Mapping[str, str | None]:
         """Owner of each cluster that any server of the list has started, by its short name."""
         return {name: row.cluster.owner for name, row in self._listed.items()} | dict(self._pool.owners)
 
-    async def tend(self) -> None:
-        """Write down what is missing in the list, take up what no server owns, and stop what is of no use.
+    async def take_over_clusters(self) -> None:
+        """Record clusters that are missing in the list, take over those without a server, and stop unused ones.
 
         Raises
         ------
@@ -52,54 +52,54 @@ class GatewayLeases:
         """
         for name, cluster in self._pool.started.items():
             if name not in self._listed:
-                await self._put(name, cluster)
-        rows = await self._journal.read(lambda store: store.clusters.rows())
+                await self._add_cluster(name, cluster)
+        rows = await self._store.read(lambda store: store.clusters.list_clusters())
         if any(row.holder != self._holder for row in rows):
-            await self._journal.write(lambda store: store.clusters.take_unheld(self._holder))
-            rows = await self._journal.read(lambda store: store.clusters.rows())
+            await self._store.write(lambda store: store.clusters.take_over_unheld(self._holder))
+            rows = await self._store.read(lambda store: store.clusters.list_clusters())
         self._listed = {row.name: row for row in rows}
-        loose = [row for row in rows if row.holder == self._holder and row.name not in self._pool.started]
-        if loose:
-            await self._settle(loose)
+        unopened = [row for row in rows if row.holder == self._holder and row.name not in self._pool.started]
+        if unopened:
+            await self._settle_clusters(unopened)
 
     async def close(self) -> None:
-        """Wait for what is being written. What the pool stops later, the next server finds gone."""
+        """Wait for pending writes. Clusters that the pool stops later are removed by the next server."""
         await asyncio.gather(*self._writing)
 
-    async def _settle(self, loose: list[ClusterRow]) -> None:
-        """Take up clusters that are this server's and not open here, or have them stopped, or forget them."""
+    async def _settle_clusters(self, rows: list[ClusterRow]) -> None:
+        """Open the clusters that this server holds and has not open, or stop them, or delete them from the list."""
         try:
             running = await self._pool.list_running()
-            for row in loose:
+            for row in rows:
                 if row.name not in running:
-                    await self._journal.write(partial(_forget, name=row.name))
-                elif not self._take_up(row):
+                    await self._store.write(partial(_delete_cluster, name=row.name))
+                elif not self._open_cluster(row):
                     await self._pool.stop_gateway(row.name)
         except GreenupError:
-            # The Gateway is away: next time, it may tell.
+            # The Gateway cannot be reached; the next call may succeed.
             return
 
-    def _take_up(self, row: ClusterRow) -> bool:
-        """Tell whether a cluster may be of use: what a server had for itself, or what was open here, is not."""
+    def _open_cluster(self, row: ClusterRow) -> bool:
+        """Open a cluster of a user; return False for one of a server itself, or that this server has closed."""
         if row.cluster.owner is None or row.name in self._pool.owners:
             return False
         return self._pool.adopt_cluster(row.cluster, row.name)
 
-    def _named(self, name: str, cluster: ClusterSpec) -> None:
-        """Write a cluster down as soon as there is one: a server may die at any moment."""
-        writing = asyncio.create_task(self._put(name, cluster))
+    def _record_cluster(self, name: str, cluster: ClusterSpec) -> None:
+        """Add a cluster to the list as soon as it has a name: a server may die at any moment."""
+        writing = asyncio.create_task(self._add_cluster(name, cluster))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
 
-    def _elsewhere(self, owner: str) -> Set[str]:
-        """Return the clusters of an owner that other servers hold which are alive, as the list had them last."""
+    def _clusters_elsewhere(self, owner: str) -> Set[str]:
+        """Return the clusters of an owner that other servers held when the list was last read."""
         rows = (row for row in self._listed.values() if row.holder != self._holder)
         return {row.name for row in rows if row.cluster.owner == owner}
 
-    async def _put(self, name: str, cluster: ClusterSpec) -> None:
+    async def _add_cluster(self, name: str, cluster: ClusterSpec) -> None:
         row = ClusterRow(name=name, cluster=cluster, holder=self._holder)
-        await self._journal.write(lambda store: store.clusters.put(row))
+        await self._store.write(lambda store: store.clusters.add_cluster(row))
 
 
-def _forget(store: JobStore, name: str) -> None:
-    store.clusters.delete(name)
+def _delete_cluster(store: JobStore, name: str) -> None:
+    store.clusters.delete_cluster(name)

@@ -1,112 +1,131 @@
-"""Housekeeping of a server: renew leases, refresh the list of jobs, take up orphaned jobs, remove expired results."""
+"""Housekeeping of a server: renew leases, refresh the list of jobs, take over orphaned jobs, remove expired results."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from compute.cluster import ClusterPool
 from compute.errors import JobStoreError
+from compute.jobs.gateway_leases import GatewayLeases
+from compute.jobs.job_list import JobList
+from compute.jobs.jobstore.rows import ENDED
+from compute.jobs.jobstore.rules import needs_holder
 from compute.jobs.jobstore.tables import LEASE_S
-from compute.jobs.registry import JobRegistry
+from compute.jobs.live_jobs import LiveJobs
 from compute.jobs.retention import Retention
 
 _log = logging.getLogger(__name__)
 
-_PROGRESS_S = 1.0
-"""How soon others see how far a job is: more often costs the disk more than it tells anybody."""
+_FLUSH_S = 1.0
+"""Interval of writing progress: a shorter one would load the disk and tell users no more."""
 
-_LOOK_S = 2.0
-"""How soon a server does what was asked for elsewhere, and takes up what nobody owns any more."""
+_REFRESH_S = 2.0
+"""Interval of reading the list, and with it the delay of actions that other servers request."""
 
-_SWEEP_S = 600.0
-"""How exactly results expire."""
+_EXPIRE_S = 600.0
+"""Interval of removing expired results."""
 
-Duty = Callable[[], Awaitable[None]]
+VIEWED_S = 5.0
+"""How long a result counts as viewed after a page or another client has requested anything of it."""
 
 EXPIRED = "This result has expired; compute it again."
 
+Duty = Callable[[], Awaitable[None]]
+
 
 class Housekeeping:
-    """Looks after the jobs of a server until it is closed.
+    """Periodic duties of a server on its jobs.
 
     Parameters
     ----------
-    jobs : JobRegistry
-        Of the server.
+    listed : JobList
+        List of all jobs.
+    live : LiveJobs
+        Jobs of the server.
+    leases : GatewayLeases
+        Gateway clusters of the server.
     clusters : ClusterPool
-        Likewise.
-    retention : Retention
-        How long results are kept.
+        Clusters of the server.
     """
 
-    def __init__(self, jobs: JobRegistry, clusters: ClusterPool, retention: Retention) -> None:
-        self._jobs = jobs
+    def __init__(self, listed: JobList, live: LiveJobs, leases: GatewayLeases, clusters: ClusterPool) -> None:
+        self._list = listed
+        self._live = live
+        self._leases = leases
         self._clusters = clusters
-        self._retention = retention
-        self._said = ""
-        self._rounds: list[asyncio.Task[None]] = []
+        self._retention = Retention()
+        self._last_warning = ""
+        self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self) -> None:
-        """Read the list, take up what no server owns, and go on doing so."""
+    async def start(self, retention: Retention) -> None:
+        """Carry out the duties once, and then periodically.
+
+        Parameters
+        ----------
+        retention : Retention
+            Limits on the age and size of results.
+        """
+        self._retention = retention
         duties: dict[Duty, float] = {
-            self._jobs.ledger.flush: _PROGRESS_S,
-            self._look: _LOOK_S,
-            self._tend: _LOOK_S,
-            self._jobs.holdings.renew: LEASE_S / 4,
-            self._sweep: _SWEEP_S,
+            self._list.flush: _FLUSH_S,
+            self._refresh: _REFRESH_S,
+            self._use_clusters: _REFRESH_S,
+            self._live.renew_leases: LEASE_S / 4,
+            self._expire_results: _EXPIRE_S,
         }
-        await self._do(self._look)
-        await self._do(self._sweep)
-        self._rounds = [asyncio.create_task(self._repeat(duty, seconds)) for duty, seconds in duties.items()]
+        await self._attempt(self._refresh)
+        await self._attempt(self._expire_results)
+        self._tasks = [asyncio.create_task(self._repeat(duty, seconds)) for duty, seconds in duties.items()]
 
     async def close(self) -> None:
-        """Do nothing any more, and close the registry."""
-        for each in self._rounds:
+        """Stop the periodic duties."""
+        for each in self._tasks:
             each.cancel()
-        await asyncio.gather(*self._rounds, return_exceptions=True)
-        await self._jobs.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _look(self) -> None:
-        """Refresh the list, carry out requests of other servers, and take up jobs that no server owns."""
-        ledger, holdings = self._jobs.ledger, self._jobs.holdings
-        await ledger.refresh()
-        holdings.drop_what_changed()
-        for token, wanted in ledger.wishes.items():
-            row, record = ledger.rows.get(token), holdings.records.get(token)
-            if wanted == "cancel" and record is not None:
-                await holdings.stop(record)
-            elif wanted == "delete" and row is not None:
-                await holdings.delete(row)
-        adoptable = await ledger.adoptable()
-        # Before the jobs, which find the clusters again on which they ran: both are given up at the same time.
-        await self._jobs.started.tend()
-        for token in adoptable:
-            await holdings.adopt(token)
+    async def _refresh(self) -> None:
+        """Refresh the list, carry out requests of other servers, and take over jobs that no server holds."""
+        await self._list.refresh()
+        self._live.drop_outdated()
+        for token, action in self._list.requested_actions.items():
+            row, job = self._list.row(token), self._live.jobs.get(token)
+            if action == "cancel" and job is not None:
+                await self._live.cancel_job(job)
+            elif action == "delete" and row is not None:
+                await self._live.delete_job(row)
+        orphans = await self._list.store.read(lambda store: store.list_orphans())
+        # Before the jobs, so that they find the clusters that they ran on: the leases of both end at the same time.
+        await self._leases.take_over_clusters()
+        for token in orphans:
+            await self._live.take_over_job(token)
 
-    async def _tend(self) -> None:
-        """Say which clusters are needed."""
-        for cluster in self._jobs.needed():
-            self._clusters.mark_used(cluster)
+    async def _use_clusters(self) -> None:
+        """Report the clusters in use: those with unfinished jobs, and those that alone hold a viewed result."""
+        for job in self._live.tasks:
+            is_viewed = time.monotonic() - job.seen < VIEWED_S
+            if needs_holder(job.row) and (is_viewed or job.state not in ENDED):
+                self._clusters.mark_used(job.cluster)
 
-    async def _sweep(self) -> None:
-        for row in self._retention.overdue(self._jobs.ledger.rows.values(), datetime.now(UTC)):
-            await self._jobs.holdings.expire(row, EXPIRED)
+    async def _expire_results(self) -> None:
+        for row in self._retention.overdue(self._list.rows.values(), datetime.now(UTC)):
+            await self._live.expire_job(row, EXPIRED)
 
     async def _repeat(self, duty: Duty, seconds: float) -> None:
         while True:
             await asyncio.sleep(seconds)
-            await self._do(duty)
+            await self._attempt(duty)
 
-    async def _do(self, duty: Duty) -> None:
-        """Do something that must not stop the server: the list may be away for a while, which the page says, too."""
+    async def _attempt(self, duty: Duty) -> None:
+        """Carry out a duty; an error is logged, as the server goes on and the next time may succeed."""
         try:
             await duty()
         except JobStoreError as error:
-            if str(error) != self._said:
+            if str(error) != self._last_warning:
                 _log.warning("%s", error)
-            self._said = str(error)
-        except Exception:  # noqa: BLE001  # a bug, and the next time may go better
-            _log.exception("The list of jobs was not looked after")
+            self._last_warning = str(error)
+        except Exception:  # noqa: BLE001  # a bug
+            _log.exception("Housekeeping of the list of jobs failed")

@@ -22,19 +22,19 @@ AWAY = "The folder of all results cannot be reached now; try again later, or ask
 
 
 class KeptResults:
-    """The checkpoints of a server's results, each in a folder of its token.
+    """Store of a server's results: checkpoints, each in a folder of its token.
 
     Parameters
     ----------
     root : str
-        Folder or fsspec URL, which the workers share.
+        Folder or fsspec URL, the same for the workers.
     required : bool
-        Whether to refuse jobs that cannot be kept there.
+        Whether to refuse jobs whose checkpoints cannot be written.
 
     Attributes
     ----------
     readers : StoreReaders
-        Who reads them for tiles, for values and for statistics.
+        Processes that read blocks for tiles, values and statistics.
     """
 
     def __init__(self, root: str, *, required: bool = False) -> None:
@@ -43,23 +43,23 @@ class KeptResults:
         self._required = required
 
     def url(self, token: str) -> str:
-        """Return where the result of a job lies, there already or not."""
+        """Return the URL of the checkpoint of a job, which need not exist."""
         return f"{self._root}/{token}"
 
-    def keep(self, token: str, scope: str) -> CheckpointTarget:
-        """Return what a job is submitted with that is to be kept."""
+    def target(self, token: str, scope: str) -> CheckpointTarget:
+        """Return the target of the checkpoint of a job."""
         return CheckpointTarget(url=self.url(token), scope=scope, required=self._required)
 
-    def tiles(self, job: Computation, client: Any) -> ResultTiles:
-        """Return the tiles of a job, from the workers that hold its blocks and otherwise from what is kept of it.
+    def tiles(self, computation: Computation, client: Any) -> ResultTiles:
+        """Return the tiles of a computation, from the workers that hold its blocks or else from its checkpoint.
 
-        They go on without the cluster where all is kept.
+        Once the checkpoint is complete, they do not need the cluster.
         """
-        kept = StoredPixels(job.stack, job.keeping.stored, self.readers)
-        return ResultTiles.on_workers(job.stack, client, region=job.plan.request.region, kept=kept)
+        kept = StoredPixels(computation.stack, computation.keeping.stored, self.readers)
+        return ResultTiles.on_workers(computation.stack, client, region=computation.plan.request.region, kept=kept)
 
     async def is_whole(self, token: str, plan: NdviPlan) -> bool:
-        """Return whether all blocks of a result lie there already; False where that cannot be told at once."""
+        """Return whether the checkpoint of a job is complete; False where the store takes over two seconds."""
         try:
             async with asyncio.timeout(_AT_ONCE_S):
                 found = await asyncio.to_thread(Checkpoint.find, self.url(token))
@@ -70,19 +70,19 @@ class KeptResults:
             return False
 
     async def open(self, url: str, plan: NdviPlan) -> ResultTiles:
-        """Return the tiles of a result that lies whole at a URL, without a cluster.
+        """Return the tiles of a complete checkpoint, without a cluster.
 
         Parameters
         ----------
         url : str
-            As `url` returns it.
+            URL of the checkpoint.
         plan : NdviPlan
-            Of the result.
+            Plan of the result.
 
         Raises
         ------
         ResultGoneError
-            It does not, or not any more.
+            The checkpoint is missing, incomplete or of another plan.
         ResultAwayError
             The URL cannot be reached.
         """
@@ -97,5 +97,5 @@ class KeptResults:
         return ResultTiles(stack, StoredPixels.from_stack(stack, self.readers), region=plan.request.region)
 
     async def close(self) -> None:
-        """End the readers."""
+        """Stop the readers."""
         await self.readers.close()

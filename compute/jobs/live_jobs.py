@@ -1,15 +1,17 @@
-"""Live jobs of a server: jobs on its clusters, and finished results that are open."""
+"""Live jobs of a server: jobs that it computes, and finished results that are open."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import InputError, JobError, ResultAwayError, ResultGoneError
-from compute.jobs.checkpoint_recovery import remove
+from compute.jobs.checkpoint_recovery import remove_checkpoint
 from compute.jobs.job_list import JobList
-from compute.jobs.jobstore.rows import ENDED, JobDetails, JobRow
+from compute.jobs.jobstore.rows import JobRow
+from compute.jobs.jobstore.rules import needs_holder
 from compute.jobs.kept_results import AWAY, KeptResults
 from compute.jobs.live_job import LiveJob
 from compute.jobs.run.computation import CANCELLED
@@ -18,9 +20,9 @@ from compute.jobs.runner import TAKEN_UP, JobRunner
 from compute.plan import NdviPlan, plan_of
 from compute.result.number_format import NUMBER_FORMAT
 
-NONE = "There is no such result here; it may have expired, so compute it again."
+NO_RESULT = "There is no such result here; it may have expired, so compute it again."
 
-_AGAIN_S = 0.1
+_RETRY_S = 0.1
 
 _DELETED = "The result was deleted."
 
@@ -36,36 +38,36 @@ _HOPELESS = "The computation was taken up again {} times and got no further each
 
 
 class LiveJobs:
-    """Begins, opens and stops jobs, in step with the list of all of them.
+    """Starts, opens and ends the jobs of this server, in step with the list of all jobs.
 
     Parameters
     ----------
-    ledger : JobList
-        The list.
+    listed : JobList
+        List of all jobs.
     clusters : ClusterPool
-        Where jobs run.
+        Clusters of the server.
     kept : KeptResults or None
-        Where results outlive clusters; None for nowhere.
+        Store of results; None where results go with their clusters.
     own : ClusterSpec or None
-        Where jobs are taken up again that ran on a cluster of a server's own; None for one alike.
+        Cluster for jobs that are taken over from a server's own cluster; None for the cluster of the job.
     max_failed_share : float
         Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
     pauses : sequence of float
         See `compute.jobs.runner.PAUSES_S`.
     most_at_once : int
-        Jobs of one scope that are computed at once.
+        Largest number of jobs of one scope that are computed at once.
 
     Attributes
     ----------
-    records : dict of str to LiveJob
-        By token.
-    lives : dict of LiveJob to asyncio.Task
-        By record, since one token may have a job that is ending and one that has just begun.
+    jobs : dict of str to LiveJob
+        Open jobs, by token.
+    tasks : dict of LiveJob to asyncio.Task
+        Tasks of the jobs that this server works on. One token may have a job that ends and one that starts.
     """
 
     def __init__(
         self,
-        ledger: JobList,
+        listed: JobList,
         clusters: ClusterPool,
         kept: KeptResults | None,
         own: ClusterSpec | None,
@@ -73,190 +75,218 @@ class LiveJobs:
         pauses: Sequence[float],
         most_at_once: int,
     ) -> None:
-        self.records: dict[str, LiveJob] = {}
-        self.lives: dict[LiveJob, asyncio.Task[None]] = {}
-        self._ledger = ledger
+        self.jobs: dict[str, LiveJob] = {}
+        self.tasks: dict[LiveJob, asyncio.Task[None]] = {}
+        self._list = listed
         self._kept = kept
         self._own = own
-        turns = ConcurrencyLimit(ledger, most_at_once, self._note)
-        self._life = JobRunner(clusters, kept, max_failed_share, self._note, pauses, turns)
+        limit = ConcurrencyLimit(listed, most_at_once, self._save)
+        self._runner = JobRunner(clusters, kept, max_failed_share, self._save, pauses, limit)
         self._writing: set[asyncio.Task[None]] = set()
 
-    async def begin(self, plan: NdviPlan, cluster: ClusterSpec, token: str, scope: str, owner: str) -> LiveJob:
-        """Begin a job, or open it where another server has, or has had, it in hand.
+    async def start_job(self, row: JobRow, plan: NdviPlan) -> LiveJob:
+        """Start a new job, or open the one of its token that another server has, or has had.
+
+        Parameters
+        ----------
+        row : JobRow
+            Record of the new job.
+        plan : NdviPlan
+            Plan of the computation.
 
         Raises
         ------
         ResultAwayError
-            It is done, and what is kept of it cannot be reached.
+            It is done, and its checkpoint cannot be reached.
         """
+        job = LiveJob(row=replace(row, checkpoint=self._checkpoint_of(row.token)), plan=plan)
         while True:
-            record = LiveJob(token=token, scope=scope, plan=plan, cluster=cluster)
-            record.checkpoint = "" if self._kept is None else self._kept.url(token)
-            if await self._ledger.begin(record, owner):
-                self._start(record)
-                return record
-            row = await self._ledger.find(token)
+            if await self._list.add_job(job):
+                self._run(job)
+                return job
+            found = await self._list.find_job(job.token)
             try:
-                return await self.load(row)
+                return await self.open_job(found)
             except ResultGoneError as error:
-                if row is not None:
-                    await self._ledger.end(row, "expired", str(error))
+                if found is not None:
+                    await self._list.end_job(found, "expired", str(error))
             except InputError:
                 pass
-            # Its result was gone, which is known by now, or somebody is deleting it.
-            await asyncio.sleep(_AGAIN_S)
+            # Its result was gone and is marked as such now, or the job is being deleted.
+            await asyncio.sleep(_RETRY_S)
 
-    async def load(self, row: JobRow | None) -> LiveJob:
-        """Open a job from the list.
+    async def open_job(self, row: JobRow | None) -> LiveJob:
+        """Open a job of the list.
 
         Raises
         ------
         InputError
             There is none, or it has expired.
         ResultGoneError
-            What is kept of it cannot be read any more. It stays in the list, for a version of Greenup that can.
+            Its checkpoint cannot be read any more. It stays in the list, for a version of Greenup that can.
         ResultAwayError
-            What is kept of it cannot be reached.
+            Its checkpoint cannot be reached.
         """
         if row is None or row.state == "expired":
-            raise InputError("token", row.message if row else NONE)
-        record = await self._read(row)
-        if record.state == "done" and record.tiles is None and not row.holder:
-            await self._ledger.end(row, "expired", _MEMORY_GONE)
-            raise InputError("token", _MEMORY_GONE)
-        if record.state not in ENDED or (record.state == "done" and record.tiles is None):
-            record.message = _ELSEWHERE
-        self.records[row.token] = record
-        return record
+            raise InputError("token", row.message if row else NO_RESULT)
+        job = await self._read(row)
+        if needs_holder(row):
+            if row.state == "done" and not row.holder:
+                await self._list.end_job(row, "expired", _MEMORY_GONE)
+                raise InputError("token", _MEMORY_GONE)
+            job.notice = _ELSEWHERE
+        self.jobs[row.token] = job
+        return job
 
-    async def adopt(self, token: str) -> None:
-        """Take up a job that no server owns, unless another is faster."""
-        row = await self._ledger.take(token)
-        held = self.records.get(token)
-        if row is None or held in self.lives:
+    async def take_over_job(self, token: str) -> None:
+        """Take over a job that no server holds, unless another server is faster."""
+        row = await self._list.take_over_job(token)
+        if row is None or self.jobs.get(token) in self.tasks:
             return
         if row.wanted == "delete":
-            await self.delete(row)
+            await self.delete_job(row)
         elif row.state == "done":
-            await self._ledger.end(row, "expired", _MEMORY_GONE)
+            await self._list.end_job(row, "expired", _MEMORY_GONE)
         elif row.wanted == "cancel":
-            await self._ledger.end(row, "cancelled", CANCELLED)
+            await self._list.end_job(row, "cancelled", CANCELLED)
         else:
-            await self._take_up(row)
+            await self._restart(row)
 
-    async def _take_up(self, row: JobRow) -> None:
+    async def _restart(self, row: JobRow) -> None:
         try:
             self._refuse_hopeless(row)
-            record = await self._read(row)
+            job = await self._read(row)
         except (InputError, JobError) as error:
-            await self._ledger.end(row, "failed", str(error))
+            await self._list.end_job(row, "failed", str(error))
             return
-        record.cluster = row.cluster if row.cluster.owner is not None else self._own or row.cluster
-        record.checkpoint = "" if self._kept is None else self._kept.url(row.token)
-        record.message = ""
-        # To wait for one's turn is no attempt.
-        if row.state != "queued":
-            record.attempts += 1
-            record.message = f"The server was restarted. {TAKEN_UP}"
-        record.state, record.started, record.taken_up = "queued", None, True
-        self._start(record)
-        self._note(record)
+        job.taken_over = True
+        self._list.attach(job)
+        self._run(job)
+        # A job that was queued has lost no attempt.
+        was_queued = row.state == "queued"
+        restarted = replace(
+            row,
+            state="queued",
+            message="" if was_queued else f"The server was restarted. {TAKEN_UP}",
+            attempts=row.attempts + (not was_queued),
+            cluster=row.cluster if row.cluster.owner is not None else self._own or row.cluster,
+            checkpoint=self._checkpoint_of(row.token),
+            done=0,
+            started=None,
+        )
+        self._save(job, restarted)
 
     def _refuse_hopeless(self, row: JobRow) -> None:
         if row.engine != NUMBER_FORMAT:
             raise JobError(_UPDATED)
-        if row.attempts >= self._life.most_attempts:
+        if row.attempts >= self._runner.most_attempts:
             raise JobError(_HOPELESS.format(row.attempts))
 
+    def _checkpoint_of(self, token: str) -> str:
+        return "" if self._kept is None else self._kept.url(token)
+
     async def _read(self, row: JobRow) -> LiveJob:
-        details: JobDetails | None = await self._ledger.details(row.token)
+        details = await self._list.read_details(row.token)
         if details is None:
-            raise InputError("token", NONE)
+            raise InputError("token", NO_RESULT)
         plan = await asyncio.to_thread(plan_of, details.plan)
-        record = LiveJob.of_row(row, plan, details.failed_scenes)
+        job = LiveJob(row=row, plan=plan, failed_scenes=details.failed_scenes, furthest=row.done)
+        if row.state == "done":
+            job.finished = [(block.season, block.row, block.column) for block in plan.blocks]
         if row.state == "done" and row.size:
             if self._kept is None:
                 raise ResultAwayError(AWAY)
-            record.tiles = await self._kept.open(row.checkpoint, plan)
-        return record
+            job.tiles = await self._kept.open(row.checkpoint, plan)
+        return job
 
-    async def stop(self, record: LiveJob) -> None:
-        """End a job, finished or not, and wait until its workers are free of it."""
-        self._life.end(record, "cancelled", CANCELLED)
-        await self._lay_down(record)
+    async def cancel_job(self, job: LiveJob) -> None:
+        """Cancel a job, finished or not, and wait until its workers are free of it."""
+        self._runner.end_job(job, "cancelled", CANCELLED)
+        await self._stop(job)
 
-    async def forsake(self, cluster: ClusterSpec) -> None:
-        """End the jobs that wait for a cluster which was stopped; they would have it opened again."""
-        for record in list(self.lives):
-            if record.state == "queued" and record.cluster.identity == cluster.identity:
-                self._life.end(record, "failed", _STOPPED)
-                await self._lay_down(record)
+    async def fail_waiting_jobs(self, cluster: ClusterSpec) -> None:
+        """Fail the jobs that wait for a cluster which was stopped; they would start it again."""
+        for job in list(self.tasks):
+            if job.state == "queued" and job.cluster.identity == cluster.identity:
+                self._runner.end_job(job, "failed", _STOPPED)
+                await self._stop(job)
 
-    async def delete(self, row: JobRow) -> bool:
-        """Forget a job of this server or of none, and all that is kept of it; False where another server holds it."""
-        record = self.records.pop(row.token, None)
-        self._ledger.hide(row.token)
-        if record is not None:
-            self._life.end(record, "cancelled", CANCELLED)
-            record.message, record.state = _DELETED, "cancelled"
-            record.stack = record.tiles = None
-            await self._lay_down(record)
-        if not await self._ledger.forget(row):
+    async def delete_job(self, row: JobRow) -> bool:
+        """Delete a job that this server or none holds, with its checkpoint; False where another server holds it."""
+        job = self.jobs.pop(row.token, None)
+        self._list.hide_job(row.token)
+        if job is not None:
+            self._runner.end_job(job, "cancelled", CANCELLED)
+            self._save(job, replace(job.row, state="cancelled", message=_DELETED))
+            job.stack = job.tiles = None
+            await self._stop(job)
+        if not await self._list.delete_job(row):
             return False
         if row.checkpoint:
-            await asyncio.to_thread(remove, row.checkpoint)
+            await asyncio.to_thread(remove_checkpoint, row.checkpoint)
         return True
 
-    async def expire(self, row: JobRow, reason: str) -> None:
-        """Let a result go that this server or none holds; who asks for it is told why."""
-        record = self.records.pop(row.token, None)
-        if record in self.lives:
-            await self._lay_down(record)
-        if await self._ledger.end(row, "expired", reason) and row.checkpoint:
-            await asyncio.to_thread(remove, row.checkpoint)
+    async def expire_job(self, row: JobRow, reason: str) -> None:
+        """Expire a result that this server or none holds; later requests are answered with the reason."""
+        job = self.jobs.get(row.token)
+        if job is not None:
+            await self._drop(job)
+        if await self._list.end_job(row, "expired", reason) and row.checkpoint:
+            await asyncio.to_thread(remove_checkpoint, row.checkpoint)
 
-    async def renew(self) -> None:
-        """Go on owning what lives here, and lay down what another server has taken over meanwhile."""
-        living = [record for record in self.lives if self.records.get(record.token) is record]
-        mine = await self._ledger.renew([record.token for record in living])
-        for record in living:
-            if record.token not in mine and self.records.get(record.token) is record:
-                del self.records[record.token]
-                await self._lay_down(record)
+    async def renew_leases(self) -> None:
+        """Renew the leases of this server, and drop the jobs that another server has taken over meanwhile."""
+        held = [job for job in self.tasks if self.jobs.get(job.token) is job]
+        mine = await self._list.renew_leases([job.token for job in held])
+        for job in held:
+            if job.token not in mine and self.jobs.get(job.token) is job:
+                await self._drop(job)
 
-    def drop_what_changed(self) -> None:
-        """Let go of records of jobs that live elsewhere and have changed since; who looks opens them again."""
-        for token, record in list(self.records.items()):
-            row = self._ledger.rows.get(token)
-            known = row is not None and (row.state, row.created) == (record.state, record.created)
-            if not known and record not in self.lives:
-                del self.records[token]
+    def drop_outdated(self) -> None:
+        """Drop open jobs of other servers that have changed since; the next request opens them again."""
+        for token, job in list(self.jobs.items()):
+            row = self._list.row(token)
+            is_current = row is not None and (row.state, row.created) == (job.state, job.row.created)
+            if not is_current and job not in self.tasks:
+                del self.jobs[token]
+
+    def jobs_on(self, cluster: ClusterSpec) -> Iterator[LiveJob]:
+        """Yield the jobs that end with a cluster: waiting for it, running there, or held in its memory."""
+        return (job for job in self.tasks if job.cluster.identity == cluster.identity and needs_holder(job.row))
 
     async def close(self) -> None:
-        """Lay everything down, for the next server to take up."""
-        await asyncio.gather(*(self._lay_down(record) for record in list(self.lives)), *self._writing)
+        """Stop all work, for the next server to take over."""
+        await asyncio.gather(*(self._stop(job) for job in list(self.tasks)), *self._writing)
 
-    def _start(self, record: LiveJob) -> None:
-        self.records[record.token] = record
-        life = asyncio.create_task(self._life.live(record), name=f"job {record.token[:8]}")
-        self.lives[record] = life
-        life.add_done_callback(lambda _: self.lives.pop(record))
+    def _run(self, job: LiveJob) -> None:
+        self.jobs[job.token] = job
+        task = asyncio.create_task(self._runner.run_job(job), name=f"job {job.token[:8]}")
+        self.tasks[job] = task
+        task.add_done_callback(lambda _: self._end_task(job))
 
-    async def _lay_down(self, record: LiveJob) -> None:
-        """Stop the life of a job without a word about it, and wait until its workers are free of it."""
-        life = self.lives.get(record)
-        if life is None:
+    def _end_task(self, job: LiveJob) -> None:
+        del self.tasks[job]
+        self._list.detach(job)
+
+    async def _drop(self, job: LiveJob) -> None:
+        del self.jobs[job.token]
+        self._list.detach(job)
+        await self._stop(job)
+
+    async def _stop(self, job: LiveJob) -> None:
+        """Stop the task of a job without changing its record, and wait until its workers are free of it."""
+        task = self.tasks.get(job)
+        if task is None:
             return
-        if not life.cancelling():
-            life.cancel()
-        # Waited for rather than awaited: it cleans up to the end also when whoever stops it goes away.
-        await asyncio.wait([life])
-        record.stack = record.tiles = None
+        if not task.cancelling():
+            task.cancel()
+        # Not awaited directly: it has to clean up even when the caller is cancelled.
+        await asyncio.wait([task])
+        job.stack = job.tiles = None
 
-    def _note(self, record: LiveJob) -> None:
-        """Write a change of state soon, and progress when there is time."""
-        if self.records.get(record.token) is record and self._ledger.note(record):
-            writing = asyncio.create_task(self._ledger.flush())
+    def _save(self, job: LiveJob, row: JobRow) -> None:
+        """Replace the record of a job; write a new state soon, and progress with the next flush."""
+        if self._list.save(job, row):
+            writing = asyncio.create_task(self._list.flush())
             self._writing.add(writing)
             writing.add_done_callback(self._writing.discard)

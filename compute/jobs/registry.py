@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from compute.cluster import ClusterPool, ClusterSpec
 from compute.errors import InputError
 from compute.jobs.gateway_leases import GatewayLeases
-from compute.jobs.identity import Principal, job_token
+from compute.jobs.housekeeping import Housekeeping
+from compute.jobs.identity import ANONYMOUS, Principal, job_token
 from compute.jobs.job_list import JobList
 from compute.jobs.jobstore.job_store import JobStore
-from compute.jobs.jobstore.rows import ENDED, JobRow, checked_title
+from compute.jobs.jobstore.rows import ENDED, JobRow, clean_title, new_row
 from compute.jobs.kept_results import KeptResults
 from compute.jobs.live_job import LiveJob
-from compute.jobs.live_jobs import NONE, LiveJobs
+from compute.jobs.live_jobs import NO_RESULT, LiveJobs
+from compute.jobs.retention import Retention
 from compute.jobs.run.block_order import Viewpoint
 from compute.jobs.runner import PAUSES_S
 from compute.plan import NdviPlan
 
-LOOKED_S = 5.0
-"""How long a result counts as looked at after a page or another client has asked for anything of it."""
-
 
 class JobRegistry:
-    """All jobs of a server process, and those of others that share its list.
+    """All jobs of a server process, and those of other servers that share its list.
 
     Parameters
     ----------
     clusters : ClusterPool
-        Where jobs run; clusters outlive jobs.
+        Clusters of the server, which outlive jobs.
     secret : bytes
         Secret of the server, from which tokens are made.
     max_failed_share : float
@@ -38,24 +37,15 @@ class JobRegistry:
     store : JobStore, optional
         The durable list of jobs; left out, one in memory.
     kept : KeptResults, optional
-        Where results outlive clusters; left out, nowhere.
+        Store of results; left out, results go with their clusters.
     own : ClusterSpec, optional
-        Where jobs are taken up again that ran on a cluster of a server's own; left out, on one alike.
+        Cluster for jobs that are taken over from a server's own cluster; left out, the cluster of the job.
     must_keep : bool
         Whether to refuse a job that would not survive a restart.
     pauses : sequence of float
         See `compute.jobs.runner.PAUSES_S`.
     most_at_once : int
-        Jobs of one scope that are computed at once by all servers of the list; others are queued.
-
-    Attributes
-    ----------
-    ledger : JobList
-        The list of jobs.
-    holdings : LiveJobs
-        Those that this server has in hand.
-    started : GatewayLeases
-        The Gateway clusters on which they may run.
+        Largest number of jobs of one scope that all servers of the list compute at once; others are queued.
     """
 
     def __init__(
@@ -71,41 +61,52 @@ class JobRegistry:
         pauses: Sequence[float] = PAUSES_S,
         most_at_once: int = 4,
     ) -> None:
-        self.ledger = JobList(store or JobStore(), must_keep=must_keep)
-        self.holdings = LiveJobs(self.ledger, clusters, kept, own, max_failed_share, pauses, most_at_once)
-        self.started = GatewayLeases(self.ledger.journal, self.ledger.holder, clusters)
+        self._list = JobList(store or JobStore(), must_keep=must_keep)
+        self._live = LiveJobs(self._list, clusters, kept, own, max_failed_share, pauses, most_at_once)
+        self._leases = GatewayLeases(self._list.store, self._list.holder, clusters)
+        self._housekeeping = Housekeeping(self._list, self._live, self._leases, clusters)
         self._secret = secret
-        # One at a time, so that none is begun or opened twice.
+        # One at a time, so that no job is started or opened twice.
         self._opening = asyncio.Lock()
+
+    async def start(self, retention: Retention | None = None) -> None:
+        """Read the list, take over the jobs that no server holds, and keep doing so until `close`.
+
+        Parameters
+        ----------
+        retention : Retention, optional
+            Limits on the age and size of results; left out, the default ones.
+        """
+        await self._housekeeping.start(retention or Retention())
 
     @property
     def trouble(self) -> str:
         """Sentence on why jobs would not survive a restart now; empty where they would."""
-        return self.ledger.trouble
+        return self._list.trouble
 
     async def submit(self, plan: NdviPlan, cluster: ClusterSpec, principal: Principal, participant: str) -> LiveJob:
-        """Start a computation, or join the one that runs or has run already.
+        """Start a computation, or join the one of the same token.
 
         Parameters
         ----------
         plan : NdviPlan
-            What to compute.
+            Plan of the computation.
         cluster : ClusterSpec
-            Where, if it has to be started.
+            Cluster for it, if it has to be started.
         principal : Principal
-            Who asks.
+            Principal who submits it.
         participant : str
-            Who takes part from now on, as `participant_of` has it; see `withdraw`.
+            New participant, as `participant_of` names it; see `withdraw`.
 
         Returns
         -------
         LiveJob
-            Begun, or ended well. Whatever dies from now on, it comes to an end, unless `trouble` says otherwise.
+            Started, or finished. It survives the death of any process, unless `trouble` says otherwise.
 
         Raises
         ------
         InputError
-            The cluster is somebody else's.
+            The cluster belongs to another scope.
         JobStoreError
             The list of jobs cannot be written, and it must.
         """
@@ -113,29 +114,30 @@ class JobRegistry:
             raise InputError("cluster", "There is no such cluster here; choose another.")
         token = self.token(plan, principal)
         async with self._opening:
-            record = self.holdings.records.get(token)
-            if record is None or record.state in ENDED - {"done"}:
-                record = await self.holdings.begin(plan, cluster, token, principal.scope, principal.name)
-        await self.ledger.join(token, participant)
-        return record
+            job = self._live.jobs.get(token)
+            if job is None or job.state in ENDED - {"done"}:
+                row = new_row(plan, token=token, scope=principal.scope, owner=principal.name, cluster=cluster)
+                job = await self._live.start_job(row, plan)
+        await self._list.add_participant(token, participant)
+        return job
 
     def token(self, plan: NdviPlan, principal: Principal) -> str:
         """Return the token that a computation has or would have."""
         return job_token(plan, principal.scope, self._secret)
 
     def get(self, token: str, principal: Principal) -> LiveJob:
-        """Return a job that was begun or opened here.
+        """Return a job that was started or opened here.
 
         Raises
         ------
         InputError
             There is none, or it is not the principal's: the sentence is the same.
         """
-        record = self.holdings.records.get(token)
-        if record is None or record.scope != principal.scope:
-            raise InputError("token", NONE)
-        record.seen = time.monotonic()
-        return record
+        job = self._live.jobs.get(token)
+        if job is None or job.scope != principal.scope:
+            raise InputError("token", NO_RESULT)
+        job.seen = time.monotonic()
+        return job
 
     async def open(self, token: str, principal: Principal) -> LiveJob:
         """Return a job by its token, whichever server has computed it.
@@ -145,89 +147,96 @@ class JobRegistry:
         InputError
             As `get` does, and with another sentence where it has expired.
         ResultGoneError, ResultAwayError
-            What is kept of it cannot be read any more, or not be reached.
+            Its checkpoint cannot be read any more, or not be reached.
         """
-        if token not in self.holdings.records:
+        if token not in self._live.jobs:
             row = await self.find(token, principal)
             async with self._opening:
-                if token not in self.holdings.records:
-                    await self.holdings.load(row)
-        record = self.get(token, principal)
-        await self.ledger.note_opened(token)
-        return record
+                if token not in self._live.jobs:
+                    await self._live.open_job(row)
+        job = self.get(token, principal)
+        await self._list.record_opening(token)
+        return job
 
     async def find(self, token: str, principal: Principal) -> JobRow:
-        """Return what the list says of a job; raises as `get` does."""
-        row = await self.ledger.find(token)
+        """Return the record of a job in the list; raises as `get` does."""
+        row = await self._list.find_job(token)
         if row is None or row.scope != principal.scope:
-            raise InputError("token", NONE)
+            raise InputError("token", NO_RESULT)
         return row
+
+    def listed_row(self, job: LiveJob) -> JobRow:
+        """Return the latest record of an open job, which another server may be computing."""
+        return self._list.row(job.token) or job.row
 
     async def recipe(self, token: str, principal: Principal) -> str:
         """Return the request of a job, expired or not, as canonical JSON; raises as `get` does."""
         await self.find(token, principal)
-        details = await self.ledger.details(token)
+        details = await self._list.read_details(token)
         if details is None:
-            raise InputError("token", NONE)
+            raise InputError("token", NO_RESULT)
         return details.recipe
 
     def held_by(self, cluster: ClusterSpec) -> list[LiveJob]:
         """Return the jobs that end with a cluster: waiting for it, running there, or held in its memory."""
-        there = (record for record in self.holdings.lives if record.cluster.identity == cluster.identity)
-        return [record for record in there if record.state not in ENDED or (record.state == "done" and not record.size)]
+        return list(self._live.jobs_on(cluster))
 
-    def needed(self) -> Iterator[ClusterSpec]:
-        """Yield the clusters that work, or that alone hold what somebody looks at."""
-        for record in self.holdings.lives:
-            looked_at = time.monotonic() - record.seen < LOOKED_S
-            if record.state not in ENDED or (record.state == "done" and not record.size and looked_at):
-                yield record.cluster
+    def cluster_owner(self, short_name: str) -> str | None:
+        """Return the scope that owns a Gateway cluster; a cluster that no server has started is everybody's.
+
+        None is the owner of a server's own cluster.
+        """
+        return self._leases.owners.get(short_name, ANONYMOUS.scope)
+
+    async def fail_waiting_jobs(self, cluster: ClusterSpec) -> None:
+        """Fail the jobs that wait for a cluster which was stopped; they would start it again."""
+        await self._live.fail_waiting_jobs(cluster)
 
     def list(self, principal: Principal) -> list[JobRow]:
-        """Return the rows of the principal's jobs, newest first."""
-        mine = (row for row in self.ledger.rows.values() if row.scope == principal.scope)
+        """Return the records of the principal's jobs, newest first."""
+        mine = (row for row in self._list.rows.values() if row.scope == principal.scope)
         return sorted(mine, key=lambda row: row.created, reverse=True)
 
     def look_at(self, token: str, principal: Principal, viewer: str, viewpoint: Viewpoint | None) -> None:
-        """Have the blocks that a visit looks at computed next, for as long as it looks there.
+        """Set the viewpoint of a visit: the blocks around it are computed next.
 
         Parameters
         ----------
         token : str
-            Of the job.
+            Token of the job.
         principal : Principal
-            Who looks.
+            Principal of the visit.
         viewer : str
             Name of the visit; several take turns.
         viewpoint : Viewpoint or None
-            None when the visit looks elsewhere.
+            None when the visit shows another result.
 
         Raises
         ------
         InputError
             As `get` does.
         """
-        self.get(token, principal).order.look_at(viewer, viewpoint)
+        self.get(token, principal).order.set_viewpoint(viewer, viewpoint)
 
     async def rename(self, token: str, principal: Principal, title: str) -> None:
-        """Give a job a title, or take it away by an empty one.
+        """Set the title of a job; an empty one removes it.
 
         Raises
         ------
         InputError
             The title is too long, or as `get` does.
         """
-        await self.ledger.rename(await self.find(token, principal), checked_title(title))
+        await self._list.set_title(await self.find(token, principal), clean_title(title))
 
     async def withdraw(self, token: str, principal: Principal, participant: str) -> bool:
-        """Withdraw one participant; with the last of them a running job stops, whichever server computes it.
+        """Withdraw a participant; the last of them cancels a running job, whichever server computes it.
 
-        Where nobody is known to take part, as in a list that was made again from results, whoever withdraws is last.
+        A job without known participants, as in a list that was rebuilt from checkpoints, is cancelled by any of them.
 
         Returns
         -------
         bool
-            Whether others take part, for whom the job goes on.
+            Whether there are other participants, for whom the job goes on.
 
         Raises
         ------
@@ -235,29 +244,30 @@ class JobRegistry:
             As `get` does.
         """
         await self.find(token, principal)
-        if await self.ledger.leave(token, participant):
+        if await self._list.remove_participant(token, participant):
             return True
         await self.cancel(token, principal)
         return False
 
     async def cancel(self, token: str, principal: Principal) -> None:
-        """Stop a running job whoever takes part in it, and whichever server computes it; raises as `get` does."""
+        """Cancel a running job for all participants, whichever server computes it; raises as `get` does."""
         row = await self.find(token, principal)
-        record = self.holdings.records.get(token)
-        if record is not None and record in self.holdings.lives:
-            if record.state not in ENDED:
-                await self.holdings.stop(record)
+        job = self._live.jobs.get(token)
+        if job is not None and job in self._live.tasks:
+            if job.state not in ENDED:
+                await self._live.cancel_job(job)
         elif row.state not in ENDED:
-            await self.ledger.wish(token, "cancel")
+            await self._list.request_action(token, "cancel")
 
     async def delete(self, token: str, principal: Principal) -> None:
-        """Forget a job and all that is kept of it; a running one is stopped first. Raises as `get` does."""
+        """Delete a job with its result; a running one is cancelled first. Raises as `get` does."""
         row = await self.find(token, principal)
-        if not await self.holdings.delete(row):
-            await self.ledger.wish(token, "delete")
+        if not await self._live.delete_job(row):
+            await self._list.request_action(token, "delete")
 
     async def close(self) -> None:
-        """Let go of everything: what runs is taken up by the next server, and so is what is kept outside of memory."""
-        await self.holdings.close()
-        await self.started.close()
-        await self.ledger.close()
+        """Stop all work. The next server takes the jobs over, and opens results from their checkpoints."""
+        await self._housekeeping.close()
+        await self._live.close()
+        await self._leases.close()
+        await self._list.close()

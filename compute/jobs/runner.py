@@ -1,18 +1,19 @@
-"""Runner of one job on a server: compute, hold on its cluster, take up again when that is lost."""
+"""Runner of one job on a server: compute, hold the result on its cluster, compute again when the cluster is lost."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakValueDictionary
 
 from compute.cluster import ClusterPool
 from compute.errors import ClusterAwayError, ClusterError, GreenupError, JobLostError, ResultAwayError
-from compute.jobs.checkpoint_recovery import size_of
-from compute.jobs.jobstore.rows import State
+from compute.jobs.checkpoint_recovery import checkpoint_size
+from compute.jobs.jobstore.rows import JobRow, State
 from compute.jobs.kept_results import KeptResults
 from compute.jobs.live_job import LiveJob
 from compute.jobs.run.block_order import BlockOrder
@@ -28,30 +29,34 @@ from compute.tiles.tile_service import ResultTiles
 _log = logging.getLogger(__name__)
 
 PAUSES_S = (1.0, 5.0, 20.0, 60.0)
-"""Before each time that a job is taken up again without having got further: as many times as there are pauses. A
-scheduler that is gone is given up in seconds, and the machine that starts it again may take a minute."""
+"""Pauses before each repeated attempt that got no further; a job has as many of them as there are pauses. A scheduler
+that is gone is noticed in seconds, and the machine that restarts it may take a minute."""
 
-_LOOK_S = 1.0
-"""How soon a finished result shows as lost when its cluster is gone."""
+TAKEN_UP = "The computation is taken up again."
+
+GOES_ON = "The computation goes on once it can."
+
+_POLL_S = 1.0
+"""Longest time until a finished result shows as lost when its cluster is gone."""
 
 
 class JobRunner:
-    """Lets jobs live on the clusters of a server.
+    """Runs jobs on the clusters of a server.
 
     Parameters
     ----------
     clusters : ClusterPool
-        Where jobs run; clusters outlive jobs.
+        Clusters of the server, which outlive jobs.
     kept : KeptResults or None
-        Where results outlive clusters; None for nowhere.
+        Store of results; None where results go with their clusters.
     max_failed_share : float
         Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
-    note : callable
-        Told of each record that has changed.
+    save : callable
+        Replaces the record of a job.
     pauses : sequence of float
         Seconds, as `PAUSES_S`.
-    turns : ConcurrencyLimit
-        Whose computation begins next.
+    limit : ConcurrencyLimit
+        Starts queued jobs.
     """
 
     def __init__(
@@ -59,165 +64,175 @@ class JobRunner:
         clusters: ClusterPool,
         kept: KeptResults | None,
         max_failed_share: float,
-        note: Callable[[LiveJob], None],
+        save: Callable[[LiveJob, JobRow], None],
         pauses: Sequence[float],
-        turns: ConcurrencyLimit,
+        limit: ConcurrencyLimit,
     ) -> None:
         self._clusters = clusters
         self._kept = kept
         self._max_failed_share = max_failed_share
-        self._note = note
+        self._save = save
         self._pauses = pauses
-        self._turns = turns
-        # Held by those who need them: of a scheduler on which nothing is computed, nothing is known.
-        self._sharing: WeakValueDictionary[str, FairQueue] = WeakValueDictionary()
+        self._limit = limit
+        # By address of the scheduler; the computations on it hold the queue.
+        self._queues: WeakValueDictionary[str, FairQueue] = WeakValueDictionary()
 
     @property
     def most_attempts(self) -> int:
-        """Times that a job is taken up again without having got further."""
+        """Largest number of repeated attempts that get no further."""
         return len(self._pauses)
 
-    async def live(self, record: LiveJob) -> None:
+    async def run_job(self, job: LiveJob) -> None:
         """Compute a job and hold its blocks, until it is stopped, fails, or is lost with its cluster for good."""
         try:
-            while not await self._attempt(record):  # noqa: ASYNC110  # nothing tells of another cluster
-                await asyncio.sleep(self._pauses[max(0, record.attempts - 1)])
+            while not await self._run_attempt(job):  # noqa: ASYNC110  # no event announces another cluster
+                await asyncio.sleep(self._pauses[max(0, job.row.attempts - 1)])
         except GreenupError as error:
-            self.end(record, "expired" if record.state == "done" else "failed", str(error))
-        except Exception as error:  # noqa: BLE001  # whatever it is, a job must not end unseen
-            _log.exception("Job %s failed", record.token[:8])
+            self.end_job(job, "expired" if job.state == "done" else "failed", str(error))
+        except Exception as error:  # noqa: BLE001  # whatever the error, the job must show it
+            _log.exception("Job %s failed", job.token[:8])
             message = f"The computation failed ({type(error).__name__}); try again, or ask those who run the server."
-            self.end(record, "failed", message)
+            self.end_job(job, "failed", message)
 
-    def end(self, record: LiveJob, state: State, message: str = "") -> None:
-        """Note how a job ended. Nothing follows a failure or a cancel, but a finished result can still go."""
-        if record.state in ("failed", "cancelled", "expired"):
+    def end_job(self, job: LiveJob, state: State, message: str = "", size: int = 0) -> None:
+        """Record the end of a job. A finished result can still end otherwise, a failed or cancelled job cannot.
+
+        Parameters
+        ----------
+        job : LiveJob
+            The job.
+        state, message : str
+            New state, and its reason for users.
+        size : int
+            Bytes of a checkpoint that is complete; left out, those of the record.
+        """
+        if job.state in ("failed", "cancelled", "expired"):
             return
-        record.state, record.message = state, message
-        record.ended = record.ended or datetime.now(UTC)
         if state != "done":
-            record.stack = record.tiles = None
-        self._note(record)
+            job.stack = job.tiles = None
+        ended = job.row.ended or datetime.now(UTC)
+        self._save(job, replace(job.row, state=state, message=message, ended=ended, size=size or job.row.size))
 
-    async def _attempt(self, record: LiveJob) -> bool:
-        """Return whether the job came to its end; where it was lost with its cluster, it is to be tried again."""
-        await self._turns.wait_for(record)
-        job: Computation | None = None
+    async def _run_attempt(self, job: LiveJob) -> bool:
+        """Return whether the job ended; False where its cluster was lost and it is to be computed again."""
+        await self._limit.wait_for_start(job)
+        computation: Computation | None = None
         try:
-            job = await self._start(record)
-            await self._finish(job, record)
-            await _release_preview(record)
-            await self._keep(job, record)
+            computation = await self._submit(job)
+            await self._finish(computation, job)
+            await _release_preview(job)
+            await self._hold_result(computation, job)
         except Exception as error:
-            if not await self._may_go_on(record, job, error):
+            if not await self._prepare_retry(job, computation, error):
                 raise
             return False
         finally:
-            await _release_preview(record)
-            # Also where a block failed: the others are of no use to anybody.
-            if job is not None:
-                await job.cancel()
+            await _release_preview(job)
+            # Also where a block failed: the others are of no use.
+            if computation is not None:
+                await computation.cancel()
         return True
 
-    async def _start(self, record: LiveJob) -> Computation:
-        record.connection = connection = await self._clusters.get(record.cluster)
-        record.cluster_name = self._clusters.cluster_name(record.cluster)
-        # Before anything runs there: who takes the job over must find the cluster.
-        self._note(record)
+    async def _submit(self, job: LiveJob) -> Computation:
+        job.connection = connection = await self._clusters.get(job.cluster)
+        # Before anything runs there: a server that takes the job over must find the cluster.
+        self._save(job, replace(job.row, cluster_name=self._clusters.cluster_name(job.cluster)))
         client = connection.client
-        # What only has to be opened is there as soon as a preview would be.
-        if self._kept is None or not await self._kept.is_whole(record.token, record.plan):
-            record.preview = await Preview.begin(record.plan, client, record.token)
-        keep = None if self._kept is None else self._kept.keep(record.token, record.scope)
-        share = self._sharing.setdefault(client.scheduler.address, FairQueue()).share_of(record.scope)
-        job = await Computation.submit(
-            record.plan,
+        # A result that only has to be opened is there as soon as a preview would be.
+        if self._kept is None or not await self._kept.is_whole(job.token, job.plan):
+            job.preview = await Preview.start(job.plan, client, job.token)
+        queue = self._queues.setdefault(client.scheduler.address, FairQueue())
+        computation = await Computation.submit(
+            job.plan,
             client,
-            record.token,
-            order=record.order,
-            keep=keep,
+            job.token,
+            order=job.order,
+            keep=None if self._kept is None else self._kept.target(job.token, job.scope),
             threads=lambda: connection.threads_to_come,
-            share=share,
+            share=queue.add_share(job.scope),
         )
-        record.stack, record.state = job.stack, "running"
-        record.message = " ".join(filter(None, (TAKEN_UP if record.attempts else "", job.note)))
-        record.tiles = _tiles(job, client) if self._kept is None else self._kept.tiles(job, client)
-        record.started = datetime.now(UTC)
-        self._note(record)
-        return job
+        job.stack = computation.stack
+        job.tiles = self._tiles_of(computation, client)
+        message = " ".join(filter(None, (TAKEN_UP if job.row.attempts else "", computation.note)))
+        self._save(job, replace(job.row, state="running", message=message, started=datetime.now(UTC)))
+        return computation
 
-    async def _finish(self, job: Computation, record: LiveJob) -> None:
-        """Note every block that finishes, and then which scenes the result lacks."""
-        assert record.connection is not None
-        async with record.connection.guard_workers() as guard:
-            async for block in job.finished_blocks():
+    def _tiles_of(self, computation: Computation, client: Any) -> ResultTiles:
+        if self._kept is not None:
+            return self._kept.tiles(computation, client)
+        return ResultTiles.on_workers(computation.stack, client, region=computation.plan.request.region)
+
+    async def _finish(self, computation: Computation, job: LiveJob) -> None:
+        """Record every block that finishes, and then the scenes that the result lacks."""
+        assert job.connection is not None
+        async with job.connection.guard_workers() as guard:
+            async for block in computation.finished_blocks():
                 guard.record_progress()
-                record.finished.append(block)
-                if len(record.finished) > record.furthest:
-                    record.furthest, record.attempts = len(record.finished), 0
-                self._note(record)
-            statistics = await job.statistics()
-            record.failed_scenes = left_out(statistics, record.plan, self._max_failed_share)
-        failed, remarks = failed_sentence(record.failed_scenes, record.plan), result_remarks(record.plan, statistics)
-        message = " ".join(filter(None, (failed, *remarks, job.note)))
-        if job.keeping.tallies:
-            record.size = max(1, await asyncio.to_thread(size_of, record.checkpoint))
-        self.end(record, "done", message)
+                self._record_block(job, block)
+            statistics = await computation.statistics()
+            job.failed_scenes = tuple(left_out(statistics, job.plan, self._max_failed_share))
+        failed, remarks = failed_sentence(job.failed_scenes, job.plan), result_remarks(job.plan, statistics)
+        message = " ".join(filter(None, (failed, *remarks, computation.note)))
+        size = 0
+        if computation.keeping.tallies:
+            size = max(1, await asyncio.to_thread(checkpoint_size, job.row.checkpoint))
+        self.end_job(job, "done", message, size)
 
-    async def _keep(self, job: Computation, record: LiveJob) -> None:
-        """Watch over a finished result until the cluster loses it; it stays open where it lies elsewhere as well."""
-        assert record.connection is not None
-        async with published(record.token, record.plan, job.stack, record.connection.client):
-            while not job.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
-                await asyncio.sleep(_LOOK_S)
-        if self._kept is None or not record.size:
+    def _record_block(self, job: LiveJob, block: tuple[int, int, int]) -> None:
+        job.finished.append(block)
+        row = replace(job.row, done=len(job.finished))
+        if row.done > job.furthest:
+            job.furthest, row = row.done, replace(row, attempts=0)
+        self._save(job, row)
+
+    async def _hold_result(self, computation: Computation, job: LiveJob) -> None:
+        """Hold a finished result until its cluster is lost; then open it from its checkpoint, if it has one."""
+        assert job.connection is not None
+        async with published(job.token, job.plan, computation.stack, job.connection.client):
+            while not computation.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
+                await asyncio.sleep(_POLL_S)
+        if self._kept is None or not job.row.size:
             raise JobLostError(LOST)
-        record.tiles, record.stack, record.connection = await self._opened(self._kept, record), None, None
+        job.tiles, job.stack, job.connection = await self._open_checkpoint(self._kept, job), None, None
 
-    async def _opened(self, kept: KeptResults, record: LiveJob) -> ResultTiles:
+    async def _open_checkpoint(self, kept: KeptResults, job: LiveJob) -> ResultTiles:
         while True:
             try:
-                return await kept.open(record.checkpoint, record.plan)
+                tiles = await kept.open(job.row.checkpoint, job.plan)
             except ResultAwayError as error:
-                record.message = str(error)
-                await asyncio.sleep(_LOOK_S)
+                job.notice = str(error)
+                await asyncio.sleep(_POLL_S)
+            else:
+                job.notice = ""
+                return tiles
 
-    async def _may_go_on(self, record: LiveJob, job: Computation | None, error: Exception) -> bool:
-        """Prepare a job for another attempt, if it was its cluster that failed it rather than itself."""
-        if record.state in ("done", "cancelled") or not self._was_lost(record, job, error):
+    async def _prepare_retry(self, job: LiveJob, computation: Computation | None, error: Exception) -> bool:
+        """Queue a job for another attempt, if the error is one of its cluster rather than of the job."""
+        if job.state in ("done", "cancelled") or not self._was_lost(job, computation, error):
             return False
-        away = isinstance(error, ClusterAwayError)
-        if not away and record.attempts >= self.most_attempts:
+        is_away = isinstance(error, ClusterAwayError)
+        if not is_away and job.row.attempts >= self.most_attempts:
             return False
-        # That nothing can be had at all says nothing of the job, which waits for as long as it takes.
-        record.attempts += not away
-        record.state, record.message = "queued", f"{error} {GOES_ON}" if away else f"The cluster was lost. {TAKEN_UP}"
-        record.connection = record.stack = record.tiles = None
-        record.finished, record.order = [], BlockOrder.of_plan(record.plan)
-        self._note(record)
-        return await self._clusters.wait_until_settled(record.cluster)
+        # No cluster at all is no failure of the job, which waits for as long as it takes.
+        attempts = job.row.attempts + (not is_away)
+        message = f"{error} {GOES_ON}" if is_away else f"The cluster was lost. {TAKEN_UP}"
+        job.connection = job.stack = job.tiles = None
+        job.finished, job.order = [], BlockOrder.of_plan(job.plan)
+        self._save(job, replace(job.row, state="queued", message=message, attempts=attempts, done=0))
+        return await self._clusters.wait_until_settled(job.cluster)
 
-    def _was_lost(self, record: LiveJob, job: Computation | None, error: Exception) -> bool:
-        if isinstance(error, JobLostError) or (job is not None and job.lost):
+    def _was_lost(self, job: LiveJob, computation: Computation | None, error: Exception) -> bool:
+        if isinstance(error, JobLostError) or (computation is not None and computation.lost):
             return True
-        # A cluster that never opened is likely asked for wrongly; one that was there may come back.
-        broken = record.connection is not None and not self._clusters.is_usable(record.connection)
-        again = record.taken_up or record.attempts > 0 or broken
-        # What a client raises that was closed meanwhile is of any kind; what is wrong with a job is an error of ours.
-        unreached = ClusterError, OSError
-        return (again and isinstance(error, unreached)) or (broken and not isinstance(error, GreenupError))
+        # A cluster that never started was likely specified wrongly; one that was there may come back.
+        is_broken = job.connection is not None and not self._clusters.is_usable(job.connection)
+        was_there = job.taken_over or job.row.attempts > 0 or is_broken
+        # A client that was closed meanwhile raises errors of any kind; errors of the job itself are `GreenupError`.
+        is_unreached = isinstance(error, ClusterError | OSError)
+        return (was_there and is_unreached) or (is_broken and not isinstance(error, GreenupError))
 
 
-TAKEN_UP = "The computation is taken up again."
-
-GOES_ON = "The computation goes on once it can."
-
-
-def _tiles(job: Computation, client: Any) -> ResultTiles:
-    return ResultTiles.on_workers(job.stack, client, region=job.plan.request.region)
-
-
-async def _release_preview(record: LiveJob) -> None:
-    if record.preview is not None:
-        await record.preview.release()
-        record.preview = None
+async def _release_preview(job: LiveJob) -> None:
+    if job.preview is not None:
+        await job.preview.release()
+        job.preview = None

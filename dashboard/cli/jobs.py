@@ -1,4 +1,4 @@
-"""``greenup jobs``: the list of jobs, straight from its database, whether or not a server runs."""
+"""``greenup jobs``: administration of the list of jobs in its database, whether or not a server runs."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compute.errors import InputError
 from dashboard.cli.options import AsJson
 from dashboard.cli.output import print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from compute.jobs import JobRow, JobStore
+    from compute.jobs import JobAdministration, JobRow
 
 app = typer.Typer(help="The jobs of the servers that share a list of jobs.", no_args_is_help=True)
 
-Token = Annotated[str, typer.Argument(help="Token of the job, or how it begins.")]
+Token = Annotated[str, typer.Argument(help="Token of the job, or the start of it.")]
 
 _ASKED = "The server that computes it is asked to {}; it takes a moment."
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List all jobs, newest first, but for those that expired over a week ago."""
-    rows = _store().rows()
+    """List all jobs, newest first, without those that expired over a week ago."""
+    rows = _administration().list_jobs()
     if as_json:
         print_json({"jobs": [_document(row) for row in rows]})
         return
@@ -36,60 +35,43 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(token: Token, as_json: AsJson = False) -> None:
-    """Show all that is known of a job, its request included."""
-    store = _store()
-    row = _find(store, token)
-    details = store.details(row.token)
-    failed = [] if details is None else list(details.failed_scenes)
-    document = _document(row) | {"request": "" if details is None else details.recipe, "scenes_failed": failed}
+    """Show a job with its request."""
+    jobs = _administration()
+    row = jobs.find_job(token)
+    details = jobs.read_details(row)
+    document = _document(row) | {"request": details.recipe}
     if as_json:
-        print_json(document | {"scenes_failed": [asdict(each) for each in failed]})
-    else:
-        print_pairs("Job", [(name, _text(value)) for name, value in document.items() if value not in (None, "", [])])
+        print_json(document | {"scenes_failed": [asdict(each) for each in details.failed_scenes]})
+        return
+    document |= {"scenes_failed": list(details.failed_scenes)}
+    print_pairs("Job", [(name, _text(value)) for name, value in document.items() if value not in (None, "", [])])
 
 
 @app.command()
 def cancel(token: Token, as_json: AsJson = False) -> None:
-    """Stop a job that is not done yet."""
-    from compute.jobs.jobstore.rows import ENDED
-    from compute.jobs.run.computation import CANCELLED
+    """Cancel a job that is not done yet."""
+    from compute.jobs import CANCELLED
 
-    store = _store()
-    row = _find(store, token)
-    if row.state in ENDED:
-        raise InputError("token", f"This job is {row.state} already; there is nothing to stop.")
-    done = store.end(row.token, row.state, "cancelled", CANCELLED)
-    if not done:
-        store.wish(row.token, "cancel")
-    _say(row, "cancelled" if done else "asked", CANCELLED if done else _ASKED.format("stop"), as_json)
+    jobs = _administration()
+    row = jobs.find_job(token)
+    done = jobs.cancel_job(row)
+    _print_outcome(row, "cancelled" if done else "asked", CANCELLED if done else _ASKED.format("stop"), as_json)
 
 
 @app.command()
 def delete(token: Token, as_json: AsJson = False) -> None:
-    """Forget a job, and remove all that is kept of its result."""
-    from compute.jobs.checkpoint_recovery import remove
-
-    store = _store()
-    row = _find(store, token)
-    done = store.delete(row.token)
-    if not done:
-        store.wish(row.token, "delete")
-    elif row.checkpoint:
-        remove(row.checkpoint)
-    _say(row, "deleted" if done else "asked", "The job is deleted." if done else _ASKED.format("delete it"), as_json)
+    """Delete a job with its result."""
+    jobs = _administration()
+    row = jobs.find_job(token)
+    done = jobs.delete_job(row)
+    sentence = "The job is deleted." if done else _ASKED.format("delete it")
+    _print_outcome(row, "deleted" if done else "asked", sentence, as_json)
 
 
 @app.command()
 def rebuild(as_json: AsJson = False) -> None:
-    """Add the jobs to the list that are kept in GREENUP_RESULTS and that it does not know."""
-    from compute.errors import JobError
-    from compute.jobs.checkpoint_recovery import rebuild
-    from compute.settings import load_settings
-
-    try:
-        added, damaged = rebuild(_store(), load_settings().results_location)
-    except OSError:
-        raise JobError("The folder GREENUP_RESULTS cannot be read; see that it is there and may be read.") from None
+    """Add the jobs of the results in GREENUP_RESULTS that the list lacks."""
+    added, damaged = _administration().rebuild_list()
     if as_json:
         print_json({"added": added, "damaged": damaged})
         return
@@ -98,21 +80,11 @@ def rebuild(as_json: AsJson = False) -> None:
         typer.echo(f"The manifest of {name} cannot be read any more; remove the folder.", err=True)
 
 
-def _store() -> JobStore:
-    from compute.jobs import JobStore
+def _administration() -> JobAdministration:
+    from compute.jobs import JobAdministration
     from compute.settings import load_settings
 
-    return JobStore.of(load_settings())
-
-
-def _find(store: JobStore, token: str) -> JobRow:
-    """Return the one job whose token begins so, listed or not."""
-    found = [row for row in store.rows() if row.token.startswith(token)] if token else []
-    exact = store.row(token)
-    if exact is None and len(found) != 1:
-        what = f"begins with {token[:32]!r}" if not found else f"alone begins with {token[:32]!r}, but {len(found)} do"
-        raise InputError("token", f"No job {what}; greenup jobs list names all of them.")
-    return exact or found[0]
+    return JobAdministration(load_settings())
 
 
 def _document(row: JobRow) -> dict[str, Any]:
@@ -147,7 +119,7 @@ def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _say(row: JobRow, outcome: str, sentence: str, as_json: bool) -> None:
+def _print_outcome(row: JobRow, outcome: str, sentence: str, as_json: bool) -> None:
     if as_json:
         print_json({"token": row.token, "outcome": outcome})
     else:

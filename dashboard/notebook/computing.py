@@ -8,8 +8,7 @@ from distributed import Client
 
 from compute.catalog import open_catalog
 from compute.errors import InputError
-from compute.jobs import job_token, plan_request
-from compute.jobs.run.computation import RETRIES
+from compute.jobs import RETRIES, job_token, plan_request
 from compute.plan import NdviPlan
 from compute.products import load_profiles
 from compute.request import NdviRequest

@@ -10,8 +10,7 @@ from urllib.parse import unquote
 from tornado.web import RequestHandler
 
 from compute.errors import NoScenesError
-from compute.jobs import LiveJob
-from compute.jobs.run.preview import Preview
+from compute.jobs import LiveJob, Preview
 from compute.result.layers import LAYERS
 from compute.tiles.styles import Style
 from compute.tiles.tile_service import Tile
@@ -105,7 +104,7 @@ class TileHandler(ApiHandler):
             return await _fill_from_preview(tile, preview, tile_request) if tile and preview else tile
 
         # The key includes the run: a repeated run may read a scene that an earlier one could not read.
-        run = record.token, record.created, record.started
+        run = record.token, record.row.created, record.row.started
         return await self.services.tiles.tile(
             (run, tile_request.layer, tile_request.season, tile_request.address, tile_request.size),
             make,
@@ -152,7 +151,7 @@ def _find_season(record: LiveJob, layer: str, label: str) -> int:
 async def _fill_from_preview(tile: Tile, preview: Preview, tile_request: _TileRequest) -> Tile:
     if tile.complete or tile_request.season not in preview.seasons:
         return tile
-    return await preview.under(tile, tile_request.season, tile_request.address, tile_request.size)
+    return await preview.fill_tile(tile, tile_request.season, tile_request.address, tile_request.size)
 
 
 def list_routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:

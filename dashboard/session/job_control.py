@@ -178,16 +178,11 @@ class JobController:
             min_clear=record.plan.request.min_clear,
             state=record.state,
             message=record.message,
-            blocks_done=self._count_done(record),
+            blocks_done=self._services.jobs.listed_row(record).done,
             blocks_total=record.total,
             seconds_left=record.seconds_left,
         )
         self._refresh_map(record, shown, previews)
-
-    def _count_done(self, record: LiveJob) -> int:
-        """Return the number of computed blocks, from the row of the job where another server computes it."""
-        row = self._services.jobs.ledger.rows.get(record.token)
-        return len(record.finished) if row is None else row.done
 
     def _refresh_map(self, record: LiveJob, shown: int, previews: frozenset[int]) -> None:
         """Refresh the tiles of the shown season that have changed since the last time."""

@@ -19,6 +19,7 @@ import socket
 import struct
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,7 +33,7 @@ from tornado.web import Application, RequestHandler
 from compute.cluster import ClusterSpec, parse_cluster
 from compute.engine import Block
 from compute.errors import InputError
-from compute.jobs import JobRegistry, LiveJob, Principal
+from compute.jobs import JobRegistry, JobRow, LiveJob, Principal
 from compute.jobs.kept_results import KeptResults
 from compute.result.stack import SeasonStack
 from compute.result.store import Checkpoint, Slot, slots_of
@@ -73,15 +74,18 @@ class OneResult(JobRegistry):
             raise InputError("token", "There is no result yet; request /bench/hold first.")
         if token not in self._shown:
             synthetic, tiles = self._result
-            self._shown[token] = LiveJob(
+            row = JobRow(
                 token=token,
                 scope=principal.scope,
-                plan=synthetic.make_plan(),
+                owner=principal.name,
+                about={},
+                engine="",
                 cluster=self._services.cluster,
                 state="done",
-                stack=tiles.stack,
-                tiles=tiles,
+                total=0,
+                created=datetime.now(UTC),
             )
+            self._shown[token] = LiveJob(row=row, plan=synthetic.make_plan(), stack=tiles.stack, tiles=tiles)
         return self._shown[token]
 
     async def hold_result(self, synthetic: SyntheticResult, *, kept: bool = False) -> dict[str, Any]:

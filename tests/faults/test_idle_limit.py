@@ -63,7 +63,7 @@ def test_a_viewer_looks_for_as_long_as_he_likes_and_what_is_kept_opens_afterward
 ) -> None:
     async def story(settings: Settings) -> None:
         services = Services(settings, {}, OWN)
-        await services._caretaker.start()
+        await services.jobs.start(services.retention)
         try:
             record = await computed(services, quick)
             await look(services, record, 180.0)

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from compute.cluster import ClusterPool, parse_cluster
-from compute.jobs import ANONYMOUS, Housekeeping, JobRegistry, JobStore, KeptResults, LiveJob, Retention
+from compute.jobs import ANONYMOUS, JobRegistry, JobStore, KeptResults, LiveJob
 from compute.plan import NdviPlan
 from compute.result.store import Checkpoint, open_result
 from compute.settings import Settings
@@ -65,8 +65,7 @@ def goes_on(
 
     async def lose() -> None:
         jobs = JobRegistry(pool, SECRET, store=JobStore(), own=house.spec, kept=kept, pauses=(0.5, 5.0, 5.0, 5.0))
-        caretaker = Housekeeping(jobs, pool, Retention())
-        await caretaker.start()
+        await jobs.start()
         async with existing_scheduler() as own, relay_to(own.address or "") as relay:
             spec = parse_cluster(f"tcp://127.0.0.1:{relay.port}")
             await pool.get(spec)
@@ -90,7 +89,7 @@ def goes_on(
             with open_result(kept.url(record.token)) as result:
                 xr.testing.assert_equal(result.compute(), compute_here(plan))
             await jobs.delete(record.token, ANONYMOUS)
-            await caretaker.close()
+            await jobs.close()
             await pool.close()
 
     house.watch(lose)

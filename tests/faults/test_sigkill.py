@@ -27,10 +27,10 @@ from sqlalchemy import create_engine, update
 
 from compute.catalog import OdcCatalog
 from compute.cluster import ClusterSpec
-from compute.jobs import ANONYMOUS, JobRow, JobStore, LiveJob
-from compute.jobs.jobstore.rows import ENDED, JobDetails
+from compute.jobs import ANONYMOUS, JobRow, JobStore
+from compute.jobs.jobstore.rows import ENDED, details_of, new_row
 from compute.jobs.jobstore.tables import CLUSTERS, JOBS
-from compute.plan import NdviPlan, plan_document
+from compute.plan import NdviPlan
 from compute.result.store import Checkpoint, open_result
 from compute.settings import Settings
 from tests.fixtures.engine import compute_here
@@ -95,9 +95,8 @@ class Site:
     def acknowledge(self, plan: NdviPlan) -> str:
         """Add a job to the list, as a server does before it begins it; the one that runs takes it up."""
         token = secrets.token_hex(16)
-        record = LiveJob(token=token, scope=ANONYMOUS.scope, plan=plan, cluster=CLUSTER)
-        details = JobDetails(recipe=plan.request.to_json(), plan=plan_document(plan))
-        assert self.store.put(record.row(), details)
+        row = new_row(plan, token=token, scope=ANONYMOUS.scope, cluster=CLUSTER)
+        assert self.store.add_job(row, details_of(plan))
         return token
 
     def ask(self, token: str, more: str = "") -> Any:
@@ -116,7 +115,7 @@ class Site:
 
     def row(self, token: str) -> JobRow:
         """Return what the list says of a job."""
-        row = self.store.row(token)
+        row = self.store.find_job(token)
         assert row is not None
         return row
 
@@ -152,7 +151,7 @@ class Site:
 
     def names(self) -> list[str]:
         """Return the short names of the clusters in the list."""
-        return sorted(row.name for row in self.store.clusters.rows())
+        return sorted(row.name for row in self.store.clusters.list_clusters())
 
 
 def eventually(true: Callable[[], Any], within_s: float = 60.0) -> float:

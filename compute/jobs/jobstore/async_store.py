@@ -1,4 +1,4 @@
-"""Asynchronous job store: calls on a thread of its own, whose failures end no job."""
+"""Asynchronous access to the job store: calls run on one thread, and failed writes end no job."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from compute.jobs.jobstore.job_store import JobStore
 
 Answer = TypeVar("Answer")
 
-_WAIT_S = 15.0
+_TIMEOUT_S = 15.0
 """Longest wait for the store: a database that is busy or away says so itself within five seconds."""
 
-_SILENT = "The list of jobs does not answer; check the disk or the database behind GREENUP_JOBS_URL."
+_NO_ANSWER = "The list of jobs does not answer; check the disk or the database behind GREENUP_JOBS_URL."
 
 
 class AsyncJobStore:
-    """Reads and writes a job store, one question after another.
+    """Asynchronous access to a job store, one call after another.
 
     Parameters
     ----------
     store : JobStore
-        Of the list of jobs.
+        Store of the list of jobs.
 
     Attributes
     ----------
     trouble : str
-        Why the last change could not be written; empty where it was.
+        Reason why the last change could not be written; empty where it was.
     """
 
     def __init__(self, store: JobStore) -> None:
@@ -38,8 +38,8 @@ class AsyncJobStore:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="jobs")
         self._closed = False
 
-    async def read(self, question: Callable[[JobStore], Answer]) -> Answer:
-        """Ask for something.
+    async def read(self, query: Callable[[JobStore], Answer]) -> Answer:
+        """Run a query.
 
         Raises
         ------
@@ -47,15 +47,15 @@ class AsyncJobStore:
             The store cannot be read, or does not answer.
         """
         if self._closed:
-            raise JobStoreError(_SILENT)
+            raise JobStoreError(_NO_ANSWER)
         try:
-            async with asyncio.timeout(_WAIT_S):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, question, self._store)
+            async with asyncio.timeout(_TIMEOUT_S):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, query, self._store)
         except TimeoutError:
-            raise JobStoreError(_SILENT) from None
+            raise JobStoreError(_NO_ANSWER) from None
 
     async def write(self, change: Callable[[JobStore], Answer]) -> Answer | None:
-        """Change something; what cannot be written is None, and `trouble` says why."""
+        """Run a change; return None, and set `trouble`, where it cannot be written."""
         try:
             answer = await self.read(change)
         except JobStoreError as error:
@@ -65,7 +65,7 @@ class AsyncJobStore:
         return answer
 
     async def close(self) -> None:
-        """Let the questions that were asked be answered, and close the store."""
+        """Wait for pending calls, and close the store."""
         self._closed = True
         await asyncio.to_thread(self._thread.shutdown)
         self._store.close()

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.schema import CreateTable
 
 from compute.errors import InputError, JobStoreError
-from compute.jobs.jobstore.tables import TABLES
+from compute.jobs.jobstore.tables import METADATA
 from compute.settings.home import make_private, make_private_file
 
 _BUSY_S = 5.0
@@ -56,7 +56,7 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
-    def asking(self, act: str) -> Iterator[Connection]:
+    def transaction(self, act: str) -> Iterator[Connection]:
         """Give a connection within a transaction; what the database refuses becomes a `JobStoreError`."""
         try:
             if not self._ready:
@@ -72,7 +72,7 @@ class Database:
         if self._url.get_backend_name() == "sqlite" and file and not file.startswith((":", "file:")):
             make_private(Path(file).parent)
             make_private_file(Path(file))
-        for table in TABLES:
+        for table in METADATA.sorted_tables:
             if inspect(self._engine).has_table(table.name):
                 continue
             try:
@@ -85,13 +85,13 @@ class Database:
         self._ready = True
 
 
-def now_of(connection: Connection) -> float:
+def database_time(connection: Connection) -> datetime:
     """Return the time of the database, in seconds of its own: the clocks of servers may differ, and leases must not.
 
     To the second, as databases agree on no finer one.
     """
     now: datetime = connection.execute(select(func.current_timestamp())).scalar_one()
-    return now.replace(tzinfo=now.tzinfo or UTC).timestamp()
+    return now.replace(tzinfo=now.tzinfo or UTC)
 
 
 def _explicit(url: URL) -> URL:

@@ -3,66 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Delete, and_, delete, func, insert, literal, or_, select, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError
 
 from compute.jobs.jobstore.clusters import ClusterStore
-from compute.jobs.jobstore.database import Database, now_of
+from compute.jobs.jobstore.database import Database, database_time
 from compute.jobs.jobstore.participants import ParticipantStore
-from compute.jobs.jobstore.rows import ENDED, UNDER_WAY, JobDetails, JobRow, State, Wish
-from compute.jobs.jobstore.tables import (
-    CLUSTERS,
-    DETAILS,
-    JOBS,
-    LEASE_S,
-    LIGHT,
-    PARTICIPANTS,
-    details_from_line,
-    details_line,
-    failed_text,
-    from_line,
-    to_line,
-    unheld,
-)
+from compute.jobs.jobstore.rows import ENDED, JobDetails, JobRow, RequestedAction, State
+from compute.jobs.jobstore.rules import is_ahead_of, needs_holder
+from compute.jobs.jobstore.tables import CLUSTERS, JOBS, LEASE, PARTICIPANTS, is_unheld
 from compute.scenes import UnreadScene
 from compute.settings import Settings
 from compute.settings.home import open_home
 
 IN_MEMORY = "sqlite://"
-"""A store that lives and dies with the process."""
+"""URL of a store that lasts as long as the process."""
 
-SHOWN_AFTER_S = 7 * 86400.0
-"""How long an expired job is listed: its owner may come back a week later. Its link knows it for ever."""
+LISTED_FOR = timedelta(days=7)
+"""How long an expired job is listed, for an owner who comes back a week later. Its link is known for ever."""
 
-_NEEDS_A_HOLDER = or_(JOBS.c.state.not_in(ENDED), and_(JOBS.c.state == "done", JOBS.c.size == 0))
-"""A job to work on, or a result that lies in the memory of a cluster alone."""
+_ROW = [JOBS.c[each.name] for each in fields(JobRow)]
+
+_DETAILS = [JOBS.c[each.name] for each in fields(JobDetails)]
+
+_SAVED = (
+    "checkpoint",
+    "cluster",
+    "cluster_name",
+    "state",
+    "message",
+    "done",
+    "started",
+    "ended",
+    "changed",
+    "attempts",
+    "size",
+)
+"""Fields that the holder of a job writes; the others are fixed, or changed by users."""
 
 
 class JobStore:
-    """The durable list of jobs. Its methods wait for the database: call them from a thread.
+    """The durable list of jobs. Its methods block until the database answers: call them from a thread.
 
-    Every change is right whatever others do meanwhile, so servers that share the store need no lock of their own.
+    Each change is one transaction with its condition, so servers that share the store need no lock of their own.
 
     Parameters
     ----------
     url : str or sqlalchemy.engine.URL
-        Of the database; left out, one in memory. Nothing is opened before the first question.
+        URL of the database; left out, one in memory. It is opened on the first call.
 
     Raises
     ------
     InputError
-        The URL is none, or its driver is not installed.
+        The URL is malformed, or its driver is not installed.
 
     Attributes
     ----------
     clusters : ClusterStore
-        The Gateway clusters that the servers have started.
+        Gateway clusters that the servers have started.
     participants : ParticipantStore
-        Who has asked for the jobs.
+        Participants of the jobs.
     """
 
     def __init__(self, url: str | URL = IN_MEMORY) -> None:
@@ -71,8 +76,8 @@ class JobStore:
         self.participants = ParticipantStore(self._database)
 
     @classmethod
-    def of(cls, settings: Settings) -> JobStore:
-        """Return the list that the settings name; the home folder is closed to other users where it lies there."""
+    def from_settings(cls, settings: Settings) -> JobStore:
+        """Return the store that the settings name; its home folder is closed to other users."""
         if settings.jobs_url is None:
             open_home(settings)
         return cls(settings.jobs_location)
@@ -81,49 +86,45 @@ class JobStore:
         """Close all connections."""
         self._database.close()
 
-    def rows(self, now: datetime | None = None) -> list[JobRow]:
-        """Return all jobs, newest first, but for those that expired over a week ago.
+    def list_jobs(self, now: datetime | None = None) -> list[JobRow]:
+        """Return all jobs, newest first, without those that expired over a week ago.
 
         Raises
         ------
         JobStoreError
             As all methods do: the database cannot be reached, or refuses.
         """
-        since = ((now or datetime.now(UTC)) - timedelta(seconds=SHOWN_AFTER_S)).timestamp()
-        shown = or_(JOBS.c.state != "expired", JOBS.c.changed > since)
-        with self._database.asking("read") as connection:
-            lines = connection.execute(select(*LIGHT).where(shown).order_by(JOBS.c.created.desc()))
-            return [from_line(line._asdict()) for line in lines]
+        listed = or_(JOBS.c.state != "expired", JOBS.c.changed > (now or datetime.now(UTC)) - LISTED_FOR)
+        with self._database.transaction("read") as connection:
+            return _rows_where(connection, listed, JOBS.c.created.desc())
 
-    def row(self, token: str) -> JobRow | None:
+    def find_job(self, token: str) -> JobRow | None:
         """Return a job, or None where there is none."""
-        with self._database.asking("read") as connection:
-            line = connection.execute(select(*LIGHT).where(JOBS.c.token == token)).first()
-        return None if line is None else from_line(line._asdict())
+        with self._database.transaction("read") as connection:
+            return next(iter(_rows_where(connection, JOBS.c.token == token)), None)
 
-    def details(self, token: str) -> JobDetails | None:
-        """Return what is kept beside the row of a job, or None where there is none."""
-        columns = (JOBS.c[name] for name in DETAILS)
-        with self._database.asking("read") as connection:
-            line = connection.execute(select(*columns).where(JOBS.c.token == token)).first()
-        return None if line is None else details_from_line(line._asdict())
+    def read_details(self, token: str) -> JobDetails | None:
+        """Return the details of a job, or None where there is none."""
+        with self._database.transaction("read") as connection:
+            line = connection.execute(select(*_DETAILS).where(JOBS.c.token == token)).first()
+        return None if line is None else JobDetails(**line._asdict())
 
-    def put(self, row: JobRow, details: JobDetails) -> bool:
-        """Add a job, in place of one of the same token that has ended without a result; it is its holder's then.
+    def add_job(self, row: JobRow, details: JobDetails) -> bool:
+        """Add a job, or replace one of the same token that has ended without a result. Its holder gets the lease.
 
         Returns
         -------
         bool
-            False where the token has a job that is alive or done: nothing is changed.
+            False where the token has an unfinished or finished job: nothing is changed.
         """
-        line = to_line(row) | details_line(details)
-        with self._database.asking("written") as connection:
+        line = _values_of(row) | _values_of(details)
+        with self._database.transaction("written") as connection:
             if row.holder:
-                line["lease_end"] = now_of(connection) + LEASE_S
+                line["lease_end"] = database_time(connection) + LEASE
             over = update(JOBS).where(JOBS.c.token == row.token, JOBS.c.state.in_(ENDED - {"done"}))
-            # Who asks again means the same: its title stays.
+            # The title stays, as the request is the same.
             if connection.execute(over.values({**line, "title": JOBS.c.title})).rowcount:
-                connection.execute(_nobody_in(row.token))
+                connection.execute(_delete_participants(row.token))
                 return True
             if connection.scalar(select(JOBS.c.token).where(JOBS.c.token == row.token)):
                 return False
@@ -133,130 +134,152 @@ class JobStore:
                 return False
             return True
 
-    def save(self, row: JobRow, holder: str, failed_scenes: tuple[UnreadScene, ...] = ()) -> bool:
-        """Write how a job does that `holder` works on; it stays its own for as long as it needs one.
+    def save_job(self, row: JobRow, holder: str, failed_scenes: tuple[UnreadScene, ...] = ()) -> bool:
+        """Write the progress of a job; `holder` keeps it for as long as the job needs one.
 
         Returns
         -------
         bool
-            False where another server holds it, or nobody knows it: nothing is changed.
+            False where another server holds it, or it does not exist: nothing is changed.
         """
-        line = to_line(row)
-        names = ("checkpoint", "cluster", "cluster_name", "state", "message", "done", "started", "ended", "changed")
-        values = {name: line[name] for name in (*names, "attempts", "size")}
-        values["failed_scenes"] = failed_text(failed_scenes)
-        if not row.needs_holder:
+        values: dict[str, Any] = {name: getattr(row, name) for name in _SAVED} | {"failed_scenes": failed_scenes}
+        if not needs_holder(row):
             values |= {"holder": "", "lease_end": None, "wanted": ""}
-        return self._change(and_(JOBS.c.token == row.token, JOBS.c.holder == holder), values)
+        return self._update(and_(JOBS.c.token == row.token, JOBS.c.holder == holder), values)
 
-    def take(self, token: str, holder: str) -> bool:
-        """Take a job over that nobody holds, or whose lease has run out.
+    def take_over_job(self, token: str, holder: str) -> bool:
+        """Take a job over that no server holds, or whose lease has run out.
 
         Returns
         -------
         bool
             False where another server was faster, or the job has ended.
         """
-        with self._database.asking("written") as connection:
-            now = now_of(connection)
-            free = or_(unheld(JOBS, now), JOBS.c.holder == holder)
-            taking = update(JOBS).where(JOBS.c.token == token, free, _NEEDS_A_HOLDER)
-            return bool(connection.execute(taking.values(holder=holder, lease_end=now + LEASE_S)).rowcount)
+        with self._database.transaction("written") as connection:
+            now = database_time(connection)
+            free = or_(is_unheld(JOBS, now), JOBS.c.holder == holder)
+            taking = update(JOBS).where(JOBS.c.token == token, free, needs_holder(JOBS.c))
+            return bool(connection.execute(taking.values(holder=holder, lease_end=now + LEASE)).rowcount)
 
-    def let_begin(self, token: str, holder: str, most: int) -> bool:
-        """Let a queued job of `holder` begin: it is connecting from now on.
+    def start_queued_job(self, token: str, holder: str, most: int) -> bool:
+        """Set a queued job of `holder` to connecting, if fewer than `most` jobs of its scope are ahead of it.
+
+        Only jobs with a current lease count, see `compute.jobs.jobstore.rules.is_ahead_of`. Of two jobs that call
+        this at the same time, the later one counts the earlier one, so both start only where there is room for both.
+
+        Parameters
+        ----------
+        token : str
+            Token of the job.
+        holder : str
+            Server that holds it.
+        most : int
+            Largest number of jobs of one scope under way.
 
         Returns
         -------
         bool
-            False where `most` jobs of its scope are ahead of it, being under way or queued before it, and held by
-            servers that are alive. Of two jobs that ask at the same time, the later one counts the other in any case,
-            so both begin only where there is room for both.
+            Whether it is connecting now.
         """
         mine = and_(JOBS.c.token == token, JOBS.c.holder == holder, JOBS.c.state == "queued")
-        with self._database.asking("written") as connection:
-            now = now_of(connection)
-            asking = connection.execute(select(JOBS.c.scope, JOBS.c.created).where(mine)).first()
-            if asking is None:
-                return False
-            earlier = or_(JOBS.c.created < asking.created, and_(JOBS.c.created == asking.created, JOBS.c.token < token))
-            ahead = and_(
-                JOBS.c.scope == asking.scope,
-                JOBS.c.token != token,
-                JOBS.c.lease_end >= now,
-                or_(JOBS.c.state.in_(UNDER_WAY), and_(JOBS.c.state == "queued", earlier)),
-            )
-            count: int = connection.execute(select(func.count()).select_from(JOBS).where(ahead)).scalar_one()
-            if count >= most:
-                return False
-            beginning = update(JOBS).where(mine).values(state="connecting", lease_end=now + LEASE_S)
-            return bool(connection.execute(beginning).rowcount)
+        with self._database.transaction("written") as connection:
+            now = database_time(connection)
+            for queued in _rows_where(connection, mine):
+                ahead = and_(is_ahead_of(JOBS.c, queued), JOBS.c.lease_end >= now)
+                count: int = connection.execute(select(func.count()).select_from(JOBS).where(ahead)).scalar_one()
+                if count < most:
+                    starting = update(JOBS).where(mine).values(state="connecting", lease_end=now + LEASE)
+                    return bool(connection.execute(starting).rowcount)
+        return False
 
-    def renew(self, holder: str, tokens: Collection[str]) -> set[str]:
-        """Go on owning jobs, and return their tokens: what is not among them is another's by now.
+    def renew_leases(self, holder: str, tokens: Collection[str]) -> set[str]:
+        """Renew the leases of a server on jobs and on its clusters.
 
-        The clusters of the server are its own for as long.
+        Returns
+        -------
+        set of str
+            Tokens of the jobs that it still holds; the others have been taken over.
         """
-        with self._database.asking("written") as connection:
-            lease_end = now_of(connection) + LEASE_S
+        with self._database.transaction("written") as connection:
+            lease_end = database_time(connection) + LEASE
             mine = and_(JOBS.c.holder == holder, JOBS.c.token.in_(tokens))
             connection.execute(update(JOBS).where(mine).values(lease_end=lease_end))
             connection.execute(update(CLUSTERS).where(CLUSTERS.c.holder == holder).values(lease_end=lease_end))
             return set(connection.scalars(select(JOBS.c.token).where(mine)))
 
-    def adoptable(self) -> list[str]:
-        """Return the tokens of jobs that no server owns though one should, the oldest first."""
-        with self._database.asking("read") as connection:
-            orphans = and_(unheld(JOBS, now_of(connection)), _NEEDS_A_HOLDER)
+    def list_orphans(self) -> list[str]:
+        """Return the tokens of jobs that need a holder and have none, oldest first."""
+        with self._database.transaction("read") as connection:
+            orphans = and_(is_unheld(JOBS, database_time(connection)), needs_holder(JOBS.c))
             return list(connection.scalars(select(JOBS.c.token).where(orphans).order_by(JOBS.c.created)))
 
-    def release(self, holder: str) -> None:
-        """Let go of the jobs of a server, so that another need not wait until its lease runs out."""
-        with self._database.asking("written") as connection:
-            connection.execute(update(JOBS).where(JOBS.c.holder == holder).values(holder="", lease_end=None))
+    def release_jobs(self, holder: str) -> None:
+        """Release the jobs of a server, so that another can take them over before their leases run out."""
+        self._update(JOBS.c.holder == holder, {"holder": "", "lease_end": None})
 
-    def end(self, token: str, was: State, state: State, message: str, holder: str = "") -> bool:
-        """End a job that `holder` or no server holds, or let a result go; an expired one keeps its recipe alone.
+    def end_job(self, token: str, was: State, state: State, message: str, holder: str = "") -> bool:
+        """End a job that `holder` or no server holds, or expire a result, of which the request alone is kept.
+
+        Parameters
+        ----------
+        token : str
+            Token of the job.
+        was : str
+            State that the caller knows.
+        state, message : str
+            New state, and its reason for users.
+        holder : str
+            Server that calls; empty for none.
 
         Returns
         -------
         bool
-            False where another server holds it, or it is not in the state `was` any more: nothing is changed.
+            False where another server holds it, or its state is not `was` any more: nothing is changed.
         """
-        with self._database.asking("written") as connection:
-            now = now_of(connection)
+        with self._database.transaction("written") as connection:
+            now = database_time(connection)
             values: dict[str, Any] = {"state": state, "message": message, "changed": now, "wanted": ""}
-            values |= {"ended": func.coalesce(JOBS.c.ended, now), "holder": "", "lease_end": None}
+            ended = func.coalesce(JOBS.c.ended, literal(now, JOBS.c.ended.type))
+            values |= {"ended": ended, "holder": "", "lease_end": None}
             values |= {"plan": b"", "size": 0} if state == "expired" else {}
-            mine = or_(unheld(JOBS, now), JOBS.c.holder == holder)
+            mine = or_(is_unheld(JOBS, now), JOBS.c.holder == holder)
             ending = update(JOBS).where(JOBS.c.token == token, JOBS.c.state == was, mine)
             return bool(connection.execute(ending.values(values)).rowcount)
 
-    def delete(self, token: str, holder: str = "") -> bool:
-        """Forget a job that `holder` or no server holds; False where another does, or where nobody knows it."""
-        with self._database.asking("written") as connection:
-            mine = or_(unheld(JOBS, now_of(connection)), JOBS.c.holder == holder)
-            gone = connection.execute(delete(JOBS).where(JOBS.c.token == token, mine)).rowcount
-            if gone:
-                connection.execute(_nobody_in(token))
-            return bool(gone)
+    def delete_job(self, token: str, holder: str = "") -> bool:
+        """Delete a job that `holder` or no server holds; return False where another does, or there is no such job."""
+        with self._database.transaction("written") as connection:
+            mine = or_(is_unheld(JOBS, database_time(connection)), JOBS.c.holder == holder)
+            is_deleted = bool(connection.execute(delete(JOBS).where(JOBS.c.token == token, mine)).rowcount)
+            if is_deleted:
+                connection.execute(_delete_participants(token))
+            return is_deleted
 
-    def wish(self, token: str, wanted: Wish) -> None:
-        """Tell the server that holds a job what to do with it."""
-        self._change(JOBS.c.token == token, {"wanted": wanted})
+    def request_action(self, token: str, action: RequestedAction) -> None:
+        """Request an action of the server that holds a job."""
+        self._update(JOBS.c.token == token, {"wanted": action})
 
-    def rename(self, token: str, title: str) -> None:
-        """Give a job a title."""
-        self._change(JOBS.c.token == token, {"title": title})
+    def set_title(self, token: str, title: str) -> None:
+        """Set the title of a job."""
+        self._update(JOBS.c.token == token, {"title": title})
 
-    def note_opened(self, token: str, when: datetime) -> None:
-        """Note that somebody asked for a result."""
-        self._change(JOBS.c.token == token, {"opened": when.timestamp()})
+    def record_opening(self, token: str, when: datetime) -> None:
+        """Record the time of the last request for a result."""
+        self._update(JOBS.c.token == token, {"opened": when})
 
-    def _change(self, which: ColumnElement[bool], values: Mapping[str, Any]) -> bool:
-        with self._database.asking("written") as connection:
+    def _update(self, which: ColumnElement[bool], values: Mapping[str, Any]) -> bool:
+        with self._database.transaction("written") as connection:
             return bool(connection.execute(update(JOBS).where(which).values(values)).rowcount)
 
 
-def _nobody_in(token: str) -> Delete:
+def _rows_where(connection: Connection, condition: ColumnElement[bool], *order: ColumnElement[Any]) -> list[JobRow]:
+    lines = connection.execute(select(*_ROW).where(condition).order_by(*order))
+    return [JobRow(**line._asdict()) for line in lines]
+
+
+def _values_of(record: JobRow | JobDetails) -> dict[str, Any]:
+    return {each.name: getattr(record, each.name) for each in fields(record)}
+
+
+def _delete_participants(token: str) -> Delete:
     return delete(PARTICIPANTS).where(PARTICIPANTS.c.token == token)

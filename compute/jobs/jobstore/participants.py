@@ -1,4 +1,4 @@
-"""Participants of each job: who asked for it and has not withdrawn."""
+"""Participants of each job: principals and browsers that submitted it and have not withdrawn."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from compute.jobs.jobstore.tables import PARTICIPANTS
 
 
 class ParticipantStore:
-    """Participants of jobs, in the database of the jobs. Its methods wait and raise as those of a `JobStore` do.
+    """Store of participants, in the database of the jobs. Its methods block, and raise as those of `JobStore` do.
 
     Parameters
     ----------
     database : Database
-        Of the jobs.
+        Database of the jobs.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, token: str, participant: str) -> None:
-        """Note that somebody takes part in a job, once however often."""
-        with self._database.asking("written") as connection, suppress(IntegrityError):
+    def add_participant(self, token: str, participant: str) -> None:
+        """Add a participant of a job; repeated calls change nothing."""
+        with self._database.transaction("written") as connection, suppress(IntegrityError):
             connection.execute(insert(PARTICIPANTS).values(token=token, participant=participant))
 
-    def remove(self, token: str, participant: str) -> bool:
-        """Note that somebody takes part in a job no more, and return whether others still do."""
-        with self._database.asking("written") as connection:
+    def remove_participant(self, token: str, participant: str) -> bool:
+        """Remove a participant of a job, and return whether there are others."""
+        with self._database.transaction("written") as connection:
             them = and_(PARTICIPANTS.c.token == token, PARTICIPANTS.c.participant == participant)
             connection.execute(delete(PARTICIPANTS).where(them))
             others = select(PARTICIPANTS.c.token).where(PARTICIPANTS.c.token == token)

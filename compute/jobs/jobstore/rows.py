@@ -1,4 +1,4 @@
-"""Rows of the job store: the listed fields of a job, and its large details."""
+"""Records of the job store: the listed fields of a job, and its large details."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 from compute.cluster import ClusterSpec
 from compute.errors import InputError
-from compute.plan import NdviPlan
+from compute.plan import NdviPlan, plan_document
+from compute.result.number_format import NUMBER_FORMAT
 from compute.scenes import UnreadScene
 
 State = Literal["queued", "connecting", "running", "done", "failed", "cancelled", "expired"]
 
-Wish = Literal["", "cancel", "delete"]
-"""What somebody elsewhere wants of a job; the server that holds it obeys."""
+RequestedAction = Literal["", "cancel", "delete"]
+"""Action that another process requests of the server that holds a job."""
 
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled", "expired"})
 """States in which no server works on a job."""
@@ -23,51 +24,57 @@ ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled", "expired"})
 UNDER_WAY: frozenset[State] = frozenset({"connecting", "running"})
 """States in which a server works on a job."""
 
+UNFINISHED: frozenset[State] = UNDER_WAY | {"queued"}
+"""States of jobs that have not ended."""
+
 MOST_TITLE = 120
-"""Most characters of a title: what a line of a list can show twice over."""
+"""Largest number of characters of a title: twice as many as one line of a list shows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobRow:
-    """One job as the store keeps it, without what is large. Times are UTC.
+    """Record of one job, as the store lists it. Times are UTC.
 
     Attributes
     ----------
     token : str
         Identity of the computation.
-    scope, owner : str
-        Whose it is, and the name of who asked first.
+    scope : str
+        Scope of the principals that may see the job.
+    owner : str
+        Name of the principal who submitted it first.
     title : str
-        Name that somebody gave it; empty for none.
+        Title that a user gave it; empty for none.
     about : mapping
-        What a list says of it, ready for JSON: ``start``, ``end``, ``products``, ``bbox`` and ``grid``.
+        Summary for lists, ready for JSON: ``start``, ``end``, ``products``, ``bbox`` and ``grid``.
     engine : str
-        Version of Greenup that computes it.
+        Number format of the result, see `compute.result.number_format`.
     cluster : ClusterSpec
-        Where it runs.
+        Cluster that the job runs on.
     cluster_name : str
         Short name of the Gateway cluster, once there is one.
     checkpoint : str
-        URL of the result outside of memory; empty where none is kept.
+        URL of the checkpoint; empty where none is written.
     state : str
-        ``queued``, ``connecting``, ``running``, ``done``, ``failed``, ``cancelled`` or ``expired``.
+        ``queued``, ``connecting``, ``running``, ``done``, ``failed``, ``cancelled`` or ``expired``. A result that is
+        lost with its cluster and has no checkpoint expires.
     message : str
-        What people should know, such as the reason of a failure.
+        Message for users, such as the reason of a failure.
     done, total : int
-        Blocks.
+        Number of finished blocks and of all blocks.
     created, started, ended, opened, changed : datetime.datetime
-        `created` names the run; `started` and `ended` are None until it has. `opened` is when somebody last asked for
-        the result, `changed` when its state last changed.
+        `created` identifies the run. `started` is when its cluster was ready and `ended` when it ended; both are None
+        before. `opened` is when the result was last requested, and `changed` when the state last changed.
     attempts : int
-        Times that it was taken up again and got no further.
+        Number of repeated attempts that finished no further block.
     size : int
-        Bytes of the checkpoint.
+        Bytes of the complete checkpoint; 0 before.
     wanted : str
-        ``cancel`` or ``delete``, until the server that holds the job has obeyed.
+        Action that is requested of the holder, until it is carried out: ``cancel`` or ``delete``.
     holder : str
-        The server that works on it; empty for none.
+        Name of the server that holds the job; empty for none.
     lease_end : datetime.datetime or None
-        When others may take it over.
+        Time after which another server may take the job over.
     """
 
     token: str
@@ -90,33 +97,21 @@ class JobRow:
     changed: datetime = field(default_factory=lambda: datetime.now(UTC))
     attempts: int = 0
     size: int = 0
-    wanted: Wish = ""
+    wanted: RequestedAction = ""
     holder: str = ""
     lease_end: datetime | None = None
-
-    @property
-    def needs_holder(self) -> bool:
-        """Whether a server must own it: it is to be worked on, or lies in the memory of a cluster alone."""
-        return self.state not in ENDED or (self.state == "done" and not self.size)
-
-    def is_ahead_of(self, other: JobRow) -> bool:
-        """Return whether another job of its scope begins only after it: it was asked for before, or has begun."""
-        if self.scope != other.scope or self.token == other.token or not self.holder:
-            return False
-        earlier = (self.created, self.token) < (other.created, other.token)
-        return self.state in UNDER_WAY or (self.state == "queued" and earlier)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobDetails:
-    """Details of a job that are too large for its row.
+    """Details of a job that lists leave out.
 
     Attributes
     ----------
     recipe : str
-        The request, canonical JSON.
+        Canonical JSON of the request.
     plan : bytes
-        The plan as a document, with the ids of all scenes; empty once the result has expired.
+        Document of the plan, with all scenes; empty once the result has expired.
     failed_scenes : tuple of UnreadScene
         Scenes that could not be read.
     """
@@ -126,20 +121,49 @@ class JobDetails:
     failed_scenes: tuple[UnreadScene, ...] = ()
 
 
-def about_plan(plan: NdviPlan) -> dict[str, Any]:
-    """Return what a list says of a job."""
+def new_row(plan: NdviPlan, *, token: str, scope: str, cluster: ClusterSpec, owner: str = "") -> JobRow:
+    """Return the record of a new job.
+
+    Parameters
+    ----------
+    plan : NdviPlan
+        Plan of the computation.
+    token, scope, cluster, owner
+        See `JobRow`.
+    """
     request = plan.request
-    return {
+    about = {
         "start": request.start.isoformat(),
         "end": request.end.isoformat(),
         "products": list(request.products),
         "bbox": list(request.region.bbox),
         "grid": list(plan.grid.shape),
     }
+    return JobRow(
+        token=token,
+        scope=scope,
+        owner=owner,
+        about=about,
+        engine=NUMBER_FORMAT,
+        cluster=cluster,
+        total=len(plan.blocks),
+        created=datetime.now(UTC),
+    )
 
 
-def checked_title(title: str) -> str:
-    """Return a title without the space around it and the breaks within; raise an `InputError` where it is too long."""
+def details_of(plan: NdviPlan, failed_scenes: tuple[UnreadScene, ...] = ()) -> JobDetails:
+    """Return the details of a job; the document of a large plan takes seconds."""
+    return JobDetails(recipe=plan.request.to_json(), plan=plan_document(plan), failed_scenes=failed_scenes)
+
+
+def clean_title(title: str) -> str:
+    """Return a title with single spaces.
+
+    Raises
+    ------
+    InputError
+        It is too long.
+    """
     text = " ".join(title.split())
     if len(text) > MOST_TITLE:
         raise InputError("title", f"A title has at most {MOST_TITLE} characters, not {len(text)}; shorten it.")

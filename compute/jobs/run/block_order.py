@@ -57,7 +57,7 @@ class BlockOrder:
         """Return the order of all blocks of a plan."""
         return cls([(block.season, block.row, block.column) for block in plan.blocks], plan.chunks)
 
-    def look_at(self, viewer: str, viewpoint: Viewpoint | None) -> None:
+    def set_viewpoint(self, viewer: str, viewpoint: Viewpoint | None) -> None:
         """Note what a viewer looks at from now on; None for one who has gone.
 
         Parameters
@@ -72,7 +72,7 @@ class BlockOrder:
         else:
             self._queues[viewer] = iter(self._outwards(viewpoint))
 
-    def take(self) -> Index | None:
+    def pop_next(self) -> Index | None:
         """Return the block that is wanted most, and have its viewer wait for the others; None when none is left."""
         if not self._waiting:
             return None

@@ -75,7 +75,7 @@ class BlockSubmission:
         self.stack = replace(lazy, graph=self._graph)
         self.keeping = keeping or Checkpointing(None, {})
         self._threads = threads
-        self._share = share or FairQueue().share_of("")
+        self._share = share or FairQueue().add_share("")
         # Not annotated as a Client, whose annotations say what its methods return when they block.
         self._client: Any = client
         self._order = order
@@ -169,7 +169,7 @@ class BlockSubmission:
 
     def _top_up(self) -> None:
         while self._has_room():
-            index = self._order.take()
+            index = self._order.pop_next()
             if index is None:
                 return
             if index in self._tasks:

@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from compute.jobs.job_list import JobList
+from compute.jobs.jobstore.rows import JobRow
 from compute.jobs.live_job import LiveJob
 
 WAITS = "It waits for one of your other computations to end."
 
-_LOOK_S = 0.5
-"""How soon a computation begins when another has ended."""
+_POLL_S = 0.5
+"""Longest time from the end of one computation to the start of the next."""
 
 
 class ConcurrencyLimit:
-    """Lets computations of one scope begin in the order in which they were asked for, a few at once.
+    """Starts the queued jobs of each scope in the order of their submission, a few at once.
 
-    Who is under way is read off the list: what is connecting or running, and held by a server that is alive.
+    Jobs that are connecting or running count, if a server with a current lease holds them.
 
     Parameters
     ----------
-    ledger : JobList
-        The list.
+    listed : JobList
+        List of all jobs.
     most : int
-        Computations of one scope at once.
-    note : callable
-        Told of a record that has changed.
+        Largest number of jobs of one scope at once.
+    save : callable
+        Replaces the record of a job.
     """
 
-    def __init__(self, ledger: JobList, most: int, note: Callable[[LiveJob], None]) -> None:
-        self._ledger = ledger
+    def __init__(self, listed: JobList, most: int, save: Callable[[LiveJob, JobRow], None]) -> None:
+        self._list = listed
         self._most = most
-        self._note = note
+        self._save = save
 
-    async def wait_for(self, record: LiveJob) -> None:
-        """Wait for the turn of a queued job, which is connecting then."""
-        while not await self._ledger.let_begin(record.token, self._most):
-            if record.message != WAITS:
-                record.message = WAITS
-                self._note(record)
-            await asyncio.sleep(_LOOK_S)
-        record.state = "connecting"
-        record.message = "" if record.message == WAITS else record.message
-        self._note(record)
+    async def wait_for_start(self, job: LiveJob) -> None:
+        """Wait until a queued job may start, and set it to connecting."""
+        while not await self._list.start_queued_job(job.token, self._most):
+            if job.row.message != WAITS:
+                self._save(job, replace(job.row, message=WAITS))
+            await asyncio.sleep(_POLL_S)
+        message = "" if job.row.message == WAITS else job.row.message
+        self._save(job, replace(job.row, state="connecting", message=message))

@@ -19,7 +19,7 @@ class FairQueue:
         self.come_to = 0
         self.computations: Counter[str] = Counter()
 
-    def share_of(self, user: str) -> QueueShare:
+    def add_share(self, user: str) -> QueueShare:
         """Return the share of another computation of a user."""
         return QueueShare(self, user)
 

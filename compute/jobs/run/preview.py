@@ -33,7 +33,7 @@ class Preview:
         self._tiles = tiles
 
     @classmethod
-    async def begin(cls, plan: NdviPlan, client: Client, token: str) -> Self | None:
+    async def start(cls, plan: NdviPlan, client: Client, token: str) -> Self | None:
         """Start the preview of a result.
 
         Parameters

@@ -27,17 +27,15 @@ from compute.cluster import ClusterPool, ClusterSpec, PooledCluster, parse_clust
 from compute.errors import InputError, JobStoreError, ResultAwayError, ResultGoneError
 from compute.jobs import (
     ANONYMOUS,
-    Housekeeping,
     JobRegistry,
     JobStore,
     KeptResults,
-    LiveJob,
     Principal,
     Retention,
     participant_of,
 )
-from compute.jobs.checkpoint_recovery import rebuild
-from compute.jobs.jobstore.rows import JobDetails, JobRow
+from compute.jobs.checkpoint_recovery import rebuild_list
+from compute.jobs.jobstore.rows import JobDetails, JobRow, details_of, new_row
 from compute.plan import UNREADABLE, NdviPlan, plan_document
 from compute.result.store import Checkpoint, open_result
 from compute.settings import Settings
@@ -75,12 +73,11 @@ async def server(
     """A server, as far as jobs know of one."""
     pool = options.pop("pool", house.pool)
     jobs = JobRegistry(pool, SECRET, store=JobStore(url), own=options.pop("own", house.spec), **options)
-    caretaker = Housekeeping(jobs, pool, retention or Retention())
-    await caretaker.start()
+    await jobs.start(retention)
     try:
         yield jobs
     finally:
-        await caretaker.close()
+        await jobs.close()
 
 
 async def until(condition: Any, within_s: float = 90.0) -> None:
@@ -90,7 +87,7 @@ async def until(condition: Any, within_s: float = 90.0) -> None:
 
 
 def row_of(jobs: JobRegistry, token: str) -> Any:
-    return jobs.ledger.rows[token]
+    return jobs._list.rows[token]
 
 
 # From server to server
@@ -104,19 +101,19 @@ def test_a_job_has_one_server_and_is_taken_up_by_the_next_once_that_has_stopped(
             async with server(house, url) as first:
                 record = await first.submit(long, house.spec, ANONYMOUS, "a")
                 await reaches(record, "running", blocks=2)
-                await until(lambda: record.token in second.ledger.rows)
+                await until(lambda: record.token in second._list.rows)
                 assert record.state == "running"
                 seen = await second.open(record.token, ANONYMOUS)
                 joined = await second.submit(long, house.spec, ANONYMOUS, "b")
                 assert joined is seen
                 assert seen.tiles is None
                 assert seen.message.startswith("Another server computes this result")
-                assert not second.holdings.lives
-            await until(lambda: bool(second.holdings.lives))
+                assert not second._live.tasks
+            await until(lambda: bool(second._live.tasks))
             taken = second.get(record.token, ANONYMOUS)
             await reaches(taken, "running")
             assert taken.message == TAKEN_UP
-            assert taken.created == record.created
+            assert taken.row.created == record.row.created
             await second.cancel(record.token, ANONYMOUS)
             assert taken.state == "cancelled"
 
@@ -138,7 +135,7 @@ def test_the_queue_of_a_user_outlives_servers_in_its_order_and_waiting_is_no_att
                 records = [following.get(token, ANONYMOUS) for token in tokens]
                 await reaches(records[0], "running")
                 await until(lambda: all(record.message.startswith("It waits for") for record in records[1:]))  # noqa: B023
-                assert [(record.attempts, record.state) for record in records[1:]] == [(0, "queued")] * 2
+                assert [(record.row.attempts, record.state) for record in records[1:]] == [(0, "queued")] * 2
         async with server(house, url, most_at_once=1) as last:
             records = [last.get(token, ANONYMOUS) for token in tokens]
             await last.cancel(records[0].token, ANONYMOUS)
@@ -217,9 +214,9 @@ def test_a_server_that_did_not_answer_for_a_while_lays_down_what_another_has_tak
         await reaches(record, "running")
         run_out(url)
         async with server(house, url) as awake:
-            await until(lambda: bool(awake.holdings.lives))
-            await asleep.holdings.renew()
-            assert not asleep.holdings.lives
+            await until(lambda: bool(awake._live.tasks))
+            await asleep._live.renew_leases()
+            assert not asleep._live.tasks
             taken = awake.get(record.token, ANONYMOUS)
             await reaches(taken, "done")
             assert record.state != "done"
@@ -276,11 +273,11 @@ def test_a_result_kept_elsewhere_stays_open_without_its_cluster_and_its_server_u
             again = JobStore()
             (tmp_path / "results" / "broken").mkdir()
             (tmp_path / "results" / "broken" / "manifest.json").write_text("{")
-            assert rebuild(again, str(tmp_path / "results")) == ([record.token], ["broken"])
-            assert rebuild(again, str(tmp_path / "results")) == ([], ["broken"])
-            [found] = again.rows()
+            assert rebuild_list(again, str(tmp_path / "results")) == ([record.token], ["broken"])
+            assert rebuild_list(again, str(tmp_path / "results")) == ([], ["broken"])
+            [found] = again.list_jobs()
             assert (found.state, found.about, found.size) == ("done", row.about, row.size)
-            assert again.details(record.token) == JobStore(url).details(record.token)
+            assert again.read_details(record.token) == JobStore(url).read_details(record.token)
             async with server(house, url, Retention(most_bytes=row.size - 1), kept=kept) as third:
                 assert [path.name for path in (tmp_path / "results").iterdir()] == ["broken"]
                 with pytest.raises(InputError, match=r"This result has expired; compute it again\."):
@@ -294,12 +291,12 @@ def test_what_is_asked_for_elsewhere_is_done_by_the_server_that_can(house: House
     async def ask() -> None:
         async with server(house, url) as first, server(house, url) as second:
             record = await first.submit(long, house.spec, ANONYMOUS, "a")
-            await until(lambda: record.token in second.ledger.rows)
+            await until(lambda: record.token in second._list.rows)
             await second.cancel(record.token, ANONYMOUS)
             await reaches(record, "cancelled")
             await until(lambda: row_of(second, record.token).state == "cancelled")
             again = await first.submit(long, house.spec, ANONYMOUS, "a")
-            await until(lambda: row_of(second, record.token).created == again.created)
+            await until(lambda: row_of(second, record.token).created == again.row.created)
             await second.delete(record.token, ANONYMOUS)
             await until(lambda: not second.list(ANONYMOUS) and not first.list(ANONYMOUS))
 
@@ -318,9 +315,9 @@ def test_what_cannot_be_taken_up_again_says_why(house: House, quick: NdviPlan, u
             await first.delete(record.token, ANONYMOUS)
         store, document = JobStore(url), plan_document(quick)
         for number, changes in enumerate(reasons.values()):
-            row: JobRow = replace(record.row(), token=f"{number:032x}", state="running", **changes)
+            row: JobRow = replace(record.row, token=f"{number:032x}", state="running", **changes)
             details = JobDetails(recipe=quick.request.to_json(), plan=document[: None if changes else 100])
-            assert store.put(row, details)
+            assert store.add_job(row, details)
         async with server(house, url, pauses=(0.1,) * 3) as second:
             rows = {row.token: row for row in second.list(ANONYMOUS)}
             for number, reason in enumerate(reasons):
@@ -362,9 +359,9 @@ def test_a_kept_result_that_cannot_be_opened_says_why_stays_in_the_list_and_can_
             with pytest.raises(ResultGoneError, match="is not there any more; compute it again"):
                 await third.open(record.token, ANONYMOUS)
             again = await third.submit(quick, house.spec, ANONYMOUS, "a")
-            assert (again.token, again.created > record.created) == (record.token, True)
+            assert (again.token, again.row.created > record.row.created) == (record.token, True)
             await reaches(again, "done")
-            assert again.size
+            assert again.row.size
         await kept.close()
 
     house.watch(open_again)
@@ -399,16 +396,15 @@ def test_cancel_on_the_page_leaves_the_job_to_others_and_stops_it_with_the_last(
 ) -> None:
     async def cancel() -> None:
         store, services = JobStore(url), Services(Settings(home=tmp_path, jobs_url=SecretStr(url)), {}, OWN)
-        record = LiveJob(token="d" * 32, scope=ANONYMOUS.scope, plan=quick, cluster=OWN, state="running")
-        details = JobDetails(recipe=quick.request.to_json(), plan=plan_document(quick))
-        assert store.put(replace(record.row(), holder="another server"), details)
+        record = new_row(quick, token="d" * 32, scope=ANONYMOUS.scope, cluster=OWN)
+        assert store.add_job(replace(record, state="running", holder="another server"), details_of(quick))
         for name in ("laptop", "telephone"):
-            store.participants.add(record.token, participant_of(ANONYMOUS, name))
+            store.participants.add_participant(record.token, participant_of(ANONYMOUS, name))
         said = []
         for name in ("laptop", "a passer-by", "telephone"):
             state = PageState(visit=VisitState(visitor=name), job=JobState(token=record.token))
             await job_controller(state, services)._cancel()
-            row = store.row(record.token)
+            row = store.find_job(record.token)
             assert row is not None
             said += [(state.visit.notice, row.wanted)]
         goes_on = "It goes on for others who have asked for it; delete it to stop it for everybody."
@@ -420,10 +416,10 @@ def test_cancel_on_the_page_leaves_the_job_to_others_and_stops_it_with_the_last(
 
 def unreadable(url: str, plan: NdviPlan) -> str:
     """Have the list know a result that is done, and whose plan is damaged."""
-    record = LiveJob(token="f" * 32, scope=ANONYMOUS.scope, plan=plan, cluster=ClusterSpec(kind="local"))
-    row = replace(record.row(), state="done", size=1, checkpoint="memory://nowhere")
-    assert JobStore(url).put(row, JobDetails(recipe=plan.request.to_json(), plan=plan_document(plan)[:100]))
-    return record.token
+    row = new_row(plan, token="f" * 32, scope=ANONYMOUS.scope, cluster=ClusterSpec(kind="local"))
+    row = replace(row, state="done", size=1, checkpoint="memory://nowhere")
+    assert JobStore(url).add_job(row, JobDetails(recipe=plan.request.to_json(), plan=plan_document(plan)[:100]))
+    return row.token
 
 
 # When the cluster is lost, or the list
@@ -436,9 +432,8 @@ def test_a_job_waits_for_a_gateway_that_is_away_for_as_long_as_it_takes(
     pool = ClusterPool(Settings(gateway_address="http://127.0.0.1:9"))
 
     async def wait() -> None:
-        record = LiveJob(token="e" * 32, scope=ANONYMOUS.scope, plan=quick, cluster=spec)
-        details = JobDetails(recipe=quick.request.to_json(), plan=plan_document(quick))
-        assert JobStore(url).put(record.row(), details)
+        record = new_row(quick, token="e" * 32, scope=ANONYMOUS.scope, cluster=spec)
+        assert JobStore(url).add_job(record, details_of(quick))
         tried: list[PooledCluster] = []
         async with server(house, url, pool=pool, pauses=(0.05, 0.05)) as jobs:
             while len(tried) < 6:
@@ -510,11 +505,11 @@ def test_a_list_that_cannot_be_written_stops_nothing_unless_it_must_and_is_writt
             assert [row.state for row in jobs.list(ANONYMOUS)] == ["done"]
             (tmp_path / "disk").unlink()
             await until(lambda: not jobs.trouble)
-            await until(lambda: bool(JobStore(url).rows()))
-            [row] = JobStore(url).rows()
+            await until(lambda: bool(JobStore(url).list_jobs()))
+            [row] = JobStore(url).list_jobs()
             assert (row.token, row.state) == (record.token, "done")
             await jobs.delete(record.token, ANONYMOUS)
-            assert JobStore(url).rows() == []
+            assert JobStore(url).list_jobs() == []
 
     house.watch(go_on)
 

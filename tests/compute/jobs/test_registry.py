@@ -42,7 +42,7 @@ def test_a_job_runs_to_its_end_while_nobody_looks(house: House, quick: NdviPlan)
         assert (record.state, record.message) == ("queued", "")
         assert record.seconds_left is None
         await reaches(record, "done")
-        assert record.created <= record.started <= record.ended  # type: ignore[operator]  # all there by now
+        assert record.row.created <= record.row.started <= record.row.ended  # type: ignore[operator]  # all there by now
         assert record.message == ""
         assert record.seconds_left is None
         assert record.stack is not None
@@ -185,7 +185,7 @@ def test_the_work_goes_on_until_the_last_participant_withdraws(house: House, slo
         assert not await jobs.withdraw(record.token, ANONYMOUS, "b")
         assert time.perf_counter() - began < 2.0
         assert (record.state, record.message) == ("cancelled", "The computation was cancelled.")
-        assert record.ended is not None
+        assert record.row.ended is not None
         assert record.stack is record.tiles is None
         await house.is_free()
 
@@ -247,9 +247,9 @@ def test_whoever_withdraws_from_what_has_ended_changes_nothing_and_may_ask_again
     async def end(jobs: JobRegistry) -> None:
         first = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
         await jobs.cancel(first.token, ANONYMOUS)
-        ended = first.ended
+        ended = first.row.ended
         await jobs.withdraw(first.token, ANONYMOUS, "a")
-        assert (first.state, first.ended) == ("cancelled", ended)
+        assert (first.state, first.row.ended) == ("cancelled", ended)
         second = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
         assert second is not first
         assert second.state in ("queued", "connecting")
@@ -336,12 +336,12 @@ def test_who_waits_can_be_cancelled_and_goes_with_its_cluster(house: House, slow
         await reaches(runs, "running")
         await jobs.cancel(cancelled.token, ANONYMOUS)
         assert (cancelled.state, cancelled.message) == ("cancelled", "The computation was cancelled.")
-        await jobs.holdings.forsake(elsewhere)
+        await jobs.fail_waiting_jobs(elsewhere)
         assert (forsaken.state, forsaken.message) == ("failed", "The cluster was stopped; compute again to open one.")
         assert [pooled.spec for pooled in house.pool.clusters()] == [house.spec]
         await jobs.cancel(runs.token, ANONYMOUS)
         await reaches(last, "running")
-        assert cancelled.started is forsaken.started is None
+        assert cancelled.row.started is forsaken.row.started is None
         await jobs.close()
 
     house.watch(leave)

@@ -75,12 +75,12 @@ def test_what_a_dead_server_left_is_its_owners_until_it_is_let_go_and_all_else_i
     async def story() -> None:
         anns, servers, alive, elsewhere = [await left_behind(settings.gateway_address) for _ in range(4)]
         store, services = JobStore(url), Services(settings, {}, OWN)
-        store.clusters.put(ClusterRow(name=anns, cluster=visitors(ANN), holder="dead"))
-        store.clusters.put(ClusterRow(name=servers, cluster=ClusterSpec(kind="gateway"), holder="dead"))
-        store.clusters.put(ClusterRow(name="0a1b2c3d", cluster=visitors(BOB), holder="dead"))
-        store.clusters.put(ClusterRow(name=alive, cluster=visitors(BOB), holder="alive"))
+        store.clusters.add_cluster(ClusterRow(name=anns, cluster=visitors(ANN), holder="dead"))
+        store.clusters.add_cluster(ClusterRow(name=servers, cluster=ClusterSpec(kind="gateway"), holder="dead"))
+        store.clusters.add_cluster(ClusterRow(name="0a1b2c3d", cluster=visitors(BOB), holder="dead"))
+        store.clusters.add_cluster(ClusterRow(name=alive, cluster=visitors(BOB), holder="alive"))
         run_out(url, "dead")
-        await services._caretaker.start()
+        await services.jobs.start(services.retention)
         try:
             assert [each.short_name for each in services.held_clusters(ANN)] == [anns]
             with pytest.raises(InputError, match="Only those who started a cluster can stop it"):
@@ -91,7 +91,7 @@ def test_what_a_dead_server_left_is_its_owners_until_it_is_let_go_and_all_else_i
             await until(lambda: pooled.connection)
             await only({alive, elsewhere}, settings)
             assert pooled.notice == f"The Gateway cluster {anns} was stopped after being idle."
-            await until(lambda: [row.name for row in store.clusters.rows()] == [alive])
+            await until(lambda: [row.name for row in store.clusters.list_clusters()] == [alive])
         finally:
             await services.close()
         assert await running(settings) == {alive, elsewhere}
@@ -111,17 +111,17 @@ def test_what_a_user_has_started_on_another_server_counts_unless_that_is_dead(se
             ("1a1b2c3d", ANN, "dead"),
             ("2a1b2c3d", BOB, "alive"),
         ):
-            store.clusters.put(ClusterRow(name=name, cluster=visitors(principal), holder=holder))
+            store.clusters.add_cluster(ClusterRow(name=name, cluster=visitors(principal), holder=holder))
         pool, named = services.clusters, [replace(visitors(ANN), name=name) for name in ("0a1b2c3d", "9a1b2c3d")]
         try:
-            await services.jobs.started.tend()
+            await services.jobs._leases.take_over_clusters()
             with pytest.raises(InputError, match="You have 2 clusters open, and may have no more"):
                 pool.open(visitors(ANN))
             # One that is open already is no other one.
             assert pool.open(named[0])
             assert pool.open(visitors(BOB))
             run_out(url, "dead")
-            await services.jobs.started.tend()
+            await services.jobs._leases.take_over_clusters()
             assert pool.open(named[1])
             with pytest.raises(InputError, match="You have 2 clusters open, and may have no more"):
                 pool.open(visitors(ANN))
@@ -135,15 +135,15 @@ def test_what_a_user_has_started_on_another_server_counts_unless_that_is_dead(se
 def test_a_cluster_is_written_down_before_it_is_ready_and_forgotten_once_it_is_gone(settings: Settings) -> None:
     async def story() -> None:
         store, services = JobStore(settings.jobs_location), Services(settings, {}, OWN)
-        await services._caretaker.start()
+        await services.jobs.start(services.retention)
         try:
             pooled = services.clusters.open(visitors(ANN))
             await until(store.clusters.rows)
             assert pooled.connection is None
-            [row] = store.clusters.rows()
+            [row] = store.clusters.list_clusters()
             assert (row.name, row.cluster) == (pooled.short_name, visitors(ANN))
             await services.clusters.stop(visitors(ANN))
-            await until(lambda: not store.clusters.rows())
+            await until(lambda: not store.clusters.list_clusters())
             assert await running(settings) == set()
         finally:
             await services.close()

@@ -28,7 +28,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from compute.engine import Block
 from compute.errors import JobError, ResultGoneError
 from compute.jobs import CheckpointTarget, KeptResults
-from compute.jobs.checkpoint_recovery import size_of
+from compute.jobs.checkpoint_recovery import checkpoint_size
 from compute.kernels import NOT_COMPUTED
 from compute.plan import NdviPlan, make_plan
 from compute.request.region import parse_geojson
@@ -204,13 +204,13 @@ class Remembering(MemoryFileSystem):
 def test_what_others_write_is_seen_where_listings_are_remembered() -> None:
     register_implementation("remembering", Remembering, clobber=True)
     url, others = "remembering://results", MemoryFileSystem()
-    assert (names_in(url), read_objects(url), size_of(url)) == ([], {}, 0)
+    assert (names_in(url), read_objects(url), checkpoint_size(url)) == ([], {}, 0)
     others.pipe_file("/results/a", b"1")
     assert names_in(url) == ["a"]
     others.pipe_file("/results/b", b"23")
     assert read_objects(url) == {"a": b"1", "b": b"23"}
     others.pipe_file("/results/c", b"456")
-    assert size_of(url) == 6
+    assert checkpoint_size(url) == 6
     others.rm("/results", recursive=True)
 
 
@@ -300,7 +300,7 @@ def test_a_server_opens_results_that_are_whole(
     results, total = KeptResults(f"{tmp_path}/"), len(computed.keys)
     results.readers = readers
     url = results.url(TOKEN)
-    assert results.keep(TOKEN, "somebody") == CheckpointTarget(url=url, scope="somebody")
+    assert results.target(TOKEN, "somebody") == CheckpointTarget(url=url, scope="somebody")
 
     def is_gone(plan: NdviPlan, why: str) -> None:
         with pytest.raises(ResultGoneError, match=why):

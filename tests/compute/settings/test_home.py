@@ -41,7 +41,7 @@ def test_whatever_the_umask_it_is_made_for_its_user_alone_with_what_is_above_it(
     assert open_home(Settings(home=home)) == home
     assert (mode(home.parent), mode(home)) == (0o700, 0o700)
     server_secret(Settings(home=home, secret=None))
-    JobStore.of(Settings(home=home, jobs_url=None)).rows()
+    JobStore.from_settings(Settings(home=home, jobs_url=None)).list_jobs()
     assert {name.name: mode(name) for name in home.iterdir()}.items() >= {("secret", 0o600), ("jobs.sqlite", 0o600)}
     assert [name.name for name in home.iterdir() if mode(name) & 0o077] == []
 
@@ -90,7 +90,7 @@ def test_one_of_another_user_is_refused(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir(0o700)
     os.chown(home, NOBODY, NOBODY)
-    for act in (open_home, server_secret, JobStore.of):
+    for act in (open_home, server_secret, JobStore.from_settings):
         with pytest.raises(InputError, match="belongs to another user of this machine; set GREENUP_HOME") as refusal:
             act(Settings(home=home, secret=None, jobs_url=None))
         assert str(tmp_path) not in str(refusal.value)
@@ -108,7 +108,7 @@ def test_another_user_reads_nothing_below_it(no_umask: None) -> None:
         Path(above).chmod(0o755)
         settings = Settings(home=Path(above, "home"), secret=None, jobs_url=None)
         server_secret(settings)
-        JobStore.of(settings).rows()
+        JobStore.from_settings(settings).list_jobs()
         make_private(open_home(settings) / "results")
         (settings.home / "results" / "block").touch()
         paths = list_paths(settings.home)

@@ -26,13 +26,13 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobStore:
     monkeypatch.setenv("GREENUP_JOBS_URL", url)
     store = JobStore(url)
     about = {"start": "2020-12-01", "end": "2021-11-30", "products": ["p"], "bbox": [0, 0, 1, 1], "grid": [5, 6]}
-    store.put(job(about=about, state="running", done=5), DETAILS)
+    store.add_job(job(about=about, state="running", done=5), DETAILS)
     kept = tmp_path / "results" / OTHER
     (kept / "ndvi-0123abcd.zarr").mkdir(parents=True)
     (kept / "ndvi-0123abcd.zarr" / "block").write_bytes(bytes(100))
     result = job(token=OTHER, about=about, title="Mine", size=100, checkpoint=str(kept))
-    store.put(result, DETAILS)
-    store.save(job(token=OTHER, about=about, state="done", size=100, checkpoint=str(kept)), "one")
+    store.add_job(result, DETAILS)
+    store.save_job(job(token=OTHER, about=about, state="done", size=100, checkpoint=str(kept)), "one")
     return store
 
 
@@ -72,16 +72,16 @@ def test_jobs_are_listed_and_shown(greenup: Run) -> None:
 def test_what_a_server_works_on_is_its_to_stop_and_the_rest_goes_at_once(greenup: Run, store: JobStore) -> None:
     code, out, _ = greenup("cancel", TOKEN, "--json")
     assert (code, json.loads(out)) == (0, {"token": TOKEN, "outcome": "asked"})
-    assert {row.token: row.wanted for row in store.rows()} == {TOKEN: "cancel", OTHER: ""}
-    store.release("one")
+    assert {row.token: row.wanted for row in store.list_jobs()} == {TOKEN: "cancel", OTHER: ""}
+    store.release_jobs("one")
     code, out, _ = greenup("cancel", TOKEN)
     assert (code, out) == (0, "The computation was cancelled.\n")
-    kept = store.row(OTHER)
+    kept = store.find_job(OTHER)
     assert kept is not None
     assert Path(kept.checkpoint).exists()
     assert greenup("delete", OTHER)[:2] == (0, "The job is deleted.\n")
     assert not Path(kept.checkpoint).exists()
-    assert [(row.token, row.state) for row in store.rows()] == [(TOKEN, "cancelled")]
+    assert [(row.token, row.state) for row in store.list_jobs()] == [(TOKEN, "cancelled")]
 
 
 @pytest.mark.parametrize(

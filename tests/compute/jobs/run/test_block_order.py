@@ -34,7 +34,7 @@ def wish(at: Viewpoint, chunks: Chunks, block: Index) -> tuple[bool, int, float]
 
 def taken(order: BlockOrder, most: int = 1000) -> list[Index]:
     found: list[Index] = []
-    while len(found) < most and (block := order.take()) is not None:
+    while len(found) < most and (block := order.pop_next()) is not None:
         found.append(block)
     return found
 
@@ -50,11 +50,11 @@ def test_every_block_comes_once_however_viewers_move(
 ) -> None:
     order, found = BlockOrder(blocks_of(chunks), chunks), []
     for viewer, viewpoint, count in moves:
-        order.look_at(viewer, viewpoint)
+        order.set_viewpoint(viewer, viewpoint)
         found += taken(order, count)
     found += taken(order)
     assert sorted(found) == blocks_of(chunks)
-    assert order.take() is None
+    assert order.pop_next() is None
 
 
 @given(chunks, viewpoints, st.integers(0, 9), viewpoints)
@@ -63,7 +63,7 @@ def test_the_next_block_is_the_nearest_of_those_that_wait_also_after_a_pan(
 ) -> None:
     order, waiting = BlockOrder(blocks_of(chunks), chunks), set(blocks_of(chunks))
     for viewpoint, most in ((first, count), (second, 1000)):
-        order.look_at("a", viewpoint)
+        order.set_viewpoint("a", viewpoint)
         for block in taken(order, most):
             assert wish(viewpoint, chunks, block) == min(wish(viewpoint, chunks, each) for each in waiting)
             waiting.remove(block)
@@ -73,13 +73,13 @@ def test_the_next_block_is_the_nearest_of_those_that_wait_also_after_a_pan(
 def test_viewers_take_turns_and_one_who_leaves_has_none(one: Viewpoint, other: Viewpoint) -> None:
     chunks: Chunks = ((10,) * 4, (10,) * 4)
     order, waiting = BlockOrder(blocks_of(chunks), chunks), set(blocks_of(chunks))
-    order.look_at("one", one)
-    order.look_at("other", other)
+    order.set_viewpoint("one", one)
+    order.set_viewpoint("other", other)
     turns = [one, other] * 3
     for number, viewpoint in enumerate([*turns, other, other]):
         if number == len(turns):
-            order.look_at("one", None)
-        block = order.take()
+            order.set_viewpoint("one", None)
+        block = order.pop_next()
         assert block is not None
         assert wish(viewpoint, chunks, block) == min(wish(viewpoint, chunks, each) for each in waiting)
         waiting.remove(block)
@@ -88,10 +88,10 @@ def test_viewers_take_turns_and_one_who_leaves_has_none(one: Viewpoint, other: V
 def test_who_only_moves_keeps_the_turn() -> None:
     chunks: Chunks = ((10,) * 9, (10,))
     order = BlockOrder(blocks_of(chunks, 1), chunks)
-    order.look_at("low", Viewpoint(season=0, row=90, column=5))
-    order.look_at("high", Viewpoint(season=0, row=0, column=5))
+    order.set_viewpoint("low", Viewpoint(season=0, row=90, column=5))
+    order.set_viewpoint("high", Viewpoint(season=0, row=0, column=5))
     found = []
     for _ in range(6):
-        order.look_at("high", Viewpoint(season=0, row=0, column=5))
-        found.append(order.take())
+        order.set_viewpoint("high", Viewpoint(season=0, row=0, column=5))
+        found.append(order.pop_next())
     assert found == [(0, row, 0) for row in (8, 0, 7, 1, 6, 2)]

@@ -59,7 +59,7 @@ def test_what_is_looked_at_comes_first_and_after_a_pan_what_is_looked_at_then() 
     async def watch(client: Client) -> None:
         stack = lazy()
         order = order_of(stack)
-        order.look_at("a", at(7, 7, season=1))
+        order.set_viewpoint("a", at(7, 7, season=1))
         feeding = BlockSubmission(stack, client, order, retries=0)
         graph = feeding.stack.graph
         assert len(graph) == ENOUGH
@@ -68,7 +68,7 @@ def test_what_is_looked_at_comes_first_and_after_a_pan_what_is_looked_at_then() 
             ended.append(index)
             if len(ended) == 10:
                 panned = len(graph)
-                order.look_at("a", at(0, 0))
+                order.set_viewpoint("a", at(0, 0))
         handed = [key[1:] for key in graph]
         assert {quarter(index) for index in handed[:10]} == {(1, True, True)}
         assert {quarter(index) for index in handed[panned : panned + 10]} == {(0, False, False)}
@@ -83,12 +83,12 @@ def test_the_order_changes_no_bit() -> None:
     async def compare(client: Client) -> None:
         stack = lazy()
         order = order_of(stack)
-        order.look_at("a", at(5, 2))
+        order.set_viewpoint("a", at(5, 2))
         feeding = BlockSubmission(stack, client, order, retries=0)
         number = 0
         async for _ in feeding.ended():
             number += 1
-            order.look_at("a", at(number % EDGE, -number % EDGE, season=number % 2))
+            order.set_viewpoint("a", at(number % EDGE, -number % EDGE, season=number % 2))
         found: Any = await client.compute(feeding.stack.dataset())
         with dask.config.set(scheduler="synchronous"):
             expected = stack.dataset().compute()

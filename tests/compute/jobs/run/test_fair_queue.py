@@ -26,7 +26,7 @@ WINDOW = 6
 def computed(users: list[str], late: int, threads: int, blocks: int) -> list[int]:
     """Return whose computation each next block is of, on an ideal scheduler; the last one begins `late`."""
     sharing = FairQueue()
-    shares = [sharing.share_of(user) for user in users]
+    shares = [sharing.add_share(user) for user in users]
     queue: list[tuple[int, int, int]] = []
     running: list[tuple[int, int]] = []
     handed: Counter[int] = Counter()
@@ -75,7 +75,7 @@ def test_users_get_as_many_blocks_each_however_many_computations_they_have(
 
 def test_who_has_left_takes_no_turns() -> None:
     sharing = FairQueue()
-    gone, stays = sharing.share_of("a"), sharing.share_of("a")
+    gone, stays = sharing.add_share("a"), sharing.add_share("a")
     for share in (gone, stays):
         share.join()
     assert [stays.rank(("s", 1)), stays.rank(("s", 2))] == [2, 4]
@@ -99,7 +99,7 @@ def test_a_computation_that_begins_later_has_its_share_at_once_and_no_bit_depend
 
         def begin(user: str, token: str) -> tuple[BlockSubmission, asyncio.Task[None]]:
             stack = lazy(token)
-            feeding = BlockSubmission(stack, client, order_of(stack), retries=0, share=sharing.share_of(user))
+            feeding = BlockSubmission(stack, client, order_of(stack), retries=0, share=sharing.add_share(user))
             return feeding, asyncio.create_task(note(feeding, token, ended))
 
         first = [begin("a", "first"), begin("a", "second")]

@@ -160,7 +160,7 @@ async def a_failing_preview_is_a_season_without_one(server: Server, plan: NdviPl
     sources = tuple(replace(each, bands=bands) if each is gone else each for each in plan.sources)
     # Datacube's reader leaves no scene out.
     broken = replace(plan, sources=sources, request=replace(plan.request, reader="odc"))
-    preview = await Preview.begin(broken, client, "broken")
+    preview = await Preview.start(broken, client, "broken")
     assert preview is not None
     await until(lambda: preview.seasons == {1, 2, 3})
     tile = Tile(values=np.full((256, 256), NOT_COMPUTED, np.int16), complete=False)
