@@ -1,4 +1,4 @@
-"""Database of the job store: any that SQLAlchemy knows, created on first use."""
+"""Database of the job store: any that SQLAlchemy supports, created and migrated on first use."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, func, inspect, select
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from compute.errors import InputError, JobStoreError
-from compute.jobs.jobstore.tables import METADATA
+from compute.jobs.jobstore.schema_migration import migrate_schema
 from compute.settings.home import make_private, make_private_file
 
 _BUSY_S = 5.0
@@ -23,17 +22,17 @@ _REMEDY = "check the disk or the database behind GREENUP_JOBS_URL."
 
 
 class Database:
-    """Gives connections, and says in a sentence what went wrong.
+    """Connections to the database, with errors as one sentence.
 
     Parameters
     ----------
     url : str or sqlalchemy.engine.URL
-        Nothing is opened before the first question.
+        URL of the database, which is opened on the first transaction.
 
     Raises
     ------
     InputError
-        The URL is none, names no database of a server, or its driver is not installed.
+        The URL is malformed, names a server without a database, or its driver is not installed.
     """
 
     def __init__(self, url: str | URL) -> None:
@@ -49,7 +48,7 @@ class Database:
             raise InputError(
                 "GREENUP_JOBS_URL", "The setting GREENUP_JOBS_URL names no database; add its name to the URL as a path."
             )
-        self._ready = False
+        self._is_ready = False
 
     def close(self) -> None:
         """Close all connections."""
@@ -57,45 +56,47 @@ class Database:
 
     @contextmanager
     def transaction(self, act: str) -> Iterator[Connection]:
-        """Give a connection within a transaction; what the database refuses becomes a `JobStoreError`."""
+        """Yield a connection within a transaction.
+
+        Parameters
+        ----------
+        act : str
+            ``read`` or ``written``, for the sentence of an error.
+
+        Raises
+        ------
+        JobStoreError
+            The database cannot be reached, or refuses.
+        """
         try:
-            if not self._ready:
-                self._create()
+            if not self._is_ready:
+                self._prepare()
             with self._engine.begin() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             raise JobStoreError(f"The list of jobs cannot be {act}; {_REMEDY}") from error
 
-    def _create(self) -> None:
-        """Make folder and tables where they are missing."""
+    def _prepare(self) -> None:
+        """Create the file where it is missing, and migrate the schema."""
         file = self._url.database
         if self._url.get_backend_name() == "sqlite" and file and not file.startswith((":", "file:")):
             make_private(Path(file).parent)
             make_private_file(Path(file))
-        for table in METADATA.sorted_tables:
-            if inspect(self._engine).has_table(table.name):
-                continue
-            try:
-                with self._engine.begin() as connection:
-                    connection.execute(CreateTable(table, if_not_exists=True))
-            except DBAPIError:
-                # Another server may have been faster, which not every database forgives.
-                if not inspect(self._engine).has_table(table.name):
-                    raise
-        self._ready = True
+        migrate_schema(self._engine)
+        self._is_ready = True
 
 
 def database_time(connection: Connection) -> datetime:
-    """Return the time of the database, in seconds of its own: the clocks of servers may differ, and leases must not.
+    """Return the time of the database, in UTC to the second: leases must not depend on the clocks of servers.
 
-    To the second, as databases agree on no finer one.
+    Databases have no finer resolution in common.
     """
     now: datetime = connection.execute(select(func.current_timestamp())).scalar_one()
     return now.replace(tzinfo=now.tzinfo or UTC)
 
 
 def _explicit(url: URL) -> URL:
-    """Return a URL with PostgreSQL's driver written out, for what SQLAlchemy takes as the default varies."""
+    """Return a URL that names the driver of PostgreSQL, as the default of SQLAlchemy varies."""
     if url.drivername not in ("postgresql", "postgres"):
         return url
     return url.set(drivername="postgresql+psycopg2", query={"connect_timeout": f"{_BUSY_S:.0f}", **url.query})
@@ -103,18 +104,18 @@ def _explicit(url: URL) -> URL:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        # A database server may have been restarted since the last question.
+        # A database server may have restarted since the last transaction.
         return create_engine(url, pool_pre_ping=True)
     if url.database in (None, "", ":memory:"):
-        # One connection, or each would have a store of its own.
+        # One connection, as each has a database of its own.
         return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
     engine = create_engine(url, connect_args={"timeout": _BUSY_S, "check_same_thread": False})
-    event.listen(engine, "connect", _in_wal_mode)
+    event.listen(engine, "connect", _set_wal_mode)
     return engine
 
 
-def _in_wal_mode(connection: sqlite3.Connection, _: object) -> None:
-    """Let others read while one writes."""
-    # A file that cannot be written stays as it is, and can still be read.
+def _set_wal_mode(connection: sqlite3.Connection, _: object) -> None:
+    """Allow reading during a write."""
+    # A read-only file keeps its mode.
     with suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA journal_mode=WAL")
