@@ -55,7 +55,7 @@ class KeptResults:
 
         Once the checkpoint is complete, they do not need the cluster.
         """
-        kept = StoredPixels(computation.stack, computation.keeping.stored, self.readers)
+        kept = StoredPixels(computation.stack, computation.checkpointing.stored, self.readers)
         return ResultTiles.on_workers(computation.stack, client, region=computation.plan.request.region, kept=kept)
 
     async def is_whole(self, token: str, plan: NdviPlan) -> bool:

@@ -147,7 +147,7 @@ class JobRunner:
             client,
             job.token,
             order=job.order,
-            keep=None if self._kept is None else self._kept.target(job.token, job.scope),
+            target=None if self._kept is None else self._kept.target(job.token, job.scope),
             threads=lambda: connection.threads_to_come,
             share=queue.add_share(job.scope),
         )
@@ -174,7 +174,7 @@ class JobRunner:
         failed, remarks = failed_sentence(job.failed_scenes, job.plan), result_remarks(job.plan, statistics)
         message = " ".join(filter(None, (failed, *remarks, computation.note)))
         size = 0
-        if computation.keeping.tallies:
+        if computation.checkpointing.tallies:
             size = max(1, await asyncio.to_thread(checkpoint_size, job.row.checkpoint))
         self.end_job(job, "done", message, size)
 

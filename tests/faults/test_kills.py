@@ -59,7 +59,7 @@ def test_workers_killed_at_random_moments_change_no_bit(
         async with client_of_two_workers() as client:
             # Every other job is kept outside of memory as well: a block that was written is not computed again.
             keep = CheckpointTarget(url=str(tmp_path / str(number)), scope="shared") if number % 2 else None
-            job = await Computation.submit(slow, client, f"{number:032x}", keep=keep)
+            job = await Computation.submit(slow, client, f"{number:032x}", target=keep)
             moments = sorted(chance.sample(range(len(slow.blocks)), share[number]))
             async for done in job.progress():
                 while moments and done > moments[0]:

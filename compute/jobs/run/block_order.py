@@ -32,15 +32,15 @@ class Viewpoint:
 
 
 class BlockOrder:
-    """The blocks of a job that nobody has begun, in the order in which they are wanted.
+    """Order of the blocks of a job that are not submitted yet.
 
-    A viewer wants the season that is shown from the centre of the view outwards, then each further season in the
-    same way. Several viewers take turns. While nobody looks, blocks come as the plan has them.
+    For a viewer, the season shown comes first, from the centre of the map outwards, then each further season in the
+    same way. Several viewers take turns. Without viewers the order is that of the plan.
 
     Parameters
     ----------
     blocks : sequence of (int, int, int)
-        Season, row and column of each.
+        (season, row, column) of each block.
     chunks : Chunks
         Sizes of the spatial chunks along y and x.
     """
@@ -48,7 +48,7 @@ class BlockOrder:
     def __init__(self, blocks: Sequence[Index], chunks: Chunks) -> None:
         self._waiting = set(blocks)
         self._unseen = iter(blocks)
-        # Each queue has all blocks that waited when its viewer moved, so those that wait still are among them.
+        # Each queue has all blocks that waited when its viewer moved, and so all that still wait.
         self._queues: dict[str, Iterator[Index]] = {}
         self._centres = [(edges[:-1] + edges[1:]) / 2 for edges in map(borders, chunks)]
 
@@ -58,22 +58,22 @@ class BlockOrder:
         return cls([(block.season, block.row, block.column) for block in plan.blocks], plan.chunks)
 
     def set_viewpoint(self, viewer: str, viewpoint: Viewpoint | None) -> None:
-        """Note what a viewer looks at from now on; None for one who has gone.
+        """Set or remove the viewpoint of a viewer.
 
         Parameters
         ----------
         viewer : str
-            Name of the visit.
+            Name of the viewer.
         viewpoint : Viewpoint or None
-            Takes the place of the one before, not of the viewer's turn.
+            Replaces the one before; the viewer keeps its turn. None for a viewer who has gone.
         """
         if viewpoint is None:
             self._queues.pop(viewer, None)
         else:
-            self._queues[viewer] = iter(self._outwards(viewpoint))
+            self._queues[viewer] = iter(self._sort_outwards(viewpoint))
 
     def pop_next(self) -> Index | None:
-        """Return the block that is wanted most, and have its viewer wait for the others; None when none is left."""
+        """Remove and return the next block, and put its viewer last; None when none is left."""
         if not self._waiting:
             return None
         viewer = next(iter(self._queues), None)
@@ -84,7 +84,7 @@ class BlockOrder:
         self._waiting.remove(index)
         return index
 
-    def _outwards(self, viewpoint: Viewpoint) -> list[Index]:
+    def _sort_outwards(self, viewpoint: Viewpoint) -> list[Index]:
         rows, columns = self._centres
 
         def rank(index: Index) -> tuple[bool, int, float, Index]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -20,41 +19,40 @@ from compute.result.stack_tasks import Key, block_key
 from compute.result.store import StoredBlock
 
 _PER_THREAD = 3
-"""Blocks with the scheduler for each thread: one that runs, one that the worker has ready, one in reserve. Dask never
-changes its mind about more, and fewer would have threads wait for the way there and back."""
+"""Blocks on the scheduler for each thread: one that runs, one that the worker has ready, one in reserve. Dask never
+changes the order of more, and with fewer, threads wait for the next block to arrive."""
 
 
 class BlockSubmission:
-    """Hands the blocks of a stack to a scheduler; whenever one ends, the one that is wanted most follows.
+    """Submits the blocks of a stack to a scheduler: whenever one ends, the next in the order follows.
 
     Parameters
     ----------
     lazy : SeasonStack
-        What to compute; blocks of it that are stored already have ended from the first.
+        Stack to compute; its stored blocks count as ended from the start.
     client : distributed.Client
-        An asynchronous client, of the event loop that runs.
+        Asynchronous client of the running event loop.
     order : BlockOrder
-        Of all its blocks; what it says next is asked anew each time.
+        Order of all its blocks, read again before each block.
     retries : int
-        Times that a block is tried again.
+        Number of times that a failed block is computed again.
     ahead : list of str, optional
-        Workers that get all the blocks at once, ahead of other work; left out, blocks wait their turn.
-    keeping : Checkpointing, optional
-        Has blocks written once they are computed, each before those that are handed over later.
+        Workers that get all blocks at once, before other work; left out, blocks wait in the order.
+    checkpointing : Checkpointing, optional
+        Writes blocks once they are computed, each before the blocks that are submitted later.
     threads : callable, optional
-        Returns for how many threads blocks are handed over; left out, for those that there are.
+        Returns the number of threads to submit blocks for; left out, that of the workers.
     share : QueueShare, optional
-        Which of them go before the blocks of other computations, and which after; left out, there are no others.
+        Rank among the blocks of other computations; left out, there are no others.
 
     Attributes
     ----------
-    futures : dict of Key to Future
-        Of the blocks that were handed over.
-    keeping : Checkpointing
+    checkpointing : Checkpointing
         Writes finished blocks to the checkpoint.
+    futures : dict of Key to Future
+        Futures of the submitted blocks.
     stack : SeasonStack
-        The persisted stack; its graph has the future of each block from the moment that it is handed over, and from the
-        first those that are stored.
+        The persisted stack. Its graph has the future of each submitted block, and all stored blocks.
     """
 
     def __init__(
@@ -65,18 +63,18 @@ class BlockSubmission:
         *,
         retries: int,
         ahead: list[str] | None = None,
-        keeping: Checkpointing | None = None,
+        checkpointing: Checkpointing | None = None,
         threads: Callable[[], int] | None = None,
         share: QueueShare | None = None,
     ) -> None:
         self.futures: dict[Key, Future[HeldBlock]] = {}
-        self._tasks, self._sources, stored = _apart(lazy)
+        self._tasks, self._sources, stored = _split_tasks(lazy)
         self._graph: dict[Key, Any] = dict(stored)
         self.stack = replace(lazy, graph=self._graph)
-        self.keeping = keeping or Checkpointing(None, {})
+        self.checkpointing = checkpointing or Checkpointing(None, {})
         self._threads = threads
         self._share = share or FairQueue().add_share("")
-        # Not annotated as a Client, whose annotations say what its methods return when they block.
+        # Not annotated as a Client, whose annotations are those of a blocking client.
         self._client: Any = client
         self._order = order
         self._ahead = ahead is not None
@@ -84,7 +82,7 @@ class BlockSubmission:
             "retries": retries,
             "workers": ahead,
             "allow_other_workers": self._ahead,
-            # Each block is a generation of its own: the scheduler keeps the order of those that rank alike.
+            # Each block is a generation of its own: the scheduler keeps the order of blocks of equal rank.
             "fifo_timeout": 0,
             "sync": False,
         }
@@ -95,115 +93,114 @@ class BlockSubmission:
         ]
         self._running = 0
         self._news = asyncio.Event()
-        # Here rather than in the task: who has begun a job finds its first blocks under way.
-        self._under_way: Any = as_completed(loop=client.loop)
+        # Here rather than in the task, so that the first blocks are submitted when the constructor returns.
+        self._pending: Any = as_completed(loop=client.loop)
         self._share.join()
-        self._top_up()
-        self._life = asyncio.create_task(self._feed(), name=f"feeding {lazy.token[:8]}")
-        self._life.add_done_callback(lambda _: self._over())
+        self._submit_blocks()
+        self._task = asyncio.create_task(self._run(), name=f"submission {lazy.token[:8]}")
+        self._task.add_done_callback(lambda _: self._end())
 
     def stop(self) -> None:
-        """Hand over no more, and hold nothing that only further blocks would need."""
-        self._life.cancel()
+        """Submit no more blocks, and release the sources that only further blocks need."""
+        self._task.cancel()
         self._held.clear()
 
-    async def ended(self) -> AsyncIterator[tuple[Index, Future[HeldBlock] | None]]:
-        """Yield each block that has ended, well or not, and its future, from the first on, until no more follows.
+    async def ended_blocks(self) -> AsyncIterator[tuple[Index, Future[HeldBlock] | None]]:
+        """Yield the index and the future of each block that has ended, well or not, from the first one on.
 
-        Blocks that were stored before have none. After the last block, what is being written is waited for.
+        Stored blocks have no future. After the last block this waits for pending writes.
         """
         told = 0
-        while told < len(self._ended) or not self._life.done():
+        while told < len(self._ended) or not self._task.done():
             news = self._news
             for each in self._ended[told:]:
                 told += 1
                 yield each
-            if not self._life.done():
+            if not self._task.done():
                 await news.wait()
-        if not self._life.cancelled():
-            self._life.result()
+        if not self._task.cancelled():
+            self._task.result()
 
-    async def _feed(self) -> None:
-        is_sound = True
-        with suppress(TimeoutError):
-            is_sound = await self._follow_tasks()
-        if is_sound:
-            await self.keeping.finish()
+    async def _run(self) -> None:
+        try:
+            has_finished = await self._follow_tasks()
+        except TimeoutError:
+            # All blocks are computed, and the checkpoint is too slow.
+            has_finished = True
+        if has_finished:
+            await self.checkpointing.finish()
 
     async def _follow_tasks(self) -> bool:
-        """Submit blocks as others end; return False after a block that failed.
-
-        Raises
-        ------
-        TimeoutError
-            All blocks have ended, and writing the next one takes longer than `SLOW_S`.
-        """
+        """Follow all submitted tasks; return False once a block has failed."""
         async with asyncio.timeout(None) as bound:
-            async for future in self._under_way:
-                if not await self._settle(future):
+            async for future in self._pending:
+                if not await self._handle_end(future):
                     return False
-                bound.reschedule(None if self._running else asyncio.get_running_loop().time() + SLOW_S)
+                if not self._running:
+                    bound.reschedule(asyncio.get_running_loop().time() + SLOW_S)
         return True
 
-    async def _settle(self, future: Any) -> bool:
-        """Record the end of a task, and submit more blocks; return False after a block that failed."""
-        if await self.keeping.settle(future):
+    async def _handle_end(self, future: Any) -> bool:
+        """Record the end of a task, and submit more blocks; return False where it is a block that failed."""
+        if await self.checkpointing.record_write(future):
             return True
         self._running -= 1
-        self._share.ended(future.key)
+        self._share.record_end(future.key)
         self._ended.append((future.key[1:], future))
-        self._tell()
+        self._notify()
         if future.status != "finished":
             return False
-        self._top_up()
+        self._submit_blocks()
         return True
 
-    def _over(self) -> None:
+    def _end(self) -> None:
         self._share.leave()
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
-        """Wake the waiting submission loop."""
+    def _notify(self) -> None:
+        """Wake the readers of `ended_blocks`."""
         self._news.set()
         self._news = asyncio.Event()
 
-    def _top_up(self) -> None:
+    def _submit_blocks(self) -> None:
         while self._has_room():
             index = self._order.pop_next()
             if index is None:
                 return
             if index in self._tasks:
-                self._hand_over(index)
+                self._submit_block(index)
 
     def _has_room(self) -> bool:
-        # Workers come and go meanwhile.
+        # Asked each time, as workers come and go.
         threads = self._threads() if self._threads else self._client.scheduler_info().get("total_threads")
         return self._ahead or self._running < _PER_THREAD * max(1, int(threads or 1))
 
-    def _hand_over(self, index: Index) -> None:
-        """Submit a block, with the first of its season also the scenes that the season shares."""
+    def _submit_block(self, index: Index) -> None:
+        """Submit a block; the first of its season comes with the scenes that the season shares."""
         season, key = index[0], block_key(self.stack.token, *index)
-        sources, keeps = self._sources.pop(season, {}), self.keeping.tasks(key)
-        graph = self._tasks.pop(index) | sources | keeps
-        # Whatever is asked of the workers beside the blocks has priority 0, and goes before them.
-        rank = self._share.rank(key)
+        sources, writes = self._sources.pop(season, {}), self.checkpointing.write_tasks(key)
+        graph = self._tasks.pop(index) | sources | writes
+        # All other requests to the workers have priority 0, and go before the blocks.
+        rank = self._share.assign_rank(key)
         priority = 1 if self._ahead else -rank
-        block, *others = self._client.get(graph, [key, *keeps, *sources], priority=priority, **self._options)
+        block, *others = self._client.get(graph, [key, *writes, *sources], priority=priority, **self._options)
         self.futures[key] = self._graph[key] = block
-        self._under_way.add(block)
+        self._pending.add(block)
         self._running += 1
-        for future in others[: len(keeps)]:
-            self.keeping.follow(key, future)
-            self._under_way.add(future)
-        # Held until all blocks that need them are with the scheduler, which then knows how long to keep them.
-        self._held.setdefault(season, others[len(keeps) :])
+        for future in others[: len(writes)]:
+            self.checkpointing.follow_write(key, future)
+            self._pending.add(future)
+        # Held until all blocks that need them are submitted; then the scheduler knows how long to keep them.
+        self._held.setdefault(season, others[len(writes) :])
         self._left[season] -= 1
         if not self._left[season]:
             self._held.pop(season, None)
 
 
-def _apart(lazy: SeasonStack) -> tuple[dict[Index, dict[Key, Any]], dict[int, dict[Key, Any]], dict[Key, StoredBlock]]:
-    """Return the tasks of each block, for each season those that its blocks share, and the blocks that are stored."""
+def _split_tasks(
+    lazy: SeasonStack,
+) -> tuple[dict[Index, dict[Key, Any]], dict[int, dict[Key, Any]], dict[Key, StoredBlock]]:
+    """Return the tasks of each block, the tasks that the blocks of each season share, and the stored blocks."""
     tasks: dict[Index, dict[Key, Any]] = defaultdict(dict)
     shared: dict[int, dict[Key, Any]] = defaultdict(dict)
     stored: dict[Key, StoredBlock] = {}

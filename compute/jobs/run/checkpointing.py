@@ -1,4 +1,4 @@
-"""Checkpoint blocks of a job as they finish, and report why they cannot be kept."""
+"""Checkpointing: write the blocks of a job as they finish, and report the reason where that fails."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from compute.result.store import Checkpoint, Index, Slot, keep_task, reason_of, 
 from compute.result.store.shared_storage import check_shared
 
 _PROBE_S = 60.0
-"""How long workers and this process may take to find out whether they share a store."""
+"""Longest time of the check that workers and this process share a store."""
 
 SLOW_S = 60.0
-"""How long the writing of one more block is waited for when all of them are computed."""
+"""Longest wait for the next write once all blocks are computed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointTarget:
-    """Target of a job's checkpoints: folder, owner, and whether they are required.
+    """Target of the checkpoint of a job.
 
     Attributes
     ----------
     url : str
-        Folder of the result, or the fsspec URL of one, the same for the workers.
+        Folder or fsspec URL of the checkpoint, the same for the workers.
     scope : str
-        Whose result it is.
+        Scope that the result belongs to.
     required : bool
-        Whether a job is refused that cannot be kept there; else it goes on in memory alone.
+        Whether a job whose checkpoint cannot be written is refused; else the workers alone hold its result.
     """
 
     url: str
@@ -45,25 +45,25 @@ class CheckpointTarget:
 
 
 class Checkpointing:
-    """Has the blocks of a job written as they finish, for as long as that works.
+    """Writes the blocks of a job as they finish, until a write fails.
 
     Parameters
     ----------
     checkpoint : Checkpoint or None
-        None where nothing can be kept.
+        None where nothing can be written.
     slots : mapping of Key to Slot
-        Where the blocks lie, by their keys.
+        Places of the blocks in the checkpoint, by their keys.
     problem : str
-        Why nothing can be kept, as a sentence.
+        Reason why nothing can be written, as a sentence.
 
     Attributes
     ----------
     stored : dict of Key to Slot
-        The blocks that are written; it grows.
+        Places of the written blocks, so far.
     tallies : mapping
-        Of all blocks by season, row and column, once all are written; empty before.
+        Tallies of all blocks by (season, row, column), once all are written; empty before.
     problem : str
-        Why not all blocks are written, as a sentence; empty while nothing is wrong.
+        Reason why not all blocks are written, as a sentence; empty while nothing is wrong.
     """
 
     def __init__(self, checkpoint: Checkpoint | None, slots: Mapping[Key, Slot], problem: str = "") -> None:
@@ -72,99 +72,99 @@ class Checkpointing:
         self.problem = problem
         self._checkpoint = checkpoint
         self._slots = slots
-        self._under_way: dict[Any, tuple[Key, Future[None]]] = {}
+        self._pending: dict[Any, tuple[Key, Future[None]]] = {}
 
     @classmethod
-    async def begin(
-        cls, keep: CheckpointTarget | None, lazy: SeasonStack, plan: NdviPlan, token: str, client: Any
+    async def start(
+        cls, target: CheckpointTarget | None, lazy: SeasonStack, plan: NdviPlan, token: str, client: Any
     ) -> tuple[Self, SeasonStack]:
-        """Find or make the checkpoint of a job.
+        """Find or create the checkpoint of a job.
 
         Parameters
         ----------
-        keep : CheckpointTarget or None
-            Where; None where the workers alone are to hold the result.
+        target : CheckpointTarget or None
+            None where the workers alone are to hold the result.
         lazy : SeasonStack
-            What the job computes.
+            Stack of the job.
         plan : NdviPlan
-            Of the job.
+            Plan of the job.
         token : str
-            Of the job.
+            Token of the job.
         client : distributed.Client
             Asynchronous client.
 
         Returns
         -------
         (Checkpointing, SeasonStack)
-            The stack computes what is not written yet; see `compute.result.store.recalled`.
+            The stack lacks the tasks of written blocks; see `compute.result.store.recalled`.
 
         Raises
         ------
         JobError
-            The result cannot be kept, and has to be.
+            The checkpoint cannot be written, and is required.
         """
-        if keep is None:
+        if target is None:
             return cls(None, {}), lazy
         try:
             async with asyncio.timeout(_PROBE_S):
-                await check_shared(keep.url, client)
-                checkpoint = await asyncio.to_thread(Checkpoint.resume, keep.url, plan, token, keep.scope)
+                await check_shared(target.url, client)
+                checkpoint = await asyncio.to_thread(Checkpoint.resume, target.url, plan, token, target.scope)
                 written = await asyncio.to_thread(checkpoint.written)
-        except Exception as error:  # whatever a store raises, a job can do without
-            problem = _sentence(error)
-            if keep.required:
+        except Exception as error:  # whatever a store raises, a job can do without it
+            problem = _describe_error(error)
+            if target.required:
                 raise JobError(f"{problem} This server computes nothing that it cannot keep.") from error
             return cls(None, {}, problem), lazy
         slots = slots_of(lazy, checkpoint.store)
-        keeping = cls(checkpoint, slots)
-        keeping.stored.update((key, slot) for key, slot in slots.items() if slot.index in written)
-        return keeping, recalled(lazy, slots, written)
+        checkpointing = cls(checkpoint, slots)
+        checkpointing.stored.update((key, slot) for key, slot in slots.items() if slot.index in written)
+        return checkpointing, recalled(lazy, slots, written)
 
     @property
     def note(self) -> str:
-        """Sentence on trouble with the checkpoint; empty where there is none."""
+        """Sentence for users on a failed write; empty where there is none."""
         return f"The workers alone hold the result, which goes with them. {self.problem}" if self.problem else ""
 
-    def tasks(self, key: Key) -> dict[Key, Task]:
-        """Return the task that writes a block, by its key; none where writing is of no use."""
+    def write_tasks(self, key: Key) -> dict[Key, Task]:
+        """Return the task that writes a block, by its key; none after a failed write."""
         if self._checkpoint is None or self.problem:
             return {}
         return dict([keep_task(key, self._slots[key])])
 
-    def follow(self, key: Key, future: Future[None]) -> None:
-        """Hold the future of the task that writes a block until it has ended."""
-        self._under_way[future.key] = key, future
+    def follow_write(self, key: Key, future: Future[None]) -> None:
+        """Hold the future of a write until it has ended."""
+        self._pending[future.key] = key, future
 
     @property
-    def under_way(self) -> list[Future[None]]:
-        """Futures of the tasks that have not ended."""
-        return [future for _, future in self._under_way.values()]
+    def pending_writes(self) -> list[Future[None]]:
+        """Futures of the writes that have not ended."""
+        return [future for _, future in self._pending.values()]
 
-    async def settle(self, future: Future[Any]) -> bool:
-        """Note how the writing of a block ended; tell whether it is one that was followed."""
-        key, _ = self._under_way.pop(future.key, (None, None))
+    async def record_write(self, future: Future[Any]) -> bool:
+        """Record the end of a write; return False where the future is that of another task."""
+        key, _ = self._pending.pop(future.key, (None, None))
         if key is None:
             return False
         if future.status == "finished":
             self.stored[key] = self._slots[key]
         elif future.status == "error" and not self.problem:
-            self.problem = _sentence(await future.exception())
+            self.problem = _describe_error(await future.exception())
         return True
 
     async def finish(self) -> None:
-        """Make sure that this process reads all that workers say they have written, and note it in the manifest."""
+        """Check that this process can read all written blocks, and mark the manifest as done."""
         if self._checkpoint is None or self.problem:
             return
-        if self._under_way:
+        if self._pending:
             self.problem = f"Nothing was written for {SLOW_S:g} s; check the store."
             return
         try:
             self.tallies = await asyncio.to_thread(self._checkpoint.finish)
-        except Exception as error:  # noqa: BLE001  # whatever a store raises, the result is there all the same
-            self.problem = _sentence(error)
+        except Exception as error:  # noqa: BLE001  # whatever a store raises, the workers hold the result
+            self.problem = _describe_error(error)
 
 
-def _sentence(error: BaseException | None) -> str:
+def _describe_error(error: BaseException | None) -> str:
     if isinstance(error, JobError):
         return str(error)
     assert error is not None, "it has failed"

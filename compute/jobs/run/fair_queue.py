@@ -8,15 +8,23 @@ from compute.result.stack_tasks import Key
 
 
 class FairQueue:
-    """Gives the blocks of all computations on one scheduler a rank; the scheduler computes the lowest first.
+    """Ranks of the blocks of all computations on one scheduler, which computes the lowest rank first.
 
-    The ranks of a computation's blocks are as far apart as its user has computations there. So users share the threads
-    evenly, however much each has under way. Who begins does so at the rank that the scheduler has come to, rather than
-    behind all that others have handed over: fair queueing, as routers do it.
+    The ranks of the blocks of one computation are as far apart as its user has computations there. So users share the
+    threads evenly, whatever the number of their computations. A new computation starts at the rank that the scheduler
+    has reached, rather than behind all submitted blocks. This is self-clocked fair queueing (Golestani 1994, INFOCOM)
+    with blocks of equal length.
+
+    Attributes
+    ----------
+    current_rank : int
+        Highest rank of the blocks that have ended.
+    computations : Counter
+        Number of computations of each user.
     """
 
     def __init__(self) -> None:
-        self.come_to = 0
+        self.current_rank = 0
         self.computations: Counter[str] = Counter()
 
     def add_share(self, user: str) -> QueueShare:
@@ -25,36 +33,36 @@ class FairQueue:
 
 
 class QueueShare:
-    """The part of one computation; it counts from `join` until `leave`.
+    """Share of one computation in a fair queue, from `join` until `leave`.
 
     Parameters
     ----------
-    sharing : FairQueue
-        Of its scheduler.
+    queue : FairQueue
+        Queue of its scheduler.
     user : str
-        Whose computation it is.
+        User that it belongs to.
     """
 
-    def __init__(self, sharing: FairQueue, user: str) -> None:
-        self._sharing = sharing
+    def __init__(self, queue: FairQueue, user: str) -> None:
+        self._queue = queue
         self._user = user
         self._last = 0
         self._ranks: dict[Key, int] = {}
 
     def join(self) -> None:
-        """Take part from now on."""
-        self._sharing.computations[self._user] += 1
+        """Count this computation from now on."""
+        self._queue.computations[self._user] += 1
 
     def leave(self) -> None:
-        """Leave the threads to the others."""
-        self._sharing.computations[self._user] -= 1
+        """Count this computation no more."""
+        self._queue.computations[self._user] -= 1
 
-    def rank(self, key: Key) -> int:
-        """Return the rank of the block that is handed over next."""
-        step = self._sharing.computations[self._user]
-        self._last = self._ranks[key] = max(self._last, self._sharing.come_to) + step
+    def assign_rank(self, key: Key) -> int:
+        """Return the rank of the next submitted block."""
+        step = self._queue.computations[self._user]
+        self._last = self._ranks[key] = max(self._last, self._queue.current_rank) + step
         return self._last
 
-    def ended(self, key: Key) -> None:
-        """Note that the scheduler has come to a block."""
-        self._sharing.come_to = max(self._sharing.come_to, self._ranks.pop(key))
+    def record_end(self, key: Key) -> None:
+        """Record that a block has ended, so that the scheduler has reached its rank."""
+        self._queue.current_rank = max(self._queue.current_rank, self._ranks.pop(key))

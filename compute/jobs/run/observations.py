@@ -22,14 +22,14 @@ from compute.result.chunk_windows import borders
 from compute.scenes import Source
 
 MOST_SCENES = 4_000
-"""Scenes that one question may look at: half a minute of a slow store, with eight of them read at once."""
+"""Largest number of scenes of one request: half a minute of a slow store, with eight scenes read at once."""
 
-_PATIENCE_S, _LETTING_GO_S = 60.0, 5.0
+_TIMEOUT_S, _CANCEL_S = 60.0, 5.0
 _AHEAD = 1_000
-"""Priority over the blocks of any computation: somebody waits for the answer, and it is small."""
+"""Priority over the blocks of any computation: the task is small, and a user waits for it."""
 
 _MOST_REASONS = 250
-"""Verdicts of masks are bytes; for a single pixel nothing else limits them."""
+"""Largest number of mask reasons, which are bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +41,11 @@ class SeasonTask:
     label : str
         Season label.
     task : BlockTask
-        Of one pixel.
+        Task of one pixel.
     sources : tuple of Source
-        What its groups count by.
+        Scenes that the groups of the task index.
     indices : tuple of int
-        Places of `sources` among those of the plan.
+        Positions of `sources` among those of the plan.
     """
 
     label: str
@@ -55,23 +55,23 @@ class SeasonTask:
 
 
 def season_tasks(plan: NdviPlan, row: int, column: int, season: str | None = None) -> list[SeasonTask]:
-    """Return what has to be run to list every observation of a pixel.
+    """Return the tasks that list every observation of a pixel.
 
     Parameters
     ----------
     plan : NdviPlan
-        Of the result.
+        Plan of the result.
     row, column : int
-        The pixel, in the result's grid.
+        Pixel of the result's grid.
     season : str, optional
-        Label of the season that is asked for; left out, all are.
+        Label of one season; left out, all seasons.
 
     Raises
     ------
     InputError
         There is no such season, or the result was read by datacube's reader, which tells nothing of single scenes.
     TooLargeError
-        There are more scenes than one question may look at.
+        There are more than `MOST_SCENES` scenes.
     """
     if plan.request.reader != "exact":
         raise InputError("reader", "Datacube's reader tells nothing of single scenes; compute with --reader exact.")
@@ -94,12 +94,12 @@ def season_tasks(plan: NdviPlan, row: int, column: int, season: str | None = Non
 async def observations_at(
     plan: NdviPlan, client: Client, row: int, column: int, season: str | None = None
 ) -> list[dict[str, Any]]:
-    """List every observation of a pixel, and every look that is none.
+    """List every look at a pixel, whether or not it counts as an observation.
 
     Parameters
     ----------
     plan : NdviPlan
-        Of the result, finished or not.
+        Plan of the result, finished or not.
     client : distributed.Client
         Asynchronous client of a cluster whose workers can read the scenes.
     row, column, season
@@ -109,7 +109,7 @@ async def observations_at(
     -------
     list of dict
         For each season ``label``, ``clear_count`` and ``ndvi_mean`` (as the result has them), and ``observations`` in
-        the order of time: ``time``, ``platform``, ``product`` and what `compute.engine.Trace` has.
+        order of time: ``time``, ``platform``, ``product`` and what `compute.engine.Trace` has.
 
     Raises
     ------
@@ -122,17 +122,17 @@ async def observations_at(
     run = tasks[0].task.run if tasks else ""
     futures: list[Future[PixelTrace]] = []
     try:
-        async with limit_wait(_PATIENCE_S, "the observations of a pixel were listed"):
+        async with limit_wait(_TIMEOUT_S, "the observations of a pixel were listed"):
             workers = list(await client.nthreads())
-            futures = [_submit(client, each, plan.request.min_clear, workers) for each in tasks]
+            futures = [_submit_task(client, each, plan.request.min_clear, workers) for each in tasks]
             found = await client.gather(futures)
     finally:
-        await _withdraw(client, run, futures)
-    return [_told(plan, each, trace) for each, trace in zip(tasks, found, strict=True)]
+        await _cancel_tasks(client, run, futures)
+    return [_describe_season(plan, each, trace) for each, trace in zip(tasks, found, strict=True)]
 
 
-def _submit(client: Client, each: SeasonTask, min_clear: int, workers: Sequence[str]) -> Future[PixelTrace]:
-    # Tasks that may run anywhere wait at the scheduler, where others slip past them whatever their priority.
+def _submit_task(client: Client, each: SeasonTask, min_clear: int, workers: Sequence[str]) -> Future[PixelTrace]:
+    # Tasks for any worker wait on the scheduler, where others pass them whatever their priority.
     anywhere = {"workers": workers, "allow_other_workers": True}
     future: Future[PixelTrace] = client.submit(
         trace_pixel, each.task, each.sources, min_clear, pure=False, retries=RETRIES, priority=_AHEAD, **anywhere
@@ -140,19 +140,19 @@ def _submit(client: Client, each: SeasonTask, min_clear: int, workers: Sequence[
     return future
 
 
-async def _withdraw(client: Client, run: str, futures: Sequence[Future[PixelTrace]]) -> None:
-    """Stop what still runs when nobody waits for it any more."""
+async def _cancel_tasks(client: Client, run: str, futures: Sequence[Future[PixelTrace]]) -> None:
+    """Cancel the tasks that still run."""
     if client.status != "running" or all(future.done() for future in futures):
         return
     await cancel_unfinished(client, futures)
-    # A worker that hangs answers to nobody.
+    # A worker that hangs does not answer.
     with suppress(TimeoutError):
-        async with asyncio.timeout(_LETTING_GO_S):
+        async with asyncio.timeout(_CANCEL_S):
             await client.run(cancel_on_worker, run, on_error="ignore")
 
 
 def _blocks_at(plan: NdviPlan, row: int, column: int) -> Iterator[BlockPlan]:
-    """Yield the blocks, one a season, that hold a pixel."""
+    """Yield the blocks that hold a pixel, one for each season."""
     at = tuple(
         int(borders(sizes).searchsorted(place, side="right")) - 1
         for sizes, place in zip(plan.chunks, (row, column), strict=True)
@@ -182,19 +182,19 @@ def _season_task(plan: NdviPlan, block: BlockPlan, pixel: tuple[int, int], run: 
     return SeasonTask(label=plan.labels[block.season], task=task, sources=sources, indices=indices)
 
 
-def _told(plan: NdviPlan, each: SeasonTask, trace: PixelTrace) -> dict[str, Any]:
-    """Return the traces of a season with when and by what they were taken, in the order of time."""
+def _describe_season(plan: NdviPlan, each: SeasonTask, trace: PixelTrace) -> dict[str, Any]:
+    """Return the traces of a season with time, platform and product, in order of time."""
     index_of = {source.id: index for source, index in zip(each.sources, each.indices, strict=True)}
     ordered = sorted(trace.traces, key=lambda look: index_of[look.scene])
     return {
         "label": each.label,
         "clear_count": trace.clear_count,
         "ndvi_mean": trace.ndvi_mean,
-        "observations": [_look(plan, index_of[look.scene], look) for look in ordered],
+        "observations": [_describe_look(plan, index_of[look.scene], look) for look in ordered],
     }
 
 
-def _look(plan: NdviPlan, index: int, look: Trace) -> dict[str, Any]:
+def _describe_look(plan: NdviPlan, index: int, look: Trace) -> dict[str, Any]:
     taken = {
         "time": plan.times[index].isoformat(),
         "platform": plan.platforms[index],

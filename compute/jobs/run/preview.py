@@ -16,20 +16,20 @@ _log = logging.getLogger(__name__)
 
 
 class Preview:
-    """A small computation beside a job, ahead of it in the queue of its cluster.
+    """A coarse computation beside a job, ahead of it in the queue of its cluster.
 
-    Nobody waits for it: a season whose preview fails is a season without one.
+    It is optional: where it fails, the seasons have no preview.
 
     Parameters
     ----------
-    job : Computation
-        That computes it.
+    computation : Computation
+        Computation of the preview.
     tiles : ResultTiles
-        Of that job.
+        Tiles of it.
     """
 
-    def __init__(self, job: Computation, tiles: ResultTiles) -> None:
-        self._job = job
+    def __init__(self, computation: Computation, tiles: ResultTiles) -> None:
+        self._computation = computation
         self._tiles = tiles
 
     @classmethod
@@ -39,37 +39,49 @@ class Preview:
         Parameters
         ----------
         plan : NdviPlan
-            Of the result.
+            Plan of the result.
         client : distributed.Client
-            An asynchronous client of the cluster that computes it.
+            Asynchronous client of the cluster that computes it.
         token : str
             Identity of the result.
 
         Returns
         -------
         Preview or None
-            None where the result is as coarse itself, or where it cannot be started.
+            None where the result is as coarse itself, or the preview cannot be started.
         """
         try:
             coarse = preview_plan(plan)
             if coarse is None:
                 return None
-            job = await Computation.submit(coarse, client, f"{token}-preview", ahead=True)
-        except Exception:  # noqa: BLE001  # whatever it is, the result can do without
+            computation = await Computation.submit(coarse, client, f"{token}-preview", ahead=True)
+        except Exception:  # noqa: BLE001  # whatever the error, the result can do without a preview
             _log.exception("The preview of job %s failed", token[:8])
             return None
-        return cls(job, ResultTiles.on_workers(job.stack, client, region=plan.request.region))
+        return cls(computation, ResultTiles.on_workers(computation.stack, client, region=plan.request.region))
 
     @property
     def seasons(self) -> frozenset[int]:
-        """Positions of the seasons that are there."""
-        stack = self._job.stack
+        """Positions of the seasons whose preview is finished."""
+        stack = self._computation.stack
         return frozenset(n for n, key in enumerate(stack.keys) if stack.graph[key].status == "finished")
 
-    async def under(self, tile: Tile, season: int, address: TileAddress, size: int = TILE_PX) -> Tile:
-        """Return a tile of means with the preview's pixels beside it, for those that are not computed yet."""
+    async def fill_tile(self, tile: Tile, season: int, address: TileAddress, size: int = TILE_PX) -> Tile:
+        """Return a tile of means with the pixels of the preview where its own are not computed yet.
+
+        Parameters
+        ----------
+        tile : Tile
+            Tile of the result.
+        season : int
+            Position of the season.
+        address : TileAddress
+            Address of the tile.
+        size : int
+            Pixels along each edge.
+        """
         return tile.over(await self._tiles.tile("ndvi_mean", season, address, size=size))
 
     async def release(self) -> None:
-        """Stop what runs of it and let the workers forget it."""
-        await self._job.cancel()
+        """Stop the preview, and free the workers of it."""
+        await self._computation.cancel()

@@ -23,7 +23,7 @@ _ANSWER_S = 10.0
 
 
 def published_name(token: str) -> str:
-    """Return the name under which a scheduler has the finished result of a job."""
+    """Return the name of the published result of a job on its scheduler."""
     return f"greenup-{token}"
 
 
@@ -31,36 +31,36 @@ def published_name(token: str) -> str:
 async def published(token: str, plan: NdviPlan, stack: SeasonStack, client: Client) -> AsyncIterator[None]:
     """Publish a finished result on its scheduler while the body runs.
 
-    What is published says where the blocks are and does not hold them: a server that dies leaves nothing behind that
-    fills the workers. Where it fails, the result can do without.
+    The published entry names the blocks and does not hold them, so a server that dies leaves no data on the workers.
+    An error is logged: the result does not need the entry.
 
     Parameters
     ----------
     token : str
-        Of the job.
+        Token of the job.
     plan : NdviPlan
-        Of the result.
+        Plan of the result.
     stack : SeasonStack
-        Persisted.
+        Persisted stack.
     client : distributed.Client
-        Asynchronous.
+        Asynchronous client.
     """
     name, document = published_name(token), await asyncio.to_thread(plan_document, plan)
-    await _tried(client, lambda: client.publish_dataset((stack.token, document), name=name, override=True))
+    await _try(client, lambda: client.publish_dataset((stack.token, document), name=name, override=True))
     try:
         yield
     finally:
-        await _tried(client, lambda: client.unpublish_dataset(name))
+        await _try(client, lambda: client.unpublish_dataset(name))
 
 
-async def _tried(client: Client, act: Callable[[], Awaitable[None]]) -> None:
-    """Do something at a scheduler that nobody needs to wait for; one that is gone has forgotten everything."""
+async def _try(client: Client, act: Callable[[], Awaitable[None]]) -> None:
+    """Run an optional call on a scheduler, unless its connection is closed."""
     if client.status == "running":
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await act()
         except Exception:  # noqa: BLE001  # whatever a scheduler raises
-            _log.exception("A result is not published as it should be")
+            _log.exception("A result could not be published or withdrawn")
 
 
 def open_published(token: str, client: Client) -> xr.Dataset:
@@ -69,9 +69,9 @@ def open_published(token: str, client: Client) -> xr.Dataset:
     Parameters
     ----------
     token : str
-        Of the job, as in its link.
+        Token of the job, as in its link.
     client : distributed.Client
-        Synchronous, of that cluster. It keeps the blocks there while the dataset is in use.
+        Synchronous client of that cluster. It holds the blocks while the dataset is in use.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def open_published(token: str, client: Client) -> xr.Dataset:
     Raises
     ------
     JobError
-        The cluster has no such result: it is not finished, was deleted, or lies elsewhere.
+        The cluster has no such result: it is not finished, was deleted, or is on another cluster.
     """
     try:
         run, document = client.get_dataset(published_name(token))

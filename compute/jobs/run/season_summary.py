@@ -1,4 +1,4 @@
-"""Season summary: figures of each season from the totals of its blocks."""
+"""Season summary: statistics of each season from the tallies of its blocks."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def season_tallies(tallies: Mapping[Index, Tally]) -> list[Tally]:
 
 
 def region_pixels(plan: NdviPlan) -> int:
-    """Count the pixels of the output grid that a result can have values for: those whose centre lies in the region.
+    """Return the number of pixels of the output grid whose centre lies in the region.
 
-    The outline is drawn once, block by block: some 20 ms for each block that it crosses.
+    The outline is rasterised block by block, in some 20 ms for each block that it crosses.
     """
     return sum(_region_pixels(plan, block) for block in plan.blocks if block.season == plan.blocks[0].season)
 
@@ -40,7 +40,7 @@ def _region_pixels(plan: NdviPlan, block: BlockPlan) -> int:
 
 
 def season_numbers(plan: NdviPlan, tallies: Sequence[Tally]) -> list[dict[str, Any]]:
-    """Return what people want to know of each season, ready for JSON; see `compute.jobs.Computation.statistics`."""
+    """Return the statistics of each season, ready for JSON; see `compute.jobs.Computation.statistics`."""
     pixels = max(1, region_pixels(plan))
     return [
         {
@@ -64,12 +64,12 @@ def _looks(plan: NdviPlan, tally: Tally) -> dict[str, dict[str, int]]:
 
 
 def result_remarks(plan: NdviPlan, statistics: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what people should know of a finished result, beside the scenes that it lacks.
+    """Return remarks for users on a finished result.
 
     Parameters
     ----------
     plan : NdviPlan
-        What was computed.
+        Plan of the result.
     statistics : sequence of mapping
         As `season_numbers` returns them.
     """

@@ -1,4 +1,4 @@
-"""Unread scenes: left out, counted and named; too many of them fail the result."""
+"""Unread scenes: count and name them; too many of them fail the result."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from compute.plan import NdviPlan
 from compute.scenes import UnreadScene, unique_unread
 
 _NAMED = 3
-"""Scenes that a sentence names; all stand in the result."""
+"""Number of scenes that a sentence names; the result lists all of them."""
 
 
 def left_out(statistics: Iterable[Mapping[str, Any]], plan: NdviPlan, most: float) -> list[UnreadScene]:
-    """Return the scenes that a result lacks, or refuse the result where they are too many.
+    """Return the scenes that a result lacks, or refuse a result that lacks too many.
 
     Parameters
     ----------
     statistics : iterable of mapping
         As `compute.jobs.Computation.statistics` returns them.
     plan : NdviPlan
-        What was computed.
+        Plan of the result.
     most : float
         Largest share of the scenes, from 0 to 1, that a result may lack.
 
     Returns
     -------
     list of UnreadScene
-        One for each, sorted.
+        One for each scene, sorted.
 
     Raises
     ------
     JobError
-        More scenes are left out than may be.
+        More scenes are unread than `most` allows.
     """
     failed = unique_unread(UnreadScene.kept(each) for season in statistics for each in season["scenes_failed"])
     if len(failed) > most * len(plan.sources):
@@ -45,7 +45,7 @@ def left_out(statistics: Iterable[Mapping[str, Any]], plan: NdviPlan, most: floa
 
 
 def failed_sentence(failed: Sequence[UnreadScene], plan: NdviPlan) -> str:
-    """Return how many of a plan's scenes could not be read, which and why; nothing where all could."""
+    """Return a sentence with the number, names and reasons of the unread scenes; empty where there are none."""
     if not failed:
         return ""
     verb = "is" if len(failed) == 1 else "are"
@@ -57,13 +57,13 @@ def failed_sentence(failed: Sequence[UnreadScene], plan: NdviPlan) -> str:
 
 
 def read_scenes(failed: Sequence[UnreadScene], plan: NdviPlan) -> list[str]:
-    """Return the ids of a plan's scenes but for those that could not be read."""
+    """Return the ids of the scenes of a plan without the unread ones."""
     unread = {each.scene for each in failed}
     return [source.id for source in plan.sources if source.id not in unread]
 
 
 def caption_of(failed: Sequence[UnreadScene], plan: NdviPlan) -> tuple[str, list[str]]:
-    """Return the title of a picture of a result, and the notes below it."""
+    """Return the title and the notes of a picture of a result."""
     request, (dy, _) = plan.request, plan.grid.resolution
     title = f"Seasonal mean NDVI, {request.start} to {request.end}"
     notes = [f"{', '.join(request.products)}, {len(plan.sources)} scenes, {dy:g} m in {plan.grid.crs}"]

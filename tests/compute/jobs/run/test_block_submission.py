@@ -64,7 +64,7 @@ def test_what_is_looked_at_comes_first_and_after_a_pan_what_is_looked_at_then() 
         graph = feeding.stack.graph
         assert len(graph) == ENOUGH
         ended, panned = [], 0
-        async for index, _ in feeding.ended():
+        async for index, _ in feeding.ended_blocks():
             ended.append(index)
             if len(ended) == 10:
                 panned = len(graph)
@@ -86,7 +86,7 @@ def test_the_order_changes_no_bit() -> None:
         order.set_viewpoint("a", at(5, 2))
         feeding = BlockSubmission(stack, client, order, retries=0)
         number = 0
-        async for _ in feeding.ended():
+        async for _ in feeding.ended_blocks():
             number += 1
             order.set_viewpoint("a", at(number % EDGE, -number % EDGE, season=number % 2))
         found: Any = await client.compute(feeding.stack.dataset())
@@ -103,7 +103,7 @@ def test_several_followers_are_told_of_every_block_and_whoever_comes_late_too() 
         feeding = BlockSubmission(stack := lazy(), client, order_of(stack), retries=0)
 
         async def told() -> list[Index]:
-            return [index async for index, _ in feeding.ended()]
+            return [index async for index, _ in feeding.ended_blocks()]
 
         one, other = await asyncio.gather(told(), told())
         assert one == other == await told()
@@ -116,7 +116,7 @@ def test_nothing_follows_once_it_is_stopped() -> None:
     async def stop(client: Client) -> None:
         feeding = BlockSubmission(stack := lazy(), client, order_of(stack), retries=0)
         handed = 0
-        async for index, _ in feeding.ended():
+        async for index, _ in feeding.ended_blocks():
             if index == (0, 0, 2):
                 feeding.stop()
                 handed = len(feeding.stack.graph)

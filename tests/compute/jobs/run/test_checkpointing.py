@@ -95,9 +95,9 @@ def seen(plan: NdviPlan, url: str) -> Seen:
 
 async def session(plan: NdviPlan, client: Client, keep: CheckpointTarget, readers: StoreReaders) -> Seen:
     seen = Seen()
-    job = await Computation.submit(plan, client, keep=keep)
+    job = await Computation.submit(plan, client, target=keep)
     async for _ in job.progress():
-        if len(job.keeping.stored) >= 4:
+        if len(job.checkpointing.stored) >= 4:
             break
     await job.cancel()
     seen.first = marks_of(keep.url)
@@ -105,7 +105,7 @@ async def session(plan: NdviPlan, client: Client, keep: CheckpointTarget, reader
         seen.partial = partial.load()
     harm(keep.url, sorted(seen.first)[:2])
     for killing in (True, False):
-        job = await Computation.submit(plan, client, keep=keep)
+        job = await Computation.submit(plan, client, target=keep)
         seen.at_once.append(job.done)
         pids = await client.run(os.getpid)
         async for done in job.progress():
@@ -115,7 +115,9 @@ async def session(plan: NdviPlan, client: Client, keep: CheckpointTarget, reader
         seen.notes.append(job.note)
         seen.results.append(await client.compute(job.stack.dataset()))
         seen.statistics += [await job.statistics(), await region_statistics(job.stack, client, plan.request.region)]
-        tiles = ResultTiles.on_workers(job.stack, client, kept=StoredPixels(job.stack, job.keeping.stored, readers))
+        tiles = ResultTiles.on_workers(
+            job.stack, client, kept=StoredPixels(job.stack, job.checkpointing.stored, readers)
+        )
         seen.tiles.append(await walk(plan, tiles))
         seen.place.append(await tiles.point(-104.9, 40.305))
     await client.close()
@@ -242,10 +244,12 @@ def test_stores_that_fail_cost_no_result_and_say_why(
         async with open_cluster(parse_cluster("local", workers=2), Settings(), warm_up=warm_up) as connection:
             client = connection.client
             await refused_and_not_kept(plan, client, tmp_path)
-            job = await Computation.submit(plan, client, keep=CheckpointTarget(url=str(full / "kept"), scope="shared"))
+            job = await Computation.submit(
+                plan, client, target=CheckpointTarget(url=str(full / "kept"), scope="shared")
+            )
             is_full = False
             async for _ in job.progress():
-                if len(job.keeping.stored) >= 2 and not is_full:
+                if len(job.checkpointing.stored) >= 2 and not is_full:
                     is_full = bool(
                         await (asyncio.to_thread(fill, small_disk) if small_disk else client.run(limit_files))
                     )
@@ -280,9 +284,9 @@ async def refused_and_not_kept(plan: NdviPlan, client: Client, folder: Path) -> 
         str(folder / "file" / "kept"): r"could not be written \(Not a directory\)",
     }.items():
         with pytest.raises(JobError, match=f"{why}.* computes nothing that it cannot keep"):
-            await Computation.submit(plan, client, keep=CheckpointTarget(url=url, scope="shared", required=True))
-        job = await Computation.submit(plan, client, keep=CheckpointTarget(url=url, scope="shared"))
-        assert not job.keeping.stored
-        assert job.keeping.problem in job.note
+            await Computation.submit(plan, client, target=CheckpointTarget(url=url, scope="shared", required=True))
+        job = await Computation.submit(plan, client, target=CheckpointTarget(url=url, scope="shared"))
+        assert not job.checkpointing.stored
+        assert job.checkpointing.problem in job.note
         await job.cancel()
     assert not (folder / "kept").exists()

@@ -35,7 +35,7 @@ def computed(users: list[str], late: int, threads: int, blocks: int) -> list[int
     def hand_over(number: int) -> None:
         handed[number] += 1
         key = (f"{number}", handed[number])
-        heapq.heappush(queue, (shares[number].rank(key), number, handed[number]))
+        heapq.heappush(queue, (shares[number].assign_rank(key), number, handed[number]))
 
     def begin(number: int) -> None:
         shares[number].join()
@@ -52,7 +52,7 @@ def computed(users: list[str], late: int, threads: int, blocks: int) -> list[int
             running.append((number, count))
         number, count = running.pop(0)
         order.append(number)
-        shares[number].ended((f"{number}", count))
+        shares[number].record_end((f"{number}", count))
         hand_over(number)
     return order
 
@@ -78,9 +78,9 @@ def test_who_has_left_takes_no_turns() -> None:
     gone, stays = sharing.add_share("a"), sharing.add_share("a")
     for share in (gone, stays):
         share.join()
-    assert [stays.rank(("s", 1)), stays.rank(("s", 2))] == [2, 4]
+    assert [stays.assign_rank(("s", 1)), stays.assign_rank(("s", 2))] == [2, 4]
     gone.leave()
-    assert stays.rank(("s", 3)) == 5
+    assert stays.assign_rank(("s", 3)) == 5
 
 
 def lazy(token: str) -> SeasonStack:
@@ -89,7 +89,7 @@ def lazy(token: str) -> SeasonStack:
 
 
 async def note(feeding: BlockSubmission, name: str, ended: list[str]) -> None:
-    async for _ in feeding.ended():
+    async for _ in feeding.ended_blocks():
         ended += [name]
 
 

@@ -164,7 +164,7 @@ async def a_failing_preview_is_a_season_without_one(server: Server, plan: NdviPl
     assert preview is not None
     await until(lambda: preview.seasons == {1, 2, 3})
     tile = Tile(values=np.full((256, 256), NOT_COMPUTED, np.int16), complete=False)
-    shown = (await preview.under(tile, 0, middle(plan))).preview
+    shown = (await preview.fill_tile(tile, 0, middle(plan))).preview
     assert shown is not None
     assert set(np.unique(shown)) <= {NOT_COMPUTED, OUTSIDE}
     await preview.release()

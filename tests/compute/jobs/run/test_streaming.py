@@ -160,7 +160,7 @@ def test_a_job_asks_the_workers_how_much_memory_they_have(plan: NdviPlan) -> Non
             dashboard_address="127.0.0.1:0",
         )  # fmt: skip
         async with tiny as cluster, Client(cluster, asynchronous=True) as client:
-            assert await WorkerMemory.of(client) == WorkerMemory(thread=20 * MIB, total=440 * MIB)
+            assert await WorkerMemory.read(client) == WorkerMemory(thread=20 * MIB, total=440 * MIB)
             with pytest.raises(TooLargeError, match="has 20 MiB for each thread"):
                 await Computation.submit(plan, client)
 
