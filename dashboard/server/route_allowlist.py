@@ -13,6 +13,7 @@ from panel.io.server import ComponentResourceHandler, DocHandler, WSHandler
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
 from dashboard.map import NdviMap
+from dashboard.panel_workarounds.route_replacement import replace_handlers
 from dashboard.server.page import PRIVATE, IconHandler, PageHandler
 from dashboard.server.page_socket import PageSocket
 
@@ -55,22 +56,23 @@ def _bundle() -> Path:
 
 
 def take_over(server: Server) -> None:
-    """Answer with our page, websocket, script and icon, and with 404 for all else that Panel and Bokeh would serve.
-
-    Panel has no setting for it but a list that all servers of the process share, a notebook's others included.
+    """Serve the page, its websocket, script and icon with handlers of Greenup, and 404 for other routes of Panel.
 
     Parameters
     ----------
     server : bokeh.server.server.Server
         Made with the settings ``content_policy`` and ``visits``, and not started yet.
     """
-    ours = {
+    ours: dict[type[RequestHandler], type[RequestHandler]] = {
         DocHandler: PageHandler,
         IcoHandler: IconHandler,
         WSHandler: PageSocket,
         ComponentResourceHandler: BundleHandler,
     }
-    for rule in server._tornado.wildcard_router.rules:
-        target = ours.get(rule.target, rule.target)
+
+    def replace(handler: type[RequestHandler]) -> type[RequestHandler]:
+        target = ours.get(handler, handler)
         is_ours = target.__module__.partition(".")[0] == "dashboard"
-        rule.target = target if is_ours or target in _KEPT else NothingHandler
+        return target if is_ours or target in _KEPT else NothingHandler
+
+    replace_handlers(server, replace)

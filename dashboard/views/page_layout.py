@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import panel as pn
-from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
 from dashboard.map import NdviMap
+from dashboard.panel_workarounds.busy_indicator import bind_busy
 from dashboard.state import PageState, VisitState
 from dashboard.views.account import account_button
 from dashboard.views.action_bar import action_bar
@@ -63,9 +63,7 @@ def build_page(state: PageState, map_: NdviMap) -> Page:
         busy_indicator=None,
         meta_description="Seasonal NDVI larger than your machine",
     )
-    # Left alone it follows Panel's own count of what is busy, which lives as long as the server, and so would the page.
-    with edit_readonly(page):
-        page.busy = request.param.estimating
+    bind_busy(page, request.param.estimating)
     page.param.watch(lambda event: visit.update(dark=bool(event.new)), "dark_theme")
     visit.update(dark=bool(page.dark_theme))
     visit.param.watch(lambda event: page.param.update(dark_theme=event.new), "prefers_dark")

@@ -9,6 +9,7 @@ import panel_material_ui as pmui
 
 from compute.request.region import MAX_GEOJSON_BYTES
 from dashboard.formatting import bbox_text
+from dashboard.panel_workarounds.file_upload import watch_uploads
 from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import RequestState
 from dashboard.views.request_options import REFUSED_AT, averaging_fields, more_options
@@ -84,26 +85,10 @@ def _upload(state: RequestState) -> pmui.FileInput:
         sx={"padding": "4px 8px", "fontSize": "0.8125rem"},
     )
 
-    # panel-material-ui 0.16 changes nothing on an empty file, nor on the same file once more: its receiver is wrapped
-    # until it tells of every upload.
-    hooked: Any = upload
-    received = hooked._update_file
+    def receive(content: bytes) -> None:
+        state.region_file = content
 
-    def update(filename: Any, mime_type: Any, value: bytes | None) -> None:
-        received(filename, mime_type, value)
-        state.region_file = bytes(value or b"")
-
-    hooked._update_file = update
-
-    # It would gather whatever a browser sends; a file that is not too large comes in one piece.
-    process = hooked._process_chunk
-
-    def process_whole(message: dict[str, Any]) -> None:
-        hooked._buffer.clear()
-        if message["total_chunks"] == 1:
-            process(message)
-
-    hooked._process_chunk = process_whole
+    watch_uploads(upload, receive)
     return upload
 
 
