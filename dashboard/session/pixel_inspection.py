@@ -7,7 +7,7 @@ from dataclasses import asdict
 from compute.jobs import Principal
 from dashboard.services import Services
 from dashboard.session.background_tasks import BackgroundTasks
-from dashboard.state import JobState, PixelState
+from dashboard.state import ClickedPixelState, JobState
 
 
 class PixelInspector:
@@ -15,7 +15,7 @@ class PixelInspector:
 
     Parameters
     ----------
-    pixel : PixelState
+    pixel : ClickedPixelState
         The pixel.
     job : JobState
         The job on the page.
@@ -29,7 +29,7 @@ class PixelInspector:
     """
 
     def __init__(
-        self, pixel: PixelState, job: JobState, services: Services, tasks: BackgroundTasks, principal: Principal
+        self, pixel: ClickedPixelState, job: JobState, services: Services, tasks: BackgroundTasks, principal: Principal
     ) -> None:
         self._pixel = pixel
         self._job = job
@@ -50,8 +50,7 @@ class PixelInspector:
         if record.tiles is None:
             return
         values = await self._services.answers.values(record, location, self._tasks)
-        labelled = zip(record.plan.labels, values, strict=True)
-        seasons = [{"label": label, **asdict(value)} for label, value in labelled]
+        seasons = [asdict(value) for value in values]
         if location == self._pixel.location:
             self._pixel.update(series={"location": location, "seasons": seasons})
 

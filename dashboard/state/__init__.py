@@ -8,8 +8,8 @@ from dashboard.state.job import JobState
 from dashboard.state.job_list import JobListState
 from dashboard.state.look import LAYERS, LookState
 from dashboard.state.page import PageState
-from dashboard.state.parameters import State
-from dashboard.state.pixel import PixelState
+from dashboard.state.parameters import ConcernState
+from dashboard.state.pixel import ClickedPixelState
 from dashboard.state.region_summary import RegionSummaryState
 from dashboard.state.request import RequestState
 from dashboard.state.submission import reason_not_to_compute
@@ -19,15 +19,15 @@ __all__ = [
     "LAYERS",
     "NEW_CLUSTER",
     "OWN_CLUSTER",
+    "ClickedPixelState",
     "ClusterState",
+    "ConcernState",
     "JobListState",
     "JobState",
     "LookState",
     "PageState",
-    "PixelState",
     "RegionSummaryState",
     "RequestState",
-    "State",
     "VisitState",
     "reason_not_to_compute",
 ]

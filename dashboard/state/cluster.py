@@ -5,7 +5,7 @@ from __future__ import annotations
 import param
 
 from compute.cluster import ClusterOption
-from dashboard.state.parameters import State
+from dashboard.state.parameters import ConcernState
 
 OWN_CLUSTER = "own"
 """Choice of the cluster that the server was started with."""
@@ -14,7 +14,7 @@ NEW_CLUSTER = "gateway"
 """Choice of a new cluster of the Gateway."""
 
 
-class ClusterState(State):
+class ClusterState(ConcernState):
     """The cluster to compute on."""
 
     choice = param.String(

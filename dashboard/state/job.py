@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import param
 
-from dashboard.state.parameters import State
+from dashboard.state.parameters import ConcernState
 
 
-class JobState(State):
+class JobState(ConcernState):
     """The job whose result the page shows."""
 
     token = param.String(doc="Token of the job; empty for none.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import param
 
-from dashboard.state.parameters import State
+from dashboard.state.parameters import ConcernState
 
 
-class JobListState(State):
+class JobListState(ConcernState):
     """The visitor's jobs."""
 
     jobs = param.List(default=[], item_type=dict, doc="Jobs of the visitor, newest first.")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import param
 
-from dashboard.state.parameters import State
+from dashboard.state.parameters import ConcernState
 
 LAYERS = {"NDVI": "ndvi_mean", "Clear count": "clear_count"}
 """Layers of a result by label."""
 
 
-class LookState(State):
+class LookState(ConcernState):
     """What the map shows of a result, and in which colours."""
 
     season = param.String(default=None, allow_None=True, doc="Label of the shown season; None for none.")

@@ -12,8 +12,8 @@ from dashboard.state.cluster import ClusterState
 from dashboard.state.job import JobState
 from dashboard.state.job_list import JobListState
 from dashboard.state.look import LookState
-from dashboard.state.parameters import State
-from dashboard.state.pixel import PixelState
+from dashboard.state.parameters import ConcernState
+from dashboard.state.pixel import ClickedPixelState
 from dashboard.state.region_summary import RegionSummaryState
 from dashboard.state.request import RequestState
 from dashboard.state.visit import VisitState
@@ -37,7 +37,7 @@ class PageState:
         The visitor's jobs.
     look : LookState
         Season, layer and colours on the map.
-    pixel : PixelState
+    pixel : ClickedPixelState
         The pixel that was clicked.
     region_summary : RegionSummaryState
         Seasonal statistics of the region.
@@ -49,10 +49,10 @@ class PageState:
     job: JobState = field(default_factory=JobState)
     job_list: JobListState = field(default_factory=JobListState)
     look: LookState = field(default_factory=LookState)
-    pixel: PixelState = field(default_factory=PixelState)
+    pixel: ClickedPixelState = field(default_factory=ClickedPixelState)
     region_summary: RegionSummaryState = field(default_factory=RegionSummaryState)
 
-    def __iter__(self) -> Iterator[State]:
+    def __iter__(self) -> Iterator[ConcernState]:
         """Iterate over the states."""
         return (getattr(self, each.name) for each in fields(self))
 

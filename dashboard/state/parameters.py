@@ -7,7 +7,7 @@ from typing import Any
 import param
 
 
-class State(param.Parameterized):
+class ConcernState(param.Parameterized):
     """Parameters of one concern."""
 
     def update(self, **changes: Any) -> None:

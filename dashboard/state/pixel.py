@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import param
 
-from dashboard.state.parameters import State
+from dashboard.state.parameters import ConcernState
 
 
-class PixelState(State):
+class ClickedPixelState(ConcernState):
     """The pixel that was clicked on the map."""
 
     location = param.Tuple(default=None, length=2, allow_None=True, doc="Longitude and latitude; None for no pixel.")

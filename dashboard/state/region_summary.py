@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import param
 
-from dashboard.state.parameters import State
+from dashboard.state.parameters import ConcernState
 
 
-class RegionSummaryState(State):
+class RegionSummaryState(ConcernState):
     """Seasonal statistics of the region of a result."""
 
     statistics = param.Dict(default=None, allow_None=True, doc="Statistics of every season; None until computed.")

@@ -12,7 +12,7 @@ import param
 from compute.errors import InputError
 from compute.request import NdviRequest, RequestField, field_table
 from compute.request.drafts import draft_request
-from dashboard.state.parameters import State
+from dashboard.state.parameters import ConcernState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Rejected:
     refusal: Mapping[str, str]
 
 
-class RequestState(State):
+class RequestState(ConcernState):
     """The request that the form edits, with its estimate."""
 
     region = param.Dict(default=None, allow_None=True, doc="GeoJSON geometry in longitude and latitude.")

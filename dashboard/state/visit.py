@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import param
 
-from dashboard.state.parameters import State
+from dashboard.state.parameters import ConcernState
 
 
-class VisitState(State):
+class VisitState(ConcernState):
     """Visitor, window, theme and notice of one visit."""
 
     visitor = param.String(doc="Identifier of the browser, the same at its next visit.")

@@ -14,7 +14,7 @@ import panel_material_ui as pmui
 from bokeh.models import DatetimeTicker
 
 from dashboard.panel_workarounds.held_values import hold
-from dashboard.state import PixelState, VisitState
+from dashboard.state import ClickedPixelState, VisitState
 from dashboard.views.text import Text
 from dashboard.views.theme import chart_look
 
@@ -22,7 +22,7 @@ CHART_PX = 180
 _COUNTED, _NOT = "#53903d", "#8a9399"
 
 
-def observations_view(pixel: PixelState, visit: VisitState) -> pmui.Column:
+def observations_view(pixel: ClickedPixelState, visit: VisitState) -> pmui.Column:
     """Return the button that asks for them, and then their chart."""
     ask = pmui.Button(
         label="Show every observation",

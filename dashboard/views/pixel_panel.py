@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 from markupsafe import Markup
 
 from dashboard.formatting import place_text
-from dashboard.state import JobState, PixelState, VisitState
+from dashboard.state import ClickedPixelState, JobState, VisitState
 from dashboard.views.observation_table import observations_view
 from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE, TABLE_STYLE, chart_look
@@ -23,7 +23,7 @@ _FURTHER = {"ndvi_std": "Deviation", "clear_months": "Months"}
 """Columns of what is kept on request."""
 
 
-def inspect_panel(pixel: PixelState, job: JobState, visit: VisitState) -> pmui.Column:
+def inspect_panel(pixel: ClickedPixelState, job: JobState, visit: VisitState) -> pmui.Column:
     """Return the panel for the pixel that was clicked."""
     return pmui.Column(
         Text("Pixel", variant="overline", margin=0),
