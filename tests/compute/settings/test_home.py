@@ -54,7 +54,7 @@ def test_one_that_is_there_is_closed_or_refused_whatever_its_mode(of_home: int, 
         file.chmod(of_file)
         home.chmod(0o700 | of_home)
         if of_home & WRITABLE:
-            with pytest.raises(InputError, match=r"may write to the folder GREENUP_HOME; take that .* or set GREENUP_"):
+            with pytest.raises(InputError, match=r"may write to the folder GREENUP_HOME; remove .* or set GREENUP_"):
                 open_home(Settings(home=home))
             assert mode(home) == 0o700 | of_home
         else:
