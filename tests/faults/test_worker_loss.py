@@ -344,6 +344,6 @@ def test_workers_that_die_between_blocks_again_and_again_are_given_up() -> None:
                     os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(
-        NoWorkersError, match=r"died 6 times without finishing another block, most likely for want of mem"
+        NoWorkersError, match=r"died 6 times without finishing another block, most likely because they ran out of mem"
     ):
         asyncio.run(run())
