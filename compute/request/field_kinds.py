@@ -84,7 +84,7 @@ class Choice(Kind):
         return "|".join((*self.labels, *(["..."] if self.unlisted else [])))
 
     def from_json(self, document: Any, name: str) -> Any:
-        """Return the document: `validate` refuses what is no word of these."""
+        """Return the document unchanged; `validate` refuses any other word."""
         return document
 
     def validate(self, value: Any, name: str) -> Any:

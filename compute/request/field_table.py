@@ -63,7 +63,7 @@ class RequestField:
 
     @property
     def is_required(self) -> bool:
-        """Whether a request must have it."""
+        """Whether the field has no default."""
         return self.default is REQUIRED
 
     @property

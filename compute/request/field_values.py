@@ -14,36 +14,36 @@ if TYPE_CHECKING:
     from compute.products import ClearClass
 
 Resampling = Literal["nearest", "average", "bilinear", "cubic", "mode", "min", "max", "med", "q1", "q3"]
-"""How red and nir are warped to the output grid."""
+"""Resampling of the red and near-infrared bands to the output grid."""
 
 EXACT_RESAMPLINGS = ("average", "nearest", "bilinear")
-"""What the exact reader knows; datacube's own knows all of GDAL's."""
+"""Resamplings of the exact reader; datacube's reader has all of GDAL's."""
 
 Average = Literal["clear", "all"]
-"""Pixels that a mean over areas is taken of: those that are clear and valid, each by its own pixel of the mask; or all
-valid ones, where the mask is clear at the centre of the output pixel, as GDAL's warp and the notebook's recipe do."""
+"""Source pixels of an area mean. ``clear``: clear and valid ones, each by its own pixel of the mask. ``all``: all valid
+ones if the mask is clear at the centre of the output pixel, as in GDAL's warp and in the notebook's recipe."""
 
 MIN_AREA = 0.5
-"""Least share of an output pixel that must be clear and valid for an observation, unless another is asked for."""
+"""Default of the minimum share of an output pixel that is clear and valid."""
 
 Reader = Literal["exact", "odc"]
-"""Who reads and warps: ``exact`` is Greenup's own, ``odc`` datacube's, which warps by GDAL and may mix scenes."""
+"""Reader and warper: ``exact`` is Greenup's own, ``odc`` datacube's, which warps with GDAL and may mix scenes."""
 
 Landsat7 = Literal["all", "slc-on", "nominal"]
-"""What is used of Landsat 7: everything, what is whole, or what it took from its nominal orbit; see
+"""Landsat 7 scenes: all, those without gaps, or those from the nominal orbit; see
 `compute.plan.sensor_selection.LANDSAT_7_LAST`."""
 
 Weight = Literal["observation", "month", "year"]
-"""What weighs alike in a season's mean: observations, the means of months, or the means of season-years."""
+"""Values of equal weight in a season's mean: observations, the means of months, or the means of season-years."""
 
 NATIVE = "native"
-"""The output grid is the scenes' own, its alignment included."""
+"""CRS that stands for the scenes' own grid, alignment included."""
 
 FIRST_DAY = date(1972, 7, 23)
-"""Launch of Landsat 1: nothing is older."""
+"""Launch of Landsat 1, before any scene."""
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
-"""Years that a date may lie in: generous, and none that a calendar or a counter of months trips over."""
+"""First and last year of a date: far beyond all scenes, and within what calendars can express."""
 
 MAX_RESOLUTION = 1e7
 """Coarsest pixel, in units of the CRS: a quarter of the Earth's circumference in metres."""
@@ -54,7 +54,7 @@ _PRODUCT = re.compile(r"[\w.-]+")
 
 
 def canonical_clear(clear: Sequence[ClearClass]) -> tuple[ClearClass, ...]:
-    """Sort the classes, numbers first: any of them is clear, so their order means nothing."""
+    """Sort the classes, numbers first, as their order has no meaning."""
     names = [str(each) for each in clear]
     if not names or any(not name or len(name) > 80 or "," in name or name != name.strip() for name in names):
         raise InputError("clear", f"The clear classes {names!s:.60} hold an unusable one; give names or integers.")
@@ -63,7 +63,7 @@ def canonical_clear(clear: Sequence[ClearClass]) -> tuple[ClearClass, ...]:
 
 
 def check_products(products: tuple[str, ...]) -> None:
-    """Refuse an empty list of products, or what cannot be the name of one."""
+    """Refuse an empty list of products, and text that cannot be the name of one."""
     if not products:
         raise InputError("product", "The request names no product; give at least one.")
     for product in products:
@@ -111,7 +111,7 @@ def _is_two_dimensional(code: int) -> bool:
 
 
 def check_reader(reader: str, resampling: str, *, filtered: bool = False) -> None:
-    """Refuse a resampling that the reader does not know, and mask filters where it has none."""
+    """Refuse a resampling or mask filters that the reader does not support."""
     if reader != "exact" and filtered:
         raise InputError("mask-filter", f"The reader {reader} has no mask filters; give --reader exact for them.")
     if reader == "exact" and resampling not in EXACT_RESAMPLINGS:

@@ -1,4 +1,4 @@
-"""Mask filters as people write them, as JSON holds them, and in their canonical order."""
+"""Parsing, JSON form and canonical order of mask filters."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from compute.products import ClearClass, MaskFilter
 
 MOST_FILTERS = 6
-"""Classes that may be filtered: each doubles the tables of what is clear."""
+"""Maximum number of filtered classes: each doubles the lookup tables of clear codes."""
 
 MOST_RADIUS_PX = 50
-"""Largest radius: 1.5 km on Landsat's pixels, far beyond anybody's practice."""
+"""Maximum radius: 1.5 km on pixels of Landsat, far beyond common practice."""
 
 _NAME = re.compile(r"[^\s:;,=](?:[^:;,=\n\t]{0,78}[^\s:;,=])?")
 _INTEGER = re.compile(r"-?[0-9]{1,9}")
@@ -23,7 +23,7 @@ _WORDS = re.compile(r"(?P<name>[^:]*):(?P<radii>[a-z]+=[0-9]{1,3}(,[a-z]+=[0-9]{
 
 
 def canonical_filters(filters: Iterable[MaskFilter]) -> tuple[MaskFilter, ...]:
-    """Sort filters by class, numbers first, after refusing what cannot be done."""
+    """Sort filters by class, numbers first, and refuse unusable ones."""
     filters = tuple(filters)
     for each in filters:
         if not 0 <= each.opening <= MOST_RADIUS_PX or not 0 <= each.dilation <= MOST_RADIUS_PX:
@@ -57,17 +57,17 @@ def _parse(text: str) -> MaskFilter:
 
 
 def filters_text(document: Mapping[str, Sequence[int]]) -> str:
-    """Write the canonical JSON form so that `parse_mask_filters` reads it when split at semicolons."""
+    """Return the text of the JSON form: filters that `parse_mask_filters` reads, apart by semicolons."""
     return ";".join(f"{name}:opening={opening},dilation={dilation}" for name, (opening, dilation) in document.items())
 
 
 def filters_document(filters: Iterable[MaskFilter]) -> dict[str, list[int]] | None:
-    """Return the canonical JSON form, class to opening and dilation; None where there are no filters."""
+    """Return the canonical JSON form, class to opening and dilation; None for no filters."""
     return {str(each.mask_class): [each.opening, each.dilation] for each in filters} or None
 
 
 def filters_of_document(document: Any) -> tuple[MaskFilter, ...]:
-    """Read `filters_document`'s form again.
+    """Parse the JSON form of `filters_document`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Season definitions, season-year labels, and which seasons a date range covers only in part."""
+"""Season definitions, labels of season-years, and the missing months of incomplete seasons."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def parse_seasons(text: str) -> tuple[Season, ...]:
 
 
 def format_seasons(seasons: Sequence[Season]) -> str:
-    """Write seasons so that `parse_seasons` reads the same again."""
+    """Return seasons as text that `parse_seasons` reads as the same seasons."""
     return ",".join(
         season.name
         if _runs(season.name) == [season.months]
@@ -158,12 +158,12 @@ def season_years(seasons: Sequence[Season], start: date, end: date) -> list[Seas
 
 
 def missing_months(each: SeasonYear, start: date, end: date) -> list[date]:
-    """Return the months of a season-year that the days `start` to `end` do not cover whole.
+    """Return the months of a season-year that the days `start` to `end` do not fully cover.
 
     Parameters
     ----------
     each : SeasonYear
-        The season-year asked about.
+        The season-year.
     start, end : datetime.date
         First and last day of the request, both included.
 

@@ -1,4 +1,4 @@
-"""Check the words of the command line that no option can mean, and the paths among them."""
+"""Validation of command-line arguments and paths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compute.errors import InputError
 from compute.files.file_kinds import require_regular_file
 
 _MOST_CHARACTERS = 4096
-"""Most characters of one word: the longest path of Linux."""
+"""Maximum length of one argument: that of a path on Linux."""
 
 
 def check_words(words: Sequence[str]) -> None:
@@ -89,7 +89,7 @@ def given_file(path: Path | None, field: str) -> Path | None:
 
 
 def given_documents(paths: Sequence[str]) -> None:
-    """Refuse documents that cannot be read for what they are, before an index is opened.
+    """Refuse paths of documents that are not readable files or folders, before an index is opened.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""``greenup doctor``: what works on this machine, and what to do about what does not."""
+"""``greenup doctor``: check the installation, and suggest remedies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LIBRARIES = ("datacube", "dask", "distributed", "dask-gateway", "numpy", "numba
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing looked at: its name, whether it works, and a sentence."""
+    """Result of one check: its name, whether it passed, and a sentence."""
 
     name: str
     works: bool
@@ -33,7 +33,7 @@ class Finding:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Look at Python, libraries, memory, the home folder, the index and the Gateway."""
+    """Check Python, libraries, memory, the home folder, the index and the Gateway."""
     from compute.settings import load_settings
 
     findings = list(_findings(load_settings()))

@@ -17,14 +17,14 @@ from dashboard.cli.output import print_json, print_pairs, to_people
 if TYPE_CHECKING:
     from compute.catalog import AddReport, IndexStatus
 
-app = typer.Typer(help="The Open Data Cube index that scenes are found in.", no_args_is_help=True)
+app = typer.Typer(help="Manage the Open Data Cube index of scenes.", no_args_is_help=True)
 
 _SHOWN = 20
 
 
 @app.command()
 def init(as_json: AsJson = False) -> None:
-    """Create the index's tables where they are missing; safe to repeat."""
+    """Create missing tables of the index; safe to repeat."""
     from compute.catalog import init_index
     from compute.settings import load_settings
 
@@ -58,7 +58,7 @@ def add(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add scenes from EO3 documents, in bulk; scenes that the index holds already are left alone."""
+    """Add scenes from EO3 documents in bulk; scenes that are in the index already stay as they are."""
     from compute.catalog import add_scenes
     from compute.products import load_profiles
     from compute.settings import load_settings
@@ -113,7 +113,7 @@ def _print_some(lines: Sequence[str]) -> None:
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Say which index is used and what it holds."""
+    """Print the address of the index and its numbers of products and scenes."""
     from compute.catalog import index_status
     from compute.settings import load_settings
 

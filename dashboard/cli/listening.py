@@ -1,4 +1,4 @@
-"""Check where a server is to listen, and by which names it is reached, before anything is started."""
+"""Validation of a server's address, port, prefix and origins before it starts."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def checked_address(
     embed_in: Sequence[str] = (),
     unix_socket: Path | None = None,
 ) -> Address:
-    """Return where a server listens.
+    """Return the listening address of a server.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def _check_site(site: str) -> None:
 
 
 def _checked_prefix(prefix: str) -> str:
-    """Return a prefix with a slash before it and none behind it; an empty one as it is."""
+    """Return a prefix with a leading slash and no trailing one; an empty one unchanged."""
     path = prefix.removesuffix("/").removeprefix("/")
     if not path:
         return ""
@@ -176,7 +176,7 @@ def _is_segment(text: str) -> bool:
 
 
 def _check_free(host: str, port: int) -> None:
-    """Listen for a moment, since what cannot be listened on would show only once index and workers run."""
+    """Listen for a moment, so that an unusable address is refused before index and workers start."""
     free = [_is_free(family, place, port) for family, _, _, _, place in _places(host, port)]
     if not any(free):
         raise _address_refused(host)
@@ -192,7 +192,7 @@ def _places(host: str, port: int) -> list[Any]:
 
 
 def _is_free(family: int, place: Any, port: int) -> bool:
-    """Tell whether a place can be listened on; False where this machine has no such interface."""
+    """Return whether an address can be listened on; False if this machine has no such interface."""
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""The commands by name, and what an error becomes: one sentence on standard error and an exit code."""
+"""The ``greenup`` command and its subcommands; errors become one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 
 app = typer.Typer(
     name="greenup",
-    help="Seasonal NDVI larger than your machine: plan it, compute it on a Dask cluster, look at it.",
+    help="Plan, compute and explore larger-than-memory seasonal NDVI on Dask clusters.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -48,7 +48,7 @@ def common(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Seasonal NDVI larger than your machine."""
+    """Larger-than-memory seasonal NDVI on Dask clusters."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,7 +94,7 @@ def run_application(application: typer.Typer, arguments: Sequence[str] | None = 
 
 
 def _usage(error: typer.TyperException) -> str:
-    """Return the sentence about words that no command takes, and where to see those that it does."""
+    """Return the sentence about an unknown argument, with the command that lists all."""
     context = getattr(error, "ctx", None)
     command = "greenup" if context is None else context.command_path
     return f"{error.format_message().rstrip('.')}; see {command} --help."

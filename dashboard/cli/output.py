@@ -1,4 +1,4 @@
-"""Output of figures for people, and as JSON."""
+"""Output of results as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 _LONGEST = 1000
-"""Characters of a sentence that are shown; its middle is left out beyond, since its end says what to do."""
+"""Maximum length of a sentence; longer ones lose their middle, as the end holds the remedy."""
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -21,7 +21,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def one_line(sentence: str) -> str:
-    """Return a sentence without line breaks and control characters, which words of the command line may bring along."""
+    """Return a sentence without line breaks and control characters, which arguments may contain."""
     text = " ".join(sentence.split())
     text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"

@@ -1,4 +1,4 @@
-"""``greenup plan``: what a request would read, compute and keep. Nothing is computed and no cluster is started."""
+"""``greenup plan``: estimate the cost of a request, without computation or cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @with_request_options
 def plan(options: RequestOptions, as_json: AsJson = False) -> None:
-    """Say what a request would read, compute and keep, before anything is spent."""
+    """Estimate how much a request reads, computes and stores, without computing it."""
     from compute.settings import load_settings
 
     planned = make_plan(options, load_settings())

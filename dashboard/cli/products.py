@@ -16,7 +16,7 @@ from dashboard.cli.output import print_json, print_pairs
 if TYPE_CHECKING:
     from compute.products import ProductProfile
 
-app = typer.Typer(help="The products that scenes belong to.", no_args_is_help=True)
+app = typer.Typer(help="List and show products of the index.", no_args_is_help=True)
 
 ProductsFile = Annotated[Path | None, path_option("products.toml that describes further products.", metavar="FILE")]
 

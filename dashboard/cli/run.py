@@ -1,4 +1,4 @@
-"""``greenup run``: the whole job without a browser, from a request to files written by the workers."""
+"""``greenup run``: compute a request without a browser, and have the workers write files."""
 
 from __future__ import annotations
 
@@ -40,19 +40,21 @@ FORMATS = ("zarr", "cog")
 def run(
     options: RequestOptions,
     cluster: Annotated[str, typer.Option(help="local, gateway, gateway:NAME, or tcp://HOST:PORT.")] = "local",
-    workers: Annotated[int | None, typer.Option(help="Number of workers; left out, what suits the cluster.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of workers; by default as many as suit the cluster.")
+    ] = None,
     adapt: Annotated[
-        str | None, typer.Option(metavar="LEAST-MOST", help="Workers as needed within these limits, such as 1-8.")
+        str | None, typer.Option(metavar="LEAST-MOST", help="Scale workers as needed within these limits, such as 1-8.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Threads of each local worker; left out, the cores are shared out.")
+        int | None, typer.Option(help="Threads of each local worker; by default an equal share of the cores.")
     ] = None,
     cluster_option: Annotated[
-        list[str] | None, typer.Option(help="Gateway cluster option as NAME=VALUE, repeatable.")
+        list[str] | None, typer.Option(help="Cluster option of the Gateway as NAME=VALUE; repeatable.")
     ] = None,
     out: Annotated[Path | None, path_option("Folder for the result, shared with the workers.", metavar="DIR")] = None,
-    format_: Annotated[str, typer.Option("--format", help="zarr, or cog for one file a season.")] = "zarr",
-    overwrite: Annotated[bool, typer.Option(help="Replace a result that is in the folder already.")] = False,
+    format_: Annotated[str, typer.Option("--format", help="zarr, or cog for one file per season.")] = "zarr",
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing result in the folder.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compute a request on a cluster and have the workers write the result."""
@@ -72,7 +74,7 @@ def run(
 
 
 async def _until_told(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-    """Do the work, and clean up after it as for Ctrl-C when a batch system or a closing terminal ends it."""
+    """Run until SIGTERM or SIGHUP, as batch systems and closing terminals send them, then clean up as for Ctrl-C."""
     task = asyncio.ensure_future(work)
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
@@ -80,7 +82,7 @@ async def _until_told(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, An
 
 
 class _Target:
-    """Folder and formats of a result, checked before anything is spent."""
+    """Folder and formats of a result, checked before a cluster starts."""
 
     def __init__(self, folder: Path | None, format_: str) -> None:
         self.folder = folder
@@ -224,7 +226,7 @@ async def _write(
 
 
 def _moved(paths: Path | list[Path], folder: Path) -> str | list[str]:
-    """Return where files of the scratch folder are in the end."""
+    """Return the final paths of files of the scratch folder."""
     if isinstance(paths, list):
         return [str(folder / path.name) for path in paths]
     return str(folder / paths.name)

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free one.")]
 Host = Annotated[str, typer.Option("--address", help="Interface to listen on.")]
-Prefix = Annotated[str, typer.Option(help="Path below which everything lies, behind a proxy.")]
-Origin = Annotated[list[str] | None, typer.Option(help="Host from which browsers may connect, repeatable.")]
+Prefix = Annotated[str, typer.Option(help="Path prefix of all URLs, behind a proxy.")]
+Origin = Annotated[list[str] | None, typer.Option(help="Host from which browsers may connect; repeatable.")]
 Proxy = Annotated[
     list[str] | None,
-    typer.Option(help="Address or network of a proxy whose X-Forwarded headers are believed, repeatable."),
+    typer.Option(help="Address or network of a proxy whose X-Forwarded headers are trusted; repeatable."),
 ]
 EmbedIn = Annotated[
     list[str] | None,
@@ -41,16 +41,21 @@ Auth = Annotated[
     str | None, typer.Option(metavar="KIND", help="Login: none, basic, oauth, header or jupyterhub; see README.")
 ]
 NoLogin = Annotated[
-    bool, typer.Option("--no-login", help="Serve beyond this machine without a login: whoever gets there may compute.")
+    bool,
+    typer.Option(
+        "--no-login", help="Serve other machines without a login; everybody who reaches the page can compute."
+    ),
 ]
 Cluster = Annotated[str, typer.Option(help="local, gateway, gateway:NAME, or tcp://HOST:PORT.")]
-Workers = Annotated[int | None, typer.Option(help="Number of workers; left out, what suits the cluster.")]
-Threads = Annotated[int | None, typer.Option(help="Threads of each local worker; left out, the cores are shared out.")]
+Workers = Annotated[int | None, typer.Option(help="Number of workers; by default as many as suit the cluster.")]
+Threads = Annotated[
+    int | None, typer.Option(help="Threads of each local worker; by default an equal share of the cores.")
+]
 Adapt = Annotated[
-    str | None, typer.Option(metavar="LEAST-MOST", help="Workers as needed within these limits, such as 1-8.")
+    str | None, typer.Option(metavar="LEAST-MOST", help="Scale workers as needed within these limits, such as 1-8.")
 ]
 Parent = Annotated[
-    int | None, typer.Option(min=1, metavar="PID", help="Process that starts it: stop when that one ends.")
+    int | None, typer.Option(min=1, metavar="PID", help="Process to stop with: end when that process ends.")
 ]
 Show = Annotated[bool, typer.Option("--show/--no-show", help="Open a browser.")]
 
@@ -98,11 +103,11 @@ def demo(
     port: Port = 5006,
     address: Host = "127.0.0.1",
     no_login: NoLogin = False,
-    scenes_only: Annotated[bool, typer.Option(help="Write and index the scenes, and stop there.")] = False,
+    scenes_only: Annotated[bool, typer.Option(help="Write and index the scenes, without serving the page.")] = False,
     show: Show = True,
     as_json: AsJson = False,
 ) -> None:
-    """Everything on this machine: embedded index, synthetic Landsat 8 scenes over Tasmania, cluster, dashboard."""
+    """Serve the dashboard with synthetic Landsat 8 scenes over Tasmania, an embedded index and a local cluster."""
     from compute.cluster import parse_cluster
     from compute.settings import load_settings
     from dashboard.cli.listening import check_login, checked_address

@@ -1,4 +1,4 @@
-"""Regions: a box or a polygon in degrees, read from text or GeoJSON and refused in one sentence when it is neither.
+"""Regions: boxes and polygons in degrees, parsed from text or GeoJSON.
 
 Longitudes begin from -180 to below 180 and go on past 180 where a region crosses it: 179 to 181, not 179 to -179.
 """

@@ -21,7 +21,7 @@ DECIMALS = 7
 """Degrees are kept to 1 cm, so that the same region drawn twice is the same request."""
 
 MOST_DEGREES = 540
-"""Longitudes go so far either way: what begins below 180 may be a turn wide."""
+"""Maximum absolute longitude: a box that begins below 180 may be 360 degrees wide."""
 
 
 @dataclass(frozen=True, kw_only=True)

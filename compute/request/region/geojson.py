@@ -1,4 +1,4 @@
-"""Polygons from GeoJSON, of which everything is refused in one sentence that is no region."""
+"""Parsing and validation of GeoJSON polygons."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from compute.request.region.boxes import DECIMALS, Region, check_degrees, rounde
 from compute.request.region.geojson_crs import WGS84, crs_name, to_degrees
 
 MAX_GEOJSON_BYTES = 2_000_000
-"""Largest GeoJSON text: a coastline in full detail, and nothing that takes a second to parse."""
+"""Maximum length of GeoJSON text: enough for a detailed coastline, parsed in less than a second."""
 
 MAX_CRS = 16
-"""Most different CRSs that a region names: looking one up takes some milliseconds."""
+"""Maximum number of different CRSs of a region: a lookup takes some milliseconds."""
 
 MAX_VERTICES = 10_000
-"""Most vertices of a polygon: more than any screen shows, and still fast to clip against every chunk."""
+"""Maximum number of vertices: more than a screen shows, and fast to clip against every chunk."""
 
 MAX_JOINED_VERTICES = 500
-"""Most vertices of polygons that touch or overlap: every edge may cross every other, and joining takes as long."""
+"""Maximum number of vertices of polygons that touch or overlap: joining them is quadratic in it."""
 
 _NOT_GEOJSON = (
     RecursionError,
@@ -40,10 +40,10 @@ _NOT_GEOJSON = (
     IndexError,
     shapely.errors.ShapelyError,
 )
-"""What Python and shapely raise on JSON that is no GeoJSON."""
+"""Errors of Python and shapely on JSON that is not GeoJSON."""
 
 _Rings = list[list[list[Any]]]
-"""Of a polygon: rings of positions, as JSON has them."""
+"""Rings of positions of a polygon, as in JSON."""
 
 
 def parse_geojson(text: str) -> Region:

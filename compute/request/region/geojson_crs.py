@@ -1,4 +1,4 @@
-"""The ``crs`` member of GeoJSON, as the format had one before RFC 7946: from any CRS that PROJ knows to degrees."""
+"""The ``crs`` member of GeoJSON before RFC 7946: transformation from any CRS of PROJ to degrees."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from compute.errors import InputError
 Numbers = NDArray[np.float64]
 
 WGS84 = "OGC:CRS84"
-"""What coordinates are in that name no CRS."""
+"""CRS of coordinates without a ``crs`` member."""
 
 _EDGE_POINTS = 128
-"""Points put along the longest edge of a projected polygon, so that it keeps its bulge in degrees."""
+"""Points added along the longest edge of a projected polygon, which keep its curvature in degrees."""
 
 _NAME = re.compile(
     r"(?:urn:(?:x-)?ogc:def:crs:|https?://(?:www\.)?opengis\.net/(?:def/crs/|gml/srs/epsg\.xml#))?"
