@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         session.config.stash[_COMPILER] = subprocess.Popen([sys.executable, "-c", _COMPILE])
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files without unit tests out of ``-m unit``, as their imports would last as long as the unit tests."""
+    if config.option.markexpr == "unit" and collection_path.match("test_*.py"):
+        return "pytest.mark.unit" not in collection_path.read_text() or None
+    return None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
