@@ -1,4 +1,4 @@
-"""Cluster control of a visit: start, scale, leave and stop the chosen cluster, and report its state."""
+"""Cluster control of a visit: start, scale, disconnect and stop the chosen cluster, and update its status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from compute.jobs import Principal
 from dashboard.services import Services
 from dashboard.session.background_tasks import BackgroundTasks
 from dashboard.session.cluster_form import VALIDATED, build_spec, find_refusals
-from dashboard.session.cluster_text import acts, doing, held_name, left_text, losses, stage_text
+from dashboard.session.cluster_text import (
+    cluster_status,
+    describe_cluster,
+    disconnect_text,
+    gateway_cluster_name,
+    permitted_actions,
+    stop_warning_text,
+)
 from dashboard.state import NEW_CLUSTER, OWN_CLUSTER, ClusterState
 
 _RUNNING = "gateway:"
@@ -23,7 +30,7 @@ Act = Callable[[], Awaitable[None]]
 
 
 class ClusterController:
-    """Keeps the cluster state in step with the pool, and carries out the visitor's actions.
+    """Update the state of the cluster, and carry out the actions of the visitor.
 
     Parameters
     ----------
@@ -93,8 +100,8 @@ class ClusterController:
             choices=self._choices(),
             actions=self._acts(),
             dashboard_url=self._dashboard(pooled),
-            status_text=stage_text(pooled, self._name()),
-            status=doing(pooled, working=any(record.state == "running" for record in held)),
+            status_text=describe_cluster(pooled, self._name()),
+            status=cluster_status(pooled, working=any(record.state == "running" for record in held)),
         )
         if pooled is not None and (sentence := pooled.error or pooled.notice):
             self._say("error", sentence)
@@ -116,7 +123,7 @@ class ClusterController:
             return choices
         held = self._held()
         for each in held.values():
-            name = held_name(each)
+            name = gateway_cluster_name(each)
             choices[f"{name} ({each.id})" if name in choices else name] = each.id
         here = {each.short_name for each in held.values()}
         others = (each.short_name for each in self._running if each.short_name not in here)
@@ -126,7 +133,7 @@ class ClusterController:
 
     def _acts(self) -> list[str]:
         choice = self._state.choice
-        return [] if choice == OWN_CLUSTER else acts(self._chosen, running=choice.startswith(_RUNNING))
+        return [] if choice == OWN_CLUSTER else permitted_actions(self._chosen, running=choice.startswith(_RUNNING))
 
     def _dashboard(self, pooled: PooledCluster | None) -> str:
         if pooled is None or self._services.dashboard_of(pooled, self._principal) is None:
@@ -138,7 +145,9 @@ class ClusterController:
         choice = self._state.choice
         if choice in (OWN_CLUSTER, NEW_CLUSTER):
             return self._services.cluster_name if choice == OWN_CLUSTER else ""
-        return f"Gateway cluster {choice.removeprefix(_RUNNING)}" if self._chosen is None else held_name(self._chosen)
+        if self._chosen is not None:
+            return gateway_cluster_name(self._chosen)
+        return f"Gateway cluster {choice.removeprefix(_RUNNING)}"
 
     def _follow(self) -> None:
         """Leave a choice that is no more, and say why."""
@@ -249,7 +258,7 @@ class ClusterController:
         chosen = self._chosen
         if chosen is None or not chosen.spec.name:
             return
-        text = left_text(held_name(chosen), self._services.jobs.held_by(chosen.spec))
+        text = disconnect_text(gateway_cluster_name(chosen), self._services.jobs.held_by(chosen.spec))
         await self._services.clusters.stop(chosen.spec)
         self._choose(OWN_CLUSTER)
         self._say("info", text)
@@ -264,7 +273,7 @@ class ClusterController:
         if state.choice in (OWN_CLUSTER, NEW_CLUSTER):
             return
         spec = self._wanted() if chosen is None else chosen.spec
-        question = losses(self._services.jobs.held_by(spec), elsewhere=bool(spec.name))
+        question = stop_warning_text(self._services.jobs.held_by(spec), elsewhere=bool(spec.name))
         if question and not state.stop_warning:
             state.update(stop_warning=question)
             return

@@ -11,13 +11,13 @@ from compute.jobs import LiveJob
 from dashboard.formatting import duration_text
 
 
-def held_name(pooled: PooledCluster) -> str:
+def gateway_cluster_name(pooled: PooledCluster) -> str:
     """Return the name of a Gateway cluster, as short as the Gateway's secret demands."""
     return f"Gateway cluster {pooled.short_name}" if pooled.short_name else "Gateway cluster, starting"
 
 
-def acts(pooled: PooledCluster | None, *, running: bool) -> list[str]:
-    """Return what can be done to a cluster.
+def permitted_actions(pooled: PooledCluster | None, *, running: bool) -> list[str]:
+    """Return the permitted actions on a cluster.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ def acts(pooled: PooledCluster | None, *, running: bool) -> list[str]:
         "disconnect": bool(pooled.spec.name),
         "stop": True,
     }
-    return [act for act, can in possible.items() if can]
+    return [action for action, can in possible.items() if can]
 
 
-def doing(pooled: PooledCluster | None, *, working: bool) -> str:
-    """Return what a cluster does: ``none``, ``starting``, ``idle``, ``working`` or ``failed``."""
+def cluster_status(pooled: PooledCluster | None, *, working: bool) -> str:
+    """Return the status of a cluster: ``none``, ``starting``, ``idle``, ``working`` or ``failed``."""
     if pooled is None:
         return "none"
     if pooled.error:
@@ -55,8 +55,8 @@ def doing(pooled: PooledCluster | None, *, working: bool) -> str:
     return "working" if working else "idle"
 
 
-def stage_text(pooled: PooledCluster | None, name: str) -> str:
-    """Return in a few words which cluster is there, or how far it is.
+def describe_cluster(pooled: PooledCluster | None, name: str) -> str:
+    """Return name, size and status of a cluster in a few words.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ def size_text(connection: Connection, asked: int) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def losses(records: Sequence[LiveJob], *, elsewhere: bool) -> str:
-    """Return what is lost when a cluster stops, as a sentence or two; empty where nothing is.
+def stop_warning_text(records: Sequence[LiveJob], *, elsewhere: bool) -> str:
+    """Return a warning of what stopping a cluster would lose; empty if nothing.
 
     Parameters
     ----------
@@ -110,8 +110,8 @@ def losses(records: Sequence[LiveJob], *, elsewhere: bool) -> str:
     return " ".join(lost + others)
 
 
-def left_text(name: str, records: Sequence[LiveJob]) -> str:
-    """Return what becomes of a cluster that a visitor leaves, and of the jobs that only wait for their turn on it.
+def disconnect_text(name: str, records: Sequence[LiveJob]) -> str:
+    """Return what happens to a cluster and its queued jobs when a visitor disconnects.
 
     Parameters
     ----------

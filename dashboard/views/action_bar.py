@@ -145,7 +145,7 @@ def _request_message(state: PageState) -> Message:
     """Return the message while the request is edited."""
     request = state.request
     if request.region is None:
-        return Message(text="Where? Draw a box on the map.", action="Draw a box", event="request.draw_box")
+        return Message(text="Draw a region to see its cost.", action="Draw a box", event="request.draw_box")
     if request.refusal is not None:
         return _refusal_message(request.refusal)
     if request.estimating or request.estimate is None:
@@ -177,7 +177,7 @@ def _progress_message(state: PageState) -> Message:
     share = round(100 * job.blocks_done / job.blocks_total) if job.blocks_total else 0
     text = f"{job.blocks_done} of {job.blocks_total} blocks are done{left}. {job.message}".rstrip()
     if job.has_preview and state.look.layer == "ndvi_mean":
-        text += " What is hatched is a coarse preview."
+        text += " Hatched areas are a coarse preview."
     return Message(text=text + warning, action="Cancel", event="job.cancel", share=share)
 
 

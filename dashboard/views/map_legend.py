@@ -67,7 +67,7 @@ def _style_controls(look: LookState, tune: pmui.ToggleIcon) -> pmui.Column:
 
 
 def _fit_button(look: LookState) -> pmui.IconButton:
-    button = pmui.IconButton(icon="contrast", size="small", margin=0, description="Suit the colours to the result")
+    button = pmui.IconButton(icon="contrast", size="small", margin=0, description="Fit colours to data")
     button.on_click(lambda _: look.param.trigger("fit_colours"))
     return button
 

@@ -283,7 +283,7 @@ def test_an_unknown_result_is_said_and_left(opened: Page, dashboard: RunningDash
     opened.goto(f"{dashboard.url}?result={'ab' * 16}")
     opened.get_by_text("There is no such result here").wait_for()
     opened.get_by_role("button", name="Start anew").click()
-    opened.get_by_text("Where? Draw a box on the map.").wait_for()
+    opened.get_by_text("Draw a region to see its cost.").wait_for()
 
 
 def test_the_theme_turns_dark(opened: Page) -> None:

@@ -16,7 +16,7 @@ from compute.errors import ClusterError, InputError, JobError
 from compute.jobs import ANONYMOUS, JobRegistry, Principal, open_published, published_name
 from compute.plan import NdviPlan
 from compute.settings import Settings
-from dashboard.session.cluster_text import left_text
+from dashboard.session.cluster_text import disconnect_text
 from tests.fixtures.engine import compute_here
 from tests.fixtures.jobs import SECRET, House, existing_scheduler, reaches
 
@@ -357,14 +357,14 @@ def test_who_waits_on_a_cluster_that_is_left_connects_to_it_again_and_one_that_c
             runs = await jobs.submit(slow, house.spec, ANONYMOUS, "a")
             waits = await jobs.submit(quick, spec, ANONYMOUS, "a")
             await reaches(runs, "running")
-            assert left_text("It", []) == "It goes on without this page."
-            assert left_text("It", jobs.held_by(spec)) == (
+            assert disconnect_text("It", []) == "It goes on without this page."
+            assert disconnect_text("It", jobs.held_by(spec)) == (
                 "It goes on without this page. What waits for its turn on it, 1 computation, connects to it again then."
             )
             with pytest.raises(
                 ClusterError, match=r"^It computes for you, or alone holds a result of yours; cancel or"
             ):
-                left_text("It", jobs.held_by(house.spec))
+                disconnect_text("It", jobs.held_by(house.spec))
             await house.pool.stop(spec)
             await jobs.cancel(runs.token, ANONYMOUS)
             await reaches(waits, "done")

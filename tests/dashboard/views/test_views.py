@@ -91,7 +91,7 @@ def test_too_few_looks_have_a_key_where_a_mean_needs_several() -> None:
 
 def test_a_preview_is_called_one_wherever_it_is_seen() -> None:
     state = PageState(job=JobState(token="t", state="running", blocks_done=3, blocks_total=36, has_preview=True))
-    assert current_message(state).text == "3 of 36 blocks are done. What is hatched is a coarse preview."
+    assert current_message(state).text == "3 of 36 blocks are done. Hatched areas are a coarse preview."
     state.look.layer = "clear_count"
     assert current_message(state).text == "3 of 36 blocks are done."
     for layer, preview, words in (
