@@ -187,11 +187,11 @@ def test_observations_beyond_the_physical_and_the_asked_range_are_counted() -> N
     red, nir = np.array([[-1.0, 1.0, -1.0, 0.5]]), np.array([[3.0, 3.0, 1.0, -0.2]])
     sums = np.zeros((1, 4), np.int64), np.zeros((1, 4), np.uint16)
     beyond = np.zeros(2, np.int64)
-    accumulate(red, nir, np.ones((1, 4), bool), both(dtype="float64").bands, *sums, beyond=beyond)
+    accumulate(red, nir, np.ones((1, 4), bool), both(dtype="float64").band_constants, *sums, beyond=beyond)
     assert sums[1].tolist() == [[1, 1, 0, 1]]
     assert beyond.tolist() == [2, 0]
     sums = np.zeros((1, 4), np.int64), np.zeros((1, 4), np.uint16)
-    bands, beyond = both(dtype="float64").bands, np.zeros(2, np.int64)
+    bands, beyond = both(dtype="float64").band_constants, np.zeros(2, np.int64)
     accumulate(red, nir, np.ones((1, 4), bool), bands, *sums, index_range=(-1.0, 1.0), beyond=beyond)
     assert sums[1].tolist() == [[0, 1, 0, 0]]
     assert beyond.tolist() == [0, 2]
