@@ -16,8 +16,10 @@ from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
 from compute.errors import InputError
-from compute.products import BandRole, HarmonisationMethod, MaskFilter, MaskRole, Roles, ValidRange
-from compute.request import EXACT_RESAMPLINGS, Landsat7, NdviRequest, Reader, Resampling, Weight
+from compute.products import BandRole, MaskFilter, MaskRole, Roles, ValidRange
+from compute.request import EXACT_RESAMPLINGS, NdviRequest, Reader, Resampling
+from compute.request.field_kinds import Choice, Flag, Kind, Number
+from compute.request.field_table import field_table
 from compute.request.region import Region, parse_bbox, parse_geojson
 from compute.request.seasons import Season
 from compute.scenes import Band, Grid, Scene, Source
@@ -143,19 +145,34 @@ def requests(draw: st.DrawFn) -> NdviRequest:
         seasons=draw(season_sets()),
         crs=draw(st.sampled_from(["native", "EPSG:3577", "epsg:32655", "EPSG:4326", "EPSG:3857"])),
         resolution=draw(st.none() | st.integers(1, 1000) | st.floats(1e-5, 1e5)),
+        index_range=draw(st.none() | st.tuples(bound, bound).filter(lambda pair: pair[0] < pair[1])),
         resampling=draw(st.sampled_from(EXACT_RESAMPLINGS if reader == "exact" else get_args(Resampling))),
         reader=reader,
         clear=draw(st.none() | st.lists(WORDS | st.integers(0, 255), min_size=1, max_size=4).map(tuple)),
         valid_range=draw(ranges | st.sampled_from(RANGE_WORDS)),
-        min_clear=draw(st.integers(1, 65535)),
-        weight=draw(st.sampled_from(get_args(Weight))),
-        months=draw(st.booleans()),
-        std=draw(st.booleans()),
-        reasons=draw(st.booleans()),
         mask_filters=draw(mask_filters()) if reader == "exact" else (),
-        landsat7=draw(st.sampled_from(get_args(Landsat7))),
-        harmonise=draw(st.sampled_from(get_args(HarmonisationMethod))),
+        **{each.name: draw(field_values(each.kind)) for each in field_table(NdviRequest) if each.name in SIMPLE_FIELDS},
     )
+
+
+def field_values(kind: Kind) -> st.SearchStrategy[Any]:
+    """Values of a field that is a choice, a flag or a number."""
+    match kind:
+        case Choice():
+            return st.sampled_from([*kind.labels, *kind.unlisted])
+        case Flag():
+            return st.booleans()
+        case Number(whole=True):
+            return st.integers(int(kind.least), int(kind.greatest))
+        case Number():
+            return st.floats(kind.least, kind.greatest, exclude_min=kind.above)
+    raise NotImplementedError(f"a strategy for {kind}")
+
+
+#: Fields that `requests` draws from the table of fields alone: those that depend on others are written there.
+SIMPLE_FIELDS = frozenset(
+    each.name for each in field_table(NdviRequest) if isinstance(each.kind, Choice | Flag | Number)
+) - {"by", "resolution", "resampling", "reader"}
 
 
 def request_of(bbox: str = "146.8,-42.2,147.2,-41.8", **fields: Any) -> NdviRequest:
