@@ -478,7 +478,7 @@ def test_a_scheduler_that_stays_dead_fails_its_jobs_and_closing_does_not_wait_fo
         await reaches(done, "expired")
         assert done.message.endswith("compute it again.")
         await reaches(running, "failed")
-        assert running.attempts == 2
+        assert running.row.attempts == 2
         assert running.message.startswith("The scheduler is gone")
         began = time.perf_counter()
         await jobs.close()

@@ -138,7 +138,7 @@ def test_a_cluster_is_written_down_before_it_is_ready_and_forgotten_once_it_is_g
         await services.jobs.start(services.retention)
         try:
             pooled = services.clusters.open(visitors(ANN))
-            await until(store.clusters.rows)
+            await until(store.clusters.list_clusters)
             assert pooled.connection is None
             [row] = store.clusters.list_clusters()
             assert (row.name, row.cluster) == (pooled.short_name, visitors(ANN))
