@@ -79,7 +79,8 @@ def exact(stack: SeasonStack, address: TileAddress, layer: str, level: int, size
     """A tile for which PROJ is asked about every pixel."""
     x, y = between("EPSG:3857", stack.grid.crs).transform(*places_of(address, size))
     a, _, c, _, e, f = stack.grid.transform
-    rows, columns = np.floor((y - f) / e).astype(int), np.floor((x - c) / a).astype(int)
+    # PROJ gives infinity where a projection is not defined, as in tiles of the whole world.
+    rows, columns = (np.where(np.isfinite(each), np.floor(each), -1).astype(int) for each in ((y - f) / e, (x - c) / a))
     inside = (rows >= 0) & (columns >= 0) & (rows < stack.grid.shape[0]) & (columns < stack.grid.shape[1])
     values = assembled(stack, 0, level, layer)
     if level == 0:
