@@ -195,7 +195,7 @@ def test_tiles_come_in_while_the_rest_is_computed(seen: dict[str, Any], whole: t
 def test_a_tile_waits_for_no_compiler(seen: dict[str, Any]) -> None:
     warm, after = seen["compiled"]
     assert after == warm
-    assert all(any(form.startswith("_gather ") for form in forms) for forms in warm.values())
+    assert all(any(form.startswith("_gather_pixels ") for form in forms) for forms in warm.values())
 
 
 def test_what_the_server_does_to_a_tile_is_compiled_before_the_first() -> None:

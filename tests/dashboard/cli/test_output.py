@@ -123,7 +123,7 @@ def test_a_result_is_made_again_from_itself_alone(greenup: Run, tmp_path: Path) 
                 assert bits == third[name].sel(season=label).values.tobytes()
                 assert bits == file.read().tobytes()
     code, _, err = greenup("plan", "--again", "first", "--std", "--time", "2010-01-01/2010-12-31")
-    assert (code, err) == (2, "A result is made again as it was; leave --time, --std out, or --again.\n")
+    assert (code, err) == (2, "A result is computed again as it was; leave out --time, --std, or --again.\n")
     code, _, err = greenup("plan", "--again", "nothing.zarr")
     assert (code, err[:43]) == (2, "nothing.zarr is no result that can be read;")
 
@@ -200,7 +200,7 @@ REFUSED = {
     "unknown key": ([*LANDSAT, COLORADO, YEARS, "--products", "bad.toml"], "unknown key products.mine.colour"),
     "unknown class": ([*LANDSAT, COLORADO, YEARS, "--crs=native", "--clear", "sunny"], "no class 'sunny'"),
     "unknown option": ([*LANDSAT, "--bounds=1,2,3,4"], "No such option"),
-    "not a number": ([*LANDSAT, "--resolution", "fine"], "'--resolution'"),
+    "not a number": ([*LANDSAT, "--resolution", "fine"], "The resolution 'fine' is not a number"),
     "native resolution": ([*LANDSAT, COLORADO, YEARS, "--crs=native", "--resolution=30"], "leave --resolution out"),
 }
 

@@ -284,7 +284,7 @@ def test_bad_words_are_refused_by_name_and_nothing_is_made(
 
 def test_the_readme_names_every_exit_code() -> None:
     readme = (Path(__file__).parents[3] / "README.md").read_text()
-    (codes,) = re.findall(r"Exit codes: (.*?)\.", readme, re.DOTALL)
+    (codes,) = re.findall(r"Exit codes:\s(.*?)\.", readme, re.DOTALL)
     assert {int(code) for code in re.findall(r"\d+", codes)} == {0, 1, REFUSED, INTERRUPTED}
 
 
