@@ -1,25 +1,25 @@
-"""Errors that reach people: each message is one sentence that says what to do about it."""
+"""Errors that are shown to users, each with a one-sentence message that includes the remedy."""
 
 from __future__ import annotations
 
 
 class GreenupError(Exception):
-    """Base of every error that Greenup shows to a person.
+    """Base class of all errors whose message is shown to users.
 
-    The message is one sentence that names the field, the limit and the remedy. It holds no path of the server's
-    own and no traceback.
+    The message is one sentence that names the field, the limit and the remedy. It contains no path, address or
+    password of the server.
     """
 
 
 class InputError(GreenupError):
-    """The request, a file or an option cannot be accepted; nothing was started and nothing was spent.
+    """Error raised if a request, file, option or setting is invalid.
 
     Parameters
     ----------
     field : str
-        The request field or option at fault, as the caller knows it (``"bbox"``, ``"time"``).
+        Name of the invalid request field, option or setting, such as ``"bbox"`` or ``"GREENUP_HOME"``.
     message : str
-        One sentence saying what is wrong, the limit, and the remedy.
+        One sentence with the cause, the limit and the remedy.
     """
 
     def __init__(self, field: str, message: str) -> None:
@@ -27,69 +27,69 @@ class InputError(GreenupError):
         self.field = field
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str]]:
-        """Keep `field` across processes, where the default would pass the message alone."""
+        """Return the arguments for unpickling; the default would omit `field`."""
         return type(self), (self.field, str(self))
 
 
 class NoScenesError(InputError):
-    """The index holds no scene for the region, the dates and the products asked for."""
+    """Error raised if no scene matches a request, or if a requested item, such as a layer or page, does not exist."""
 
 
 class TooLargeError(InputError):
-    """The request exceeds a limit of this server."""
+    """Error raised if a request exceeds a limit of this server."""
 
 
 class CatalogError(GreenupError):
-    """The scene index cannot be reached or read."""
+    """Error raised if the scene index cannot be reached, read or changed."""
 
 
 class IndexSettingError(InputError, CatalogError):
-    """A setting names a scene index that cannot be opened anywhere, or no place for an embedded one."""
+    """Error raised if the settings name an unsupported scene index, or an unsuitable folder for the embedded index."""
 
 
 class ClusterError(GreenupError):
-    """A cluster cannot be reached, started or scaled in time."""
+    """Error raised if a cluster cannot be reached, started or scaled within the time limit."""
 
 
 class ClusterAwayError(ClusterError):
-    """The Gateway cannot be reached now; its clusters may go on, and the same call may succeed later."""
+    """Error raised if the Dask Gateway is unavailable; its clusters may still run, and a later call may succeed."""
 
 
 class OverloadError(GreenupError):
-    """More is asked of the server than it can do now; the same question may succeed a moment later."""
+    """Error raised when the server has no capacity for a request; the same request may succeed later."""
 
 
 class TooManyRequestsError(OverloadError):
-    """A requester exceeds its share of concurrent requests."""
+    """Error raised if one client exceeds its limit of queued requests, open pages or failed logins."""
 
 
 class JobStoreError(GreenupError):
-    """The durable list of jobs cannot be read or written."""
+    """Error raised if the job database cannot be read or written."""
 
 
 class JobError(GreenupError):
-    """A computation that was accepted ended without a result."""
+    """Error raised if a computation fails, or if its result cannot be stored or opened."""
 
 
 class JobLostError(JobError):
-    """The cluster of a result is gone; the result can be computed again."""
+    """Error raised if the cluster that holds a result is lost; the result can be computed again."""
 
 
 class NoWorkersError(JobError):
-    """No worker of a cluster that is there can go on with a computation."""
+    """Error raised if a running cluster has no worker that can continue a computation."""
 
 
 class ResultGoneError(JobError):
-    """A kept result cannot be opened any more; it can be computed again."""
+    """Error raised if a stored result is missing, damaged or of another version; it can be computed again."""
 
 
 class ResultAwayError(JobError):
-    """A kept result cannot be reached now; it may still exist."""
+    """Error raised if the storage of a result cannot be reached; the result may still exist."""
 
 
 class NotSharedError(JobError):
-    """Workers cannot write where this process reads."""
+    """Error raised if workers cannot write to the storage from which this process reads."""
 
 
 class JobCancelledError(JobError):
-    """A computation was withdrawn by all of its participants."""
+    """Error raised if a computation was cancelled."""

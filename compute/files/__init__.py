@@ -1,1 +1,1 @@
-"""Input files named by users and documents: access rules, addresses, and checks before opening."""
+"""Access rules, addresses and type checks of the files that users and dataset documents name."""

@@ -1,8 +1,8 @@
 """Access rules for scene files: allowed formats, folders, hosts and block sizes.
 
-A dataset document may come from an untrusted source, and it names files that the workers open. The rules are applied
-twice: to the addresses of a plan, and on the worker immediately before a file is opened, with links resolved, since an
-index or a folder may change in between.
+Workers open the files that a dataset document names, and the document may come from an untrusted source. The rules are
+applied twice: to the addresses in a plan, and on the worker immediately before a file is opened. The second check
+resolves symbolic links, and covers changes of the index or of a folder since the plan was made.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STORE = re.compile(
     r"(?:/vsi(?:s3|gs|az|adls|oss|swift)(?:_streaming)?/|(?:s3|gs|az|oss)://)([^/]*)(?:/.*)?", re.DOTALL
 )
 _BUCKET = re.compile(r"[A-Za-z0-9$][\w.-]*", re.ASCII)
-"""Characters of a bucket name. Others could end the host name that the bucket becomes part of."""
+"""Pattern of a bucket name. Other characters could end the host name into which GDAL inserts the bucket name."""
 
 _CURL = re.compile(r"/vsicurl(_streaming)?/")
 _ARCHIVE = re.compile(r"/vsi(zip|tar|gzip|7z|rar)/")
@@ -48,12 +48,12 @@ class Access:
     drivers : tuple of str
         Names of the GDAL drivers that may open a file.
     roots : tuple of str
-        Additional allowed locations: absolute folders, URL prefixes, and GDAL prefixes such as ``/vsizip/``. Folders of
-        the dataset documents, object stores and public hosts are always allowed.
+        Additional allowed locations: absolute folders, URL prefixes, and GDAL prefixes such as ``/vsizip/``. Always
+        allowed are the folders of dataset documents, object stores, and hosts for which `is_refused_host` is False.
     max_block_bytes : int
         Maximum uncompressed size of one block (tile or strip), in bytes.
     own_machine : bool
-        Allow files on servers of this machine, such as ``http://127.0.0.1``.
+        Whether files on servers of this machine are allowed, such as ``http://127.0.0.1``.
     """
 
     drivers: tuple[str, ...] = ("GTiff",)
@@ -62,7 +62,7 @@ class Access:
     own_machine: bool = False
 
     def explain_refusal(self, address: str, home: str) -> str:
-        """Return the reason why an address is refused, judged by its text alone; empty if it is allowed.
+        """Return the reason why an address is refused, from its text alone.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class Access:
         Returns
         -------
         str
-            Predicate of a sentence about the file, with the remedy.
+            Predicate of a sentence about the file, with the remedy; empty if the address is allowed.
         """
         path = local_path(address)
         if path is None or _is_gdal_virtual(path):
@@ -84,7 +84,7 @@ class Access:
         return self._explain_path_refusal(_collapse_leading_slashes(posixpath.normpath(path)), home, posixpath.normpath)
 
     def explain_resolved_refusal(self, address: str, home: str) -> str:
-        """Return the reason why the file at an address is refused, after links and host names are resolved.
+        """Return the reason why a file is refused, after resolving symbolic links and host names.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class Access:
         Returns
         -------
         str
-            Predicate of a sentence about the file, with the remedy; empty if it is allowed.
+            Predicate of a sentence about the file, with the remedy; empty if the file is allowed.
         """
         name = gdal_name(address)
         if local_path(name) is None or _is_gdal_virtual(name):
@@ -107,7 +107,7 @@ class Access:
         return self._explain_path_refusal(path, home, _resolve_folder) or _irregular_file_reason(path)
 
     def _explain_remote_refusal(self, name: str, home: str, resolve: _Resolve) -> str:
-        """Return the reason why a URL, an object or a GDAL virtual path is refused; empty if it is allowed."""
+        """Return the reason why a URL, object address or GDAL virtual path is refused; empty if it is allowed."""
         packed = _PACKED.fullmatch(name)
         if packed:
             inner = local_path(packed[2]) or packed[2]
@@ -130,7 +130,7 @@ class Access:
         return _own_host_reason(host) if is_refused_host(host) and not self._is_allowed(host, url) else ""
 
     def _explain_resolved_host(self, name: str) -> str:
-        """Return the reason why the host of a URL is refused, by the IP addresses of its name."""
+        """Return the reason why a URL is refused after resolving its host name; empty if it is allowed."""
         url = _CURL.sub("", name, count=1)
         host = parse_host(url) if _WEB.match(url) else None
         return (
@@ -143,7 +143,7 @@ class Access:
         return (self.own_machine and is_loopback_host(host)) or bool(self._matching_roots(url))
 
     def _explain_virtual_refusal(self, name: str, home: str, resolve: _Resolve) -> str:
-        """Check a GDAL virtual path against the list of roots, and an archive also by its own location."""
+        """Return the reason why a GDAL virtual path or its archive is refused; empty if both are allowed."""
         roots, archive = self._matching_roots(name), _ARCHIVE.match(name)
         if not roots:
             handler = _HANDLER.match(name)
@@ -164,7 +164,7 @@ class Access:
         return f"lies outside of the folder of its document; if it may be read, list its folder in {ROOTS_SETTING}"
 
     def _matching_roots(self, address: str) -> list[str]:
-        """Return the roots that are prefixes of an address."""
+        """Return the roots that are prefixes of an address; none if the address contains ``..``."""
         if ".." in unquote(address).replace("\\", "/").split("/"):
             return []
         address = _normalise_url(address)
@@ -172,7 +172,7 @@ class Access:
 
 
 GEOTIFF_ALONE = Access()
-"""Default rules: GeoTIFF only, with no additional locations."""
+"""Default access rules: GeoTIFF files only, without additional locations."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,14 +184,14 @@ class Permit:
     access : Access
         Rules for all scenes.
     home : str
-        Local folder of the scene's document.
+        Local folder of the scene's document; empty if there is none.
     """
 
     access: Access
     home: str
 
     def explain_refusal(self, address: str) -> str:
-        """Return the reason why a file may not be opened now; see `Access.explain_resolved_refusal`."""
+        """Return the reason why a file is refused; see `Access.explain_resolved_refusal`."""
         return self.access.explain_resolved_refusal(address, self.home)
 
 
@@ -203,15 +203,15 @@ def _own_host_reason(host: str) -> str:
 
 
 def _normalise_url(address: str) -> str:
-    """Return a URL without its user, scheme and host in lower case; any other text unchanged."""
+    """Return a URL without user and with scheme and host in lower case; return any other text unchanged."""
     found = re.match(r"(?P<scheme>[\w+.-]+://)(?:[^/?#]*@)?(?P<host>[^/?#]*)", address)
     return address if found is None else (found["scheme"] + found["host"]).lower() + address[found.end() :]
 
 
 def _irregular_file_reason(path: str) -> str:
-    """Return the reason why a path is not a regular file, empty if it is one; opening a FIFO or a device may block."""
+    """Return a predicate if a path is not a regular file, else an empty text; opening a FIFO or device may block."""
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116  # called for every file read; Path.stat is slower
+        mode = os.stat(path).st_mode  # noqa: PTH116  # runs for every opened file; Path.stat is slower
     except (OSError, ValueError):
         return ""
     if stat.S_ISDIR(mode):
@@ -234,5 +234,5 @@ def _collapse_leading_slashes(path: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _resolve_folder(folder: str) -> str:
-    # Cached: a link that changes later is not followed, which can only refuse more.
+    # Cached: if the link changes later, files below its new target are refused.
     return os.path.realpath(folder)

@@ -1,7 +1,8 @@
-"""File addresses: joining relative paths, telling local from remote, and removing secrets.
+"""File addresses: joining of relative paths, distinction of local and remote addresses, removal of secrets.
 
-A document holds paths as text, a local address is a URL. Both may contain blanks, ``#``, ``%``, ``?`` and characters
-beyond ASCII. A local path is therefore joined as a path and then percent-encoded, so that any file name survives.
+A document contains paths as plain text, whereas the address of a local file is a ``file://`` URL. A file name may
+contain blanks, ``#``, ``%``, ``?`` and non-ASCII characters. Local paths are therefore joined first and percent-encoded
+afterwards, which preserves any file name.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from posixpath import dirname, normpath
 from urllib.parse import quote, unquote, urljoin
 
 _SCHEME = re.compile(r"\s*[\w+]+://")
-"""Pattern by which datacube 1.9 (``datacube.utils.uris``) tells a URL from a path."""
+"""Pattern by which datacube 1.9 (``datacube.utils.uris``) distinguishes URLs from paths."""
 
 _PART = re.compile(r"#part=\d+$")
-"""Fragment by which datacube 1.9 names the time step of a file that a document describes."""
+"""URL fragment in which datacube 1.9 stores the time step of a dataset within its file."""
 
 _REMOTE_VSI = re.compile(r"/vsi(curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs)", re.IGNORECASE)
 """GDAL virtual file systems that read over the network; https://gdal.org/user/virtual_file_systems.html."""
@@ -27,7 +28,7 @@ _IN_ARCHIVE = re.compile(r"(zip|tar)\+file://(?P<archive>[^!]*)!/?(?P<inner>.*)"
 _WEB = ("http://", "https://", "ftp://")
 
 _LEGAL_IN_URL = "%/:?=&+,;@$!'()*~[]"
-"""Characters that stay unquoted in a URL. All others, ``#`` included, are percent-encoded."""
+"""Characters that are not percent-encoded in a URL; all others are, including ``#``."""
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s'\"]*@")
 _QUERY = re.compile(r"(?<=[\w/=.\]-])[?#][^\s'\",]*")
@@ -39,14 +40,14 @@ def join_path(location: str, path: str | None) -> str:
     Parameters
     ----------
     location : str
-        Address of the document; relative paths start from its folder.
+        Address of the document; a relative path is joined to its folder.
     path : str or None
         Path or address; None for the document's own address.
 
     Returns
     -------
     str
-        URL, ``file://`` for local paths.
+        Address as a URL, with the scheme ``file://`` for a local path. GDAL virtual paths are returned unchanged.
     """
     if not path:
         return location
@@ -62,7 +63,7 @@ def join_path(location: str, path: str | None) -> str:
 
 
 def is_local(address: str) -> bool:
-    """Return whether an address lies on this machine's file system, directly or in an archive."""
+    """Return whether an address refers to the local file system, directly or inside an archive."""
     path = local_path(address)
     if path is None:
         return bool(_IN_ARCHIVE.match(address))
@@ -70,7 +71,7 @@ def is_local(address: str) -> bool:
 
 
 def local_path(address: str) -> str | None:
-    """Return the path of a ``file://`` address or plain path; None for any other address."""
+    """Return the path of a ``file://`` URL or of a plain path; None for any other address."""
     if not address.startswith("file://"):
         return None if _SCHEME.match(address) else address
     return unquote(_PART.sub("", address.removeprefix("file://").removeprefix("localhost")))
@@ -83,16 +84,16 @@ def document_folder(location: str) -> str:
 
 
 def path_exists(path: str) -> bool:
-    """Return whether a file or folder exists; False for a path that is not a valid name."""
+    """Return whether a file or folder exists; False for an invalid path."""
     return "\0" not in path and os.access(path, os.F_OK)
 
 
 def existing_path(address: str) -> str | None:
-    """Return the path of a local address under the first of three readings that names an existing file.
+    """Return the path of a local address; None for a remote address.
 
-    The readings are: the path as written; percent-decoded, as datacube reads it (``a%20b.tif`` is ``a b.tif``); not
-    decoded, for an address that was never encoded. Returns the first reading if no file exists, and None for a remote
-    address.
+    Three interpretations of ``%`` are tried, and the first that matches an existing file is returned: `local_path`; the
+    path decoded once more, as in datacube (``a%20b.tif`` is ``a b.tif``); the address without decoding. If no file
+    exists, `local_path` is returned.
     """
     path = local_path(address)
     if path is None or "%" not in address or path_exists(path):
@@ -101,7 +102,7 @@ def existing_path(address: str) -> str | None:
 
 
 def gdal_name(address: str) -> str:
-    """Return the file name that GDAL opens for an address."""
+    """Return the dataset name with which GDAL opens an address."""
     path = existing_path(address)
     if path is not None:
         return path
@@ -115,20 +116,20 @@ def gdal_name(address: str) -> str:
 
 
 def part_number(address: str) -> int | None:
-    """Return the zero-based part (time step) of a file that an address names; None without one."""
+    """Return the zero-based time step (part) in the fragment of an address; None if the address has none."""
     found = _PART.search(address)
     return int(found[0].rpartition("=")[2]) if found else None
 
 
 def clean_address(address: str) -> str:
-    """Return an address for display: a URL without credentials, token and signature, or the name of a local file."""
+    """Return an address for display: a URL without credentials, query and fragment, or the name of a local file."""
     packed = _IN_ARCHIVE.match(address)
     if packed:
         return f"{Path(unquote(packed['archive'])).name}!{packed['inner']}"
     path = local_path(address)
     if path is not None and is_local(address):
         return Path(path).name
-    # Only object keys may contain "#".
+    # An object key may contain "#"; in other URLs it starts the fragment.
     ends = "[?]" if address.startswith(("s3://", "gs://")) else "[?#]"
     return re.split(ends, _CREDENTIALS.sub("", address), maxsplit=1)[0]
 
@@ -141,12 +142,12 @@ def relative_name(address: str, addresses: Iterable[str]) -> str:
     address : str
         Address to shorten.
     addresses : iterable of str
-        Addresses of related files; their common folder is left out.
+        Addresses of related files, which determine the common folder.
 
     Returns
     -------
     str
-        Relative path of a local file; `clean_address` of a remote one.
+        Path of a local file relative to the common folder; for a remote file, the result of `clean_address`.
     """
     path = local_path(address)
     if path is None or not is_local(address):
@@ -158,7 +159,7 @@ def relative_name(address: str, addresses: Iterable[str]) -> str:
 
 
 def remove_secrets(text: str) -> str:
-    """Remove credentials, queries and fragments of all addresses in a text."""
+    """Remove the credentials, queries and fragments of all URLs in a text."""
     return _QUERY.sub("", _CREDENTIALS.sub("", text))
 
 
@@ -173,7 +174,7 @@ def _join_local(location: str, path: str) -> str:
 
 
 def _join_remote(location: str, path: str) -> str:
-    """Join a path to an object key, in which every character is literal, or to a path inside an archive."""
+    """Join a path to the address of an object or archive member without percent-encoding."""
     head, mark, inner = location.rpartition("!")
     if not mark:
         scheme, _, rest = location.partition("://")
@@ -181,12 +182,12 @@ def _join_remote(location: str, path: str) -> str:
         head = f"{scheme}://{bucket}"
     folder, slash, _ = inner.rpartition("/")
     joined = folder + slash + path
-    # Only if needed: "//" may be part of a key.
+    # Normalise only if needed, since an object key may contain "//".
     if {".", ".."} & set(joined.split("/")):
         joined = normpath(f"/{joined}").lstrip("/")
     return head + mark + joined
 
 
 def _percent_encode(address: str) -> str:
-    """Percent-encode the characters that are not allowed in a URL; existing escapes stay."""
+    """Percent-encode the characters that are not allowed in a URL; existing escapes are kept."""
     return quote(re.sub("%(?![0-9A-Fa-f]{2})", "%25", address), safe=_LEGAL_IN_URL)

@@ -1,4 +1,4 @@
-"""File type checks before opening: regular files, folders, FIFOs, sockets and devices."""
+"""Checks of file types before opening: regular files, folders, FIFOs, sockets and devices."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from compute.errors import InputError
 
 
 def require_regular_file(path: Path, field: str, *, or_folder: bool = False) -> None:
-    """Refuse a FIFO, socket or device: opening a FIFO blocks, and reading a device may never end.
+    """Refuse a FIFO, socket or device, since opening or reading it may block forever.
 
     Parameters
     ----------
     path : pathlib.Path
-        Path as given. A missing file passes; opening it reports the error.
+        Path to check. A missing file is accepted; the error is raised when the file is opened.
     field : str
-        Name of the option or setting.
+        Name of the option or setting, for the error.
     or_folder : bool, default: False
-        Allow a folder.
+        Whether a folder is accepted, too.
 
     Raises
     ------
     InputError
-        The path is of another type.
+        The path is not a regular file, nor a folder if `or_folder` is True.
     """
     try:
         mode = path.stat().st_mode
@@ -39,17 +39,17 @@ def require_regular_file(path: Path, field: str, *, or_folder: bool = False) -> 
 
 
 def folder_problem(path: Path) -> str:
-    """Return the reason why a folder cannot be used or created at a path; empty if it can.
+    """Return the reason why a path is unusable as a folder for writing.
 
     Parameters
     ----------
     path : pathlib.Path
-        Path to check. Nothing is created: the nearest existing parent is checked.
+        Path to check. For a missing folder, the nearest existing parent is checked; nothing is created.
 
     Returns
     -------
     str
-        Predicate of a sentence about the path.
+        Predicate of a sentence about the path; empty if the folder can be used or created.
     """
     try:
         existing = _nearest_existing(path)
@@ -62,7 +62,7 @@ def folder_problem(path: Path) -> str:
 
 
 def _nearest_existing(path: Path) -> Path:
-    """Return a path or its nearest existing parent; OSError if the path is invalid."""
+    """Return a path or its nearest existing parent; raise OSError if the path is invalid."""
     for each in (path, *path.absolute().parents):
         try:
             each.lstat()

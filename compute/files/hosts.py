@@ -1,4 +1,4 @@
-"""Hosts of URLs: this machine, its link-local network and cloud metadata services, as opposed to public hosts."""
+"""Classification of URL hosts: this machine, link-local addresses and cloud metadata services are refused."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ _OWN_NAMES = re.compile(
     r"(.*\.)?localhost|localhost\.localdomain|localhost[46](\.localdomain[46])?|ip6-(localhost|loopback)"
     r"|metadata|metadata\.google\.internal|instance-data(\.ec2\.internal)?"
 )
-"""Names of this machine and of the metadata services of cloud providers, which hand out credentials."""
+"""Names of this machine, and of the metadata services of cloud providers, which return credentials."""
 
 _LOOPBACK_NAMES = re.compile(r"(.*\.)?localhost|localhost\.localdomain")
 
 _METADATA = frozenset(
     map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"))
 )
-"""Metadata services outside the link-local range: Alibaba, Azure, Oracle, and AWS and Google over IPv6."""
+"""IP addresses of metadata services outside the link-local range: Alibaba, Azure, Oracle; AWS and Google (IPv6)."""
 
 _AUTHORITY = re.compile(r"(?:[^@/?#\\\s]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^@:\[\]/?#\\%\s\x00-\x20]+)(?::\d{0,5})?")
-r"""User, host and port, without characters that URL parsers interpret differently: several ``@``, ``\``, ``%``,
-blanks."""
+r"""Pattern of user, host and port. Characters that URL parsers interpret differently do not match: a second ``@``,
+``\``, ``%`` and blanks."""
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def parse_host(address: str) -> str | None:
-    """Return the host of a URL in lower case; None if URL parsers could disagree about it.
+    """Return the host of a URL in lower case; None if URL parsers may interpret it differently.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def parse_host(address: str) -> str | None:
 
 
 def _encode_idna(host: str) -> str:
-    """Return a host as libcurl encodes it (IDNA 2003), which maps characters that resemble digits or dots."""
+    """Encode a host as in libcurl (IDNA 2003), which replaces characters that resemble digits or dots."""
     if host.isascii():
         return host
     try:
@@ -57,14 +57,14 @@ def _encode_idna(host: str) -> str:
 
 
 def is_refused_host(host: str) -> bool:
-    """Return whether a host is this machine, link-local or a metadata service, by its name or IP address alone.
+    """Return whether a host is this machine, link-local, multicast or a metadata service, without resolving its name.
 
-    Private networks (10/8, 172.16/12, 192.168/16, fc00::/7) are allowed: organisations serve their data there.
+    Private networks (10/8, 172.16/12, 192.168/16, fc00::/7) are allowed, since organisations serve data in them.
 
     Parameters
     ----------
     host : str
-        Host as returned by `parse_host`. IPv4 addresses are recognised in every form that ``inet_aton`` reads:
+        Host as returned by `parse_host`. IPv4 addresses are recognised in all forms that ``inet_aton`` accepts:
         ``127.1``, ``0x7f000001``, ``017700000001``, ``2130706433``.
     """
     number = _parse_ip_address(host)
@@ -72,7 +72,7 @@ def is_refused_host(host: str) -> bool:
 
 
 def is_loopback_host(host: str) -> bool:
-    """Return whether a host is this machine, by its name or IP address.
+    """Return whether a host is this machine, without resolving its name.
 
     Parameters
     ----------
@@ -85,10 +85,10 @@ def is_loopback_host(host: str) -> bool:
 
 @lru_cache(maxsize=256)
 def resolves_to_refused_host(host: str) -> bool:
-    """Return whether a host name currently resolves to a refused host; False if it does not resolve.
+    """Return whether a host name resolves to a refused host; False if it cannot be resolved.
 
-    This is best effort: the name may resolve differently when GDAL connects (DNS rebinding). Only a filter of outgoing
-    connections prevents that.
+    Results are cached, and the name may resolve to another address when GDAL connects (DNS rebinding). Only a filter of
+    outgoing connections prevents this.
     """
     if _parse_ip_address(host) is not None:
         return is_refused_host(host)
@@ -122,7 +122,7 @@ def _is_refused_ip(number: IPv4Address | IPv6Address) -> bool:
 
 
 def _embedded_ipv4(number: IPv4Address | IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address embedded in an IPv6 address: mapped, compatible, 6to4 or NAT64 (RFC 4291, 3056, 6052)."""
+    """Return the IPv4 address in a mapped, compatible, 6to4 or NAT64 IPv6 address (RFC 4291, 3056, 6052), or None."""
     if isinstance(number, IPv4Address):
         return None
     if number.ipv4_mapped or number.sixtofour:

@@ -1,4 +1,4 @@
-"""Reading of small UTF-8 text files: regular files only, up to a size limit."""
+"""Reading of UTF-8 text files: regular files only, up to a maximum size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MIB = 2**20
 
 
 class UnfitFileError(ValueError):
-    """A file is not read; the message is the predicate of a sentence that begins with *The file*."""
+    """Error raised if a file is unsuitable; the message is the predicate of a sentence that begins with *The file*."""
 
 
 def read_text(path: Path, *, most_bytes: int) -> str:
@@ -19,28 +19,28 @@ def read_text(path: Path, *, most_bytes: int) -> str:
     Parameters
     ----------
     path : pathlib.Path
-        Path of any file type; FIFOs and devices are refused without waiting for them.
+        Path to read. FIFOs and devices are refused without blocking.
     most_bytes : int
         Maximum size in bytes.
 
     Returns
     -------
     str
-        The decoded text.
+        Content of the file.
 
     Raises
     ------
     UnfitFileError
-        The path is a FIFO, a device or a socket, or the file is too large.
+        The path is a FIFO, device or socket, or the file is larger than `most_bytes`.
     UnicodeDecodeError
         The content is not UTF-8.
     OSError
         The path cannot be opened or read, or is a folder.
     """
     if not path.is_dir() and path.exists() and not path.is_file():
-        # Opening a socket fails with a misleading error.
+        # Checked before opening, since opening a socket raises a misleading error.
         raise UnfitFileError("is no regular file")
-    # O_NONBLOCK: the path may have become a FIFO since the check.
+    # O_NONBLOCK, since the path may have been replaced by a FIFO after the check.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise IsADirectoryError if path.is_dir() else UnfitFileError("is no regular file")
