@@ -1,7 +1,7 @@
 """Scene catalogue: search of an Open Data Cube index, and addition of products and scenes.
 
-All functions are synchronous, and a catalogue is not thread-safe: a server calls it from one worker thread and queues
-the callers. Dask workers never contact the index, since `compute.scenes.Source` holds the file addresses.
+All functions are synchronous, and a catalogue is not thread-safe; a server calls it from a single thread. Dask workers
+never connect to the index, since `compute.scenes.Source` contains the file addresses.
 
 ::
 

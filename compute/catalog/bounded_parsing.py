@@ -1,4 +1,4 @@
-"""Bounded parsing of untrusted documents: limits on size, nodes, nesting and numbers."""
+"""Parsing of untrusted documents with limits on file size, number of values, nesting depth and integer size."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from yaml.resolver import Resolver
 from compute.files.text_files import UnfitFileError, read_text
 
 MOST_BYTES, MOST_BYTES_OF_JSON = 64 * 2**20, 4 * 2**20
-"""Maximum file size in bytes: thousands of YAML documents of about 20 kB each; a JSON file is one document and is
-parsed as a whole."""
+"""Maximum file sizes in bytes. A YAML file may contain thousands of documents of about 20 kB; a JSON file contains one
+document, which is parsed as a whole."""
 
 MOST_NODES = 100_000
-"""Maximum number of values and keys of a document: EO3 documents have hundreds, with a detailed outline thousands."""
+"""Maximum number of values and keys in a document. EO3 documents have hundreds, or thousands with a detailed outline."""
 
 MOST_LEVELS = 40
-"""Maximum nesting depth: the outline in an EO3 document takes eight levels."""
+"""Maximum nesting depth; the outline in an EO3 document needs eight levels."""
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _MOST_DIGITS = 100
 _MOST_INTEGER = 2**128
-"""Larger integers do not fit a float in the database; the common nodata value -3.4e38, written as an integer, does."""
+"""Maximum magnitude of integers, which are stored as floats; the nodata value -3.4e38 is below it as an integer."""
 
 MALFORMED = (
     yaml.YAMLError,
@@ -40,25 +40,25 @@ MALFORMED = (
     TypeError,
     RecursionError,
 )
-"""Exceptions raised by parsing: parser errors, and errors of Python types for values with wrong YAML tags."""
+"""Exceptions for malformed documents: parser errors, and errors of Python types for values with wrong YAML tags."""
 
 
 class UnfitDocumentError(ValueError):
-    """A document is refused; the message is the predicate of a sentence that begins with *The file*."""
+    """Error raised if a document is refused; the message is the predicate of a sentence that begins with *The file*."""
 
 
 def parse_file(path: Path) -> Iterator[Any]:
-    """Parse the documents of a file, one at a time. Dates stay text, as in the index.
+    """Parse the documents of a file one at a time; dates are kept as text, as in the index.
 
     Parameters
     ----------
     path : pathlib.Path
-        JSON (one document) or YAML (any number).
+        JSON file (one document) or YAML file (any number of documents).
 
     Yields
     ------
     object
-        JSON-like document with integers of limited size; None for an empty document.
+        Content of a document, of types that JSON supports; None for an empty document.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def parse_file(path: Path) -> Iterator[Any]:
     UnfitFileError, UnfitDocumentError
         The file exceeds a limit or contains an unsupported value.
     Exception
-        One of `MALFORMED`.
+        The document is malformed; one of `MALFORMED`.
     """
     text = read_text(path, most_bytes=MOST_BYTES_OF_JSON if is_json(path) else MOST_BYTES)
     for content in [json.loads(text)] if is_json(path) else _yaml_documents(text):
@@ -76,7 +76,7 @@ def parse_file(path: Path) -> Iterator[Any]:
 
 
 def is_json(path: Path) -> bool:
-    """Return whether a file is JSON, by its suffix."""
+    """Return whether a file name has the suffix of JSON files."""
     return path.suffix.lower() == ".json"
 
 
@@ -88,7 +88,7 @@ def describe_parse_error(error: Exception, path: Path) -> str:
     error : Exception
         One of `MALFORMED`.
     path : pathlib.Path
-        The parsed file.
+        File that was parsed.
     """
     if isinstance(error, UnfitFileError | UnfitDocumentError):
         return f"The file {error}."
@@ -105,15 +105,15 @@ _TOO_MANY = f"holds a document of more than {MOST_NODES:,} values"
 
 def _yaml_documents(text: str) -> Iterator[Any]:
     loader = _BoundedLoader(text)
-    while loader.check_data():  # type: ignore[no-untyped-call]  # its stub lacks types
+    while loader.check_data():  # type: ignore[no-untyped-call]  # the stub is untyped
         yield loader.get_data()
 
 
 class _BoundedLoader(Composer, CParser, SafeConstructor, Resolver):
-    """YAML loader with limits on size and nesting, where each alias counts as much as the node that it refers to.
+    """YAML loader with limits on the number of nodes and the nesting depth.
 
-    Parsing uses libyaml; nodes are composed in Python, where they are counted. PyYAML 6 has no such limits:
-    https://github.com/yaml/pyyaml/issues/235.
+    An alias counts as many nodes as its target. Events are parsed by libyaml; nodes are composed and counted in Python.
+    PyYAML 6 has no such limits: https://github.com/yaml/pyyaml/issues/235.
     """
 
     yaml_implicit_resolvers = NoDatesSafeLoader.yaml_implicit_resolvers
@@ -134,7 +134,7 @@ class _BoundedLoader(Composer, CParser, SafeConstructor, Resolver):
         return super().compose_document()
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Compose a node within the limits."""
+        """Compose a node; raise UnfitDocumentError if a limit is exceeded."""
         event = self.peek_event()
         anchor = getattr(event, "anchor", None)
         if isinstance(event, yaml.AliasEvent):
@@ -155,7 +155,7 @@ class _BoundedLoader(Composer, CParser, SafeConstructor, Resolver):
         return node
 
     def _count_alias(self, anchor: str | None) -> None:
-        """Add the size of an alias's target: a few lines of nested aliases can expand to gigabytes."""
+        """Add the size of an alias's target to the count, since a few lines of nested aliases can expand to gigabytes."""
         size = self._sizes.get(anchor or "")
         if size is None:
             raise UnfitDocumentError(_BAD_ALIAS)
@@ -168,7 +168,7 @@ class _BoundedLoader(Composer, CParser, SafeConstructor, Resolver):
 
 
 def _check_values(document: Any) -> None:
-    """Refuse values that an index cannot hold: non-JSON types, huge integers, too many or too deeply nested values."""
+    """Refuse non-JSON types, huge integers, invalid Unicode, and too many or too deeply nested values."""
     level, nodes = [document], 1
     for _ in range(MOST_LEVELS + 1):
         for value in level:
@@ -183,7 +183,7 @@ def _check_values(document: Any) -> None:
 
 
 def _count_members(value: Any) -> int:
-    """Return the number of keys and values in a container."""
+    """Return the number of keys and values in a container; 0 for any other value."""
     return 2 * len(value) if isinstance(value, dict) else len(value) if isinstance(value, list) else 0
 
 
@@ -213,7 +213,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _describe_line(error: Exception) -> str:
-    """Return the line of a parse error, empty if unknown."""
+    """Return the line number of a parse error as text; empty if unknown."""
     mark = getattr(error, "problem_mark", None)
     line = mark.line + 1 if mark is not None else getattr(error, "lineno", None)
     return "" if line is None else f" at line {line}"

@@ -1,4 +1,4 @@
-"""Catalogue of an Open Data Cube index."""
+"""Scene catalogue of an Open Data Cube index."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ Span = tuple[tuple[float, float, float, float], TimeRange]
 T = TypeVar("T")
 
 _INDEX_MARGIN = timedelta(days=2)
-"""Margin of time searches. A solar day starts up to 13 hours before or after the UTC day, and datacube 1.9 reads a
-local time with an offset as UTC (``agdc.common_timestamp`` casts to a timestamp without time zone)."""
+"""Margin of time searches. A solar day starts up to 13 hours before or after the UTC day, and datacube 1.9 ignores the
+UTC offset of a time (``agdc.common_timestamp`` casts to a timestamp without time zone)."""
 
 _INDEX_MARGIN_DEG = 0.05
-"""Margin of region searches in degrees. The index stores the bounding box of a footprint's corners; an edge of 200 km
-curves up to 5 km beyond the line between them."""
+"""Margin of region searches in degrees. The index stores the bounding box of a footprint's corners, and an edge of
+200 km may curve up to 5 km beyond this box."""
 
 
 class OdcCatalog:
-    """Scenes of an Open Data Cube index; implements `compute.catalog.Catalog`. Not thread-safe.
+    """Catalogue of an Open Data Cube index; implements `compute.catalog.Catalog`. Not thread-safe.
 
     Parameters
     ----------
     index : datacube.index.abstract.AbstractIndex
-        Connected index of datacube's ``postgres`` driver, with tables. The catalogue closes it.
+        Connected index of datacube's ``postgres`` driver, with existing tables. `close` closes it.
     kind : {"embedded", "url", "odc configuration"}
         Source of the connection.
     location : str
-        Location for display, without a password.
+        Location of the index for display, without a password.
     restart : callable, optional
-        Restarts a database server that has died. Default: the server is managed elsewhere.
+        Function that restarts a dead database server. Default: no restart.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class OdcCatalog:
         Raises
         ------
         InputError
-            The product does not exist; the message names the existing ones.
+            The product does not exist; the message lists the existing products.
         """
         return ProductDefinition.from_document(self._product(product).definition)
 
@@ -80,7 +80,7 @@ class OdcCatalog:
     ) -> list[Scene]:
         """Find the scenes of a product in a region and a time range; see `Catalog.find_scenes` for the parameters.
 
-        Datasets without a location are left out, as in `datacube.Datacube.load`.
+        Datasets without a location are omitted, as in `datacube.Datacube.load`.
         """
         definition = self.definition(product)
         names = [definition.measurement(name).name for name in measurements]
@@ -118,8 +118,8 @@ class OdcCatalog:
     def scene_spans(self, product: str) -> list[Span]:
         """Return the bounding box in degrees and the first and last solar day of every active scene of a product.
 
-        This takes 0.1 ms per scene, since the index stores no summary. Scenes without place or time are left out, and
-        so are all scenes of a product without geographic search fields.
+        This takes 0.1 ms per scene, since the index stores no summary. Scenes without a position or time are omitted.
+        The result is empty if the product has no geographic search fields.
         """
         if not _is_geographic(self._product(product)):
             return []
@@ -133,12 +133,17 @@ class OdcCatalog:
         self.index.close()
 
     def run_query(self, question: Callable[[], T]) -> T:
-        """Run a query, and repeat it once if the connection was lost, for example by a database restart.
+        """Run a query; repeat it once if the connection was lost, for example by a restart of the database.
 
         Parameters
         ----------
         question : callable
-            The query, without arguments.
+            Function without arguments that runs the query.
+
+        Returns
+        -------
+        object
+            Return value of `question`.
 
         Raises
         ------
@@ -165,7 +170,7 @@ class OdcCatalog:
         return found
 
     def _read_scenes(self, product: Product, names: Sequence[str], terms: dict[str, Any]) -> Iterator[Scene]:
-        """Read scenes one document at a time: the documents of a large search do not fit in memory together."""
+        """Yield scenes one document at a time, since all documents of a large search may not fit into memory."""
         reader = SceneReader(product, names)
         for dataset in self.index.datasets.search(product=product.name, **terms):
             if dataset.uri:
@@ -173,7 +178,7 @@ class OdcCatalog:
 
 
 def database_error(error: DBAPIError) -> CatalogError:
-    """Return the error to show for a database error, whose own text may name servers and users."""
+    """Convert a database error to an error for users, since its own message may contain server and user names."""
     if isinstance(error, OperationalError) or error.connection_invalidated:
         return CatalogError("The scene index does not respond; check that its database runs, then try again.")
     kind = type(error.orig).__name__
@@ -197,7 +202,7 @@ def _time_terms(days: TimeRange | None) -> dict[str, Any]:
 
 
 def _region_terms(region: BaseGeometry | None) -> dict[str, Any]:
-    """Return search terms for the bounding box of a region, also shifted by 360 degrees to the west and east."""
+    """Return search terms for the bounding box of a region and its copies shifted by 360 degrees east and west."""
     if region is None:
         return {}
     west, south, east, north = region.bounds
@@ -222,6 +227,6 @@ def _scene_span(row: Any) -> Span:
 
 
 def _range_ends(span: Any) -> tuple[float, float]:
-    """Return the bounds of a range; psycopg2 leaves datacube's own range type ``float8range`` as text."""
+    """Return the bounds of a range; psycopg2 returns datacube's range type ``float8range`` as text."""
     low, high = span.strip("[]").split(",") if isinstance(span, str) else (span.lower, span.upper)
     return float(low), float(high)

@@ -25,31 +25,31 @@ from compute.settings import Settings
 Document = Mapping[str, Any]
 
 _NAMED = 5
-"""Maximum number of refused definitions that an error names."""
+"""Maximum number of refused definitions that an error message describes."""
 
 
 def add_products(target: OdcCatalog | Settings, paths: Sequence[Path]) -> list[str]:
     """Add products and metadata types to an index.
 
-    Existing definitions are unchanged. If a product names a missing metadata type of Digital Earth Australia, that type
-    is added as well.
+    Existing definitions are unchanged. A metadata type that a product names is added as well if it is missing and
+    distributed with Greenup.
 
     Parameters
     ----------
     target : OdcCatalog or Settings
         An open catalogue, or the settings to open one.
     paths : sequence of pathlib.Path
-        YAML or JSON files with one or more ODC product or metadata type documents.
+        YAML or JSON files with ODC product and metadata type documents.
 
     Returns
     -------
     list of str
-        Names of the products in the files, in order.
+        Names of the products in the order of the files, including those that existed.
 
     Raises
     ------
     InputError
-        A file cannot be read, or a definition is invalid or differs from the one in the index; all others are added.
+        A file cannot be read, or a definition is invalid or differs from the index. All other definitions are added.
     CatalogError
         The index cannot be reached or does not allow the change.
     """
@@ -73,7 +73,7 @@ def add_products(target: OdcCatalog | Settings, paths: Sequence[Path]) -> list[s
 
 
 def _join_refusals(refusals: Sequence[InputError], added: int) -> InputError:
-    """Return one error for all refused definitions; the other definitions are in the index."""
+    """Combine the errors of all refused definitions into one, which states the number of added definitions."""
     if len(refusals) == 1 and not added:
         return refusals[0]
     reasons = [str(refusal).rstrip(".") for refusal in refusals[:_NAMED]]
@@ -83,7 +83,7 @@ def _join_refusals(refusals: Sequence[InputError], added: int) -> InputError:
 
 
 def _read_definitions(paths: Sequence[Path], refusals: list[InputError]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the definitions in files, and append an error to `refusals` for everything else."""
+    """Yield (file name, definition) for each definition in files; append an error to `refusals` for other content."""
     for path in paths:
         for found in document_files.read_documents(path):
             name = Path(found.name).name
@@ -106,7 +106,7 @@ def _add_type(index: AbstractIndex, file: str, document: dict[str, Any]) -> str:
 
 
 def _add_definition(resource: Any, kind: str, file: str, document: dict[str, Any]) -> str:
-    """Add a definition unless the index has it; InputError if it is invalid or differs from the one in the index."""
+    """Add a definition if the index lacks it; raise InputError if it is invalid or differs from the one in the index."""
     try:
         definition: Product | MetadataType = resource.from_doc(document)
     except (InvalidDocException, *UNREADABLE) as error:
@@ -120,7 +120,7 @@ def _add_definition(resource: Any, kind: str, file: str, document: dict[str, Any
 
 
 def _ensure_type(index: AbstractIndex, name: object) -> None:
-    """Add a metadata type shipped with Greenup if a product names it and the index lacks it."""
+    """Add a metadata type distributed with Greenup if the index lacks it; raise InputError if there is no such type."""
     if not isinstance(name, str) or index.metadata_types.get_by_name(name) is not None:
         return
     shipped = files("compute.catalog").joinpath("metadata_types", f"{name}.odc-type.yaml")
@@ -133,7 +133,7 @@ def _ensure_type(index: AbstractIndex, name: object) -> None:
 
 
 def _convert_to_floats(document: Any) -> Any:
-    """Convert all numbers to floats, since PostgreSQL returns -3.4e38 as an integer of 39 digits."""
+    """Convert all numbers to floats for comparison, since PostgreSQL returns -3.4e38 as an integer of 39 digits."""
     if isinstance(document, Mapping):
         return {key: _convert_to_floats(value) for key, value in document.items()}
     if isinstance(document, list | tuple):
@@ -142,7 +142,7 @@ def _convert_to_floats(document: Any) -> Any:
 
 
 def _require_equal(what: str, existing: Document, new: Document) -> None:
-    changes = get_doc_changes(_convert_to_floats(existing), _convert_to_floats(jsonify_document(new)))  # type: ignore[no-untyped-call]  # datacube has no types here
+    changes = get_doc_changes(_convert_to_floats(existing), _convert_to_floats(jsonify_document(new)))  # type: ignore[no-untyped-call]  # untyped in datacube
     if changes:
         offset = ".".join(str(part) for part in changes[0][0])
         raise InputError(

@@ -48,8 +48,8 @@ class Access:
     drivers : tuple of str
         Names of the GDAL drivers that may open a file.
     roots : tuple of str
-        Additional allowed locations: absolute folders, URL prefixes, and GDAL prefixes such as ``/vsizip/``. Always
-        allowed are the folders of dataset documents, object stores, and hosts for which `is_refused_host` is False.
+        Additional allowed locations: absolute folders, URL prefixes, and GDAL prefixes such as ``/vsizip/``. The
+        folders of dataset documents, object stores, and hosts for which `is_refused_host` is False need no entry.
     max_block_bytes : int
         Maximum uncompressed size of one block (tile or strip), in bytes.
     own_machine : bool

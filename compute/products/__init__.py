@@ -1,8 +1,8 @@
 """Product descriptions: measurement roles, scaling, valid ranges and clear rules.
 
-A *definition* is the ODC product document in the index (measurements, types, nodata, flags). A *profile* is a table of
-``products.toml`` (the red measurement, the clear classes). `resolve_roles` combines both into `Roles`, the record that
-tasks carry.
+A *definition* is the ODC product document in the index, with measurements, types, nodata and flags. A *profile* is a
+table of ``products.toml``, which selects, for example, the red measurement and the clear classes. `resolve_roles`
+combines both into `Roles`, which is sent to the workers with each task.
 """
 
 from compute.products.class_filters import MaskFilter

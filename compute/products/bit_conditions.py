@@ -8,7 +8,7 @@ from itertools import product
 from compute.errors import InputError
 
 Test = tuple[int, int]
-"""(bits, value): true where ``stored & bits == value``."""
+"""(bits, value): true if ``stored & bits == value``."""
 
 Clause = tuple[Test, ...]
 """Tests joined by *or*."""
@@ -17,14 +17,14 @@ Clauses = tuple[Clause, ...]
 """Clauses joined by *and*. An empty clause is never true."""
 
 _CLASS_BITS = 8
-"""Minimum number of bits of a test that belongs to a classification band rather than a flag."""
+"""Minimum number of bits of a test that is assigned to a classification band instead of a flag."""
 
 MOST_CLAUSES = 256
-"""Maximum number of clauses: nested alternatives multiply."""
+"""Maximum number of clauses; each nested alternative multiplies their number."""
 
 
 def join_by_and(parts: Iterable[Clauses]) -> Clauses:
-    """Join conditions by *and*."""
+    """Join conditions by *and*, without duplicate clauses."""
     return tuple(dict.fromkeys(clause for part in parts for clause in part))
 
 
@@ -46,7 +46,7 @@ def join_by_or(parts: Sequence[Clauses]) -> Clauses:
 
 
 def bits_clause(positions: Sequence[int], numbers: Iterable[int]) -> Clause:
-    """Return the clause that is true where bits form one of several numbers.
+    """Return the clause that is true if the bits at several positions form one of several numbers.
 
     Parameters
     ----------
@@ -54,6 +54,11 @@ def bits_clause(positions: Sequence[int], numbers: Iterable[int]) -> Clause:
         Bit positions, least significant bit of the number first.
     numbers : iterable of int
         Accepted numbers.
+
+    Returns
+    -------
+    tuple of (int, int)
+        One test per number.
     """
     bits = sum(1 << position for position in positions)
     return tuple(
@@ -62,12 +67,12 @@ def bits_clause(positions: Sequence[int], numbers: Iterable[int]) -> Clause:
 
 
 def flag_clauses(tests: Iterable[Test]) -> Clauses:
-    """Join classes as `datacube.utils.masking.make_mask`: classes of one flag by *or*, different flags by *and*.
+    """Join the tests of classes: classes of one flag by *or*, different flags by *and*.
 
     Parameters
     ----------
     tests : iterable of (int, int)
-        Classes as (bits, value). Classes with equal bits belong to one flag. Tests of eight bits or more are treated as
+        Classes as (bits, value). Classes with equal bits belong to one flag. All tests of eight or more bits belong to
         one classification band.
     """
     flags: dict[int, list[Test]] = {}

@@ -18,9 +18,9 @@ class MaskFilter:
     mask_class : str or int
         Name or code of the class, such as ``"cloud"``.
     opening : int
-        Radius of the opening: parts of the class that are smaller than the disk are removed.
+        Radius of the opening, which removes parts of the class that are smaller than the disk.
     dilation : int
-        Radius by which the remaining class is dilated.
+        Radius of the subsequent dilation.
     """
 
     mask_class: ClearClass
@@ -29,5 +29,5 @@ class MaskFilter:
 
     @property
     def reach(self) -> int:
-        """Radius of the neighbourhood that determines the filtered class of a pixel."""
+        """Radius of the neighbourhood that determines the filtered class of a pixel, in pixels of the mask."""
         return 2 * self.opening + self.dilation

@@ -1,4 +1,4 @@
-"""Consistency checks of a product: contradictions of definition and products file, and implausible masks."""
+"""Consistency checks of a product: implausible masks, and contradictions between definition and products file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def definition_scaling(measurement: Measurement) -> Scaling:
 
 
 def profile_scaling(band: BandProfile | ThresholdProfile) -> Scaling:
-    """Return the scaling of a band in the products file; an offset rule counts as no offset."""
+    """Return the scaling of a band in the products file; the offset is None if it is given by a rule."""
     offset = None if isinstance(band.offset, OffsetProfile) else band.offset
     nodata = band.nodata if isinstance(band.nodata, float | int) else None
     return Scaling(scale=band.scale, offset=offset, nodata=nodata)
@@ -62,7 +62,7 @@ def _contradiction_notes(definition: ProductDefinition, table: BandProfile) -> I
 
 
 def _is_ambiguous(role: MaskRole) -> bool:
-    """Return whether nodata has the bits of a clear code, without a class of the definition that is named nodata."""
+    """Return whether nodata is clear by the rule of a mask of flags and no class marks this value as nodata."""
     nodata = cast_nodata(role.nodata, role.dtype)
     tests = [bits for clause in role.clauses for bits, _ in clause]
     if nodata is None or role.all_stored or not tests or role.every_bit in tests:
@@ -71,7 +71,7 @@ def _is_ambiguous(role: MaskRole) -> bool:
 
 
 def _has_nodata_class(role: MaskRole, code: int) -> bool:
-    """Return whether a code belongs to a class named nodata or fill."""
+    """Return whether a code belongs to a class with *nodata* or *fill* in its name."""
     names = [name.lower() for name, bits, value in role.classes if bool(role.matches(np.array([code]), bits, value)[0])]
     return any(word in name.replace("_", " ") for name in names for word in ("nodata", "no data", "fill"))
 

@@ -23,11 +23,11 @@ class Measurement:
     dtype : str
         NumPy dtype of the stored values.
     nodata : float or None
-        Stored value for missing data; may be NaN. None if the definition has none.
+        Stored value for missing data, possibly NaN. None if not defined.
     flags : mapping
-        ``flags_definition`` of the document, by flag name; empty if there is none.
+        ``flags_definition`` of the document, by flag name; empty if not defined.
     scale, offset : float or None
-        ``scale_factor`` and ``add_offset``: a value is ``stored * scale + offset``. None if the definition has none.
+        ``scale_factor`` and ``add_offset``: the physical value is ``stored * scale + offset``. None if not defined.
     """
 
     name: str
@@ -47,7 +47,7 @@ class ProductDefinition:
     name : str
         Product name.
     description : str
-        Description from the document.
+        Description of the product.
     measurements : mapping of str to Measurement
         Measurements by canonical name.
     aliases : mapping of str to str
@@ -61,22 +61,22 @@ class ProductDefinition:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read an ODC product document.
+        """Create a definition from an ODC product document.
 
         Parameters
         ----------
         document : mapping
-            The parsed ``odc-product.yaml``.
+            Parsed ODC product document.
 
         Returns
         -------
         ProductDefinition
-            The measurements and aliases of the document.
+            Definition with the measurements and aliases of the document.
 
         Raises
         ------
         InputError
-            A nodata, scale or offset is not a number.
+            The nodata, scale or offset of a measurement is not a number.
         """
         entries = document.get("measurements") or []
         measurements = {entry["name"]: _measurement(entry, str(document["name"])) for entry in entries}
@@ -94,7 +94,7 @@ class ProductDefinition:
         Raises
         ------
         InputError
-            The product has no such measurement; the message lists the existing ones.
+            The product has no such measurement; the message lists the existing measurements.
         """
         found = self.measurements.get(name) or self.measurements.get(self.aliases.get(name, ""))
         if found is None:

@@ -1,4 +1,4 @@
-"""Text descriptions of resolved roles, with the bits of masks."""
+"""Text descriptions of resolved roles, including the bit tests of masks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def describe_roles(roles: Roles) -> list[Line]:
     Returns
     -------
     list of (str, str)
-        Name, such as ``"red"`` or ``"mask"``, and a one-line description.
+        Pairs of a name, such as ``"red"`` or ``"mask"``, and a one-line description.
     """
     lines = [("red", describe_band(roles.red)), ("nir", describe_band(roles.nir))]
     if roles.mask is not None:
@@ -38,7 +38,7 @@ def describe_roles(roles: Roles) -> list[Line]:
 
 
 def describe_band(role: BandRole) -> str:
-    """Describe the scaling, nodata and valid range of a band, and the source of each."""
+    """Describe the scaling, nodata and valid range of a band, with the sources of scaling and nodata."""
     return "; ".join((f"{role.measurement} ({role.dtype})", *_band_parts(role)))
 
 
@@ -57,12 +57,12 @@ def _band_parts(role: BandRole) -> Iterator[str]:
 
 
 def scaling_text(scale: float, offset: float) -> str:
-    """Return the formula ``stored * scale + offset`` with its numbers.
+    """Return the formula ``stored * scale + offset`` with the given numbers.
 
     Parameters
     ----------
     scale, offset : float
-        Numbers of the formula; a scale of 1 and an offset of 0 are left out.
+        Numbers of the formula; a scale of 1 and an offset of 0 are omitted.
     """
     factor = "stored" if scale == 1.0 else f"stored * {scale:g}"
     return factor if offset == 0.0 else f"{factor} {'-' if offset < 0 else '+'} {abs(offset):g}"
@@ -86,7 +86,7 @@ def _unit(role: BandRole) -> str:
 
 
 def describe_mask(role: MaskRole) -> str:
-    """Describe the clear rule of a mask in class names and bits."""
+    """Describe the clear rule of a mask by class names and bit tests, and its nodata."""
     clauses = [_clause_text(role, clause) for clause in role.clauses]
     rule = " and ".join(f"({text})" if " or " in text and len(clauses) > 1 else text for text in clauses)
     nodata = _nodata_text(role.nodata, role.nodata_from, all_stored=role.all_stored)

@@ -1,6 +1,6 @@
-"""Reasons why a pixel of an acquisition is not a clear observation, encoded for counting.
+"""Reasons why a pixel of an acquisition is not a clear observation, encoded as integers for counting.
 
-A *verdict* is an uint8: 0 for nodata, `CLEAR` for clear ground, else one more than the index of the exclusion reason.
+A *verdict* is a uint8: 0 for nodata, `CLEAR` for a clear pixel, else the one-based index of the exclusion reason.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from compute.products.mask_role import MASK_BITS, TABLE_BITS, MaskRole
 from compute.products.roles import Roles
 
 INVALID = "invalid"
-"""Reason of pixels that are clear by the mask, but have nodata or a value out of range in a band, an undefined or
-out-of-range index, or too little clear area. Also of mask codes without a class name."""
+"""Exclusion reason of pixels that are clear by the mask, but have nodata or an out-of-range value in a band, an
+undefined or out-of-range index, or too little clear area. It is also the reason for mask codes without a class name."""
 
 MASKED = "masked"
-"""Reason of unclear pixels of a mask without named classes."""
+"""Exclusion reason of unclear pixels of a mask without named classes."""
 
 CLEAR = np.uint8(255)
 """Verdict of clear pixels."""
 
 MOST_REASONS = 32
-"""Maximum number of counted reasons: each takes 2 bytes per pixel of the result."""
+"""Maximum number of counted reasons; each needs 2 bytes per pixel of the result."""
 
 
 def exclusion_reasons(roles: Iterable[Roles], most: int = MOST_REASONS) -> tuple[str, ...]:
@@ -38,10 +38,15 @@ def exclusion_reasons(roles: Iterable[Roles], most: int = MOST_REASONS) -> tuple
     most : int, default: MOST_REASONS
         Maximum number of reasons.
 
+    Returns
+    -------
+    tuple of str
+        Names of the reasons.
+
     Raises
     ------
     InputError
-        There are more reasons than `most`.
+        The number of reasons exceeds `most`.
     """
     roles = tuple(roles)
     names = [name for each in roles if each.mask for name in _reason_names(each.mask)]
@@ -69,16 +74,16 @@ def mask_verdicts(mask: MaskRole, reasons: Sequence[str]) -> NDArray[np.uint8]:
     Returns
     -------
     numpy.ndarray
-        (2**filters, 256 or 65536) uint8, indexed as the tables of `MaskRole.filter_tables`.
+        (2**filters, 256 or 65536) uint8, with the same indices as `MaskRole.filter_tables`.
     """
     numbers = {name: number for number, name in enumerate(reasons, 1)}
-    # Classes that are clear, or that never come first, are not among the reasons.
+    # A class without a reason gets 0, which is not used: its codes are clear, or have another reason.
     verdicts = np.array([numbers.get(name, 0) for name in _class_names(mask)], np.uint8)
     return np.stack([_code_verdicts(mask, verdicts, ignored_bits) for ignored_bits in mask.ignored_bits])
 
 
 def filter_verdicts(mask: MaskRole, reasons: Sequence[str]) -> NDArray[np.uint8]:
-    """Return the verdicts of pixels that are covered by a dilated class.
+    """Return the verdict of pixels that the dilation of a class covers, for each class filter.
 
     Parameters
     ----------
@@ -98,7 +103,9 @@ def filter_verdicts(mask: MaskRole, reasons: Sequence[str]) -> NDArray[np.uint8]
 def pixel_verdicts(
     verdicts: NDArray[np.generic], reasons: Sequence[str], met: Sequence[tuple[str, NDArray[np.bool_]]]
 ) -> NDArray[np.generic]:
-    """Return the verdict of each pixel for the case that it is not counted.
+    """Return the verdict that each pixel has if it is not counted as a clear observation.
+
+    For a pixel that is clear by the mask, this is the reason of the first unmet condition, else `INVALID`.
 
     Parameters
     ----------
@@ -107,12 +114,12 @@ def pixel_verdicts(
     reasons : sequence of str
         Reasons as returned by `exclusion_reasons`.
     met : sequence of (str, numpy.ndarray)
-        For each further condition, its reason and a (y, x) bool array, True where it holds.
+        For each further condition, its reason and a (y, x) bool array that is True where the condition is met.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) uint8: 0 for nodata, else one more than the index of the reason.
+        (y, x) uint8: 0 for nodata, else the one-based index of the reason.
     """
     why = np.full(verdicts.shape, len(reasons), np.uint8)
     for reason, where in reversed(met):
@@ -128,7 +135,7 @@ def _code_verdicts(mask: MaskRole, numbers: NDArray[np.uint8], ignored_bits: int
 
 
 def _reason_names(mask: MaskRole) -> Iterable[str]:
-    """Return the names of a mask's reasons; for masks of up to 16 bits, only those that some code has."""
+    """Return the names of a mask's reasons; for masks of up to 16 bits, without reasons that no code has."""
     if MASK_BITS[mask.dtype] > TABLE_BITS:
         return [*dict.fromkeys(_class_names(mask))]
     places = {
@@ -145,7 +152,7 @@ def _unclear_classes(mask: MaskRole, ignored_bits: int) -> NDArray[np.int64]:
 
 
 def _class_names(mask: MaskRole) -> tuple[str, ...]:
-    """Return the names of all classes, followed by the reason of codes without a class."""
+    """Return the names of all classes, followed by the reason for codes without a class."""
     return *(name for name, _, _ in mask.classes), INVALID if mask.classes else MASKED
 
 
@@ -155,7 +162,7 @@ def _filter_names(mask: MaskRole) -> list[str]:
 
 
 def _first_class(mask: MaskRole, ignored_bits: int) -> NDArray[np.int64]:
-    """Return, for every code, the index of the first class that fails the clear rule; ``len(classes)`` if none does."""
+    """Return the index of the first class of each code that fails the clear rule, or ``len(classes)`` if none fails."""
     first = np.full(mask.codes.shape, len(mask.classes))
     for place, (_, bits, value) in reversed(list(enumerate(mask.classes))):
         first[mask.matches(mask.codes, bits, value) & mask.failing_codes(bits, ignored_bits)] = place

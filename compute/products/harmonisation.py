@@ -1,4 +1,4 @@
-"""Harmonisation of reflectance between Landsat sensors, by published coefficients."""
+"""Harmonisation of reflectance between Landsat sensors with published coefficients."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Sensor = Literal["tm", "etm+", "oli", "msi"]
 """Instruments of Landsat 4 and 5 (TM), 7 (ETM+), 8 and 9 (OLI), and of Sentinel-2 (MSI)."""
 
 HarmonisationMethod = Literal["none", "roy2016"]
-"""Method of harmonisation: none, or the coefficients of `ROY_2016`."""
+"""Method of harmonisation: ``"none"``, or ``"roy2016"`` for the coefficients in `ROY_2016`."""
 
 HARMONISED_SENSORS: tuple[Sensor, ...] = ("tm", "etm+")
 """Sensors that `ROY_2016` converts to OLI."""
 
 ROY_2016: Mapping[str, tuple[float, float]] = {"red": (0.9047, 0.0061), "nir": (0.8462, 0.0412)}
-"""Slope and intercept from ETM+ to OLI surface reflectance, ordinary least squares.
+"""Slope and intercept of the regression (ordinary least squares) from ETM+ to OLI surface reflectance.
 
-Roy et al. (2016), Characterization of Landsat-7 to Landsat-8 reflective wavelength and normalized difference vegetation
-index continuity, Remote Sensing of Environment 185, 57-70, doi 10.1016/j.rse.2015.12.024 (also PMC6999663), from scenes
-of the United States. Applying them to TM, whose bands equal those of ETM+, is common practice: see "Landsat ETM+ to OLI
-Harmonization" among the community tutorials of Google Earth Engine, which now advises against it for the USGS
-Collection 2 surface reflectance. The effect on other surface reflectance products is unknown, so harmonisation is off
-by default.
+The coefficients were derived from scenes of the United States by Roy et al. (2016), Characterization of Landsat-7 to
+Landsat-8 reflective wavelength and normalized difference vegetation index continuity, Remote Sensing of Environment
+185, 57-70, doi 10.1016/j.rse.2015.12.024 (also PMC6999663). They are commonly applied to TM as well, whose bands equal
+those of ETM+; see the tutorial "Landsat ETM+ to OLI Harmonization" of the Google Earth Engine community. The tutorial
+now advises against harmonisation of USGS Collection 2 surface reflectance, and the effect on other products is unknown.
+Harmonisation is therefore off by default.
 """
 
 CITATION = "Roy et al. 2016, doi 10.1016/j.rse.2015.12.024"
@@ -38,25 +38,25 @@ CITATION = "Roy et al. 2016, doi 10.1016/j.rse.2015.12.024"
 def harmonise_roles(roles: Roles, harmonise: HarmonisationMethod) -> Roles:
     """Convert the reflectance of TM and ETM+ to that of OLI.
 
-    Both the coefficients and the scaling are linear, so only gain and bias change. Valid ranges and nodata refer to
-    stored values and stay.
+    Harmonisation and scaling are both linear, so only gain and bias change. Nodata and valid ranges refer to values
+    before harmonisation, and are kept.
 
     Parameters
     ----------
     roles : Roles
         Roles of one product.
     harmonise : {"none", "roy2016"}
-        Method.
+        Method of harmonisation.
 
     Returns
     -------
     Roles
-        Unchanged for other sensors and for ``"none"``.
+        Roles with adjusted gain and bias; unchanged for other sensors and for ``"none"``.
 
     Raises
     ------
     InputError
-        The product's sensor is not described, or its stored values have no scale to reflectance.
+        The profile of the product names no sensor, or a band is stored as integers without a scale.
     """
     if harmonise == "none":
         return roles

@@ -1,4 +1,4 @@
-"""Mask resolution: from flag definitions and clear rules to bit tests."""
+"""Mask resolution: conversion of flag definitions and clear rules to bit tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from compute.products.profile import (
 )
 
 DEFINITION, PRODUCTS_FILE = "definition", "products file"
-"""Names of the sources of a number in plans."""
+"""Names of the possible sources of a number, as shown in plans."""
 
 
 def name_source(definition: float | None, profile: float | None, *, override: bool = False) -> str:
@@ -34,16 +34,16 @@ def name_source(definition: float | None, profile: float | None, *, override: bo
     Parameters
     ----------
     definition : float or None
-        Number in the product definition.
+        Number in the product definition; None if not stated.
     profile : float or None
-        Number in the products file.
+        Number in the products file; None if not stated.
     override : bool, default: False
         Whether the products file takes precedence.
 
     Returns
     -------
     str
-        `DEFINITION` or `PRODUCTS_FILE`; empty if neither has a number.
+        `DEFINITION` or `PRODUCTS_FILE`; empty if neither states the number.
     """
     if profile is not None and (override or definition is None):
         return PRODUCTS_FILE
@@ -51,19 +51,19 @@ def name_source(definition: float | None, profile: float | None, *, override: bo
 
 
 def drop_nan(nodata: float | None) -> float | None:
-    """Return nodata, or None for NaN, which is always treated as missing."""
+    """Return nodata, or None if it is NaN; stored NaN values are always treated as missing."""
     return None if nodata is None or isnan(nodata) else nodata
 
 
 def resolve_mask(definition: ProductDefinition, mask: MaskProfile, rule: Sequence[ClearPart]) -> MaskRole:
-    """Resolve a mask with classes or flags.
+    """Convert the description of a mask with classes or flags to a mask role.
 
     Parameters
     ----------
     definition : ProductDefinition
         Definition of the product.
     mask : MaskProfile
-        Mask of the products file.
+        Description of the mask in the products file.
     rule : sequence of str, int or condition
         Clear rule; classes of one flag are joined by *or*, everything else by *and*.
 
@@ -95,7 +95,7 @@ def resolve_mask(definition: ProductDefinition, mask: MaskProfile, rule: Sequenc
 
 
 def _clauses(rule: Sequence[ClearPart], measurement: Measurement, named: Mapping[str, Test]) -> Clauses:
-    """Return the clauses of conditions joined by *and*; classes of one flag are joined by *or*."""
+    """Return the clauses of a clear rule: classes of one flag joined by *or*, everything else by *and*."""
     tests = [find_class_test(part, named, measurement) for part in rule if isinstance(part, str | int)]
     return join_by_and([flag_clauses(tests), *_joined_clauses(rule, measurement, named)])
 
@@ -114,7 +114,7 @@ def _joined_clauses(
 
 
 def add_filters(definition: ProductDefinition, role: MaskRole, filters: Sequence[MaskFilter]) -> MaskRole:
-    """Return a mask role with filters.
+    """Return a mask role with opening and dilation of classes.
 
     Parameters
     ----------
@@ -123,12 +123,12 @@ def add_filters(definition: ProductDefinition, role: MaskRole, filters: Sequence
     role : MaskRole
         The mask.
     filters : sequence of MaskFilter
-        Filters by class name or code.
+        Opening and dilation by class name or code; they replace the filters of `role`.
 
     Raises
     ------
     InputError
-        The mask has more than 16 bits, or no such class.
+        The mask has more than 16 bits, or lacks a named class.
     """
     if filters and MASK_BITS[role.dtype] > TABLE_BITS:
         sentence = f"The mask {role.measurement} of {definition.name} is {role.dtype}"
@@ -157,23 +157,23 @@ def find_class_test(
     Parameters
     ----------
     wanted : str or int
-        Name or code.
+        Name or code of the class.
     named : mapping of str to (int, int)
         Tests by class name, as returned by `list_classes`.
     measurement : Measurement
         The mask.
     field : str, default: "clear"
-        Option at fault, for the error.
+        Name of the option, for the error.
 
     Returns
     -------
     (int, int)
-        Bits and value.
+        Test as (bits, value).
 
     Raises
     ------
     InputError
-        The mask has no such class or code.
+        The mask has no such class or code, or several flags have a class of this name.
     """
     if wanted in named:
         return named[str(wanted)]
@@ -198,7 +198,8 @@ def _code_test(code: int, measurement: Measurement, field: str) -> Test:
 def list_classes(measurement: Measurement) -> dict[str, Test]:
     """Return the bit test of each class in ODC's ``flags_definition``, by class name.
 
-    A name that several flags use, such as the confidence levels of Landsat's ``QA_PIXEL``, becomes ``flag.name``.
+    A boolean flag has one class, named after the flag. If several flags have classes of the same name, such as the
+    confidence levels in ``QA_PIXEL`` of Landsat, these classes are named ``flag.name``.
     """
     found: list[tuple[str, str, Test]] = []
     for flag, entry in measurement.flags.items():

@@ -23,23 +23,23 @@ class MaskRole:
     Attributes
     ----------
     measurement : str
-        Canonical name.
+        Canonical name of the measurement.
     dtype : str
-        NumPy integer dtype in the product definition; a file may have another.
+        NumPy integer dtype in the product definition; the dtype of a file may differ.
     nodata : float or None
-        Stored value for missing data, unless the file states another; None if there is none.
+        Stored value for missing data; the nodata tag of a file takes precedence. None if not defined.
     clauses : tuple of tuple of (int, int)
-        Clear rule: a clear pixel passes at least one test ``stored & bits == value`` of every clause.
+        Clear rule: for a clear pixel, at least one test ``stored & bits == value`` of every clause is true.
     filters : tuple of (int, int, int, int)
         (bits, value, opening, dilation) of each filtered class; radii in pixels of the mask.
     classes : tuple of (str, int, int)
-        (name, bits, value) of each class of the product definition, in its order.
+        (name, bits, value) of each class, in the order of the product definition.
     all_stored : bool
-        Ignore nodata: every stored value is a valid code.
+        Whether nodata is ignored, so that every stored value is a valid code.
     reason : str
-        Exclusion reason for pixels that this mask excludes; empty to use the class names.
+        Exclusion reason of pixels that this mask excludes; if empty, the class names are the reasons.
     nodata_from : str
-        Source of nodata; empty if there is none.
+        Source of nodata (``"definition"`` or ``"products file"``); empty if not defined.
     """
 
     measurement: str
@@ -54,17 +54,17 @@ class MaskRole:
 
     @property
     def codes(self) -> NDArray[np.int64]:
-        """All codes of the dtype in the order of their unsigned values: (256,) or (65536,) int64."""
+        """All codes of an 8- or 16-bit dtype, ordered by their unsigned values: (256,) or (65536,) int64."""
         return list_codes(self.dtype)
 
     @property
     def every_bit(self) -> int:
-        """All bits of the dtype set; a test of these bits compares the whole code."""
+        """Integer with all bits of the dtype set; a test of all bits compares whole codes."""
         return (1 << MASK_BITS[self.dtype]) - 1
 
     @property
     def not_nodata(self) -> NDArray[np.bool_]:
-        """Boolean array, True for those of `codes` that are not nodata."""
+        """Boolean array of the shape of `codes`, False for nodata."""
         return self.is_not_nodata(self.codes, self.nodata)
 
     def is_not_nodata(self, codes: NDArray[np.int64], nodata: float | None) -> NDArray[np.bool_]:
@@ -75,19 +75,19 @@ class MaskRole:
         codes : numpy.ndarray
             Stored values, int64, any shape.
         nodata : float or None
-            Stored value for missing data; None if there is none.
+            Stored value for missing data; None if not defined.
 
         Returns
         -------
         numpy.ndarray
-            bool, shape of `codes`; all True if `all_stored`.
+            bool, shape of `codes`; all True if `all_stored` is True or `nodata` is None.
         """
         none = self.all_stored or nodata is None
         return np.ones(codes.shape, bool) if none else codes != nodata
 
     @property
     def ignored_bits(self) -> list[int]:
-        """Ignored bits for each combination of removed filter classes; bit k of the index stands for filter k."""
+        """Bits to ignore for each combination of filters; bit k of the index is 1 if filter k removed its class."""
         ignored_bits = [0]
         for bits, *_ in self.filters:
             ignored_bits += [each | bits for each in ignored_bits]
@@ -95,11 +95,11 @@ class MaskRole:
 
     @property
     def halo(self) -> int:
-        """Radius in pixels of the neighbourhood that determines whether a pixel is clear; 0 without filters."""
+        """Radius in mask pixels of the neighbourhood that determines whether a pixel is clear; 0 without filters."""
         return max((2 * opening + dilation for _, _, opening, dilation in self.filters), default=0)
 
     def as_type(self, dtype: str) -> MaskRole:
-        """Return the role for files of another integer dtype; tests of whole codes are converted to that dtype."""
+        """Return the role for files of another integer dtype, with tests of whole codes converted to this dtype."""
         if dtype == self.dtype or dtype not in MASK_BITS:
             return self
         every = (1 << MASK_BITS[dtype]) - 1
@@ -116,20 +116,19 @@ class MaskRole:
         )
 
     def stored_code(self, value: int) -> int:
-        """Return a code in its dtype, given as an unsigned number."""
+        """Convert the unsigned value of a code to its value in the dtype, which may be negative."""
         size = 1 << MASK_BITS[self.dtype]
         return value - size if self.dtype.startswith("int") and value >= size // 2 else value
 
     def is_clear(self, codes: NDArray[np.int64], ignored_bits: int = 0) -> NDArray[np.bool_]:
-        """Return which codes are clear, without regard to nodata.
+        """Return which codes are clear by the clear rule; nodata is not considered.
 
         Parameters
         ----------
         codes : numpy.ndarray
             Stored values, int64, any shape.
         ignored_bits : int, default: 0
-            Ignored bits: clauses that test any of them are taken as passed, since their class was removed from the
-            pixel.
+            Bits of classes that filters removed from the pixel; clauses that test any of these bits count as true.
 
         Returns
         -------
@@ -142,7 +141,7 @@ class MaskRole:
         return clear
 
     def clear_table(self, ignored_bits: int = 0) -> NDArray[np.bool_]:
-        """Return the look-up table of clear codes.
+        """Return the look-up table of clear codes, False for nodata.
 
         Parameters
         ----------
@@ -157,7 +156,7 @@ class MaskRole:
         return self.is_clear(self.codes, ignored_bits) & self.not_nodata
 
     def failing_codes(self, bits: int, ignored_bits: int = 0) -> NDArray[np.bool_]:
-        """Return which of `codes` fail a clause that tests any of the given bits.
+        """Return which of `codes` fail a clause that tests at least one of the given bits.
 
         Parameters
         ----------
@@ -169,7 +168,7 @@ class MaskRole:
         Returns
         -------
         numpy.ndarray
-            (256,) or (65536,) bool.
+            (256,) or (65536,) bool, in the order of `codes`.
         """
         codes = self.codes
         denied = np.zeros(codes.shape, bool)
@@ -194,7 +193,7 @@ class MaskRole:
         codes : numpy.ndarray
             Stored values, int64, any shape.
         bits, value : int
-            Bit test of the class.
+            Bit test of the class, ``codes & bits == value``.
 
         Returns
         -------
@@ -207,17 +206,17 @@ class MaskRole:
         return matching
 
     def filter_tables(self) -> NDArray[np.bool_]:
-        """Return the look-up tables of clear codes for each combination of removed filter classes.
+        """Return the look-up tables of clear codes for each combination of filters.
 
         Returns
         -------
         numpy.ndarray
-            (2**filters, 256 or 65536) bool; bit k of the first index means that the class of filter k is removed.
+            (2**filters, 256 or 65536) bool; bit k of the first index is 1 if filter k removed its class.
         """
         return np.stack([self.clear_table(each) for each in self.ignored_bits])
 
 
 def list_codes(dtype: str) -> NDArray[np.int64]:
-    """Return the values of an 8- or 16-bit integer dtype as int64, in the order of their unsigned values."""
+    """Return all values of an 8- or 16-bit integer dtype as int64, ordered by their unsigned values."""
     size = 8 * np.dtype(dtype).itemsize
     return np.arange(1 << size).astype(f"u{size // 8}").view(dtype).astype(np.int64)

@@ -19,30 +19,30 @@ from compute.products.scene_offsets import parse_version
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Nodata = float | Literal["none"] | None
-"""A stored value; ``"none"`` if every stored value is valid; None for the nodata of the file, document or
-definition."""
+"""Stored value for missing data; ``"none"`` if every stored value is valid; None to use nodata of the file, document
+or product definition."""
 
 HIGHEST_BIT = 31
-"""Highest bit position: masks have at most 32 bits."""
+"""Highest bit position; masks have at most 32 bits."""
 
 
 class StrictTable(BaseModel):
-    """Base class of the tables of a products file; unknown keys are errors."""
+    """Base class of the tables in a products file; unknown keys raise a validation error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class OffsetProfile(StrictTable):
-    """Offset that depends on a property of each scene's document."""
+    """Rule for an offset that depends on a property in the document of each scene."""
 
     by: str = Field(min_length=1, max_length=80)
-    """Property of the document, by its full name or its name after the colon."""
+    """Name of the property, with or without the prefix before the colon."""
     since: Annotated[str, BeforeValidator(str), Field(alias="from")]
-    """First version of the property with this offset."""
+    """First version in the property for which the offset applies."""
     offset: Finite
     """Offset in units of reflectance."""
     unless: str | None = None
-    """Property that is true if the stored values are already corrected."""
+    """Name of a property that is true if the stored values are already corrected."""
 
     @model_validator(mode="after")
     def _require_version(self) -> Self:
@@ -58,7 +58,7 @@ def _offset_kind(value: object) -> str:
 Offset = Annotated[
     Annotated[Finite, Tag("<number>")] | Annotated[OffsetProfile, Tag("<rule>")], Discriminator(_offset_kind)
 ]
-"""A number in units of reflectance, or a rule for each scene."""
+"""Offset in units of reflectance, or a rule that gives it for each scene."""
 
 
 class _ScaledTable(StrictTable):
@@ -66,22 +66,22 @@ class _ScaledTable(StrictTable):
 
     measurement: str
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Default: as stated by the file, document or product definition, else 1."""
+    """Scale factor. Default: that of the file, document or product definition, else 1."""
     offset: Offset | None = None
-    """Offset in units of reflectance. Default: as stated by the file, document or product definition, else 0."""
+    """Offset in units of reflectance. Default: that of the file, document or product definition, else 0."""
     nodata: Nodata = None
-    """Stored value for missing data. Default: as stated by the file, document or product definition."""
+    """Stored value for missing data. Default: that of the file, document or product definition."""
     override: bool = False
-    """Give scale, offset and nodata of this table precedence over file, document and definition."""
+    """Whether scale, offset and nodata of this table take precedence over file, document and definition."""
 
 
 class BandProfile(_ScaledTable):
-    """Red or near infrared band."""
+    """Description of the red or near-infrared band."""
 
     valid: tuple[float, float] | None = None
-    """Minimum and maximum valid stored value. Default: unbounded."""
+    """Minimum and maximum valid stored values. Default: unbounded."""
     valid_reflectance: tuple[float, float] | None = None
-    """Minimum and maximum valid value in units of reflectance. Default: unbounded."""
+    """Minimum and maximum valid values in units of reflectance. Default: unbounded."""
 
     @model_validator(mode="after")
     def _require_order(self) -> Self:
@@ -94,7 +94,7 @@ class BandProfile(_ScaledTable):
 
 
 class ThresholdProfile(_ScaledTable):
-    """Threshold on the value of a band, such as a cloud probability below 40 or a blue reflectance below 0.375."""
+    """Limits on the values of a band, such as a cloud probability below 40 or a blue reflectance below 0.375."""
 
     below: Finite | None = None
     at_most: Finite | None = None
@@ -107,7 +107,7 @@ class ThresholdProfile(_ScaledTable):
 
     @property
     def limits(self) -> dict[str, float]:
-        """Thresholds that are set, by name."""
+        """The limits that are not None, by name."""
         return {name: value for name in THRESHOLDS if (value := getattr(self, name)) is not None}
 
     @model_validator(mode="after")
@@ -132,14 +132,14 @@ def _as_tuple(value: object) -> object:
 
 
 class BitsProfile(StrictTable):
-    """Condition on bits of the mask: the number formed by `bits` is one of `value`."""
+    """Condition on bits of a mask: the number formed by `bits` is one of `value`."""
 
     bits: Annotated[
         tuple[Annotated[int, Field(ge=0, le=HIGHEST_BIT)], ...], BeforeValidator(_as_tuple), Field(min_length=1)
     ]
     """Bit positions, least significant bit of the number first; bit 0 is the lowest bit of the mask."""
     value: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-    """Clear number or numbers."""
+    """Accepted number or numbers."""
 
     @model_validator(mode="after")
     def _require_reachable(self) -> Self:
@@ -164,7 +164,7 @@ class AllProfile(StrictTable):
 
 
 def _clear_kind(value: object) -> str:
-    """Return the tag of a condition, so that pydantic reports errors of the intended form only."""
+    """Return the tag of the form of a condition, so that pydantic reports errors of this form only."""
     if isinstance(value, AnyProfile) or (isinstance(value, dict) and "any" in value):
         return "<any>"
     if isinstance(value, AllProfile) or (isinstance(value, dict) and "all" in value):
@@ -179,20 +179,20 @@ ClearPart = Annotated[
     | Annotated[AllProfile, Tag("<all>")],
     Discriminator(_clear_kind),
 ]
-"""A class by name or code, a condition on bits, or a combination of these."""
+"""A class name or code, a condition on bits, or a combination of these."""
 
 ClearRule = Annotated[tuple[ClearPart, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 """Conditions for a clear pixel. Classes of one flag are joined by *or*, everything else by *and*."""
 
 
 class MaskProfile(StrictTable):
-    """A mask and its clear rule."""
+    """Description of a mask with classes or flags."""
 
     measurement: str
     clear: ClearRule | None = None
-    """Default: `ProductProfile.clear`."""
+    """Clear rule. Default: `ProductProfile.clear`."""
     nodata: Nodata = None
-    """Default: as stated by the file or the product definition."""
+    """Stored value for missing data. Default: that of the file or the product definition."""
 
 
 def _mask_kind(value: object) -> str:
@@ -202,7 +202,7 @@ def _mask_kind(value: object) -> str:
 
 
 def _as_masks(value: object) -> object:
-    """Return the masks as a tuple of tables; a plain name becomes a table, ``"none"`` an empty tuple."""
+    """Convert masks to a tuple of tables; a plain name becomes a table, and ``"none"`` an empty tuple."""
     if value == "none":
         return ()
     return tuple({"measurement": each} if isinstance(each, str) else each for each in _as_list(value))
@@ -222,20 +222,22 @@ def _as_band(value: object) -> object:
 
 
 class ProductProfile(StrictTable):
-    """One ``[products.NAME]`` table.
+    """Description of a product: one ``[products.NAME]`` table.
 
     Attributes
     ----------
     red, nir : BandProfile
         The bands.
     mask : tuple of MaskProfile or ThresholdProfile
-        A measurement, a table, or a list of tables that must all be clear; ``"none"`` for no mask.
+        Masks and limits, all of which a clear pixel meets. In the file, they are given as a measurement name, a table
+        or a list of both; ``"none"`` stands for no mask.
     clear : ClearRule or None
-        Clear rule of the mask that has none of its own.
+        Clear rule for a mask without its own clear rule.
     sensor : {"tm", "etm+", "oli", "msi"} or None
-        Needed for harmonisation, for the warning about mixed sensors, and for the offset of Sentinel-2.
+        Sensor, required for harmonisation. It also determines warnings about mixed sensors, and whether the offset of
+        Sentinel-2 is considered (``"msi"`` or None).
     contiguity : str or None
-        Measurement that is 1 where all bands have data; None to ignore contiguity.
+        Measurement that is 1 at pixels with data in all bands; None to ignore contiguity.
     """
 
     red: Annotated[BandProfile, BeforeValidator(_as_band)]

@@ -1,4 +1,4 @@
-"""Loading and validation of products files, with one-sentence errors."""
+"""Reading and validation of products files, with one-sentence error messages."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from compute.products.profile import (
 )
 
 _MOST_BYTES = 2**18
-"""Maximum size of a products file in bytes: a product takes about 500."""
+"""Maximum size of a products file in bytes; a product takes about 500 bytes."""
 
 
 _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+'|[\w-]++)[ \t]*+\.[ \t]*+){16}""")
-"""A dotted key of many parts: tomllib of Python 3.11 needs memory quadratic in their number."""
+"""Pattern of a dotted key with more than 16 parts; tomllib of Python 3.11 needs memory quadratic in their number."""
 
 
 class _ProductsFile(StrictTable):
@@ -39,34 +39,35 @@ class _ProductsFile(StrictTable):
 
 
 def shipped_profiles() -> dict[str, ProductProfile]:
-    """Return the profiles that are part of Greenup.
+    """Return the profiles that are distributed with Greenup.
 
     Returns
     -------
     dict of str to ProductProfile
-        By ODC product name.
+        Profiles by ODC product name.
     """
     text = files("compute.products").joinpath("products.toml").read_text(encoding="utf-8")
     return _parse(text, "the shipped products.toml")
 
 
 def load_profiles(path: Path | None) -> dict[str, ProductProfile]:
-    """Load the shipped profiles, updated by those of a file.
+    """Load the shipped profiles, updated with the profiles of a file.
 
     Parameters
     ----------
     path : pathlib.Path or None
-        A products file; None for the shipped profiles only.
+        Products file; None to load only the shipped profiles.
 
     Returns
     -------
     dict of str to ProductProfile
-        By ODC product name.
+        Profiles by ODC product name.
 
     Raises
     ------
     InputError
-        The file cannot be read, is not TOML, or has an unknown key or an invalid value.
+        The file cannot be read, is too large, is not valid TOML, or has an unknown key, an invalid value, or a product
+        that is described twice.
     """
     shipped = shipped_profiles()
     if path is None:

@@ -1,4 +1,4 @@
-"""Role resolution: combine a product's definition in the index with its profile in ``products.toml``."""
+"""Role resolution: combination of a product's definition in the index with its profile in ``products.toml``."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from compute.products.scene_offsets import OffsetRule
 ValidRange = tuple[float, float] | Literal["none"] | None
 
 CONTIGUOUS = 1
-"""Stored value of a contiguity measurement where all bands have data."""
+"""Stored value of a contiguity measurement at pixels with data in all bands."""
 
 
 DISCONTIGUOUS = "discontiguous"
-"""Exclusion reason of pixels without data in all bands, for products with a contiguity measurement."""
+"""Exclusion reason of pixels that lack data in some band, for products with a contiguity measurement."""
 
 
 def resolve_roles(
@@ -48,7 +48,7 @@ def resolve_roles(
     harmonise: HarmonisationMethod = "none",
     mask_filters: Sequence[MaskFilter] = (),
 ) -> Roles:
-    """Combine the definition and the profile of a product.
+    """Return the roles of a product's measurements, from its definition and its profile.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ def resolve_roles(
     profile : ProductProfile
         Profile from ``products.toml``.
     clear : sequence of str or int, optional
-        Clear classes, instead of the profile's.
+        Clear classes of the first mask. Default: the clear rule of the profile.
     valid_range : (float, float) or "none", optional
-        Valid range of stored values for both bands, instead of the profile's; ``"none"`` for unbounded.
+        Valid range of stored values for both bands; ``"none"`` for unbounded. Default: the ranges of the profile.
     harmonise : {"none", "roy2016"}, default: "none"
         Harmonisation of TM and ETM+ to OLI; see `harmonise_roles`.
     mask_filters : sequence of MaskFilter, default: ()
@@ -73,8 +73,8 @@ def resolve_roles(
     Raises
     ------
     InputError
-        A measurement or class does not exist, a mask or contiguity is not an integer of up to 32 bits, or the product
-        cannot be harmonised.
+        A measurement or class does not exist, a mask or contiguity measurement is not an integer of up to 32 bits, a
+        limit in reflectance has no scale, or the product cannot be harmonised.
     """
     if clear is not None and not clear:
         raise InputError("clear", "The list of clear classes is empty; name at least one, or leave it out.")
@@ -141,7 +141,7 @@ def _resolve_masks(
     clear: tuple[ClearClass, ...] | None,
     filters: Sequence[MaskFilter],
 ) -> tuple[MaskRole | None, tuple[Condition, ...]]:
-    """Return the first mask with classes or flags, and all other conditions."""
+    """Return the first mask with classes or flags (None without one), and all further conditions."""
     masks = [each for each in profile.mask if isinstance(each, MaskProfile)]
     if not masks and (clear is not None or filters):
         field = "clear" if clear is not None else "mask-filter"
@@ -176,7 +176,7 @@ def _resolve_condition(
 def _copy_band_scaling(
     definition: ProductDefinition, table: ThresholdProfile, bands: Mapping[str, BandProfile]
 ) -> ThresholdProfile:
-    """Return a threshold on red or nir with the scaling of that band, unless the threshold has its own."""
+    """Return a table with the scaling of the red or nir band if it limits that band and states no scaling itself."""
     band = bands.get(definition.measurement(table.measurement).name)
     if band is None or table.model_fields_set & set(_SCALING):
         return table
@@ -207,5 +207,5 @@ def _resolve_range(definition: ProductDefinition, table: ThresholdProfile) -> Ra
 
 
 def _limit(limits: Mapping[str, float], name: str, missing: float, side: bool) -> tuple[float, bool]:
-    """Return a limit and its side flag, by which the stricter of two equal limits sorts first."""
+    """Return a limit and a tie-breaking flag, with which `max` or `min` selects the stricter of two equal limits."""
     return limits.get(name, missing), side

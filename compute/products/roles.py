@@ -1,4 +1,4 @@
-"""Roles of a product's measurements as carried by tasks: bands, masks and conditions."""
+"""Roles of a product's measurements, as sent to the workers with each task: bands, masks and conditions."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from compute.products.scaling import NO_SCALING, Scaling, cast_nodata, merge_sca
 from compute.products.scene_offsets import OffsetRule
 
 BandConstants = tuple[float, float, float, float, float]
-"""Nodata (infinite if there is none), minimum and maximum valid stored value, scale and offset."""
+"""Nodata (infinity if not defined), minimum and maximum valid stored values, scale and offset."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandRole:
-    """One band of the spectral index.
+    """Scaling, nodata and valid range of one band.
 
     Attributes
     ----------
     measurement : str
-        Canonical name.
+        Canonical name of the measurement.
     dtype : str
-        NumPy dtype in the product definition; a file may have another.
+        NumPy dtype in the product definition; the dtype of a file may differ.
     scale, offset : float
-        Reflectance is ``stored * scale + offset``, unless the document or file of a scene states other numbers.
+        Reflectance is ``stored * scale + offset``. Values in the document or file of a scene take precedence.
     nodata : float or None
-        Stored value for missing data, unless the document or file of a scene states another; None if there is none. NaN
-        is always missing.
+        Stored value for missing data; None if not defined. A value in the document or file of a scene takes
+        precedence. NaN is always treated as missing.
     valid_min, valid_max : float
-        Valid range, inclusive; infinite if unbounded.
+        Inclusive limits of the valid range; infinite if unbounded.
     valid_reflectance : bool
         Whether the valid range is in units of reflectance rather than stored values.
     gain, bias : float
         Harmonised reflectance is ``reflectance * gain + bias``.
     offset_rule : OffsetRule or None
-        Rule of the products file for the offset of each scene.
+        Rule of the products file for the offset of each scene; None if it has none.
     override : bool
-        Whether the products file takes precedence over documents and files.
+        Whether `scale`, `offset` and `nodata` take precedence over documents and files.
     all_stored : bool
-        Ignore nodata: every stored value is valid.
+        Whether nodata is ignored, so that every stored value is valid.
     scale_from, offset_from, nodata_from : str
-        Source of each number (``"definition"`` or ``"products file"``); empty if neither states it.
+        Source of each number: ``"definition"`` or ``"products file"``; empty if it is a default.
     """
 
     measurement: str
@@ -70,7 +70,13 @@ class BandRole:
         Parameters
         ----------
         document, file : Scaling
-            Statements of the scene's document and of the file's tags.
+            Scaling stated by the document of the scene and by the tags of the file.
+
+        Returns
+        -------
+        Scaling
+            Merged scaling, see `merge_scaling`. If `override` is True, the scaling of the role, with nodata of the
+            document if the role has none.
         """
         own = Scaling(scale=self.scale, offset=self.offset, nodata=self.nodata)
         if self.override:
@@ -80,14 +86,19 @@ class BandRole:
     def kernel_constants(
         self, dtype: DTypeLike, document: Scaling = NO_SCALING, file: Scaling = NO_SCALING
     ) -> BandConstants:
-        """Return the constants with which kernels validate and scale the values of one file.
+        """Return the constants for validation and scaling of the values of one file in kernels.
 
         Parameters
         ----------
         dtype : dtype
-            Dtype of the values.
+            Dtype of the stored values.
         document, file : Scaling, optional
-            Statements of the scene's document and of the file's tags.
+            Scaling stated by the document of the scene and by the tags of the file. Default: nothing stated.
+
+        Returns
+        -------
+        tuple of float
+            Constants in the order of `BandConstants`; scale and offset include gain and bias.
         """
         found = self.resolve_scaling(document, file)
         scale, offset = (1.0 if found.scale is None else found.scale), found.offset or 0.0
@@ -99,7 +110,7 @@ class BandRole:
 
 
 def _snap_limit(stored: float) -> float:
-    """Return a limit in stored units, rounded to an integer if it differs by floating-point error only."""
+    """Round a limit in stored units if it differs from an integer only by floating-point error."""
     if isinf(stored):
         return stored
     whole = np.rint(stored)
@@ -116,11 +127,11 @@ class RangeRole:
     Attributes
     ----------
     band : BandRole
-        The band; its valid range holds the limits.
+        The band, with the limits as its valid range.
     reason : str
-        Exclusion reason for pixels that this condition excludes.
+        Exclusion reason of pixels that do not meet the condition.
     open_min, open_max : bool
-        Whether the limit itself is excluded.
+        Whether the lower and the upper limit are exclusive.
     """
 
     band: BandRole
@@ -146,7 +157,7 @@ class RangeRole:
         values : array_like
             (y, x) stored values.
         document, file : Scaling
-            Statements of the scene's document and of the file's tags.
+            Scaling stated by the document of the scene and by the tags of the file.
 
         Returns
         -------
@@ -160,7 +171,7 @@ class RangeRole:
         if self.band.valid_reflectance:
             value = value * scale + offset
         elif stored.dtype.kind == "f":
-            # Round the limits to the dtype, so that 0.2 in a float32 file equals the limit 0.2.
+            # Round the limits to the dtype, so that the limit 0.2 equals a stored 0.2 in a float32 file.
             low, high = (float(np.array(limit).astype(stored.dtype)) for limit in (low, high))
         above = value > low if self.open_min else value >= low
         below = value < high if self.open_max else value <= high
@@ -168,12 +179,12 @@ class RangeRole:
 
 
 Condition = MaskRole | RangeRole
-"""A further condition on clear pixels, beside the mask."""
+"""Further condition for clear pixels, in addition to the mask."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Roles:
-    """Bands, masks and conditions of a product, as a task needs them.
+    """Bands, masks and conditions of a product, as sent to the workers with each task.
 
     Attributes
     ----------
@@ -184,9 +195,9 @@ class Roles:
     mask : MaskRole or None
         The mask; None for a product without one.
     conditions : tuple of MaskRole or RangeRole
-        Further masks, range conditions and contiguity, all of which a clear pixel passes.
+        Further masks, range conditions and contiguity, all of which a clear pixel meets.
     sensor : str
-        ``"tm"``, ``"etm+"``, ``"oli"`` or ``"msi"``; empty if the profile does not name it.
+        ``"tm"``, ``"etm+"``, ``"oli"`` or ``"msi"``; empty if the profile names no sensor.
     notes : tuple of str
         Warnings about the interpretation of the product, one sentence each.
     """
@@ -201,7 +212,7 @@ class Roles:
 
     @property
     def roles_to_read(self) -> tuple[BandRole | Condition, ...]:
-        """All measurements to read, each once: mask, red, nir and the bands of conditions."""
+        """One role per measurement to read, in the order mask, red, nir, conditions."""
         masks = () if self.mask is None else (self.mask,)
         each = {role.measurement: role for role in reversed((*masks, self.red, self.nir, *self.conditions))}
         return tuple(reversed(each.values()))
@@ -213,5 +224,5 @@ class Roles:
 
     @property
     def band_constants(self) -> NDArray[np.float64]:
-        """Constants of red and nir for `compute.kernels.accumulate`, without statements of files: (2, 5) float64."""
+        """`BandRole.kernel_constants` of red and nir, without scaling from documents and files: (2, 5) float64."""
         return np.array([band.kernel_constants(band.dtype) for band in (self.red, self.nir)])

@@ -1,8 +1,8 @@
 """Scale, offset and nodata of a band, merged from the file, the document, the definition and the products file.
 
-A value is ``stored * scale + offset``, as defined by the Open Data Cube (``scale_factor``, ``add_offset``), GDAL and
-the STAC raster extension (https://github.com/stac-extensions/raster). The source nearest to the pixel takes precedence:
-the tags of the file, then the document, then the product definition, then the products file.
+The physical value is ``stored * scale + offset``, as in the Open Data Cube (``scale_factor``, ``add_offset``), GDAL and
+the STAC raster extension (https://github.com/stac-extensions/raster). The sources are, in order of precedence, the tags
+of the file, the document, the product definition and the products file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 _LARGEST_REFLECTANCE_OFFSET = 1.0
-"""Magnitude from which an offset without a scale is taken to be in stored units; no reflectance is shifted by 1."""
+"""Minimum magnitude of an offset in stored units, if no scale is stated with it; offsets of reflectance are smaller."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +24,7 @@ class Scaling:
     Attributes
     ----------
     scale, offset : float or None
-        A value is ``stored * scale + offset``; None if not stated.
+        The physical value is ``stored * scale + offset``; None if not stated.
     nodata : float or None
         Stored value for missing data; None if not stated.
     """
@@ -38,18 +38,20 @@ NO_SCALING = Scaling()
 
 
 def merge_scaling(nearer: Scaling, farther: Scaling) -> Scaling:
-    """Merge the scaling of two sources, one nearer to the pixel than the other.
+    """Merge the scaling of two sources.
 
     Parameters
     ----------
     nearer, farther : Scaling
-        Statements of the sources. If only `farther` has a scale, an offset of `nearer` of magnitude 1 or more is taken
-        in stored units, as in ``add_offset: -1000`` without a ``scale_factor``.
+        Scaling of the source with higher precedence, and of the other source. If only `farther` states a scale, an
+        offset of `nearer` of magnitude 1 or more is interpreted in stored units, as in ``add_offset: -1000`` without a
+        ``scale_factor``.
 
     Returns
     -------
     Scaling
-        Scale and offset, each None if neither source states it; nodata of `nearer`, else of `farther`.
+        Scale, offset and nodata of `nearer`, else of `farther`, else None. The offset of `farther` is not used if the
+        scales of the sources differ.
     """
     nodata = farther.nodata if nearer.nodata is None else nearer.nodata
     scale, offset = nearer.scale, nearer.offset
@@ -65,17 +67,17 @@ def merge_scaling(nearer: Scaling, farther: Scaling) -> Scaling:
 
 
 def find_contradictions(nearer: Scaling, farther: Scaling) -> list[tuple[str, float, float]]:
-    """Return the differences between two sources.
+    """Return the values in which the scaling of two sources differs.
 
     Parameters
     ----------
     nearer, farther : Scaling
-        Statements of the sources.
+        Scaling of the source with higher precedence, and of the other source.
 
     Returns
     -------
     list of (str, float, float)
-        Quantity (scale, offset or nodata), number of `nearer`, number of `farther`.
+        Quantity (``"scale"``, ``"offset"`` or ``"nodata"``), its merged value, and the value of `farther`.
     """
     merged = merge_scaling(nearer, farther)
     pairs = (
@@ -91,7 +93,7 @@ def find_contradictions(nearer: Scaling, farther: Scaling) -> list[tuple[str, fl
 
 
 def _comparable_offset(nearer: Scaling, farther: Scaling) -> float | None:
-    """Return the offset of `farther` in units of the merged scale; None unless both sources state an offset."""
+    """Return the offset of `farther`, converted to scaled units; None unless both sources state an offset."""
     if nearer.offset is None or farther.offset is None:
         return None
     if farther.scale is None and nearer.scale is not None and abs(farther.offset) >= _LARGEST_REFLECTANCE_OFFSET:
@@ -104,19 +106,20 @@ def _is_close(one: float, other: float) -> bool:
 
 
 def cast_nodata(nodata: float | None, dtype: DTypeLike) -> float | None:
-    """Cast a nodata value to a dtype, for example -3.4e38 to the nearest float32.
+    """Cast a nodata value to a dtype, for example -3.4e38 to the nearest float32 value.
 
     Parameters
     ----------
     nodata : float or None
-        Nodata as stated by a source.
+        Nodata as stated by a source; None if not stated.
     dtype : dtype
         Dtype of the stored values.
 
     Returns
     -------
     float or None
-        None if no value of the dtype can equal it: NaN, a fraction for an integer dtype, or a number out of range.
+        Nodata that stored values can equal; None if there is no such value: for NaN, and for a fraction or an
+        out-of-range number with an integer dtype.
     """
     kind = np.dtype(dtype)
     if nodata is None or isnan(nodata):

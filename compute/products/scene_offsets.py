@@ -1,4 +1,4 @@
-"""Offsets of a scene by its document: rules of the products file, and the processing baseline of Sentinel-2."""
+"""Offset of a scene from its document, by a rule of the products file or the processing baseline of Sentinel-2."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from compute.errors import InputError
 
 Properties = Mapping[str, str | bool | float]
-"""Properties of a dataset document by full name, such as ``sentinel:processing_baseline``."""
+"""Properties of a dataset document by full name, such as ``"sentinel:processing_baseline"``."""
 
 SENTINEL_2_OFFSET = -1000.0
-"""Offset of Sentinel-2 L2A reflectance from processing baseline 04.00 on (``BOA_ADD_OFFSET``), in stored units.
+"""Offset (``BOA_ADD_OFFSET``) of Sentinel-2 L2A since processing baseline 04.00, in stored units.
 
 https://sentiwiki.copernicus.eu/web/s2-products, "Baseline 04.00": reflectance is ``(stored + BOA_ADD_OFFSET) / 10000``.
 """
@@ -21,23 +21,24 @@ SENTINEL_2_SINCE = "04.00"
 """First processing baseline with `SENTINEL_2_OFFSET`."""
 
 _BASELINE = re.compile(r"_N(\d\d)(\d\d)_")
-"""Processing baseline in a Sentinel-2 product name, such as ``S2A_MSIL2A_20220808T072631_N0400_R049_...``."""
+"""Pattern of the processing baseline in a Sentinel-2 product name, such as
+``S2A_MSIL2A_20220808T072631_N0400_R049_...``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OffsetRule:
-    """Offset that depends on a property of each scene's document.
+    """Rule for an offset that depends on a property in the document of each scene.
 
     Attributes
     ----------
     by : str
-        Property, by its full name or its name after the colon, such as ``"processing_baseline"``.
+        Name of the property with or without the prefix before the colon, such as ``"processing_baseline"``.
     since : str
-        First version with the offset, such as ``"04.00"``.
+        First version for which the offset applies, such as ``"04.00"``.
     offset : float
         Offset in units of reflectance.
     unless : str or None
-        Property that is true if the stored values are already corrected.
+        Name of a property that is true if the stored values are already corrected; None without one.
     """
 
     by: str
@@ -47,19 +48,19 @@ class OffsetRule:
 
 
 def find_property(properties: Properties, name: str) -> str | bool | float | None:
-    """Return a property by its full name or its name after the colon; None if there is none.
+    """Return the value of a property; None if the document does not have the property.
 
     Parameters
     ----------
     properties : mapping
         Properties of the scene's document.
     name : str
-        Name, with or without the prefix.
+        Name with or without the prefix before the colon.
 
     Raises
     ------
     ValueError
-        Several properties have this name after the colon, with different values.
+        Several properties with this name after the colon have different values.
     """
     if name in properties:
         return properties[name]
@@ -70,12 +71,12 @@ def find_property(properties: Properties, name: str) -> str | bool | float | Non
 
 
 def is_true(value: object) -> bool:
-    """Return whether a property is true; documents hold booleans or their text."""
+    """Return whether a property is true; documents contain booleans as such or as text."""
     return value is True or str(value).strip().lower() in ("true", "yes", "1")
 
 
 def parse_version(text: object) -> tuple[int, ...] | None:
-    """Parse a version such as ``04.00``, ``N0400`` or 5.09; None if it is not a version."""
+    """Parse a version such as ``04.00``, ``N0400`` or 5.09; return None for any other value."""
     words = str(text).strip().upper().removeprefix("N").removeprefix("V")
     if re.fullmatch(r"\d{4}", words):
         words = f"{words[:2]}.{words[2:]}"
@@ -85,7 +86,7 @@ def parse_version(text: object) -> tuple[int, ...] | None:
 
 
 def processing_baseline(properties: Properties) -> tuple[int, ...] | None:
-    """Return the processing baseline of a Sentinel-2 scene, from its property or its product name; None if unknown."""
+    """Return the processing baseline of a Sentinel-2 scene from its property or product name; None if unknown."""
     stated = find_property(properties, "processing_baseline")
     if stated is not None:
         return parse_version(stated)
@@ -98,12 +99,12 @@ _NAMES = ("product_id", "product_uri", "tile_id", "label")
 
 
 def resolve_offset_rule(rule: OffsetRule, properties: Properties, product: str) -> float:
-    """Return the offset of a scene by a rule of the products file.
+    """Return the offset of a scene according to a rule of the products file.
 
     Parameters
     ----------
     rule : OffsetRule
-        The rule.
+        Rule of the products file.
     properties : mapping
         Properties of the scene's document.
     product : str
@@ -112,12 +113,14 @@ def resolve_offset_rule(rule: OffsetRule, properties: Properties, product: str) 
     Returns
     -------
     float
-        Offset in units of reflectance.
+        Offset in units of reflectance; 0 if the rule does not apply.
 
     Raises
     ------
     InputError
-        The document lacks the property, or it is not a version.
+        The document lacks the property, or its value is not a version.
+    ValueError
+        Several properties with the name in the rule have different values.
     """
     if rule.unless is not None and is_true(find_property(properties, rule.unless)):
         return 0.0
@@ -139,24 +142,27 @@ def resolve_offset_rule(rule: OffsetRule, properties: Properties, product: str) 
 def sentinel_2_offset(properties: Properties, product: str) -> float | None:
     """Return the offset of a Sentinel-2 L2A scene in stored units; None if its document does not determine it.
 
-    With ``boa_offset_applied: true`` the offset was already removed from the stored values. With ``false`` it is still
-    contained in scenes of processing baseline 04.00 or later. A Level 2A document with a baseline but without the flag
-    describes files as distributed by Copernicus, which contain the offset.
+    If the flag ``boa_offset_applied`` is true, the offset was already removed from the stored values, and the result is
+    0. If it is false, scenes since processing baseline 04.00 contain the offset. If a Level 2A document has a baseline
+    but no flag, the files are assumed to be as distributed by Copernicus, with the offset since baseline 04.00.
 
-    The flag takes precedence over an offset that the document states for a band: Earth Search states -0.1 for the bands
-    of all items, although it removed the offset from most of them [1]_, and sets the flag from baseline 04.00 on [2]_.
+    In `compute.plan.radiometry`, a true flag takes precedence over an offset that the document states for a band: Earth
+    Search states -0.1 for the bands of all items, although it removed the offset from most items [1]_. It sets the flag
+    since baseline 04.00 [2]_.
 
     Parameters
     ----------
     properties : mapping
         Properties of the scene's document.
     product : str
-        ODC product name, which may identify Level 2A if the properties do not.
+        ODC product name, used to detect Level 2A if the properties do not state the level.
 
     Raises
     ------
     InputError
-        The document has ``boa_offset_applied: false`` but no baseline.
+        The document has ``boa_offset_applied: false``, but no processing baseline.
+    ValueError
+        Properties with the same name after the colon have different values.
 
     References
     ----------

