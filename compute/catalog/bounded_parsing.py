@@ -21,7 +21,7 @@ MOST_BYTES, MOST_BYTES_OF_JSON = 64 * 2**20, 4 * 2**20
 document, which is parsed as a whole."""
 
 MOST_NODES = 100_000
-"""Maximum number of values and keys in a document. EO3 documents have hundreds, or thousands with a detailed outline."""
+"""Maximum number of values and keys in a document; EO3 documents have hundreds, with a detailed outline thousands."""
 
 MOST_LEVELS = 40
 """Maximum nesting depth; the outline in an EO3 document needs eight levels."""
@@ -29,7 +29,7 @@ MOST_LEVELS = 40
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _MOST_DIGITS = 100
 _MOST_INTEGER = 2**128
-"""Maximum magnitude of integers, which are stored as floats; the nodata value -3.4e38 is below it as an integer."""
+"""Maximum magnitude of integers; the common nodata value -3.4e38, written as an integer, is within this limit."""
 
 MALFORMED = (
     yaml.YAMLError,
@@ -155,7 +155,7 @@ class _BoundedLoader(Composer, CParser, SafeConstructor, Resolver):
         return node
 
     def _count_alias(self, anchor: str | None) -> None:
-        """Add the size of an alias's target to the count, since a few lines of nested aliases can expand to gigabytes."""
+        """Add the size of an alias's target to the count; a few lines of nested aliases can expand to gigabytes."""
         size = self._sizes.get(anchor or "")
         if size is None:
             raise UnfitDocumentError(_BAD_ALIAS)

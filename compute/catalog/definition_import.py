@@ -106,7 +106,7 @@ def _add_type(index: AbstractIndex, file: str, document: dict[str, Any]) -> str:
 
 
 def _add_definition(resource: Any, kind: str, file: str, document: dict[str, Any]) -> str:
-    """Add a definition if the index lacks it; raise InputError if it is invalid or differs from the one in the index."""
+    """Add a definition if the index lacks it; raise InputError if it is invalid or differs from the index."""
     try:
         definition: Product | MetadataType = resource.from_doc(document)
     except (InvalidDocException, *UNREADABLE) as error:

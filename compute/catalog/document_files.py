@@ -1,4 +1,4 @@
-"""Reading of dataset documents from files, folders and glob patterns."""
+"""Reading of documents from files, folders and glob patterns."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from typing import Any
 from compute.catalog.bounded_parsing import MALFORMED, describe_parse_error, parse_file
 
 FOLDER_PATTERN = "*.odc-metadata.yaml"
-"""File name pattern of documents in a folder, as written by the ODC tools; files named explicitly may have any name."""
+"""Glob pattern of document names in a folder, as written by ODC tools; explicitly given files may have any name."""
 
 
 _COULD_BE_ONE = re.compile(
     r"(?<!\.odc-product)(?<!\.odc-type)\.(yaml|yml|json)(\.(gz|bz2|xz|zst|zip))?$", re.IGNORECASE
 )
-"""File names that may be documents, compressed or not."""
+"""Pattern of file names that may be dataset documents, compressed or uncompressed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundDocument:
-    """A document, or the reason why it cannot be read.
+    """Content of a document, or the reason why it cannot be read.
 
     Attributes
     ----------
     name : str
-        File name as given, with the number of the document in a file with several.
+        File name as given, followed by the number of the document if it is not the first in its file.
     path : pathlib.Path
-        The file.
+        File of the document.
     content : object
         Parsed document; None if `problem` is set.
     problem : str
-        One sentence; empty if the document was read.
+        Reason why the document cannot be read, in one sentence; empty if it was read.
     """
 
     name: str
@@ -44,7 +44,7 @@ class FoundDocument:
 
 
 def expand_paths(paths: Sequence[Path | str]) -> list[Path]:
-    """Return the files that paths refer to.
+    """Return the files that match paths, folders and glob patterns.
 
     Parameters
     ----------
@@ -54,15 +54,16 @@ def expand_paths(paths: Sequence[Path | str]) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        In the order of `paths`, sorted within a folder or pattern. A path without a match is returned unchanged.
+        Files in the order of `paths`, sorted within a folder or pattern, without duplicates. A path without a match is
+        returned unchanged.
     """
     return list(dict.fromkeys(file for path in paths for file in _expand_path(str(path))))
 
 
 def find_unread_files(paths: Sequence[Path | str]) -> list[str]:
-    """Return files in folders that may be documents by their name, but do not match `FOLDER_PATTERN`.
+    """Return the files in folders that may be documents by their names, but do not match `FOLDER_PATTERN`.
 
-    Definitions of products and metadata types are left out.
+    Definitions of products and metadata types are omitted.
 
     Parameters
     ----------
@@ -75,19 +76,17 @@ def find_unread_files(paths: Sequence[Path | str]) -> list[str]:
 
 
 def read_documents(path: Path) -> Iterator[FoundDocument]:
-    """Read the documents of a file, one at a time.
-
-    Dates stay text, as in the index.
+    """Read the documents of a file one at a time; dates are kept as text, as in the index.
 
     Parameters
     ----------
     path : pathlib.Path
-        JSON (one document) or YAML (any number).
+        JSON file (one document) or YAML file (any number of documents).
 
     Yields
     ------
     FoundDocument
-        Each document. If the file cannot be read to its end, the last item has a `problem`.
+        Documents of the file. If reading fails, the last item has a `problem`.
     """
     number = 0
     try:

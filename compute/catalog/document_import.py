@@ -25,7 +25,7 @@ from compute.settings.home import load_access_rules
 Progress = Callable[[int, int | None], None]
 
 _BATCH = 1000
-"""Documents per transaction: about 10 MB and one second."""
+"""Number of documents per transaction; 1000 need about 10 MB and one second."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,13 +37,13 @@ class AddReport:
     added : int
         Number of new scenes.
     present : int
-        Number of scenes that were in the index before, archived ones included; they are unchanged.
+        Number of scenes that existed in the index, including archived scenes; they are unchanged.
     failed : tuple of (str, str)
-        File (with document number, if it holds several) and reason, for documents that were not added.
+        File (with the number of the document) and reason, for each document that was not added.
     warnings : tuple of (str, str)
-        File and defect, for documents that were added or present.
+        File and defect, for documents that were added or existed.
     passed_over : tuple of str
-        Files in folders that may be documents by their name, but were not read.
+        Files in folders that may be documents by their names, but were not read; see `find_unread_files`.
     """
 
     added: int = 0
@@ -72,10 +72,11 @@ def add_scenes(
 ) -> AddReport:
     """Add EO3 dataset documents to an index.
 
-    Lineage is not added, since the source datasets are rarely in the same index. Each document is added or refused on
-    its own. A defect of a measurement that the product's profile names is an error; any other defect is a warning, as
-    are all defects if no profile describes the product. If the outline of a document contradicts its grids, the outline
-    of the grids is stored instead, so that searches find the scene where its pixels are.
+    Lineage is not added, since the source datasets are rarely in the same index. Each document is added or refused
+    independently of the others. A document is refused if a measurement that the product's profile names is invalid; an
+    invalid measurement that the profile does not name, or of a product without a profile, causes a warning. If the
+    outline of a document contradicts its grids, the outline of the grids is stored instead, so that spatial searches
+    find the scene.
 
     Document format: https://opendatacube.readthedocs.io/en/latest/installation/dataset-documents.html
 
@@ -85,16 +86,16 @@ def add_scenes(
         An open catalogue, or the settings to open one.
     paths : sequence of pathlib.Path or str
         YAML or JSON files of one or more documents, folders (searched recursively for ``*.odc-metadata.yaml``), and
-        glob patterns. Band paths are relative to the document's ``location`` (or the first of its ``locations``), else
-        to the file.
+        glob patterns. Band paths are relative to the document's ``location``, else to the first of its ``locations``,
+        else to the file.
     profiles : mapping of str to ProductProfile, optional
-        Profiles by product name. Default: the shipped ones.
+        Profiles by product name. Default: `shipped_profiles`.
     access : Access, optional
-        Access rules for files. Default: those of the settings, else `GEOTIFF_ALONE`. A document's own location must be
-        allowed; bands that are not allowed are warned about.
+        Access rules for files. Default: the rules of the settings, else `GEOTIFF_ALONE`. A document is refused if the
+        rules do not allow its ``location``; bands in other locations that are not allowed cause warnings.
     progress : callable, optional
-        Called after each batch with the number of processed and of all documents; the latter is None while unknown,
-        because files hold several documents.
+        Function that is called after each batch with the number of processed documents and the total number. The total
+        is None if files contain several documents.
 
     Returns
     -------
@@ -142,10 +143,10 @@ def _add_batch(
 
 
 def _store_batch(index: AbstractIndex, new: Sequence[PreparedDocument]) -> AddReport:
-    """Store a batch in one transaction; if the database refuses a row, store each document on its own."""
+    """Store a batch in one transaction; if the database refuses a row, store each document in its own transaction."""
     datasets = index.datasets
     try:
-        # datacube 1.9: `bulk_add`, which calls these for each batch, prints dots to a terminal.
+        # Not the public `bulk_add`, which calls these methods, but prints dots to the terminal in datacube 1.9.
         datasets._add_batch([one.row for one in new], datasets._init_bulk_add_cache())
     except (StatementError, *UNREADABLE) as error:
         _raise_if_unavailable(error)
@@ -167,7 +168,7 @@ def _store_document(index: AbstractIndex, one: PreparedDocument) -> AddReport:
 
 
 def _raise_if_unavailable(error: Exception) -> None:
-    """Raise a `CatalogError` for a failure of the database, as opposed to invalid data of one document."""
+    """Raise a `CatalogError` if an error is caused by the database, and not by invalid data of a document."""
     if isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError):
         raise database_error(error) from error
 

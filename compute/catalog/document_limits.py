@@ -9,11 +9,11 @@ from typing import Any
 
 
 class DocumentError(ValueError):
-    """An EO3 document lacks a required part; the message begins a sentence."""
+    """Error raised if an EO3 document is unusable; the message is a sentence without full stop."""
 
 
 MAX_EDGE_PX = 10_000_000
-"""Maximum edge of a grid in pixels: a global mosaic at 10 m has 4 million."""
+"""Maximum edge length of a grid in pixels; a global mosaic at 10 m is 4 million pixels wide."""
 
 MAX_EXTENT = 1e9
 """Maximum absolute coordinate of a grid in units of its CRS; the circumference of the Earth is 4e7 m."""
@@ -23,16 +23,16 @@ MAX_CRS_CHARACTERS = 20_000
 _NAMES_FILE = re.compile(
     r"grids|parameterfile|\b(?:file|model|catalog)\s*=|\binit\s*=(?!\s*epsg:\d+(?:\s|$))", re.IGNORECASE
 )
-"""PROJ and WKT parameters that make PROJ open a file (``+nadgrids``, ``+geoidgrids``, ``PARAMETERFILE``, ``+init``)."""
+"""Pattern of parameters with which PROJ opens files: ``+nadgrids``, ``+geoidgrids``, ``PARAMETERFILE``, ``+init``."""
 
 
 def refuse_crs(text: object) -> None:
-    """Refuse a CRS that references files, before PROJ opens them.
+    """Refuse a CRS that references files, which PROJ would open.
 
     Parameters
     ----------
     text : object
-        ``crs`` of a document: an authority code, WKT or a PROJ string.
+        ``crs`` of a document: an authority code, WKT text or PROJ string.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def refuse_grid(entry: Mapping[str, Any]) -> None:
     Raises
     ------
     DocumentError
-        Shape or extent is out of bounds.
+        The shape or extent is out of bounds.
     """
     rows, columns = (int(number) for number in entry["shape"])
     if not (0 < rows <= MAX_EDGE_PX and 0 < columns <= MAX_EDGE_PX):

