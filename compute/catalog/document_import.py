@@ -92,7 +92,7 @@ def add_scenes(
         Profiles by product name. Default: `shipped_profiles`.
     access : Access, optional
         Access rules for files. Default: the rules of the settings, else `GEOTIFF_ALONE`. A document is refused if the
-        rules do not allow its ``location``; bands in other locations that are not allowed cause warnings.
+        rules do not allow its local ``location``; a band whose address is not allowed causes a warning.
     progress : callable, optional
         Function that is called after each batch with the number of processed documents and the total number. The total
         is None if files contain several documents.

@@ -26,12 +26,12 @@ from compute.products import ProductDefinition, ProductProfile
 from compute.scenes import Band
 
 _NAMED = 3
-"""Maximum number of files that a warning names."""
+"""Maximum number of files that a warning lists."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreparedDocument:
-    """A document ready for the index, the name of its file, and warnings."""
+    """Index record of a document, with the name of its file, its id and warnings."""
 
     name: str
     id: UUID
@@ -40,18 +40,18 @@ class PreparedDocument:
 
 
 class _RefusedDocumentError(ValueError):
-    """A document cannot be added; the message is one sentence."""
+    """Error raised if a document cannot be added; the message is one sentence."""
 
 
 class DocumentPreparer:
-    """Converts documents to index records, with products loaded once.
+    """Converter of documents to index records, which loads the products once.
 
     Parameters
     ----------
     catalog : OdcCatalog
         Catalogue with the products.
     profiles : mapping of str to ProductProfile
-        Profiles by product name, which determine the required measurements.
+        Profiles by product name; they determine the required measurements.
     access : Access
         Access rules for files.
     """
@@ -71,7 +71,7 @@ class DocumentPreparer:
         Raises
         ------
         ValueError
-            The document cannot be stored, or could not be read again; the message is one sentence.
+            The document is invalid, or could not be read back as a scene. The message is one sentence.
         """
         if found.problem:
             raise ValueError(found.problem)
@@ -103,7 +103,7 @@ class DocumentPreparer:
         return product
 
     def _location(self, document: dict[str, Any], path: Path) -> str:
-        """Return the base address of a document's bands; a local location other than the file's own must be allowed."""
+        """Return the base address of band paths; refuse a local address outside the file's folder if it is not allowed."""
         location = _location(document, path)
         is_own = location == as_url(str(path)) or local_path(location) is None
         if not is_own and self._access.explain_resolved_refusal(location, str(path.absolute().parent)):
@@ -118,7 +118,7 @@ class DocumentPreparer:
         return self._readers[product.name]
 
     def _band_warnings(self, product: Product, document: Mapping[str, Any], location: str) -> Iterator[str]:
-        """Yield defects of measurements; raise for a defect of a required measurement."""
+        """Yield warnings about measurements; raise one of `UNREADABLE` if a required measurement is invalid."""
         needed, bands = self._needed_measurements(product), list[Band]()
         for name in product.measurements:
             is_needed = needed is None or name in needed
@@ -136,7 +136,7 @@ class DocumentPreparer:
         yield from (f"{clean_address(band.uri)} {why}." for band, why in list(refused)[:_NAMED] if why)
 
     def _needed_measurements(self, product: Product) -> frozenset[str] | None:
-        """Return the measurements that the spectral index requires; None if no profile describes the product."""
+        """Return the measurements that the product's profile names; None if no profile describes the product."""
         if product.name not in self._needs:
             profile = self._profiles.get(product.name)
             definition = ProductDefinition.from_document(product.definition)
@@ -145,21 +145,21 @@ class DocumentPreparer:
 
 
 def _check_grids(document: Mapping[str, Any]) -> None:
-    """Refuse CRS and grids that are unsafe for PROJ and shapely."""
+    """Refuse a CRS or grid that is unsafe for PROJ or shapely."""
     refuse_crs(document["crs"])
     for grid in complete_grids(document):
         refuse_grid(grid)
 
 
 def _profile_measurements(profile: ProductProfile, definition: ProductDefinition) -> frozenset[str]:
-    """Return the canonical names of measurements that are both in the profile and in the product."""
+    """Return the canonical names of the product's measurements that its profile names."""
     masks = (each.measurement for each in profile.mask)
     named = {profile.red.measurement, profile.nir.measurement, profile.contiguity or "", *masks}
     return frozenset({definition.aliases.get(name, name) for name in named} & set(definition.measurements))
 
 
 def _repair_outline(document: dict[str, Any], stored: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the record to store and warnings; an outline that contradicts the grids is replaced by theirs."""
+    """Return the document to store and warnings; an outline that contradicts the grids is replaced by their outline."""
     ground = outline_grids(document)
     wrong = describe_contradiction(document, ground)
     if not wrong:
@@ -175,7 +175,7 @@ def _describe_band_error(error: Exception, name: str) -> str:
 
 
 def _missing_file_warnings(bands: Sequence[Band]) -> Iterator[str]:
-    """Yield warnings about missing and empty local files; no file is opened."""
+    """Yield warnings about missing and empty local files, without opening files."""
     paths = [existing_path(band.uri) for band in bands if is_local(band.uri)]
     here = list(dict.fromkeys(path for path in paths if path and not path.lower().startswith("/vsi")))
     missing = [path for path in here if not path_exists(path)]
@@ -188,7 +188,7 @@ def _missing_file_warnings(bands: Sequence[Band]) -> Iterator[str]:
 
 
 def _check_eo3(content: Any) -> dict[str, Any]:
-    """Return an EO3 document after checking for the parts that all later steps need."""
+    """Return an EO3 document; raise ValueError if it lacks the schema, a valid id or another required part."""
     if not isinstance(content, dict) or content.get("$schema") != EO3_SCHEMA:
         raise ValueError(f"This is not an EO3 dataset document, which has $schema: {EO3_SCHEMA}.")
     try:
@@ -207,6 +207,6 @@ def _product_name(document: dict[str, Any]) -> str:
 
 
 def _location(document: dict[str, Any], path: Path) -> str:
-    """Remove and return the location of a document; the index stores it separately."""
+    """Remove the location from a document, since the index stores it separately, and return it as a URL."""
     several = document.pop("locations", None) or [None]
     return as_url(str(document.pop("location", None) or several[0] or path))

@@ -1,4 +1,4 @@
-"""Connection to a datacube index: by URL, by the user's ODC configuration, or to the embedded PostgreSQL server."""
+"""Connection to a datacube index, by URL, by the user's ODC configuration, or in an embedded PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from compute.settings.home import open_home
 from compute.settings.locations import make_home
 
 _DRIVERS = ("postgres", "default", "legacy")
-"""Names of datacube's postgres driver."""
+"""Names of datacube's ``postgres`` index driver."""
 
 _DATABASE_OPTIONS = ("db_iam_authentication", "db_iam_timeout", "db_query_timeout")
-"""Options of an ODC configuration that apply to a database, beside its URL and pool."""
+"""Database options of an ODC configuration, except for URL and connection pool."""
 
 _CONNECT_TIMEOUT_S = 5
 """Time limit for connecting to the database, in seconds."""
@@ -36,7 +36,7 @@ _CONNECT_TIMEOUT_S = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _IndexLocation:
-    """Location of an index: its source, datacube environment, display name, and a callable that restarts its server."""
+    """Location of an index: source, datacube environment, display name, and a function that restarts its server."""
 
     kind: Kind
     environment: ODCEnvironment
@@ -46,28 +46,30 @@ class _IndexLocation:
 
 @contextmanager
 def open_catalog(settings: Settings, *, create_tables: bool = False) -> Iterator[OdcCatalog]:
-    """Open the scene index within a ``with`` block.
+    """Open the scene index for the duration of a ``with`` block.
 
-    The first of these that is configured is opened: the index of ``GREENUP_INDEX_URL``; the user's ODC configuration
-    (``ODC_*`` variables or a configuration file, as datacube finds them); an embedded Postgres server below
+    The index is the first of these that is configured: the database in ``GREENUP_INDEX_URL``; the index in the user's
+    ODC configuration (``ODC_*`` variables or a configuration file that datacube finds); an embedded Postgres server in
     ``GREENUP_HOME``, which is created on first use.
 
     Parameters
     ----------
     settings : Settings
-        `index_url` and `home` are used.
+        Settings; only `index_url` and `home` are used.
     create_tables : bool, default: False
-        Create missing tables of a configured index. The embedded index always gets its tables.
+        Whether missing tables of a configured index are created. The tables of the embedded index are always created.
 
     Yields
     ------
     OdcCatalog
-        Not thread-safe: use it from one thread at a time.
+        Open catalogue, which is not thread-safe.
 
     Raises
     ------
     CatalogError
-        The index cannot be reached, has no tables, does not allow their creation, or needs the ``embedded`` extra.
+        The index cannot be reached, has no tables, does not allow their creation, or requires the extra ``embedded``.
+    InputError
+        The home folder of the embedded index is unsuitable; or, as `IndexSettingError`, a setting is invalid.
     """
     with ExitStack() as stack:
         place = _find_configured_index(settings) or _start_embedded_index(settings, stack)
@@ -81,12 +83,12 @@ def open_catalog(settings: Settings, *, create_tables: bool = False) -> Iterator
 
 @contextmanager
 def ensure_catalog(target: OdcCatalog | Settings) -> Iterator[OdcCatalog]:
-    """Yield an open catalogue unchanged, or open the one of the settings.
+    """Yield an open catalogue unchanged, or open the catalogue of the settings.
 
     Parameters
     ----------
     target : OdcCatalog or Settings
-        An open catalogue stays open at the end.
+        An open catalogue, which is not closed on exit, or the settings to open one.
 
     Yields
     ------
@@ -101,7 +103,7 @@ def ensure_catalog(target: OdcCatalog | Settings) -> Iterator[OdcCatalog]:
 
 
 def _find_configured_index(settings: Settings) -> _IndexLocation | None:
-    """Return the index of the settings or of the user's ODC configuration; None if neither names one."""
+    """Return the index in the settings or the user's ODC configuration; None if neither names an index."""
     if settings.index_url is not None:
         url = _parse_database_url(settings.index_url.get_secret_value())
         return _IndexLocation(kind="url", environment=_make_environment(url), location=_remove_secrets(url))
@@ -121,7 +123,7 @@ def _find_configured_index(settings: Settings) -> _IndexLocation | None:
 
 
 def _start_embedded_index(settings: Settings, stack: ExitStack) -> _IndexLocation:
-    """Start the embedded server, with tables, until `stack` closes."""
+    """Start the embedded server and create missing tables; the server is stopped when `stack` closes."""
     folder = settings.home / "index"
     server = EmbeddedPostgres(folder)
     server.check_folder()
@@ -136,7 +138,7 @@ def _start_embedded_index(settings: Settings, stack: ExitStack) -> _IndexLocatio
 
 
 def _parse_database_url(text: str) -> URL:
-    """Parse a database URL and make its driver explicit, since SQLAlchemy's default depends on its version."""
+    """Parse a database URL; add a driver, since SQLAlchemy's default depends on its version, and a time limit."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -153,7 +155,7 @@ def _parse_database_url(text: str) -> URL:
 
 
 def _remove_secrets(url: URL) -> str:
-    """Return a URL for display, without password and query (which may contain a password)."""
+    """Return a URL for display, without password and query, which may contain a password as well."""
     return URL.create("postgresql", url.username, None, url.host, url.port, url.database).render_as_string()
 
 
@@ -163,19 +165,19 @@ def _make_environment(url: URL, **options: Any) -> ODCEnvironment:
 
 
 def _replace_url(environment: ODCEnvironment, url: URL) -> ODCEnvironment:
-    """Return the user's ODC configuration with another URL."""
+    """Return an ODC configuration with another URL and the same database options."""
     kept = {name: getattr(environment, name, None) for name in _DATABASE_OPTIONS}
     return _make_environment(url, **{name: value for name, value in kept.items() if value is not None})
 
 
 def _find_odc_configuration() -> ODCEnvironment | None:
-    """Return the environment that datacube opens by default; None if nothing configures one."""
+    """Return the environment that datacube opens by default; None if the user has not configured any."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No configuration file found", UserWarning)
         try:
             configuration = ODCConfig()
             environment = configuration[None]
-            _ = environment.index_driver  # reads every option, which looks up the variables
+            _ = environment.index_driver  # reads all options, including environment variables
         except (ConfigException, OSError, ValueError) as error:
             raise IndexSettingError(
                 "ODC configuration",
@@ -198,10 +200,10 @@ def _connect(environment: ODCEnvironment) -> AbstractIndex:
 
 
 def _create_tables(environment: ODCEnvironment) -> None:
-    """Create missing tables and the standard metadata types of an index."""
+    """Create the missing tables and standard metadata types of an index."""
     index = index_connect(environment, application_name="greenup", validate_connection=False)
     try:
-        # The postgres driver of datacube 1.9 cannot add products without datacube's database roles.
+        # with_permissions: datacube 1.9 requires its database roles for the addition of products.
         index.init_db(with_default_types=True, with_permissions=True)
     except DBAPIError as error:
         raise _connection_error(error) from None
@@ -210,7 +212,7 @@ def _create_tables(environment: ODCEnvironment) -> None:
 
 
 def _connection_error(error: DBAPIError) -> CatalogError:
-    """Return the reason of a failed connection without the address, which may be confidential."""
+    """Convert a connection error to an error with its reason, but without the address, which may be confidential."""
     reason = _first_line(error.orig).rpartition("failed: ")[2]
     if not isinstance(error, OperationalError) or not reason:
         return database_error(error)

@@ -1,4 +1,4 @@
-"""Initialisation of an index, and the summary of its contents: products, number of scenes, dates."""
+"""Initialisation of an index, and summary of its contents: products, numbers of scenes, and dates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ProductStatus:
     scenes : int
         Number of active scenes.
     first, last : datetime.date or None
-        Solar days of the first and the last acquisition; None without scenes.
+        Solar days of the first and last acquisitions; None without scenes.
     """
 
     name: str
@@ -39,7 +39,7 @@ class IndexStatus:
     kind : {"embedded", "url", "odc configuration"}
         Source of the connection.
     location : str
-        Folder or address, without a password.
+        Folder or address of the index, without a password.
     products : tuple of ProductStatus
         Products sorted by name.
     """
@@ -60,7 +60,7 @@ def index_status(target: OdcCatalog | Settings) -> IndexStatus:
     Returns
     -------
     IndexStatus
-        Counts at the time of the call.
+        Source, location and products of the index.
 
     Raises
     ------
@@ -73,17 +73,17 @@ def index_status(target: OdcCatalog | Settings) -> IndexStatus:
 
 
 def init_index(settings: Settings) -> IndexStatus:
-    """Create the tables of the scene index where they are missing.
+    """Create the missing tables of the scene index; existing tables are unchanged.
 
     Parameters
     ----------
     settings : Settings
-        As for `open_catalog`.
+        Settings, as for `open_catalog`.
 
     Returns
     -------
     IndexStatus
-        Existing tables are unchanged.
+        Summary of the index.
 
     Raises
     ------

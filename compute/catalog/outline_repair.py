@@ -1,4 +1,4 @@
-"""Detection and repair of scene outlines that contradict the grids; an index searches by outline."""
+"""Detection and repair of scene outlines that contradict the grids, since an index is searched by outline."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
 _LEAST_SHARE = 0.9
-"""Minimum share of an outline that lies on the grid; simplified outlines exceed it by a few pixels."""
+"""Minimum fraction of an outline that lies on the grid; simplified outlines extend a few pixels beyond the grid."""
 
 _TURN_DEG = 360.0
 
 
 def outline_grids(document: Mapping[str, Any]) -> BaseGeometry:
-    """Return the union of the outlines of all grids of an EO3 document, in its CRS."""
+    """Return the union of the outlines of all grids of an EO3 document, in the CRS of the document."""
     return union_all([_outline(grid) for grid in complete_grids(document)])
 
 
 def describe_contradiction(document: Mapping[str, Any], ground: BaseGeometry) -> str:
-    """Return a sentence on how the outline of an EO3 document contradicts its grids; empty if it does not.
+    """Return a sentence that describes how the outline of an EO3 document contradicts its grids.
 
     Parameters
     ----------
@@ -31,6 +31,11 @@ def describe_contradiction(document: Mapping[str, Any], ground: BaseGeometry) ->
         EO3 document; its ``geometry`` is in units of its ``crs``.
     ground : shapely geometry
         Outline of the grids, as returned by `outline_grids`.
+
+    Returns
+    -------
+    str
+        One sentence; empty if there is no contradiction.
     """
     if document.get("geometry") is None or ground.is_empty:
         return ""
@@ -47,7 +52,7 @@ def describe_contradiction(document: Mapping[str, Any], ground: BaseGeometry) ->
 
 
 def complete_grids(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the grids of an EO3 document that have a shape and a transform; others may belong to unused bands."""
+    """Return the grids of an EO3 document that have a shape and a transform; grids without may belong to unused bands."""
     return [grid for grid in document["grids"].values() if {"shape", "transform"} <= set(grid or ())]
 
 
@@ -65,7 +70,7 @@ def _pixel_area(document: Mapping[str, Any]) -> float:
 
 
 def _repeat_around_globe(ground: BaseGeometry, crs: CRS) -> BaseGeometry:
-    """Return an outline with copies shifted by 360 degrees, for a geographic CRS."""
+    """Return an outline, and for a geographic CRS its union with copies shifted by 360 degrees east and west."""
     return union_all([translate(ground, turn) for turn in (0.0, _TURN_DEG, -_TURN_DEG)]) if crs.geographic else ground
 
 

@@ -1,4 +1,4 @@
-"""Catalogue protocol, and an in-memory catalogue of a list of scenes."""
+"""Protocol of scene catalogues, and an in-memory catalogue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from compute.products import ProductDefinition
 from compute.scenes import Scene
 
 TimeRange = tuple[date, date]
-"""First and last solar day, inclusive."""
+"""(first, last) solar day, inclusive."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,13 +35,13 @@ class Extent:
 
 
 class Catalog(Protocol):
-    """Protocol of a scene catalogue. Implementations need not be thread-safe."""
+    """Protocol of scene catalogues. Implementations need not be thread-safe."""
 
     def products(self) -> list[str]:
         """Return the names of all products, sorted."""
 
     def definition(self, product: str) -> ProductDefinition:
-        """Return the definition of a product; InputError if it does not exist."""
+        """Return the definition of a product; raise InputError if the product does not exist."""
 
     def find_scenes(
         self,
@@ -58,16 +58,16 @@ class Catalog(Protocol):
         product : str
             Product name.
         measurements : sequence of str
-            Measurements to read; `Source.bands` holds only these, by canonical name.
+            Names or aliases of measurements to read; `Source.bands` contains only these, by canonical name.
         region : shapely geometry or None
-            Longitude and latitude in degrees (EPSG:4326); None for anywhere.
+            Region in longitude and latitude (EPSG:4326), in degrees; None for no restriction.
         time : (datetime.date, datetime.date) or None
-            First and last solar day, inclusive; None for any time.
+            First and last solar day, inclusive; None for no restriction.
 
         Returns
         -------
         list of Scene
-            Active scenes, sorted by time, then id.
+            Active (not archived) scenes, sorted by time and id.
 
         Raises
         ------
@@ -81,11 +81,11 @@ class Catalog(Protocol):
         """Return the extent of several products in space and time; None without scenes."""
 
     def close(self) -> None:
-        """Close connections; the catalogue is unusable afterwards."""
+        """Close all connections; the catalogue is unusable afterwards."""
 
 
 def unknown_product_error(name: str, known: Sequence[str]) -> InputError:
-    """Return the error for a product that a catalogue does not have.
+    """Return the error for a product that does not exist in a catalogue.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def unknown_product_error(name: str, known: Sequence[str]) -> InputError:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListCatalog:
-    """In-memory catalogue of a fixed list of scenes, for tests and notebooks.
+    """In-memory catalogue with a fixed list of scenes, for tests and notebooks.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class ListCatalog:
         return sorted(self.definitions)
 
     def definition(self, product: str) -> ProductDefinition:
-        """Return the definition of a product; InputError if it does not exist."""
+        """Return the definition of a product; raise InputError if the product does not exist."""
         if product not in self.definitions:
             raise unknown_product_error(product, self.products())
         return self.definitions[product]
@@ -149,11 +149,11 @@ class ListCatalog:
         return Extent(bbox=bbox, time=(min(days), max(days)))
 
     def close(self) -> None:
-        """Do nothing; there are no connections."""
+        """Do nothing, since the catalogue has no connections."""
 
 
 def time_key(scene: Scene) -> tuple[datetime, str]:
-    """Return the sort key of a scene: time, then id."""
+    """Return the sort key (time, id) of a scene."""
     return scene.time, scene.id
 
 
