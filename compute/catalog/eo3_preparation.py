@@ -103,7 +103,7 @@ class DocumentPreparer:
         return product
 
     def _location(self, document: dict[str, Any], path: Path) -> str:
-        """Return the base address of band paths; refuse a local address outside the file's folder if it is not allowed."""
+        """Return the base address of band paths; refuse a local address that is neither allowed nor near the file."""
         location = _location(document, path)
         is_own = location == as_url(str(path)) or local_path(location) is None
         if not is_own and self._access.explain_resolved_refusal(location, str(path.absolute().parent)):

@@ -171,7 +171,7 @@ def _replace_url(environment: ODCEnvironment, url: URL) -> ODCEnvironment:
 
 
 def _find_odc_configuration() -> ODCEnvironment | None:
-    """Return the environment that datacube opens by default; None if the user has not configured any."""
+    """Return the environment that datacube opens by default; None if no index is configured."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No configuration file found", UserWarning)
         try:

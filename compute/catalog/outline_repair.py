@@ -52,7 +52,7 @@ def describe_contradiction(document: Mapping[str, Any], ground: BaseGeometry) ->
 
 
 def complete_grids(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the grids of an EO3 document that have a shape and a transform; grids without may belong to unused bands."""
+    """Return the grids of an EO3 document that have a shape and a transform; unused bands may have other grids."""
     return [grid for grid in document["grids"].values() if {"shape", "transform"} <= set(grid or ())]
 
 

@@ -1,4 +1,4 @@
-"""Scene footprints in longitude and latitude, and spatial search by region."""
+"""Scene footprints in longitude and latitude, and selection of scenes by region."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from compute.scenes import Grid, Scene
 Geometries = NDArray[np.object_]
 
 TOLERANCE_DEG = 0.01
-"""Maximum distance in degrees (about 1 km) at which a scene counts as touching a region; producers simplify
+"""Maximum distance in degrees at which a scene counts as touching a region: about 1 km, since producers simplify
 outlines."""
 
 _POINTS_PER_OUTLINE = 40
-"""Number of points of an outline before reprojection: an edge that is straight in a projection curves in degrees; with
-these points the error is metres, not kilometres."""
+"""Number of points to which an outline is densified before reprojection. An edge that is straight in a projection is
+curved in degrees; with 40 points, the error is metres instead of kilometres."""
 
 
 def filter_by_region(scenes: Sequence[Scene], region: BaseGeometry) -> list[Scene]:
-    """Return the scenes whose grids or footprint touch a region, within `TOLERANCE_DEG`.
+    """Return the scenes whose grids or footprints are within `TOLERANCE_DEG` of a region.
 
     Parameters
     ----------
     scenes : sequence of Scene
         Scenes in any coordinate reference systems.
     region : shapely geometry
-        Longitude and latitude in degrees (EPSG:4326); longitudes may exceed 180.
+        Region in longitude and latitude (EPSG:4326), in degrees; longitudes may exceed 180.
 
     Returns
     -------
     list of Scene
-        In the order of `scenes`. A scene whose outline cannot be expressed in degrees is kept.
+        Selected scenes in the order of `scenes`. A scene is kept if its outline cannot be transformed to degrees.
     """
     sides = [region, translate(region, xoff=360.0), translate(region, xoff=-360.0)]
     shapely.prepare(sides)
@@ -56,7 +56,7 @@ def filter_by_region(scenes: Sequence[Scene], region: BaseGeometry) -> list[Scen
 
 
 def _group_by_outline(scenes: Sequence[Scene]) -> Mapping[tuple[str, Any], set[int]]:
-    """Return the indices of scenes by the CRS and corners of their grids, which many scenes share."""
+    """Return the indices of scenes by the CRS and corners of their grids; many scenes share a grid."""
     names: dict[Grid, tuple[str, Any]] = {}
     frames: dict[tuple[str, Any], set[int]] = defaultdict(set)
     for place, scene in enumerate(scenes):
@@ -70,7 +70,7 @@ def _group_by_outline(scenes: Sequence[Scene]) -> Mapping[tuple[str, Any], set[i
 def _touch_region(
     outlines: Sequence[BaseGeometry], crs: Sequence[str], sides: Sequence[BaseGeometry]
 ) -> NDArray[np.bool_]:
-    """Return which outlines touch a region or its copies around the globe; (n,) bool."""
+    """Return (n,) bool, whether each outline touches a region or a copy shifted by 360 degrees; True if not finite."""
     touches = np.ones(len(outlines), bool)
     for places, degrees in _outlines_by_crs(outlines, crs):
         known = np.isfinite(shapely.bounds(degrees)).all(axis=1)
@@ -90,8 +90,8 @@ def bounds_degrees(scenes: Sequence[Scene]) -> tuple[float, float, float, float]
     Returns
     -------
     tuple of float or None
-        (west, south, east, north) in degrees; east exceeds 180 if a footprint crosses the antimeridian. None without
-        scenes.
+        (west, south, east, north) in degrees; east exceeds 180 if a footprint crosses the antimeridian. None if there
+        are no scenes.
     """
     if not scenes:
         return None
@@ -104,7 +104,7 @@ def bounds_degrees(scenes: Sequence[Scene]) -> tuple[float, float, float, float]
 def _outlines_by_crs(
     outlines: Sequence[BaseGeometry], crs: Sequence[str]
 ) -> Iterator[tuple[NDArray[np.intp], Geometries]]:
-    """Yield (indices, outlines in degrees) for each CRS, so that each needs one transformer."""
+    """Yield (indices, outlines in degrees) for each CRS, so that one transformer is created per CRS."""
     groups: dict[str, list[int]] = defaultdict(list)
     for place, name in enumerate(crs):
         groups[name].append(place)
@@ -113,7 +113,7 @@ def _outlines_by_crs(
 
 
 def _in_degrees(footprints: Geometries, crs: str) -> Geometries:
-    """Transform footprints to EPSG:4326; longitudes exceed 180 beyond the antimeridian."""
+    """Transform footprints to EPSG:4326; longitudes exceed 180 if a footprint crosses the antimeridian."""
     dense = shapely.segmentize(footprints, shapely.length(footprints) / _POINTS_PER_OUTLINE)
     transformer = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     outlines = shapely.transform(dense, lambda points: np.column_stack(transformer.transform(*points.T)))
@@ -124,5 +124,5 @@ def _in_degrees(footprints: Geometries, crs: str) -> Geometries:
 
 
 def _continue_east(points: NDArray[Any]) -> NDArray[Any]:
-    """Add 360 degrees to negative longitudes; `points` is (n, 2) of x, y in degrees."""
+    """Add 360 degrees to negative longitudes; `points` is an (n, 2) array of longitude and latitude in degrees."""
     return np.column_stack([points[:, 0] + np.where(points[:, 0] < 0, 360.0, 0.0), points[:, 1]])

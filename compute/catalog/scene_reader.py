@@ -1,4 +1,4 @@
-"""Conversion of EO3 dataset documents to scenes, with the same values as datacube."""
+"""Conversion of EO3 dataset documents to scenes, with the same values as in datacube."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ UNREADABLE = (
     AssertionError,
     ShapelyError,
 )
-"""Exceptions of datacube, pyproj, shapely and this module for malformed documents."""
+"""Exceptions that datacube, pyproj, shapely and this module raise for malformed documents."""
 
 _PROCESSED = ("odc:processing_datetime", "processing:datetime", "s2:generation_time", "created")
 """Properties with the processing time, in order of preference."""
 
 
 class SceneReader:
-    """Converts the documents of one product to scenes; equal grids are shared.
+    """Converter of the documents of one product to scenes; equal grids are shared between scenes.
 
-    The properties of `datacube.model.Dataset` (1.9) evaluate every search field on each access, which takes half a
-    millisecond. This class evaluates the two that it needs.
+    In datacube 1.9, each access to a property of `datacube.model.Dataset` evaluates all search fields, which takes half
+    a millisecond. This class only evaluates the fields ``time`` and ``lon``.
 
     Parameters
     ----------
     product : datacube.model.Product
-        Product from the index.
+        Product in the index.
     measurements : sequence of str
         Canonical names of the bands to include.
     """
@@ -74,12 +74,12 @@ class SceneReader:
         Returns
         -------
         Scene
-            With the same time, footprint and addresses as `datacube.model.Dataset`.
+            Scene with the same time, footprint and addresses as `datacube.model.Dataset`.
 
         Raises
         ------
         Exception
-            One of `UNREADABLE`: the document lacks a required part, or stores a band in an unsupported way.
+            One of `UNREADABLE`: the document is malformed, lacks a required part, or describes an unsupported band.
         """
         properties = document["properties"]
         begin, end = read_span(self._time, document)
@@ -102,7 +102,7 @@ class SceneReader:
         )
 
     def _centre_longitude(self, document: Document, crs: str, footprint: BaseGeometry) -> float:
-        """Return the longitude of the centre of the scene, from the index's search field if the grid gives none."""
+        """Return the longitude of the scene's centre, from the search field ``lon`` if the grid does not determine it."""
         middle = centre_longitude(self._grid(document["grids"]["default"], crs), footprint)
         if isfinite(middle):
             return middle
@@ -161,14 +161,14 @@ class SceneReader:
 
 
 def describe_document_error(error: Exception, document: str) -> str:
-    """Return the reason why a document cannot be used, as a sentence without full stop.
+    """Return the reason why a document is unusable, as a sentence without full stop.
 
     Parameters
     ----------
     error : Exception
         One of `UNREADABLE`.
     document : str
-        Subject of the sentence.
+        Subject of the sentence, such as ``"The document"``.
     """
     words = str(error).strip().partition("\n")[0].rstrip(".")
     if isinstance(error, DocumentError):
@@ -177,7 +177,7 @@ def describe_document_error(error: Exception, document: str) -> str:
 
 
 def choose_location(locations: Sequence[str]) -> str:
-    """Return the location from which datacube reads a dataset: the newest local one, else the newest."""
+    """Return the location from which datacube reads a dataset: the newest local location, else the newest."""
     return next((location for location in locations if location.startswith("file:")), locations[0])
 
 
@@ -191,7 +191,7 @@ def _processing_time(properties: Document) -> datetime | None:
 
 
 def _processing_properties(document: Document) -> Iterator[tuple[str, Property]]:
-    """Yield the entries of `Scene.properties` by full name, without lists and nulls."""
+    """Yield (full name, value) for each entry of `Scene.properties`, without lists and nulls."""
     if isinstance(document.get("label"), str):
         yield "label", document["label"]
     for name, value in document["properties"].items():
@@ -214,7 +214,7 @@ def _footprint(document: Document) -> BaseGeometry:
 
 
 def _band_and_layer(document: Document, name: str, location: str) -> tuple[int, str]:
-    """Return the band and layer in the file, by the rules of `datacube.storage.BandInfo` for ``band`` and ``layer``."""
+    """Return band number and layer in the file, interpreted as in `datacube.storage.BandInfo`."""
     entry = document["measurements"][name]
     number, layer = entry.get("band"), entry.get("layer")
     if number is None and isinstance(layer, int):
@@ -229,13 +229,13 @@ def _band_and_layer(document: Document, name: str, location: str) -> tuple[int, 
 
 
 def _has_layers(document: Document) -> bool:
-    """Return whether the file format has layers; datacube ignores layers of other formats."""
+    """Return whether the file format supports layers; datacube ignores layers of other formats."""
     stored = str(document["properties"].get("odc:file_format") or "netCDF").lower()
     return "netcdf" in stored or "hdf" in stored
 
 
 def _read_scaling(entry: Document) -> Scaling:
-    """Return the scaling that a document states for a measurement, by EO3 or the STAC raster extension."""
+    """Return the scaling of a measurement in a document, in keys of EO3 or the STAC raster extension."""
     bands = entry.get("raster:bands") or [{}]
     found = {**bands[min(int(entry.get("band") or 1), len(bands)) - 1], **entry}
     values = found.get("scale_factor", found.get("scale")), found.get("add_offset", found.get("offset"))

@@ -21,28 +21,28 @@ DATE_LINE = -177.0
 pass over Fiji would be split into two days; further east, more solar days would differ from those of datacube."""
 
 _SECONDS_PER_DEGREE = 240
-"""86400 s / 360 degrees."""
+"""Seconds of a day per degree of longitude: 86400 s / 360 degrees."""
 
 _HALF_TURN = 180.0
 
 
 def read_time(value: str | datetime) -> datetime:
-    """Parse a time of a document; without a time zone it is UTC, as in datacube.
+    """Parse a time in a document; a time without a time zone is interpreted as UTC, as in datacube.
 
     Parameters
     ----------
     value : str or datetime.datetime
-        ISO 8601, or another form that dateutil parses. Missing month and day default to the first.
+        Time in ISO 8601 or another format that dateutil supports. A missing month or day defaults to 1.
 
     Returns
     -------
     datetime.datetime
-        UTC, timezone-aware.
+        Timezone-aware time in UTC.
 
     Raises
     ------
     ValueError
-        The value is not a time, or its time zone is a name instead of an offset.
+        The value is not a time, or its time zone is a name without a known offset.
     """
     moment = value if isinstance(value, datetime) else _parse(value)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -52,13 +52,13 @@ def _parse(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text.strip())
     except ValueError:
-        first = datetime(1, 1, 1)  # noqa: DTZ001 - without a zone, which is told from none
+        first = datetime(1, 1, 1)  # noqa: DTZ001 - naive, so that a missing time zone remains missing
         moment: datetime = dateutil.parser.parse(text, default=first, tzinfos=_parse_zone)
         return moment
 
 
 def _parse_zone(name: str | None, offset: int | None) -> timezone | None:
-    """Return a time zone by its offset. Without this, dateutil interprets names of the machine's own time zone."""
+    """Return a time zone by its offset; by default, dateutil also interprets names of the machine's time zone."""
     if name is None and offset is None:
         return None
     if offset is None:
@@ -67,20 +67,25 @@ def _parse_zone(name: str | None, offset: int | None) -> timezone | None:
 
 
 def read_span(field: Any, document: Mapping[str, Any]) -> tuple[datetime, datetime]:
-    """Read the start and end time of an acquisition.
+    """Read the start and end times of an acquisition.
 
     Parameters
     ----------
     field : datacube.drivers.postgres._fields.DateRangeDocField
-        Search field ``time`` of the product. Its own `extract` (datacube 1.9) cannot compare times with and without
-        zone.
+        Search field ``time`` of the product. Its method `extract` (datacube 1.9) cannot compare times with and without
+        a time zone, and is not used.
     document : mapping
         EO3 document.
+
+    Returns
+    -------
+    (datetime.datetime, datetime.datetime)
+        Earliest start and latest end, in UTC.
 
     Raises
     ------
     ValueError
-        A time is missing or cannot be parsed.
+        The start or end time is missing or cannot be parsed.
     """
     begins, ends = (list(_read_times(each.offset, document)) for each in (field.lower, field.greater))
     if not (begins and ends):
@@ -96,12 +101,12 @@ def _read_times(offsets: Any, document: Mapping[str, Any]) -> Iterator[datetime]
 
 
 def solar_day(time: datetime, longitude: float) -> date:
-    """Return the solar day, with the date line at `DATE_LINE`, as `datacube.api.query.solar_day`.
+    """Return the solar day as `datacube.api.query.solar_day`, but with the date line at `DATE_LINE`.
 
     Parameters
     ----------
     time : datetime.datetime
-        UTC.
+        Time in UTC.
     longitude : float
         Longitude in degrees, in any range.
     """
@@ -112,8 +117,8 @@ def solar_day(time: datetime, longitude: float) -> date:
 def centre_longitude(grid: Grid, footprint: BaseGeometry) -> float:
     """Return the longitude of the centre of a scene.
 
-    This is the centre of its grid, so that all scenes of a tile have the same longitude. For a grid in degrees that
-    spans the globe, it is the middle of the shortest arc that contains the footprint.
+    The centre of its grid is used, so that all scenes of a tile have the same longitude. If a grid in degrees is wider
+    than 180 degrees, the middle of the shortest arc that contains the footprint is used instead.
 
     Parameters
     ----------
@@ -125,7 +130,7 @@ def centre_longitude(grid: Grid, footprint: BaseGeometry) -> float:
     Returns
     -------
     float
-        Degrees; not finite if the centre of the grid has no geographic position.
+        Longitude in degrees; not finite if the centre of the grid has no geographic position.
     """
     transformer, in_degrees = _to_degrees(grid.crs)
     (left, top), _, (right, bottom), _ = grid.corners
