@@ -44,7 +44,7 @@ def add_products(target: OdcCatalog | Settings, paths: Sequence[Path]) -> list[s
     Returns
     -------
     list of str
-        Names of the products in the order of the files, including those that existed.
+        Names of the products in the order of the files, including products that already existed.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def add_products(target: OdcCatalog | Settings, paths: Sequence[Path]) -> list[s
 
 
 def _join_refusals(refusals: Sequence[InputError], added: int) -> InputError:
-    """Combine the errors of all refused definitions into one, which states the number of added definitions."""
+    """Combine the errors of all refused definitions into one, with the numbers of refused and all definitions."""
     if len(refusals) == 1 and not added:
         return refusals[0]
     reasons = [str(refusal).rstrip(".") for refusal in refusals[:_NAMED]]

@@ -37,11 +37,11 @@ class AddReport:
     added : int
         Number of new scenes.
     present : int
-        Number of scenes that existed in the index, including archived scenes; they are unchanged.
+        Number of scenes that already existed in the index, including archived scenes; they are unchanged.
     failed : tuple of (str, str)
         File (with the number of the document) and reason, for each document that was not added.
     warnings : tuple of (str, str)
-        File and defect, for documents that were added or existed.
+        File and defect, for documents that were added or already existed.
     passed_over : tuple of str
         Files in folders that may be documents by their names, but were not read; see `find_unread_files`.
     """

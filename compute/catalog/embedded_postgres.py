@@ -31,7 +31,7 @@ from compute.settings.home import make_private, restore_folder_modes
 
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_MAX = 103
-"""Maximum length of a Unix socket path in bytes: 107 on Linux, 103 on macOS."""
+"""Maximum length of a Unix socket path in bytes, which is 107 on Linux and 103 on macOS."""
 
 _LOCK_WAIT_S = 60.0
 """Time limit for the start lock, in seconds. A first start takes seconds; a minute indicates a hanging process."""

@@ -71,7 +71,7 @@ class DocumentPreparer:
         Raises
         ------
         ValueError
-            The document is invalid, or could not be read back as a scene. The message is one sentence.
+            The document cannot be read, is invalid, or cannot be converted to a scene. The message is one sentence.
         """
         if found.problem:
             raise ValueError(found.problem)
@@ -103,7 +103,7 @@ class DocumentPreparer:
         return product
 
     def _location(self, document: dict[str, Any], path: Path) -> str:
-        """Return the base address of band paths; refuse a local address that is neither allowed nor near the file."""
+        """Return the base address of band paths; refuse a local address that the access rules do not allow."""
         location = _location(document, path)
         is_own = location == as_url(str(path)) or local_path(location) is None
         if not is_own and self._access.explain_resolved_refusal(location, str(path.absolute().parent)):

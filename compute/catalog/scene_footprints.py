@@ -70,7 +70,7 @@ def _group_by_outline(scenes: Sequence[Scene]) -> Mapping[tuple[str, Any], set[i
 def _touch_region(
     outlines: Sequence[BaseGeometry], crs: Sequence[str], sides: Sequence[BaseGeometry]
 ) -> NDArray[np.bool_]:
-    """Return (n,) bool, whether each outline touches a region or a copy shifted by 360 degrees; True if not finite."""
+    """Return (n,) bool, True for outlines that touch a region or its shifted copies, or have no position in degrees."""
     touches = np.ones(len(outlines), bool)
     for places, degrees in _outlines_by_crs(outlines, crs):
         known = np.isfinite(shapely.bounds(degrees)).all(axis=1)

@@ -102,7 +102,7 @@ class SceneReader:
         )
 
     def _centre_longitude(self, document: Document, crs: str, footprint: BaseGeometry) -> float:
-        """Return the longitude of the scene's centre, from the search field ``lon`` if the grid does not determine it."""
+        """Return the longitude of the scene's centre, from the search field ``lon`` if the grid does not give it."""
         middle = centre_longitude(self._grid(document["grids"]["default"], crs), footprint)
         if isfinite(middle):
             return middle
@@ -110,7 +110,7 @@ class SceneReader:
         return float(span.begin + span.end) / 2
 
     def read_band(self, document: Document, name: str, location: str) -> Band:
-        """Return the file, layer and grid of a measurement.
+        """Return the band (file, band number, layer, grid and scaling) of a measurement.
 
         Parameters
         ----------
@@ -235,7 +235,7 @@ def _has_layers(document: Document) -> bool:
 
 
 def _read_scaling(entry: Document) -> Scaling:
-    """Return the scaling of a measurement in a document, in keys of EO3 or the STAC raster extension."""
+    """Return the scaling that a document states for a measurement, in EO3 or STAC raster extension keys."""
     bands = entry.get("raster:bands") or [{}]
     found = {**bands[min(int(entry.get("band") or 1), len(bands)) - 1], **entry}
     values = found.get("scale_factor", found.get("scale")), found.get("add_offset", found.get("offset"))

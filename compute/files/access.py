@@ -203,13 +203,13 @@ def _own_host_reason(host: str) -> str:
 
 
 def _normalise_url(address: str) -> str:
-    """Return a URL without user and with scheme and host in lower case; return any other text unchanged."""
+    """Convert scheme and host of a URL to lower case and remove the user; return any other text unchanged."""
     found = re.match(r"(?P<scheme>[\w+.-]+://)(?:[^/?#]*@)?(?P<host>[^/?#]*)", address)
     return address if found is None else (found["scheme"] + found["host"]).lower() + address[found.end() :]
 
 
 def _irregular_file_reason(path: str) -> str:
-    """Return a predicate if a path is not a regular file, else an empty text; opening a FIFO or device may block."""
+    """Return the reason why a path is not a regular file, since opening a FIFO or device may block; empty otherwise."""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116  # runs for every opened file; Path.stat is slower
     except (OSError, ValueError):

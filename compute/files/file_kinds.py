@@ -15,7 +15,7 @@ def require_regular_file(path: Path, field: str, *, or_folder: bool = False) -> 
     Parameters
     ----------
     path : pathlib.Path
-        Path to check. A missing file is accepted; the error is raised when the file is opened.
+        Path to check. A missing file is accepted, since opening it raises an error.
     field : str
         Name of the option or setting, for the error.
     or_folder : bool, default: False
@@ -24,7 +24,7 @@ def require_regular_file(path: Path, field: str, *, or_folder: bool = False) -> 
     Raises
     ------
     InputError
-        The path is not a regular file, nor a folder if `or_folder` is True.
+        The path exists, but is not a regular file or, if `or_folder` is True, a folder.
     """
     try:
         mode = path.stat().st_mode

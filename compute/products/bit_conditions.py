@@ -1,4 +1,4 @@
-"""Conditions on mask bits in conjunctive normal form: all clauses must hold, each by at least one of its tests."""
+"""Conditions on mask bits in conjunctive normal form: every clause must have a true test."""
 
 from __future__ import annotations
 

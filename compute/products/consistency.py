@@ -62,7 +62,7 @@ def _contradiction_notes(definition: ProductDefinition, table: BandProfile) -> I
 
 
 def _is_ambiguous(role: MaskRole) -> bool:
-    """Return whether nodata is clear by the rule of a mask of flags and no class marks this value as nodata."""
+    """Return whether the nodata value of a mask of flags is clear by its rule, and no class is named after nodata."""
     nodata = cast_nodata(role.nodata, role.dtype)
     tests = [bits for clause in role.clauses for bits, _ in clause]
     if nodata is None or role.all_stored or not tests or role.every_bit in tests:

@@ -29,7 +29,7 @@ MOST_REASONS = 32
 
 
 def exclusion_reasons(roles: Iterable[Roles], most: int = MOST_REASONS) -> tuple[str, ...]:
-    """Return the exclusion reasons of several products: distinct class names in definition order, `INVALID` last.
+    """Return the distinct exclusion reasons of several products: classes, further conditions, and `INVALID` last.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def _code_verdicts(mask: MaskRole, numbers: NDArray[np.uint8], ignored_bits: int
 
 
 def _reason_names(mask: MaskRole) -> Iterable[str]:
-    """Return the names of a mask's reasons; for masks of up to 16 bits, without reasons that no code has."""
+    """Return the exclusion reasons of a mask; for masks of up to 16 bits, only reasons that apply to some code."""
     if MASK_BITS[mask.dtype] > TABLE_BITS:
         return [*dict.fromkeys(_class_names(mask))]
     places = {
@@ -162,7 +162,7 @@ def _filter_names(mask: MaskRole) -> list[str]:
 
 
 def _first_class(mask: MaskRole, ignored_bits: int) -> NDArray[np.int64]:
-    """Return the index of the first class of each code that fails the clear rule, or ``len(classes)`` if none fails."""
+    """Return the index of the first unclear class of each code; ``len(classes)`` if it has no such class."""
     first = np.full(mask.codes.shape, len(mask.classes))
     for place, (_, bits, value) in reversed(list(enumerate(mask.classes))):
         first[mask.matches(mask.codes, bits, value) & mask.failing_codes(bits, ignored_bits)] = place

@@ -38,7 +38,7 @@ class OffsetProfile(StrictTable):
     by: str = Field(min_length=1, max_length=80)
     """Name of the property, with or without the prefix before the colon."""
     since: Annotated[str, BeforeValidator(str), Field(alias="from")]
-    """First version in the property for which the offset applies."""
+    """First version for which the offset applies, such as ``"04.00"``."""
     offset: Finite
     """Offset in units of reflectance."""
     unless: str | None = None

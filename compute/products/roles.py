@@ -212,7 +212,7 @@ class Roles:
 
     @property
     def roles_to_read(self) -> tuple[BandRole | Condition, ...]:
-        """One role per measurement to read, in the order mask, red, nir, conditions."""
+        """Roles of the measurements to read, one per measurement, in the order mask, red, nir, conditions."""
         masks = () if self.mask is None else (self.mask,)
         each = {role.measurement: role for role in reversed((*masks, self.red, self.nir, *self.conditions))}
         return tuple(reversed(each.values()))

@@ -155,7 +155,7 @@ def sentinel_2_offset(properties: Properties, product: str) -> float | None:
     properties : mapping
         Properties of the scene's document.
     product : str
-        ODC product name, used to detect Level 2A if the properties do not state the level.
+        ODC product name, used with the names in the properties to detect Level 2A.
 
     Raises
     ------

