@@ -95,7 +95,7 @@ class OdcCatalog:
         return sorted(scenes, key=time_key)
 
     def extent(self, products: Sequence[str]) -> Extent | None:
-        """Return the extent of several products in space and time; None without scenes.
+        """Return the extent of several products in space and time; None if there are no scenes.
 
         Raises
         ------

@@ -104,7 +104,7 @@ class EmbeddedPostgres:
         return self.url
 
     def restart_if_dead(self) -> None:
-        """Restart the server if it died while in use; the errors are those of `start`."""
+        """Restart the server if it died while in use; raise the same errors as `start`."""
         if self._hold is not None and not _is_listening(self._data):
             server_type = _import_server()
             with self._hold_start_lock():

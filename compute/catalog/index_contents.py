@@ -21,7 +21,7 @@ class ProductStatus:
     scenes : int
         Number of active scenes.
     first, last : datetime.date or None
-        Solar days of the first and last acquisitions; None without scenes.
+        Solar days of the first and last acquisitions; None if there are no scenes.
     """
 
     name: str

@@ -78,7 +78,7 @@ class Catalog(Protocol):
         """
 
     def extent(self, products: Sequence[str]) -> Extent | None:
-        """Return the extent of several products in space and time; None without scenes."""
+        """Return the extent of several products in space and time; None if there are no scenes."""
 
     def close(self) -> None:
         """Close all connections; the catalogue is unusable afterwards."""
@@ -140,7 +140,7 @@ class ListCatalog:
         return sorted((_select_bands(scene, names) for scene in found), key=time_key)
 
     def extent(self, products: Sequence[str]) -> Extent | None:
-        """Return the extent of several products in space and time; None without scenes."""
+        """Return the extent of several products in space and time; None if there are no scenes."""
         wanted = [scene for scene in self.scenes if scene.product in products]
         bbox = bounds_degrees(wanted)
         if bbox is None:

@@ -69,7 +69,7 @@ class Access:
         address : str
             Address of a band's file.
         home : str
-            Local folder of the scene's document; files below it are allowed. Empty if there is none.
+            Local folder of the scene's document; files below it are allowed. Empty for a remote document.
 
         Returns
         -------
@@ -91,7 +91,7 @@ class Access:
         address : str
             Address of a band's file.
         home : str
-            Local folder of the scene's document; files below it are allowed. Empty if there is none.
+            Local folder of the scene's document; files below it are allowed. Empty for a remote document.
 
         Returns
         -------
@@ -184,7 +184,7 @@ class Permit:
     access : Access
         Rules for all scenes.
     home : str
-        Local folder of the scene's document; empty if there is none.
+        Local folder of the scene's document; empty for a remote document.
     """
 
     access: Access

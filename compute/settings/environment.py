@@ -281,7 +281,7 @@ def load_settings() -> Settings:
 
 
 def _parse_settings() -> Settings:
-    """Parse the settings without checking their locations; the errors are those of `load_settings`."""
+    """Parse the settings without checking their locations; raise the same errors as `load_settings`."""
     try:
         return Settings()
     except UnicodeDecodeError:
