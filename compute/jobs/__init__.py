@@ -1,4 +1,4 @@
-"""Jobs: plan, submit or join, watch block by block, cancel; taken up again after a restart."""
+"""Jobs: planning, submission, progress, cancellation, and recovery after a restart of the server."""
 
 from compute.jobs.administration import JobAdministration
 from compute.jobs.housekeeping import EXPIRED

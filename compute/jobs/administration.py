@@ -11,9 +11,10 @@ from compute.settings import Settings
 
 
 class JobAdministration:
-    """Administration of a list of jobs, whether or not servers use it. Its methods block until the database answers.
+    """Administration of a list of jobs, whether or not servers use it. Its methods block until the database responds.
 
-    A job that a server holds is left to that server, which is requested to act and does so within seconds.
+    A job that a server holds is not changed here: the action is requested from that server, which carries it out
+    within seconds.
 
     Parameters
     ----------
@@ -26,16 +27,16 @@ class JobAdministration:
         self._store = JobStore.from_settings(settings)
 
     def list_jobs(self) -> list[JobRow]:
-        """Return all jobs, newest first, without those that expired over a week ago; raises `JobStoreError`."""
+        """Return all jobs, newest first, except those that expired over a week ago; raises `JobStoreError`."""
         return self._store.list_jobs()
 
     def find_job(self, token: str) -> JobRow:
-        """Return the one job with a token or an abbreviated token.
+        """Return the job with a token, or the only listed job whose token starts with the given text.
 
         Raises
         ------
         InputError
-            There is none, or more than one.
+            No job has the token, or several start with the text.
         JobStoreError
             The list cannot be read.
         """
@@ -47,7 +48,7 @@ class JobAdministration:
         raise InputError("token", f"No job {what}; greenup jobs list names all of them.")
 
     def read_details(self, row: JobRow) -> JobDetails:
-        """Return the request and the unread scenes of a job; empty where it was deleted meanwhile."""
+        """Return the request and the unread scenes of a job; empty if it has been deleted."""
         return self._store.read_details(row.token) or JobDetails(recipe="")
 
     def cancel_job(self, row: JobRow) -> bool:
@@ -56,12 +57,12 @@ class JobAdministration:
         Returns
         -------
         bool
-            False where the server that holds it is requested to cancel it.
+            Whether it was cancelled here; False if this is requested from the server that holds it.
 
         Raises
         ------
         InputError
-            It has ended.
+            The job has ended.
         """
         if row.state in ENDED:
             raise InputError("token", f"This job is {row.state} already; there is nothing to stop.")
@@ -71,7 +72,7 @@ class JobAdministration:
         return is_cancelled
 
     def delete_job(self, row: JobRow) -> bool:
-        """Delete a job with its checkpoint; False where the server that holds it is requested to delete it."""
+        """Delete a job with its checkpoint; return False if this is requested from the server that holds it."""
         is_deleted = self._store.delete_job(row.token)
         if not is_deleted:
             self._store.request_action(row.token, "delete")
@@ -80,7 +81,7 @@ class JobAdministration:
         return is_deleted
 
     def rebuild_list(self) -> tuple[list[str], list[str]]:
-        """Add the jobs of all checkpoints that the list lacks; see `compute.jobs.checkpoint_recovery.rebuild_list`.
+        """Add the unlisted jobs of all checkpoints; see `compute.jobs.checkpoint_recovery.rebuild_list`.
 
         Raises
         ------

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 def checkpoint_size(url: str) -> int:
-    """Return the bytes at a URL, 0 where there are none."""
+    """Return the size of the files below a URL in bytes; 0 if they cannot be read."""
     try:
         files, path = url_to_fs(url)
         files.invalidate_cache(path)
@@ -30,11 +30,11 @@ def checkpoint_size(url: str) -> int:
 
 
 def remove_checkpoint(url: str) -> None:
-    """Remove a checkpoint; the log names an error."""
+    """Remove a checkpoint; an error is logged."""
     try:
         Checkpoint.clear(url)
         files, path = url_to_fs(url)
-        # Empty now, unless somebody has put other files there. Object stores have no folders.
+        # The folder is not empty if it has other files. Object stores have no folders.
         with suppress(OSError, NotImplementedError):
             files.rmdir(path)
     except OSError as error:
@@ -42,9 +42,9 @@ def remove_checkpoint(url: str) -> None:
 
 
 def rebuild_list(store: JobStore, root: str) -> tuple[list[str], list[str]]:
-    """Add the jobs of all checkpoints to a list that lacks them; the next server completes unfinished ones.
+    """Add the unlisted jobs of all checkpoints to a list; the next server completes the unfinished ones.
 
-    Checkpoints hold no titles, clusters and participants: the next withdrawal from such a job cancels it.
+    Checkpoints contain no titles, clusters and participants, so the first withdrawal from such a job cancels it.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def rebuild_list(store: JobStore, root: str) -> tuple[list[str], list[str]]:
 
 def _job_of(found: Checkpoint) -> tuple[JobRow, JobDetails]:
     manifest, written = found.manifest, found.written()
-    # Checkpoints hold no cluster: the job is completed on the server's own.
+    # Checkpoints contain no cluster, so the job is completed on the server's own cluster.
     cluster = ClusterSpec(kind="local")
     row = new_row(manifest.plan, token=manifest.token, scope=manifest.scope, owner=manifest.scope, cluster=cluster)
     row = replace(row, engine=manifest.engine, checkpoint=found.url, created=manifest.created, done=len(written))

@@ -1,4 +1,4 @@
-"""Leases of Gateway clusters: record their owners, take over those of a dead server, stop those that nobody uses."""
+"""Leases of Gateway clusters: record their owners, and take over or stop the clusters of servers that have ended."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from compute.jobs.jobstore.job_store import JobStore
 
 
 class GatewayLeases:
-    """Keeps the durable list of Gateway clusters in step with the pool, and takes over those of dead servers.
+    """Records the Gateway clusters of the pool in the durable list, and takes over those of servers that have ended.
 
-    Clusters that no server of this list has started are left alone.
+    Clusters that no server of this list has started are not touched.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class GatewayLeases:
         return {name: row.cluster.owner for name, row in self._listed.items()} | dict(self._pool.owners)
 
     async def take_over_clusters(self) -> None:
-        """Record clusters that are missing in the list, take over those without a server, and stop unused ones.
+        """Record unlisted clusters of the pool, take over clusters without a server, and open or stop them.
 
         Raises
         ------
@@ -63,11 +63,11 @@ class GatewayLeases:
             await self._settle_clusters(unopened)
 
     async def close(self) -> None:
-        """Wait for pending writes. Clusters that the pool stops later are removed by the next server."""
+        """Wait for pending writes. The next server removes clusters from the list that the pool stops later."""
         await asyncio.gather(*self._writing)
 
     async def _settle_clusters(self, rows: list[ClusterRow]) -> None:
-        """Open the clusters that this server holds and has not open, or stop them, or delete them from the list."""
+        """Open the clusters that this server has taken over, or stop them; delete stopped ones from the list."""
         try:
             running = await self._pool.list_running()
             for row in rows:
@@ -80,19 +80,19 @@ class GatewayLeases:
             return
 
     def _open_cluster(self, row: ClusterRow) -> bool:
-        """Open a cluster of a user; return False for one of a server itself, or that this server has closed."""
+        """Open a cluster of a user; return False for the own cluster of a server, or one that the pool has closed."""
         if row.cluster.owner is None or row.name in self._pool.owners:
             return False
         return self._pool.adopt_cluster(row.cluster, row.name)
 
     def _record_cluster(self, name: str, cluster: ClusterSpec) -> None:
-        """Add a cluster to the list as soon as it has a name: a server may die at any moment."""
+        """Add a cluster to the list as soon as it has a name, because a server may end at any moment."""
         writing = asyncio.create_task(self._add_cluster(name, cluster))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
 
     def _clusters_elsewhere(self, owner: str) -> Set[str]:
-        """Return the clusters of an owner that other servers held when the list was last read."""
+        """Return the short names of an owner's clusters that other servers held when the list was last read."""
         rows = (row for row in self._listed.values() if row.holder != self._holder)
         return {row.name for row in rows if row.cluster.owner == owner}
 

@@ -21,16 +21,16 @@ from compute.jobs.retention import Retention
 _log = logging.getLogger(__name__)
 
 _FLUSH_S = 1.0
-"""Interval of writing progress: a shorter one would load the disk and tell users no more."""
+"""Interval between writes of progress, in seconds; a shorter one would load the disk without use to viewers."""
 
 _REFRESH_S = 2.0
-"""Interval of reading the list, and with it the delay of actions that other servers request."""
+"""Interval between reads of the list, in seconds, and so the longest delay of actions that other servers request."""
 
 _EXPIRE_S = 600.0
-"""Interval of removing expired results."""
+"""Interval between removals of expired results, in seconds."""
 
 VIEWED_S = 5.0
-"""How long a result counts as viewed after a page or another client has requested anything of it."""
+"""Time in seconds for which a result counts as viewed after a request for it."""
 
 EXPIRED = "This result has expired; compute it again."
 
@@ -88,7 +88,7 @@ class Housekeeping:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _refresh(self) -> None:
-        """Refresh the list, carry out requests of other servers, and take over jobs that no server holds."""
+        """Refresh the list, carry out actions that other processes requested, and take over jobs without a server."""
         await self._list.refresh()
         self._live.drop_outdated()
         for token, action in self._list.requested_actions.items():
@@ -98,13 +98,13 @@ class Housekeeping:
             elif action == "delete" and row is not None:
                 await self._live.delete_job(row)
         orphans = await self._list.store.read(lambda store: store.list_orphans())
-        # Before the jobs, so that they find the clusters that they ran on: the leases of both end at the same time.
+        # Clusters first, so that each job finds the cluster that it ran on; the leases of both end at the same time.
         await self._leases.take_over_clusters()
         for token in orphans:
             await self._live.take_over_job(token)
 
     async def _use_clusters(self) -> None:
-        """Report the clusters in use: those with unfinished jobs, and those that alone hold a viewed result."""
+        """Mark the clusters in use: those with unfinished jobs, and those with the only copy of a viewed result."""
         for job in self._live.tasks:
             is_viewed = time.monotonic() - job.seen < VIEWED_S
             if needs_holder(job.row) and (is_viewed or job.state not in ENDED):
@@ -120,7 +120,7 @@ class Housekeeping:
             await self._attempt(duty)
 
     async def _attempt(self, duty: Duty) -> None:
-        """Carry out a duty; an error is logged, as the server goes on and the next time may succeed."""
+        """Carry out a duty and log its error, because the next attempt may succeed."""
         try:
             await duty()
         except JobStoreError as error:

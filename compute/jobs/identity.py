@@ -1,4 +1,4 @@
-"""Principals, and the token of a computation."""
+"""Principals and participants, and the token of a computation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Principal:
     Attributes
     ----------
     name : str
-        As the login gives it, for people.
+        Display name, from the login.
     scope : str
-        Principals of one scope see one another's jobs and join them.
+        Key of the principals that share jobs: those of one scope see and join one another's jobs.
     """
 
     name: str
@@ -28,36 +28,36 @@ class Principal:
 
 
 ANONYMOUS = Principal(name="anonymous", scope="shared")
-"""The one principal where there is no login."""
+"""Principal of all users without a login."""
 
 
 def user_principal(name: str, identity: str | None = None) -> Principal:
-    """Return the principal of somebody who is logged in.
+    """Return the principal of a logged-in user.
 
     Parameters
     ----------
     name : str
-        As people read it.
+        Display name.
     identity : str, optional
-        What tells users apart where their names do not.
+        Unique identifier of the user; by default the name.
 
     Returns
     -------
     Principal
-        In a scope of its own, which no name makes that of those who are not logged in.
+        Principal with a scope of its own, which differs from that of `ANONYMOUS` for every name.
     """
     return Principal(name=name, scope=f"user:{identity or name}")
 
 
 def participant_of(principal: Principal, visitor: str) -> str:
-    """Return who takes part in what a visit asks for: its user, or the browser where there is no login.
+    """Return the participant key of a visit: that of its user or, without a login, of its browser.
 
     Parameters
     ----------
     principal : Principal
-        Who visits.
+        Principal of the visit.
     visitor : str
-        Name of the browser, of any form.
+        Identifier of the browser, any text.
 
     Returns
     -------
@@ -69,18 +69,19 @@ def participant_of(principal: Principal, visitor: str) -> str:
 
 
 def job_token(plan: NdviPlan, scope: str = ANONYMOUS.scope, secret: bytes = b"") -> str:
-    """Return the identity of a computation: the same request on the same scenes by the same rules, in one scope.
+    """Return the token of a computation, a hash of its request, scenes, chunks, roles and scope.
 
-    New scenes make a new token, so what a token names never changes. Without the secret it cannot be guessed.
+    If the index has new scenes for a request, its token differs, so a token always identifies the same result. The
+    token cannot be guessed without the secret.
 
     Parameters
     ----------
     plan : NdviPlan
-        What will be computed.
+        Plan of the computation.
     scope : str
         Scope of the principal.
     secret : bytes
-        Secret of the server; empty where tokens guard nothing, as on the command line.
+        Secret of the server; empty if tokens protect nothing, as on the command line.
 
     Returns
     -------
@@ -91,7 +92,7 @@ def job_token(plan: NdviPlan, scope: str = ANONYMOUS.scope, secret: bytes = b"")
         "scope": scope,
         "request": plan.request.to_json(),
         "scenes": [source.id for source in plan.sources],
-        # datacube's warp depends on the chunk, so other chunks are another computation.
+        # datacube's warp depends on the chunks, so other chunks may change the result.
         "chunks": plan.chunks,
         "roles": {product: asdict(roles) for product, roles in plan.roles.items()},
         "engine": NUMBER_FORMAT,

@@ -1,4 +1,4 @@
-"""List of all jobs as a server sees it, kept in step with the durable list."""
+"""In-memory list of all jobs on a server, synchronised with the durable list."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from compute.jobs.jobstore.rules import is_ahead_of, needs_holder
 from compute.jobs.live_job import LiveJob
 
 _OPENED_STEP = timedelta(minutes=1)
-"""Precision of the time of the last request for a result: tiles request it many times a second."""
+"""Precision of the time of the last request for a result; tiles request it many times a second."""
 
 
 class JobList:
-    """The list of jobs in memory. Changes are written to the durable list at once, or with the next `flush`.
+    """List of all jobs in memory. Changes are written to the durable list at once, or by the next `flush`.
 
-    Changes that cannot be written stay in memory, and are written once they can be.
+    New jobs and records of live jobs that cannot be written stay in memory, and each `flush` tries to write them.
 
-    A live job holds its own record, which the list reads; of the other jobs the list holds the records.
+    The record of a live job is its attribute `row`; the list itself stores the records of all other jobs.
 
     Parameters
     ----------
     store : JobStore
         The durable list.
     must_keep : bool
-        Whether to refuse a job that would not survive a restart.
+        Whether to refuse new jobs while the durable list cannot be written.
 
     Attributes
     ----------
     holder : str
         Name of this server among those that share the list.
     requested_actions : mapping of str to str
-        Actions that other processes request for the jobs of this server, by token.
+        Actions on the jobs of this server that other processes requested, by token.
     store : AsyncJobStore
         The durable list.
     """
@@ -51,7 +51,7 @@ class JobList:
         self._must_keep = must_keep
         self._rows: dict[str, JobRow] = {}
         self._live: dict[str, LiveJob] = {}
-        # Tokens that change here while the durable list is read, which may return them as they were.
+        # Tokens of jobs that change in memory during a refresh, whose query may return their earlier records.
         self._touched: set[str] = set()
         self._unsaved: dict[str, LiveJob] = {}
         self._unadded: dict[str, JobDetails] = {}
@@ -60,7 +60,7 @@ class JobList:
 
     @property
     def trouble(self) -> str:
-        """Sentence on why jobs would not survive a restart now; empty where they would."""
+        """Sentence with the reason why the durable list cannot be written; empty after a successful write."""
         return self.store.trouble
 
     @property
@@ -69,24 +69,24 @@ class JobList:
         return self._rows | {token: job.row for token, job in self._live.items()}
 
     def row(self, token: str) -> JobRow | None:
-        """Return the record of a listed job, or None."""
+        """Return the record of a listed job; None if the job is not listed."""
         job = self._live.get(token)
         return self._rows.get(token) if job is None else job.row
 
     async def find_job(self, token: str) -> JobRow | None:
-        """Return a job that may have come since the list was read, or be too old to be listed."""
+        """Return the record of a job, also of one that is newer than the last refresh or too old to be listed."""
         row = self.row(token)
         if row is None and token not in self._deleting:
             row = await self.store.read(lambda store: store.find_job(token))
         return row
 
     async def refresh(self) -> None:
-        """Read the durable list.
+        """Read the durable list, and update the records in memory.
 
         Raises
         ------
         JobStoreError
-            It cannot be read; the list in memory stays as it is.
+            The durable list cannot be read; the records in memory are not changed.
         """
         self._touched.clear()
         found = {row.token: row for row in await self.store.read(JobStore.list_jobs)}
@@ -102,7 +102,7 @@ class JobList:
         self._rows = found
 
     def _with_user_fields(self, row: JobRow, listed: JobRow | None) -> JobRow:
-        """Return a record of this server with the fields that users change from any server."""
+        """Return a record with the title and the time of opening, which any server may change, of the durable list."""
         if listed is None or row.token in self._touched:
             return row
         return replace(row, title=listed.title, opened=listed.opened)
@@ -113,13 +113,13 @@ class JobList:
         Returns
         -------
         bool
-            False where another server holds it, or it is done. Where the list cannot be written it is True, and
-            `trouble` has the reason.
+            False if the token has an unfinished or finished job already. True if the durable list cannot be written;
+            then `trouble` has the reason.
 
         Raises
         ------
         JobStoreError
-            The list cannot be written, and it must.
+            The durable list cannot be written, and `must_keep` is set.
         """
         details = await asyncio.to_thread(details_of, job.plan)
         await self.flush()
@@ -135,23 +135,23 @@ class JobList:
         return is_added is not False
 
     def attach(self, job: LiveJob) -> None:
-        """List a live job by the record that it holds."""
+        """List a job as live, with its own record."""
         self._live[job.token] = job
         self._touched.add(job.token)
 
     def detach(self, job: LiveJob) -> None:
-        """List the last record of a job that is not live any more."""
+        """List the last record of a job that has stopped being live."""
         if self._live.get(job.token) is job:
             del self._live[job.token]
             self._set(job.row)
 
     def save(self, job: LiveJob, row: JobRow) -> bool:
-        """Replace the record of a live job; it is written with the next `flush`.
+        """Replace the record of a live job; the next `flush` writes it.
 
         Returns
         -------
         bool
-            Whether the state changed, so that the record should be written soon.
+            Whether the state changed, so that the caller should call `flush` at once.
         """
         is_new_state = row.state != job.row.state
         if is_new_state:
@@ -164,10 +164,10 @@ class JobList:
         return is_new_state
 
     async def start_queued_job(self, token: str, most: int) -> bool:
-        """Start a queued job of this server if fewer than `most` of its scope are ahead of it.
+        """Set a queued job of this server to connecting, if fewer than `most` jobs of its scope are ahead of it.
 
-        The durable list decides, as it knows the jobs of all servers. Where it cannot be written, the list in memory
-        decides.
+        The durable list counts the jobs of all servers; if it cannot be written, those in memory are counted. Returns
+        whether the job may start; also True for a job that is no longer listed.
         """
         async with self._flushing:
             row = self.row(token)
@@ -201,11 +201,11 @@ class JobList:
             self._unadded.pop(token, None)
 
     async def read_details(self, token: str) -> JobDetails | None:
-        """Return the details of a job; raises as `refresh` does."""
+        """Return the details of a job, or None if the job does not exist; raises as `refresh`."""
         return self._unadded.get(token) or await self.store.read(lambda store: store.read_details(token))
 
     async def take_over_job(self, token: str) -> JobRow | None:
-        """Take over a job that no server holds, and return its record; None where another server was faster."""
+        """Take over a job that no server holds, and return its record; None if another server holds it now."""
         if not await self.store.write(lambda store: store.take_over_job(token, self.holder)):
             return None
         row = await self.store.read(lambda store: store.find_job(token))
@@ -214,12 +214,12 @@ class JobList:
         return row
 
     async def renew_leases(self, tokens: Collection[str]) -> set[str]:
-        """Renew the leases on jobs of this server, and return the tokens of those that it still holds.
+        """Renew the leases of this server on jobs, and return the tokens of the jobs that it still holds.
 
         Raises
         ------
         JobStoreError
-            The list cannot be written, so no other server can have taken a job over either.
+            The durable list cannot be written.
         """
         mine = await self.store.write(lambda store: store.renew_leases(self.holder, tokens))
         if mine is None:
@@ -227,7 +227,7 @@ class JobList:
         return mine | self._unadded.keys()
 
     async def record_opening(self, token: str) -> None:
-        """Record that a result is requested now."""
+        """Record the current time as the time of the last request for a result."""
         row, now = self.row(token), datetime.now(UTC)
         if row is not None and now - row.opened > _OPENED_STEP:
             self._set(replace(row, opened=now))
@@ -239,14 +239,14 @@ class JobList:
         await self.store.write(lambda store: store.set_title(row.token, title))
 
     async def end_job(self, row: JobRow, state: State, message: str) -> bool:
-        """End a job that this server or none holds, or expire a result; False where it has changed meanwhile."""
+        """End a job or expire a result; return False if another server holds it, its state changed or writing fails."""
         ended = await self.store.write(lambda store: store.end_job(row.token, row.state, state, message, self.holder))
         if ended:
             self._set(replace(row, state=state, message=message, size=0, holder="", changed=datetime.now(UTC)))
         return bool(ended)
 
     def hide_job(self, token: str) -> None:
-        """Remove a job from the list in memory, before it is deleted for good."""
+        """Remove a job from the list in memory, before `delete_job` removes it from the durable list."""
         self._live.pop(token, None)
         self._rows.pop(token, None)
         self._touched.add(token)
@@ -255,7 +255,7 @@ class JobList:
         self._unadded.pop(token, None)
 
     async def delete_job(self, row: JobRow) -> bool:
-        """Delete a hidden job that this server or none holds; list it again, and return False, where another does."""
+        """Delete a hidden job; if another server holds it, list it again and return False."""
         is_deleted = await self.store.write(lambda store: store.delete_job(row.token, self.holder))
         self._deleting.discard(row.token)
         if is_deleted is False and row.holder not in ("", self.holder):
@@ -268,15 +268,15 @@ class JobList:
         await self.store.write(lambda store: store.participants.add_participant(token, participant))
 
     async def remove_participant(self, token: str, participant: str) -> bool:
-        """Remove a participant of a job, and return whether others are known."""
+        """Remove a participant of a job; return whether the durable list has others."""
         return bool(await self.store.write(lambda store: store.participants.remove_participant(token, participant)))
 
     async def request_action(self, token: str, action: RequestedAction) -> None:
-        """Request an action of the server that holds a job."""
+        """Request an action from the server that holds a job."""
         await self.store.write(lambda store: store.request_action(token, action))
 
     async def close(self) -> None:
-        """Release all jobs, for the next server to take over."""
+        """Write pending changes, release the jobs of this server for others to take over, and close the store."""
         await self.flush()
         await self.store.write(lambda store: store.release_jobs(self.holder))
         await self.store.close()

@@ -1,4 +1,4 @@
-"""Results in the store: their location, and opening them without a cluster."""
+"""Results in the store: their locations, and tiles of them without a cluster."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ AWAY = "The folder of all results cannot be reached now; try again later, or ask
 
 
 class KeptResults:
-    """Store of a server's results: checkpoints, each in a folder of its token.
+    """Store of a server's results: one checkpoint for each job, in a folder that is named by its token.
 
     Parameters
     ----------
     root : str
-        Folder or fsspec URL, the same for the workers.
+        Folder or fsspec URL, valid on the workers as well.
     required : bool
         Whether to refuse jobs whose checkpoints cannot be written.
 
@@ -43,7 +43,7 @@ class KeptResults:
         self._required = required
 
     def url(self, token: str) -> str:
-        """Return the URL of the checkpoint of a job, which need not exist."""
+        """Return the URL of the checkpoint of a job; the checkpoint need not exist."""
         return f"{self._root}/{token}"
 
     def target(self, token: str, scope: str) -> CheckpointTarget:
@@ -51,15 +51,15 @@ class KeptResults:
         return CheckpointTarget(url=self.url(token), scope=scope, required=self._required)
 
     def tiles(self, computation: Computation, client: Any) -> ResultTiles:
-        """Return the tiles of a computation, from the workers that hold its blocks or else from its checkpoint.
+        """Return the tiles of a computation, from the workers with its blocks or from its checkpoint.
 
-        Once the checkpoint is complete, they do not need the cluster.
+        After the checkpoint is complete, the tiles do not need the cluster.
         """
         kept = StoredPixels(computation.stack, computation.checkpointing.stored, self.readers)
         return ResultTiles.on_workers(computation.stack, client, region=computation.plan.request.region, kept=kept)
 
     async def is_whole(self, token: str, plan: NdviPlan) -> bool:
-        """Return whether the checkpoint of a job is complete; False where the store takes over two seconds."""
+        """Return whether the checkpoint of a job is complete; False if reading it fails or takes over two seconds."""
         try:
             async with asyncio.timeout(_AT_ONCE_S):
                 found = await asyncio.to_thread(Checkpoint.find, self.url(token))

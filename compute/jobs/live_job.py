@@ -1,4 +1,4 @@
-"""Live job: the record of one job that is open on this server, with its handles."""
+"""Live job: the record of one job that is open on this server, with its connection, blocks and tiles."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from compute.tiles.tile_service import ResultTiles
 
 @dataclass(kw_only=True, eq=False)
 class LiveJob:
-    """Record and handles of one job on this server.
+    """Record of one job on this server, with its connection, blocks and tiles.
 
-    The record is immutable: a change replaces it by `compute.jobs.job_list.JobList.save`, which also writes it.
+    The record is immutable; `compute.jobs.job_list.JobList.save` replaces it and marks it for writing.
 
     Attributes
     ----------
@@ -29,25 +29,25 @@ class LiveJob:
     plan : NdviPlan
         Plan of the computation.
     failed_scenes : tuple of UnreadScene
-        Scenes that could not be read, once all blocks are done.
+        Scenes that could not be read; empty until all blocks are done.
     finished : list of (int, int, int)
         (season, row, column) of the finished blocks, in the order in which they finished.
     taken_over : bool
-        Whether another server accepted the job: then it is not given up while its cluster cannot be reached.
+        Whether the job was taken over from another server; then it is queued again if its cluster cannot be reached.
     furthest : int
         Largest number of blocks that any attempt has finished.
     notice : str
-        Message for viewers of this server alone; empty for that of the record.
+        Message for users of this server, in place of that of the record; empty for none.
     seen : float
         Time of the last access, in seconds of `time.monotonic`.
     connection : Connection or None
-        Cluster that holds the job, once there is one.
+        Connection to the cluster of the job; None before it is open and after the result has left the cluster.
     stack : SeasonStack or None
-        Persisted blocks, finished or not, once the job runs.
+        Persisted blocks, finished or not; None before the job runs and after the result has left the cluster.
     tiles : ResultTiles or None
-        Tiles and values of the stack.
+        Tiles and pixel values of the result; None before the job runs.
     preview : Preview or None
-        Coarse preview, until the result is done.
+        Coarse preview; None if there is none, or after the result is done.
     order : BlockOrder
         Order of the blocks that are not submitted yet; see `JobRegistry.look_at`.
     """
@@ -101,7 +101,7 @@ class LiveJob:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time left at the pace so far, in seconds; None before the first block and after the end."""
+        """Estimated time left in seconds, at the average pace so far; None before the first block and after the end."""
         if self.row.started is None or not self.finished or self.state != "running":
             return None
         spent = (datetime.now(UTC) - self.row.started).total_seconds()

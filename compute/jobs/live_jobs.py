@@ -38,7 +38,7 @@ _HOPELESS = "The computation was taken up again {} times and got no further each
 
 
 class LiveJobs:
-    """Starts, opens and ends the jobs of this server, in step with the list of all jobs.
+    """Starts, opens and ends the jobs of this server, and records this in the list of all jobs.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ class LiveJobs:
     clusters : ClusterPool
         Clusters of the server.
     kept : KeptResults or None
-        Store of results; None where results go with their clusters.
+        Store of results; None if results are lost with their clusters.
     own : ClusterSpec or None
-        Cluster for jobs that are taken over from a server's own cluster; None for the cluster of the job.
+        Cluster for jobs that are taken over and ran on the own cluster of a server; None for the cluster of the job.
     max_failed_share : float
         Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
     pauses : sequence of float
@@ -62,7 +62,7 @@ class LiveJobs:
     jobs : dict of str to LiveJob
         Open jobs, by token.
     tasks : dict of LiveJob to asyncio.Task
-        Tasks of the jobs that this server works on. One token may have a job that ends and one that starts.
+        Tasks of the jobs that this server computes or holds. Two jobs may have one token while the first one ends.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class LiveJobs:
         self._writing: set[asyncio.Task[None]] = set()
 
     async def start_job(self, row: JobRow, plan: NdviPlan) -> LiveJob:
-        """Start a new job, or open the one of its token that another server has, or has had.
+        """Start a new job, or open the unfinished or finished job of the same token in the list.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class LiveJobs:
         Raises
         ------
         ResultAwayError
-            It is done, and its checkpoint cannot be reached.
+            The listed job is done, and its checkpoint cannot be reached.
         """
         job = LiveJob(row=replace(row, checkpoint=self._checkpoint_of(row.token)), plan=plan)
         while True:
@@ -112,7 +112,7 @@ class LiveJobs:
                     await self._list.end_job(found, "expired", str(error))
             except InputError:
                 pass
-            # Its result was gone and is marked as such now, or the job is being deleted.
+            # The result was lost and has just been marked as expired, or the job is being deleted.
             await asyncio.sleep(_RETRY_S)
 
     async def open_job(self, row: JobRow | None) -> LiveJob:
@@ -121,11 +121,11 @@ class LiveJobs:
         Raises
         ------
         InputError
-            There is none, or it has expired.
+            The row is None, the result has expired, or it was lost with its cluster.
         ResultGoneError
-            Its checkpoint cannot be read any more. It stays in the list, for a version of Greenup that can.
+            The checkpoint cannot be read any more. The job stays listed, as another version of Greenup may read it.
         ResultAwayError
-            Its checkpoint cannot be reached.
+            The checkpoint cannot be reached.
         """
         if row is None or row.state == "expired":
             raise InputError("token", row.message if row else NO_RESULT)
@@ -139,7 +139,7 @@ class LiveJobs:
         return job
 
     async def take_over_job(self, token: str) -> None:
-        """Take over a job that no server holds, unless another server is faster."""
+        """Take over a job that no server holds; do nothing if another server has just taken it over."""
         row = await self._list.take_over_job(token)
         if row is None or self.jobs.get(token) in self.tasks:
             return
@@ -162,7 +162,7 @@ class LiveJobs:
         job.taken_over = True
         self._list.attach(job)
         self._run(job)
-        # A job that was queued has lost no attempt.
+        # A queued job was not interrupted, so this is no repeated attempt.
         was_queued = row.state == "queued"
         restarted = replace(
             row,
@@ -200,19 +200,19 @@ class LiveJobs:
         return job
 
     async def cancel_job(self, job: LiveJob) -> None:
-        """Cancel a job, finished or not, and wait until its workers are free of it."""
+        """Cancel a finished or unfinished job, and wait until no task of it runs on the workers."""
         self._runner.end_job(job, "cancelled", CANCELLED)
         await self._stop(job)
 
     async def fail_waiting_jobs(self, cluster: ClusterSpec) -> None:
-        """Fail the jobs that wait for a cluster which was stopped; they would start it again."""
+        """Fail the queued jobs of a stopped cluster, because they would start it again."""
         for job in list(self.tasks):
             if job.state == "queued" and job.cluster.identity == cluster.identity:
                 self._runner.end_job(job, "failed", _STOPPED)
                 await self._stop(job)
 
     async def delete_job(self, row: JobRow) -> bool:
-        """Delete a job that this server or none holds, with its checkpoint; False where another server holds it."""
+        """Delete a job and its checkpoint; return False, and keep both, if another server holds the job."""
         job = self.jobs.pop(row.token, None)
         self._list.hide_job(row.token)
         if job is not None:
@@ -227,7 +227,7 @@ class LiveJobs:
         return True
 
     async def expire_job(self, row: JobRow, reason: str) -> None:
-        """Expire a result that this server or none holds; later requests are answered with the reason."""
+        """Expire a result, unless another server holds it; later requests for it fail with `reason`."""
         job = self.jobs.get(row.token)
         if job is not None:
             await self._drop(job)
@@ -235,7 +235,7 @@ class LiveJobs:
             await asyncio.to_thread(remove_checkpoint, row.checkpoint)
 
     async def renew_leases(self) -> None:
-        """Renew the leases of this server, and drop the jobs that another server has taken over meanwhile."""
+        """Renew the leases of this server, and drop the jobs that another server has taken over."""
         held = [job for job in self.tasks if self.jobs.get(job.token) is job]
         mine = await self._list.renew_leases([job.token for job in held])
         for job in held:
@@ -243,7 +243,7 @@ class LiveJobs:
                 await self._drop(job)
 
     def drop_outdated(self) -> None:
-        """Drop open jobs of other servers that have changed since; the next request opens them again."""
+        """Drop open jobs without a task here whose listed record has changed; the next request opens them again."""
         for token, job in list(self.jobs.items()):
             row = self._list.row(token)
             is_current = row is not None and (row.state, row.created) == (job.state, job.row.created)
@@ -251,11 +251,11 @@ class LiveJobs:
                 del self.jobs[token]
 
     def jobs_on(self, cluster: ClusterSpec) -> Iterator[LiveJob]:
-        """Yield the jobs that end with a cluster: waiting for it, running there, or held in its memory."""
+        """Yield the jobs that end with a cluster: queued for it, running on it, or held only in its memory."""
         return (job for job in self.tasks if job.cluster.identity == cluster.identity and needs_holder(job.row))
 
     async def close(self) -> None:
-        """Stop all work, for the next server to take over."""
+        """Stop all work; the next server can take the jobs over."""
         await asyncio.gather(*(self._stop(job) for job in list(self.tasks)), *self._writing)
 
     def _run(self, job: LiveJob) -> None:
@@ -274,18 +274,18 @@ class LiveJobs:
         await self._stop(job)
 
     async def _stop(self, job: LiveJob) -> None:
-        """Stop the task of a job without changing its record, and wait until its workers are free of it."""
+        """Stop the task of a job without changing its record, and wait until no task of it runs on the workers."""
         task = self.tasks.get(job)
         if task is None:
             return
         if not task.cancelling():
             task.cancel()
-        # Not awaited directly: it has to clean up even when the caller is cancelled.
+        # `asyncio.wait` does not pass a cancellation of the caller on to the task, which has to clean up.
         await asyncio.wait([task])
         job.stack = job.tiles = None
 
     def _save(self, job: LiveJob, row: JobRow) -> None:
-        """Replace the record of a job; write a new state soon, and progress with the next flush."""
+        """Replace the record of a job; a new state is written at once, and progress with the next flush."""
         if self._list.save(job, row):
             writing = asyncio.create_task(self._list.flush())
             self._writing.add(writing)

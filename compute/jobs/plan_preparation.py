@@ -1,4 +1,4 @@
-"""Plan of a request: find roles and scenes, and work out the figures. Starts nothing and costs nothing."""
+"""Plan of a request: roles, scenes and costs, without a cluster or a computation."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from compute.settings import Settings
 def plan_request(
     request: NdviRequest, catalog: Catalog, profiles: Mapping[str, ProductProfile], settings: Settings
 ) -> NdviPlan:
-    """Find the scenes of a request and plan it. Reads the index; starts nothing and costs nothing.
+    """Find the scenes of a request in the index and plan it, without a cluster or a computation.
 
     Parameters
     ----------
     request : NdviRequest
-        As asked.
+        Request to plan.
     catalog : Catalog
-        Where scenes are found.
+        Index of scenes.
     profiles : mapping of str to ProductProfile
-        What products mean, from `compute.products.load_profiles`.
+        Descriptions of products by name, from `compute.products.load_profiles`.
     settings : Settings
         Limits and chunk sizes.
 
     Returns
     -------
     NdviPlan
-        Ready to be submitted.
+        Plan of the computation, ready for submission.
 
     Raises
     ------
     InputError
-        A product is unknown or not described, nothing is found (`NoScenesError`), or a limit is exceeded
+        A product is unknown or not described, no scenes are found (`NoScenesError`), or a limit is exceeded
         (`TooLargeError`).
     """
     roles = {product: _roles(product, request, catalog, profiles) for product in request.products}

@@ -1,4 +1,4 @@
-"""Provenance of a result in its own files, and the plan that makes it again from them alone."""
+"""Provenance of a result in its own files, from which its plan can be restored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from compute.products import Roles
 from compute.scenes import Band, Source
 
 SOURCE, ROLES, PLAN, CUT = "source", "greenup_roles", "greenup_plan", "greenup_addresses_cut"
-"""Names of items: what made the result, its roles for people, its plan, and the scenes whose addresses were cut."""
+"""Metadata keys: version of Greenup, readable roles, encoded plan, and ids of scenes without their full addresses."""
 
 
 class _Roles(RootModel[Mapping[str, Roles]]):
@@ -34,17 +34,17 @@ class _Roles(RootModel[Mapping[str, Roles]]):
 
 
 def plan_provenance(plan: NdviPlan) -> dict[str, Any]:
-    """Return what makes a plan again, ready for JSON; it holds no password, token or signature.
+    """Return the metadata from which `plan_again` restores a plan, without passwords, tokens and signatures.
 
     Parameters
     ----------
     plan : NdviPlan
-        Computed.
+        Plan of the result.
 
     Returns
     -------
     dict
-        ``greenup_roles``: of each product the bands, scales, offsets, nodata, valid ranges and masks, as resolved.
+        Ready for JSON. ``greenup_roles``: resolved bands, scales, offsets, nodata, valid ranges and masks by product.
         ``greenup_plan``: the whole plan as Base64 of gzipped JSON, with the address and grid of each band of each
         scene. ``greenup_addresses_cut``: ids of the scenes whose addresses had a query or credentials, if any.
     """
@@ -64,32 +64,33 @@ def _without_secrets(source: Source) -> Source:
 
 
 def _public_address(address: str) -> str:
-    """Return an address without credentials, query and fragment; a local one has none of them."""
+    """Return an address without credentials, query and fragment; a local address is returned unchanged."""
     return address if is_local(address) else clean_address(address)
 
 
 def plan_again(path: Path, open_catalog: Callable[[], AbstractContextManager[Catalog]], access: Access) -> NdviPlan:
-    """Return the plan that a result was made by.
+    """Restore the plan of a result from its metadata.
 
     Parameters
     ----------
     path : pathlib.Path
-        A Zarr or GeoTIFF that was exported, or a folder that holds one.
+        An exported Zarr or GeoTIFF, or a folder that contains one.
     open_catalog : callable
-        Opens the index, which alone knows the addresses that were cut; not called where none was.
+        Returns a context manager that opens the index. Called only if the metadata lack full addresses of scenes.
     access : Access
-        Rules by which the files of the scenes may be read; a result names files, and makes no rules.
+        Rules on which files of scenes may be read; those of the result itself are not used.
 
     Returns
     -------
     NdviPlan
-        The same grid, chunks, scenes and roles, so the same bits as long as files and engine are the same. Scenes
-        that could not be read then are tried again.
+        Plan with the same grid, chunks, scenes and roles; its result is identical if the files and the number format
+        are the same. Scenes that could not be read for the earlier result are included.
 
     Raises
     ------
     InputError
-        The file holds no plan that this version reads, or a scene whose address was cut is not in the index.
+        The metadata contain no plan that this version can read, or a scene without its full address is not in the
+        index.
     """
     provenance = read_provenance(path)
     try:
@@ -110,17 +111,17 @@ def plan_again(path: Path, open_catalog: Callable[[], AbstractContextManager[Cat
 
 
 def read_provenance(path: Path) -> Mapping[str, Any]:
-    """Return the attributes of an exported Zarr, or the metadata of an exported GeoTIFF, where values are text.
+    """Return the attributes of an exported Zarr, or the tags of an exported GeoTIFF, whose values are text.
 
     Parameters
     ----------
     path : pathlib.Path
-        Of the file, or of a folder that holds one.
+        The Zarr or GeoTIFF, or a folder that contains one.
 
     Raises
     ------
     InputError
-        There is none, or it cannot be read.
+        The path has no such file, or the file cannot be read.
     """
     try:
         found = _result_in(path)
@@ -143,7 +144,7 @@ def _result_in(path: Path) -> Path:
 
 
 def _with_addresses(plan: NdviPlan, catalog: Catalog, cut: Collection[str]) -> NdviPlan:
-    """Return a plan whose addresses were cut with those of the index."""
+    """Return a plan with the full addresses of the scenes `cut`, from the index."""
     request = plan.request
     indexed = {
         scene.id: scene.source.bands

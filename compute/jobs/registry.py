@@ -1,4 +1,4 @@
-"""Registry of a server's jobs, shared by all visitors."""
+"""Registry of jobs, shared by all users of a server."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from compute.plan import NdviPlan
 
 
 class JobRegistry:
-    """All jobs of a server process, and those of other servers that share its list.
+    """Jobs of a server process, and of other servers that share its list.
 
     Parameters
     ----------
     clusters : ClusterPool
         Clusters of the server, which outlive jobs.
     secret : bytes
-        Secret of the server, from which tokens are made.
+        Secret of the server, from which tokens are derived.
     max_failed_share : float
         Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
     store : JobStore, optional
-        The durable list of jobs; left out, one in memory.
+        The durable list of jobs; by default one in memory.
     kept : KeptResults, optional
-        Store of results; left out, results go with their clusters.
+        Store of results; by default results are lost with their clusters.
     own : ClusterSpec, optional
-        Cluster for jobs that are taken over from a server's own cluster; left out, the cluster of the job.
+        Cluster for jobs that are taken over and ran on the own cluster of a server; by default the cluster of the job.
     must_keep : bool
-        Whether to refuse a job that would not survive a restart.
+        Whether to refuse new jobs while the durable list cannot be written.
     pauses : sequence of float
         See `compute.jobs.runner.PAUSES_S`.
     most_at_once : int
-        Largest number of jobs of one scope that all servers of the list compute at once; others are queued.
+        Largest number of jobs of one scope that all servers of the list compute at once; further ones are queued.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class JobRegistry:
         self._leases = GatewayLeases(self._list.store, self._list.holder, clusters)
         self._housekeeping = Housekeeping(self._list, self._live, self._leases, clusters)
         self._secret = secret
-        # One at a time, so that no job is started or opened twice.
+        # Jobs are started and opened one at a time, so that none is started or opened twice.
         self._opening = asyncio.Lock()
 
     async def start(self, retention: Retention | None = None) -> None:
@@ -75,13 +75,13 @@ class JobRegistry:
         Parameters
         ----------
         retention : Retention, optional
-            Limits on the age and size of results; left out, the default ones.
+            Limits on the age and size of results; by default those of `Retention`.
         """
         await self._housekeeping.start(retention or Retention())
 
     @property
     def trouble(self) -> str:
-        """Sentence on why jobs would not survive a restart now; empty where they would."""
+        """Sentence with the reason why the list of jobs cannot be written; empty after a successful write."""
         return self._list.trouble
 
     async def submit(self, plan: NdviPlan, cluster: ClusterSpec, principal: Principal, participant: str) -> LiveJob:
@@ -92,23 +92,26 @@ class JobRegistry:
         plan : NdviPlan
             Plan of the computation.
         cluster : ClusterSpec
-            Cluster for it, if it has to be started.
+            Cluster for a new computation.
         principal : Principal
             Principal who submits it.
         participant : str
-            New participant, as `participant_of` names it; see `withdraw`.
+            New participant of the job, from `participant_of`; see `withdraw`.
 
         Returns
         -------
         LiveJob
-            Started, or finished. It survives the death of any process, unless `trouble` says otherwise.
+            Job of the computation: queued, under way or done. While `trouble` is empty, another server takes it over
+            if this process ends.
 
         Raises
         ------
         InputError
             The cluster belongs to another scope.
         JobStoreError
-            The list of jobs cannot be written, and it must.
+            The list of jobs cannot be written, and `must_keep` is set.
+        ResultAwayError
+            The job is done, and its checkpoint cannot be reached.
         """
         if cluster.owner not in (None, principal.scope):
             raise InputError("cluster", "There is no such cluster here; choose another.")
@@ -122,16 +125,16 @@ class JobRegistry:
         return job
 
     def token(self, plan: NdviPlan, principal: Principal) -> str:
-        """Return the token that a computation has or would have."""
+        """Return the token of a computation, whether or not it has been submitted."""
         return job_token(plan, principal.scope, self._secret)
 
     def get(self, token: str, principal: Principal) -> LiveJob:
-        """Return a job that was started or opened here.
+        """Return a job that was started or opened on this server.
 
         Raises
         ------
         InputError
-            There is none, or it is not the principal's: the sentence is the same.
+            No such job is open, or it belongs to another scope; the message is the same in both cases.
         """
         job = self._live.jobs.get(token)
         if job is None or job.scope != principal.scope:
@@ -140,14 +143,14 @@ class JobRegistry:
         return job
 
     async def open(self, token: str, principal: Principal) -> LiveJob:
-        """Return a job by its token, whichever server has computed it.
+        """Return a job by its token, and open it if necessary; any server of the list may have computed it.
 
         Raises
         ------
         InputError
-            As `get` does, and with another sentence where it has expired.
+            No such job exists, it belongs to another scope, or it has expired.
         ResultGoneError, ResultAwayError
-            Its checkpoint cannot be read any more, or not be reached.
+            The checkpoint cannot be read any more, or cannot be reached.
         """
         if token not in self._live.jobs:
             row = await self.find(token, principal)
@@ -159,18 +162,24 @@ class JobRegistry:
         return job
 
     async def find(self, token: str, principal: Principal) -> JobRow:
-        """Return the record of a job in the list; raises as `get` does."""
+        """Return the record of a job in the list.
+
+        Raises
+        ------
+        InputError
+            No such job exists, or it belongs to another scope; the message is the same in both cases.
+        """
         row = await self._list.find_job(token)
         if row is None or row.scope != principal.scope:
             raise InputError("token", NO_RESULT)
         return row
 
     def listed_row(self, job: LiveJob) -> JobRow:
-        """Return the latest record of an open job, which another server may be computing."""
+        """Return the latest listed record of an open job, also if another server computes it."""
         return self._list.row(job.token) or job.row
 
     async def recipe(self, token: str, principal: Principal) -> str:
-        """Return the request of a job, expired or not, as canonical JSON; raises as `get` does."""
+        """Return the request of a job, expired or not, as canonical JSON; raises as `find`."""
         await self.find(token, principal)
         details = await self._list.read_details(token)
         if details is None:
@@ -178,18 +187,19 @@ class JobRegistry:
         return details.recipe
 
     def held_by(self, cluster: ClusterSpec) -> list[LiveJob]:
-        """Return the jobs that end with a cluster: waiting for it, running there, or held in its memory."""
+        """Return the jobs that end with a cluster: queued for it, running on it, or held only in its memory."""
         return list(self._live.jobs_on(cluster))
 
     def cluster_owner(self, short_name: str) -> str | None:
-        """Return the scope that owns a Gateway cluster; a cluster that no server has started is everybody's.
+        """Return the scope that owns a Gateway cluster, by its short name.
 
-        None is the owner of a server's own cluster.
+        None is returned for the own cluster of a server, and the shared scope for a cluster that no server of the list
+        has started.
         """
         return self._leases.owners.get(short_name, ANONYMOUS.scope)
 
     async def fail_waiting_jobs(self, cluster: ClusterSpec) -> None:
-        """Fail the jobs that wait for a cluster which was stopped; they would start it again."""
+        """Fail the queued jobs of a stopped cluster, because they would start it again."""
         await self._live.fail_waiting_jobs(cluster)
 
     def list(self, principal: Principal) -> list[JobRow]:
@@ -198,7 +208,7 @@ class JobRegistry:
         return sorted(mine, key=lambda row: row.created, reverse=True)
 
     def look_at(self, token: str, principal: Principal, viewer: str, viewpoint: Viewpoint | None) -> None:
-        """Set the viewpoint of a visit: the blocks around it are computed next.
+        """Set the viewpoint of a visit, so that the blocks around it are computed next.
 
         Parameters
         ----------
@@ -207,41 +217,41 @@ class JobRegistry:
         principal : Principal
             Principal of the visit.
         viewer : str
-            Name of the visit; several take turns.
+            Name of the visit; if there are several, their blocks are computed in turn.
         viewpoint : Viewpoint or None
-            None when the visit shows another result.
+            Viewpoint; None to remove it, when the visit shows another result.
 
         Raises
         ------
         InputError
-            As `get` does.
+            See `get`.
         """
         self.get(token, principal).order.set_viewpoint(viewer, viewpoint)
 
     async def rename(self, token: str, principal: Principal, title: str) -> None:
-        """Set the title of a job; an empty one removes it.
+        """Set the title of a job; an empty title removes it.
 
         Raises
         ------
         InputError
-            The title is too long, or as `get` does.
+            The title is too long; otherwise see `find`.
         """
         await self._list.set_title(await self.find(token, principal), clean_title(title))
 
     async def withdraw(self, token: str, principal: Principal, participant: str) -> bool:
-        """Withdraw a participant; the last of them cancels a running job, whichever server computes it.
+        """Withdraw a participant of a job; when the last one withdraws, an unfinished job is cancelled on any server.
 
-        A job without known participants, as in a list that was rebuilt from checkpoints, is cancelled by any of them.
+        A list that was rebuilt from checkpoints has no participants; there the first withdrawal cancels the job.
 
         Returns
         -------
         bool
-            Whether there are other participants, for whom the job goes on.
+            Whether other participants remain, so that the job goes on.
 
         Raises
         ------
         InputError
-            As `get` does.
+            See `find`.
         """
         await self.find(token, principal)
         if await self._list.remove_participant(token, participant):
@@ -250,7 +260,7 @@ class JobRegistry:
         return False
 
     async def cancel(self, token: str, principal: Principal) -> None:
-        """Cancel a running job for all participants, whichever server computes it; raises as `get` does."""
+        """Cancel an unfinished job for all participants, on any server; raises as `find`."""
         row = await self.find(token, principal)
         job = self._live.jobs.get(token)
         if job is not None and job in self._live.tasks:
@@ -260,13 +270,13 @@ class JobRegistry:
             await self._list.request_action(token, "cancel")
 
     async def delete(self, token: str, principal: Principal) -> None:
-        """Delete a job with its result; a running one is cancelled first. Raises as `get` does."""
+        """Delete a job with its result, after cancelling it if it is unfinished; raises as `find`."""
         row = await self.find(token, principal)
         if not await self._live.delete_job(row):
             await self._list.request_action(token, "delete")
 
     async def close(self) -> None:
-        """Stop all work. The next server takes the jobs over, and opens results from their checkpoints."""
+        """Stop all work. The next server takes over the jobs, and opens results from their checkpoints."""
         await self._housekeeping.close()
         await self._live.close()
         await self._leases.close()

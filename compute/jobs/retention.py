@@ -16,20 +16,20 @@ class Retention:
     Attributes
     ----------
     days : float
-        From the last time that somebody opened a result to its end.
+        Number of days until a result expires, from its last opening or the end of its computation, the later of both.
     most_bytes : float
-        Of the checkpoints of all results.
+        Largest total size of the checkpoints of finished results, in bytes.
     """
 
     days: float = 30.0
     most_bytes: float = float("inf")
 
     def kept_until(self, row: JobRow) -> datetime:
-        """Return when a result expires unless somebody opens it, or others need its room."""
+        """Return the time at which a result expires, unless it is opened before or the total size is exceeded."""
         return max(row.opened, row.ended or row.opened) + timedelta(days=self.days)
 
     def overdue(self, rows: Iterable[JobRow], now: datetime) -> list[JobRow]:
-        """Return the results that have to go, those first that nobody opened for longest; none that is being made."""
+        """Return the finished results that exceed a limit at the time `now`, the least recently opened first."""
         done = sorted((row for row in rows if row.state == "done"), key=self.kept_until)
         too_many = sum(row.size for row in done) - self.most_bytes
         gone = []

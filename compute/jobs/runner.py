@@ -1,4 +1,4 @@
-"""Runner of one job on a server: compute, hold the result on its cluster, compute again when the cluster is lost."""
+"""Runner of one job on a server: compute it, hold its result, and compute it again if the cluster is lost."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from compute.tiles.tile_service import ResultTiles
 _log = logging.getLogger(__name__)
 
 PAUSES_S = (1.0, 5.0, 20.0, 60.0)
-"""Pauses before each repeated attempt that got no further; a job has as many of them as there are pauses. A scheduler
-that is gone is noticed in seconds, and the machine that restarts it may take a minute."""
+"""Pauses in seconds before the repeated attempts of a job, one for each attempt without a further finished block. The
+loss of a scheduler is detected within seconds, and its restart may take a minute."""
 
 TAKEN_UP = "The computation is taken up again."
 
 GOES_ON = "The computation goes on once it can."
 
 _POLL_S = 1.0
-"""Longest time until a finished result shows as lost when its cluster is gone."""
+"""Interval in seconds at which the loss of a finished result and the return of the store are checked."""
 
 
 class JobRunner:
@@ -48,15 +48,15 @@ class JobRunner:
     clusters : ClusterPool
         Clusters of the server, which outlive jobs.
     kept : KeptResults or None
-        Store of results; None where results go with their clusters.
+        Store of results; None if results are lost with their clusters.
     max_failed_share : float
         Largest share of the scenes, from 0 to 1, that a result may lack because they cannot be read.
     save : callable
         Replaces the record of a job.
     pauses : sequence of float
-        Seconds, as `PAUSES_S`.
+        See `PAUSES_S`.
     limit : ConcurrencyLimit
-        Starts queued jobs.
+        Limit on concurrent jobs, which starts queued ones.
     """
 
     def __init__(
@@ -74,16 +74,16 @@ class JobRunner:
         self._save = save
         self._pauses = pauses
         self._limit = limit
-        # By address of the scheduler; the computations on it hold the queue.
+        # By address of the scheduler. A queue exists as long as a computation on that scheduler refers to it.
         self._queues: WeakValueDictionary[str, FairQueue] = WeakValueDictionary()
 
     @property
     def most_attempts(self) -> int:
-        """Largest number of repeated attempts that get no further."""
+        """Largest number of repeated attempts without a further finished block."""
         return len(self._pauses)
 
     async def run_job(self, job: LiveJob) -> None:
-        """Compute a job and hold its blocks, until it is stopped, fails, or is lost with its cluster for good."""
+        """Compute a job, again if its cluster is lost, and hold its blocks until it is stopped, fails or is lost."""
         try:
             while not await self._run_attempt(job):  # noqa: ASYNC110  # no event announces another cluster
                 await asyncio.sleep(self._pauses[max(0, job.row.attempts - 1)])
@@ -95,16 +95,16 @@ class JobRunner:
             self.end_job(job, "failed", message)
 
     def end_job(self, job: LiveJob, state: State, message: str = "", size: int = 0) -> None:
-        """Record the end of a job. A finished result can still end otherwise, a failed or cancelled job cannot.
+        """Record the end of a job. A later call changes the state of a done job, but of no job that ended otherwise.
 
         Parameters
         ----------
         job : LiveJob
             The job.
         state, message : str
-            New state, and its reason for users.
+            New state, and the reason for users.
         size : int
-            Bytes of a checkpoint that is complete; left out, those of the record.
+            Bytes of a complete checkpoint; 0 for those of the record.
         """
         if job.state in ("failed", "cancelled", "expired"):
             return
@@ -114,7 +114,7 @@ class JobRunner:
         self._save(job, replace(job.row, state=state, message=message, ended=ended, size=size or job.row.size))
 
     async def _run_attempt(self, job: LiveJob) -> bool:
-        """Return whether the job ended; False where its cluster was lost and it is to be computed again."""
+        """Compute and hold a job once; return False if its cluster was lost and the job is queued again."""
         await self._limit.wait_for_start(job)
         computation: Computation | None = None
         try:
@@ -128,17 +128,17 @@ class JobRunner:
             return False
         finally:
             await _release_preview(job)
-            # Also where a block failed: the others are of no use.
+            # After an error, too: the remaining blocks of a failed job are not needed.
             if computation is not None:
                 await computation.cancel()
         return True
 
     async def _submit(self, job: LiveJob) -> Computation:
         job.connection = connection = await self._clusters.get(job.cluster)
-        # Before anything runs there: a server that takes the job over must find the cluster.
+        # Recorded before any task runs there, so that a server that takes the job over finds the cluster.
         self._save(job, replace(job.row, cluster_name=self._clusters.cluster_name(job.cluster)))
         client = connection.client
-        # A result that only has to be opened is there as soon as a preview would be.
+        # A complete checkpoint opens as fast as a preview is computed.
         if self._kept is None or not await self._kept.is_whole(job.token, job.plan):
             job.preview = await Preview.start(job.plan, client, job.token)
         queue = self._queues.setdefault(client.scheduler.address, FairQueue())
@@ -163,7 +163,7 @@ class JobRunner:
         return ResultTiles.on_workers(computation.stack, client, region=computation.plan.request.region)
 
     async def _finish(self, computation: Computation, job: LiveJob) -> None:
-        """Record every block that finishes, and then the scenes that the result lacks."""
+        """Record each finished block, then the unread scenes and the end of the job."""
         assert job.connection is not None
         async with job.connection.guard_workers() as guard:
             async for block in computation.finished_blocks():
@@ -186,7 +186,7 @@ class JobRunner:
         self._save(job, row)
 
     async def _hold_result(self, computation: Computation, job: LiveJob) -> None:
-        """Hold a finished result until its cluster is lost; then open it from its checkpoint, if it has one."""
+        """Hold a finished result until its cluster is lost; then open its checkpoint, or raise `JobLostError`."""
         assert job.connection is not None
         async with published(job.token, job.plan, computation.stack, job.connection.client):
             while not computation.lost:  # noqa: ASYNC110  # a client sends no event when it drops its futures
@@ -207,13 +207,13 @@ class JobRunner:
                 return tiles
 
     async def _prepare_retry(self, job: LiveJob, computation: Computation | None, error: Exception) -> bool:
-        """Queue a job for another attempt, if the error is one of its cluster rather than of the job."""
+        """Queue a job for another attempt, if the error comes from its cluster; return whether to attempt it again."""
         if job.state in ("done", "cancelled") or not self._was_lost(job, computation, error):
             return False
         is_away = isinstance(error, ClusterAwayError)
         if not is_away and job.row.attempts >= self.most_attempts:
             return False
-        # No cluster at all is no failure of the job, which waits for as long as it takes.
+        # Attempts are not counted while the Gateway cannot be reached, so the job waits without a limit.
         attempts = job.row.attempts + (not is_away)
         message = f"{error} {GOES_ON}" if is_away else f"The cluster was lost. {TAKEN_UP}"
         job.connection = job.stack = job.tiles = None
@@ -224,10 +224,10 @@ class JobRunner:
     def _was_lost(self, job: LiveJob, computation: Computation | None, error: Exception) -> bool:
         if isinstance(error, JobLostError) or (computation is not None and computation.lost):
             return True
-        # A cluster that never started was likely specified wrongly; one that was there may come back.
+        # A cluster that never started was probably specified wrongly; one that was open may come back.
         is_broken = job.connection is not None and not self._clusters.is_usable(job.connection)
         was_there = job.taken_over or job.row.attempts > 0 or is_broken
-        # A client that was closed meanwhile raises errors of any kind; errors of the job itself are `GreenupError`.
+        # A client that has been closed raises errors of any type; errors of the job itself are `GreenupError`.
         is_unreached = isinstance(error, ClusterError | OSError)
         return (was_there and is_unreached) or (is_broken and not isinstance(error, GreenupError))
 

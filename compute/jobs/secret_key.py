@@ -1,4 +1,4 @@
-"""Secret key of tokens and sessions, kept over restarts."""
+"""Secret key of tokens and sessions, which is the same after a restart of the server."""
 
 from __future__ import annotations
 
@@ -17,26 +17,32 @@ from compute.settings import Settings
 from compute.settings.home import make_private, open_home
 
 SHORTEST = 16
-"""Fewest characters of a secret: 128 bits where they are random bytes."""
+"""Minimum number of characters of a secret: 128 bits if each is a random byte."""
 
 _log = logging.getLogger(__name__)
 
 
 def server_secret(settings: Settings) -> bytes:
-    """Return the secret of the settings, else that of the home folder, which is made once.
+    """Return the secret of the settings or, if they have none, that of the home folder, which is created once.
 
-    Where the folder cannot be written, the secret lasts as long as the process, and the log says so: links to results
-    hold all the same, but what was computed before is not recognised when it is asked for again.
+    If the folder cannot be written, a warning is logged and each call returns another secret. Links to results stay
+    valid, but a repeated request gets another token, so its earlier result is not found.
 
     Parameters
     ----------
     settings : Settings
-        With the secret, or the home folder.
+        Settings with the secret or the home folder.
+
+    Returns
+    -------
+    bytes
+        At least 16 characters; 64 hexadecimal digits in the home folder.
 
     Raises
     ------
     InputError
-        It is shorter than 16 characters, its file is not a regular one, or the home folder belongs to others.
+        The secret is shorter than 16 characters, its file is not a regular file, or the home folder belongs to
+        another user.
     """
     if settings.secret is not None:
         return _checked(settings.secret.get_secret_value().encode(), "The setting GREENUP_SECRET")
@@ -49,12 +55,14 @@ def server_secret(settings: Settings) -> bytes:
 
 
 def derived_key(settings: Settings, purpose: str) -> bytes:
-    """Return a key of its own for one purpose, from which neither the secret nor the key of another can be told.
+    """Derive a key for one purpose, which reveals neither the secret nor the key for another purpose.
 
     Parameters
     ----------
-    settings, purpose
-        As `server_secret` takes them; what the key is for, such as ``"sessions"``.
+    settings : Settings
+        See `server_secret`.
+    purpose : str
+        Purpose of the key, such as ``"sessions"``.
 
     Returns
     -------
@@ -71,11 +79,11 @@ def _checked(secret: bytes, where: str) -> bytes:
 
 
 def _from_file(path: Path) -> bytes:
-    """Return what the file holds; of several processes that make it at once, the first has made it for all."""
+    """Return the content of the file, which is created if missing; concurrent processes share the first one's file."""
     with suppress(FileNotFoundError):
         return path.read_bytes()
     make_private(path.parent)
-    # Readable by its owner alone from the first byte on, and under its name only once it is whole.
+    # A temporary file has mode 0600 from the start, and gets the final name only after it is complete.
     number, scratch = tempfile.mkstemp(prefix="secret-", dir=path.parent)
     try:
         with os.fdopen(number, "w") as file:

@@ -1,1 +1,1 @@
-"""Durable lists of jobs, participants and Gateway clusters, in any database that SQLAlchemy knows."""
+"""Durable lists of jobs, participants and Gateway clusters, in any database that SQLAlchemy supports."""

@@ -1,4 +1,4 @@
-"""Asynchronous access to the job store: calls run on one thread, and failed writes end no job."""
+"""Asynchronous access to the job store: calls run in one thread, and failed writes raise no errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compute.jobs.jobstore.job_store import JobStore
 Answer = TypeVar("Answer")
 
 _TIMEOUT_S = 15.0
-"""Longest wait for the store: a database that is busy or away says so itself within five seconds."""
+"""Time limit of a call in seconds; a database that is locked or unreachable raises within five seconds."""
 
 _NO_ANSWER = "The list of jobs does not answer; check the disk or the database behind GREENUP_JOBS_URL."
 
@@ -29,7 +29,7 @@ class AsyncJobStore:
     Attributes
     ----------
     trouble : str
-        Reason why the last change could not be written; empty where it was.
+        Reason why the last change could not be written; empty after a successful write.
     """
 
     def __init__(self, store: JobStore) -> None:
@@ -39,12 +39,12 @@ class AsyncJobStore:
         self._closed = False
 
     async def read(self, query: Callable[[JobStore], Answer]) -> Answer:
-        """Run a query.
+        """Run a query and return its result.
 
         Raises
         ------
         JobStoreError
-            The store cannot be read, or does not answer.
+            The store cannot be read, does not respond in time, or is closed.
         """
         if self._closed:
             raise JobStoreError(_NO_ANSWER)
@@ -55,7 +55,7 @@ class AsyncJobStore:
             raise JobStoreError(_NO_ANSWER) from None
 
     async def write(self, change: Callable[[JobStore], Answer]) -> Answer | None:
-        """Run a change; return None, and set `trouble`, where it cannot be written."""
+        """Run a change and return its result; if it cannot be written, set `trouble` and return None."""
         try:
             answer = await self.read(change)
         except JobStoreError as error:
@@ -65,7 +65,7 @@ class AsyncJobStore:
         return answer
 
     async def close(self) -> None:
-        """Wait for pending calls, and close the store."""
+        """Wait for pending calls, then close the store."""
         self._closed = True
         await asyncio.to_thread(self._thread.shutdown)
         self._store.close()

@@ -1,4 +1,4 @@
-"""Durable list of Gateway clusters that servers have started and not stopped."""
+"""Durable list of the Gateway clusters that servers have started and not stopped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compute.jobs.jobstore.tables import CLUSTERS, JOBS, LEASE, is_unheld
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterRow:
-    """Record of one cluster.
+    """Record of one Gateway cluster.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class ClusterRow:
     cluster : ClusterSpec
         Specification, with the owner.
     holder : str
-        Name of the server that uses and stops it.
+        Name of the server that uses the cluster and stops it.
     """
 
     name: str
@@ -31,7 +31,7 @@ class ClusterRow:
 
 
 class ClusterStore:
-    """Store of Gateway clusters, in the database of the jobs. Its methods block, and raise as those of `JobStore` do.
+    """Store of Gateway clusters, in the database of the jobs. Its methods block, and raise `JobStoreError`.
 
     Parameters
     ----------
@@ -49,19 +49,19 @@ class ClusterStore:
             return [ClusterRow(**line._asdict()) for line in lines]
 
     def add_cluster(self, row: ClusterRow) -> None:
-        """Add a cluster; the leases of it and of the jobs of its holder end at the same time."""
+        """Add a cluster unless it is listed, and let its lease and those of its holder's jobs end at the same time."""
         with self._database.transaction("written") as connection:
             if connection.scalar(select(CLUSTERS.c.name).where(CLUSTERS.c.name == row.name)):
                 return
             lease_end = database_time(connection) + LEASE
             line = {"name": row.name, "cluster": row.cluster, "holder": row.holder, "lease_end": lease_end}
             connection.execute(insert(CLUSTERS).values(line))
-            # A server that takes the jobs over must be able to take over the cluster that they run on.
+            # A server that takes over the jobs must be able to take over the cluster that they run on.
             held = and_(JOBS.c.holder == row.holder, JOBS.c.lease_end.is_not(None))
             connection.execute(update(JOBS).where(held).values(lease_end=lease_end))
 
     def take_over_unheld(self, holder: str) -> None:
-        """Take over the clusters whose lease has run out."""
+        """Take over the clusters that no server holds, or whose leases have expired."""
         with self._database.transaction("written") as connection:
             now = database_time(connection)
             taking = update(CLUSTERS).where(is_unheld(CLUSTERS, now))

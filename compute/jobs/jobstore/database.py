@@ -1,4 +1,4 @@
-"""Database of the job store: any that SQLAlchemy supports, created and migrated on first use."""
+"""Database of the job store: any that SQLAlchemy supports, migrated by the first transaction."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _REMEDY = "check the disk or the database behind GREENUP_JOBS_URL."
 
 
 class Database:
-    """Connections to the database, with errors as one sentence.
+    """Connections to the database, whose errors are raised as `JobStoreError`.
 
     Parameters
     ----------
     url : str or sqlalchemy.engine.URL
-        URL of the database, which is opened on the first transaction.
+        URL of the database, which is opened by the first transaction.
 
     Raises
     ------
@@ -61,12 +61,12 @@ class Database:
         Parameters
         ----------
         act : str
-            ``read`` or ``written``, for the sentence of an error.
+            ``read`` or ``written``, for the error message.
 
         Raises
         ------
         JobStoreError
-            The database cannot be reached, or refuses.
+            The database cannot be reached, or rejects a statement.
         """
         try:
             if not self._is_ready:
@@ -77,7 +77,7 @@ class Database:
             raise JobStoreError(f"The list of jobs cannot be {act}; {_REMEDY}") from error
 
     def _prepare(self) -> None:
-        """Create the file where it is missing, and migrate the schema."""
+        """Create a missing SQLite file, readable by its owner only, and migrate the schema."""
         file = self._url.database
         if self._url.get_backend_name() == "sqlite" and file and not file.startswith((":", "file:")):
             make_private(Path(file).parent)
@@ -87,16 +87,16 @@ class Database:
 
 
 def database_time(connection: Connection) -> datetime:
-    """Return the time of the database, in UTC to the second: leases must not depend on the clocks of servers.
+    """Return the time of the database in UTC, so that leases do not depend on the clocks of servers.
 
-    Databases have no finer resolution in common.
+    The resolution is one second, the finest that all databases have in common.
     """
     now: datetime = connection.execute(select(func.current_timestamp())).scalar_one()
     return now.replace(tzinfo=now.tzinfo or UTC)
 
 
 def _explicit(url: URL) -> URL:
-    """Return a URL that names the driver of PostgreSQL, as the default of SQLAlchemy varies."""
+    """Return a URL with an explicit driver for PostgreSQL, because SQLAlchemy's default depends on its version."""
     if url.drivername not in ("postgresql", "postgres"):
         return url
     return url.set(drivername="postgresql+psycopg2", query={"connect_timeout": f"{_BUSY_S:.0f}", **url.query})
@@ -107,7 +107,7 @@ def _engine(url: URL) -> Engine:
         # A database server may have restarted since the last transaction.
         return create_engine(url, pool_pre_ping=True)
     if url.database in (None, "", ":memory:"):
-        # One connection, as each has a database of its own.
+        # A single connection, because each connection would have its own database.
         return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
     engine = create_engine(url, connect_args={"timeout": _BUSY_S, "check_same_thread": False})
     event.listen(engine, "connect", _set_wal_mode)
@@ -115,7 +115,7 @@ def _engine(url: URL) -> Engine:
 
 
 def _set_wal_mode(connection: sqlite3.Connection, _: object) -> None:
-    """Allow reading during a write."""
-    # A read-only file keeps its mode.
+    """Set the journal mode that allows reads during a write."""
+    # The mode of a read-only file cannot be changed.
     with suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA journal_mode=WAL")

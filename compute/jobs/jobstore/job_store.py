@@ -1,4 +1,4 @@
-"""Job store: the durable list of jobs in any SQLAlchemy database, shared by several servers."""
+"""Job store: the durable list of jobs in a database, which several servers may share."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from compute.settings import Settings
 from compute.settings.home import open_home
 
 IN_MEMORY = "sqlite://"
-"""URL of a store that lasts as long as the process."""
+"""URL of a store in the memory of the process."""
 
 LISTED_FOR = timedelta(days=7)
-"""How long an expired job is listed, for an owner who comes back a week later. Its link is known for ever."""
+"""Time for which an expired job is listed. After that, `JobStore.find_job` still returns its record."""
 
 _ROW = [JOBS.c[each.name] for each in fields(JobRow)]
 
@@ -44,18 +44,19 @@ _SAVED = (
     "attempts",
     "size",
 )
-"""Fields that the holder of a job writes; the others are fixed, or changed by users."""
+"""Fields that the holder of a job writes. Other fields are constant, changed by users, or parts of the lease."""
 
 
 class JobStore:
-    """The durable list of jobs. Its methods block until the database answers: call them from a thread.
+    """The durable list of jobs. Its methods block until the database responds; call them from a thread.
 
-    Each change is one transaction with its condition, so servers that share the store need no lock of their own.
+    Each method checks the conditions of a change in the same transaction, so servers that share the store need no
+    further lock.
 
     Parameters
     ----------
     url : str or sqlalchemy.engine.URL
-        URL of the database; left out, one in memory. It is opened on the first call.
+        URL of the database, which is opened by the first call; by default a database in memory.
 
     Raises
     ------
@@ -77,7 +78,7 @@ class JobStore:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> JobStore:
-        """Return the store that the settings name; its home folder is closed to other users."""
+        """Return the store of the settings; if it is in the home folder, close the folder to other users."""
         if settings.jobs_url is None:
             open_home(settings)
         return cls(settings.jobs_location)
@@ -87,42 +88,42 @@ class JobStore:
         self._database.close()
 
     def list_jobs(self, now: datetime | None = None) -> list[JobRow]:
-        """Return all jobs, newest first, without those that expired over a week ago.
+        """Return all jobs, newest first, except those that expired over a week ago.
 
         Raises
         ------
         JobStoreError
-            As all methods do: the database cannot be reached, or refuses.
+            The database cannot be reached, or rejects a statement; all other methods raise this, too.
         """
         listed = or_(JOBS.c.state != "expired", JOBS.c.changed > (now or datetime.now(UTC)) - LISTED_FOR)
         with self._database.transaction("read") as connection:
             return _rows_where(connection, listed, JOBS.c.created.desc())
 
     def find_job(self, token: str) -> JobRow | None:
-        """Return a job, or None where there is none."""
+        """Return the record of a job; None if the job does not exist."""
         with self._database.transaction("read") as connection:
             return next(iter(_rows_where(connection, JOBS.c.token == token)), None)
 
     def read_details(self, token: str) -> JobDetails | None:
-        """Return the details of a job, or None where there is none."""
+        """Return the details of a job; None if the job does not exist."""
         with self._database.transaction("read") as connection:
             line = connection.execute(select(*_DETAILS).where(JOBS.c.token == token)).first()
         return None if line is None else JobDetails(**line._asdict())
 
     def add_job(self, row: JobRow, details: JobDetails) -> bool:
-        """Add a job, or replace one of the same token that has ended without a result. Its holder gets the lease.
+        """Add a job with a lease for its holder, or replace a job of the same token that has ended without a result.
 
         Returns
         -------
         bool
-            False where the token has an unfinished or finished job: nothing is changed.
+            False if the token has an unfinished or finished job, which is not changed.
         """
         line = _values_of(row) | _values_of(details)
         with self._database.transaction("written") as connection:
             if row.holder:
                 line["lease_end"] = database_time(connection) + LEASE
             over = update(JOBS).where(JOBS.c.token == row.token, JOBS.c.state.in_(ENDED - {"done"}))
-            # The title stays, as the request is the same.
+            # The title is kept, because the request is the same.
             if connection.execute(over.values({**line, "title": JOBS.c.title})).rowcount:
                 connection.execute(_delete_participants(row.token))
                 return True
@@ -135,12 +136,12 @@ class JobStore:
             return True
 
     def save_job(self, row: JobRow, holder: str, failed_scenes: tuple[UnreadScene, ...] = ()) -> bool:
-        """Write the progress of a job; `holder` keeps it for as long as the job needs one.
+        """Write the progress of a job, and release the job if it needs no server any more; see `needs_holder`.
 
         Returns
         -------
         bool
-            False where another server holds it, or it does not exist: nothing is changed.
+            False if `holder` does not hold the job or the job does not exist; then nothing is changed.
         """
         values: dict[str, Any] = {name: getattr(row, name) for name in _SAVED} | {"failed_scenes": failed_scenes}
         if not needs_holder(row):
@@ -148,12 +149,12 @@ class JobStore:
         return self._update(and_(JOBS.c.token == row.token, JOBS.c.holder == holder), values)
 
     def take_over_job(self, token: str, holder: str) -> bool:
-        """Take a job over that no server holds, or whose lease has run out.
+        """Take over a job that no server holds, or whose lease has expired.
 
         Returns
         -------
         bool
-            False where another server was faster, or the job has ended.
+            False if another server holds the job, or the job needs no server any more.
         """
         with self._database.transaction("written") as connection:
             now = database_time(connection)
@@ -164,22 +165,22 @@ class JobStore:
     def start_queued_job(self, token: str, holder: str, most: int) -> bool:
         """Set a queued job of `holder` to connecting, if fewer than `most` jobs of its scope are ahead of it.
 
-        Only jobs with a current lease count, see `compute.jobs.jobstore.rules.is_ahead_of`. Of two jobs that call
-        this at the same time, the later one counts the earlier one, so both start only where there is room for both.
+        Only jobs with a current lease are counted; see `compute.jobs.jobstore.rules.is_ahead_of`. If two jobs call this
+        at the same time, the earlier job is ahead of the later one, so the limit is not exceeded.
 
         Parameters
         ----------
         token : str
             Token of the job.
         holder : str
-            Server that holds it.
+            Name of the server that holds the job.
         most : int
-            Largest number of jobs of one scope under way.
+            Largest number of jobs of one scope that are under way.
 
         Returns
         -------
         bool
-            Whether it is connecting now.
+            Whether the job was started.
         """
         mine = and_(JOBS.c.token == token, JOBS.c.holder == holder, JOBS.c.state == "queued")
         with self._database.transaction("written") as connection:
@@ -198,7 +199,7 @@ class JobStore:
         Returns
         -------
         set of str
-            Tokens of the jobs that it still holds; the others have been taken over.
+            Those of `tokens` that the server still holds.
         """
         with self._database.transaction("written") as connection:
             lease_end = database_time(connection) + LEASE
@@ -208,33 +209,33 @@ class JobStore:
             return set(connection.scalars(select(JOBS.c.token).where(mine)))
 
     def list_orphans(self) -> list[str]:
-        """Return the tokens of jobs that need a holder and have none, oldest first."""
+        """Return the tokens of the jobs that need a server and have none, oldest first."""
         with self._database.transaction("read") as connection:
             orphans = and_(is_unheld(JOBS, database_time(connection)), needs_holder(JOBS.c))
             return list(connection.scalars(select(JOBS.c.token).where(orphans).order_by(JOBS.c.created)))
 
     def release_jobs(self, holder: str) -> None:
-        """Release the jobs of a server, so that another can take them over before their leases run out."""
+        """Release the jobs of a server, so that other servers can take them over before the leases expire."""
         self._update(JOBS.c.holder == holder, {"holder": "", "lease_end": None})
 
     def end_job(self, token: str, was: State, state: State, message: str, holder: str = "") -> bool:
-        """End a job that `holder` or no server holds, or expire a result, of which the request alone is kept.
+        """End a job, or expire a result, whose plan is deleted. Nothing is changed if another server holds the job.
 
         Parameters
         ----------
         token : str
             Token of the job.
         was : str
-            State that the caller knows.
+            Expected state.
         state, message : str
-            New state, and its reason for users.
+            New state, and the reason for users.
         holder : str
-            Server that calls; empty for none.
+            Name of the calling server; empty for none.
 
         Returns
         -------
         bool
-            False where another server holds it, or its state is not `was` any more: nothing is changed.
+            False if another server holds the job, or its state is not `was`; then nothing is changed.
         """
         with self._database.transaction("written") as connection:
             now = database_time(connection)
@@ -247,7 +248,7 @@ class JobStore:
             return bool(connection.execute(ending.values(values)).rowcount)
 
     def delete_job(self, token: str, holder: str = "") -> bool:
-        """Delete a job that `holder` or no server holds; return False where another does, or there is no such job."""
+        """Delete a job; return False if a server other than `holder` holds it, or it does not exist."""
         with self._database.transaction("written") as connection:
             mine = or_(is_unheld(JOBS, database_time(connection)), JOBS.c.holder == holder)
             is_deleted = bool(connection.execute(delete(JOBS).where(JOBS.c.token == token, mine)).rowcount)
@@ -256,7 +257,7 @@ class JobStore:
             return is_deleted
 
     def request_action(self, token: str, action: RequestedAction) -> None:
-        """Request an action of the server that holds a job."""
+        """Request an action from the server that holds a job."""
         self._update(JOBS.c.token == token, {"wanted": action})
 
     def set_title(self, token: str, title: str) -> None:

@@ -12,7 +12,7 @@ from compute.jobs.jobstore.tables import PARTICIPANTS
 
 
 class ParticipantStore:
-    """Store of participants, in the database of the jobs. Its methods block, and raise as those of `JobStore` do.
+    """Store of participants, in the database of the jobs. Its methods block, and raise `JobStoreError`.
 
     Parameters
     ----------
@@ -24,12 +24,12 @@ class ParticipantStore:
         self._database = database
 
     def add_participant(self, token: str, participant: str) -> None:
-        """Add a participant of a job; repeated calls change nothing."""
+        """Add a participant of a job; a listed one is not added again."""
         with self._database.transaction("written") as connection, suppress(IntegrityError):
             connection.execute(insert(PARTICIPANTS).values(token=token, participant=participant))
 
     def remove_participant(self, token: str, participant: str) -> bool:
-        """Remove a participant of a job, and return whether there are others."""
+        """Remove a participant of a job, and return whether the job has others."""
         with self._database.transaction("written") as connection:
             them = and_(PARTICIPANTS.c.token == token, PARTICIPANTS.c.participant == participant)
             connection.execute(delete(PARTICIPANTS).where(them))

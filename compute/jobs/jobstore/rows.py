@@ -1,4 +1,4 @@
-"""Records of the job store: the listed fields of a job, and its large details."""
+"""Records of the job store: the listed fields of a job, and its unlisted details."""
 
 from __future__ import annotations
 
@@ -16,61 +16,61 @@ from compute.scenes import UnreadScene
 State = Literal["queued", "connecting", "running", "done", "failed", "cancelled", "expired"]
 
 RequestedAction = Literal["", "cancel", "delete"]
-"""Action that another process requests of the server that holds a job."""
+"""Action that another process requests from the server that holds a job; empty for none."""
 
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled", "expired"})
-"""States in which no server works on a job."""
+"""States of jobs whose computation has ended."""
 
 UNDER_WAY: frozenset[State] = frozenset({"connecting", "running"})
-"""States in which a server works on a job."""
+"""States of jobs that a server is computing."""
 
 UNFINISHED: frozenset[State] = UNDER_WAY | {"queued"}
 """States of jobs that have not ended."""
 
 MOST_TITLE = 120
-"""Largest number of characters of a title: twice as many as one line of a list shows."""
+"""Largest number of characters of a title, twice as many as one line of the list shows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobRow:
-    """Record of one job, as the store lists it. Times are UTC.
+    """Record of one job in the list. Times are UTC.
 
     Attributes
     ----------
     token : str
-        Identity of the computation.
+        Token of the computation.
     scope : str
         Scope of the principals that may see the job.
     owner : str
-        Name of the principal who submitted it first.
+        Name of the principal who submitted the job first.
     title : str
-        Title that a user gave it; empty for none.
+        Title from a user; empty for none.
     about : mapping
         Summary for lists, ready for JSON: ``start``, ``end``, ``products``, ``bbox`` and ``grid``.
     engine : str
-        Number format of the result, see `compute.result.number_format`.
+        Number format of the result; see `compute.result.number_format`.
     cluster : ClusterSpec
         Cluster that the job runs on.
     cluster_name : str
-        Short name of the Gateway cluster, once there is one.
+        Short name of the Gateway cluster; empty before it starts, and for other clusters.
     checkpoint : str
-        URL of the checkpoint; empty where none is written.
+        URL of the checkpoint; empty if none is written.
     state : str
-        ``queued``, ``connecting``, ``running``, ``done``, ``failed``, ``cancelled`` or ``expired``. A result that is
-        lost with its cluster and has no checkpoint expires.
+        ``queued``, ``connecting``, ``running``, ``done``, ``failed``, ``cancelled`` or ``expired``. A result without a
+        checkpoint expires when its cluster is lost.
     message : str
         Message for users, such as the reason of a failure.
     done, total : int
-        Number of finished blocks and of all blocks.
+        Number of finished blocks, and number of all blocks.
     created, started, ended, opened, changed : datetime.datetime
-        `created` identifies the run. `started` is when its cluster was ready and `ended` when it ended; both are None
-        before. `opened` is when the result was last requested, and `changed` when the state last changed.
+        Times of submission (which identifies the run), of the start on a ready cluster (None before), of the end (None
+        before), of the last request for the result, and of the last change of the state.
     attempts : int
-        Number of repeated attempts that finished no further block.
+        Number of repeated attempts since the last one that finished a further block.
     size : int
-        Bytes of the complete checkpoint; 0 before.
+        Size of the complete checkpoint in bytes; 0 if there is none.
     wanted : str
-        Action that is requested of the holder, until it is carried out: ``cancel`` or ``delete``.
+        Action that is requested from the holder and not carried out yet: ``cancel`` or ``delete``; empty for none.
     holder : str
         Name of the server that holds the job; empty for none.
     lease_end : datetime.datetime or None
@@ -104,14 +104,14 @@ class JobRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobDetails:
-    """Details of a job that lists leave out.
+    """Details of a job that are not listed.
 
     Attributes
     ----------
     recipe : str
         Canonical JSON of the request.
     plan : bytes
-        Document of the plan, with all scenes; empty once the result has expired.
+        Document of the plan with all its scenes; empty after the result has expired.
     failed_scenes : tuple of UnreadScene
         Scenes that could not be read.
     """
@@ -152,17 +152,17 @@ def new_row(plan: NdviPlan, *, token: str, scope: str, cluster: ClusterSpec, own
 
 
 def details_of(plan: NdviPlan, failed_scenes: tuple[UnreadScene, ...] = ()) -> JobDetails:
-    """Return the details of a job; the document of a large plan takes seconds."""
+    """Return the details of a job; encoding a large plan takes seconds."""
     return JobDetails(recipe=plan.request.to_json(), plan=plan_document(plan), failed_scenes=failed_scenes)
 
 
 def clean_title(title: str) -> str:
-    """Return a title with single spaces.
+    """Return a title in which each run of white space is a single space, with none around it.
 
     Raises
     ------
     InputError
-        It is too long.
+        The title is longer than `MOST_TITLE` characters.
     """
     text = " ".join(title.split())
     if len(text) > MOST_TITLE:

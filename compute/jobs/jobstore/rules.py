@@ -1,7 +1,7 @@
-"""Rules on jobs, each written once: they hold for a `JobRow` in memory and for the columns of the jobs table in SQL.
+"""Rules on jobs, which apply both to a `JobRow` in memory and to the columns of the jobs table in SQL.
 
-The rules use only operators that Python and SQLAlchemy share: comparison, ``&`` and ``|``. There is no negation,
-since ``~`` of a Python bool is an integer.
+The rules use only operators that Python and SQLAlchemy share: comparison, ``&`` and ``|``. They cannot use ``~``,
+because ``~`` of a Python bool is an integer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def needs_holder(job: JobRow) -> bool: ...
 @overload
 def needs_holder(job: Columns) -> ColumnElement[bool]: ...
 def needs_holder(job: Any) -> Any:
-    """Return whether a server must hold a job: it is unfinished, or its result lies in cluster memory alone."""
+    """Return whether a job needs a server: it is unfinished, or its result is only in the memory of a cluster."""
     return _is_in(job.state, UNFINISHED) | ((job.state == "done") & (job.size == 0))
 
 
@@ -32,9 +32,9 @@ def is_ahead_of(job: JobRow, other: JobRow) -> bool: ...
 @overload
 def is_ahead_of(job: Columns, other: JobRow) -> ColumnElement[bool]: ...
 def is_ahead_of(job: Any, other: JobRow) -> Any:
-    """Return whether a queued job has to wait for another one of its scope.
+    """Return whether a job of the same scope is ahead of a queued job.
 
-    A job is ahead when a server holds it, and it is under way or was queued earlier.
+    A job is ahead if a server holds it, and it is under way or was queued earlier.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def is_ahead_of(job: Any, other: JobRow) -> Any:
     Returns
     -------
     bool or sqlalchemy.ColumnElement
-        A condition where `job` is columns.
+        Bool for a `JobRow`, SQL condition for columns.
     """
     is_earlier = (job.created < other.created) | ((job.created == other.created) & (job.token < other.token))
     is_first = _is_in(job.state, UNDER_WAY) | ((job.state == "queued") & is_earlier)

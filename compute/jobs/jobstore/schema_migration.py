@@ -1,6 +1,6 @@
-"""Schema migration of the job store by Alembic, locked against other servers that start at the same time.
+"""Schema migration of the job store by Alembic, with a lock for servers that start at the same time.
 
-Each revision is a file in the folder ``migrations/versions``; the latest describes `compute.jobs.jobstore.tables`.
+Each revision is a file in the folder ``migrations/versions``; the latest one matches `compute.jobs.jobstore.tables`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from sqlalchemy import Connection, Engine, func, select
 from compute.errors import JobStoreError
 
 VERSION_TABLE = "greenup_schema_version"
-"""Table with the revision. Not Alembic's default, as an index in the same database may have that."""
+"""Table with the revision. Alembic's default name may belong to a scene index in the same database."""
 
 _POSTGRESQL_LOCK = 0x677265656E7570
-"""Key of the advisory lock: any number that other programs of the database are unlikely to use."""
+"""Key of the advisory lock: an arbitrary number that other programs of the database are unlikely to use."""
 
 # Alembic 1.20 keeps the running migration in globals of its modules `context` and `op`
-# (alembic/util/langhelpers.py, ModuleClsProxy). The lock can go once it does not.
+# (alembic/util/langhelpers.py, ModuleClsProxy). The lock can be removed when Alembic does not.
 _ALEMBIC_LOCK = threading.Lock()
 
 _NEWER = (
@@ -32,10 +32,10 @@ _NEWER = (
 
 
 def migrate_schema(engine: Engine) -> None:
-    """Bring the database to the latest revision, in place; a current one is only read.
+    """Migrate the database to the latest revision, in place; a database at that revision is not changed.
 
-    An empty database gets all tables. One without a revision is of release 0.1.0. Of several servers that call this
-    at the same time the first one migrates and the others wait (SQLite and PostgreSQL; other databases have no lock).
+    An empty database gets all tables. A database with tables and no revision was created by release 0.1.0. If several
+    servers call this at the same time, one migrates and the others wait (only with SQLite and PostgreSQL).
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def migrate_schema(engine: Engine) -> None:
     Raises
     ------
     JobStoreError
-        A newer version of Greenup has migrated it.
+        A newer version of Greenup has migrated the database.
     sqlalchemy.exc.SQLAlchemyError
-        The database cannot be reached, or refuses.
+        The database cannot be reached, or rejects a statement.
     """
     config = Config()
     config.set_main_option("script_location", "compute.jobs.jobstore:migrations")
@@ -74,7 +74,7 @@ def _is_current(connection: Connection, script: ScriptDirectory) -> bool:
 def _lock(connection: Connection) -> None:
     """Lock the database against other migrations until the end of the transaction."""
     if connection.dialect.name == "sqlite":
-        # Python's sqlite3 begins no transaction for the statements that define tables.
+        # Python's sqlite3 does not start a transaction for statements that define tables.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     elif connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_POSTGRESQL_LOCK)))

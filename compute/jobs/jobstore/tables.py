@@ -28,70 +28,71 @@ from compute.cluster import ClusterSpec
 from compute.scenes import UnreadScene
 
 LEASE_S = 20.0
-"""Length of a lease, after which another server may take a job over: four renewals, for a moment without an answer."""
+"""Length of a lease in seconds, after which another server may take over a job: four times the renewal interval, so
+that single failed renewals do no harm."""
 
 LEASE = timedelta(seconds=LEASE_S)
 
 
 class Moment(TypeDecorator[datetime]):
-    """Time in UTC as seconds since 1970, which every database keeps alike and to the microsecond."""
+    """Time in UTC, stored as seconds since 1970, which every database stores to the microsecond."""
 
     impl = Float(53)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> float | None:  # noqa: ARG002
-        """Return the seconds of a time."""
+        """Encode a time as seconds since 1970."""
         return None if value is None else value.timestamp()
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Return the time of seconds."""
+        """Decode a time from seconds since 1970."""
         return None if value is None else datetime.fromtimestamp(value, UTC)
 
 
 class JsonText(TypeDecorator[Mapping[str, Any]]):
-    """Mapping as a text of JSON."""
+    """Mapping, stored as JSON text."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str:  # noqa: ARG002
-        """Return the text of a mapping."""
+        """Encode a mapping as JSON text."""
         return json.dumps(dict(value or {}))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, Any]:  # noqa: ARG002
-        """Return the mapping of a text."""
+        """Decode a mapping from its stored JSON text."""
         found: dict[str, Any] = json.loads(value)
         return found
 
 
 class ClusterText(TypeDecorator[ClusterSpec]):
-    """Cluster specification as a text of JSON."""
+    """Cluster specification, stored as JSON text."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: ClusterSpec | None, dialect: Dialect) -> str:  # noqa: ARG002
-        """Return the text of a specification."""
+        """Encode a cluster specification as JSON text."""
         assert value is not None, "the column is not nullable"
         return json.dumps(asdict(value) | {"options": dict(value.options)})
 
     def process_result_value(self, value: Any, dialect: Dialect) -> ClusterSpec:  # noqa: ARG002
-        """Return the specification of a text."""
+        """Decode a cluster specification from its stored JSON text."""
         return ClusterSpec(**json.loads(value))
 
 
 class UnreadScenesText(TypeDecorator[tuple[UnreadScene, ...]]):
-    """Unread scenes as a text of JSON."""
+    """Unread scenes, stored as JSON text."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: tuple[UnreadScene, ...] | None, dialect: Dialect) -> str:  # noqa: ARG002
-        """Return the text of scenes."""
+        """Encode unread scenes as JSON text."""
         return json.dumps([asdict(each) for each in value or ()])
 
     def process_result_value(self, value: Any, dialect: Dialect) -> tuple[UnreadScene, ...]:  # noqa: ARG002
-        """Return the scenes of a text."""
+        """Decode unread scenes from their stored JSON text."""
         return tuple(map(UnreadScene.kept, json.loads(value)))
 
 
@@ -127,7 +128,7 @@ JOBS = Table(
     Column("plan", LargeBinary, nullable=False),
     Column("failed_scenes", UnreadScenesText, nullable=False),
 )
-"""One line for each job: the fields of `JobRow`, then those of `JobDetails`."""
+"""One row for each job, with the fields of `JobRow` and then those of `JobDetails`."""
 
 CLUSTERS = Table(
     "greenup_clusters",
@@ -137,7 +138,7 @@ CLUSTERS = Table(
     Column("holder", String(32), nullable=False),
     Column("lease_end", Moment),
 )
-"""One line for each Gateway cluster, by its short name: the full name grants access to it."""
+"""One row for each Gateway cluster, by its short name, because the full name grants access to the cluster."""
 
 PARTICIPANTS = Table(
     "greenup_participants",
@@ -145,9 +146,9 @@ PARTICIPANTS = Table(
     Column("token", String(32), primary_key=True),
     Column("participant", String(32), primary_key=True),
 )
-"""One line for each participant of a job who has not withdrawn."""
+"""One row for each participant of a job who has not withdrawn."""
 
 
 def is_unheld(table: Table, now: datetime) -> ColumnElement[bool]:
-    """Return which lines of a table no server holds, at a time of the database."""
+    """Return the condition that no server holds a row of a table, at the time `now` of the database."""
     return or_(table.c.holder == "", table.c.lease_end < now)

@@ -1,1 +1,1 @@
-"""One running computation: block submission, block order, fairness, checkpoints, preview and season summary."""
+"""One running computation: block submission, block order, fair queue, checkpoints, preview and season summary."""

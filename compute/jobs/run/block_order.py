@@ -1,4 +1,4 @@
-"""Order of blocks: nearest to the viewers' map centres first."""
+"""Order of blocks: the nearest to the viewers' map centres first."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Viewpoint:
     Attributes
     ----------
     season : int
-        Position of the season shown among the labels.
+        Position of the displayed season among the labels.
     row, column : float
-        Centre of the view, in level-0 pixels of the result; it may lie outside of it.
+        Map centre in pixels of the result at full resolution; may lie outside the result.
     """
 
     season: int
@@ -34,8 +34,9 @@ class Viewpoint:
 class BlockOrder:
     """Order of the blocks of a job that are not submitted yet.
 
-    For a viewer, the season shown comes first, from the centre of the map outwards, then each further season in the
-    same way. Several viewers take turns. Without viewers the order is that of the plan.
+    For a viewer, the blocks of the displayed season come first, then those of each other season, always from the map
+    centre outwards. With several viewers, blocks are taken for each in turn. Without viewers, the order is that of the
+    plan.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ class BlockOrder:
     def __init__(self, blocks: Sequence[Index], chunks: Chunks) -> None:
         self._waiting = set(blocks)
         self._unseen = iter(blocks)
-        # Each queue has all blocks that waited when its viewer moved, and so all that still wait.
+        # Each queue has all blocks that were waiting when its viewpoint was set, and so all that are waiting now.
         self._queues: dict[str, Iterator[Index]] = {}
         self._centres = [(edges[:-1] + edges[1:]) / 2 for edges in map(borders, chunks)]
 
@@ -65,7 +66,7 @@ class BlockOrder:
         viewer : str
             Name of the viewer.
         viewpoint : Viewpoint or None
-            Replaces the one before; the viewer keeps its turn. None for a viewer who has gone.
+            New viewpoint, with which the viewer keeps its turn; None to remove the viewer.
         """
         if viewpoint is None:
             self._queues.pop(viewer, None)
@@ -73,7 +74,7 @@ class BlockOrder:
             self._queues[viewer] = iter(self._sort_outwards(viewpoint))
 
     def pop_next(self) -> Index | None:
-        """Remove and return the next block, and put its viewer last; None when none is left."""
+        """Remove and return the next block, and move its viewer to the end of the turns; None if no block is left."""
         if not self._waiting:
             return None
         viewer = next(iter(self._queues), None)

@@ -1,4 +1,4 @@
-"""Block submission: a few blocks for each thread at a time, so that the order of the rest can change."""
+"""Block submission: a few blocks per thread at a time, so that the order of the remaining blocks can change."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from compute.result.stack_tasks import Key, block_key
 from compute.result.store import StoredBlock
 
 _PER_THREAD = 3
-"""Blocks on the scheduler for each thread: one that runs, one that the worker has ready, one in reserve. Dask never
-changes the order of more, and with fewer, threads wait for the next block to arrive."""
+"""Number of blocks on the scheduler per thread: one running, one ready on the worker, and one in reserve. With more, a
+change of the order would take effect later, as submitted blocks keep theirs. With fewer, threads would be idle."""
 
 
 class BlockSubmission:
-    """Submits the blocks of a stack to a scheduler: whenever one ends, the next in the order follows.
+    """Submits the blocks of a stack to a scheduler; when a block ends, the next one in the order is submitted.
 
     Parameters
     ----------
@@ -33,26 +33,26 @@ class BlockSubmission:
     client : distributed.Client
         Asynchronous client of the running event loop.
     order : BlockOrder
-        Order of all its blocks, read again before each block.
+        Order of all blocks, evaluated again before each submission.
     retries : int
         Number of times that a failed block is computed again.
     ahead : list of str, optional
-        Workers that get all blocks at once, before other work; left out, blocks wait in the order.
+        Workers that get all blocks at once, before other work; by default a few blocks are submitted at a time.
     checkpointing : Checkpointing, optional
-        Writes blocks once they are computed, each before the blocks that are submitted later.
+        Writer of computed blocks, whose tasks have priority over later blocks; by default nothing is written.
     threads : callable, optional
-        Returns the number of threads to submit blocks for; left out, that of the workers.
+        Returns the number of threads to submit blocks for; by default that of the workers.
     share : QueueShare, optional
-        Rank among the blocks of other computations; left out, there are no others.
+        Share of the computation in the queue of its scheduler; by default it shares the scheduler with no other.
 
     Attributes
     ----------
     checkpointing : Checkpointing
-        Writes finished blocks to the checkpoint.
+        Writer of computed blocks.
     futures : dict of Key to Future
         Futures of the submitted blocks.
     stack : SeasonStack
-        The persisted stack. Its graph has the future of each submitted block, and all stored blocks.
+        The persisted stack, whose graph has the future of each submitted block and all stored blocks.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class BlockSubmission:
         self.checkpointing = checkpointing or Checkpointing(None, {})
         self._threads = threads
         self._share = share or FairQueue().add_share("")
-        # Not annotated as a Client, whose annotations are those of a blocking client.
+        # Not annotated as Client, whose methods are annotated for a synchronous client.
         self._client: Any = client
         self._order = order
         self._ahead = ahead is not None
@@ -82,7 +82,7 @@ class BlockSubmission:
             "retries": retries,
             "workers": ahead,
             "allow_other_workers": self._ahead,
-            # Each block is a generation of its own: the scheduler keeps the order of blocks of equal rank.
+            # Each submission is a generation of its own, so blocks of equal rank run in the order of submission.
             "fifo_timeout": 0,
             "sync": False,
         }
@@ -93,7 +93,7 @@ class BlockSubmission:
         ]
         self._running = 0
         self._news = asyncio.Event()
-        # Here rather than in the task, so that the first blocks are submitted when the constructor returns.
+        # In the constructor rather than in the task, so that the first blocks are submitted when it returns.
         self._pending: Any = as_completed(loop=client.loop)
         self._share.join()
         self._submit_blocks()
@@ -101,14 +101,14 @@ class BlockSubmission:
         self._task.add_done_callback(lambda _: self._end())
 
     def stop(self) -> None:
-        """Submit no more blocks, and release the sources that only further blocks need."""
+        """Submit no more blocks, and release the shared sources of blocks that are not submitted."""
         self._task.cancel()
         self._held.clear()
 
     async def ended_blocks(self) -> AsyncIterator[tuple[Index, Future[HeldBlock] | None]]:
-        """Yield the index and the future of each block that has ended, well or not, from the first one on.
+        """Yield the index and the future of each ended block, whether it finished or failed, from the first one on.
 
-        Stored blocks have no future. After the last block this waits for pending writes.
+        The future of a stored block is None. The iterator ends after the pending writes have ended.
         """
         told = 0
         while told < len(self._ended) or not self._task.done():
@@ -125,13 +125,13 @@ class BlockSubmission:
         try:
             has_finished = await self._follow_tasks()
         except TimeoutError:
-            # All blocks are computed, and the checkpoint is too slow.
+            # All blocks are computed, and the next write took longer than `SLOW_S`.
             has_finished = True
         if has_finished:
             await self.checkpointing.finish()
 
     async def _follow_tasks(self) -> bool:
-        """Follow all submitted tasks; return False once a block has failed."""
+        """Handle the ends of all submitted tasks; return False as soon as a block has failed."""
         async with asyncio.timeout(None) as bound:
             async for future in self._pending:
                 if not await self._handle_end(future):
@@ -141,7 +141,7 @@ class BlockSubmission:
         return True
 
     async def _handle_end(self, future: Any) -> bool:
-        """Record the end of a task, and submit more blocks; return False where it is a block that failed."""
+        """Record the end of a task, and submit more blocks; return False if the task is a block that failed."""
         if await self.checkpointing.record_write(future):
             return True
         self._running -= 1
@@ -158,7 +158,7 @@ class BlockSubmission:
         self._notify()
 
     def _notify(self) -> None:
-        """Wake the readers of `ended_blocks`."""
+        """Resume the iterators of `ended_blocks`."""
         self._news.set()
         self._news = asyncio.Event()
 
@@ -171,16 +171,16 @@ class BlockSubmission:
                 self._submit_block(index)
 
     def _has_room(self) -> bool:
-        # Asked each time, as workers come and go.
+        # Read for each block, because the number of workers changes.
         threads = self._threads() if self._threads else self._client.scheduler_info().get("total_threads")
         return self._ahead or self._running < _PER_THREAD * max(1, int(threads or 1))
 
     def _submit_block(self, index: Index) -> None:
-        """Submit a block; the first of its season comes with the scenes that the season shares."""
+        """Submit a block, and with the first block of a season the scenes that its blocks share."""
         season, key = index[0], block_key(self.stack.token, *index)
         sources, writes = self._sources.pop(season, {}), self.checkpointing.write_tasks(key)
         graph = self._tasks.pop(index) | sources | writes
-        # All other requests to the workers have priority 0, and go before the blocks.
+        # Blocks have negative priorities, so that requests of priority 0, such as tiles, run before them.
         rank = self._share.assign_rank(key)
         priority = 1 if self._ahead else -rank
         block, *others = self._client.get(graph, [key, *writes, *sources], priority=priority, **self._options)
@@ -190,7 +190,7 @@ class BlockSubmission:
         for future in others[: len(writes)]:
             self.checkpointing.follow_write(key, future)
             self._pending.add(future)
-        # Held until all blocks that need them are submitted; then the scheduler knows how long to keep them.
+        # Held until all blocks of the season are submitted; after that, the scheduler releases them when unused.
         self._held.setdefault(season, others[len(writes) :])
         self._left[season] -= 1
         if not self._left[season]:
@@ -200,14 +200,14 @@ class BlockSubmission:
 def _split_tasks(
     lazy: SeasonStack,
 ) -> tuple[dict[Index, dict[Key, Any]], dict[int, dict[Key, Any]], dict[Key, StoredBlock]]:
-    """Return the tasks of each block, the tasks that the blocks of each season share, and the stored blocks."""
+    """Return the tasks of each block, the shared tasks of each season, and the stored blocks."""
     tasks: dict[Index, dict[Key, Any]] = defaultdict(dict)
     shared: dict[int, dict[Key, Any]] = defaultdict(dict)
     stored: dict[Key, StoredBlock] = {}
     for key, task in lazy.graph.items():
         if isinstance(task, StoredBlock):
             stored[key] = task
-        elif len(key) == 2:  # of a season rather than of one of its blocks
+        elif len(key) == 2:  # a task of a season rather than of one of its blocks
             shared[key[1]][key] = task
         else:
             tasks[key[1:4]][key] = task

@@ -1,4 +1,4 @@
-"""Checkpointing: write the blocks of a job as they finish, and report the reason where that fails."""
+"""Checkpointing: write the blocks of a job as they finish, and report the reason if that fails."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from compute.result.store import Checkpoint, Index, Slot, keep_task, reason_of, 
 from compute.result.store.shared_storage import check_shared
 
 _PROBE_S = 60.0
-"""Longest time of the check that workers and this process share a store."""
+"""Time limit in seconds for checking that workers and this process share a store, and for opening the checkpoint."""
 
 SLOW_S = 60.0
-"""Longest wait for the next write once all blocks are computed."""
+"""Time limit in seconds for the next write after all blocks are computed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,11 +32,11 @@ class CheckpointTarget:
     Attributes
     ----------
     url : str
-        Folder or fsspec URL of the checkpoint, the same for the workers.
+        Folder or fsspec URL of the checkpoint, valid on the workers as well.
     scope : str
         Scope that the result belongs to.
     required : bool
-        Whether a job whose checkpoint cannot be written is refused; else the workers alone hold its result.
+        Whether to refuse a job whose checkpoint cannot be written; if False, only the workers hold its result.
     """
 
     url: str
@@ -50,20 +50,20 @@ class Checkpointing:
     Parameters
     ----------
     checkpoint : Checkpoint or None
-        None where nothing can be written.
+        Checkpoint to write to; None to write nothing.
     slots : mapping of Key to Slot
-        Places of the blocks in the checkpoint, by their keys.
+        Positions of the blocks in the checkpoint, by key.
     problem : str
-        Reason why nothing can be written, as a sentence.
+        Sentence with the reason why blocks cannot be written; empty for none.
 
     Attributes
     ----------
     stored : dict of Key to Slot
-        Places of the written blocks, so far.
+        Positions of the blocks that are written so far, by key.
     tallies : mapping
-        Tallies of all blocks by (season, row, column), once all are written; empty before.
+        Tallies of all blocks by (season, row, column); empty until `finish` has found all blocks written.
     problem : str
-        Reason why not all blocks are written, as a sentence; empty while nothing is wrong.
+        Sentence with the reason why not all blocks are written; empty without an error.
     """
 
     def __init__(self, checkpoint: Checkpoint | None, slots: Mapping[Key, Slot], problem: str = "") -> None:
@@ -83,7 +83,7 @@ class Checkpointing:
         Parameters
         ----------
         target : CheckpointTarget or None
-            None where the workers alone are to hold the result.
+            Target of the checkpoint; None if only the workers hold the result.
         lazy : SeasonStack
             Stack of the job.
         plan : NdviPlan
@@ -96,12 +96,13 @@ class Checkpointing:
         Returns
         -------
         (Checkpointing, SeasonStack)
-            The stack lacks the tasks of written blocks; see `compute.result.store.recalled`.
+            Writer of the checkpoint, and the stack, in which written blocks are read instead of computed; see
+            `compute.result.store.recalled`.
 
         Raises
         ------
         JobError
-            The checkpoint cannot be written, and is required.
+            The checkpoint cannot be written, and `target` requires it.
         """
         if target is None:
             return cls(None, {}), lazy
@@ -110,7 +111,7 @@ class Checkpointing:
                 await check_shared(target.url, client)
                 checkpoint = await asyncio.to_thread(Checkpoint.resume, target.url, plan, token, target.scope)
                 written = await asyncio.to_thread(checkpoint.written)
-        except Exception as error:  # whatever a store raises, a job can do without it
+        except Exception as error:  # stores raise errors of any type, and a job can run without a checkpoint
             problem = _describe_error(error)
             if target.required:
                 raise JobError(f"{problem} This server computes nothing that it cannot keep.") from error
@@ -122,17 +123,17 @@ class Checkpointing:
 
     @property
     def note(self) -> str:
-        """Sentence for users on a failed write; empty where there is none."""
+        """Sentence for users on a failed write; empty without an error."""
         return f"The workers alone hold the result, which goes with them. {self.problem}" if self.problem else ""
 
     def write_tasks(self, key: Key) -> dict[Key, Task]:
-        """Return the task that writes a block, by its key; none after a failed write."""
+        """Return the task that writes a block, by its key; empty without a checkpoint or after a failed write."""
         if self._checkpoint is None or self.problem:
             return {}
         return dict([keep_task(key, self._slots[key])])
 
     def follow_write(self, key: Key, future: Future[None]) -> None:
-        """Hold the future of a write until it has ended."""
+        """Hold the future of a write until the write has ended."""
         self._pending[future.key] = key, future
 
     @property
@@ -141,7 +142,7 @@ class Checkpointing:
         return [future for _, future in self._pending.values()]
 
     async def record_write(self, future: Future[Any]) -> bool:
-        """Record the end of a write; return False where the future is that of another task."""
+        """Record the end of a write; return False if the future belongs to another task."""
         key, _ = self._pending.pop(future.key, (None, None))
         if key is None:
             return False
@@ -152,7 +153,10 @@ class Checkpointing:
         return True
 
     async def finish(self) -> None:
-        """Check that this process can read all written blocks, and mark the manifest as done."""
+        """Check that this process can read all written blocks, and mark the result as done in the manifest.
+
+        An error is recorded in `problem`.
+        """
         if self._checkpoint is None or self.problem:
             return
         if self._pending:
@@ -160,7 +164,7 @@ class Checkpointing:
             return
         try:
             self.tallies = await asyncio.to_thread(self._checkpoint.finish)
-        except Exception as error:  # noqa: BLE001  # whatever a store raises, the workers hold the result
+        except Exception as error:  # noqa: BLE001  # stores raise errors of any type, and the workers hold the result
             self.problem = _describe_error(error)
 
 

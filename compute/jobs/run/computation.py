@@ -1,4 +1,4 @@
-"""Computation of one plan on a cluster, from submission to result."""
+"""Computation of a plan on a cluster, from submission to result."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ CANCELLED = "The computation was cancelled."
 LOST = "The cluster that held this result was stopped or lost; compute it again."
 
 _CANCEL_POLL_S = 0.05
-# Tasks stop at their next read; a read that hangs is not waited for.
+# Tasks stop at their next read; `cancel` returns after this time if a read hangs.
 _CANCEL_S = 30.0
 
-# A scheduler answers at once, unless it distributes a large graph.
+# A scheduler responds within milliseconds, unless it is busy with a large graph.
 _SUBMIT_S = 60.0
 
 
 class Computation:
-    """A running computation; the cluster holds its blocks for as long as this object exists.
+    """A running computation, whose blocks stay on the cluster as long as this object exists.
 
     Attributes
     ----------
     token : str
-        Identity of the computation.
+        Token of the computation.
     plan : NdviPlan
         Plan of the computation.
     stack : SeasonStack
-        The persisted result; its graph has the submitted blocks.
+        The persisted result, whose graph has the submitted and the stored blocks.
     checkpointing : Checkpointing
-        Writes of its blocks to the checkpoint.
+        Writer of its blocks to the checkpoint.
     """
 
     def __init__(self, token: str, plan: NdviPlan, submission: BlockSubmission, client: Client, note: str = "") -> None:
@@ -82,9 +82,9 @@ class Computation:
         threads: Callable[[], int] | None = None,
         share: QueueShare | None = None,
     ) -> Self:
-        """Start a computation. It runs until it ends or `cancel` is called.
+        """Start a computation, which runs until all blocks are computed, one fails, or `cancel` is called.
 
-        Its keys are unique even for a repeated request, as tasks of a cancelled run may still be ending.
+        The keys are unique even for a repeated request, because tasks of a cancelled run may still be ending.
 
         Parameters
         ----------
@@ -93,34 +93,34 @@ class Computation:
         client : distributed.Client
             Asynchronous client of a cluster with workers.
         token : str, optional
-            Identity of the computation; left out, that of the plan.
+            Token of the computation; by default that of the plan.
         order : BlockOrder, optional
-            Order of the blocks, read again before each block; left out, that of the plan.
+            Order of the blocks, evaluated again before each submission; by default that of the plan.
         store : str, optional
-            Folder or fsspec URL, the same for the workers, of a new block store. Each block moves there as it
-            finishes, so the result may be larger than the cluster's memory; left out, the workers hold the blocks.
+            Folder or fsspec URL of a new block store, valid on the workers as well. Each finished block moves there,
+            so the result may be larger than the cluster's memory; by default the workers hold the blocks.
         ahead : bool
-            Whether its tasks go before all others, and to the workers at once; for few and small tasks.
+            Whether all its tasks are sent to the workers at once, and run before other tasks; for few and small tasks.
         target : CheckpointTarget, optional
-            Checkpoint to which blocks are also written as they finish. Blocks that an earlier run of the same
-            computation has written count as finished. Where a write fails, `note` has the reason.
+            Checkpoint to which finished blocks are also written. Blocks that an earlier run of the same computation
+            has written count as finished. If a write fails, `note` has the reason.
         threads : callable, optional
-            Returns the number of threads to submit blocks for: an adaptive cluster grows by its load. Left out, that
-            of the workers.
+            Returns the number of threads to submit blocks for, because an adaptive cluster grows with the number of
+            submitted blocks; by default that of the workers.
         share : QueueShare, optional
-            Share among the computations of the cluster; left out, there are no others.
+            Share of the computation in the queue of its scheduler; by default it shares the scheduler with no other.
 
         Returns
         -------
         Computation
-            Running.
+            The running computation.
 
         Raises
         ------
         ClusterError
-            The scheduler cannot be reached.
+            The scheduler cannot be reached, or does not respond in time.
         TooLargeError
-            A block does not fit the memory that a worker has for a thread.
+            A block needs more memory than a worker has for one thread.
         JobError
             The checkpoint cannot be written, and `target` requires it.
         """
@@ -129,7 +129,7 @@ class Computation:
         async with limit_wait(_SUBMIT_S, "the computation was submitted"):
             await client.register_plugin(CancelFlags())
             memory = await WorkerMemory.read(client)
-            # Tasks for any worker wait on the scheduler, where others pass them whatever their priority.
+            # Tasks without a list of workers may be queued on the scheduler, where others overtake them.
             workers = list(await client.nthreads()) if ahead else None
         refuse_large_blocks(plan, memory)
         token = token or job_token(plan)
@@ -153,7 +153,7 @@ class Computation:
 
     @property
     def note(self) -> str:
-        """Sentence on how the result is held; empty where there is nothing to say."""
+        """Sentences for users on a result that exceeds the memory, or a checkpoint that failed; empty for none."""
         return f"{self._note} {self.checkpointing.note}".strip()
 
     @property
@@ -169,7 +169,7 @@ class Computation:
 
     @property
     def lost(self) -> bool:
-        """Whether the cluster has dropped blocks of this job, as when it stops or the connection breaks."""
+        """Whether the cluster has lost blocks of this computation, because it stopped or the connection broke."""
         return not self._cancelled and any(future.cancelled() for future in self._futures.values())
 
     @property
@@ -177,14 +177,16 @@ class Computation:
         return self._submission.futures
 
     async def finished_blocks(self) -> AsyncIterator[tuple[int, int, int]]:
-        """Yield (season, row, column) of each block as it finishes, until all have.
+        """Yield (season, row, column) of each block when it finishes, until all blocks are finished.
 
         Raises
         ------
         JobCancelledError
-            The job was cancelled.
+            The computation was cancelled.
+        JobLostError
+            The cluster has lost a block.
         JobError
-            A block failed for good; the sentence says why.
+            A block failed in all its attempts; the message has the reason.
         """
         told = 0
         async for index, future in self._submission.ended_blocks():
@@ -196,57 +198,58 @@ class Computation:
             raise JobCancelledError(CANCELLED)
 
     async def progress(self) -> AsyncIterator[int]:
-        """Yield the number of finished blocks each time that one finishes; raises as `finished_blocks` does."""
+        """Yield the number of finished blocks whenever a block finishes; raises as `finished_blocks`."""
         done = 0
         async for _ in self.finished_blocks():
             done += 1
             yield done
 
     async def result(self) -> SeasonStack:
-        """Wait for the last block and return the persisted stack; raises as `finished_blocks` does."""
+        """Wait for the last block, and return the persisted stack; raises as `finished_blocks`."""
         async for _ in self.progress():
             pass
         return self.stack
 
     async def statistics(self) -> list[dict[str, Any]]:
-        """Reduce each season of the finished result to a few numbers, on the workers or from the checkpoint.
+        """Compute statistics of each season of the finished result, on the workers or from the checkpoint.
 
         Returns
         -------
         list of dict
-            For each season ``label``, ``ndvi_mean`` (mean of the pixel means, each weighing 1; None where nothing was
-            clear), ``clear_share`` (share of the region's pixels that have a mean), ``clear_count_max``,
-            ``scenes_failed`` (``scene``, ``file`` and ``reason`` of each that could not be read), ``unphysical``
-            (number of observations outside -1 to 1), ``out_of_range`` (number of those that the index range leaves
-            out), ``remarks`` (sentences on what files state). Where looks are counted by their reason also ``looks``: a
-            mapping from ``clear`` and each reason to the number of looks of all pixels.
+            For each season ``label``, ``ndvi_mean`` (unweighted mean over the pixels with a mean; None without any),
+            ``clear_share`` (share of the region's pixels that have a mean), ``clear_count_max``, ``scenes_failed``
+            (``scene``, ``file`` and ``reason`` of each unread scene), ``unphysical`` (number of observations outside
+            -1 to 1), ``out_of_range`` (number of observations excluded by the index range), and ``remarks`` (sentences
+            on files that contradict their documents). If exclusion reasons are counted, also ``looks``, a mapping from
+            ``clear`` and each reason to the number of looks, summed over pixels. A look is a pixel on one platform and
+            solar day whose mask is not nodata.
         """
         tallies = season_tallies(self.checkpointing.tallies) or await tally_seasons(self.stack, self._client)
-        # In a thread, as rasterising the outline of a large region takes seconds.
+        # In a thread, because rasterising the outline of a large region takes seconds.
         return await asyncio.to_thread(season_numbers, self.plan, tallies)
 
     def provenance(
         self, failed: Sequence[UnreadScene] = (), statistics: Sequence[Mapping[str, Any]] = ()
     ) -> dict[str, Any]:
-        """Return the metadata that a reader needs to compute the result again, ready for JSON.
+        """Return the metadata from which the result can be computed again, ready for JSON.
 
         Parameters
         ----------
         failed : sequence of UnreadScene
             Scenes that could not be read.
         statistics : sequence of mapping
-            As `statistics` returns them; only the looks are used.
+            Statistics of each season, from `statistics`; ``looks`` and the counts for remarks are used.
         """
         return result_provenance(self.plan, self.token, failed, statistics)
 
     def caption(self, failed: Sequence[UnreadScene] = ()) -> tuple[str, list[str]]:
-        """Return the title of a picture of the result, and the notes below it; `failed` as for `provenance`."""
+        """Return the title of a picture of the result, and the notes below it; for `failed` see `provenance`."""
         return caption_of(failed, self.plan)
 
     async def cancel(self) -> None:
-        """Stop the work and return when no task of it runs any more.
+        """Stop the computation, and wait up to 30 seconds until none of its tasks runs.
 
-        Running tasks end at their next read, the others never start, and finished blocks are released.
+        Running tasks end at their next read, waiting tasks do not start, and finished blocks are released.
         """
         lost, self._cancelled = self.lost, True
         self._submission.stop()
@@ -258,7 +261,7 @@ class Computation:
 
     async def _free_workers(self, run: str) -> None:
         client = self._client
-        # A worker that leaves meanwhile need not answer.
+        # Errors of workers that leave meanwhile are ignored.
         await client.run(cancel_on_worker, run, on_error="ignore")
         await client.cancel([*self._futures.values(), *self.checkpointing.pending_writes], force=True)
         while any((await client.run(running_on_worker, run, on_error="ignore")).values()):  # noqa: ASYNC110  # no event

@@ -1,4 +1,4 @@
-"""Concurrency limit of jobs for each user, over all servers that share a list."""
+"""Limit on the concurrent jobs of each user, over all servers that share a list."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from compute.jobs.live_job import LiveJob
 WAITS = "It waits for one of your other computations to end."
 
 _POLL_S = 0.5
-"""Longest time from the end of one computation to the start of the next."""
+"""Interval in seconds at which queued jobs are checked, and so the longest delay between two computations."""
 
 
 class ConcurrencyLimit:
-    """Starts the queued jobs of each scope in the order of their submission, a few at once.
+    """Starts the queued jobs of each scope in the order of submission, up to a limit on concurrent jobs.
 
-    Jobs that are connecting or running count, if a server with a current lease holds them.
+    Connecting and running jobs count towards the limit if a server with a current lease holds them.
 
     Parameters
     ----------
     listed : JobList
         List of all jobs.
     most : int
-        Largest number of jobs of one scope at once.
+        Largest number of concurrent jobs of one scope.
     save : callable
         Replaces the record of a job.
     """
@@ -37,7 +37,7 @@ class ConcurrencyLimit:
         self._save = save
 
     async def wait_for_start(self, job: LiveJob) -> None:
-        """Wait until a queued job may start, and set it to connecting."""
+        """Wait until a queued job may start, and set its state to connecting."""
         while not await self._list.start_queued_job(job.token, self._most):
             if job.row.message != WAITS:
                 self._save(job, replace(job.row, message=WAITS))

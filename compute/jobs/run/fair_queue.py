@@ -1,4 +1,4 @@
-"""Fair queue of blocks: users take turns on a scheduler, and so do the computations of one user."""
+"""Fair queue of blocks, which divides a scheduler evenly among users, and among the computations of each user."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from compute.result.stack_tasks import Key
 
 
 class FairQueue:
-    """Ranks of the blocks of all computations on one scheduler, which computes the lowest rank first.
+    """Ranks of the blocks of all computations on one scheduler, which computes blocks of low rank first.
 
-    The ranks of the blocks of one computation are as far apart as its user has computations there. So users share the
-    threads evenly, whatever the number of their computations. A new computation starts at the rank that the scheduler
-    has reached, rather than behind all submitted blocks. This is self-clocked fair queueing (Golestani 1994, INFOCOM)
-    with blocks of equal length.
+    The distance between the ranks of consecutive blocks of a computation is the number of computations of its user.
+    Therefore users share the threads evenly, whatever the number of their computations. The ranks of a new computation
+    start at the rank that the scheduler has reached, rather than behind all submitted blocks. This is self-clocked fair
+    queueing (Golestani 1994, INFOCOM) with blocks of equal length.
 
     Attributes
     ----------
     current_rank : int
-        Highest rank of the blocks that have ended.
+        Highest rank of the ended blocks.
     computations : Counter
-        Number of computations of each user.
+        Number of computations of each user in the queue.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class FairQueue:
         self.computations: Counter[str] = Counter()
 
     def add_share(self, user: str) -> QueueShare:
-        """Return the share of another computation of a user."""
+        """Return a new share for a computation of a user."""
         return QueueShare(self, user)
 
 
@@ -38,9 +38,9 @@ class QueueShare:
     Parameters
     ----------
     queue : FairQueue
-        Queue of its scheduler.
+        Queue of the scheduler.
     user : str
-        User that it belongs to.
+        User of the computation.
     """
 
     def __init__(self, queue: FairQueue, user: str) -> None:
@@ -50,19 +50,19 @@ class QueueShare:
         self._ranks: dict[Key, int] = {}
 
     def join(self) -> None:
-        """Count this computation from now on."""
+        """Add this computation to those that share the queue."""
         self._queue.computations[self._user] += 1
 
     def leave(self) -> None:
-        """Count this computation no more."""
+        """Remove this computation from those that share the queue."""
         self._queue.computations[self._user] -= 1
 
     def assign_rank(self, key: Key) -> int:
-        """Return the rank of the next submitted block."""
+        """Assign a rank to the next block to submit, and return it."""
         step = self._queue.computations[self._user]
         self._last = self._ranks[key] = max(self._last, self._queue.current_rank) + step
         return self._last
 
     def record_end(self, key: Key) -> None:
-        """Record that a block has ended, so that the scheduler has reached its rank."""
+        """Record that a block has ended, and raise the current rank to that of the block."""
         self._queue.current_rank = max(self._queue.current_rank, self._ranks.pop(key))

@@ -22,30 +22,30 @@ from compute.result.chunk_windows import borders
 from compute.scenes import Source
 
 MOST_SCENES = 4_000
-"""Largest number of scenes of one request: half a minute of a slow store, with eight scenes read at once."""
+"""Largest number of scenes of one request: half a minute of reading from a slow store, eight scenes at once."""
 
 _TIMEOUT_S, _CANCEL_S = 60.0, 5.0
 _AHEAD = 1_000
-"""Priority over the blocks of any computation: the task is small, and a user waits for it."""
+"""Priority over the blocks of all computations, because the task is small and its user is waiting."""
 
 _MOST_REASONS = 250
-"""Largest number of mask reasons, which are bytes."""
+"""Largest number of exclusion reasons, which are numbered in a byte."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeasonTask:
-    """Input of a task that traces a pixel in one season.
+    """Arguments of a Dask task that traces a pixel in one season.
 
     Attributes
     ----------
     label : str
         Season label.
     task : BlockTask
-        Task of one pixel.
+        Task of a block of one pixel.
     sources : tuple of Source
-        Scenes that the groups of the task index.
+        Scenes to which the groups of `task` refer by position.
     indices : tuple of int
-        Positions of `sources` among those of the plan.
+        Positions of `sources` among the scenes of the plan.
     """
 
     label: str
@@ -55,7 +55,7 @@ class SeasonTask:
 
 
 def season_tasks(plan: NdviPlan, row: int, column: int, season: str | None = None) -> list[SeasonTask]:
-    """Return the tasks that list every observation of a pixel.
+    """Return the tasks that trace all scenes at a pixel, one for each season.
 
     Parameters
     ----------
@@ -64,14 +64,14 @@ def season_tasks(plan: NdviPlan, row: int, column: int, season: str | None = Non
     row, column : int
         Pixel of the result's grid.
     season : str, optional
-        Label of one season; left out, all seasons.
+        Label of one season; by default all seasons.
 
     Raises
     ------
     InputError
-        There is no such season, or the result was read by datacube's reader, which tells nothing of single scenes.
+        The result has no such season, or was read by datacube's reader, which does not return single scenes.
     TooLargeError
-        There are more than `MOST_SCENES` scenes.
+        The tasks have more than `MOST_SCENES` scenes.
     """
     if plan.request.reader != "exact":
         raise InputError("reader", "Datacube's reader tells nothing of single scenes; compute with --reader exact.")
@@ -94,7 +94,7 @@ def season_tasks(plan: NdviPlan, row: int, column: int, season: str | None = Non
 async def observations_at(
     plan: NdviPlan, client: Client, row: int, column: int, season: str | None = None
 ) -> list[dict[str, Any]]:
-    """List every look at a pixel, whether or not it counts as an observation.
+    """Read the values of all scenes at a pixel, whether or not they count as observations.
 
     Parameters
     ----------
@@ -103,20 +103,20 @@ async def observations_at(
     client : distributed.Client
         Asynchronous client of a cluster whose workers can read the scenes.
     row, column, season
-        As `season_tasks` takes them.
+        See `season_tasks`.
 
     Returns
     -------
     list of dict
-        For each season ``label``, ``clear_count`` and ``ndvi_mean`` (as the result has them), and ``observations`` in
-        order of time: ``time``, ``platform``, ``product`` and what `compute.engine.Trace` has.
+        For each season ``label``, ``clear_count`` and ``ndvi_mean`` (as in the result), and ``observations``: for each
+        scene in order of time ``time``, ``platform``, ``product`` and the attributes of `compute.engine.Trace`.
 
     Raises
     ------
     InputError, TooLargeError
-        As `season_tasks` does.
+        See `season_tasks`.
     ClusterError
-        The cluster is gone, or does not answer within a minute.
+        The connection to the cluster broke, or the values were not read within a minute.
     """
     tasks = season_tasks(plan, row, column, season)
     run = tasks[0].task.run if tasks else ""
@@ -132,7 +132,8 @@ async def observations_at(
 
 
 def _submit_task(client: Client, each: SeasonTask, min_clear: int, workers: Sequence[str]) -> Future[PixelTrace]:
-    # Tasks for any worker wait on the scheduler, where others pass them whatever their priority.
+    # A task with a list of workers is sent to a worker at once. Without a list, it may be queued on the scheduler,
+    # where other tasks overtake it regardless of its priority.
     anywhere = {"workers": workers, "allow_other_workers": True}
     future: Future[PixelTrace] = client.submit(
         trace_pixel, each.task, each.sources, min_clear, pure=False, retries=RETRIES, priority=_AHEAD, **anywhere
@@ -141,18 +142,18 @@ def _submit_task(client: Client, each: SeasonTask, min_clear: int, workers: Sequ
 
 
 async def _cancel_tasks(client: Client, run: str, futures: Sequence[Future[PixelTrace]]) -> None:
-    """Cancel the tasks that still run."""
+    """Cancel the unfinished tasks of a run."""
     if client.status != "running" or all(future.done() for future in futures):
         return
     await cancel_unfinished(client, futures)
-    # A worker that hangs does not answer.
+    # A worker that hangs does not respond.
     with suppress(TimeoutError):
         async with asyncio.timeout(_CANCEL_S):
             await client.run(cancel_on_worker, run, on_error="ignore")
 
 
 def _blocks_at(plan: NdviPlan, row: int, column: int) -> Iterator[BlockPlan]:
-    """Yield the blocks that hold a pixel, one for each season."""
+    """Yield the blocks that contain a pixel, one for each season."""
     at = tuple(
         int(borders(sizes).searchsorted(place, side="right")) - 1
         for sizes, place in zip(plan.chunks, (row, column), strict=True)
@@ -183,7 +184,7 @@ def _season_task(plan: NdviPlan, block: BlockPlan, pixel: tuple[int, int], run: 
 
 
 def _describe_season(plan: NdviPlan, each: SeasonTask, trace: PixelTrace) -> dict[str, Any]:
-    """Return the traces of a season with time, platform and product, in order of time."""
+    """Return the values of the scenes of a season at the pixel, with time, platform and product, in order of time."""
     index_of = {source.id: index for source, index in zip(each.sources, each.indices, strict=True)}
     ordered = sorted(trace.traces, key=lambda look: index_of[look.scene])
     return {

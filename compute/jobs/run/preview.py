@@ -1,4 +1,4 @@
-"""Preview of a job: a coarse picture within seconds, until the result is there."""
+"""Preview of a job: coarse means within seconds, shown until the result is computed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _log = logging.getLogger(__name__)
 
 
 class Preview:
-    """A coarse computation beside a job, ahead of it in the queue of its cluster.
+    """Coarse computation of a job's request, which its cluster computes before the blocks of the job.
 
-    It is optional: where it fails, the seasons have no preview.
+    The preview is optional: if it fails, the job runs without it.
 
     Parameters
     ----------
     computation : Computation
         Computation of the preview.
     tiles : ResultTiles
-        Tiles of it.
+        Tiles of the preview.
     """
 
     def __init__(self, computation: Computation, tiles: ResultTiles) -> None:
@@ -41,14 +41,14 @@ class Preview:
         plan : NdviPlan
             Plan of the result.
         client : distributed.Client
-            Asynchronous client of the cluster that computes it.
+            Asynchronous client of the cluster that computes the result.
         token : str
-            Identity of the result.
+            Token of the result.
 
         Returns
         -------
         Preview or None
-            None where the result is as coarse itself, or the preview cannot be started.
+            The running preview; None if the result is as coarse as a preview, or the preview cannot be started.
         """
         try:
             coarse = preview_plan(plan)
@@ -62,26 +62,31 @@ class Preview:
 
     @property
     def seasons(self) -> frozenset[int]:
-        """Positions of the seasons whose preview is finished."""
+        """Positions of the seasons whose preview is computed."""
         stack = self._computation.stack
         return frozenset(n for n, key in enumerate(stack.keys) if stack.graph[key].status == "finished")
 
     async def fill_tile(self, tile: Tile, season: int, address: TileAddress, size: int = TILE_PX) -> Tile:
-        """Return a tile of means with the pixels of the preview where its own are not computed yet.
+        """Add the means of the preview to a tile, for pixels that are not computed yet.
 
         Parameters
         ----------
         tile : Tile
-            Tile of the result.
+            Tile of means of the result.
         season : int
             Position of the season.
         address : TileAddress
             Address of the tile.
         size : int
-            Pixels along each edge.
+            Edge length of the tile in pixels.
+
+        Returns
+        -------
+        Tile
+            Tile with the same values, and with those of the preview in `preview`.
         """
         return tile.over(await self._tiles.tile("ndvi_mean", season, address, size=size))
 
     async def release(self) -> None:
-        """Stop the preview, and free the workers of it."""
+        """Stop the preview, and release its blocks on the workers."""
         await self._computation.cancel()

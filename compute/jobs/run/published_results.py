@@ -1,4 +1,4 @@
-"""Published results: finished results by name for other clients of the cluster."""
+"""Published results: finished results that other clients of the cluster open by name."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def published_name(token: str) -> str:
 async def published(token: str, plan: NdviPlan, stack: SeasonStack, client: Client) -> AsyncIterator[None]:
     """Publish a finished result on its scheduler while the body runs.
 
-    The published entry names the blocks and does not hold them, so a server that dies leaves no data on the workers.
-    An error is logged: the result does not need the entry.
+    The published dataset contains the keys of the blocks and no futures, so no blocks stay on the workers after the
+    server has ended. Errors are logged and not raised, because the result does not depend on its publication.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ async def published(token: str, plan: NdviPlan, stack: SeasonStack, client: Clie
 
 
 async def _try(client: Client, act: Callable[[], Awaitable[None]]) -> None:
-    """Run an optional call on a scheduler, unless its connection is closed."""
+    """Call a scheduler unless the connection is closed; errors are logged."""
     if client.status == "running":
         try:
             async with asyncio.timeout(_ANSWER_S):
@@ -64,24 +64,24 @@ async def _try(client: Client, act: Callable[[], Awaitable[None]]) -> None:
 
 
 def open_published(token: str, client: Client) -> xr.Dataset:
-    """Open the finished result of a job on the cluster that computed it, without a copy.
+    """Open the finished result of a job on the cluster that computed it, without copying its blocks.
 
     Parameters
     ----------
     token : str
-        Token of the job, as in its link.
+        Token of the job, as in the link of the result.
     client : distributed.Client
-        Synchronous client of that cluster. It holds the blocks while the dataset is in use.
+        Synchronous client of that cluster. The blocks stay on the workers while the dataset exists.
 
     Returns
     -------
     xarray.Dataset
-        Lazy; see `compute.result.stack.SeasonStack.dataset`.
+        Lazy dataset; see `compute.result.stack.SeasonStack.dataset`.
 
     Raises
     ------
     JobError
-        The cluster has no such result: it is not finished, was deleted, or is on another cluster.
+        The cluster has no finished result of that token, or has lost blocks of it.
     """
     try:
         run, document = client.get_dataset(published_name(token))

@@ -1,4 +1,4 @@
-"""Provenance of a result: metadata from which a reader can compute it again."""
+"""Provenance of a result: metadata from which the result can be computed again."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def result_provenance(
     plan : NdviPlan
         Plan of the result.
     token : str
-        Identity of the computation.
+        Token of the computation.
     failed : sequence of UnreadScene
         Scenes that could not be read.
     statistics : sequence of mapping
-        As `compute.jobs.Computation.statistics` returns them; empty where they are not known.
+        Statistics of each season, from `compute.jobs.Computation.statistics`; empty if they are unknown.
     """
     looks = {season["label"]: season["looks"] for season in statistics if "looks" in season}
     return {

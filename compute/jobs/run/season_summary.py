@@ -18,7 +18,7 @@ from compute.scenes import unique_unread
 
 
 def season_tallies(tallies: Mapping[Index, Tally]) -> list[Tally]:
-    """Return the tally of each season, given those of all blocks by season, row and column."""
+    """Merge the tallies of all blocks, given by (season, row, column), into one for each season."""
     seasons: dict[int, list[Tally]] = defaultdict(list)
     for (season, _, _), tally in sorted(tallies.items()):
         seasons[season].append(tally)
@@ -26,9 +26,9 @@ def season_tallies(tallies: Mapping[Index, Tally]) -> list[Tally]:
 
 
 def region_pixels(plan: NdviPlan) -> int:
-    """Return the number of pixels of the output grid whose centre lies in the region.
+    """Return the number of pixels of the output grid whose centres lie in the region.
 
-    The outline is rasterised block by block, in some 20 ms for each block that it crosses.
+    The outline is rasterised block by block, which takes about 20 ms for each block that it crosses.
     """
     return sum(_region_pixels(plan, block) for block in plan.blocks if block.season == plan.blocks[0].season)
 
@@ -71,7 +71,7 @@ def result_remarks(plan: NdviPlan, statistics: Sequence[Mapping[str, Any]]) -> l
     plan : NdviPlan
         Plan of the result.
     statistics : sequence of mapping
-        As `season_numbers` returns them.
+        Statistics of each season, from `season_numbers`.
     """
     unphysical = sum(season["unphysical"] for season in statistics)
     out_of_range = sum(season["out_of_range"] for season in statistics)

@@ -1,4 +1,4 @@
-"""Unread scenes: count and name them; too many of them fail the result."""
+"""Unread scenes: list and describe them, and refuse a result with too many."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from compute.plan import NdviPlan
 from compute.scenes import UnreadScene, unique_unread
 
 _NAMED = 3
-"""Number of scenes that a sentence names; the result lists all of them."""
+"""Number of scenes that a sentence names; the metadata of the result list all."""
 
 
 def left_out(statistics: Iterable[Mapping[str, Any]], plan: NdviPlan, most: float) -> list[UnreadScene]:
-    """Return the scenes that a result lacks, or refuse a result that lacks too many.
+    """Return the unread scenes of a result, or raise if there are too many.
 
     Parameters
     ----------
     statistics : iterable of mapping
-        As `compute.jobs.Computation.statistics` returns them.
+        Statistics of each season, from `compute.jobs.Computation.statistics`.
     plan : NdviPlan
         Plan of the result.
     most : float
-        Largest share of the scenes, from 0 to 1, that a result may lack.
+        Largest share of unread scenes, from 0 to 1.
 
     Returns
     -------
     list of UnreadScene
-        One for each scene, sorted.
+        One entry for each unread scene, sorted.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def left_out(statistics: Iterable[Mapping[str, Any]], plan: NdviPlan, most: floa
 
 
 def failed_sentence(failed: Sequence[UnreadScene], plan: NdviPlan) -> str:
-    """Return a sentence with the number, names and reasons of the unread scenes; empty where there are none."""
+    """Return a sentence with the number, names and reasons of the unread scenes; empty if all were read."""
     if not failed:
         return ""
     verb = "is" if len(failed) == 1 else "are"
@@ -57,13 +57,13 @@ def failed_sentence(failed: Sequence[UnreadScene], plan: NdviPlan) -> str:
 
 
 def read_scenes(failed: Sequence[UnreadScene], plan: NdviPlan) -> list[str]:
-    """Return the ids of the scenes of a plan without the unread ones."""
+    """Return the ids of the scenes of a plan, except the unread ones."""
     unread = {each.scene for each in failed}
     return [source.id for source in plan.sources if source.id not in unread]
 
 
 def caption_of(failed: Sequence[UnreadScene], plan: NdviPlan) -> tuple[str, list[str]]:
-    """Return the title and the notes of a picture of a result."""
+    """Return the title of a picture of a result, and the notes below it."""
     request, (dy, _) = plan.request, plan.grid.resolution
     title = f"Seasonal mean NDVI, {request.start} to {request.end}"
     notes = [f"{', '.join(request.products)}, {len(plan.sources)} scenes, {dy:g} m in {plan.grid.crs}"]

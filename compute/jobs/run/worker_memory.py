@@ -1,4 +1,4 @@
-"""Memory check of a plan against the workers: a block must fit one thread, the result may spill to disk."""
+"""Memory check of a plan: a block must fit the memory of a worker thread, while the result may spill to disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPILL_SHARE = 0.6
 """Share of a worker's memory beyond which Dask moves data to its disk (`distributed.worker.memory.target`)."""
 
 LEVELS_BYTES_PER_PX = 5 / 3
-"""Memory of all levels together for each pixel of the result: 5 bytes for each of theirs, a third as many."""
+"""Memory of all overview levels per pixel of the result: they have a third as many pixels, of 5 bytes each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,9 +24,9 @@ class WorkerMemory:
     Attributes
     ----------
     thread : int or None
-        Memory for one task on the smallest worker; None where workers have no limit.
+        Memory for one task on the worker with the least memory per thread; None if no worker has a limit.
     total : int or None
-        Memory of all workers; None where one has no limit.
+        Memory of all workers together; None if a worker has no limit.
     """
 
     thread: int | None
@@ -34,7 +34,7 @@ class WorkerMemory:
 
     @classmethod
     async def read(cls, client: Any) -> WorkerMemory:
-        """Read the limits of all workers from the scheduler of an asynchronous client."""
+        """Read the memory limits of all workers from the scheduler of an asynchronous client."""
         workers = (await client.scheduler.identity(n_workers=-1))["workers"].values()
         limits = [(each["memory_limit"], each["nthreads"]) for each in workers if each["memory_limit"]]
         least = min(((limit - WORKER_BYTES) // threads for limit, threads in limits), default=None)
@@ -55,7 +55,7 @@ def refuse_large_blocks(plan: NdviPlan, memory: WorkerMemory) -> None:
     Raises
     ------
     TooLargeError
-        The sentence names the memory of a block, that of the workers, and the remedies.
+        A block needs more memory than a worker has for one thread.
     """
     if memory.thread is not None and plan.task_bytes > memory.thread:
         raise TooLargeError(
@@ -67,7 +67,7 @@ def refuse_large_blocks(plan: NdviPlan, memory: WorkerMemory) -> None:
 
 
 def spill_note(plan: NdviPlan, memory: WorkerMemory) -> str:
-    """Return a sentence for a result that the workers cannot hold in memory; empty where they can."""
+    """Return a sentence for users if the result does not fit the memory of the workers; empty if it fits."""
     held = plan.result_bytes + LEVELS_BYTES_PER_PX * len(plan.labels) * prod(plan.grid.shape)
     if memory.total is None or held <= SPILL_SHARE * memory.total:
         return ""

@@ -1,4 +1,4 @@
-"""Alembic environment of the job store: migrates the database of a connection that `migrate_schema` passes."""
+"""Alembic environment of the job store, for the connection that `migrate_schema` passes."""
 
 from alembic import context
 
@@ -7,7 +7,7 @@ from compute.jobs.jobstore.schema_migration import VERSION_TABLE
 context.configure(
     connection=context.config.attributes["connection"],
     version_table=VERSION_TABLE,
-    # SQLite alters a table only by copying it.
+    # SQLite needs a copy of a table for most changes of its columns.
     render_as_batch=True,
 )
 with context.begin_transaction():

@@ -1,6 +1,6 @@
-"""Create the lists of jobs, clusters and participants, as release 0.1.0 has them.
+"""Create the tables of jobs, clusters and participants of release 0.1.0.
 
-Databases of that release have no revision: their tables stay as they are.
+Databases of that release have no revision; their tables are not changed.
 """
 
 from alembic import op
@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the tables that are missing."""
+    """Create the missing tables."""
     op.create_table(
         "greenup_jobs",
         Column("token", String(32), primary_key=True),
