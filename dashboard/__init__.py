@@ -1,1 +1,1 @@
-"""The face of Greenup: the command line now, the page beside it."""
+"""User interfaces of Greenup: the dashboard, its HTTP routes, the command line and the notebook functions."""

@@ -1,4 +1,4 @@
-"""The composition root: services once, a session for each visit, and the server that holds them."""
+"""Composition root of the dashboard: the server, its services, and a session for each visit."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ from dashboard.state import PageState, VisitState
 from dashboard.views import build_page, result_map
 
 POLL_MS = 400
-"""How often a page looks at its job: often enough to feel alive, rare enough to cost nothing."""
+"""Interval in milliseconds at which a page polls its job: short enough to seem immediate, at negligible cost."""
 
 _FRAMES_HERE = ("http://localhost:*", "http://127.0.0.1:*", "vscode-webview:", "vscode-file:")
-"""A notebook on this machine shows the page in a frame from another port, or from within an editor."""
+"""Origins of notebooks on this machine that may show the page in a frame: other ports and editors."""
 
 _PARENT_S = 1.0
 
 _SWITCH_S = 0.0005
-"""How long a thread keeps the GIL that another one waits for: whoever is answered waits as long at each system call
-while a page is built in a thread. Python's own 5 ms make a tenth of a second of twenty calls."""
+"""Switch interval of Python threads in seconds. While a page is built in one thread, each system call of a response may
+wait this long for the GIL; with Python's default of 5 ms, twenty calls take a tenth of a second longer."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,13 +78,14 @@ async def running_server(
     settings : Settings
         Limits and addresses.
     profiles : dict of str to ProductProfile
-        What products mean.
+        Descriptions of products by name.
     cluster : ClusterSpec
-        Where visitors compute unless they choose otherwise.
+        Default cluster of visitors.
     address : Address
-        Where the server listens.
+        Address of the server.
     garbage : PageGarbage, optional
-        Where the process is the server's own; in a notebook's, garbage is collected as ever.
+        Garbage collector of closed pages, for a process that runs only the server; by default, as in a notebook, Python
+        and Panel collect garbage as usual.
 
     Yields
     ------
@@ -96,7 +97,7 @@ async def running_server(
     CatalogError
         The index cannot be reached.
     OSError
-        The port is taken.
+        The port is in use.
     InputError
         The Unix socket cannot be used.
     """
@@ -124,7 +125,7 @@ def _url(server: Server, address: Address) -> str:
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what nobody waited for, but not that a browser went away while it was being told something."""
+    """Log an unhandled error of the event loop, unless a browser closed its connection during a message."""
     if not isinstance(context.get("exception"), WebSocketClosedError | StreamClosedError):
         loop.default_exception_handler(context)
 
@@ -137,25 +138,25 @@ async def serve_until_stopped(
     announce: Callable[[str], None],
     parent: int | None = None,
 ) -> None:
-    """Run the dashboard until SIGINT or SIGTERM, or until its parent ends; `announce` is told its URL.
+    """Run the dashboard until SIGINT or SIGTERM, or until its parent process ends.
 
     Parameters
     ----------
     settings, profiles, cluster, address
-        As `running_server` takes them.
+        See `running_server`.
     announce : callable
-        Called once with the URL of the page.
+        Called with the URL of the page, once the server listens.
     parent : int, optional
-        Process that has started this one.
+        Id of the parent process; by default the end of the parent is ignored.
 
     Raises
     ------
-    CatalogError, OSError
-        As `running_server` does.
+    CatalogError, OSError, InputError
+        See `running_server`.
     """
     sys.setswitchinterval(_SWITCH_S)
     asyncio.get_running_loop().set_exception_handler(_report)
-    # All of it before the start: who gives up waiting for the page must not leave index and workers behind.
+    # Handlers are installed before the start, so that an interrupt during the start also stops index and workers.
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -169,8 +170,8 @@ async def serve_until_stopped(
 
 
 async def _follow(parent: int | None, stopped: asyncio.Event) -> None:
-    """Stop when the parent is gone, however it went: one that was killed could not tell."""
-    while parent in (None, os.getppid()):  # noqa: ASYNC110  # no event tells it
+    """Set `stopped` when the parent process has ended, also if it was killed and could not send a signal."""
+    while parent in (None, os.getppid()):  # noqa: ASYNC110  # no event reports the end of a parent
         await asyncio.sleep(_PARENT_S)
     stopped.set()
 
@@ -197,7 +198,7 @@ def _listen(services: Services, address: Address, access_control: AccessControl,
     )
     with kept_interrupts():
         server: Server = get_server(
-            lambda: _visit_or_nothing(services, can_sign_out=access_control.can_sign_out),  # type: ignore[arg-type]  # nothing is an answer, too
+            lambda: _visit_or_nothing(services, can_sign_out=access_control.can_sign_out),  # type: ignore[arg-type]  # Panel also accepts None
             port=address.port,
             address=address.host,
             unix_socket=None if path is None else str(path),
@@ -233,7 +234,7 @@ def _listen(services: Services, address: Address, access_control: AccessControl,
 
 
 def _visit_or_nothing(services: Services, *, can_sign_out: bool) -> pn.viewable.Viewable | None:
-    """Return the page of one visit, or nothing, which is answered with a sentence: Panel would show the traceback."""
+    """Return the page of one visit; None if building it fails, because Panel would show the traceback of an error."""
     try:
         return visit(services, can_sign_out=can_sign_out)
     except Exception:  # noqa: BLE001  # a bug of any kind
@@ -242,7 +243,7 @@ def _visit_or_nothing(services: Services, *, can_sign_out: bool) -> pn.viewable.
 
 
 def visit(services: Services, *, can_sign_out: bool) -> pn.viewable.Viewable:
-    """Return the page of one visit, with its own state and session."""
+    """Build the page of one visit, with its own state and session."""
     principal = _principal()
     user = "" if principal == ANONYMOUS else principal.name
     state = PageState(visit=VisitState(user=user, can_sign_out=can_sign_out))
@@ -255,10 +256,10 @@ def visit(services: Services, *, can_sign_out: bool) -> pn.viewable.Viewable:
 
 
 async def _start_session(session: Session) -> None:
-    """Start a session once its page has loaded: an earlier change may never reach the browser."""
+    """Start a session after its page has loaded, because earlier changes may not reach the browser."""
     await session.start()
     if pn.state.location is not None:
-        # The season first: a result is shown with the season of the link.
+        # Season before token, so that the result opens with the season of the link.
         pn.state.location.sync(session.state.look, {"season": "season"})
         pn.state.location.sync(session.state.job, {"token": "result"})
     pn.state.add_periodic_callback(session.poll, POLL_MS)

@@ -27,7 +27,7 @@ class LoopLag:
 
     @property
     def cumulative_counts(self) -> list[int]:
-        """Number of lags up to each of `BOUNDS_S`, and the total."""
+        """Number of lags up to each of `BOUNDS_S`, and number of all lags."""
         return list(accumulate(self._counts))
 
     def record_lag(self, lag_s: float) -> None:
@@ -36,7 +36,7 @@ class LoopLag:
         self._counts[bisect_left(BOUNDS_S, lag_s)] += 1
 
     async def measure(self) -> None:
-        """Measure the lag until cancelled."""
+        """Measure the lag until the task is cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + _EVERY_S

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Formatting of sizes, durations, days and places for users."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def size_text(count: float) -> str:
-    """Return a number of bytes with three digits, in the binary unit that has no more of them before the point."""
+    """Return a number of bytes with three significant digits and a binary unit, such as ``1.21 GiB``."""
     unit = 0
     while count >= 999.5 and unit < len(_UNITS) - 1:
         count, unit = count / 1024, unit + 1
@@ -17,7 +17,7 @@ def size_text(count: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return a duration in the unit that suits it."""
+    """Return a duration in seconds, minutes or hours, such as ``12 min``."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 5400:
@@ -26,17 +26,25 @@ def duration_text(seconds: float) -> str:
 
 
 def day_text(day: date) -> str:
-    """Return a day as people write it."""
+    """Return a date, such as ``5 March 2024``."""
     return f"{day.day} {day:%B %Y}"
 
 
 def place_text(lon: float, lat: float) -> str:
-    """Return a place in degrees as people write it."""
+    """Return latitude and longitude in degrees, such as ``42.12345° S, 146.54321° E``."""
     return f"{abs(lat):.5f}° {'N' if lat >= 0 else 'S'}, {abs(lon):.5f}° {'E' if lon >= 0 else 'W'}"
 
 
 def bbox_text(bbox: Sequence[float]) -> str:
-    """Return (west, south, east, north) in degrees as people write it; across 180 degrees, that is E to W."""
+    """Return a box in degrees, such as ``146.00° to 147.00° E, 42.00° to 43.00° S``.
+
+    Longitudes beyond 180 degrees are wrapped, so a box across the antimeridian is ``179.00° E to 179.00° W``.
+
+    Parameters
+    ----------
+    bbox : sequence of float
+        West, south, east and north in degrees.
+    """
     west, south, east, north = bbox
     return f"{_span(_wrapped(west), _wrapped(east), 'E', 'W')}, {_span(south, north, 'N', 'S')}"
 

@@ -1,6 +1,6 @@
 """Entry point of jupyter-server-proxy, which adds Greenup to JupyterLab's launcher.
 
-Jupyter's server imports this module, so it imports nothing else of the dashboard.
+The Jupyter server imports this module, so the module imports no other part of the dashboard.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 START_TIMEOUT_S = 120.0
-"""Timeout for the first page in seconds: on a cold node, imports and the embedded index take long to start."""
+"""Timeout for the first page in seconds; on a cold node, imports and the start of the embedded index take long."""
 
 
 def setup_greenup() -> dict[str, Any]:
-    """Return the command and the settings by which jupyter-server-proxy runs the dashboard at ``{base_url}greenup/``.
+    """Return the command and the settings with which jupyter-server-proxy runs the dashboard at ``{base_url}greenup/``.
 
     Returns
     -------
     dict
-        Keys of a `server process
+        Settings of a `server process
         <https://jupyter-server-proxy.readthedocs.io/en/latest/server-process.html>`_.
     """
     return {
@@ -28,12 +28,12 @@ def setup_greenup() -> dict[str, Any]:
             # Absolute, because a hub may start Jupyter without the environment's scripts on PATH.
             str(Path(sysconfig.get_path("scripts"), "greenup")),
             "serve",
-            # In a folder of this user alone; a port would be open to all users of this machine.
+            # The socket is in a folder of this user only; a port would be open to all users of this machine.
             "--unix-socket",
             "{unix_socket}",
             "--prefix",
             "{base_url}greenup",
-            # The host of the hub is unknown here. Jupyter authenticates, and only it reaches the socket.
+            # The host of the hub is unknown here. Jupyter authenticates users, and only Jupyter reaches the socket.
             "--origin",
             "*",
             # The hub's proxy, whose X-Forwarded-* headers jupyter-server-proxy forwards.

@@ -1,4 +1,4 @@
-"""Concurrency limit of expensive queries, fair between users."""
+"""Limit on concurrent expensive queries, fair between users."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class QueryLimit:
 
     @asynccontextmanager
     async def wait_for_turn(self, requester: Hashable) -> AsyncIterator[None]:
-        """Wait until a query may run, for the time of an ``async with`` block; cancelling it frees its place.
+        """Wait until a query may run; the query counts as running until the ``async with`` block ends.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class QueryLimit:
         finally:
             if self._waiting.pop(own, None) is None:
                 self._running[requester] -= 1
-                self._running += Counter()  # drops users without a running query
+                self._running += Counter()  # removes users without a running query
             self._start_waiting()
 
     def _refuse_too_many(self, requester: Hashable) -> None:
@@ -85,7 +85,7 @@ class QueryLimit:
         """Start waiting queries up to the limit."""
         while self.running < self._at_once:
             most = max(self._at_once - 1, 1)
-            # A query that has just been cancelled is done already.
+            # The future of a query that has just been cancelled is done.
             able = [
                 each for each, requester in self._waiting.items() if self._running[requester] < most and not each.done()
             ]

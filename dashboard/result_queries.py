@@ -16,13 +16,13 @@ from compute.tiles.tile_service import ResultTiles
 from dashboard.query_limits import QueryLimit
 
 Observations = list[dict[str, Any]]
-"""Seasons with their looks at one pixel."""
+"""Seasons with the values of their scenes at one pixel; see `compute.jobs.observations_at`."""
 
 MOST_LOOKING = 5
 """Greatest number of concurrent queries that read scenes or reduce a result."""
 
 MOST_READING = 25
-"""Greatest number of concurrent queries for single pixels, which workers answer within milliseconds."""
+"""Greatest number of concurrent queries of single pixels and value ranges, which take milliseconds."""
 
 
 class Answers:
@@ -76,7 +76,7 @@ class Answers:
             return await tiles_of(record).point(*place)
 
     async def stretch(self, record: LiveJob, layer: str, requester: Hashable) -> tuple[float, float] | None:
-        """Return low and high value of the computed pixels of a layer, or None if there are none.
+        """Return the range of nearly all values of a layer, for its colours; None if no pixel has a value yet.
 
         Parameters
         ----------
@@ -100,9 +100,9 @@ class Answers:
     async def observations(
         self, record: LiveJob, pixel: tuple[int, int], season: str | None = None, *, requester: Hashable
     ) -> Observations:
-        """Return every look at one pixel; see `compute.jobs.observations_at`.
+        """Return the values of all scenes at one pixel; see `compute.jobs.observations_at`.
 
-        Scenes are read again, on the server's own cluster if that of the result is gone.
+        The scenes are read again, on the cluster of the result or, if that has ended, on the server's own cluster.
 
         Parameters
         ----------

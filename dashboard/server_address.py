@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where the server listens, by which names it is reached, and how users log in.
+    """Listening address of the server, names by which browsers reach it, and kind of login.
 
     Attributes
     ----------
@@ -50,5 +50,5 @@ class Address:
 
     @property
     def is_local_only(self) -> bool:
-        """Whether only browsers on this machine can use the page: a loopback interface and no other origin."""
+        """Whether only browsers on this machine can use the page: the interface is loopback, and `origins` is empty."""
         return self.is_loopback and not self.origins

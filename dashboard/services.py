@@ -1,4 +1,4 @@
-"""Services of a server: catalogue, clusters, jobs and tiles, built once by the composition root."""
+"""Services of a server: catalogue, clusters, jobs and tiles, created once by the composition root."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class Services:
     settings : Settings
         Limits and addresses.
     profiles : mapping of str to ProductProfile
-        What products mean.
+        Descriptions of products by name.
     cluster : ClusterSpec
-        Where visitors compute unless they choose otherwise.
+        Default cluster of visitors.
     is_local_only : bool
-        Whether nobody but people of this machine can come.
+        Whether only browsers on this machine can use the page.
     """
 
     def __init__(
@@ -93,15 +93,15 @@ class Services:
         self.lag = LoopLag()
         self._measuring: asyncio.Task[None] | None = None
         self.answers = Answers(self._own_cluster, self.kept, queue=settings.question_queue)
-        # The catalogue serves one thread at a time, and a query must not hold up the page: it has a thread of its own.
+        # The catalogue has its own thread, because it is not thread-safe and its queries must not block the page.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="catalogue")
-        # Regions may take a second to parse, in which tiles are packed by other threads.
+        # Regions have their own thread, because parsing may take a second, and must not delay the encoding of tiles.
         self._parsing = ThreadPoolExecutor(1, thread_name_prefix="parsing")
         self._open = ExitStack()
         self._catalog: Catalog | None = None
 
     async def start(self) -> None:
-        """Open the catalogue, start warming the default cluster, and take up the jobs that nobody works on.
+        """Open the catalogue, start to open the default cluster, and take over the jobs that no server holds.
 
         Raises
         ------
@@ -109,14 +109,14 @@ class Services:
             The index cannot be reached.
         """
         await self._ask(lambda _: None)
-        # Compiled the first time on a machine, which would hold up everybody while the first tile is made.
+        # Compilation, on the first start on a machine, would delay all users at the first tile.
         await asyncio.to_thread(warm_up_cutting)
         self._measuring = asyncio.create_task(self.lag.measure())
         self.clusters.open(self.cluster)
         await self.jobs.start(self.retention)
 
     async def close(self) -> None:
-        """Lay jobs down, stop clusters, close the catalogue."""
+        """Stop jobs and clusters, and close the catalogue."""
         if self._measuring is not None:
             self._measuring.cancel()
         await self.jobs.close()
@@ -128,7 +128,7 @@ class Services:
         self._parsing.shutdown()
 
     async def parse(self, read: Callable[[], Answer]) -> Answer:
-        """Return what a function makes of input of any size, read beside the event loop, one after another."""
+        """Call a function that parses large input in a thread, one call after another, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._parsing, read)
 
     async def products(self) -> list[str]:
@@ -137,7 +137,7 @@ class Services:
         return [name for name in found if name in self.profiles]
 
     async def extent(self, product: str) -> Extent | None:
-        """Return where and when a product has scenes."""
+        """Return the extent of a product's scenes in space and time; None if the index has no scenes of it."""
         return await self._ask(lambda catalog: catalog.extent([product]))
 
     async def plan(self, request: NdviRequest) -> NdviPlan:
@@ -145,16 +145,16 @@ class Services:
         return await self._ask(lambda catalog: plan_request(request, catalog, self.profiles, self.settings))
 
     def kept_until(self, row: JobRow) -> str | None:
-        """Return the day on which a result expires unless somebody opens it, in ISO format.
+        """Return the day in ISO format on which a result expires, unless it is opened before.
 
-        None while it is made, and where it lies in the memory of its cluster alone.
+        None if the result is not finished, or is only in the memory of its cluster.
         """
         kept = row.state == "done" and row.size
         return self.retention.kept_until(row).date().isoformat() if kept else None
 
     @property
     def retention_words(self) -> str:
-        """Sentence on the retention of results."""
+        """Sentence for users on the retention of results."""
         if self.kept is None:
             return "What you compute stays here for as long as its cluster runs."
         days = self.settings.results_max_age_days
@@ -162,48 +162,48 @@ class Services:
 
     @property
     def has_gateway(self) -> bool:
-        """Whether there is a Gateway to ask for clusters."""
+        """Whether a Gateway is configured."""
         return has_gateway(self.settings)
 
     @property
     def cluster_name(self) -> str:
-        """Name for people of the cluster that the server was started with."""
+        """Display name of the cluster that the server was started with."""
         return _OWN_NAME[self.cluster.kind]
 
     def held_clusters(self, principal: Principal) -> list[PooledCluster]:
-        """Return the clusters that the principal's visits have started or connected to, and that have not failed."""
+        """Return the clusters of the principal that visits have started or connected to, except failed ones."""
         return [each for each in self.clusters.clusters() if each.spec.owner == principal.scope and not each.error]
 
     async def running_clusters(self, principal: Principal) -> list[RunningCluster]:
-        """Return the Gateway's other clusters that the principal may connect to.
+        """Return the running Gateway clusters that the principal may connect to and that are not open here.
 
-        They run under this server's name at the Gateway: what it started for one scope is kept from the others, and
-        what was started elsewhere is offered to those who need no login, as they share that name.
+        All of them belong to this server's user at the Gateway. Clusters that servers started for a scope are returned
+        only to principals of that scope, and clusters that no server started only to users without a login.
 
         Raises
         ------
         InputError
             No Gateway is configured.
         ClusterError
-            It cannot be reached, or refuses the login.
+            The Gateway cannot be reached, or refuses the login.
         """
         running = await list_gateway_clusters(self.settings)
         held = {each.short_name for each in self.clusters.clusters() if each.spec.owner is None or not each.error}
         return [each for each in running if each.short_name not in held and self._is_of(each.name, principal)]
 
     async def cluster_options(self) -> list[ClusterOption]:
-        """Return what a new Gateway cluster can be given; raises as `running_clusters` does."""
+        """Return the options of new Gateway clusters; raises as `running_clusters`."""
         return await gateway_options(self.settings)
 
     async def stop_cluster(self, cluster: ClusterSpec, principal: Principal) -> None:
-        """Shut a cluster of the principal's down, started here or elsewhere.
+        """Shut down a cluster of the principal, and fail the jobs that are queued for it.
 
         Raises
         ------
         InputError
-            It is not the principal's.
+            The cluster does not belong to the principal.
         ClusterError
-            The Gateway did not shut it down.
+            The Gateway did not shut down the cluster.
         """
         if cluster.owner != principal.scope or (cluster.name and not self._is_of(cluster.name, principal)):
             raise InputError("cluster", "Only those who started a cluster can stop it; choose one of yours.")
@@ -213,21 +213,21 @@ class Services:
         await self.clusters.stop(cluster)
 
     def dashboard_of(self, pooled: PooledCluster, principal: Principal) -> Callable[[], str] | None:
-        """Return what tells where Dask's dashboard of a cluster answers; None where the principal may not see it.
+        """Return a function that returns the URL of a cluster's Dask dashboard; None if the principal may not see it.
 
-        It tells of everybody's work, code included. So it is for who owns the cluster; the server's own belongs to
-        nobody, unless nobody but people of this machine can come, and without a login.
+        The dashboard shows the work of all users, including code, so only the owner of the cluster may see it. The
+        server's own cluster has no owner; its dashboard is shown if there is no login and the page is local only.
         """
         owner = ANONYMOUS.scope if pooled.spec.owner is None and self._is_local_only else pooled.spec.owner
         return pooled.connection.dashboard if pooled.connection and owner == principal.scope else None
 
     def dashboard(self, cluster: str, principal: Principal) -> str:
-        """Return the URL of Dask's dashboard of a cluster, by its id; not for pages and logs.
+        """Return the URL of a cluster's Dask dashboard, by the id of the cluster; it must not appear in pages and logs.
 
         Raises
         ------
         InputError
-            There is none that the principal may see: the sentence is the same.
+            No such cluster is open, or the principal may not see its dashboard; the message is the same in both cases.
         """
         for pooled in self.clusters.clusters():
             found = self.dashboard_of(pooled, principal) if pooled.id == cluster else None
@@ -251,10 +251,10 @@ class Services:
 
 
 def _kept(settings: Settings) -> KeptResults | None:
-    """Return where results outlive their clusters; None where the setting says nowhere."""
+    """Return the store of results; None if the setting is ``none``."""
     if settings.results == "none":
         return None
     if settings.results is None:
-        with suppress(OSError):  # whoever writes there says so
+        with suppress(OSError):  # the first write reports the error
             make_private(open_home(settings) / "results")
     return KeptResults(settings.results_location, required=settings.require_durable)

@@ -1,4 +1,4 @@
-"""The ``greenup`` command. Everything heavy is imported by the command that needs it."""
+"""The ``greenup`` command. Libraries that are slow to import are imported by the subcommands that need them."""
 
 from dashboard.cli.main import app, main
 

@@ -13,16 +13,16 @@ from compute.errors import InputError
 from compute.files.file_kinds import require_regular_file
 
 _MOST_CHARACTERS = 4096
-"""Maximum length of one argument: that of a path on Linux."""
+"""Maximum length of an argument in characters, as for a path on Linux."""
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Refuse words that are not UTF-8 text or longer than any path.
+    """Refuse arguments that are not UTF-8 text, contain NUL, or are longer than `_MOST_CHARACTERS`.
 
     Raises
     ------
     InputError
-        The sentence says which word, by the option before it or by its number.
+        An argument is refused; the message names the option before it, or its number.
     """
     for number, word in enumerate(words, start=1):
         problem = _problem(word)
@@ -49,7 +49,7 @@ def _where(word: str, before: str, number: int) -> str:
 
 
 def path_option(help_text: str, metavar: str = "PATH", panel: str | None = None) -> Any:
-    """Return an option that names a file or folder.
+    """Return a Typer option for the path of a file or folder.
 
     Parameters
     ----------
@@ -58,30 +58,30 @@ def path_option(help_text: str, metavar: str = "PATH", panel: str | None = None)
     metavar : str
         Placeholder for the path in the help.
     panel : str, optional
-        Heading that the option stands below in the help.
+        Heading of the option in the help.
     """
     return typer.Option(help=help_text, parser=_path, metavar=metavar, rich_help_panel=panel)
 
 
 def path_argument(help_text: str) -> Any:
-    """Return an argument that names files; see `path_option`."""
+    """Return a Typer argument for paths of files; see `path_option`."""
     return typer.Argument(help=help_text, parser=_path, metavar="FILE")
 
 
 def _path(text: str | Path) -> Path:
-    """Return a path; an empty text would be the working folder."""
+    """Parse a path, and refuse an empty text, which would be the working folder."""
     if not str(text):
         raise typer.BadParameter("the path is empty.")
     return Path(text)
 
 
 def given_file(path: Path | None, field: str) -> Path | None:
-    """Return a path as it is, once it is known to be no FIFO, device or folder.
+    """Return a path unchanged, after checking that it is not a FIFO, device or folder.
 
     Raises
     ------
     InputError
-        It is one of these.
+        The path is a FIFO, a device or a folder.
     """
     if path is not None:
         require_regular_file(path, field)
@@ -89,17 +89,17 @@ def given_file(path: Path | None, field: str) -> Path | None:
 
 
 def given_documents(paths: Sequence[str]) -> None:
-    """Refuse paths of documents that are not readable files or folders, before an index is opened.
+    """Check the paths of documents before an index is opened.
 
     Parameters
     ----------
     paths : sequence of str
-        Files, folders and patterns; one that names nothing passes beside others that name something.
+        Files, folders and glob patterns. At least one must exist or match a file; the others may be missing.
 
     Raises
     ------
     InputError
-        One is empty, or no regular file or folder, or none of them names anything.
+        A path is empty, a path is neither a regular file nor a folder, or none of the paths exists.
     """
     for path in paths:
         if not path:

@@ -1,4 +1,4 @@
-"""``greenup index``: the scene index, embedded by default."""
+"""``greenup index``: manage the index of scenes, which is embedded by default."""
 
 from __future__ import annotations
 

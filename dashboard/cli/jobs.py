@@ -1,4 +1,4 @@
-"""``greenup jobs``: administration of the list of jobs in its database, whether or not a server runs."""
+"""``greenup jobs``: administration of the list of jobs in the database, whether or not a server runs."""
 
 from __future__ import annotations
 

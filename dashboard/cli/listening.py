@@ -1,4 +1,4 @@
-"""Validation of a server's address, port, prefix and origins before it starts."""
+"""Validation of a server's address, port, prefix, origins and login before the server starts."""
 
 from __future__ import annotations
 
@@ -37,23 +37,24 @@ _FOREIGN = (
     "BOKEH_AUTH_MODULE",
     "BOKEH_COOKIE_SECRET",
 )
-"""Settings of logins of Panel's and Bokeh's own, which this server does not use."""
+"""Environment variables of the logins of Panel and Bokeh, which this server does not use."""
 
 
 def check_login(where: Address, *, no_login: bool) -> None:
-    """Refuse a server that others reach without a login, and a login that its operator believes in but is not there.
+    """Refuse a server that other machines reach without a login, and settings for a login that has no effect.
 
     Parameters
     ----------
     where : Address
-        Where the server listens, and the kind of its login.
+        Listening address and kind of login.
     no_login : bool
-        Whether others may come without a login.
+        Whether other machines may use the server without a login.
 
     Raises
     ------
     InputError
-        The server must not start.
+        The kind of login is unknown or contradicts `no_login`, a setting of Panel's or Bokeh's login has a value, or
+        other machines can reach the server without a login.
     """
     host, kind = where.host, where.auth
     if kind not in _LOGINS:
@@ -83,31 +84,36 @@ def checked_address(
     embed_in: Sequence[str] = (),
     unix_socket: Path | None = None,
 ) -> Address:
-    """Return the listening address of a server.
+    """Validate and return the listening address of a server.
 
     Parameters
     ----------
     host : str
         Interface: an address or name of this machine.
     port : int
-        0 for any free one.
+        Port; 0 for any free port.
     prefix : str
-        Path below which everything lies, with or without slashes around it.
+        Path below which all routes lie, with or without a leading and a trailing slash.
     origins : sequence of str
-        ``HOST``, ``HOST:PORT`` or ``*``; a ``*`` may stand for parts of the host.
+        ``HOST``, ``HOST:PORT`` or ``*``; a host may contain ``*`` as a wildcard.
     proxies : sequence of str
-        Addresses or networks.
+        Addresses or networks of trusted proxies.
     auth : str
         Kind of login.
     embed_in : sequence of str
-        ``https://HOST`` or ``https://HOST:PORT``, with ``http://`` where there is no TLS.
+        ``https://HOST`` or ``https://HOST:PORT``; ``http://`` for sites without TLS.
     unix_socket : pathlib.Path, optional
-        Unix socket in place of host and port.
+        Unix socket to listen on instead of host and port.
+
+    Returns
+    -------
+    Address
+        The validated address.
 
     Raises
     ------
     InputError
-        One of them cannot be, or the port is taken.
+        An argument is not valid, the host is not an address of this machine, or the port is in use.
     """
     for origin in origins:
         _check_origin(origin)
@@ -130,7 +136,7 @@ def checked_address(
 
 
 def port_refused(port: int) -> InputError:
-    """Return the refusal of a port that another program uses."""
+    """Return the error for a port that cannot be listened on."""
     return InputError("port", f"Port {port} cannot be used; give --port another, or 0 for any free one.")
 
 
@@ -154,7 +160,7 @@ def _check_site(site: str) -> None:
 
 
 def _checked_prefix(prefix: str) -> str:
-    """Return a prefix with a leading slash and no trailing one; an empty one unchanged."""
+    """Return a prefix with a leading slash and without a trailing slash; an empty prefix stays empty."""
     path = prefix.removesuffix("/").removeprefix("/")
     if not path:
         return ""
@@ -176,7 +182,7 @@ def _is_segment(text: str) -> bool:
 
 
 def _check_free(host: str, port: int) -> None:
-    """Listen for a moment, so that an unusable address is refused before index and workers start."""
+    """Listen on the address for a moment, so that an unusable one is refused before index and workers start."""
     free = [_is_free(family, place, port) for family, _, _, _, place in _places(host, port)]
     if not any(free):
         raise _address_refused(host)
@@ -192,7 +198,10 @@ def _places(host: str, port: int) -> list[Any]:
 
 
 def _is_free(family: int, place: Any, port: int) -> bool:
-    """Return whether an address can be listened on; False if this machine has no such interface."""
+    """Return whether this machine can listen on an address; False if it has no such interface.
+
+    Raises `InputError` if the port is in use or not permitted.
+    """
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -201,7 +210,7 @@ def _is_free(family: int, place: Any, port: int) -> bool:
             probe.bind(place)
             probe.listen(1)
     except OSError as error:
-        # Names such as localhost may stand for an address of IPv6 as well, which many containers have not.
+        # Names such as localhost may also resolve to an IPv6 address, which many containers do not have.
         if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             return False
         raise port_refused(port) from None

@@ -1,4 +1,4 @@
-"""The ``greenup`` command and its subcommands; errors become one sentence and an exit code."""
+"""The ``greenup`` command with its subcommands; errors are printed as one sentence and set the exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dashboard.cli.arguments import check_words
 from dashboard.cli.output import one_line
 
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
-"""Exit codes: input that was refused, anything else that went wrong, Ctrl-C."""
+"""Exit codes for refused input, for any other error, and for an interrupt."""
 
 app = typer.Typer(
     name="greenup",
@@ -52,24 +52,25 @@ def common(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``greenup``; see `run_application`."""
+    """Run ``greenup`` and return the exit code; see `run_application`."""
     return run_application(app, arguments)
 
 
 def run_application(application: typer.Typer, arguments: Sequence[str] | None = None) -> int:
-    """Run a command line whose errors are one sentence each.
+    """Run a command line, and print an error as one sentence on standard error.
 
     Parameters
     ----------
     application : typer.Typer
-        Its commands.
+        Commands of the command line.
     arguments : sequence of str, optional
-        Words after its name; those of the process when left out.
+        Arguments after the name of the program; by default those of the process.
 
     Returns
     -------
     int
-        0 done, 2 refused input, 1 anything else, 130 interrupted.
+        Exit code: 0 for success, 2 for refused input, 130 for an interrupt, 1 for any other error, or that of the
+        command.
     """
     try:
         check_words(sys.argv[1:] if arguments is None else arguments)
@@ -82,7 +83,7 @@ def run_application(application: typer.Typer, arguments: Sequence[str] | None = 
         return _say(_usage(error), REFUSED)
     except (typer.Abort, KeyboardInterrupt, asyncio.CancelledError):
         return _say("Interrupted.", INTERRUPTED)
-    except Exception as error:  # a bug: people get a sentence, its traceback is a setting away
+    except Exception as error:  # a bug: users get a sentence, and the traceback with GREENUP_DEBUG
         from compute.settings import load_settings
 
         if load_settings().debug:
@@ -94,7 +95,7 @@ def run_application(application: typer.Typer, arguments: Sequence[str] | None = 
 
 
 def _usage(error: typer.TyperException) -> str:
-    """Return the sentence about an unknown argument, with the command that lists all."""
+    """Return the sentence for an error of usage, with the command that prints the help."""
     context = getattr(error, "ctx", None)
     command = "greenup" if context is None else context.command_path
     return f"{error.format_message().rstrip('.')}; see {command} --help."

@@ -1,4 +1,4 @@
-"""Options that ``plan`` and ``run`` share, made from the table of the request's fields."""
+"""Options of a request for ``plan`` and ``run``, generated from the table of the request's fields."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ _Again = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class RequestOptions:
-    """Options of a request, as the command line gives them.
+    """Options of a request from the command line.
 
     Attributes
     ----------
     values : mapping of str to str, bool, list of str or None
-        Values by field of the request; None, or its default text, where an option is not given.
+        Values by field of the request; None or the default text for an option that is not given.
     region, products, again : pathlib.Path or None
         GeoJSON file of the region, profiles of further products, and earlier result to compute again.
     record : type
-        Request record that holds the fields.
+        Class of the request, which has the fields.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class RequestOptions:
     record: type[NdviRequest] = NdviRequest
 
     def check_alone(self) -> None:
-        """Refuse other options of a request beside ``--again``."""
+        """Raise `InputError` if another option of the request is given in addition to ``--again``."""
         given = [f"--{each.option}" for each in field_table(self.record) if self._is_given(each)]
         given += [f"--{name}" for name in ("region", "products") if getattr(self, name) is not None]
         if given:
@@ -64,12 +64,12 @@ class RequestOptions:
             )
 
     def draft(self) -> Draft:
-        """Parse all options, before an index is opened.
+        """Parse all options into a draft of the request; the index is not needed.
 
         Raises
         ------
         InputError
-            An option is not usable; the sentence names it.
+            The value of an option is not valid; the message names the option.
         """
         from compute.request.drafts import draft_request
 
@@ -84,7 +84,7 @@ class RequestOptions:
         return Draft(request=draft_request(self.record, **attributes), given=frozenset(given))
 
     def request(self, catalog: Catalog, profiles: Mapping[str, ProductProfile]) -> NdviRequest:
-        """Return the request; see `draft` and `Draft.complete`."""
+        """Parse all options and complete the request; see `draft` and `Draft.complete`."""
         return self.draft().complete(catalog, profiles)
 
     def _is_given(self, each: RequestField) -> bool:
@@ -111,21 +111,21 @@ class RequestOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A request whose options are all usable, before the index fills in the fields that are not given.
+    """A request with valid options, in which products, region or time may still be missing.
 
     Attributes
     ----------
     request : NdviRequest
-        With placeholders for products, region or time that are not given.
+        Request, with placeholders for products, region and time if they are not given.
     given : frozenset of str
-        Names of the fields that are given.
+        Names of the given fields.
     """
 
     request: NdviRequest
     given: frozenset[str]
 
     def complete(self, catalog: Catalog, profiles: Mapping[str, ProductProfile]) -> NdviRequest:
-        """Fill in products, region and time from the catalogue, where they are not given.
+        """Return the request, with products, region and time from the catalogue if they are not given.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class Draft:
         Raises
         ------
         InputError
-            The catalogue holds no product that is described, or no scene of the given ones.
+            The catalogue has no described product, or no scene of the products.
         """
         request = self.request
         if "products" not in self.given:
@@ -147,7 +147,7 @@ class Draft:
         return replace(request, **self._extent(catalog, request.products))
 
     def _extent(self, catalog: Catalog, products: tuple[str, ...]) -> dict[str, Any]:
-        """Return region and dates of all scenes of the products, except those that are given."""
+        """Return the region and the dates of all scenes of the products as fields, except given ones."""
         from compute.request.region import region_from_bbox
 
         for product in products:
@@ -168,12 +168,12 @@ def _described(catalog: Catalog, profiles: Mapping[str, ProductProfile]) -> list
 
 
 def request_parameters(record: type[NdviRequest] = NdviRequest) -> list[inspect.Parameter]:
-    """Return the parameters of a command that Typer makes options from, in the order of the fields.
+    """Return the parameters from which Typer makes the options of a request, in the order of its fields.
 
     Parameters
     ----------
     record : type
-        Request record; its fields that the settings alone set have no option.
+        Class of the request. Fields that only settings can set have no option.
     """
     parameters = []
     for each in field_table(record):
@@ -205,14 +205,19 @@ def _parameter(name: str, default: Any, annotation: Any) -> inspect.Parameter:
 
 
 def with_request_options(command: Callable[..., Any], record: type[NdviRequest] = NdviRequest) -> Callable[..., Any]:
-    """Return a command with the options of a request, which it receives as its first argument.
+    """Add the options of a request to a command, which receives them as its first argument.
 
     Parameters
     ----------
     command : callable
-        Takes a `RequestOptions`, and options of its own by keyword.
+        Called with a `RequestOptions`, and with its own options as keyword arguments.
     record : type
-        Request record that holds the fields.
+        Class of the request, which has the fields.
+
+    Returns
+    -------
+    callable
+        Function for `typer.Typer.command`, with one parameter for each option.
     """
     shared = request_parameters(record)
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
@@ -225,6 +230,6 @@ def with_request_options(command: Callable[..., Any], record: type[NdviRequest] 
         return command(RequestOptions(values=values, record=record, **files), **given)
 
     parameters = [*shared, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own)]
-    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect reads
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by inspect.signature
     wrapper.__annotations__ = {each.name: each.annotation for each in parameters}
     return wrapper

@@ -1,4 +1,4 @@
-"""``greenup password``: a line of the password file."""
+"""``greenup password``: print a line for the password file."""
 
 from __future__ import annotations
 

@@ -30,15 +30,15 @@ def plan(options: RequestOptions, as_json: AsJson = False) -> None:
 
 
 def make_plan(options: RequestOptions, settings: Settings) -> NdviPlan:
-    """Read the index and plan the request of the command line, or read the plan of an earlier result.
+    """Plan the request of the command line with the index, or restore the plan of an earlier result.
 
-    Files may lie on servers of this machine: whoever is at its command line reaches these anyway.
+    Scenes may be read from servers on this machine, because users of its command line can reach these servers anyway.
     """
     settings = settings.model_copy(update={"own_machine": True})
     if options.again is not None:
         options.check_alone()
         return _plan_again(options.again, settings)
-    # Words and files first: they are refused before an index is opened, and before its libraries are imported.
+    # Options and files are checked before the index is opened and its libraries are imported.
     draft, products = options.draft(), given_file(options.products, "products")
     from compute.catalog import open_catalog
     from compute.jobs import plan_request
@@ -59,7 +59,7 @@ def _plan_again(result: Path, settings: Settings) -> NdviPlan:
 
 
 def print_plan(planned: NdviPlan) -> None:
-    """Print a plan for people."""
+    """Print a plan as a table."""
     request, (rows, columns) = planned.request, planned.grid.shape
     west, south, east, north = request.region.bbox
     pixel_y, pixel_x = planned.grid.resolution
@@ -84,7 +84,7 @@ def print_plan(planned: NdviPlan) -> None:
 
 
 def _bands_text(planned: NdviPlan) -> list[tuple[str, str]]:
-    """Return how the bands and masks of each product are understood."""
+    """Return rows that describe the bands and masks of each product."""
     from compute.products import describe_roles
 
     several = len(planned.roles) > 1

@@ -1,4 +1,4 @@
-"""``greenup products``: print the roles of the products of the index, in words and bits."""
+"""``greenup products``: list the products of the index, and show their bands, masks and clear rules."""
 
 from __future__ import annotations
 

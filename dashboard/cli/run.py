@@ -1,4 +1,4 @@
-"""``greenup run``: compute a request without a browser, and have the workers write files."""
+"""``greenup run``: compute a request from the command line; the workers write the result."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def run(
 
 
 async def _until_told(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-    """Run until SIGTERM or SIGHUP, as batch systems and closing terminals send them, then clean up as for Ctrl-C."""
+    """Run a coroutine, and cancel it on SIGTERM or SIGHUP, which batch systems and closed terminals send."""
     task = asyncio.ensure_future(work)
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
@@ -82,7 +82,7 @@ async def _until_told(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, An
 
 
 class _Target:
-    """Folder and formats of a result, checked before a cluster starts."""
+    """Output folder and format of a result, checked before a cluster starts."""
 
     def __init__(self, folder: Path | None, format_: str) -> None:
         self.folder = folder
@@ -105,7 +105,7 @@ class _Target:
 
     @asynccontextmanager
     async def stage_output(self, cluster: Connection) -> AsyncIterator[Path | None]:
-        """Give a scratch folder that the workers share, whose files become the result; None where none is kept."""
+        """Yield a scratch folder, shared with the workers, for the files of the result; None if it is not saved."""
         if self.folder is None:
             yield None
             return
@@ -161,7 +161,7 @@ async def _compute(plan: NdviPlan, spec: ClusterSpec, settings: Settings, target
 async def _computed(
     plan: NdviPlan, cluster: Connection, scratch: Path | None, progress: Progress, guard: WorkerGuard
 ) -> Computation:
-    """Compute a plan, into a store in the scratch folder where there is one."""
+    """Compute a plan and wait for the result; if there is a scratch folder, blocks are written to a store in it."""
     from compute.jobs import Computation
 
     store = None if scratch is None else str(scratch / ZARR_NAME)
@@ -188,7 +188,7 @@ def _show_stage(progress: Progress, task: Any, stage: Stage) -> None:
 
 
 async def _watch(job: Computation, progress: Progress, guard: WorkerGuard) -> None:
-    """Show the blocks as they finish; Ctrl-C takes the work back from the cluster, and so does a block that failed."""
+    """Show the number of finished blocks until all are finished; an interrupt or a failed block cancels the job."""
     blocks = progress.add_task("Computing blocks", total=job.total)
     try:
         async for done in job.progress():
@@ -226,7 +226,7 @@ async def _write(
 
 
 def _moved(paths: Path | list[Path], folder: Path) -> str | list[str]:
-    """Return the final paths of files of the scratch folder."""
+    """Return the final paths of files in the scratch folder."""
     if isinstance(paths, list):
         return [str(folder / path.name) for path in paths]
     return str(folder / paths.name)

@@ -1,4 +1,4 @@
-"""``greenup serve`` and ``greenup demo``: the dashboard."""
+"""``greenup serve`` and ``greenup demo``: serve the dashboard."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _prepare(settings: Settings) -> int:
     from compute.settings.home import make_private, open_home
     from compute.settings.locations import make_home
 
-    # The index first: scenes take long to write, and an index that cannot be opened shows at once.
+    # The index first, so that an error of it appears before the scenes, which take long to write.
     init_index(settings)
     folder = open_home(settings) / "demo"
     make_home(settings.home)
@@ -165,5 +165,5 @@ def _serve(settings: Settings, where: Address, spec: ClusterSpec, parent: int | 
             raise InputError(
                 "unix-socket", "The folder of --unix-socket cannot be written; give a path in a folder of yours."
             ) from None
-        # It was free when it was looked at.
+        # The port was free when it was checked.
         raise port_refused(where.port) from None

@@ -1,4 +1,4 @@
-"""OpenLayers map as a Panel component, Python side.
+"""OpenLayers map as a Panel component: the Python part.
 
 ``build.sh`` bundles the JavaScript of ``src`` into ``map.bundle.js``.
 """
@@ -17,30 +17,32 @@ Box = tuple[float, float, float, float]
 
 NEVER_CLEAR = (168, 175, 179, 120)
 """Colour of pixels without a clear observation: red, green, blue and opacity from 0 to 255. Pixels with too few clear
-observations have diagonal stripes of it, 4 of 8 pixels wide."""
+observations have diagonal stripes of this colour, 4 pixels wide at intervals of 8 pixels."""
 HATCH = (128, 140, 148, 160)
-"""Colour of the diagonal hatch over pixels that are not computed yet; its lines are 2 of 16 pixels wide."""
+"""Colour of the diagonal hatch over pixels that are not computed yet, of lines 2 pixels wide at intervals of 16."""
 
 _GREYS = [f"#{level:02x}{level:02x}{level:02x}" for level in range(256)]
 _REMEMBERED_BOXES = 256
 
 
 class NdviMap(JSComponent):
-    """Map that colours tiles of values in the browser, with tools to draw a region and pick places.
+    """Map that colours tiles of values in the browser, with tools to draw a region and to select places.
 
     Longitudes and latitudes are in degrees (EPSG:4326); the view is in Web Mercator (EPSG:3857). The map sends no
     request to another host unless `basemap_url` names one. Relative tile URLs are resolved against the page, so any
     path prefix works.
 
-    A tile holds 256 x 256 little-endian int16 values, row by row from the north. Codes are -32768 for never clear,
-    -32767 for outside, -32766 for not computed yet, and -32765 for too few clear observations. Any other number times
-    ``scale`` plus ``offset`` is a value in ``units``. The values of a preview may follow, in the same layout: they are
-    drawn under the hatch of pixels that are not computed yet, and never shown as numbers. A tile route answers 204 or
-    404 for a tile outside the result. Statuses 408, 425, 429 and 5xx and network errors are retried up to four times
-    with growing delays that respect ``Retry-After``, then when the visitor presses *Try again*.
+    A tile consists of 256 x 256 little-endian int16 values, row by row from the north. The codes are -32768 for never
+    clear, -32767 for outside the result, -32766 for not computed yet, and -32765 for too few clear observations. Any
+    other number, multiplied by ``scale`` and added to ``offset``, is a value in ``units``. The values of a preview may
+    follow in the same layout; they are drawn below the hatch of pixels that are not computed yet, and never shown as
+    numbers. A tile route returns status 204 or 404 for a tile outside the result. Statuses 408, 425, 429 and 5xx and
+    network errors are retried up to four times with growing delays that respect ``Retry-After``, then when the visitor
+    presses *Try again*.
 
-    With the map in focus, arrow keys, plus and minus move the view; ``b`` and ``p`` draw a box or polygon, with Enter
-    at the corners and Shift+Enter to finish; Escape cancels; Enter clicks the centre, and ``v`` reads its value aloud.
+    With the map in focus, arrow keys pan, and plus and minus zoom. ``b`` and ``p`` draw a box or polygon, with Enter
+    for each corner and Shift+Enter to finish; Escape cancels. Otherwise Enter clicks the map centre, and ``v``
+    announces its value to screen readers.
     """
 
     layer = param.Dict(

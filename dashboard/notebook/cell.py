@@ -16,7 +16,7 @@ from dashboard.server_address import Address
 
 
 class App:
-    """Dashboard that runs in the notebook's process until it is closed, and shows itself as the value of a cell.
+    """Dashboard that runs in the notebook's process until it is closed; as the value of a cell it shows its page.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class App:
         await self._running.aclose()
 
     def _repr_html_(self) -> str:
-        """Return the page in a frame as wide as the cell."""
+        """Return the HTML of a frame that shows the page, as wide as the cell."""
         style = f"width: 100%; height: {self._height}px; border: 0"
         return f'<iframe src="{escape(self.url)}" title="Greenup" style="{style}"></iframe>'
 
@@ -42,10 +42,10 @@ class App:
 async def app(
     cluster: Client | str, *, settings: Settings | None = None, base_url: str | None = None, height: int = 820
 ) -> App:
-    """Run the dashboard in the notebook's event loop: ``await app(client)`` as the last line of a cell.
+    """Run the dashboard in the notebook's event loop, as in ``await app(client)`` on the last line of a cell.
 
-    The dashboard connects to the notebook's cluster by a client of its own, so results of the two are separate. A cell
-    that blocks the event loop blocks the page as well.
+    The dashboard connects to the cluster with its own client, so its results are separate from those of the notebook. A
+    cell that blocks the event loop also blocks the page.
 
     Parameters
     ----------
@@ -54,15 +54,15 @@ async def app(
     settings : Settings, optional
         Index and limits; by default from the environment.
     base_url : str, optional
-        Path of the Jupyter server, ``$JUPYTERHUB_SERVICE_PREFIX`` on a JupyterHub, whose jupyter-server-proxy then
-        forwards the page. By default the browser runs on this machine.
+        Path of the Jupyter server (on a JupyterHub, ``$JUPYTERHUB_SERVICE_PREFIX``), whose jupyter-server-proxy
+        forwards the page. By default the page is for browsers on this machine.
     height : int
         Height of the cell's output in pixels.
 
     Returns
     -------
     App
-        The running dashboard; keep it to close it.
+        The running dashboard, which runs until `App.close` is called.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Planning and persisting on the notebook's own client."""
+"""Planning of requests, and computation on the notebook's own client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from compute.settings import Settings, load_settings
 
 
 def plan(request: NdviRequest, settings: Settings | None = None) -> NdviPlan:
-    """Find the scenes of a request and plan it; starts no cluster and computes nothing.
+    """Find the scenes of a request in the index and plan it, without a cluster or a computation.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def plan(request: NdviRequest, settings: Settings | None = None) -> NdviPlan:
 
 
 def persist(plan: NdviPlan, client: Client) -> SeasonStack:
-    """Start to compute a plan on the notebook's cluster, and return at once.
+    """Start to compute a plan on the notebook's cluster, and return without waiting for the result.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def persist(plan: NdviPlan, client: Client) -> SeasonStack:
     Returns
     -------
     SeasonStack
-        Persisted Dask collection, which `distributed.progress` accepts. Its blocks stay in the workers' memory as long
-        as this object exists.
+        Persisted Dask collection, which `distributed.progress` accepts. The blocks stay on the workers as long as this
+        object exists.
 
     Raises
     ------

@@ -27,7 +27,7 @@ from dashboard.server.response_policy import NO_DOCUMENT
 
 
 class TiledResult:
-    """Tile server of a persisted result, on this machine until it is closed.
+    """Tile server of a persisted result on this machine; runs until it is closed.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class TiledResult:
     def tiles(
         self, season: str, *, layer: str = "ndvi_mean", palette: str | None = None, span: Span | None = None
     ) -> hv.Tiles:
-        """Return a layer of a season as an element whose tiles are requested as the browser shows them.
+        """Return a HoloViews element of a layer of a season, whose tiles the browser requests while showing the map.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class TiledResult:
         Returns
         -------
         holoviews.Tiles
-            Element with the extent of the result in metres of Web Mercator, for overlays with any basemap.
+            Element with the extent of the result in metres of Web Mercator; can be overlaid on any basemap.
 
         Raises
         ------
@@ -98,33 +98,33 @@ class TiledResult:
 
 
 def serve_tiles(stack: SeasonStack, client: Client, *, base_url: str | None = None) -> TiledResult:
-    """Serve tiles of a result from the notebook's process, with pixels from the workers that hold them.
+    """Serve tiles of a persisted result from the notebook's process, with pixels from the workers.
 
     Parameters
     ----------
     stack : SeasonStack
         Result of `persist`, finished or not.
     client : distributed.Client
-        Synchronous client that persisted it; its event loop answers the requests.
+        Synchronous client that persisted the stack; its event loop handles the requests for tiles.
     base_url : str, optional
-        As in `dashboard.notebook.app`; by default the browser runs on this machine.
+        Path of the Jupyter server; see `dashboard.notebook.app`. By default tiles are for browsers on this machine.
 
     Returns
     -------
     TiledResult
-        Tile server, whose `tiles` returns HoloViews elements; keep it to close it.
+        The running tile server, whose method `tiles` returns HoloViews elements.
 
     Raises
     ------
     InputError
-        The client did not persist the stack.
+        The stack is not persisted, or by another client, or the client is asynchronous.
     """
     check_stack_and_client(stack, client)
     return TiledResult(stack, client, base_url)
 
 
 class _TileHandler(RequestHandler):
-    """Handler of ``{layer}/{season}/{z}/{x}/{y}.png``."""
+    """Request handler of ``{layer}/{season}/{z}/{x}/{y}.png``."""
 
     def initialize(self, tiles: ResultTiles) -> None:
         self._tiles = tiles
@@ -146,7 +146,7 @@ class _TileHandler(RequestHandler):
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.finish(str(error))
             return
-        # An incomplete tile must be requested again when the map moves.
+        # Incomplete tiles are not cached, so that they are requested again when the map moves.
         self.set_header("Cache-Control", "private, max-age=3600" if tile and tile.complete else "no-store")
         if tile is None:
             self.set_status(204)

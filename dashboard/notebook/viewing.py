@@ -21,7 +21,7 @@ from dashboard.notebook.computing import check_client_is_synchronous
 Span = tuple[float, float]
 
 WIDTH_PX, HEIGHT_PX = 720, 560
-"""Greatest width and height of a view in pixels, so that a notebook's column shows it without scrolling."""
+"""Greatest width and height of a view in pixels, which fit the column of a notebook without scrolling."""
 
 
 def view(
@@ -33,16 +33,16 @@ def view(
     palette: str | None = None,
     span: Span | None = None,
 ) -> hv.DynamicMap:
-    """Return a map of a result that is aggregated on the workers at every pan and zoom, in the result's own CRS.
+    """Return a map of a result, which the workers aggregate again at every pan and zoom, in the result's own CRS.
 
-    Nothing is computed before the map is shown. Datashader's `Canvas.raster` then computes, for each pixel of the
-    screen, the mean of the pixels with a value below it. Only these means are transferred, so a result may be as large
-    as the workers' memory. The given client computes, whichever client is the default.
+    Nothing is computed before the map is shown. Then Datashader's `Canvas.raster` computes, for each pixel of the
+    screen, the mean of the pixels of the result that it covers and that have a value. Only these means are transferred,
+    so a result may be as large as the workers' memory. The given client is used, whichever client is the default.
 
     Parameters
     ----------
     stack : SeasonStack
-        Result of `persist`. Showing waits for unfinished blocks in sight.
+        Result of `persist`. Showing the map waits for unfinished blocks in its window.
     client : distributed.Client
         Synchronous client that persisted the result.
     season : str, optional
@@ -57,7 +57,7 @@ def view(
     Returns
     -------
     holoviews.DynamicMap
-        Images made by hvPlot, which take overlays and options like any others.
+        Images made by hvPlot, which can be overlaid and take options.
 
     Raises
     ------
@@ -81,10 +81,10 @@ def view(
 
 
 class _Frames:
-    """Images of the seasons, for the ranges and the size in pixels that HoloViews' streams report."""
+    """Renders images of the seasons, for the ranges and the size in pixels from HoloViews' streams."""
 
     def __init__(self, stack: SeasonStack, client: Client, style: Style) -> None:
-        # Datashader keeps the data type, and the mean of integers is not an integer.
+        # As float, because Datashader keeps the data type, and means of integers are not integers.
         self._values = stack.dataset()[style.layer].astype("float32")
         self._client = client
         self._style = style
@@ -103,7 +103,10 @@ class _Frames:
         height: int | None = None,
         **_: float,
     ) -> hv.Image:
-        """Return the image of a season; ranges and size default to the whole result. `PlotSize` also passes a scale."""
+        """Return the image of a season; ranges and size default to the whole result.
+
+        Other values of streams, such as the ``scale`` of `PlotSize`, are ignored.
+        """
         x_range, y_range = x_range or self.x_range, y_range or self.y_range
         canvas = Canvas(width or self.width, height or self.height, x_range, y_range)
         means = self._aggregate(season, canvas)
@@ -122,7 +125,7 @@ class _Frames:
         )
 
     def _aggregate(self, season: str, canvas: Canvas) -> xr.DataArray:
-        """Return the mean of each pixel of a canvas, (y, x) float32, NaN where there is none."""
+        """Return the mean of each pixel of a canvas, (y, x) float32; NaN without a value below the pixel."""
         name = self._style.layer
         if not (_has_overlap(canvas.x_range, self.x_range) and _has_overlap(canvas.y_range, self.y_range)):
             return _make_empty_frame(canvas, name)
@@ -134,7 +137,7 @@ class _Frames:
 def _compute_colour_limits(ends: Span, colours: int) -> Span:
     """Return the limits at which Bokeh's colour bins match those of tiles.
 
-    All bins of Bokeh are equally wide; the first and last bin of tiles are half as wide as the others.
+    Bokeh's bins have equal widths, while the first and the last bin of tiles are half as wide as the others.
     """
     half = (ends[1] - ends[0]) / (colours - 1) / 2
     return ends[0] - half, ends[1] + half
@@ -144,7 +147,7 @@ _TITLES = {"ndvi_mean": "mean NDVI", "clear_count": "clear observations"}
 
 
 def _has_overlap(seen: Span, held: Span) -> bool:
-    """Return whether a window shows any of the result; Datashader raises below a fraction of about 1e-8."""
+    """Return whether a window overlaps the result; Datashader raises if less than about 1e-8 of the window does."""
     low, high = max(seen[0], held[0]), min(seen[1], held[1])
     return high - low > 1e-6 * (seen[1] - seen[0])
 
@@ -161,7 +164,7 @@ def _select_labels(stack: SeasonStack, season: str | None) -> Sequence[str]:
 
 
 def check_stack_and_client(stack: SeasonStack, client: Client) -> None:
-    """Refuse a lazy stack, which every frame would compute from the start, and a stack that another client holds.
+    """Refuse a lazy stack, which every frame would compute again, and a stack that another client has persisted.
 
     Parameters
     ----------
