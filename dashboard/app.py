@@ -198,7 +198,7 @@ def _listen(services: Services, address: Address, access_control: AccessControl,
     )
     with kept_interrupts():
         server: Server = get_server(
-            lambda: _visit_or_nothing(services, can_sign_out=access_control.can_sign_out),  # type: ignore[arg-type]  # Panel also accepts None
+            lambda: _visit_or_nothing(services, can_sign_out=access_control.can_sign_out),  # type: ignore[arg-type]  # None leads to status 500
             port=address.port,
             address=address.host,
             unix_socket=None if path is None else str(path),
@@ -234,7 +234,10 @@ def _listen(services: Services, address: Address, access_control: AccessControl,
 
 
 def _visit_or_nothing(services: Services, *, can_sign_out: bool) -> pn.viewable.Viewable | None:
-    """Return the page of one visit; None if building it fails, because Panel would show the traceback of an error."""
+    """Return the page of one visit; None, which leads to status 500, if building it fails.
+
+    The error is logged and not raised, because Panel would show its traceback to the visitor.
+    """
     try:
         return visit(services, can_sign_out=can_sign_out)
     except Exception:  # noqa: BLE001  # a bug of any kind

@@ -44,6 +44,8 @@ class QueryLimit:
     async def wait_for_turn(self, requester: Hashable) -> AsyncIterator[None]:
         """Wait until a query may run; the query counts as running until the ``async with`` block ends.
 
+        If the waiting task is cancelled, the query is removed.
+
         Parameters
         ----------
         requester : hashable

@@ -117,6 +117,8 @@ class Answers:
 
         Raises
         ------
+        InputError, TooLargeError, ClusterError
+            See `compute.jobs.observations_at`.
         OverloadError
             Too many queries are waiting.
         """

@@ -21,7 +21,7 @@ from compute.jobs.retention import Retention
 _log = logging.getLogger(__name__)
 
 _FLUSH_S = 1.0
-"""Interval between writes of progress, in seconds; a shorter one would load the disk without use to viewers."""
+"""Interval between writes of progress, in seconds; a shorter one would load the disk without a visible benefit."""
 
 _REFRESH_S = 2.0
 """Interval between reads of the list, in seconds, and so the longest delay of actions that other servers request."""

@@ -102,7 +102,7 @@ class JobList:
         self._rows = found
 
     def _with_user_fields(self, row: JobRow, listed: JobRow | None) -> JobRow:
-        """Return a record with the title and the time of opening, which any server may change, of the durable list."""
+        """Return a record with the title and the time of opening from the durable list, as any server may set them."""
         if listed is None or row.token in self._touched:
             return row
         return replace(row, title=listed.title, opened=listed.opened)
@@ -135,12 +135,12 @@ class JobList:
         return is_added is not False
 
     def attach(self, job: LiveJob) -> None:
-        """List a job as live, with its own record."""
+        """Add a job to the live jobs, whose records are read from the jobs themselves."""
         self._live[job.token] = job
         self._touched.add(job.token)
 
     def detach(self, job: LiveJob) -> None:
-        """List the last record of a job that has stopped being live."""
+        """Remove a job from the live jobs, and keep its last record in the list."""
         if self._live.get(job.token) is job:
             del self._live[job.token]
             self._set(job.row)
@@ -239,7 +239,10 @@ class JobList:
         await self.store.write(lambda store: store.set_title(row.token, title))
 
     async def end_job(self, row: JobRow, state: State, message: str) -> bool:
-        """End a job or expire a result; return False if another server holds it, its state changed or writing fails."""
+        """End a job or expire a result.
+
+        Returns False if another server holds the job, its state has changed, or the durable list cannot be written.
+        """
         ended = await self.store.write(lambda store: store.end_job(row.token, row.state, state, message, self.holder))
         if ended:
             self._set(replace(row, state=state, message=message, size=0, holder="", changed=datetime.now(UTC)))

@@ -22,7 +22,7 @@ AWAY = "The folder of all results cannot be reached now; try again later, or ask
 
 
 class KeptResults:
-    """Store of a server's results: one checkpoint for each job, in a folder that is named by its token.
+    """Store of a server's results: one checkpoint for each job, in a folder named after its token.
 
     Parameters
     ----------

@@ -95,7 +95,7 @@ class JobRunner:
             self.end_job(job, "failed", message)
 
     def end_job(self, job: LiveJob, state: State, message: str = "", size: int = 0) -> None:
-        """Record the end of a job. A later call changes the state of a done job, but of no job that ended otherwise.
+        """Record the end of a job. A done job may still change its state; a failed, cancelled or expired one does not.
 
         Parameters
         ----------

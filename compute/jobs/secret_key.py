@@ -79,7 +79,7 @@ def _checked(secret: bytes, where: str) -> bytes:
 
 
 def _from_file(path: Path) -> bytes:
-    """Return the content of the file, which is created if missing; concurrent processes share the first one's file."""
+    """Return the secret in a file, which is created if missing; processes that create it concurrently share one."""
     with suppress(FileNotFoundError):
         return path.read_bytes()
     make_private(path.parent)

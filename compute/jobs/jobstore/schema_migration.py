@@ -22,7 +22,7 @@ _POSTGRESQL_LOCK = 0x677265656E7570
 """Key of the advisory lock: an arbitrary number that other programs of the database are unlikely to use."""
 
 # Alembic 1.20 keeps the running migration in globals of its modules `context` and `op`
-# (alembic/util/langhelpers.py, ModuleClsProxy). The lock can be removed when Alembic does not.
+# (alembic/util/langhelpers.py, ModuleClsProxy). The lock can be removed when Alembic no longer does so.
 _ALEMBIC_LOCK = threading.Lock()
 
 _NEWER = (

@@ -29,13 +29,13 @@ from compute.scenes import UnreadScene
 
 LEASE_S = 20.0
 """Length of a lease in seconds, after which another server may take over a job: four times the renewal interval, so
-that single failed renewals do no harm."""
+that a lease does not expire when a single renewal fails."""
 
 LEASE = timedelta(seconds=LEASE_S)
 
 
 class Moment(TypeDecorator[datetime]):
-    """Time in UTC, stored as seconds since 1970, which every database stores to the microsecond."""
+    """Time in UTC, stored as seconds since 1970, with a resolution of microseconds in every database."""
 
     impl = Float(53)
     cache_ok = True

@@ -74,7 +74,7 @@ class BlockOrder:
             self._queues[viewer] = iter(self._sort_outwards(viewpoint))
 
     def pop_next(self) -> Index | None:
-        """Remove and return the next block, and move its viewer to the end of the turns; None if no block is left."""
+        """Remove and return the next block, and move its viewer behind the other viewers; None if no block is left."""
         if not self._waiting:
             return None
         viewer = next(iter(self._queues), None)

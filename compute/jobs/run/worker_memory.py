@@ -14,7 +14,7 @@ SPILL_SHARE = 0.6
 """Share of a worker's memory beyond which Dask moves data to its disk (`distributed.worker.memory.target`)."""
 
 LEVELS_BYTES_PER_PX = 5 / 3
-"""Memory of all overview levels per pixel of the result: they have a third as many pixels, of 5 bytes each."""
+"""Bytes of all overview levels per pixel of the result: they have a third as many pixels, of 5 bytes each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
