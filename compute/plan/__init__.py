@@ -1,4 +1,4 @@
-"""Plan of a request: pure functions of a request and its scenes, without reads and costs."""
+"""Plan of a request: functions of a request and its scenes that read no pixels and start no computation."""
 
 from compute.plan.builder import make_plan
 from compute.plan.memory_estimate import WORKER_BYTES

@@ -17,30 +17,30 @@ from compute.plan.processing_ranks import MATURITIES, maturity_of, platform_of, 
 from compute.scenes import Grid, Scene
 
 _ONE_PASS = timedelta(minutes=1)
-"""Largest difference between the times of two processings of one acquisition; the next orbit is 99 minutes later."""
+"""Largest difference between the times of two processings of one acquisition. The next orbit is 99 minutes later."""
 
 _SAME_TIME = timedelta(seconds=1)
-"""Largest difference between the times of one acquisition through rounding."""
+"""Largest difference that rounding causes between two stated times of one acquisition."""
 
 _SAME_RUN = timedelta(days=1)
-"""Largest difference between processing times of parts of a tile; another processing comes later."""
+"""Largest difference between the processing times of parts of a tile in one run; a reprocessing is later than that."""
 
 _SAME_GRID = 0.8
-"""Smallest share of the larger grid that two processings have in common."""
+"""Smallest overlap of the grids of two processings of one acquisition, as a share of the larger grid."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessingChoice:
-    """ProcessingChoice among several processings of acquisitions.
+    """Scenes chosen among several processings of each acquisition, and reasons for leaving out the others.
 
     Attributes
     ----------
     kept : list of Scene
         Chosen scenes in the given order.
     reasons : collections.Counter
-        Number of scenes left out by reason; a reason completes "Left out: 2 of 9 scenes found, ...".
+        Number of scenes left out by reason. A reason completes the sentence "Left out: 2 of 9 scenes found, ...".
     unknown : tuple of str
-        Unknown words for a maturity that had to be ranked, sorted.
+        Unknown words for the maturity of the compared scenes, sorted.
     """
 
     kept: list[Scene]
@@ -49,21 +49,22 @@ class ProcessingChoice:
 
 
 def choose_processings(scenes: Sequence[Scene]) -> ProcessingChoice:
-    """Choose one scene of each acquisition: the best of several processings, and one of several copies.
+    """Choose one scene of each acquisition: the best of several processings and one of several copies.
 
-    The better of two scenes is, in this order, the one with any statement on its processing, with the higher maturity,
-    with the higher processing baseline, with the later processing time, with the greater id.
+    Two scenes are compared by these criteria, in this order: whether they state a maturity, baseline or processing
+    time; maturity; processing baseline; processing time; id. The scene with the greater value is better.
 
     Scenes are processings of one acquisition if
 
-    * they have the same platform and region code, as far as both state them. Scenes of two products must both state
-      their platform, and region codes may differ between products.
-    * their times differ by at most a second, or by at most a minute if product, maturity, baseline or processing time
-      (by over a day) differ. Strips of one tile, which are processed together, are acquired seconds apart.
-    * they share four fifths of their grids, and half of their footprints.
+    * they have the same platform and region code. A platform or region code that only one scene states is ignored,
+      but scenes of different products must both state their platform. Region codes may differ between products.
+    * their times differ by at most a second, or by at most a minute if product, maturity or baseline differ or
+      processing times differ by over a day. Strips of one tile are acquired seconds apart and processed together.
+    * their grids overlap by four fifths of the larger grid, and their footprints by half of the smaller footprint.
+      Scenes of one product with the same region code but different CRS need not overlap.
 
-    Scenes of one product with the same processing are copies if they have the same label or files, and otherwise parts
-    of one look, which are all kept.
+    Scenes of one product and platform with the same processing are copies if they have the same label or files.
+    Otherwise they are parts of one acquisition, which are all kept.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def choose_processings(scenes: Sequence[Scene]) -> ProcessingChoice:
     Returns
     -------
     ProcessingChoice
-        Independent of the order of the scenes.
+        Chosen scenes; the choice is independent of the order of `scenes`.
     """
     reasons: Counter[str] = Counter()
     unknown: set[str] = set()
@@ -104,7 +105,7 @@ class _Kept:
         series.setdefault(region_of(scene), []).append(scene)
 
     def near(self, scene: Scene) -> Iterator[Scene]:
-        """Yield the scenes that may be of the same acquisition by platform, region and approximate time."""
+        """Yield the chosen scenes that may show the same acquisition, by platform, region and approximate time."""
         for minute in range(_minute(scene) - 1, _minute(scene) + 2):
             for (product, platform), regions in self._minutes.get(minute, {}).items():
                 if _may_be_same(scene, product, platform):
@@ -116,7 +117,7 @@ def _minute(scene: Scene) -> int:
 
 
 def _may_be_same(scene: Scene, product: str, platform: str) -> bool:
-    """Return whether a scene may be of the same acquisition as scenes of a product and platform."""
+    """Return whether a scene may show the same acquisition as scenes of a product and platform."""
     own = platform_of(scene)
     if scene.product != product:
         return own == platform != ""
@@ -124,7 +125,7 @@ def _may_be_same(scene: Scene, product: str, platform: str) -> bool:
 
 
 def _of_region(regions: Mapping[str, Sequence[Scene]], code: str, *, only: bool) -> Iterator[Scene]:
-    """Yield the scenes of a region; of all regions if there is no code, or another product may code it differently."""
+    """Yield the scenes of a region, or of all regions if there is no code or another product may use other codes."""
     if code and (only or code in regions):
         yield from regions.get(code, ())
         yield from regions.get("", ())
@@ -140,7 +141,7 @@ def _is_same(one: Scene, other: Scene) -> bool:
 
 
 def _is_same_time(one: Scene, other: Scene) -> bool:
-    """Return whether two scenes have the same time, and are not parts of one look with the same processing."""
+    """Return whether two scenes have the same time and are not parts of one acquisition with the same processing."""
     apart = abs(one.time - other.time)
     if apart > _ONE_PASS:
         return False
@@ -170,7 +171,7 @@ def _files(scene: Scene) -> set[tuple[str, int]]:
 def _is_same_ground(one: Scene, other: Scene) -> bool:
     if _grids(one) != _grids(other):
         if one.crs != other.crs and one.product == other.product and region_of(one) == region_of(other) != "":
-            return True  # a processing may use the neighbouring zone; the region code tells the ground
+            return True  # processings may use neighbouring UTM zones; the region code identifies the tile
         frames = [_frame(scene, one.crs) for scene in (one, other)]
         if _shared_area(*frames) < _SAME_GRID * max(frame.area for frame in frames):
             return False
@@ -190,14 +191,14 @@ def _frame(scene: Scene, crs: str) -> BaseGeometry:
 
 
 def _shown(scene: Scene, crs: str) -> BaseGeometry:
-    """Return the part of a scene's grids inside its footprint, or the whole grids where both do not meet."""
+    """Return the part of a scene's grids inside its footprint, or the whole grids if they do not meet the footprint."""
     frame = _frame(scene, crs)
     shown: BaseGeometry = shapely.intersection(_projected(scene.footprint, scene.crs, crs), frame)
     return shown if shown.area else frame
 
 
 def _projected(outline: BaseGeometry, source: str, target: str) -> BaseGeometry:
-    """Return an outline in another CRS, empty where the CRS cannot express it."""
+    """Project an outline to another CRS; return an empty polygon if the CRS cannot express it."""
     projected = shapely.make_valid(project(np.array([outline]), source, target)[0])
     return projected if np.isfinite(projected.bounds).all() else shapely.Polygon()
 
@@ -207,7 +208,7 @@ def _shared_area(one: BaseGeometry, other: BaseGeometry) -> float:
 
 
 def _reason(scene: Scene, better: Scene) -> str:
-    """Return the reason why a scene is left out for a better one, as the end of a sentence."""
+    """Return the reason why a better scene replaces a scene, as the end of a sentence."""
     where = "" if scene.product == better.product else f" in {better.product}"
     (states, maturity, *rest, _), (states_better, maturity_better, *rest_better, _) = rank(scene), rank(better)
     if states != states_better:
@@ -225,7 +226,7 @@ def left_out_notes(choice: ProcessingChoice, total: int) -> Iterable[str]:
     Parameters
     ----------
     choice : ProcessingChoice
-        ProcessingChoice among the scenes.
+        Chosen scenes and reasons.
     total : int
         Number of scenes found.
     """

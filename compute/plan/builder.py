@@ -1,4 +1,4 @@
-"""Plan builder: from a request and its scenes to a plan."""
+"""Plan builder: converts a request and its scenes to a plan."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from compute.settings.home import load_access_rules
 def make_plan(
     request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles], settings: Settings
 ) -> NdviPlan:
-    """Make the plan of a request: what it reads, computes and stores. Nothing is read or started.
+    """Make the plan of a request: grid, scenes, blocks and sizes. No pixels are read and no computation is started.
 
     Parameters
     ----------
     request : NdviRequest
         The request.
     scenes : sequence of Scene
-        Scenes that the catalogue holds for it.
+        Scenes that the catalogue returns for the request.
     roles : mapping of str to Roles
         Roles of measurements by product.
     settings : Settings
@@ -61,11 +61,12 @@ def make_plan(
     Raises
     ------
     NoScenesError
-        No scene meets the region in a requested season.
+        No scene meets the region in a requested season, or all scenes are of excluded periods of Landsat 7.
     TooLargeError
-        A limit of the settings is exceeded; the message names it and the remedy.
+        A limit of the settings is exceeded; the message names the limit and the remedy.
     InputError
-        The region does not fit the CRS, or the scenes do not fit the reader.
+        The region does not fit the CRS, the reader does not support the scenes, a file may not be read, or the
+        document of a scene lacks a property that determines its offset.
     """
     scenes = sorted(map(with_valid_outline, scenes), key=lambda s: (s.time, s.id))
     scenes, left_out = choose_scenes(request, scenes)
@@ -113,13 +114,13 @@ def _keep(scenes: Sequence[Scene], extents: Extents, kept: NDArray[np.bool_]) ->
 
 
 def _in_season(request: NdviRequest, scenes: Sequence[Scene]) -> NDArray[np.bool_]:
-    """Return (n,) bool: scenes whose solar day lies in a requested season."""
+    """Return (n,) bool, True for scenes whose solar day lies in a requested season."""
     days = {scene.solar_day: season_year(request.seasons, scene.solar_day) is not None for scene in scenes}
     return np.array([days[scene.solar_day] for scene in scenes], bool)
 
 
 def _months(scenes: Sequence[Scene]) -> tuple[int, ...]:
-    """Return for each scene the month of its solar day, as 12 times the year plus the month from 0 to 11."""
+    """Return the month of each scene's solar day, as 12 times the year plus the month from 0 to 11."""
     return tuple(scene.solar_day.year * 12 + scene.solar_day.month - 1 for scene in scenes)
 
 
@@ -181,7 +182,7 @@ def _restrict(groups: Iterable[Group], scenes: frozenset[int]) -> Iterable[tuple
 
 
 def _bytes_to_read(scenes: Sequence[Scene], grid: Grid, roles: Mapping[str, Roles]) -> int:
-    """Estimate the decoded bytes of the scenes' valid data in the grid from their footprints."""
+    """Estimate the decoded bytes of the scenes' valid data inside a grid, from their footprints."""
     outlines = shapely.intersection(
         np.array([scene.footprint for scene in scenes], object),
         np.array([_whole_in(scene.crs, grid) for scene in scenes], object),
@@ -192,11 +193,11 @@ def _bytes_to_read(scenes: Sequence[Scene], grid: Grid, roles: Mapping[str, Role
 
 @lru_cache(64)
 def _whole_in(crs: str, grid: Grid) -> BaseGeometry:
-    """Return the outline of a grid in another CRS, or an unbounded box where the CRS cannot express it."""
+    """Return the outline of a grid in another CRS, or a very large box if the CRS cannot express it."""
     whole = project_window(grid, crs)
     if not np.isfinite(shapely.bounds(whole)).all():
         return shapely.box(-1e9, -1e9, 1e9, 1e9)
-    # Simplified to a thousandth of an edge, since tens of thousands of footprints are clipped for an estimate.
+    # Simplified to a thousandth of an edge: tens of thousands of footprints are clipped, only for an estimate.
     outline: BaseGeometry = shapely.make_valid(shapely.simplify(whole, whole.length / 4000))
     return outline
 
@@ -224,7 +225,7 @@ def _notes(request: NdviRequest, scenes: Sequence[Scene], grid: Grid, roles: Map
 
 
 def _index_notes(roles: Mapping[str, Roles]) -> Iterable[str]:
-    """Yield a warning for each product with possibly negative values, whose index may lie far outside -1 to 1."""
+    """Yield a note for each product with possibly negative reflectance, whose NDVI may lie far outside -1 to 1."""
     for product, each in roles.items():
         if any(_least_reflectance(band) < 0.0 for band in (each.red, each.nir)):
             yield (
@@ -234,7 +235,7 @@ def _index_notes(roles: Mapping[str, Roles]) -> Iterable[str]:
 
 
 def _least_reflectance(band: BandRole) -> float:
-    """Return the smallest reflectance of stored values in the valid range and in the data type."""
+    """Return the smallest reflectance of a stored value that is in the valid range and in the data type."""
     _, low, _, scale, offset = band.kernel_constants(band.dtype)
     kind = np.dtype(band.dtype)
     least = np.iinfo(kind).min if kind.kind in "iu" else -np.inf

@@ -1,4 +1,4 @@
-"""Spatial chunks of a plan, with the scenes and the part of the region in each."""
+"""Spatial chunks of a plan, with the scenes and the part of the region in each chunk."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from compute.request import NdviRequest
 from compute.scenes import Grid
 
 LEAST_CHUNKS = 2
-"""Smallest number of chunks along the longer edge, so that a result appears gradually and all workers have work. More
-chunks would read and unpack tiles of files, of 512 px, several times."""
+"""Intended smallest number of chunks along the longer edge, so that a result appears gradually and all workers are
+used. With more chunks, the 512 px tiles of files would be read and decompressed several times."""
 
 LEAST_CHUNK_PX = 256
-"""Factor of chunk sizes in that case, in pixels: the size of a map tile, and half of that of file tiles."""
+"""Factor of a target size that is reduced to obtain `LEAST_CHUNKS`, in pixels: a map tile, or half a file tile."""
 
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 """Sizes of the chunks along y and x, in pixels."""
@@ -39,7 +39,8 @@ def spatial_chunks(grid: Grid, target: int) -> Chunks:
     Returns
     -------
     Chunks
-        Sizes on multiples of the coarsest level's factor, so that pixels of levels end at chunk borders.
+        Sizes of the chunks. All but the last are multiples of the coarsest level's factor, so that chunk borders are
+        also pixel borders of every level.
     """
     factor = 2 ** level_count(grid.shape)
     target = min(target, LEAST_CHUNK_PX * ceil(max(grid.shape) / LEAST_CHUNKS / LEAST_CHUNK_PX))
@@ -58,7 +59,7 @@ def _chunk_boxes(grid: Grid, chunks: Chunks, margin: float) -> list[BaseGeometry
 
 
 def scenes_by_chunk(extents: Extents, grid: Grid, chunks: Chunks) -> list[frozenset[int]]:
-    """Return for each chunk in row-major order the positions of the scenes that may hold a pixel of it.
+    """Return the positions of the scenes that may cover a pixel of each chunk, for the chunks in row-major order.
 
     Parameters
     ----------
@@ -78,7 +79,9 @@ def scenes_by_chunk(extents: Extents, grid: Grid, chunks: Chunks) -> list[frozen
 
 
 def polygons_by_chunk(request: NdviRequest, grid: Grid, chunks: Chunks) -> list[BaseGeometry | None]:
-    """Return for each chunk in row-major order the part of the region's polygon in it, None for the whole chunk.
+    """Return the part of the region's polygon in each chunk, for the chunks in row-major order.
+
+    None means that the whole chunk is inside the region.
 
     Parameters
     ----------

@@ -18,16 +18,18 @@ from compute.scenes.warp import transformer_of, turn_width
 LONLAT = "EPSG:4326"
 
 _STEP_M, _STEP_DEG = 8_000.0, 0.07
-"""Distance of points along an edge in metres and degrees, between which it bends by a metre or two."""
+"""Distance between points along an edge, in metres and in degrees. An edge deviates from a straight line between two
+of them by one or two metres."""
 
 _EDGE_POINTS = 128
-"""Number of points along the longest edge before a projection, so that curved edges keep their shape."""
+"""Number of points along the longest edge of a geometry before it is projected, so that curved edges are followed."""
 
 _ROUNDING = 1.0
-"""Largest distance between 180 east and 180 west in a CRS that does not end at 180 degrees, in units of the CRS."""
+"""Largest distance between 180° E and 180° W, in units of the CRS, at which they count as one position."""
 
 _TURNS = (0, -1, 1, -2, 2)
-"""Turns of the globe at which a position may meet a grid, which begins below 180 degrees and may be a turn wide."""
+"""Turns of the globe by which a position may be moved to meet a grid. A grid begins below 180 degrees and may be a turn
+wide."""
 
 
 def project(geometries: NDArray[np.object_], source: str, target: str) -> NDArray[np.object_]:
@@ -43,7 +45,7 @@ def project(geometries: NDArray[np.object_], source: str, target: str) -> NDArra
     Returns
     -------
     numpy.ndarray
-        (n,) geometries in `target`, with infinite coordinates where it cannot express them.
+        (n,) geometries in `target`, with infinite coordinates if `target` cannot express them.
     """
     if source == target:
         return geometries
@@ -64,19 +66,19 @@ def _densified(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
 
 
 def project_region(region: BaseGeometry, crs: str) -> BaseGeometry:
-    """Project a region from degrees. It continues beyond the edge of the map, such as at 180 degrees.
+    """Project a region from degrees, in one piece across the edge of the map (such as 180 degrees).
 
     Parameters
     ----------
     region : shapely geometry
-        Region in (longitude, latitude) degrees; longitudes exceed 180 where it crosses 180 degrees.
+        Region in (longitude, latitude) degrees; longitudes exceed 180 if it crosses 180 degrees.
     crs : str
         Coordinate reference system.
 
     Returns
     -------
     shapely geometry
-        Region in `crs`, with infinite coordinates where it cannot express them.
+        Region in `crs`, with infinite coordinates if `crs` cannot express them.
     """
     if crs == LONLAT:
         return region
@@ -86,7 +88,7 @@ def project_region(region: BaseGeometry, crs: str) -> BaseGeometry:
     def move(at: NDArray[np.float64]) -> NDArray[np.float64]:
         x, y = transformer.transform(at[:, 0], at[:, 1])
         if width:
-            # PROJ returns the same position for all turns.
+            # PROJ returns the same position for longitudes that differ by 360 degrees.
             turns = np.rint((zero + at[:, 0] * (width / 360.0) - x) / width)
             x = x + np.where(np.isfinite(x), turns - _least(turns), 0.0) * width
         return np.column_stack([x, y])
@@ -100,14 +102,14 @@ def _least(turns: NDArray[np.float64]) -> float:
 
 
 def project_onto(region: BaseGeometry, grid: Grid) -> BaseGeometry:
-    """Return a region in degrees as a polygon in the CRS of a grid, at the turn of the globe that meets the grid.
+    """Project a region from degrees to the CRS of a grid, moved by whole turns of the globe so that it meets the grid.
 
     Parameters
     ----------
     region : shapely geometry
         Region in (longitude, latitude) degrees.
     grid : Grid
-        Pixel grid whose CRS is used.
+        Pixel grid.
     """
     polygon = np.array([shapely.make_valid(project_region(region, grid.crs))])
     onto: BaseGeometry = _meeting(polygon, grid, turn_width(grid.crs))[0]
@@ -117,7 +119,8 @@ def project_onto(region: BaseGeometry, grid: Grid) -> BaseGeometry:
 def is_torn(region: BaseGeometry, crs: str) -> bool:
     """Return whether a region in degrees crosses the edge of the map of a CRS, such as 180 degrees.
 
-    At the edge, the projected distance between two points does not shrink when points are inserted between them.
+    The projected distance between two points on either side of the edge does not shrink if points are inserted between
+    them.
 
     Parameters
     ----------
@@ -144,7 +147,7 @@ def _steps(transformer: Transformer, points: NDArray[np.float64]) -> NDArray[np.
 
 
 def _whole(geometries: NDArray[np.object_], turn: float) -> NDArray[np.object_]:
-    """Repair outlines that the edge of the map tears apart, so that they continue beyond it; `turn` is its width."""
+    """Repair outlines that are divided at the edge of a map of width `turn`, so that they continue beyond it."""
     points, owners = shapely.get_coordinates(geometries, return_index=True)
     with np.errstate(invalid="ignore"):
         leaps = (np.abs(np.diff(points[:, 0])) > turn / 2) & (np.diff(owners) == 0)
@@ -166,7 +169,7 @@ def _continued(geometry: BaseGeometry, turn: float) -> BaseGeometry:
 
 
 def _meeting(geometries: NDArray[np.object_], grid: Grid, turn: float) -> NDArray[np.object_]:
-    """Move geometries to the turns at which they may meet a grid; geometries that meet at none stay."""
+    """Move geometries by whole turns of the globe to where they may meet a grid; others are unchanged."""
     if not turn:
         return geometries
     left, _, right, _ = window(grid, (0, grid.shape[0]), (0, grid.shape[1])).bounds
@@ -181,30 +184,31 @@ def _meeting(geometries: NDArray[np.object_], grid: Grid, turn: float) -> NDArra
 
 
 def _edge_to_edge(crs: str) -> float:
-    """Return the change of x for a turn around the equator, 0 where 180 degrees is no edge of the map."""
+    """Return the change of x for a turn around the equator, or 0 if the map has no edge at 180 degrees."""
     west, east = transformer_of(LONLAT, crs).transform([-180.0, 180.0], [0.0, 0.0])[0]
     turn = east - west
     return turn if isfinite(turn) and turn > _ROUNDING else 0.0
 
 
 def with_valid_outline(scene: Scene) -> Scene:
-    """Return a scene with a valid footprint; footprints of some documents intersect themselves."""
+    """Return a scene with a valid footprint, since footprints in some documents intersect themselves."""
     if scene.footprint.is_valid:
         return scene
     return replace(scene, footprint=shapely.make_valid(scene.footprint))
 
 
 def project_outlines(outlines: NDArray[np.object_], sources: NDArray[np.str_], grid: Grid) -> NDArray[np.object_]:
-    """Project outlines to the CRS of a grid, in one piece and at the turns of the globe at which they may meet it.
+    """Project outlines to the CRS of a grid, each in one piece.
 
-    Outlines that the CRS cannot express are replaced by that of the grid, so that no scene is lost.
+    Outlines are moved by whole turns of the globe to where they may meet the grid. Outlines that the CRS cannot express
+    are replaced by the outline of the grid, so that no scene is lost.
 
     Parameters
     ----------
     outlines : numpy.ndarray
         (n,) shapely geometries.
     sources : numpy.ndarray
-        (n,) CRS of each outline.
+        (n,) coordinate reference system of each outline.
     grid : Grid
         Pixel grid of the result.
     """
@@ -221,7 +225,7 @@ def project_outlines(outlines: NDArray[np.object_], sources: NDArray[np.str_], g
 
 
 def _bend(outlines: NDArray[np.object_], source: str, target: str) -> NDArray[np.object_]:
-    """Project outlines with a point every `_STEP_M` along their edges."""
+    """Project outlines with a point every `_STEP_M` or `_STEP_DEG` along their edges."""
     fine = shapely.segmentize(outlines, _STEP_DEG if CRS(source).is_geographic else _STEP_M)
     transformer = transformer_of(source, target)
     bent: NDArray[np.object_] = shapely.transform(fine, lambda at: np.column_stack(transformer.transform(*at.T)))
@@ -256,9 +260,9 @@ def window(grid: Grid, rows: tuple[int, int], columns: tuple[int, int], *, margi
     grid : Grid
         Pixel grid.
     rows, columns : (int, int)
-        First row and row after the last, and likewise for columns.
+        (first row, row after the last) and (first column, column after the last).
     margin : float
-        Pixels to add on every side, since outlines in documents are simplified.
+        Number of pixels to add on every side, since outlines in documents are simplified.
     """
     dx, _, left, _, dy, top = grid.transform
     xs = left + dx * (columns[0] - margin), left + dx * (columns[1] + margin)

@@ -1,4 +1,4 @@
-"""Estimate of the memory of a running task, and of the bytes of a result pixel."""
+"""Estimates of the memory of a running task and of the bytes of a result pixel."""
 
 from __future__ import annotations
 
@@ -20,53 +20,54 @@ COUNT_BYTES = 2
 
 
 TASK_BYTES_PER_PX = 26
-"""Memory of a running task per block pixel, in bytes: sum 8, count 2, mask 1, red 2, nir 2, windows of one scene as
-read and as warped 4.5, mean 4, and the allocator's overhead."""
+"""Memory of a running task per block pixel, in bytes: sum 8, count 2, mask 1, red 2, nir 2, windows of one scene before
+and after warping 4.5, mean 4, and the overhead of the allocator."""
 
 
 WARP_BYTES_PER_PX = 31
-"""Additional memory per block pixel where scenes are warped, in bytes: weights and positions of nine source pixels 22,
-nearest pixel 4, and clear, usable and untaken pixels of each scene 5."""
+"""Additional memory per block pixel if scenes are warped, in bytes: weights and positions of nine source pixels 22,
+nearest pixel 4, and Boolean arrays of the clear, usable and unused pixels of each scene 5."""
 
 
 NODE_BYTES_PER_PX = 64
-"""Additional memory per block pixel, in bytes, where output pixels are so large that each is a cell of the lattice of
-the warp."""
+"""Additional memory per block pixel, in bytes, if output pixels are so large that each is one cell of the lattice of
+positions that the warp interpolates."""
 
 
 COARSE_M, COARSE_DEG = 500.0, 0.005
-"""Smallest size of output pixels that need `NODE_BYTES_PER_PX`, in metres and degrees."""
+"""Smallest size of output pixels for which `NODE_BYTES_PER_PX` is added, in metres and in degrees."""
 
 
 FILTER_BYTES_PER_PX = 14
-"""Additional memory per block pixel where masks are filtered, in bytes: two masks at once with their buffers."""
+"""Additional memory per block pixel if masks are filtered, in bytes: two masks and their buffers at the same time."""
 
 
 CONDITION_BYTES_PER_PX = 5
 """Additional memory per block pixel for each further condition, in bytes: its window, its clear pixels, and a second
-list of clear pixels."""
+array of clear pixels."""
 
 
 STRATA_BYTES_PER_PX = 20
-"""Additional memory per block pixel where strata are weighted equally, in bytes: sum and count of a stratum 10, sum and
-number of their means 10."""
+"""Additional memory per block pixel if strata are weighted equally, in bytes: sum and count of a stratum 10, sum and
+number of the means of strata 10."""
 
 
 LOOK_BYTES_PER_PX = 10
-"""Additional memory per block pixel where looks are accumulated one by one, for months or squares, in bytes."""
+"""Additional memory per block pixel if dates are accumulated one by one, in bytes: for the number of months, the
+standard deviation or the exclusion reasons."""
 
 
 MONTHS_BYTES = 1
-"""Bytes of a result pixel's number of months (uint8); a running task needs 2 more for a bit set."""
+"""Bytes of a result pixel's number of months (uint8). A running task needs 2 more, for a bit set of months."""
 
 
 STD_BYTES = 4
-"""Bytes of a result pixel's standard deviation (float32); a running task needs 16 more, for squares."""
+"""Bytes of a result pixel's standard deviation (float32). A running task needs 16 more, for sums of squares."""
 
 
 REASON_BYTES = 2
-"""Bytes of a result pixel's number of looks for one reason (uint16). A running task needs 4 more for all reasons:
-verdicts of the mask, as read and as resampled, and of the first scene of a group."""
+"""Bytes of a result pixel's count for one exclusion reason (uint16). A running task needs 4 more for all reasons
+together: the reasons of the mask before and after resampling, and those of the first scene of a group."""
 
 
 WORKER_BYTES = 400 * 2**20
@@ -79,7 +80,7 @@ TASK_BYTES = 64 * 2**20
 
 
 def pixel_bytes(request: NdviRequest, reasons: Sequence[str]) -> int:
-    """Return the bytes of a result pixel in all layers of a request with these exclusion reasons.
+    """Return the bytes of a result pixel in all layers of a request.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Output grid of a request: envelope of the region on whole pixels, number of levels, and chunk sizes."""
+"""Output grid of a request: bounding box of the region on whole pixels, number of levels, and chunk sizes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from compute.request.region import Region
 from compute.scenes import Grid, Scene
 
 COARSEST_PX = 512
-"""Largest edge of a result's coarsest level in pixels: about one screen."""
+"""Longest edge of a result's coarsest level in pixels: about the size of a screen."""
 
 _SNAP = 0.01
-"""Tolerance of edges on pixel borders as a share of a pixel, as in odc-geo (`GeoBox.from_bbox`, ``tol``): regions are
-stored to a centimetre, so that a region along pixel borders would gain a row."""
+"""Tolerance for edges of a region along pixel borders, as a share of a pixel, as in odc-geo (`GeoBox.from_bbox`,
+``tol``). Regions are rounded to a centimetre, so without it a region along pixel borders could gain a row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GridAnchor:
-    """CRS, resolution and position of pixel borders, which scenes must share for their pixels to coincide.
+    """CRS, resolution and position of pixel borders. Pixels of grids with the same anchor coincide.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class GridAnchor:
     resolution : (float, float)
         Pixel size (y, x) in units of the CRS.
     origin : (float, float)
-        Position of a pixel border (y, x), modulo the pixel size, in units of the CRS.
+        Position (y, x) of a pixel border modulo the pixel size, in units of the CRS.
     """
 
     crs: str
@@ -61,20 +61,20 @@ class GridAnchor:
 
 
 def _modulo(value: float, step: float) -> float:
-    """Return value modulo step, equal for values that differ by rounding only (a millionth of the step)."""
+    """Return value modulo step, rounded so that differences of up to a millionth of the step are removed."""
     rest = round(value % step, 6 - floor(log10(step)))
     return 0.0 if abs(rest - step) < step * 1e-6 else rest
 
 
 def native_anchor(scenes: Sequence[Scene], bands: Mapping[str, str]) -> GridAnchor:
-    """Return the finest anchor of the products, each of which has the anchor of most of its scenes.
+    """Return the anchor that most scenes of a product share; of several products, the finest such anchor.
 
     Parameters
     ----------
     scenes : sequence of Scene
         At least one scene.
     bands : mapping of str to str
-        Measurement whose grid decides, by product; grids of a scene's bands may differ.
+        Name of the measurement whose grid is used, by product; the bands of a scene may have different grids.
     """
     counts: dict[str, Counter[GridAnchor]] = defaultdict(Counter)
     for scene in scenes:
@@ -91,10 +91,10 @@ def _fineness(each: GridAnchor) -> tuple[Any, ...]:
 
 
 def output_grid(request: NdviRequest, scenes: Sequence[Scene], bands: Mapping[str, str], *, max_edge_px: int) -> Grid:
-    """Return the grid of the result: the envelope of the region on whole pixels.
+    """Return the grid of the result: the bounding box of the region, extended to whole pixels.
 
-    A native grid has CRS, pixel size and pixel borders of the scenes. Any other has its pixel borders on multiples of
-    the pixel size, as in datacube.
+    A native grid has the CRS, pixel size and pixel borders of the scenes. Any other grid has its pixel borders at
+    multiples of the pixel size, as in datacube.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def output_grid(request: NdviRequest, scenes: Sequence[Scene], bands: Mapping[st
     bands : mapping of str to str
         Name of the red measurement by product.
     max_edge_px : int
-        Largest edge in pixels.
+        Longest permitted edge in pixels.
 
     Returns
     -------
@@ -115,7 +115,8 @@ def output_grid(request: NdviRequest, scenes: Sequence[Scene], bands: Mapping[st
     Raises
     ------
     InputError
-        The region does not fit the CRS, or a native grid is given a resolution of its own.
+        The region does not fit the CRS, the scenes' grid is rotated, the request states a resolution for a native grid,
+        or it states none and the scenes' resolution has another unit.
     TooLargeError
         An edge would be longer than `max_edge_px`.
     """
@@ -124,7 +125,7 @@ def output_grid(request: NdviRequest, scenes: Sequence[Scene], bands: Mapping[st
             raise InputError("resolution", "A native grid has the scenes' own resolution; leave --resolution out.")
         home = native_anchor(scenes, bands)
         return _snap(_envelope(request.region, home.crs), home, max_edge_px)
-    # CRS of scenes pass unchecked: northern UTM zones are in use south of the equator.
+    # A CRS of the scenes is not checked, since scenes south of the equator may have northern UTM zones.
     if all(scene.crs != request.crs for scene in scenes):
         _check_area_of_use(request.region, request.crs)
     size = request.resolution or _own_resolution(request.crs, native_anchor(scenes, bands))
@@ -139,7 +140,7 @@ def _own_resolution(crs: str, home: GridAnchor) -> float:
 
 
 def _check_area_of_use(region: Region, crs: str) -> None:
-    """Refuse a CRS whose area of use excludes the region."""
+    """Raise InputError if a region lies outside the area of use of a CRS."""
     area = CRS(crs).area_of_use
     if area is None:
         return
@@ -183,12 +184,12 @@ def _snap(bounds: tuple[float, float, float, float], alignment: GridAnchor, max_
 
 
 def level_count(shape: tuple[int, int]) -> int:
-    """Return the number of overview levels: halvings of (rows, columns) until both are at most `COARSEST_PX`."""
+    """Return the number of overview levels: halvings of (rows, columns) until neither exceeds `COARSEST_PX`."""
     return max(0, ceil(log2(max(shape) / COARSEST_PX)))
 
 
 def fit_chunks(length: int, target: int, multiple: int) -> tuple[int, ...]:
-    """Divide an edge into chunks of one size near `target`, without a sliver at the end.
+    """Divide an edge into chunks of one size near `target`, without a very small last chunk.
 
     Parameters
     ----------
@@ -197,13 +198,13 @@ def fit_chunks(length: int, target: int, multiple: int) -> tuple[int, ...]:
     target : int
         Preferred chunk size in pixels.
     multiple : int
-        Factor of chunk sizes: that of the coarsest level, so that pixels of levels end at chunk borders.
+        Factor of chunk sizes: that of the coarsest level, so that chunk borders are pixel borders of every level.
 
     Returns
     -------
     tuple of int
-        Chunk sizes with the sum `length`, equal except for the last, which is at least half as long where a size
-        within a factor of 1.5 of the target allows it.
+        Chunk sizes with the sum `length`. All but the last are equal. The last is at least half as long if a size
+        within a factor of 1.5 of the target permits it.
     """
     if length <= target * 1.5:
         return (length,)

@@ -15,14 +15,14 @@ from compute.scenes import Scene
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
-    """Scenes of one product, platform and solar day, which make one look.
+    """Scenes of one product, platform and solar day. A pixel has at most one observation in a group.
 
     Attributes
     ----------
     season : SeasonYear
         Season-year of the solar day.
     scenes : tuple of int
-        Positions of the scenes.
+        Positions of the scenes, in the order of time.
     """
 
     season: SeasonYear
@@ -30,14 +30,14 @@ class Group:
 
 
 def group_scenes(request: NdviRequest, scenes: Sequence[Scene]) -> list[Group]:
-    """Group scenes by product, platform and solar day, in the order of time; the solar day decides the season.
+    """Group scenes by product, platform and solar day, in the order of time; the solar day determines the season.
 
     Parameters
     ----------
     request : NdviRequest
         Request with its seasons.
     scenes : sequence of Scene
-        Scenes in a requested season, in the order of time.
+        Scenes of the requested seasons, in the order of time.
     """
     members: dict[tuple[str, str, date], list[int]] = defaultdict(list)
     for index, scene in enumerate(scenes):

@@ -1,4 +1,4 @@
-"""Plan of a preview: the same request at screen resolution, from overviews of the files."""
+"""Plan of a preview: the same request at screen resolution, read from overviews of the files."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ from compute.scenes import Band, Grid, Source
 from compute.scenes.warp import transformer_of
 
 ENOUGH_LOOKS = 16
-"""Largest number of dates of a position in a preview: those of one satellite in a season where its paths overlap."""
+"""Approximate largest number of dates of a position in a preview: the dates of one satellite in a season where its
+paths overlap."""
 
 _GOLDEN = (5**0.5 - 1) / 2
-"""Golden ratio conjugate: its multiples modulo 1 are evenly distributed for any number of them (Weyl sequence), and in
-phase with no satellite's cycle."""
+"""Golden ratio conjugate. Any number of its multiples modulo 1 is evenly distributed (Weyl sequence), and they are not
+in phase with the cycle of any satellite."""
 
 _SLACK = 1.2
-"""Largest pixel of an overview that counts as fine enough, in pixels of the preview, as in GDAL."""
+"""Largest pixel size of an overview that is fine enough, in pixels of the preview, as in GDAL."""
 
 
 def preview_plan(plan: NdviPlan, most_px: int = COARSEST_PX) -> NdviPlan | None:
-    """Make the plan of a result's preview. Nothing is read or started.
+    """Make the plan of a result's preview. No pixels are read and no computation is started.
 
     The grid begins at the result's corner, each pixel covers a square of the result's pixels, and a season is one
-    block. Of every file the nearest pixels of the coarsest overview of about this resolution are read; GDAL uses a
-    finer one, or the file itself, where there is none. Overviews of reflectance are means that include small clouds, so
-    that a preview may differ slightly beside clouds. A pixel is a plain mean of observations, without months and
-    deviations. Radii of mask filters keep their length on the ground; openings are rounded down and dilations up to
-    whole pixels of the overview.
+    block. Nearest pixels are read from the coarsest overview of each file that has about this resolution. If a file
+    has no such overview, GDAL uses a finer one or the file itself. Overviews of reflectance average small clouds too,
+    so a preview may differ slightly from the result beside clouds. A pixel is the plain mean of its observations;
+    numbers of months and standard deviations are not computed. Radii of mask filters keep their length on the ground,
+    with openings rounded down and dilations rounded up to whole pixels of the overview.
 
-    Where a position has more than `ENOUGH_LOOKS` dates in a season, about that many are read, spread evenly in time;
-    then one clear observation suffices for a mean, whatever the request's minimum is.
+    If a position has more than `ENOUGH_LOOKS` dates in a season, about that many are read, evenly distributed in time.
+    One observation then suffices for a mean, whatever the minimum of the request is.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def preview_plan(plan: NdviPlan, most_px: int = COARSEST_PX) -> NdviPlan | None:
     Returns
     -------
     NdviPlan or None
-        Plan with the seasons of `plan`; None where a preview would read the same as the result.
+        Plan with the seasons of `plan`; None if a preview would read the same pixels as the result.
     """
     grid = _coarse(plan.grid, most_px)
     factors = _Factors(grid)
@@ -78,14 +79,14 @@ def _scenes(blocks: Iterable[BlockPlan]) -> set[int]:
 
 
 def _coarse(grid: Grid, most_px: int) -> Grid:
-    """Return a grid coarser by a power of two; its last pixels may reach beyond the result."""
+    """Return a grid that is coarser by a power of two; its last row and column may extend beyond the result."""
     rows, columns = grid.shape
     factor = 2 ** max(0, ceil(log2(max(rows, columns) / most_px)))
     return _stretched(grid, (factor, factor), (ceil(rows / factor), ceil(columns / factor)))
 
 
 def _stretched(grid: Grid, by: tuple[float, float], shape: tuple[int, int]) -> Grid:
-    """Return a grid with the same corner and (rows, columns) `shape`, with pixels scaled by factors (y, x)."""
+    """Return a grid with the same corner, pixels enlarged by factors (y, x), and (rows, columns) `shape`."""
     (down, along), (a, b, c, d, e, f) = by, grid.transform
     return Grid(crs=grid.crs, shape=shape, transform=(a * along, b * down, c, d * along, e * down, f))
 
@@ -103,7 +104,7 @@ def _blocks(plan: NdviPlan, grid: Grid) -> Iterator[BlockPlan]:
 
 
 def _thinned(chunks: Sequence[Sequence[tuple[int, ...]]]) -> Iterator[tuple[int, ...]]:
-    """Yield the groups that give each chunk `ENOUGH_LOOKS`, or all that it has, in the order of time."""
+    """Yield groups in the order of time, so that each chunk has `ENOUGH_LOOKS` or all of its groups."""
     groups = _joined(group for chunk in chunks for group in chunk)
     numbers = {scene: number for number, group in enumerate(groups) for scene in group}
     meets: list[list[int]] = [[] for _ in groups]
@@ -120,7 +121,7 @@ def _thinned(chunks: Sequence[Sequence[tuple[int, ...]]]) -> Iterator[tuple[int,
 
 
 def _joined(groups: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """Join groups that share a scene, since each chunk holds only the scenes of a date that meet it."""
+    """Join groups that share a scene, since a group of a chunk has only the scenes of its date that meet the chunk."""
     joined: dict[int, frozenset[int]] = {}
     for group in groups:
         whole = frozenset(group).union(*(joined.get(scene, ()) for scene in group))
@@ -132,7 +133,7 @@ def _joined(groups: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
 
 
 class _Factors:
-    """Factors of overviews that are fine enough for a grid, cached by CRS and pixel size of files."""
+    """Factors of the coarsest overviews that are fine enough for a grid, cached by CRS and pixel size of the files."""
 
     def __init__(self, grid: Grid) -> None:
         self._to_pixels = ~Affine(*grid.transform)
@@ -147,7 +148,7 @@ class _Factors:
         return self._known[key]
 
     def _step(self, source: Grid) -> float:
-        """Return the edge of a file's central pixel in pixels of the preview; 1 where it has no position."""
+        """Return the longer edge of a file's central pixel in pixels of the preview, or 1 if it cannot be projected."""
         row, column = (length / 2 for length in source.shape)
         to_crs = Affine(*source.transform)
         places = [to_crs @ place for place in ((column, row), (column + 1, row), (column, row + 1))]
@@ -164,7 +165,7 @@ def _seen(source: Source, factors: _Factors) -> Source:
 
 
 def _overview(band: Band, factor: int) -> Band:
-    """Return a band with the grid of an overview: the same extent in fewer pixels."""
+    """Return a band with the grid of an overview: the same extent with fewer pixels."""
     if factor == 1:
         return band
     rows, columns = band.grid.shape
@@ -177,14 +178,14 @@ def _overview(band: Band, factor: int) -> Band:
 
 
 def _plain(request: NdviRequest, *, thinned: bool) -> NdviRequest:
-    """Return the request without layers other than means and counts."""
+    """Return the request with nearest resampling and without weights and optional layers; `thinned` sets its minimum to 1."""
     min_clear = 1 if thinned else request.min_clear
     plain = replace(request, weight="observation", months=False, std=False, reasons=False)
     return replace(plain, resampling="nearest", min_clear=min_clear)
 
 
 def _with_filters(plan: NdviPlan, factors: _Factors) -> dict[str, Roles]:
-    """Return the roles with mask filters in pixels of overviews, by the first file of each product."""
+    """Return the roles with mask filters in pixels of the overviews, by the first scene of each product."""
     firsts = {source.product: source for source in reversed(plan.sources)}
     roles = dict(plan.roles)
     for product, source in firsts.items():

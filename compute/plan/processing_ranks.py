@@ -1,4 +1,4 @@
-"""Ranks of processings, from normalised spellings of platform, region and maturity."""
+"""Ranks of processings, and normalised spellings of platform, region and maturity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 from compute.scenes import Scene
 
 MATURITIES = ("nrt", "interim", "final")
-"""Values of ``dea:dataset_maturity``, ascending: near real time, interim, final."""
+"""Values of ``dea:dataset_maturity`` in ascending order: near real time, interim, final."""
 
 _SPELLINGS = {
     "nrt": "nrt",
@@ -25,11 +25,11 @@ _SPELLINGS = {
     "consolidated": "final",
     "standard": "final",
 }
-"""Maturity by operators' words for it, reduced to their letters."""
+"""Maturity by the words that operators use for it, in lower case without separators."""
 
 _RANKS = {"nrt": 0, "interim": 2, "final": 3}
 _UNKNOWN_RANK = 1
-"""Rank of scenes without a maturity or with an unknown one: above near real time, below interim."""
+"""Rank of scenes with no or an unknown maturity: above near real time and below interim."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _BASELINE = re.compile(r"_N(\d{2})(\d{2})_")
@@ -39,7 +39,7 @@ Rank = tuple[bool, int, tuple[int, ...], datetime, str]
 
 
 def platform_of(scene: Scene) -> str:
-    """Return the platform in the spelling of the STAC EO extension: lower case with hyphens; empty for none."""
+    """Return the platform of a scene in STAC's spelling, lower case with hyphens; empty if it is not stated."""
     return _spell_platform(scene.platform)
 
 
@@ -49,7 +49,7 @@ def _spell_platform(platform: str) -> str:
 
 
 def region_of(scene: Scene) -> str:
-    """Return the region code without separators, leading zeros, and the T of tile names."""
+    """Return the region code of a scene without separators, leading zeros and the T of tile names."""
     return _spell_region(scene.region_code)
 
 
@@ -60,12 +60,12 @@ def _spell_region(code: str) -> str:
 
 
 def maturity_of(scene: Scene) -> str | None:
-    """Return the maturity of a scene, one of `MATURITIES`; None for none or an unknown word."""
+    """Return the maturity of a scene, one of `MATURITIES`; None if it is not stated or unknown."""
     return _SPELLINGS.get(re.sub(r"[\W_]+", "", scene.maturity).lower())
 
 
 def baseline_of(scene: Scene) -> tuple[int, ...]:
-    """Return the processing baseline as numbers, from the document or the product's name; empty for none."""
+    """Return the processing baseline of a scene as numbers, from its properties or product name; empty if unknown."""
     named = dict(sorted((name.rpartition(":")[2], value) for name, value in scene.properties.items()))
     if "processing_baseline" in named:
         return tuple(int(number) for number in re.findall(r"\d+", str(named["processing_baseline"])))

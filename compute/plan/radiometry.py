@@ -1,4 +1,4 @@
-"""Radiometry: scale and offset of every scene's bands from its document."""
+"""Radiometry: scale and offset of the bands of every scene, from its document."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from compute.products.scene_offsets import find_property, is_true, resolve_offse
 from compute.scenes import Band, Scene
 
 SENTINEL_2_DAY = date(2022, 1, 25)
-"""First day of processing baseline 04.00: https://sentiwiki.copernicus.eu/web/s2-products. Reprocessed earlier scenes
-have it too."""
+"""First day of processing baseline 04.00: https://sentiwiki.copernicus.eu/web/s2-products. Earlier scenes that were
+reprocessed have this or a later baseline too."""
 
 
 @dataclass
 class _Tally:
-    """Counts of offsets, contradictions and missing statements over scenes."""
+    """Number of scenes by offset, by contradiction and by product without a stated offset."""
 
     offsets: dict[str, Counter[float]] = field(default_factory=dict)
     disputes: Counter[str] = field(default_factory=Counter)
@@ -30,8 +30,8 @@ class _Tally:
 def state_scaling(scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> tuple[list[Scene], tuple[str, ...]]:
     """Return scenes whose bands have the scale and offset that their documents state or imply.
 
-    Documents take precedence over the product definition and the products file, which `Roles` hold. Tags of the files
-    take precedence over documents, and are read with the pixels.
+    Documents take precedence over `Roles`, which come from the product definition and the products file. Tags of the
+    files take precedence over documents and are read with the pixels.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def state_scaling(scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> tuple[
     Returns
     -------
     (list of Scene, tuple of str)
-        Scenes with `Band.stated`, and sentences on offsets and contradictions for people.
+        Scenes with `Band.stated`, and sentences for users on offsets and contradictions.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def _with_scaling(scene: Scene, roles: Roles, tally: _Tally) -> Scene:
 
 
 def _of_document(scene: Scene, roles: Roles, role: BandRole, band: Band, tally: _Tally) -> Scaling:
-    """Return the statement of a scene's document on a band, and count contradictions and missing offsets."""
+    """Return the scaling of a band from its scene's document, and count contradictions and missing offsets."""
     implied = _implied_offset(scene, roles, role)
     stated = band.stated
     if implied is not None:
@@ -101,7 +101,7 @@ def _note_disputes(scene: Scene, role: BandRole, stated: Scaling, tally: _Tally)
 
 
 def _implied_offset(scene: Scene, roles: Roles, role: BandRole) -> float | None:
-    """Return the offset that the properties of a document imply, in units of reflectance; None for none."""
+    """Return the offset that the properties of a document imply, in units of reflectance; None if they imply none."""
     if role.override and role.offset_rule is None:
         return None
     if role.offset_rule is not None and find_property(scene.properties, "boa_offset_applied") is None:

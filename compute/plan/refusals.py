@@ -1,4 +1,4 @@
-"""Refusals of requests from their scenes, sizes and limits."""
+"""Refusals of requests because of their scenes or sizes: functions that raise an error for the user."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from compute.scenes import Grid, Scene, UnreadScene
 from compute.settings import GIB, Settings
 
 MAX_COUNT = 65_534
-"""Largest number of observations in a clear count (uint16), whose largest value is the fill value in a store."""
+"""Largest number of observations in a clear count (uint16). The largest uint16 is the fill value in a store."""
 
 
 def refuse_none(scenes: Sequence[Scene]) -> None:
-    """Refuse a request without scenes."""
+    """Raise NoScenesError if there are no scenes."""
     if not scenes:
         raise NoScenesError("bbox", "No scene meets the region in the dates and seasons asked for; change one of them.")
 
 
 def refuse_many_scenes(count: int, settings: Settings) -> None:
-    """Refuse a request that needs more scenes than the settings allow.
+    """Raise TooLargeError if a request needs more scenes than the settings permit.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def refuse_many_scenes(count: int, settings: Settings) -> None:
 
 
 def refuse_addresses(scenes: Sequence[Scene], access: Access) -> None:
-    """Refuse a request that needs a file which may not be read, since workers would leave it out.
+    """Raise InputError if a file of the scenes may not be read, since workers would leave its scene out.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def refuse_addresses(scenes: Sequence[Scene], access: Access) -> None:
 
 
 def refuse_split_grids(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:
-    """Refuse scenes whose red and nir have different grids, which the exact reader does not support.
+    """Raise InputError if red and nir of a scene have different grids and the exact reader is requested.
 
     Parameters
     ----------
@@ -82,7 +82,9 @@ def refuse_split_grids(request: NdviRequest, scenes: Sequence[Scene], roles: Map
 
 
 def refuse_mixed_offsets(request: NdviRequest, scenes: Sequence[Scene], roles: Mapping[str, Roles]) -> None:
-    """Refuse groups of scenes with different scaling, which datacube's reader fuses before scaling.
+    """Raise InputError if scenes of a group differ in scaling and datacube's reader is requested.
+
+    That reader fuses the scenes of a group before it scales their values.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ def refuse_mixed_offsets(request: NdviRequest, scenes: Sequence[Scene], roles: M
 
 
 def refuse_size(grid: Grid, groups: Mapping[str, list[Group]], bytes_per_px: int, settings: Settings) -> None:
-    """Refuse a result that exceeds the settings' limit, or whose counts exceed their data type.
+    """Raise TooLargeError if a result exceeds the limit of the settings, or its counts would exceed their data type.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Extents of scenes: the outlines of their bands' grids, in the CRS of a result."""
+"""Extents of scenes: the outlines of the grids of their bands, in the CRS of a result."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from compute.plan.grid_outlines import project_outlines, window
 from compute.scenes import Grid, Scene
 
 _Outline = tuple[str, tuple[tuple[float, float], ...]]
-"""CRS and corners of a grid, which bands of several resolutions and scenes of a tile mostly share."""
+"""CRS and corners of a grid, which are mostly the same for all bands of a scene and for all scenes of a tile."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Extents:
-    """Outlines of the band grids of scenes in the CRS of a result, independent of footprints in documents.
+    """Outlines of the band grids of scenes in the CRS of a result. They do not depend on footprints in documents.
 
     Attributes
     ----------
     outlines : numpy.ndarray
-        (n,) shapely geometries in the CRS of the result: the union of the grids of a scene's bands.
+        (n,) shapely geometries in the CRS of the result: for each scene, the union of the grids of its bands.
     margin : float
-        Pixels of the grid to widen a window by, so that it meets all scenes that may hold a pixel of it: two pixels
-        of the grid or of the scenes, whichever is larger.
+        Number of result pixels by which a window is widened, so that it meets all scenes that may cover a pixel in
+        it: two pixels of the result or of the scenes, whichever is larger.
     """
 
     outlines: NDArray[np.object_]
     margin: float
 
     def keep(self, kept: NDArray[np.bool_]) -> Self:
-        """Return the extents of the scenes that are True in (n,) `kept`."""
+        """Return the extents of the scenes that are True in `kept`, an (n,) bool array."""
         return type(self)(outlines=self.outlines[kept], margin=self.margin)
 
     def meet_grid(self, grid: Grid) -> NDArray[np.bool_]:
-        """Return (n,) bool: scenes that may hold a pixel of the grid."""
+        """Return (n,) bool, True for scenes that may cover a pixel of a grid."""
         whole = window(grid, (0, grid.shape[0]), (0, grid.shape[1]), margin=self.margin)
         meets: NDArray[np.bool_] = shapely.intersects(self.outlines, whole)
         return meets
 
 
 def project_extents(scenes: Sequence[Scene], grid: Grid) -> Extents:
-    """Return the extents of scenes in the CRS of a grid; equal outlines are projected once.
+    """Return the extents of scenes in the CRS of a grid. Equal outlines are projected once.
 
-    Outlines that the CRS cannot express are replaced by that of the grid, so that no scene is lost.
+    Outlines that the CRS cannot express are replaced by the outline of the grid, so that no scene is lost.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def project_extents(scenes: Sequence[Scene], grid: Grid) -> Extents:
 
 
 def _numbers(bands: Iterable[Grid], grids: dict[Grid, int], numbers: dict[_Outline, int]) -> list[int]:
-    """Return the numbers of the outlines of some grids, and number new ones."""
+    """Return the numbers of the outlines of some grids; new outlines are added to `numbers`."""
     found = []
     for each in set(bands):
         if each not in grids:

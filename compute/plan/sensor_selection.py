@@ -18,12 +18,13 @@ LANDSAT_7 = "landsat-7"
 LANDSAT_7_LAST: Mapping[Landsat7, date] = {"slc-on": date(2003, 5, 30), "nominal": date(2022, 4, 6)}
 """Last day (UTC) of each period of Landsat 7, from NASA and the USGS.
 
-The scan-line corrector failed on 31 May 2003, and about a quarter of each scene has been missing since, in stripes
-(https://landsat.gsfc.nasa.gov/landsat-7-science-data-users-handbook); that day is left out whole. On 6 April 2022
-imaging stopped and the orbit was lowered by 8 km, out of the system of paths and rows
-(https://www.usgs.gov/centers/eros/news/landsat-7-lowered-standard-landsat-orbit). It went on from there on 5 May 2022,
-drifting on (https://www.usgs.gov/landsat-missions/landsat-7-extended-science-mission). ``nominal`` keeps the years from
-2017 in which the overpass moved to earlier hours (https://www.sciencedirect.com/science/article/pii/S2666017221000134).
+The scan-line corrector failed on 31 May 2003. Since then, about a quarter of each scene is missing in stripes
+(https://landsat.gsfc.nasa.gov/landsat-7-science-data-users-handbook). ``slc-on`` excludes all of that day. On 6 April
+2022 imaging stopped and the orbit was lowered by 8 km, so scenes no longer follow the system of paths and rows
+(https://www.usgs.gov/centers/eros/news/landsat-7-lowered-standard-landsat-orbit). Imaging resumed on 5 May 2022 in a
+drifting orbit (https://www.usgs.gov/landsat-missions/landsat-7-extended-science-mission). ``nominal`` includes the
+years from 2017, in which the overpass moved to earlier hours
+(https://www.sciencedirect.com/science/article/pii/S2666017221000134).
 """
 
 _SINCE: Mapping[Landsat7, str] = {
@@ -32,23 +33,23 @@ _SINCE: Mapping[Landsat7, str] = {
 }
 
 _FAMILIES = {"tm": "TM/ETM+", "etm+": "TM/ETM+", "oli": "OLI", "msi": "MSI"}
-"""Sensors with equal bands: family by sensor."""
+"""Family of each sensor; sensors of a family have equal bands."""
 
 
 def choose_scenes(request: NdviRequest, scenes: Sequence[Scene]) -> tuple[list[Scene], tuple[str, ...]]:
-    """Choose the scenes of a request: without excluded periods of Landsat 7, and one processing of each acquisition.
+    """Choose the scenes of a request: one processing of each acquisition, without excluded periods of Landsat 7.
 
     Parameters
     ----------
     request : NdviRequest
         The request.
     scenes : sequence of Scene
-        Scenes that the catalogue holds for it.
+        Scenes that the catalogue returns for the request.
 
     Returns
     -------
     (list of Scene, tuple of str)
-        Chosen scenes in the given order, and a sentence for each reason why others are left out.
+        Chosen scenes in the given order, and sentences on scenes that are left out and on unknown maturities.
 
     Raises
     ------

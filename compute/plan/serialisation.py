@@ -1,4 +1,4 @@
-"""Serialisation of a plan as compressed JSON, without loss of a bit."""
+"""Lossless serialisation of a plan as compressed JSON."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ UNREADABLE = (
 )
 
 _EFFORT = 6
-"""Compression level of gzip. Addresses repeat, so that higher levels gain little."""
+"""Compression level of gzip. Higher levels save little, since the addresses of files are repetitive."""
 
 
 class _PlanDocument(RootModel[NdviPlan]):
-    """JSON model of a plan: outlines as Base64, unbounded ranges as ``Infinity``."""
+    """JSON model of a plan: outlines are Base64, and limits of unbounded ranges are ``Infinity``."""
 
     model_config = ConfigDict(
         defer_build=True, ser_json_inf_nan="constants", ser_json_bytes="base64", val_json_bytes="base64"
@@ -30,24 +30,24 @@ class _PlanDocument(RootModel[NdviPlan]):
 
 @cache
 def _model() -> type[_PlanDocument]:
-    """Return the model, whose building takes a while, once the types of the request record are known to it."""
+    """Return the model with the types of the request record resolved. Cached, since building it is slow."""
     _PlanDocument.model_rebuild(_types_namespace=annotation_types())
     return _PlanDocument
 
 
 def plan_document(plan: NdviPlan) -> bytes:
-    """Return a plan as gzipped JSON; equal plans give equal bytes.
+    """Serialise a plan as gzip-compressed JSON; equal plans have equal bytes.
 
     Parameters
     ----------
     plan : NdviPlan
-        Plan of any size; thousands of scenes take a second and a few megabytes.
+        Plan of any size. With thousands of scenes, this takes a second and the document has a few megabytes.
     """
     return gzip.compress(_model()(plan).model_dump_json().encode(), _EFFORT, mtime=0)
 
 
 def plan_of(document: bytes) -> NdviPlan:
-    """Return the plan of a document from `plan_document`.
+    """Deserialise a plan from a document of `plan_document`.
 
     Raises
     ------

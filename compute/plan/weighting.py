@@ -9,24 +9,24 @@ from compute.request.seasons import season_year
 
 
 def has_strata(request: NdviRequest) -> bool:
-    """Return whether the mean of a request is one of means of months or season-years."""
+    """Return whether a request computes the mean of the means of its strata, which are months or season-years."""
     return request.weight == "month" or (request.weight == "year" and request.by == "season")
 
 
 def stratum_of(request: NdviRequest, month: int) -> int:
-    """Return the number of the stratum of a look.
+    """Return the number of the stratum of an observation.
 
     Parameters
     ----------
     request : NdviRequest
         Request with its weighting.
     month : int
-        Month of the look in a season, as 12 times the year plus the month from 0 to 11.
+        Month of the observation, as 12 times the year plus the month from 0 to 11; it lies in a requested season.
 
     Returns
     -------
     int
-        The month itself, or the year of the season-year.
+        `month` itself if months are weighted, else the year of the season-year.
     """
     if request.weight == "month":
         return month

@@ -1,4 +1,4 @@
-"""Plan record: scenes, grid, blocks, bytes and memory."""
+"""Plan record: scenes, grid, blocks, sizes and memory."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class SeasonPlan:
     scenes : int
         Number of scenes.
     missing : tuple of str
-        Months (YYYY-MM) of its season-years that the request's dates do not cover completely.
+        Months (YYYY-MM) of the season-years that the dates of the request do not cover completely.
     months : int
-        Number of all months of its season-years.
+        Total number of months of the season-years.
     """
 
     label: str
@@ -44,7 +44,7 @@ class SeasonPlan:
 
     @property
     def coverage(self) -> str:
-        """Coverage of the season by the request's dates, such as ``covers 1 of 3 months``."""
+        """Coverage of the season by the dates of the request, such as ``covers 1 of 3 months``."""
         return f"covers {self.months - len(self.missing)} of {self.months} months"
 
 
@@ -57,10 +57,10 @@ class BlockPlan:
     season, row, column : int
         Position of the block among the labels and the chunks.
     groups : tuple of tuple of int
-        For each (product, platform, solar day) group that meets the chunk, the positions of its scenes in
-        `NdviPlan.sources`. Where several scenes show a pixel, the first in this order is taken.
+        Positions in `NdviPlan.sources` of the scenes of each (product, platform, solar day) group that meets the chunk.
+        If several scenes of a group show a pixel, the first is used.
     polygon : bytes or None
-        Part of the region in the chunk as WKB in the grid's CRS; None where the whole chunk is inside.
+        Part of the region in the chunk, as WKB in the CRS of the grid; None if the whole chunk is inside the region.
     """
 
     season: int
@@ -83,7 +83,7 @@ class NdviPlan:
     chunks : (tuple of int, tuple of int)
         Sizes of the spatial chunks along y and x, in pixels.
     seasons : tuple of SeasonPlan
-        Seasons of the result, in its order.
+        Seasons of the result, in the order of its labels.
     blocks : tuple of BlockPlan
         Blocks of all seasons, in the order (season, row, column).
     sources : tuple of Source
@@ -91,12 +91,12 @@ class NdviPlan:
     roles : mapping of str to Roles
         Roles of measurements by product.
     bytes_to_read : int
-        Decoded bytes of masks, red, nir and conditions in the region's envelope. The exact reader reads less where
-        masks are not clear, and somewhat more along the borders of blocks and of files' tiles.
+        Decoded bytes of masks, red, nir and conditions in the bounding box of the region. The exact reader reads less
+        where masks are not clear, and somewhat more along the borders of blocks and of the tiles in files.
     max_groups_per_task : int
         Largest number of groups that one task reads.
     notes : tuple of str
-        Sentences for people before they start.
+        Sentences that users read before they start the computation.
     synthetic : bool
         Whether any of the scenes is synthetic.
     months : tuple of int
@@ -106,7 +106,7 @@ class NdviPlan:
     platforms : tuple of str
         Platform of each source, such as ``"landsat-8"``.
     reasons : tuple of str
-        Exclusion reasons that are counted; empty where none are.
+        Exclusion reasons that are counted; empty if none are.
     access : Access
         Rules by which the files of the scenes may be read.
     """
@@ -135,7 +135,7 @@ class NdviPlan:
 
     @property
     def result_bytes(self) -> int:
-        """Bytes of all layers of all seasons."""
+        """Size of all layers of all seasons, in bytes."""
         rows, columns = self.grid.shape
         return len(self.seasons) * rows * columns * pixel_bytes(self.request, self.reasons)
 
@@ -145,11 +145,14 @@ class NdviPlan:
         return task_bytes(self.request, self.grid, self.chunks, self.roles, self.reasons)
 
     def worker_bytes(self, threads: int = 1) -> int:
-        """Return the memory of a worker with a task in each of its threads, in bytes, without results."""
+        """Return the memory of a worker with a running task in each thread, in bytes, excluding finished blocks."""
         return WORKER_BYTES + threads * self.task_bytes
 
     def parts(self, block: BlockPlan) -> list[tuple[tuple[int, ...], ...]]:
-        """Split the groups of a block into those of single tasks. Strata are not split, so a task may be larger."""
+        """Divide the groups of a block among tasks.
+
+        A stratum is never divided, so a task may have more than `max_groups_per_task` groups.
+        """
         if not has_strata(self.request):
             size = self.max_groups_per_task
             return [block.groups[start : start + size] for start in range(0, len(block.groups), size)]
@@ -163,7 +166,7 @@ class NdviPlan:
         return parts
 
     def stratum_of(self, group: tuple[int, ...]) -> int:
-        """Return the number of a group's stratum, a month or a season-year, ascending with time."""
+        """Return the number of the stratum (month or season-year) of a group; numbers ascend with time."""
         return stratum_of(self.request, self.months[group[0]])
 
     def month_of(self, group: tuple[int, ...]) -> int:
@@ -172,7 +175,7 @@ class NdviPlan:
 
     @cached_property
     def task_count(self) -> int:
-        """Number of tasks: one for each part of a block, each sum of two parts, and the shared scenes of a season."""
+        """Number of tasks: one for each part of a block, each sum of two parts, and each season's shared scenes."""
         parts = (max(1, len(self.parts(block))) for block in self.blocks)
         shared = len(self.labels) if len(self.blocks) > len(self.labels) else 0
         return sum(2 * n - 1 for n in parts) + shared
@@ -182,7 +185,7 @@ class NdviPlan:
         return self.part_grid(self.block_origin(block), self.block_shape(block))
 
     def part_grid(self, first: tuple[int, int], shape: tuple[int, int]) -> Grid:
-        """Return the pixel grid of a part of the output grid, from (row, column) of its first pixel and its shape.
+        """Return the pixel grid of a part of the output grid.
 
         Parameters
         ----------
@@ -209,7 +212,7 @@ class NdviPlan:
         return rows, columns
 
     def summary(self) -> dict[str, Any]:
-        """Return the numbers of the plan for JSON."""
+        """Return a summary of the plan, with values for JSON."""
         rows, columns = self.grid.shape
         return {
             "products": list(self.request.products),
