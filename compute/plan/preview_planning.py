@@ -178,7 +178,7 @@ def _overview(band: Band, factor: int) -> Band:
 
 
 def _plain(request: NdviRequest, *, thinned: bool) -> NdviRequest:
-    """Return the request with nearest resampling and without weights and optional layers; `thinned` sets its minimum to 1."""
+    """Return the request with nearest resampling, without weights and optional layers; minimum 1 if `thinned`."""
     min_clear = 1 if thinned else request.min_clear
     plain = replace(request, weight="observation", months=False, std=False, reasons=False)
     return replace(plain, resampling="nearest", min_clear=min_clear)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 LAYERS: Mapping[str, np.dtype[Any]] = {"ndvi_mean": np.dtype("float32"), "clear_count": np.dtype("uint16")}
-"""Arrays of every result: mean NDVI (unitless, NaN where never clear) and number of clear observations."""
+"""Arrays of every result: mean NDVI (unitless, NaN without a mean) and number of clear observations."""
 
 ARRAYS: Mapping[str, np.dtype[Any]] = {
     **LAYERS,
@@ -16,8 +16,8 @@ ARRAYS: Mapping[str, np.dtype[Any]] = {
     "ndvi_std": np.dtype("float32"),
     "unclear_count": np.dtype("uint16"),
 }
-"""All arrays, including those on request: number of calendar months with a clear observation, standard deviation, and
-number of excluded looks by reason."""
+"""All arrays. Those on request are the number of calendar months with a clear observation, the standard deviation, and
+the number of looks without an observation by reason. A *look* is a pixel of one platform and solar day with data."""
 
 NAMES: Mapping[str, str] = {
     "ndvi_mean": "NDVI mean",
@@ -26,7 +26,7 @@ NAMES: Mapping[str, str] = {
     "ndvi_std": "NDVI standard deviation",
     "unclear_count": "unclear count",
 }
-"""Name of each array in a list of bands."""
+"""Name of each array in lists of bands."""
 
 BY_REASON = "unclear_count"
 """Name of the array with an axis of exclusion reasons."""
@@ -42,16 +42,16 @@ ATTRIBUTES: Mapping[str, Mapping[str, Any]] = {
     "ndvi_std": {"long_name": "standard deviation of the clear observations' NDVI", "units": "1"},
     "unclear_count": {"long_name": "number of looks that are no observations, by the reason", "units": "1"},
 }
-"""Attributes of each array by the CF conventions: https://cfconventions.org"""
+"""CF attributes of each array: https://cfconventions.org"""
 
 CONVENTIONS = "CF-1.11"
-"""Version of the CF conventions that stored results follow. Unsigned counts need 1.9 or later; 1.12 forbids season
-labels with the name of their axis."""
+"""Version of the CF conventions that stored results follow. Unsigned counts require 1.9 or later. Version 1.12 does not
+permit a variable of labels with the name of its dimension, such as ``season``."""
 
 
 def unused_value(dtype: np.dtype[Any]) -> float:
-    """Return a value that no pixel has, for readers that take the fill value of a Zarr array for missing data.
+    """Return a fill value that no pixel has, since some readers treat the fill value of a Zarr array as missing data.
 
-    It is NaN for floats. For counts it is the largest value of the data type, as 0 is a valid count.
+    The value is NaN for floats, and the largest value of the data type for counts, because 0 is a valid count.
     """
     return float("nan") if dtype.kind == "f" else int(np.iinfo(dtype).max)

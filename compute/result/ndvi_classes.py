@@ -1,4 +1,4 @@
-"""NDVI classes: one definition for statistics, tiles and legends."""
+"""NDVI classes, shared by statistics, tiles and legends."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from compute.engine.overview_levels import LAYER_ENCODING
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NdviClass:
-    """One class of NDVI.
+    """Class of NDVI.
 
     Attributes
     ----------
     name : str
-        Name for people.
+        Name that users see.
     low, below : float or None
-        Lower border, which belongs to the class, and upper border, which does not; None where the class is open.
+        Lower border (inclusive) and upper border (exclusive); None if the class is unbounded on that side.
     colour : str
         Colour as ``#rrggbb``.
     """
@@ -38,25 +38,26 @@ CLASSES = (
     NdviClass(name="dense", low=0.6, below=0.8, colour="#3a6f31"),
     NdviClass(name="very dense", low=0.8, below=None, colour="#0d4529"),
 )
-"""NDVI classes, ascending and without gaps. All but the first and the last have the same width, so that each is one
-colour of a ramp. The colours differ and darken monotonically for colour-blind viewers too."""
+"""NDVI classes, ascending and without gaps. All but the first and the last have the same width, so that each
+corresponds to one colour of an even ramp. The colours differ and become darker from class to class, also for
+colour-blind viewers."""
 
 BORDERS = tuple(each.low for each in CLASSES if each.low is not None)
-"""NDVI of the borders between classes."""
+"""NDVI at the borders between classes, ascending."""
 
 
 def class_of(values: NDArray[np.int16]) -> NDArray[np.intp]:
-    """Return the position in `CLASSES` of encoded NDVI.
+    """Return the positions of encoded NDVI values in `CLASSES`.
 
     Parameters
     ----------
     values : numpy.ndarray
-        int16 values of any shape, encoded by `LAYER_ENCODING`; codes such as `NEVER_CLEAR` count as numbers.
+        int16 values of any shape, encoded by `LAYER_ENCODING`. Codes such as `NEVER_CLEAR` are treated as values.
 
     Returns
     -------
     numpy.ndarray
-        Positions in the same shape.
+        Positions, in the shape of `values`.
     """
     scale = LAYER_ENCODING["ndvi_mean"].scale
     return np.searchsorted(np.rint(np.array(BORDERS) / scale), values, side="right")

@@ -1,4 +1,4 @@
-"""Season stack: the blocks of a result as a Dask collection and as lazy labelled arrays."""
+"""Season stack: the blocks of a result as a Dask collection, convertible to lazy labelled arrays."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from compute.result.stack_tasks import Key, block_key, build_graph
 from compute.scenes import Grid
 
 GRID_MAPPING: Mapping[str, str] = {"grid_mapping": "spatial_ref"}
-"""CF attribute of every array on a grid: name of the variable that holds its CRS."""
+"""CF attribute of every array on a grid: name of the variable with the CRS."""
 
 _GEOGRAPHIC: Mapping[str, str] = {"y": "latitude", "x": "longitude"}
 _PROJECTED: Mapping[str, str] = {"y": "projection_y_coordinate", "x": "projection_x_coordinate"}
-"""CF standard names of the coordinates."""
+"""CF standard names of the coordinates in geographic and in projected CRS."""
 
 _LABELS: Mapping[str, Mapping[str, str]] = {
     "season": {"long_name": "season"},
@@ -37,10 +37,10 @@ _LABELS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class SeasonStack:
-    """A seasonal result as a Dask collection of blocks: lazy, or persisted on a cluster.
+    """Seasonal result as a Dask collection of blocks: lazy, or persisted on a cluster.
 
-    `distributed.Client.persist` of a lazy stack returns a stack whose blocks are futures. Pixels leave the workers only
-    when arrays of `dataset` are computed.
+    `distributed.Client.persist` returns a stack whose blocks are futures. Pixels are transferred from the workers only
+    if arrays of `dataset` are computed.
 
     Attributes
     ----------
@@ -51,13 +51,13 @@ class SeasonStack:
     grid : Grid
         Pixel grid of the whole result.
     chunks : Chunks
-        Sizes of the spatial chunks along y and x.
+        Sizes of the spatial chunks along y and x, in pixels.
     graph : mapping
-        Task or future of every block, by key (name, season, row, column), and of the parts of large blocks.
+        Tasks, futures or finished blocks by key (name, season, row, column), with the other tasks that blocks need.
     layers : tuple of str
-        Names of its arrays, from `ARRAYS`.
+        Names of the arrays, from `ARRAYS`.
     reasons : tuple of str
-        Exclusion reasons that are counted; empty where none are.
+        Exclusion reasons that are counted; empty if none are.
     min_clear : int
         Smallest number of observations for a mean.
     """
@@ -83,14 +83,14 @@ class SeasonStack:
         return [block_key(self.token, *index) for index in np.ndindex(*shape)]
 
     def dataset(self) -> xr.Dataset:
-        """Return the result as lazy labelled arrays.
+        """Convert the result to lazy labelled arrays.
 
         Returns
         -------
         xarray.Dataset
-            ``ndvi_mean`` (season, y, x) float32 and ``clear_count`` (season, y, x) uint16, and on request
-            ``clear_months`` uint8, ``ndvi_std`` float32 and ``unclear_count`` (season, reason, y, x) uint16, with CF
-            metadata and the grid as ``spatial_ref``.
+            ``ndvi_mean`` (season, y, x) float32 and ``clear_count`` (season, y, x) uint16; on request also
+            ``clear_months`` (season, y, x) uint8, ``ndvi_std`` (season, y, x) float32 and ``unclear_count`` (season,
+            reason, y, x) uint16. It has CF metadata and the CRS as ``spatial_ref``.
         """
         coords = grid_coords(self.grid) | {"season": ("season", np.array(self.labels, object), _LABELS["season"])}
         if self.reasons:
@@ -126,7 +126,7 @@ class SeasonStack:
     __dask_optimize__ = None
 
     def __dask_graph__(self) -> HighLevelGraph:
-        """Return one layer for each season, so that the seasons are computed in the order of their labels."""
+        """Return a graph with a layer for each season, so that seasons are computed in the order of their labels."""
         layers = {name: self._season_layer(season) for season, name in enumerate(self.__dask_layers__())}
         return HighLevelGraph(layers, {name: set() for name in layers})
 
@@ -158,11 +158,11 @@ class SeasonStack:
 
 
 def grid_coords(grid: Grid) -> dict[str, Any]:
-    """Return the coordinates y and x of a grid and its CRS as ``spatial_ref``, by the CF conventions."""
+    """Return the coordinates y and x of a grid and its CRS as ``spatial_ref``, following the CF conventions."""
     coords: dict[str, Any] = {str(name): each for name, each in xr_coords(grid.geobox, dims=("y", "x")).items()}
     names = _GEOGRAPHIC if CRS(grid.crs).is_geographic else _PROJECTED
     for axis, name in names.items():
-        units = coords[axis].attrs["units"].replace(" ", "_")  # as UDUNITS writes them, such as US_survey_foot
+        units = coords[axis].attrs["units"].replace(" ", "_")  # the spelling of UDUNITS, such as US_survey_foot
         title = f"{name.replace('_', ' ')} of pixel centres"
         coords[axis].attrs |= {"standard_name": name, "long_name": title, "units": units, "axis": axis.upper()}
         coords[axis].encoding["_FillValue"] = None
@@ -170,7 +170,7 @@ def grid_coords(grid: Grid) -> dict[str, Any]:
 
 
 def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
-    """Turn a plan into a lazy stack.
+    """Convert a plan to a lazy stack.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def build_stack(plan: NdviPlan, token: str) -> SeasonStack:
 
 
 def without_blocks(plan: NdviPlan, token: str) -> SeasonStack:
-    """Return the stack of a plan without any block or task.
+    """Return the stack of a plan with an empty graph.
 
     Parameters
     ----------
@@ -206,6 +206,6 @@ def without_blocks(plan: NdviPlan, token: str) -> SeasonStack:
 
 
 def _season_slab(block: engine.HeldBlock, layer: str) -> np.ndarray[Any, Any]:
-    """Return one layer of a block as (1, y, x) or (1, reason, y, x), the shape of a Dask array's chunk."""
+    """Return a layer of a block as (1, y, x) or (1, reason, y, x), the shape of a chunk of the Dask array."""
     values: np.ndarray[Any, Any] = getattr(block, layer)
     return values[np.newaxis]

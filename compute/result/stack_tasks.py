@@ -1,4 +1,4 @@
-"""Tasks of a stack: one for each block, and several where one would read too many dates."""
+"""Tasks of a stack: one for each block, or several if one task would read too many dates."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from compute.kernels import EVERY_INDEX
 from compute.plan import BlockPlan, NdviPlan, has_strata, level_count
 
 Key = tuple[str | int, ...]
-"""Dask key of a task: a name, then season, row and column of a block."""
+"""Dask key of a task: name, then season, row and column of the block, then the number of its part, if any."""
 Groups = tuple[tuple[int, ...], ...]
 """Positions of the scenes of each (product, platform, solar day) group."""
 
 
 def build_graph(plan: NdviPlan, token: str) -> dict[Key, Task]:
-    """Turn a plan into tasks: one for each block, and several where one would read too many dates.
+    """Convert a plan to tasks: one for each block, or several if one task would read too many dates.
 
-    The scenes of a season are a task of their own on which all of its blocks depend, since in each block's task they
-    would be most of the graph. A season of one block has its scenes in its own tasks.
+    If a season has several blocks, its scenes are the value of one task on which all of these depend. Repeated in the
+    task of each block, they would be most of the graph. If a season has one block, its tasks contain the scenes.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def build_graph(plan: NdviPlan, token: str) -> dict[Key, Task]:
     Returns
     -------
     dict of Key to dask.task_spec.Task
-        Tasks by key; those of blocks by `block_key`.
+        Tasks by key; the keys of blocks are those of `block_key`.
     """
     graph: dict[Key, Task] = {}
     for season, members in groupby(plan.blocks, key=lambda block: block.season):
@@ -70,12 +70,12 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _shared(sources: TaskRef, places: Mapping[int, int], groups: Groups) -> tuple[Any, Groups]:
-    """Return the reference to a season's scenes, and groups with the scenes' positions in it."""
+    """Return a reference to the scenes of a season, and groups as positions in these scenes."""
     return sources, _renumbered(groups, places)
 
 
 def _own(plan: NdviPlan, groups: Groups) -> tuple[Any, Groups]:
-    """Return the scenes of some groups, and the groups with the scenes' positions among these."""
+    """Return the scenes of some groups, and the groups as positions in these scenes."""
     indices = sorted({index for group in groups for index in group})
     return tuple(plan.sources[index] for index in indices), _renumbered(groups, _places(indices))
 
@@ -91,7 +91,7 @@ def _renumbered(groups: Groups, places: Mapping[int, int]) -> Groups:
 def _block_tasks(
     plan: NdviPlan, block: BlockPlan, token: str, hand_out: Callable[[Groups], tuple[Any, Groups]]
 ) -> Iterator[tuple[Key, Task]]:
-    """Yield the tasks of a block; `hand_out` returns the scenes of groups, and groups with positions in them."""
+    """Yield the tasks of a block; `hand_out` returns the scenes of groups, and the groups as positions in them."""
     key = block_key(token, block.season, block.row, block.column)
     min_clear, levels = plan.request.min_clear, level_count(plan.grid.shape)
     parts = [_task(plan, block, groups, hand_out, token) for groups in plan.parts(block) or [()]]
@@ -101,7 +101,7 @@ def _block_tasks(
     waiting = deque[Key]((f"greenup-part-{token}", *key[1:], number) for number in range(len(parts)))
     for part_key, part in zip(waiting, parts, strict=True):
         yield part_key, Task(part_key, engine.sum_part, *part)
-    # A binary tree of sums, so that only a few parts of a large block are in memory at once.
+    # A binary tree of sums, so that only a few parts of a large block are in memory at the same time.
     for number in range(len(parts) - 2):
         sum_key: Key = (f"greenup-sum-{token}", *key[1:], number)
         yield sum_key, Task(sum_key, engine.add_parts, _two(waiting))
@@ -116,7 +116,7 @@ def _two(waiting: deque[Key]) -> List:
 def _task(
     plan: NdviPlan, block: BlockPlan, groups: Groups, hand_out: Callable[[Groups], tuple[Any, Groups]], token: str
 ) -> tuple[engine.BlockTask, Any]:
-    """Return the input of a block task, and its scenes."""
+    """Return the input of a block task and the scenes that it reads."""
     sources, placed = hand_out(groups)
     task = engine.BlockTask(
         run=token,

@@ -1,4 +1,4 @@
-"""Distributions of area over NDVI, from which mean, percentiles, histogram and class areas follow."""
+"""Distributions of area over NDVI, with mean, percentiles, histogram and class areas."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compute.result.ndvi_classes import CLASSES, class_of
 PERCENTILES = (5, 25, 50, 75, 95)
 
 HISTOGRAM_STEP = 0.05
-"""Width of a histogram bin in NDVI. Values beyond -1 and 1 count in the first and the last bin."""
+"""Width of a histogram bin in NDVI. Values below -1 and above 1 are counted in the first and the last bin."""
 
 M2_PER_HA = 10_000.0
 
@@ -27,9 +27,9 @@ _SCALE = LAYER_ENCODING["ndvi_mean"].scale
 class AreaDistribution:
     """Area on the ground by NDVI.
 
-    Percentiles are those of the weighted empirical distribution function without interpolation, as
-    ``numpy.percentile(..., method="inverted_cdf", weights=areas)`` has them: Hyndman and Fan (1996), Sample quantiles
-    in statistical packages, The American Statistician 50(4), definition 1, doi:10.1080/00031305.1996.10473566.
+    Percentiles are values of the inverse of the weighted empirical distribution function without interpolation, as in
+    ``numpy.percentile(..., method="inverted_cdf", weights=areas)``: Hyndman and Fan (1996), Sample quantiles in
+    statistical packages, The American Statistician 50(4), definition 1, doi:10.1080/00031305.1996.10473566.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class AreaDistribution:
     values : numpy.ndarray
         (n,) int16 NDVI in units of 1e-4, ascending and unique.
     areas : numpy.ndarray
-        (n,) float64 area of each value in square metres.
+        (n,) float64 area of each value, in square metres.
     """
 
     total: float
@@ -50,14 +50,14 @@ class AreaDistribution:
 
     @classmethod
     def from_pixels(cls, ndvi: NDArray[Any], areas: NDArray[np.float64], pixels: float) -> Self:
-        """Return the distribution of some pixels.
+        """Compute the distribution of pixels.
 
         Parameters
         ----------
         ndvi : numpy.ndarray
             (n,) float NDVI without NaN.
         areas : numpy.ndarray
-            (n,) float64 area of each pixel in square metres.
+            (n,) float64 area of each pixel, in square metres.
         pixels : float
             Number of level-0 pixels with a mean.
         """
@@ -72,7 +72,7 @@ class AreaDistribution:
 
     @classmethod
     def merge(cls, spreads: Sequence[Self]) -> Self:
-        """Return the distribution of several together; at least one."""
+        """Merge one or more distributions into one."""
         values, places = np.unique(np.concatenate([each.values for each in spreads]), return_inverse=True)
         areas = np.concatenate([each.areas for each in spreads])
         return cls(
@@ -88,11 +88,11 @@ class AreaDistribution:
         return float(self.areas.sum())
 
     def mean(self) -> float | None:
-        """Return the area-weighted mean NDVI, None without any area."""
+        """Return the area-weighted mean NDVI, or None if the area is 0."""
         return self.total / self.area if self.area else None
 
     def percentiles(self) -> list[float] | None:
-        """Return the area-weighted `PERCENTILES` of NDVI, rounded to 1e-4, None without any area."""
+        """Return the area-weighted `PERCENTILES` of NDVI, rounded to 1e-4, or None if the area is 0."""
         if not self.area:
             return None
         reached = np.cumsum(self.areas)
@@ -101,22 +101,22 @@ class AreaDistribution:
         return [round(float(value), 4) for value in self.values[places] * _SCALE]
 
     def class_areas(self) -> NDArray[np.float64]:
-        """Return (class,) float64 square metres of the `CLASSES`."""
+        """Return the (class,) float64 areas of the `CLASSES`, in square metres."""
         return _added(class_of(self.values), self.areas, len(CLASSES))
 
     def outside(self) -> float:
-        """Return the square metres with a mean outside -1 to 1, which negative reflectance causes."""
+        """Return the area with a mean outside -1 to 1, which negative reflectance causes, in square metres."""
         return float(self.areas[np.abs(self.values * _SCALE) > 1.0].sum())
 
     def histogram(self) -> NDArray[np.float64]:
-        """Return (bin,) float64 square metres of the bins from -1 to 1; the lower border belongs to a bin."""
+        """Return the (bin,) float64 areas of bins from -1 to 1, in square metres; lower borders are inclusive."""
         bars = round(2 / HISTOGRAM_STEP)
         borders = np.rint((np.arange(1, bars) * HISTOGRAM_STEP - 1) / _SCALE)
         return _added(np.searchsorted(borders, self.values, side="right"), self.areas, bars)
 
 
 def describe(spread: AreaDistribution) -> dict[str, Any]:
-    """Return the numbers of a distribution for JSON, in NDVI and hectares."""
+    """Return a summary of a distribution, with values for JSON in NDVI and hectares."""
     percentiles: Sequence[float | None] = spread.percentiles() or [None] * len(PERCENTILES)
     return {
         "ndvi_mean": spread.mean(),
@@ -137,18 +137,18 @@ def describe(spread: AreaDistribution) -> dict[str, Any]:
 
 
 def compare(fine: AreaDistribution, coarse: AreaDistribution) -> dict[str, float] | None:
-    """Return the differences between the distributions of one area at two resolutions, None if one is empty.
+    """Return the differences between the distributions of one area at two resolutions.
 
     Parameters
     ----------
     fine, coarse : AreaDistribution
-        From pixels, and from an overview level.
+        Distributions from level-0 pixels and from an overview level.
 
     Returns
     -------
-    dict
-        Absolute differences: ``ndvi_mean``, ``percentile`` (largest of all percentiles) and ``class_share`` (largest of
-        all classes, as a share of the whole area).
+    dict or None
+        Absolute differences: ``ndvi_mean``, ``percentile`` (largest difference of all percentiles) and ``class_share``
+        (largest difference of all classes, as a share of the whole area). None if a distribution is empty.
     """
     if not (fine.area and coarse.area):
         return None
@@ -167,5 +167,5 @@ def _largest(differences: NDArray[np.float64]) -> float:
 
 
 def _added(places: NDArray[np.int64], areas: NDArray[np.float64], many: int) -> NDArray[np.float64]:
-    """Return (many,) float64 sums of the areas by their bin number."""
+    """Return (many,) float64 sums of areas by bin number."""
     return np.bincount(places, areas, minlength=many).astype(np.float64)

@@ -18,13 +18,14 @@ from compute.scenes import Grid
 from compute.scenes.pixel_frames import ResultWindow
 
 _EQUAL_AREA = "EPSG:6933"
-"""EASE-Grid 2.0: cylindrical and equal-area on the WGS 84 ellipsoid."""
+"""EASE-Grid 2.0, cylindrical and equal-area on the WGS 84 ellipsoid."""
 
 _TURN_M = 2 * 17_367_530.445
-"""Width of the world in it, in metres."""
+"""Width of the world in EASE-Grid 2.0, in metres."""
 
 _STEP_PX = 32
-"""Pixels between positions whose area is computed. Linear interpolation between them errs by less than 1e-6 at 30 m."""
+"""Pixels between positions at which areas are computed. The relative error of linear interpolation between them is less
+than 1e-6 for pixels of 30 m."""
 
 
 def pixel_areas(
@@ -37,14 +38,14 @@ def pixel_areas(
     grid : Grid
         Pixel grid of the result.
     window : ResultWindow
-        Window that encloses the pixels.
+        Window of the result that encloses the pixels.
     rows, columns : numpy.ndarray
-        (y,) and (x,) float64 centres of the pixels, in pixels of the grid; 0.5 for the first pixel.
+        (y,) and (x,) float64 centres of the pixels, in pixels of the grid; 0.5 is the centre of the first pixel.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) float64 square metres, 0 where PROJ has no position.
+        (y, x) float64 areas in square metres; 0 where PROJ cannot transform the position.
     """
     top, left, bottom, right = window
     down, along = (
@@ -59,7 +60,7 @@ def pixel_areas(
 
 
 def _areas_at(grid: Grid, columns: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the area of a pixel around each position: the parallelogram of its two centre lines."""
+    """Return the area of a pixel around each position: that of the parallelogram spanned by its two centre lines."""
     right = _equal_area(grid, columns + 0.5, rows) - _equal_area(grid, columns - 0.5, rows)
     down = _equal_area(grid, columns, rows + 0.5) - _equal_area(grid, columns, rows - 0.5)
     for step in (right, down):
@@ -75,7 +76,7 @@ def _equal_area(grid: Grid, columns: NDArray[np.float64], rows: NDArray[np.float
     return np.where(np.isfinite(moved), moved, np.nan)
 
 
-# Cached, since PROJ takes about 40 ms to find a transformation.
+# Cached, since PROJ needs about 40 ms to find a transformation.
 @lru_cache(maxsize=32)
 def _transformer(crs: str) -> Transformer:
     return Transformer.from_crs(crs, _EQUAL_AREA, always_xy=True)

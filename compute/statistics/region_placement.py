@@ -1,4 +1,4 @@
-"""Placement of a region on the grid of a result: polygon, level to reduce, and chunks."""
+"""Placement of a region on the grid of a result: polygon, level to reduce and chunks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from compute.scenes import Grid
 from compute.scenes.pixel_frames import ResultWindow
 
 MOST_PIXELS = 2**24
-"""Largest number of pixels that a season is reduced from: 4096 by 4096, about a second on a worker."""
+"""Largest number of pixels that are reduced for a season: 4096 by 4096, which take about a second on a worker."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,9 +33,9 @@ class RegionOnGrid:
     grid : Grid
         Pixel grid of the result.
     polygon : bytes
-        WKB in the CRS of the result.
+        Region as WKB in the CRS of the result.
     level : int
-        Level to reduce: its pixels count if their centres lie in the polygon.
+        Level to reduce. A pixel of the level belongs to the region if its centre lies in the polygon.
     """
 
     grid: Grid
@@ -44,7 +44,7 @@ class RegionOnGrid:
 
 
 def place_region(stack: SeasonStack, region: Region) -> tuple[RegionOnGrid, list[tuple[int, int]]]:
-    """Return a region on the grid of a result, and (row, column) of the chunks that it may meet.
+    """Place a region on the grid of a result; also return (row, column) of the chunks that it may meet.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def place_region(stack: SeasonStack, region: Region) -> tuple[RegionOnGrid, list
     Raises
     ------
     InputError
-        The region does not meet the result.
+        The region does not meet the result, or does not fit the CRS of the result.
     """
     polygon = project_onto(region.geometry, stack.grid)
     window = _window_of(polygon, stack.grid)
@@ -80,7 +80,7 @@ def _window_of(polygon: BaseGeometry, grid: Grid) -> ResultWindow:
 
 
 def _level_for(window: ResultWindow, levels: int) -> int:
-    """Return the finest level at which a window has at most `MOST_PIXELS` pixels."""
+    """Return the finest level at which a window has at most `MOST_PIXELS` pixels, else the coarsest level."""
     top, left, bottom, right = window
     pixels = (bottom - top) * (right - left)
     return next((level for level in range(levels) if pixels <= MOST_PIXELS * 4**level), levels)

@@ -1,4 +1,4 @@
-"""Statistics of a region of a result, reduced on the workers from an overview level that bounds the work."""
+"""Statistics of a region of a result, reduced on the workers from an overview level that limits the work."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from compute.statistics.region_placement import RegionOnGrid, place_region
 from compute.statistics.season_totals import BATCH_BLOCKS, RETRIES
 
 SAMPLE_PX = 256
-"""Edge in pixels of the sample of each block that is reduced at level 0 too, to measure the error of the level."""
+"""Edge in pixels of the sample of each block that is also reduced at level 0, to measure the error of the level."""
 
 _PATIENCE_S, _AHEAD = 60.0, 1_000
-"""Seconds until a request fails, and Dask priority over the blocks of any computation, as the work is short."""
+"""Seconds until a request fails; and Dask priority, above that of the blocks of any computation because the tasks are
+short."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,11 +44,11 @@ class RegionSums:
     inside : float
         Area inside the region, in square metres.
     pending : float
-        Area of it that is not computed yet, in square metres.
+        Area inside the region that is not computed yet, in square metres.
     spread : AreaDistribution
-        Distribution of the clear area, from the level.
+        Distribution of the clear area, from the reduced level.
     fine, coarse : AreaDistribution
-        Distributions of the samples, from level 0 and from the level.
+        Distributions of the samples, from level 0 and from the reduced level.
     """
 
     inside: float
@@ -58,31 +59,33 @@ class RegionSums:
 
 
 async def region_statistics(stack: SeasonStack, client: Client, region: Region) -> dict[str, Any]:
-    """Reduce a region of a persisted stack on the workers; only distributions of area leave them.
+    """Compute statistics of a region on the workers; only distributions of area are transferred.
 
     Parameters
     ----------
     stack : SeasonStack
         Stack persisted on the cluster of `client`, complete or not.
     client : distributed.Client
-        Asynchronous client, of this event loop.
+        Asynchronous client of this event loop.
     region : Region
-        Region; a pixel belongs to it if its centre lies inside.
+        Region in degrees. A pixel belongs to the region if its centre lies inside.
 
     Returns
     -------
     dict
-        Numbers for JSON: ``level`` (a pixel of it covers 2**level by 2**level of the result's) and for each
-        of ``seasons`` its ``label``, ``area_ha`` (inside region and result), ``not_computed_share`` (of that area),
-        ``error`` (differences between the level and level 0, measured in a sample of every block; zeros at level 0,
-        None where nothing could be measured) and the numbers of `compute.statistics.distributions.describe`.
+        Values for JSON: ``level`` (a pixel of the level covers 2**level by 2**level pixels of the result) and
+        ``seasons``, a list of dicts with ``label``, ``area_ha`` (area inside region and result),
+        ``not_computed_share`` (share of that area), ``error`` and the items of
+        `compute.statistics.distributions.describe`. ``error`` has the differences between the level and level 0 in a
+        sample of every block (`compute.statistics.distributions.compare`; zeros at level 0) and ``measured_share``
+        (share of the clear area in the samples), or is None if no sample has clear pixels.
 
     Raises
     ------
     InputError
-        The region does not meet the result.
+        The region does not meet the result, or does not fit the CRS of the result.
     ClusterError
-        The cluster is lost, or does not answer within a minute.
+        The cluster is lost, or does not respond within a minute.
     """
     cut, places = place_region(stack, region)
     seasons: list[Future[RegionSums]] = []
@@ -97,14 +100,14 @@ async def region_statistics(stack: SeasonStack, client: Client, region: Region) 
 
 
 def region_report(stack: SeasonStack, cut: RegionOnGrid, parts: Sequence[RegionSums]) -> dict[str, Any]:
-    """Return the result of `region_statistics` from the region on the grid and the sums of each season.
+    """Return the dict of `region_statistics` from the sums of each season.
 
     Parameters
     ----------
     stack : SeasonStack
         The result.
     cut : RegionOnGrid
-        Region and level.
+        Region and reduced level.
     parts : sequence of RegionSums
         Sums of each season, in the order of the labels.
     """
@@ -129,16 +132,16 @@ def _season_report(label: str, part: RegionSums, level: int) -> dict[str, Any]:
 
 
 def sum_block(block: HeldBlock | None, window: ResultWindow, cut: RegionOnGrid) -> RegionSums:
-    """Return the sums of a block in a region.
+    """Compute the sums of the part of a block in a region.
 
     Parameters
     ----------
     block : HeldBlock or None
-        Finished block; None while it is not computed.
+        Finished block; None if it is not computed yet.
     window : ResultWindow
         Window of the block.
     cut : RegionOnGrid
-        Region and level.
+        Region and level to reduce.
     """
     areas = _areas_inside(window, cut, cut.level)
     inside = float(areas.sum())
@@ -152,7 +155,7 @@ def sum_block(block: HeldBlock | None, window: ResultWindow, cut: RegionOnGrid) 
 
 
 def join_sums(parts: Sequence[RegionSums]) -> RegionSums:
-    """Return the sums of several parts of a season together; at least one."""
+    """Merge the sums of one or more parts of a season."""
     spreads = {
         name: AreaDistribution.merge([getattr(each, name) for each in parts]) for name in ("spread", "fine", "coarse")
     }
@@ -170,7 +173,7 @@ async def _submit_season(
     cut: RegionOnGrid,
     workers: Sequence[str],
 ) -> Future[RegionSums]:
-    # Tasks without `workers` wait in the scheduler's queue, where other tasks overtake them whatever their priority.
+    # Tasks without `workers` are queued on the scheduler, where other tasks are started first whatever the priority.
     ahead = {"priority": _AHEAD, "retries": RETRIES, "pure": False, "workers": workers, "allow_other_workers": True}
     joined = []
     for start in range(0, len(places), BATCH_BLOCKS):
@@ -186,18 +189,19 @@ async def _submit_season(
 
 
 def _finished(graph: Mapping[Any, Any], key: Any) -> Future[HeldBlock] | HeldBlock | None:
-    """Return a finished block, on the workers or in a store; None where it is not computed yet."""
+    """Return a finished block, which is on the workers or in a store, or None if it is not computed yet."""
     held: Future[HeldBlock] | HeldBlock | None = graph.get(key)
     return None if isinstance(held, Future) and held.status != "finished" else held
 
 
-# On a worker
+# Functions that run on a worker
 
 
 def _areas_inside(window: ResultWindow, cut: RegionOnGrid, level: int) -> NDArray[np.float64]:
-    """Return (y, x) square metres of the pixels of a level in a window, 0 outside the region.
+    """Return the (y, x) areas of the pixels of a level in a window, in square metres; 0 outside the region.
 
-    The window must begin on a pixel of the level. Pixels of the last row and column count only inside the window.
+    The window must begin at the border of a level pixel. Areas of the last row and column exclude what is outside the
+    window.
     """
     top, left, bottom, right = window
     size = 1 << level
@@ -218,7 +222,7 @@ def _edges(first: int, last: int, size: int) -> NDArray[np.float64]:
 
 
 def _spread_of(block: HeldBlock, areas: NDArray[np.float64], level: int, part: Any = ...) -> AreaDistribution:
-    """Return the distribution of the clear pixels of a level, or of a part of them, with an area."""
+    """Return the distribution of the clear pixels of a level inside the region, from a whole block or a part of it."""
     ndvi, share, covered = _values(block, level)
     ndvi, share, areas = ndvi[part], share[part], areas[part]
     held = (share > 0) & (areas > 0)
@@ -226,7 +230,7 @@ def _spread_of(block: HeldBlock, areas: NDArray[np.float64], level: int, part: A
 
 
 def _values(block: HeldBlock, level: int) -> tuple[NDArray[Any], NDArray[Any], int]:
-    """Return (y, x) NDVI of a level, (y, x) share of clear level-0 pixels, and level-0 pixels in a level pixel."""
+    """Return (y, x) NDVI of a level, (y, x) share of clear level-0 pixels, and level-0 pixels per level pixel."""
     if not level:
         return block.ndvi_mean, ~np.isnan(block.ndvi_mean), 1
     held = block.level(level)
@@ -236,7 +240,7 @@ def _values(block: HeldBlock, level: int) -> tuple[NDArray[Any], NDArray[Any], i
 def _samples(
     block: HeldBlock, window: ResultWindow, cut: RegionOnGrid, areas: NDArray[np.float64]
 ) -> tuple[AreaDistribution, AreaDistribution]:
-    """Return distributions of a sample amid the region's part of a block, from level 0 and from the level."""
+    """Return the distributions of a sample in the middle of a block's part of the region, from level 0 and `cut.level`."""
     size = max(1, SAMPLE_PX >> cut.level)
     rows, columns = (_middle(np.flatnonzero((areas > 0).any(axis=axis)), size) for axis in (1, 0))
     coarse = _spread_of(block, areas, cut.level, np.s_[rows[0] : rows[1], columns[0] : columns[1]])
@@ -250,6 +254,6 @@ def _samples(
 
 
 def _middle(places: NDArray[np.int64], size: int) -> tuple[int, int]:
-    """Return the span of at most `size` positions around the median of some sorted positions."""
+    """Return a span of at most `size` positions around the median of sorted positions."""
     first = max(int(places[0]), int(places[places.size // 2]) - size // 2)
     return first, min(first + size, int(places[-1]) + 1)

@@ -1,4 +1,4 @@
-"""Pictures of whole seasons, which every block draws its part of from its own overview level."""
+"""Pictures of whole seasons, drawn block by block on the workers from an overview level."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class PictureGrid:
     shape : (int, int)
         Rows and columns of the picture.
     cell : (float, float)
-        Height and width of a pixel of the picture, in level-0 pixels of the result, at least 1.
+        Height and width of a pixel of the picture, in level-0 pixels of the result; at least 1.
     level : int
-        Level to draw from: the coarsest whose pixels are no larger than the picture's.
+        Level to draw from: the coarsest level whose pixels are no larger than those of the picture.
     """
 
     shape: tuple[int, int]
@@ -38,14 +38,14 @@ class PictureGrid:
 
 
 def picture_grid(stack: SeasonStack, longest: int) -> PictureGrid:
-    """Return the grid of a picture whose longer edge has `longest` pixels, or the pixels of a smaller result.
+    """Return the grid of a picture of a result.
 
     Parameters
     ----------
     stack : SeasonStack
         The result.
     longest : int
-        Pixels along the longer edge of the picture.
+        Pixels along the longer edge of the picture, or less if the result has less.
     """
     rows, columns = stack.grid.shape
     scale = min(1.0, longest / max(rows, columns))
@@ -55,7 +55,7 @@ def picture_grid(stack: SeasonStack, longest: int) -> PictureGrid:
 
 
 async def draw_seasons(stack: SeasonStack, client: Client, raster: PictureGrid) -> list[NDArray[np.float64]]:
-    """Draw every season of a persisted stack; only the pixels of the pictures leave the workers.
+    """Draw every season of a persisted stack on the workers; only the pixels of the pictures are transferred.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ async def draw_seasons(stack: SeasonStack, client: Client, raster: PictureGrid) 
     Returns
     -------
     list of numpy.ndarray
-        For each season (y, x) float64 mean NDVI of the level pixels whose centres lie in a pixel of the picture,
-        weighted by their clear share, NaN where none is clear; the first row is that of the result's grid.
+        For each season, (y, x) float64 mean NDVI of the level pixels whose centres lie in a pixel of the picture,
+        weighted by their clear share; NaN where none is clear. Rows are in the order of the result's grid.
     """
     sheets = await reduce_seasons(stack, client, partial(_draw, raster=raster), _lay)
     scale = LAYER_ENCODING["ndvi_mean"].scale
@@ -84,11 +84,11 @@ class _Sheet:
     Attributes
     ----------
     row, column : int
-        First pixel of the part in the picture.
+        Row and column of the first pixel of the part in the picture.
     total : numpy.ndarray
-        (y, x) int64 sums of weighted level values; integers make the order of blocks irrelevant.
+        (y, x) int64 sums of weighted level values. With integers, sums do not depend on the order of blocks.
     weight : numpy.ndarray
-        (y, x) int64 sums of their weights.
+        (y, x) int64 sums of the weights.
     """
 
     row: int
@@ -107,7 +107,7 @@ def _draw(block: HeldBlock, window: ResultWindow, raster: PictureGrid) -> _Sheet
 
 
 def _level_of(block: HeldBlock, level: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (y, x) int64 values of a level and their weights, 0 where there is no value."""
+    """Return (y, x) int64 values of a level and their (y, x) int64 weights; the weight of a missing value is 0."""
     if level:
         held = block.level(level)
         return held.ndvi_mean.astype(np.int64), held.clear_share.astype(np.int64)
@@ -117,20 +117,20 @@ def _level_of(block: HeldBlock, level: int) -> tuple[NDArray[np.int64], NDArray[
 
 
 def _cells(first: int, count: int, level: int, cell: float, cells: int) -> NDArray[np.int64]:
-    """Return (count,) int64 pixels of the picture that hold the centres of a block's level pixels along an axis."""
+    """Return the (count,) int64 picture pixels that contain the centres of a block's level pixels along an axis."""
     centres = first + (np.arange(count) + 0.5) * 2.0**level
     return np.minimum((centres / cell).astype(np.int64), cells - 1)
 
 
 def _add_up(values: NDArray[np.int64], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum values by pixel of the picture. Each pixel gets some, since level pixels are no larger."""
+    """Sum values by picture pixel. No picture pixel is empty, since level pixels are no larger."""
     starts = (np.flatnonzero(np.diff(cells, prepend=-1)) for cells in (rows, columns))
     added: NDArray[np.int64] = np.add.reduceat(np.add.reduceat(values, next(starts), axis=0), next(starts), axis=1)
     return added
 
 
 def _lay(sheets: list[_Sheet]) -> _Sheet:
-    """Add parts of a picture; blocks on both sides of a chunk border contribute to the pixels across it."""
+    """Add parts of a picture. A pixel across a chunk border is the sum of the blocks on both sides."""
     top, left = min(each.row for each in sheets), min(each.column for each in sheets)
     bottom = max(each.row + each.total.shape[0] for each in sheets)
     right = max(each.column + each.total.shape[1] for each in sheets)

@@ -10,12 +10,12 @@ from compute.engine import HeldBlock, Tally
 from compute.scenes.pixel_frames import ResultWindow
 from compute.statistics.season_totals import reduce_seasons
 
-if TYPE_CHECKING:  # workers build no stack, which would bring dask.array
+if TYPE_CHECKING:  # not imported on workers, since it imports dask.array
     from compute.result.stack import SeasonStack
 
 
 async def tally_seasons(stack: SeasonStack, client: Client) -> list[Tally]:
-    """Return the totals of every season of a persisted stack.
+    """Compute the totals of every season of a persisted stack, in the order of the labels.
 
     Parameters
     ----------

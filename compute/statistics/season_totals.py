@@ -1,4 +1,4 @@
-"""Tree reduction of each season: a task for each block on its worker, then one for each batch of blocks."""
+"""Tree reduction of each season: one task for each block on its worker, then one for each batch of blocks."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from compute.result.chunk_windows import chunk_window
 from compute.result.stack_tasks import block_key
 from compute.scenes.pixel_frames import ResultWindow
 
-if TYPE_CHECKING:  # workers build no stack, which would bring dask.array
+if TYPE_CHECKING:  # not imported on workers, since it imports dask.array
     from compute.result.stack import SeasonStack
 
 Part = TypeVar("Part")
 
 BATCH_BLOCKS = 128
-"""Number of blocks whose tasks are submitted at once and whose parts one task joins. A batch blocks the event loop,
-which may be a server's, for about 20 ms; all tasks of a large result at once would block it for seconds."""
+"""Number of blocks whose tasks are submitted together and whose parts are joined by one task. Submitting a batch blocks
+the event loop (possibly of a server) for about 20 ms; submitting all tasks of a large result would block it for
+seconds."""
 
 RETRIES = 3
-"""Number of retries of a task when its worker dies."""
+"""Number of retries of a task if its worker dies."""
 
 
 async def reduce_seasons(
@@ -33,28 +34,28 @@ async def reduce_seasons(
     of_block: Callable[[HeldBlock, ResultWindow], Part],
     join: Callable[[list[Part]], Part],
 ) -> list[Part]:
-    """Reduce every season on the workers; only the reduced parts leave them.
+    """Reduce every season on the workers; only the reduced values are transferred.
 
     Parameters
     ----------
     stack : SeasonStack
         Stack persisted on the cluster of `client`.
     client : distributed.Client
-        Asynchronous client, of this event loop.
+        Asynchronous client of this event loop.
     of_block : callable
-        Function of a block and its window that returns its part.
+        Function that computes a part from a block and its window.
     join : callable
-        Function that joins a list of parts to one; it must be associative and commutative.
+        Associative and commutative function that joins a list of parts to one part.
 
     Returns
     -------
     list
         One part for each season, in the order of the labels.
     """
-    # All futures are held until the last is done: the scheduler closes the connection of its client when it cancels a
-    # task that no client wants (distributed 2026.8, `Scheduler.stimulus_cancel`).
+    # All futures are referenced until the last is done: the scheduler closes the connection of a client if it cancels a
+    # task that no client needs (distributed 2026.8, `Scheduler.stimulus_cancel`).
     submitted = [await _submit_season(stack, season, client, of_block, join) for season in range(len(stack.labels))]
-    # One after another: a cancelled `Client.gather` of several futures leaves asyncio tasks behind, which log errors.
+    # Awaited one after another: cancelling `Client.gather` of several futures leaves asyncio tasks that log errors.
     return [await futures[-1] for futures in submitted]
 
 
@@ -65,7 +66,7 @@ async def _submit_season(
     of_block: Callable[[HeldBlock, ResultWindow], Part],
     join: Callable[[list[Part]], Part],
 ) -> list[Future[Part]]:
-    """Return the futures of a season; the last one is that of the whole season."""
+    """Submit the tasks of a season and return their futures; the last future is the result of the whole season."""
     places = list(product(*(range(len(sizes)) for sizes in stack.chunks)))
     joined, all_parts = list[Future[Part]](), list[Future[Part]]()
     for start in range(0, len(places), BATCH_BLOCKS):

@@ -6,7 +6,7 @@
     ├── levels/1, levels/2, ... ndvi_mean, clear_share, clear_count (season, y, x), each with half the resolution
     └── blocks/0-3-4, ...       completion marks of written blocks, until all are written
 
-A shard is a block or one of its levels: one task writes it atomically, and readers read inner chunks.
+A shard is an array of one block or of one of its levels. One task writes it atomically, and readers read inner chunks.
 """
 
 from compute.result.store.block_writing import keep_task, recalled, streamed

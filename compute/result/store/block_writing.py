@@ -1,4 +1,4 @@
-"""Tasks that write blocks into the store as they finish, and release or keep them in memory."""
+"""Tasks that write finished blocks to a store, with or without keeping them in memory."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from compute.result.store.stored_blocks import Slot, StoredBlock, slots_of
 
 
 def streamed(stack: SeasonStack, url: str) -> SeasonStack:
-    """Return a lazy stack whose tasks write their blocks to a store and keep none in memory.
+    """Return a lazy stack whose tasks write their blocks to a store instead of keeping them in memory.
 
     Parameters
     ----------
     stack : SeasonStack
         Lazy stack.
     url : str
-        URL of a store that is laid out for it. Blocks that it holds already are not computed again.
+        URL of a store that was created for the stack. Blocks that are already in the store are not computed again.
 
     Returns
     -------
     SeasonStack
-        Lazy stack; once persisted, each block is a `StoredBlock`.
+        Lazy stack. If it is persisted, each block becomes a `StoredBlock`.
     """
     return replace(stack, graph=dict(_tasks(stack, url)))
 
@@ -49,22 +49,22 @@ def _tasks(stack: SeasonStack, url: str) -> Iterator[tuple[Key, Task]]:
 
 
 def recalled(stack: SeasonStack, slots: Mapping[Key, Slot], written: Mapping[Index, Tally]) -> SeasonStack:
-    """Return a lazy stack that reads stored blocks and computes the others.
+    """Return a lazy stack that uses stored blocks and computes the others.
 
     Parameters
     ----------
     stack : SeasonStack
         Lazy stack.
     slots : mapping of Key to Slot
-        Positions of its blocks in the store.
+        Positions of the blocks in the store, by key.
     written : mapping
-        Totals of the blocks that are written already, by season, row and column.
+        Totals of the blocks that are already written, by season, row and column.
 
     Returns
     -------
     SeasonStack
-        Lazy stack with a `StoredBlock` in place of the tasks of each written block. The other tasks also look in the
-        store first, so that blocks that a lost worker has written are not computed again.
+        Lazy stack with a `StoredBlock` instead of the tasks of each written block. The other tasks also read the store
+        first, so that blocks written by a lost worker are not computed again.
     """
     graph: dict[Key, Any] = {}
     for key, task in stack.graph.items():
@@ -79,7 +79,7 @@ def recalled(stack: SeasonStack, slots: Mapping[Key, Slot], written: Mapping[Ind
 
 
 def keep_task(key: Key, slot: Slot) -> tuple[Key, Task]:
-    """Return key and task for writing a block that another task computes.
+    """Return the key and the task for writing a block that another task computes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Checkpoints: one folder for each result, with its manifest and the blocks written so far.
+"""Checkpoints: a folder for each result, with its manifest and the blocks written so far.
 
 ::
 
@@ -28,7 +28,7 @@ from compute.result.store.zarr_layout import create_store
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Checkpoint of one result. Its methods block on reads and writes, so call them in a thread of an event loop.
+    """Checkpoint of a result. The methods block on reads and writes; do not call them in the thread of an event loop.
 
     Attributes
     ----------
@@ -43,12 +43,12 @@ class Checkpoint:
 
     @classmethod
     def find(cls, url: str) -> Self | None:
-        """Return the checkpoint in a folder, None where there is none.
+        """Return the checkpoint in a folder, or None if the folder has none.
 
         Raises
         ------
         JobError
-            There is one that cannot be read.
+            The checkpoint cannot be read.
         OSError
             The folder cannot be reached.
         """
@@ -57,12 +57,12 @@ class Checkpoint:
 
     @classmethod
     def resume(cls, url: str, plan: NdviPlan, token: str, scope: str) -> Self:
-        """Return the checkpoint of a computation: the existing one if it is of the same computation, else a new one.
+        """Return the existing checkpoint if it belongs to the same computation, else a new one.
 
         Parameters
         ----------
         url : str
-            Folder or fsspec URL. The checkpoint of another result there is removed.
+            Folder or fsspec URL. A checkpoint of another computation in the folder is removed.
         plan : NdviPlan
             Plan of the result.
         token : str
@@ -97,7 +97,7 @@ class Checkpoint:
         return f"{self.url}/{self.manifest.store}"
 
     def slots(self, stack: SeasonStack) -> Mapping[Index, Slot]:
-        """Return the positions of a stack's blocks in the store, by season, row and column."""
+        """Return the positions of the blocks of a stack in the store, by season, row and column."""
         return {slot.index: slot for slot in slots_of(stack, self.store).values()}
 
     def written(self) -> Mapping[Index, Tally]:
@@ -105,7 +105,7 @@ class Checkpoint:
         return written_blocks(self.store)
 
     def stack(self) -> SeasonStack:
-        """Return the result as a stack of the written blocks; the others count as not computed."""
+        """Return the result as a stack of the written blocks, without tasks for the others."""
         lazy, written = without_blocks(self.manifest.plan, self.manifest.token), self.written()
         graph = {
             key: StoredBlock(slot=slot, tally=written[slot.index])
@@ -115,12 +115,12 @@ class Checkpoint:
         return replace(lazy, graph=graph)
 
     def finish(self) -> Mapping[Index, Tally]:
-        """Mark the result as done in the manifest, and return the totals of its blocks.
+        """Mark the result as done in the manifest and return the totals of its blocks.
 
         Raises
         ------
         JobError
-            Blocks are missing in the folder that this process reads.
+            Blocks are missing in the folder as this process reads it.
         OSError
             The folder cannot be reached.
         """
@@ -133,9 +133,9 @@ class Checkpoint:
 
     @staticmethod
     def clear(url: str) -> None:
-        """Remove the checkpoint in a folder, complete or not, and nothing else.
+        """Remove the checkpoint in a folder, complete or not; other files are kept.
 
-        The manifest is removed first, so that the rest is no result if the removal fails.
+        The manifest is removed first, so that an interrupted removal does not leave a checkpoint with missing blocks.
         """
         remove(f"{url}/{MANIFEST}")
         for name in filter(STORE_NAME.fullmatch, names_in(url)):

@@ -1,7 +1,7 @@
-"""Completion marks: a record for each block that a store holds completely.
+"""Completion marks: a record of each completely written block in a store.
 
-A mark is written after the shards of its block, and lists them with their sizes. A crash of the machine may keep a mark
-and lose a shard; the sizes then differ and the mark is invalid, so that writing need not wait for disks (fsync).
+A mark is written after the shards of its block, and lists them with their sizes. If the machine crashes, a mark may
+survive although a shard is lost. The sizes then differ and the mark is invalid, so blocks are written without fsync.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from compute.result.store.object_files import read_object, read_objects, remove,
 from compute.scenes import UnreadScene
 
 MARKS = "blocks"
-"""Group of the marks in a store. It holds no arrays, but a JSON document for each written block."""
+"""Group of the marks in a store. It has no arrays, but a JSON document for each written block."""
 
 Index = tuple[int, int, int]
 """Season, row and column of a block."""
 
 _IS_NONE = (ValueError, KeyError, TypeError, FileNotFoundError, NotADirectoryError)
-"""Exceptions of reading a mark that is damaged or whose shards are missing."""
+"""Exceptions raised by reading a mark that is damaged or whose shards are missing."""
 
 
 def mark_written(url: str, index: Index, tally: Tally, shards: Iterable[str] = ()) -> None:
@@ -37,9 +37,9 @@ def mark_written(url: str, index: Index, tally: Tally, shards: Iterable[str] = (
     index : (int, int, int)
         Season, row and column of the block.
     tally : Tally
-        Totals of its pixels.
+        Totals of the pixels of the block.
     shards : iterable of str
-        Keys of its shards in the store.
+        Keys of the shards of the block in the store.
     """
     lists = {"looks": list(tally.looks), "beyond": list(tally.beyond), "remarks": sorted(tally.remarks)}
     noted = asdict(tally) | lists | {"failed": [asdict(each) for each in sorted(tally.failed)]}
@@ -48,9 +48,9 @@ def mark_written(url: str, index: Index, tally: Tally, shards: Iterable[str] = (
 
 
 def written_blocks(url: str) -> dict[Index, Tally]:
-    """Return the totals of the blocks that a store holds completely, by season, row and column.
+    """Return the totals of the completely written blocks in a store, by season, row and column.
 
-    Blocks with a damaged mark, or with a shard that is missing or has another size, are left out.
+    Blocks are left out if their mark is damaged, or if a shard is missing or has another size than in the mark.
     """
     written: dict[Index, Tally] = {}
     for name, content in read_objects(f"{url}/{MARKS}").items():
@@ -60,7 +60,7 @@ def written_blocks(url: str) -> dict[Index, Tally]:
 
 
 def tally_of(url: str, index: Index) -> Tally | None:
-    """Return the totals of a block that a store holds completely, None for any other.
+    """Return the totals of a block in a store, or None if it is not completely written.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def tally_of(url: str, index: Index) -> Tally | None:
 
 
 def unmark(url: str, index: Index) -> None:
-    """Remove the mark of a block, which then counts as not written.
+    """Remove the mark of a block, so that the block counts as not written.
 
     Parameters
     ----------

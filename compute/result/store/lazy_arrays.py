@@ -1,4 +1,4 @@
-"""A stored result, complete or not, as lazy labelled arrays."""
+"""Stored results, complete or not, as lazy labelled arrays."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def open_result(url: str) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Lazy arrays with the variables of `compute.result.stack.SeasonStack.dataset`. While blocks are missing, all
-        variables are floating-point and NaN there; counts are 0 where a computed pixel was never clear. Computing from
-        a damaged part raises ResultGoneError.
+        Lazy arrays with the variables of `compute.result.stack.SeasonStack.dataset`. If blocks are missing, all
+        variables are floating-point, with NaN in missing blocks; counts of computed pixels that were never clear are 0.
+        Computing values from a damaged part of the store raises ResultGoneError.
 
     Raises
     ------
     JobError
-        There is no result, or it cannot be read.
+        The folder has no result, or the result cannot be read.
     OSError
         The folder cannot be reached.
     """
@@ -56,7 +56,7 @@ def open_result(url: str) -> xr.Dataset:
 
 
 class _Layer:
-    """An array of a store for Dask, whose read errors are one sentence.
+    """Array of a store for `dask.array.from_array`, which raises ResultGoneError if it cannot be read.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class _Layer:
 
 
 def _pixels(there: NDArray[np.bool_], plan: NdviPlan) -> da.Array:
-    """Return (season, y, x) bool of pixels in existing blocks, from (season, row, column) bool of blocks."""
+    """Return (season, y, x) bool, True for pixels in written blocks, from (season, row, column) bool of blocks."""
     chunks = ((1,) * len(plan.labels), *plan.chunks)
     pixels: da.Array = da.map_blocks(_filled, da.from_array(there, chunks=1), chunks=chunks, dtype=bool)
     return pixels

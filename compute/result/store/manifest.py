@@ -1,4 +1,4 @@
-"""Manifest of a checkpoint: owner, plan and state; all that opening it needs."""
+"""Manifest of a checkpoint: owner, plan and state, from which the checkpoint can be opened."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MANIFEST = "manifest.json"
 """Name of the manifest in the folder of a checkpoint."""
 
 STORE_NAME = re.compile(r"ndvi-[0-9a-f]{8}\.zarr")
-"""Names of block stores beside it."""
+"""Pattern of the names of block stores in the folder of a checkpoint."""
 
 _FORMAT = 1
 
@@ -39,7 +39,7 @@ class _ManifestDocument(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Manifest of a result: everything except its blocks.
+    """Manifest of a result: all information except the blocks.
 
     Attributes
     ----------
@@ -50,13 +50,13 @@ class Manifest:
     plan : NdviPlan
         Plan of the result.
     store : str
-        Name of the block store in the folder, different for each run so that two runs never mix.
+        Name of the block store in the folder. It differs between runs, so that blocks of two runs are never mixed.
     created : datetime.datetime
         Time of creation, UTC.
     state : str
-        ``done`` once all blocks are in the store, else ``unfinished``.
+        ``done`` if all blocks are in the store, else ``unfinished``.
     engine : str
-        Number format, see `compute.result.number_format`.
+        Number format; see `compute.result.number_format`.
     """
 
     token: str
@@ -68,7 +68,13 @@ class Manifest:
     engine: str = NUMBER_FORMAT
 
     def write(self, url: str) -> None:
-        """Write the manifest to the folder of a checkpoint, replacing an earlier one; raises OSError."""
+        """Write the manifest to the folder of a checkpoint, replacing an earlier one.
+
+        Raises
+        ------
+        OSError
+            The folder cannot be written.
+        """
         document = _ManifestDocument(
             engine=self.engine,
             token=self.token,
@@ -82,12 +88,12 @@ class Manifest:
 
     @classmethod
     def read(cls, url: str) -> Manifest | None:
-        """Return the manifest in the folder of a checkpoint, None where there is none.
+        """Read the manifest in the folder of a checkpoint; return None if the folder has none.
 
         Raises
         ------
         ResultGoneError
-            It is damaged, or another version of Greenup wrote it.
+            The manifest is damaged, or another version of Greenup wrote it.
         OSError
             The folder cannot be reached.
         """

@@ -1,4 +1,4 @@
-"""Small objects at fsspec URLs, written atomically."""
+"""Small objects at fsspec URLs: atomic writing, reading, listing and removal."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from fsspec.implementations.local import LocalFileSystem
 
 
 def write_object(url: str, content: bytes, *, sync: bool = False) -> None:
-    """Write an object atomically, replacing an earlier one: on a file system by renaming a temporary file.
+    """Write an object atomically, replacing an earlier one. On a local file system, a temporary file is renamed.
 
     Parameters
     ----------
     url : str
         URL of the object.
     content : bytes
-        Its bytes.
+        Content of the object.
     sync : bool
-        Whether to flush it to disk (fsync), so that it survives a crash of the machine. Without it, a crash within
-        half a minute may leave an empty file.
+        Whether to flush a local file to disk (fsync), so that it survives a crash of the machine. If False, a crash
+        within half a minute may leave an empty file.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def write_object(url: str, content: bytes, *, sync: bool = False) -> None:
 
 
 def read_object(url: str) -> bytes | None:
-    """Return the content of an object, None where there is none."""
+    """Return the content of an object, or None if it does not exist."""
     system, path = _place(url)
     try:
         content: bytes = system.cat_file(path)
@@ -60,7 +60,7 @@ def read_object(url: str) -> bytes | None:
 
 
 def read_objects(url: str) -> dict[str, bytes]:
-    """Return the contents of the objects in a folder by name; objects removed at the same time are left out."""
+    """Return the contents of the objects in a folder, by name. Objects that are removed meanwhile are left out."""
     system, path = _place(url)
     try:
         found = _listed(system, path)
@@ -78,14 +78,14 @@ def remove(url: str) -> None:
 
 
 def remove_objects(url: str, keys: Iterable[str]) -> None:
-    """Remove the existing ones of some objects under a URL.
+    """Remove those of some objects below a URL that exist.
 
     Parameters
     ----------
     url : str
         Folder or fsspec URL.
     keys : iterable of str
-        Paths of the objects below the URL.
+        Paths of the objects, relative to the URL.
     """
     system, path = _place(url)
     paths = [f"{path}/{key}" for key in keys]
@@ -97,7 +97,7 @@ def remove_objects(url: str, keys: Iterable[str]) -> None:
 
 
 def names_in(url: str) -> list[str]:
-    """Return the names in a folder; empty where there is no folder."""
+    """Return the names of the objects and folders in a folder; empty if the folder does not exist."""
     system, path = _place(url)
     try:
         return [name.rstrip("/").rpartition("/")[2] for name in _listed(system, path)]
@@ -106,21 +106,21 @@ def names_in(url: str) -> list[str]:
 
 
 def sizes_of(url: str, keys: Iterable[str]) -> dict[str, int]:
-    """Return the sizes of objects under a URL in bytes, by key; raises FileNotFoundError for a missing one.
+    """Return the sizes of objects below a URL in bytes, by key.
 
     Parameters
     ----------
     url : str
         Folder or fsspec URL.
     keys : iterable of str
-        Paths of the objects below the URL.
+        Paths of the objects, relative to the URL.
     """
     system, path = _place(url)
     return {key: int(system.info(f"{path}/{key}")["size"]) for key in keys}
 
 
 def _listed(system: AbstractFileSystem, path: str) -> list[str]:
-    """Return the paths in a folder, without fsspec's cached listing, since other processes write there."""
+    """Return the paths in a folder, without the cached listing of fsspec, since other processes write to the folder."""
     system.invalidate_cache(path)
     found: list[str] = system.ls(path, detail=False)
     return found

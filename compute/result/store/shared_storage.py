@@ -1,4 +1,4 @@
-"""Shared storage: check that every worker writes where this process reads."""
+"""Shared storage: check that this process reads the folder to which every worker writes."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from compute.result.store.stored_blocks import reason_of
 
 
 async def check_shared(url: str, client: Any) -> None:
-    """Check that every worker writes where this process reads: each writes a small object, and this process counts.
+    """Check that this process reads the folder to which every worker writes.
+
+    Each worker and this process write a small object, and this process counts the objects.
 
     Parameters
     ----------
     url : str
-        Local folder or fsspec URL of one, as the workers take it.
+        Local folder or fsspec URL, as it is passed to the workers.
     client : distributed.Client
         Asynchronous client.
 
     Raises
     ------
     NotSharedError
-        A worker cannot write there, or writes to storage of its own under the same name.
+        A worker cannot write to the folder, or writes to other storage under the same name.
     OSError
-        This process cannot write or read there; object stores may raise errors of other types.
+        This process cannot write or read the folder. Object stores may raise errors of other types.
     """
     probe = f"{url}/.greenup-{secrets.token_hex(8)}"
     try:

@@ -1,4 +1,4 @@
-"""Blocks in a store: position, writing and reading of each."""
+"""Blocks in a store: their positions, and writing and reading them."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ DAMAGED = "A part of the kept result is damaged or gone; compute it again."
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slot:
-    """Position of one block in a store, with functions to write and read it.
+    """Position of a block in a store, with methods to write and read the block.
 
     Attributes
     ----------
     url : str
         URL of the store.
     run : str
-        Token of the stack that the store is laid out for.
+        Token of the stack for which the store was created.
     index : (int, int, int)
         Season, row and column of the block.
     window : ResultWindow
         Window of the block.
     layers : tuple of str
-        Names of the store's arrays.
+        Names of the arrays in the store, without overview levels.
     levels : range
-        Numbers of its overview levels.
+        Numbers of the overview levels.
     """
 
     url: str
@@ -55,7 +55,7 @@ class Slot:
     levels: range
 
     def write(self, block: Block) -> StoredBlock:
-        """Write all arrays of a block and then its completion mark, replacing an earlier attempt.
+        """Write all arrays of a block and then its completion mark, replacing an earlier version of the block.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Slot:
         """
         tally = block.tally
         try:
-            # zarr reads an existing shard before it writes at the edge of an array, and the shard may be damaged.
+            # At the edge of an array, zarr reads an existing shard before it writes; that shard may be damaged.
             self.remove()
             group = zarr.open_group(self.url, mode="r+")
             for layer in self.layers:
@@ -74,14 +74,20 @@ class Slot:
                     self._write(group, f"{level_path(number)}/{name}", number, getattr(level, name))
             mark_written(self.url, self.index, tally, self._shards())
         except Exception as error:
-            # File systems, object stores and zarr raise various exceptions.
+            # File systems, object stores and zarr raise many types of exceptions.
             raise JobError(
                 f"The result could not be written ({reason_of(error)}); check the free space of the folder."
             ) from error
         return StoredBlock(slot=self, tally=tally)
 
     def recall(self) -> Block | None:
-        """Return the block as it was written; None where it is not completely written."""
+        """Read the whole block; return None if it is not completely written.
+
+        Raises
+        ------
+        ResultGoneError
+            The block is damaged.
+        """
         tally = tally_of(self.url, self.index)
         if tally is None:
             return None
@@ -95,14 +101,14 @@ class Slot:
         )
 
     def _write(self, group: zarr.Group, path: str, level: int, values: NDArray[Any]) -> None:
-        # Empty shards too: a missing shard means lost data, not pixels that were never clear.
+        # Empty shards are written too, so that a missing shard always means lost data.
         array = _array(group, path).with_config({"write_empty_chunks": True})
         if level and array.dtype == np.uint16:
             values = stored_counts(values)
         array[self._level_slices(self.window, level)] = values[np.newaxis]
 
     def read(self, layer: str, window: ResultWindow | None = None) -> NDArray[Any]:
-        """Return an array of the block, (y, x) or (reason, y, x).
+        """Read an array of the block, (y, x) or (reason, y, x).
 
         Parameters
         ----------
@@ -114,16 +120,16 @@ class Slot:
         Raises
         ------
         ResultGoneError
-            The block is damaged or gone.
+            The block is damaged or missing.
         """
         return self._read(layer, 0, window or self.window)
 
     def read_level(self, number: int) -> Level:
-        """Return an overview level of the block by its number, from 1; raises like `read`."""
+        """Read an overview level of the block by its number, from 1; raise ResultGoneError as in `read`."""
         return Level(**{name: self.read_overview(name, number) for name in LEVEL_ARRAYS})
 
     def read_overview(self, layer: str, number: int, window: ResultWindow | None = None) -> NDArray[Any]:
-        """Return one array of a level, (y, x); `window` is as in `read`, and begins on a pixel of the level.
+        """Read one array of an overview level, (y, x); raise ResultGoneError as in `read`.
 
         Parameters
         ----------
@@ -132,7 +138,8 @@ class Slot:
         number : int
             Number of the level, from 1.
         window : ResultWindow, optional
-            Part of the block to read, which begins on a pixel of the level; by default all of it.
+            Part of the block to read, in level-0 pixels and beginning at the border of a level pixel; by default all
+            of it.
         """
         values = self._read(f"{level_path(number)}/{layer}", number, window or self.window)
         return counts_of(values) if values.dtype == np.uint16 else values
@@ -144,25 +151,25 @@ class Slot:
             shard = self._shard(path)
             is_lost = _is_empty(values, array.fill_value) and not sizes_of(self.url, [shard])[shard]
         except Exception as error:
-            # zarr and its codecs raise various exceptions on damaged data.
+            # zarr and its codecs raise many types of exceptions for damaged data.
             raise ResultGoneError(DAMAGED) from error
         if is_lost:
             raise ResultGoneError(DAMAGED)
         return values
 
     def remove(self) -> None:
-        """Remove the block from the store, so that it counts as not written; raises OSError."""
+        """Remove the block from the store, so that it counts as not written; raise OSError if this fails."""
         unmark(self.url, self.index)
         remove_objects(self.url, self._shards())
 
     def _level_slices(self, window: ResultWindow, level: int) -> tuple[slice, EllipsisType, slice, slice]:
-        """Convert a window of the result to slices of an array of a level, with the season first."""
+        """Convert a window of the result to slices of an array of a level; the first slice selects the season."""
         top, left, bottom, right = (pixels_of(border, level) for border in window)
         season = self.index[0]
         return slice(season, season + 1), ..., slice(top, bottom), slice(left, right)
 
     def _shards(self) -> list[str]:
-        """Return the keys of the block's shards in the store."""
+        """Return the keys of the shards of the block in the store."""
         overviews = (f"{level_path(number)}/{name}" for number in self.levels for name in LEVEL_ARRAYS)
         return [self._shard(path) for path in (*self.layers, *overviews)]
 
@@ -173,29 +180,29 @@ class Slot:
 
 
 def stored_counts(counts: NDArray[np.int16]) -> NDArray[np.uint16]:
-    """Convert the mean counts of a level to their encoding in a store, where 0 is never clear for any reader.
+    """Convert the mean counts of a level to their encoding in a store, where 0 means never clear.
 
     Parameters
     ----------
     counts : numpy.ndarray
-        (y, x) int16 counts of `Level`.
+        (y, x) int16 encoded mean counts of a `Level`.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) uint16 in half steps: 0 where never clear, 1 where a mean above 0 rounds to 0, else even.
+        (y, x) uint16 in half steps of the encoding: 0 if never clear, 1 if a mean above 0 rounds to 0, else even.
     """
     stored = np.where(counts == 0, 1, 2 * counts.astype(np.int32))
     return np.where(counts == NEVER_CLEAR, 0, stored).astype(np.uint16)
 
 
 def counts_of(stored: NDArray[np.uint16]) -> NDArray[np.int16]:
-    """Convert mean counts of a store to those of a level; the inverse of `stored_counts`."""
+    """Convert mean counts from their encoding in a store to that of a level; the inverse of `stored_counts`."""
     return np.where(stored == 0, NEVER_CLEAR, stored >> 1).astype(np.int16)
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the reason of a store's error in a few words without paths."""
+    """Describe an error of a store in a few words, without paths."""
     told = isinstance(error, OSError) and error.strerror
     return told or type(error).__name__
 
@@ -207,26 +214,26 @@ def _array(group: zarr.Group, path: str) -> zarr.Array[Any]:
 
 
 @lru_cache(maxsize=256)
-def _opened(url: str, path: str, run: str) -> zarr.Array[Any]:  # noqa: ARG001  # another run has another layout
-    """Return an array for reading, opened once in a process, since tiles of low zooms need pixels of many blocks."""
+def _opened(url: str, path: str, run: str) -> zarr.Array[Any]:  # noqa: ARG001  # `run` is part of the cache key
+    """Open an array for reading. Cached, since tiles of low zooms need pixels of many blocks."""
     return zarr.open_array(url, path=path, mode="r")
 
 
 def _is_empty(values: NDArray[Any], fill_value: Any) -> bool:
-    """Return whether all values are the fill value, which zarr returns for a missing shard."""
+    """Return whether all values are the fill value, as zarr returns for a missing shard."""
     return bool(np.isnan(values).all() if fill_value != fill_value else (values == fill_value).all())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredBlock:
-    """A finished block in a store. Its arrays are read on each access and not cached.
+    """Finished block in a store. Arrays are read on each access and not cached.
 
     Attributes
     ----------
     slot : Slot
         Position of the block in the store.
     tally : Tally
-        Totals of its pixels.
+        Totals of the pixels of the block.
     """
 
     slot: Slot
@@ -234,36 +241,36 @@ class StoredBlock:
 
     @property
     def ndvi_mean(self) -> NDArray[np.float32]:
-        """As in `Block`."""
+        """Mean NDVI; see `Block`."""
         return self.slot.read("ndvi_mean")
 
     @property
     def clear_count(self) -> NDArray[np.uint16]:
-        """As in `Block`."""
+        """Numbers of observations; see `Block`."""
         return self.slot.read("clear_count")
 
     @property
     def clear_months(self) -> NDArray[np.uint8] | None:
-        """As in `Block`."""
+        """Numbers of calendar months with an observation; see `Block`."""
         return self.slot.read("clear_months") if "clear_months" in self.slot.layers else None
 
     @property
     def ndvi_std(self) -> NDArray[np.float32] | None:
-        """As in `Block`."""
+        """Standard deviation of the observations; see `Block`."""
         return self.slot.read("ndvi_std") if "ndvi_std" in self.slot.layers else None
 
     @property
     def unclear_count(self) -> NDArray[np.uint16] | None:
-        """As in `Block`."""
+        """Counts by exclusion reason; see `Block`."""
         return self.slot.read("unclear_count") if "unclear_count" in self.slot.layers else None
 
     def level(self, number: int) -> Level:
-        """Return an overview level by its number, from 1."""
+        """Read an overview level by its number, from 1."""
         return self.slot.read_level(number)
 
 
 def slots_of(stack: SeasonStack, url: str) -> dict[Key, Slot]:
-    """Return the positions of a stack's blocks in a store that is laid out for it, by key.
+    """Return the positions of the blocks of a stack in a store that was created for it, by key.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Zarr layout of a store: arrays, shards and chunks, and the finished group for other software."""
+"""Zarr layout of a store: creation of arrays with shards and chunks, and completion of the group for any reader."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from compute.result.store.completion_marks import MARKS, remove_marks, written_b
 from compute.scenes import Grid
 
 MOST_INNER_PX = 512
-"""Largest edge of an inner chunk in pixels, so that a tile reads a few hundred kilobytes."""
+"""Longest edge of an inner chunk in pixels, so that a few hundred kilobytes are read for a tile."""
 
 _COMPRESSORS = (BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec())
-"""Compression and checksum. zstd reduces seasonal means to four fifths; slower codecs gain nothing, since the last
-digits are noise. The checksum makes readers reject damaged chunks."""
+"""Compression and checksum. zstd reduces seasonal means to four fifths of their size. Slower codecs do not reduce them
+further, since the last digits are noise. Because of the checksum, readers raise an error for damaged chunks."""
 
 
 LEVEL_ARRAYS: Mapping[str, tuple[str, int, Mapping[str, Any]]] = {
@@ -60,19 +60,19 @@ LEVEL_ARRAYS: Mapping[str, tuple[str, int, Mapping[str, Any]]] = {
         },
     ),
 }
-"""Data type, fill value and attributes of the arrays of a level. Mean counts have half the step of a tile's, to tell 0
-from means that round to 0."""
+"""Data type, fill value and attributes of the arrays of a level. Mean counts have half the step of those of tiles, so
+that 0 differs from means that round to 0."""
 
 
 def create_store(url: str, stack: SeasonStack) -> None:
-    """Create a store for the blocks of a stack, replacing an earlier one.
+    """Create a store for the blocks of a stack, replacing an earlier store.
 
     Parameters
     ----------
     url : str
         Local folder or fsspec URL, such as ``s3://bucket/result.zarr``.
     stack : SeasonStack
-        Lazy or persisted stack; it is not computed.
+        Lazy or persisted stack, which is not computed.
     """
     dataset = stack.dataset().assign_attrs(Conventions=CONVENTIONS)
     for array in dataset.data_vars.values():
@@ -105,7 +105,7 @@ def _create_level(url: str, stack: SeasonStack, level: int, season: xr.DataArray
 
 
 def level_grid(grid: Grid, level: int) -> Grid:
-    """Return the pixel grid of a level; its last row and column may reach beyond the result.
+    """Return the pixel grid of a level; its last row and column may extend beyond the result.
 
     Parameters
     ----------
@@ -120,12 +120,12 @@ def level_grid(grid: Grid, level: int) -> Grid:
 
 
 def level_path(level: int) -> str:
-    """Return the path of the group of a level, from 1."""
+    """Return the path of the group of a level, given its number from 1."""
     return f"levels/{level}"
 
 
 def pixels_of(length: int, level: int) -> int:
-    """Return the number of level pixels that cover `length` level-0 pixels from the first of the grid.
+    """Return the number of level pixels that cover the first `length` level-0 pixels of the grid.
 
     Parameters
     ----------
@@ -138,9 +138,10 @@ def pixels_of(length: int, level: int) -> int:
 
 
 def _chunks(stack: SeasonStack, level: int, between: tuple[int, ...] = ()) -> dict[str, Any]:
-    """Return shards, chunks and codecs of an array; a shard is a block, and all blocks but the last have one size.
+    """Return the shards, chunks and codecs of an array.
 
-    `between` are the lengths of the axes between season and y.
+    Each shard is one block; all blocks but the last along an axis have the same size. `between` contains the lengths of
+    the axes between season and y.
     """
     (height, inner_height), (width, inner_width) = (edge_chunks(sizes, level) for sizes in stack.chunks)
     return {
@@ -151,11 +152,11 @@ def _chunks(stack: SeasonStack, level: int, between: tuple[int, ...] = ()) -> di
 
 
 def edge_chunks(sizes: Sequence[int], level: int) -> tuple[int, int]:
-    """Return the edges of a shard and of an inner chunk, which divides the shard, in pixels.
+    """Return the edge lengths of a shard and of its inner chunks in pixels; the second divides the first.
 
-    Borders of blocks lie on multiples of the coarsest level's factor, and that level has at most `MOST_INNER_PX`
-    pixels along an edge, so that inner chunks have over half of `MOST_INNER_PX` where blocks are that large. A single
-    block along an axis has no neighbours, so its shard may be rounded up.
+    Borders of blocks are multiples of the coarsest level's factor, and that level has at most `MOST_INNER_PX` pixels
+    along an edge. The edge of an inner chunk is therefore longer than half of `MOST_INNER_PX`, or equal to the edge of a
+    smaller shard. The shard of a single block along an axis is rounded up to a multiple of `MOST_INNER_PX`.
 
     Parameters
     ----------
@@ -171,7 +172,7 @@ def edge_chunks(sizes: Sequence[int], level: int) -> tuple[int, int]:
 
 
 def finish_store(url: str, blocks: int, attributes: Mapping[str, Any]) -> None:
-    """Turn a store with all blocks into a Zarr group that any reader opens.
+    """Convert a store with all blocks to a Zarr group that any reader can open.
 
     Parameters
     ----------
@@ -180,12 +181,12 @@ def finish_store(url: str, blocks: int, attributes: Mapping[str, Any]) -> None:
     blocks : int
         Number of blocks of the result.
     attributes : mapping
-        Attributes of the group, with values for JSON.
+        Attributes of the group, with values that can be encoded as JSON.
 
     Raises
     ------
     JobError
-        Blocks are missing, since a worker wrote them elsewhere.
+        Blocks are missing, because a worker wrote them to other storage.
     """
     missing = blocks - len(written_blocks(url))
     if missing:
@@ -199,8 +200,8 @@ def finish_store(url: str, blocks: int, attributes: Mapping[str, Any]) -> None:
 
 
 def _consolidate(url: str) -> None:
-    """Consolidate the metadata, so that one request opens the group; xarray looks for it first."""
-    # zarr 3 warns as the specification lacks it yet: https://github.com/zarr-developers/zarr-specs/pull/309
-    # Filtered for the whole process, since `warnings.catch_warnings` is not thread-safe before Python 3.14.
+    """Consolidate the metadata, so that the group is opened with one request; xarray reads it first."""
+    # zarr 3 warns that its specification does not yet include this: https://github.com/zarr-developers/zarr-specs/pull/309
+    # Filtered for the whole process, because `warnings.catch_warnings` is not thread-safe before Python 3.14.
     warnings.filterwarnings("ignore", "Consolidated metadata is currently not part", ZarrUserWarning)
     zarr.consolidate_metadata(url)
