@@ -240,7 +240,7 @@ def _values(block: HeldBlock, level: int) -> tuple[NDArray[Any], NDArray[Any], i
 def _samples(
     block: HeldBlock, window: ResultWindow, cut: RegionOnGrid, areas: NDArray[np.float64]
 ) -> tuple[AreaDistribution, AreaDistribution]:
-    """Return the distributions of a sample in the middle of a block's part of the region, from level 0 and `cut.level`."""
+    """Return distributions of a sample in the middle of the region's part of a block, from level 0 and `cut.level`."""
     size = max(1, SAMPLE_PX >> cut.level)
     rows, columns = (_middle(np.flatnonzero((areas > 0).any(axis=axis)), size) for axis in (1, 0))
     coarse = _spread_of(block, areas, cut.level, np.s_[rows[0] : rows[1], columns[0] : columns[1]])

@@ -1,6 +1,6 @@
-"""Tiles and pixel values of a result, complete or not, from its workers or its store.
+"""Tiles and pixel values of a result, complete or not, from workers or from a store.
 
 Values are int16 (`compute.engine.overview_levels.LAYER_ENCODING`) with codes such as `compute.kernels.NEVER_CLEAR`.
-Nothing is imported here: a worker loads `compute.tiles.tile_patches` without the libraries of the other modules
-(dask.array, Zarr), and only `compute.tiles.styles` imports Datashader.
+This package imports no modules, so that workers can import `compute.tiles.tile_patches` without the libraries of the
+other modules (dask.array, Zarr). Only `compute.tiles.styles` imports Datashader.
 """

@@ -1,4 +1,4 @@
-"""Time series of a pixel: every season of every year of the request, with or without scenes."""
+"""Time series of a pixel over all seasons and years of a request, with or without scenes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from compute.request.seasons import SeasonYear, season_years
 from compute.tiles.pixel_sources import PixelValue
 
 NO_SCENES = "no scenes"
-"""State of a season-year of the request without any scene in the result."""
+"""State of a requested season-year that has no scenes and is therefore not in the result."""
 
 
 def season_series(plan: NdviPlan, values: Sequence[PixelValue]) -> list[dict[str, Any]]:
-    """Return the values of a pixel by season, in the order of time, for JSON.
+    """Return the values of a pixel by season or season-year, for JSON.
 
     Parameters
     ----------
@@ -27,14 +27,15 @@ def season_series(plan: NdviPlan, values: Sequence[PixelValue]) -> list[dict[str
     Returns
     -------
     list of dict
-        ``season`` (its name), ``year`` (that of its January; None where years are merged), ``months`` (the months of a
-        season-year as YYYY-MM, else None), and the fields of `PixelValue`; missing values are None. For results by
-        year, season-years of the request that are not in the result have the state `NO_SCENES`.
+        Each with ``season`` (name), ``year`` (year of its last month; None if years are merged), ``months`` (months of
+        the season-year as YYYY-MM; None if years are merged) and the fields of `PixelValue`. Missing values are None.
+        If years are merged, the order is that of the labels. Otherwise it is chronological, and requested season-years
+        that are not in the result have the state `NO_SCENES`.
     """
     if plan.request.by == "season":
         return [{"season": value.label, "year": None, "months": None, **asdict(value)} for value in values]
     known = {value.label: value for value in values}
-    # Of the request and of the scenes: the solar day of a scene may lie in the month before the first date.
+    # The dates of the scenes extend those of the request: a solar day may lie in the month before the first date.
     found = [each.date() for each in plan.times]
     years = season_years(plan.request.seasons, min([plan.request.start, *found]), max([plan.request.end, *found]))
     asked = set(season_years(plan.request.seasons, plan.request.start, plan.request.end))

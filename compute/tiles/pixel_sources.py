@@ -1,4 +1,4 @@
-"""Pixel sources of tiles: the protocol, blocks in this process, and fallback from one source to another."""
+"""Pixel sources of tiles: protocol and base class, blocks in this process, and fallback between sources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from compute.tiles.tile_chunks import blank_tile, chunks_under_tile, paste_patch
 from compute.tiles.tile_patches import ControlPoints, Patch, PatchRequest, PixelReadings, cut_patches, read_pixels
 
 PixelState = Literal["clear", "too few clear", "never clear", "not computed yet", "outside"]
-"""State of a pixel in a season. ``too few clear``: it has observations, but fewer than the request's minimum."""
+"""State of a pixel in a season. ``too few clear`` means fewer observations than the minimum of the request."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,15 +34,15 @@ class PixelValue:
     state : str
         State of the pixel.
     ndvi_mean : float or None
-        NDVI as computed (float32), None unless the state is ``"clear"``.
+        Mean NDVI as computed (float32); None unless the state is ``"clear"``.
     clear_count : int or None
-        Number of observations, None where the block is not computed yet or the position is outside.
+        Number of observations; None if the block is not computed yet or the position is outside the result.
     clear_months : int or None
-        Number of different calendar months with an observation, if requested.
+        Number of different calendar months with an observation, on request.
     ndvi_std : float or None
-        Standard deviation of the observations, if requested and there is a mean.
+        Standard deviation of the observations, on request; None without a mean.
     unclear_count : mapping of str to int, or None
-        Number of excluded looks by reason, if requested.
+        Number of dates on which the pixel has data but no observation, by reason, on request.
     """
 
     label: str
@@ -67,7 +67,7 @@ class View:
     level : int
         Overview level of the values.
     control : ControlPoints
-        Control points of the tile, which also state its size.
+        Control points of the tile, which determine its size.
     """
 
     layer: str
@@ -77,17 +77,17 @@ class View:
 
 
 class PixelSource(Protocol):
-    """Source of the values of a result, complete or not."""
+    """Source of the pixel values of a result, complete or not."""
 
     async def pixels(self, view: View) -> NDArray[np.int16]:
-        """Return the (y, x) int16 values of a tile, encoded by `compute.tiles.LAYER_ENCODING`, or codes."""
+        """Return a tile: (y, x) int16 values, encoded by `compute.engine.overview_levels.LAYER_ENCODING`, or codes."""
 
     async def values(self, pixel: ResultPixel) -> list[PixelValue]:
         """Return the values of one pixel in every season."""
 
 
 class BlockPixels(ABC):
-    """Pixels of a result from its available blocks; all others count as not computed yet.
+    """Pixels of a result from its available blocks; other blocks are treated as not computed yet.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class BlockPixels(ABC):
 
     @abstractmethod
     async def patches(self, request: PatchRequest) -> dict[Key, Patch]:
-        """Return the patches of a tile by block key, for the available blocks of a request."""
+        """Return the patches of the available blocks of a request, by block key."""
 
     @abstractmethod
     async def readings(self, places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
@@ -120,12 +120,12 @@ class BlockPixels(ABC):
 
 
 class LocalPixels(BlockPixels):
-    """Pixels of blocks in the memory of this process.
+    """Pixels from blocks in the memory of this process.
 
     Parameters
     ----------
     stack : SeasonStack
-        Stack with a `Block` for some or all values of `graph`, as after `dask.compute`.
+        Stack in which some or all values of `graph` are a `Block`, such as a result of `dask.compute`.
     """
 
     async def patches(self, request: PatchRequest) -> dict[Key, Patch]:
@@ -142,7 +142,7 @@ class LocalPixels(BlockPixels):
 
 
 class FallbackPixels(BlockPixels):
-    """Pixels of each block from the first of several sources that holds it.
+    """Pixels of each block from the first of several sources that has the block.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ class FallbackPixels(BlockPixels):
 
 
 def patch_request(stack: SeasonStack, view: View) -> PatchRequest:
-    """Return the request for the patches of a view, with the windows of the blocks under it.
+    """Return the request for the patches of a view, with the windows of the blocks that it may show.
 
     Parameters
     ----------
@@ -186,13 +186,13 @@ def patch_request(stack: SeasonStack, view: View) -> PatchRequest:
         block_key(stack.token, view.season, row, column): window
         for row, column, window in chunks_under_tile(stack.chunks, view.control)
     }
-    # With a minimum of one observation, every clear pixel has a mean.
+    # If the minimum is one observation, every clear pixel has a mean.
     split = view.layer == "ndvi_mean" and stack.min_clear > 1
     return PatchRequest(layer=view.layer, level=view.level, control=view.control, windows=windows, split=split)
 
 
 def block_pixels(stack: SeasonStack, pixel: ResultPixel) -> dict[Key, BlockPixel]:
-    """Convert a pixel of the result to one of the block that holds it, by the block's key in every season.
+    """Convert a pixel of the result to a pixel of its block, by the key of the block in every season.
 
     Parameters
     ----------
@@ -210,16 +210,16 @@ def block_pixels(stack: SeasonStack, pixel: ResultPixel) -> dict[Key, BlockPixel
 
 
 def pixel_values(stack: SeasonStack, places: Iterable[Key], found: Mapping[Key, PixelReadings]) -> list[PixelValue]:
-    """Return the values of a pixel in every season.
+    """Convert the readings of a pixel to its values in every season.
 
     Parameters
     ----------
     stack : SeasonStack
         The result.
     places : iterable of Key
-        Key of the block that holds the pixel, for each season.
+        Key of the block of the pixel in each season.
     found : mapping of Key to PixelReadings
-        Values of the pixel by key; missing blocks count as not computed yet.
+        Values of the pixel by key; missing blocks are treated as not computed yet.
     """
     return [_pixel_value(label, found.get(key), stack.reasons) for label, key in zip(stack.labels, places, strict=True)]
 

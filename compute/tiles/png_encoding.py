@@ -1,4 +1,4 @@
-"""PNG encoding of tiles with a palette."""
+"""PNG encoding of tiles, with a palette."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from compute.tiles.styles import Style, colour_index, lookup_table
 def png(values: NDArray[np.int16], style: Style) -> bytes:
     """Encode a tile as a PNG image with a palette.
 
-    Libraries write true colour, which takes five times as long and twice the bytes. Format:
-    https://www.w3.org/TR/png-3/
+    Image libraries write true colour, which takes five times as long and twice as many bytes. The format is specified
+    in https://www.w3.org/TR/png-3/.
 
     Parameters
     ----------
     values : numpy.ndarray
-        (y, x) int16 values or codes of the style's layer.
+        (y, x) int16 encoded values of the style's layer, or codes.
     style : Style
         Style of the layer.
 
     Returns
     -------
     bytes
-        PNG file. The GIL is released for most of the time.
+        Content of a PNG file. The GIL is released for most of the time.
     """
     height, width = values.shape
     table = lookup_table(style)
-    # Run-length encoding takes half the time of level 1 and finds nearly all redundancy of pixel values.
+    # Run-length encoding takes half the time of the default strategy and removes nearly all redundancy of pixel values.
     squeezer = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
-    # Each row begins with the number of its filter: 0 for none.
+    # Each row begins with the number of its filter type; 0 is no filter.
     rows = np.zeros((height, width + 1), np.uint8)
     rows[:, 1:] = colour_index(values, style)
     return b"".join(

@@ -1,4 +1,4 @@
-"""Pixels from a store: reads the inner chunks under a tile only."""
+"""Pixels from a store, of which only the inner chunks under a tile are read."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _log = logging.getLogger(__name__)
 
 
 class StoredPixels(BlockPixels):
-    """Pixels of the stored blocks of a result, read by other processes.
+    """Pixels from the stored blocks of a result, read in other processes.
 
-    A damaged block counts as not computed from then on, also when its job is resumed.
+    A block that is found damaged is removed from the store and treated as not computed, also if its job is resumed.
 
     Parameters
     ----------
     stack : SeasonStack
         The result.
     stored : mapping of Key to Slot
-        Positions of its blocks in the store; blocks may be added at any time.
+        Positions of the blocks in the store, by key; blocks may be added at any time.
     readers : StoreReaders
-        Processes that read.
+        Processes that read the store.
     """
 
     def __init__(self, stack: SeasonStack, stored: Mapping[Key, Slot], readers: StoreReaders) -> None:
@@ -51,14 +51,14 @@ class StoredPixels(BlockPixels):
 
     @classmethod
     def from_stack(cls, stack: SeasonStack, readers: StoreReaders) -> StoredPixels:
-        """Return the pixels of the blocks of a stack that are a `StoredBlock`.
+        """Return the pixels of those blocks of a stack that are a `StoredBlock`.
 
         Parameters
         ----------
         stack : SeasonStack
             The result.
         readers : StoreReaders
-            Processes that read.
+            Processes that read the store.
         """
         blocks = {key: block.slot for key, block in stack.graph.items() if isinstance(block, StoredBlock)}
         return cls(stack, blocks, readers)
@@ -90,11 +90,11 @@ class StoredPixels(BlockPixels):
         self._damaged |= damaged
 
 
-# In a reader process
+# Functions that run in a reader process
 
 
 def _cut(slots: Mapping[Key, Slot], request: PatchRequest) -> tuple[dict[Key, Patch], set[Key]]:
-    """Return the patches of a tile, and the keys of the blocks that cannot be read."""
+    """Return the patches of a tile and the keys of the blocks that cannot be read."""
     held, damaged = dict[Key, WindowValues](), set[Key]()
     for key, slot in slots.items():
         window = visible_window(slot.window, request)
@@ -123,6 +123,6 @@ def _read(slots: Mapping[Key, Slot], places: Mapping[Key, BlockPixel]) -> tuple[
 
 
 def _withdraw(slot: Slot) -> None:
-    """Remove a damaged block from the store, so that it is computed again when its job is resumed."""
+    """Remove a damaged block from the store, so that it is computed again if its job is resumed."""
     with suppress(OSError):
         slot.remove()

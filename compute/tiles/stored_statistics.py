@@ -18,21 +18,21 @@ from compute.tiles.reader_processes import StoreReaders
 
 
 async def stored_region_statistics(stack: SeasonStack, readers: StoreReaders, region: Region) -> dict[str, Any]:
-    """Reduce a region of a stored result to the numbers of `compute.statistics.region_reduction`.
+    """Compute the dict of `compute.statistics.region_reduction.region_statistics` for a stored result.
 
     Parameters
     ----------
     stack : SeasonStack
-        Result whose finished blocks are each a `StoredBlock`.
+        Result in which each finished block is a `StoredBlock`.
     readers : StoreReaders
-        Processes that read and reduce.
+        Processes that read and reduce the blocks.
     region : Region
-        Region; a pixel belongs to it if its centre lies inside.
+        Region in degrees. A pixel belongs to the region if its centre lies inside.
 
     Raises
     ------
     InputError
-        The region does not meet the result.
+        The region does not meet the result, or does not fit the CRS of the result.
     """
     cut, places = place_region(stack, region)
 
@@ -51,5 +51,5 @@ def _part_of(block: StoredBlock | None, window: ResultWindow, cut: RegionOnGrid)
     try:
         return region_reduction.sum_block(block, window, cut)
     except JobError:
-        # A damaged block counts as not computed, as it does on tiles.
+        # A damaged block is treated as not computed, as for tiles.
         return region_reduction.sum_block(None, window, cut)

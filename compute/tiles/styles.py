@@ -1,4 +1,4 @@
-"""Styles: colours of values for PNG tiles, page, legends and pictures, from Datashader."""
+"""Styles: colours of values for PNG tiles, the page, legends and pictures, computed with Datashader."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from compute.errors import InputError
 from compute.result.ndvi_classes import BORDERS, CLASSES, class_of
 
 WATER = "#b9d3e0"
-"""Colour of values below 0, mostly water, in the palette ``land``."""
+"""Colour of values below 0 (mostly water) in the palette ``land``."""
 
 LAND = ("#f3ecdc", "#e6d8ab", "#c6c977", "#8fb052", "#53903d", "#256a33", "#0b4127")
-"""Colours from bare ground to dense canopy, with falling lightness so that they are readable without colour vision."""
+"""Colours from bare ground to dense canopy. Lightness decreases, so they are readable without colour vision."""
 
 
 def _as_text(colours: Iterable[Sequence[int]]) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def _as_text(colours: Iterable[Sequence[int]]) -> tuple[str, ...]:
 
 
 CLASSED = "classes"
-"""Name of the palette with the colours of `compute.result.ndvi_classes.CLASSES`, which are not interpolated."""
+"""Name of the palette with the colours of `compute.result.ndvi_classes.CLASSES`; they are not interpolated."""
 
 PALETTES: Mapping[str, tuple[str, ...]] = {
     "land": LAND,
@@ -44,21 +44,21 @@ PALETTES: Mapping[str, tuple[str, ...]] = {
     "kbc": tuple(colorcet.kbc),
     "cbl2": tuple(colorcet.CET_CBL2),
 }
-"""Palettes by name: evenly spaced colours from low to high values. Lightness is monotonic in each, also for
-colour-blind viewers. ``bgy``, ``kbc`` and ``cbl2`` are those of colorcet: https://colorcet.holoviz.org"""
+"""Palettes by name: evenly spaced colours from low to high values. Lightness is monotonic in every palette, also for
+colour-blind viewers. ``bgy``, ``kbc`` and ``cbl2`` are from colorcet: https://colorcet.holoviz.org"""
 
 NDVI_SPAN, COUNT_SPAN = (-0.1, 0.9), (0.0, 30.0)
-"""Default values at the two ends of the colours."""
+"""Default values of the first and the last colour, for NDVI and for counts."""
 
 NEVER_CLEAR_RGBA, OUTSIDE_RGBA, NOT_COMPUTED_RGBA = (168, 175, 179, 120), (0, 0, 0, 0), (110, 120, 128, 120)
 """RGBA colours of pixels without a value. Pixels that are not computed yet are hatched; pixels with too few clear
 observations are striped in the colour of never clear."""
 
 _GREY, _NOTHING, _LINE = range(3)
-"""Their positions in the palette of a PNG."""
+"""Positions of these colours in the palette of a PNG."""
 
 COLOUR_COUNT = 253
-"""Number of interpolated colours of a style: 256 in the palette of a PNG, less three for pixels without a value."""
+"""Number of interpolated colours of a style: the 256 of a PNG palette minus three for pixels without a value."""
 
 _HATCH_PERIOD_PX, _HATCH_PX = 16, 2
 _STRIPE_PX = 4
@@ -73,11 +73,11 @@ class Style:
     layer : str
         ``"ndvi_mean"`` or ``"clear_count"``.
     palette : str
-        Name in `PALETTES`; ``classes`` is for NDVI only.
+        Name in `PALETTES`; ``classes`` is permitted for NDVI only.
     span : (float, float)
-        Values of the first and the last colour, which values beyond get too. Classes have borders instead.
+        Values of the first and the last colour, which smaller and larger values get too. Not used for classes.
     reverse : bool
-        Whether to reverse the palette, except for water and classes.
+        Whether to reverse the palette; the colour of water stays. Not permitted for classes.
     """
 
     layer: str = "ndvi_mean"
@@ -100,7 +100,7 @@ class Style:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Values of the first and the last colour; for classes, so that borders lie midway between colours."""
+        """Values of the first and the last colour. Borders of classes lie midway between the values of two colours."""
         return _class_ends() if self.palette == CLASSED else self.span
 
     @classmethod
@@ -110,7 +110,7 @@ class Style:
 
     @classmethod
     def from_query(cls, query: Mapping[str, str], layer: str) -> Self:
-        """Parse a style from the query of a URL, with the layer's default style for missing keys.
+        """Parse a style from the query of a URL; missing keys have the values of the layer's default style.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class Style:
         Raises
         ------
         InputError
-            A key is unknown, or a value is not valid.
+            A key is unknown or a value is invalid.
         """
         own = cls.for_layer(layer)
         for key in query:
@@ -147,21 +147,21 @@ def _parse_span(text: str) -> tuple[float, float]:
 
 
 def _class_ends() -> tuple[float, float]:
-    """Return the centres of the first and the last class, as if they had the width of the others.
+    """Return the centres of the first and the last class, assuming that they have the width of the others.
 
-    Both are lowered by half a step of the stored values, so that no value lies on a border.
+    Both are decreased by half a step of the stored values, so that no value lies on a border.
     """
     half, step = (BORDERS[1] - BORDERS[0]) / 2, LAYER_ENCODING["ndvi_mean"].scale
     return BORDERS[0] - half - step / 2, BORDERS[-1] + half - step / 2
 
 
 def ramp(style: Style) -> list[str]:
-    """Return evenly spaced colours between a style's ends for Datashader: `COLOUR_COUNT`, or one for each class.
+    """Return evenly spaced colours between the ends of a style: `COLOUR_COUNT` colours, or one for each class.
 
     Parameters
     ----------
     style : Style
-        Style; the palette ``land`` starts at 0 where the span begins below, with the colour of water there.
+        Style. With the palette ``land``, values below 0 have the colour of water and the palette starts at 0.
     """
     stops = PALETTES[style.palette][:: -1 if style.reverse else 1]
     if style.palette == CLASSED:
@@ -173,7 +173,7 @@ def ramp(style: Style) -> list[str]:
 
 
 def _between(stops: Sequence[str], count: int) -> list[str]:
-    """Return `count` evenly spaced colours as ``#rrggbb``, interpolated between stops."""
+    """Return `count` evenly spaced colours as ``#rrggbb``, interpolated between `stops`."""
     channels = np.array([ImageColor.getrgb(stop) for stop in stops], float).T
     at = np.linspace(0, len(stops) - 1, count)
     mixed = np.stack([np.interp(at, np.arange(len(stops)), channel) for channel in channels], 1).round().astype(int)
@@ -181,19 +181,19 @@ def _between(stops: Sequence[str], count: int) -> list[str]:
 
 
 def shade(values: xr.DataArray, style: Style) -> transfer_functions.Image:
-    """Colour decoded values with Datashader, NaN transparent. All other colours of a style derive from it.
+    """Colour decoded values with Datashader; NaN is transparent. All colours of a style are derived from this function.
 
     Parameters
     ----------
     values : xarray.DataArray
-        (y, x) float values, y ascending.
+        (y, x) float values with ascending y.
     style : Style
         Style of the layer.
     """
     return transfer_functions.shade(values, cmap=ramp(style), span=style.ends, how="linear")
 
 
-# Cached, since the server colours every tile of a view in the same few styles.
+# Cached, since a server colours many tiles with few styles.
 @lru_cache(maxsize=64)
 def lookup_table(style: Style) -> NDArray[np.uint8]:
     """Return the palette of a PNG tile.
@@ -201,7 +201,7 @@ def lookup_table(style: Style) -> NDArray[np.uint8]:
     Returns
     -------
     numpy.ndarray
-        (3 + n, 4) uint8 RGBA: never clear, outside, not computed yet, then the n colours of `ramp`.
+        (3 + n, 4) uint8 RGBA: colours of never clear, outside and not computed yet, then the n colours of `ramp`.
     """
     count = len(ramp(style))
     values = xr.DataArray(np.linspace(*style.ends, count)[np.newaxis], dims=("y", "x"))
@@ -212,29 +212,29 @@ def lookup_table(style: Style) -> NDArray[np.uint8]:
 
 
 def hex_colours(style: Style) -> list[str]:
-    """Return the n colours of a style as ``#rrggbb``, from the low one of its `Style.ends` to the high one.
+    """Return the n colours of a style as ``#rrggbb``, from the lower to the upper end of `Style.ends`.
 
-    A value v has the colour floor((v - low) / (high - low) * (n - 1) + 1/2), clipped to 0 and n - 1, on PNG tiles and
-    on the page.
+    On PNG tiles and on the page, a value v has the colour floor((v - low) / (high - low) * (n - 1) + 1/2), clipped to
+    0 and n - 1.
     """
     return list(_as_text(lookup_table(style)[3:, :3].tolist()))
 
 
 def colour_index(values: NDArray[np.int16], style: Style) -> NDArray[np.uint8]:
-    """Return the position in `lookup_table` of every value of a tile.
+    """Return the position of every value of a tile in `lookup_table`.
 
     Parameters
     ----------
     values : numpy.ndarray
-        (y, x) int16 values or codes.
+        (y, x) int16 encoded values or codes.
     style : Style
         Style of the layer.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) uint8 positions. Pixels that are not computed yet are hatched, and pixels with too few clear
-        observations are striped the other way; both are transparent between the lines.
+        (y, x) uint8 positions. Pixels that are not computed yet are hatched. Pixels with too few clear observations are
+        striped in the other diagonal direction. Both are transparent between the lines.
     """
     index = _index_table(style)[values.view(np.uint16)]
     rows, columns = np.ogrid[: values.shape[0], : values.shape[1]]
@@ -246,10 +246,10 @@ def colour_index(values: NDArray[np.int16], style: Style) -> NDArray[np.uint8]:
     return index
 
 
-# Cached: a lookup takes a tenth of the time of the arithmetic.
+# Cached, since a lookup takes a tenth of the time of the arithmetic.
 @lru_cache(maxsize=64)
 def _index_table(style: Style) -> NDArray[np.uint8]:
-    """Return (65536,) uint8 positions in `lookup_table` of every int16, indexed by its bits as uint16."""
+    """Return the (65536,) uint8 positions of all int16 values in `lookup_table`, indexed by their bits as uint16."""
     values = np.arange(2**16, dtype=np.uint16).view(np.int16)
     index = ((class_of(values) if style.palette == CLASSED else _number(values, style)) + 3).astype(np.uint8)
     index[(values == kernels.NEVER_CLEAR) | (values == kernels.TOO_FEW)] = _GREY

@@ -1,4 +1,4 @@
-"""Chunks under a tile, and assembly of their patches to a tile."""
+"""Chunks under a tile, and assembly of a tile from their patches."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from compute.result.chunk_windows import Chunks, borders
 from compute.scenes.pixel_frames import ResultWindow
 from compute.tiles.tile_patches import ControlPoints, Patch
 
-# A single value for the whole result, at a level so coarse that it has one pixel whatever the size.
+# A single value for the whole result, at a level so coarse that a result of any size has one pixel.
 _ANYTHING = np.zeros((1, 1), np.int16)
 _COARSEST = 62
 
 
 def chunks_under_tile(chunks: Chunks, control: ControlPoints) -> Iterator[tuple[int, int, ResultWindow]]:
-    """Yield row, column and window of every chunk that overlaps the range of a tile's control points.
+    """Yield (row, column, window) of every chunk that overlaps the range of a tile's control points.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def _reached(edges: list[int], nodes: NDArray[np.float64]) -> range:
 
 
 def blank_tile(shape: tuple[int, int], control: ControlPoints) -> NDArray[np.int16]:
-    """Return a tile without any computed pixel.
+    """Return a tile without computed pixels.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def blank_tile(shape: tuple[int, int], control: ControlPoints) -> NDArray[np.int
     Returns
     -------
     numpy.ndarray
-        (y, x) int16: `kernels.NOT_COMPUTED` inside the result's grid, `kernels.OUTSIDE` elsewhere.
+        (y, x) int16: `kernels.NOT_COMPUTED` inside the grid of the result, `kernels.OUTSIDE` elsewhere.
     """
     tile = np.full((control.size, control.size), kernels.NOT_COMPUTED, np.int16)
     rows, columns = control.nodes
@@ -69,7 +69,7 @@ def blank_tile(shape: tuple[int, int], control: ControlPoints) -> NDArray[np.int
 
 
 def paste_patches(tile: NDArray[np.int16], patches: Iterable[Patch]) -> None:
-    """Paste patches into a (y, x) int16 tile in place. Blocks share no pixel, so their order is irrelevant.
+    """Paste patches into a tile in place. Patches share no pixels, so their order is irrelevant.
 
     Parameters
     ----------

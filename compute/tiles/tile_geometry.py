@@ -1,6 +1,6 @@
-"""Tile geometry: control points, levels, zooms and outlines between Web Mercator tiles and result pixels.
+"""Tile geometry: control points, levels, zooms and outlines that relate Web Mercator tiles to result pixels.
 
-Tiles follow the XYZ scheme in Web Mercator (EPSG:3857), the tile matrix set WebMercatorQuad of OGC 17-083r4:
+Tiles follow the XYZ scheme in Web Mercator (EPSG:3857), which is the tile matrix set WebMercatorQuad of OGC 17-083r4:
 https://docs.ogc.org/is/17-083r4/17-083r4.html
 """
 
@@ -31,38 +31,38 @@ WORLD = Grid(
     shape=(TILE_PX, TILE_PX),
     transform=(pixel_m(0), 0.0, -HALF_WORLD_M, 0.0, -pixel_m(0), HALF_WORLD_M),
 )
-"""Pixel grid of the tile of zoom 0."""
+"""Pixel grid of the tile at zoom 0."""
 
 _STEP_PX = {9: 16, 5: 8, 0: 4}
-"""Distance of control points in tile pixels, by smallest zoom of tiles of 256 px: lower zooms have more curvature in a
-pixel. Interpolation between them errs by a few thousandths of a pixel."""
+"""Distance between control points in tile pixels, by smallest zoom of 256 px tiles. At lower zooms, projections are
+more curved within a pixel. The error of interpolation between control points is a few thousandths of a pixel."""
 
 _EDGE_POINTS = 65
-"""Points along each edge of an outline."""
+"""Number of points along each edge of an outline."""
 
 _SLACK = 0.01
-"""Share of its size by which an outline is widened, since an edge may bulge between two of its points."""
+"""Margin added to an outline as a share of its size, since an edge may curve outwards between two points."""
 
 _TURNS_M = (0.0, 2 * HALF_WORLD_M, -2 * HALF_WORLD_M)
 
 _TOUCHING_DEG = 1e-9
 
 _ROUNDING = 1e-6
-"""Relative difference by which pixel sizes may differ through rounding."""
+"""Largest relative difference between equal pixel sizes through rounding."""
 
 
 class ResultGeometry:
     """Relation of a result's pixel grid to Web Mercator tiles and to longitude and latitude.
 
-    Take it from `result_geometry`, since PROJ needs up to 40 ms to find the transformation between two CRS. An object
-    may be used from several threads: pyproj keeps a PROJ context for each thread in every Transformer.
+    Use `result_geometry` to obtain a cached instance, since PROJ needs up to 40 ms to find the transformation between
+    two CRS. An instance may be used from several threads, since each pyproj Transformer has a PROJ context per thread.
 
     Attributes
     ----------
     grid : Grid
         Pixel grid of the result.
     levels : int
-        Number of its overview levels.
+        Number of overview levels of the result.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -80,7 +80,7 @@ class ResultGeometry:
     def control(self, address: TileAddress, size: int = TILE_PX) -> ControlPoints:
         """Return the control points of a tile.
 
-        They lie on one lattice for all tiles of a zoom and size, so that neighbours agree along their border.
+        Control points of all tiles of a zoom and size are on one lattice, so that neighbouring tiles match exactly.
 
         Parameters
         ----------
@@ -99,16 +99,16 @@ class ResultGeometry:
         left, bottom, right, top = self._outline_m
         reach = step * metres
         rows = (y >= bottom - reach) & (y <= top + reach)
-        # A result across 180 degrees continues beyond the eastern edge of the map, and appears at the western one.
+        # A result across 180 degrees extends beyond the eastern edge of the map and is also shown at the western edge.
         columns = np.any([(x + turn >= left - reach) & (x + turn <= right + reach) for turn in _TURNS_M], axis=0)
-        # Far away, a projection may fold back onto the result, or tear.
+        # Control points far from the result stay NaN: there, a projection may return positions in the result, or none.
         near = np.ix_(rows, columns)
         easting, northing = self._to_grid.transform(*np.meshgrid(x[columns], y[rows]))
         nodes[1][near], nodes[0][near] = self._to_pixels(self._unturned(easting), northing)
         return ControlPoints(nodes=nodes, step=step)
 
     def level(self, zoom: int, size: int = TILE_PX) -> int:
-        """Return the level for all tiles of a zoom and size: the coarsest whose pixels are nowhere larger than theirs.
+        """Return the coarsest level whose pixels are nowhere larger than those of the tiles of a zoom and size.
 
         Parameters
         ----------
@@ -122,11 +122,11 @@ class ResultGeometry:
 
     @property
     def native_zoom(self) -> int:
-        """Lowest zoom at which pixels of 256 px tiles are nowhere larger than pixels of the result."""
+        """Lowest zoom at which pixels of 256 px tiles are nowhere larger than those of the result; up to `MAX_ZOOM`."""
         return min(max(ceil(log2(pixel_m(0) / self._pixel_m[0] * (1 - _ROUNDING))), 0), MAX_ZOOM)
 
     def place_of(self, lon: float, lat: float) -> tuple[float, float]:
-        """Return fractional (row, column) of a position in degrees, which may be outside, or infinite for none.
+        """Return the fractional (row, column) of a position in degrees; it may be outside the result, or infinite.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class ResultGeometry:
         return row, column
 
     def pixel_of(self, lon: float, lat: float) -> ResultPixel | None:
-        """Return the pixel at a position in degrees, or None outside the result.
+        """Return the pixel at a position in degrees, or None if the position is outside the result.
 
         Parameters
         ----------
@@ -150,21 +150,21 @@ class ResultGeometry:
         return ResultPixel((floor(row), floor(column))) if 0 <= row < rows and 0 <= column < columns else None
 
     def bbox(self, window: ResultWindow | None = None) -> Bbox:
-        """Return (west, south, east, north) in degrees of a window, by default the whole result, with a pixel to spare.
+        """Return the bounding box (west, south, east, north) of a window in degrees, by default of the whole result.
 
-        East is above 180 where the result crosses 180 degrees, also for windows beyond.
+        The box is padded by one pixel and by `_SLACK`. East may exceed 180 if the result crosses 180 degrees.
         """
         top, left, bottom, right = window or whole_window(self.grid.shape)
         lon, lat = self._lonlat.transform(*self._edges(ResultWindow((top - 1, left - 1, bottom + 1, right + 1))))
         south, north = _span(lat, (-90.0, 90.0))
         middle, limits = self._frame
         west, east = _span(_nearest(lon, middle, 360.0), limits)
-        # An outline around a pole has no western and eastern end.
+        # An outline around a pole has no western and no eastern end.
         return (west, south, east, north) if east - west <= 180.0 else (-180.0, south, 180.0, north)
 
     @cached_property
     def _frame(self) -> tuple[float, tuple[float, float]]:
-        """Central longitude of the result, and limits of the longitudes of its envelope, in degrees."""
+        """Central longitude of the result and limits for the longitudes of its bounding box, in degrees."""
         rows, columns = self.grid.shape
         lon, _ = self._lonlat.transform(*self._edges(whole_window(self.grid.shape)))
         middle = float(self._lonlat.transform(*_apply(self.grid.transform, columns / 2, rows / 2))[0])
@@ -176,13 +176,13 @@ class ResultGeometry:
         return middle + turn, (-np.inf, np.inf) if crosses else (-180.0, 180.0)
 
     def _unturned(self, x: Any) -> Any:
-        """Move x in the CRS of the grid by turns of the globe to where it is nearest to the result."""
+        """Move x in the CRS of the grid by whole turns of the globe, as near as possible to the result's middle."""
         middle = self.grid.transform[2] + self.grid.transform[0] * self.grid.shape[1] / 2
         return _nearest(x, middle, turn_width(self.grid.crs))
 
     @cached_property
     def _outline_m(self) -> tuple[float, float, float, float]:
-        """(left, bottom, right, top) of the result in Web Mercator, in metres; beyond the edge where `bbox` is."""
+        """(left, bottom, right, top) of the result in Web Mercator metres; may extend beyond 180 degrees as `bbox`."""
         x, y = self._to_grid.transform(*self._edges(whole_window(self.grid.shape)), direction="INVERSE")
         bottom, top = _span(y, (-HALF_WORLD_M, HALF_WORLD_M))
         middle, limits = (value / 180.0 * HALF_WORLD_M for value in np.array([self._frame[0], self._frame[1][1]]))
@@ -193,7 +193,7 @@ class ResultGeometry:
 
     @cached_property
     def _pixel_m(self) -> tuple[float, float]:
-        """Smallest and largest extent of a level-0 pixel anywhere in the result, in metres of Web Mercator."""
+        """Smallest and largest extent of level-0 pixels in the result, in metres of Web Mercator."""
         rows, columns = (np.linspace(0, length - 1, 9) for length in self.grid.shape)
         column, row = np.meshgrid(columns, rows)
         at, right, down = (np.stack(self._to_map(column + dx, row + dy)) for dx, dy in ((0, 0), (1, 0), (0, 1)))
@@ -206,11 +206,11 @@ class ResultGeometry:
         return x, y
 
     def _to_pixels(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Convert x and y in the CRS of the grid to fractional columns and rows; numbers or arrays."""
+        """Convert x and y in the CRS of the grid to fractional columns and rows (numbers or arrays)."""
         return _apply((~Affine(*self.grid.transform))[:6], x, y)
 
     def _edges(self, window: ResultWindow) -> tuple[Any, Any]:
-        """Return x and y, in the CRS of the grid, of points along the border of a window."""
+        """Return x and y of points along the border of a window, in the CRS of the grid."""
         top, left, bottom, right = window
         along = np.linspace(0.0, 1.0, _EDGE_POINTS)
         columns, rows = left + (right - left) * along, top + (bottom - top) * along
@@ -219,26 +219,26 @@ class ResultGeometry:
         return _apply(self.grid.transform, column, row)
 
 
-# Cached, since every tile of a result needs the same one.
+# Cached, since all tiles of a result need the same geometry.
 @lru_cache(maxsize=256)
 def result_geometry(grid: Grid) -> ResultGeometry:
-    """Return the geometry of a result's pixel grid."""
+    """Return the cached geometry of a result, given its pixel grid."""
     return ResultGeometry(grid)
 
 
 def _apply(affine: Sequence[float], column: Any, row: Any) -> tuple[Any, Any]:
-    """Apply an affine map (a, b, c, d, e, f) to columns and rows; numbers or arrays."""
+    """Apply an affine map (a, b, c, d, e, f) to columns and rows (numbers or arrays)."""
     a, b, c, d, e, f = affine
     return a * column + b * row + c, d * column + e * row + f
 
 
 def _nearest(values: Any, middle: float, turn: float) -> Any:
-    """Move values by whole turns to where they are nearest to a middle; unchanged where a turn is 0."""
+    """Move values by whole turns as near as possible to `middle`; return them unchanged if `turn` is 0."""
     return values + turn * np.rint((middle - values) / turn) if turn else values
 
 
 def _span(values: NDArray[np.float64], limits: tuple[float, float]) -> tuple[float, float]:
-    """Return the range of coordinates, widened by `_SLACK` within limits; the limits where one is not finite."""
+    """Return the range of coordinates, widened by `_SLACK` within limits, or the limits if a value is not finite."""
     if not np.isfinite(values).all():
         return limits
     least, greatest = float(values.min()), float(values.max())

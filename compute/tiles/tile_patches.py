@@ -19,23 +19,23 @@ from compute.result.stack_tasks import Key
 from compute.scenes.pixel_frames import BlockPixel, ResultWindow
 
 WindowValues = tuple[ResultWindow, Mapping[str, NDArray[Any]]]
-"""A window of the result, and by layer the (y, x) values of a level in it."""
+"""Window of the result, and the (y, x) values of a level in the window by layer."""
 
 PixelReadings = Mapping[str, Any]
-"""Values of one pixel by array name; a list for an array with an axis of reasons."""
+"""Values of one pixel by array name; an array with an axis of reasons has a list of values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ControlPoints:
-    """Control points of a tile on the result.
+    """Control points of a tile: positions in the result of a lattice of tile pixels.
 
     Attributes
     ----------
     nodes : numpy.ndarray
-        (2, n + 1, n + 1) float64 row and column in level-0 pixels of the result, 0 at the outer border of the first
-        pixel; not finite far from the result.
+        (2, n + 1, n + 1) float64 row and column in level-0 pixels of the result. 0 is the outer border of the first
+        pixel. Positions far from the result are not finite.
     step : int
-        Tile pixels between two nodes; the first node is the tile's corner. The tile has n * step pixels along an edge.
+        Tile pixels between two nodes. The first node is the corner of the tile, whose edges have n * step pixels.
     """
 
     nodes: NDArray[np.float64]
@@ -56,13 +56,13 @@ class PatchRequest:
     layer : str
         ``"ndvi_mean"`` or ``"clear_count"``.
     level : int
-        Overview level of the values; 0 for the blocks' own pixels.
+        Overview level of the values; 0 is the blocks themselves.
     control : ControlPoints
         Control points of the tile.
     windows : mapping of Key to ResultWindow
         Windows of the blocks by key.
     split : bool
-        Whether pixels with too few observations for a mean are distinguished from those never clear.
+        Whether pixels with too few observations for a mean are distinguished from pixels that were never clear.
     """
 
     layer: str
@@ -79,18 +79,18 @@ class PatchRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Patch:
-    """Pixels of a tile from some blocks: 2 bytes for each, and a bit for each pixel of their bounding box.
+    """Pixels of a tile from one or several blocks: 2 bytes per pixel, and one bit per pixel of their bounding box.
 
     Attributes
     ----------
     row, column : int
-        First pixel of the patch in the tile.
+        Row and column of the first pixel of the patch in the tile.
     shape : (int, int)
-        (rows, columns) of the bounding box; 0 where the tile does not show the blocks.
+        (rows, columns) of the bounding box; (0, 0) if the tile does not show the blocks.
     bits : numpy.ndarray
-        uint8 from `numpy.packbits` of (y, x) bool: pixels that the blocks provide.
+        uint8 from `numpy.packbits` of (y, x) bool, True for pixels that the blocks cover.
     values : numpy.ndarray
-        (n,) int16 values of those pixels, row by row.
+        (n,) int16 encoded values or codes of these pixels, row by row.
     """
 
     row: int
@@ -101,19 +101,19 @@ class Patch:
 
 
 def cut_patches(blocks: Mapping[Key, Block], request: PatchRequest) -> dict[Key, Patch]:
-    """Cut the pixels of a tile from blocks. Thread-safe; most of the time the GIL is released.
+    """Cut the pixels of a tile from blocks. Thread-safe; the GIL is released for most of the time.
 
     Parameters
     ----------
     blocks : mapping of Key to Block
-        Blocks by key, all of them in the request.
+        Blocks by key; the request must contain all of these keys.
     request : PatchRequest
         Layer, level and control points.
 
     Returns
     -------
     dict of Key to Patch
-        As from `cut_window_patches`.
+        See `cut_window_patches`.
     """
     return cut_window_patches(
         {key: (request.windows[key], _layers(block, request)) for key, block in blocks.items()}, request
@@ -131,14 +131,14 @@ def cut_window_patches(held: Mapping[Key, WindowValues], request: PatchRequest) 
     Parameters
     ----------
     held : mapping of Key to WindowValues
-        Windows and their values by the keys of the blocks.
+        Windows and their values, by block key.
     request : PatchRequest
         Layer, level and control points.
 
     Returns
     -------
     dict
-        By the same keys, one patch for all, since the cost of patches with few pixels is in their number.
+        The same patch for all keys. A single patch is cheaper than several with few pixels each.
     """
     if not held:
         return {}
@@ -159,7 +159,7 @@ def cut_window_patches(held: Mapping[Key, WindowValues], request: PatchRequest) 
 def _gathered(
     held: Collection[WindowValues], layer: str, request: PatchRequest
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Return (y, x) values of a layer in a tile, undefined outside the blocks, and (y, x) bool of pixels inside."""
+    """Return the (y, x) values of a layer in a tile, undefined outside the blocks, and (y, x) bool, True inside."""
     control = request.control
     picked = np.empty((control.size, control.size), next(layers[layer].dtype for _, layers in held))
     hit = np.zeros(picked.shape, np.bool_)
@@ -169,13 +169,13 @@ def _gathered(
 
 
 def _tell_apart(values: NDArray[np.int16], counts: NDArray[np.generic], level: int) -> None:
-    """Set `TOO_FEW` in place where a mean is missing although there are observations."""
+    """Set values in place to `TOO_FEW` for pixels that have observations but no mean."""
     none = kernels.NEVER_CLEAR if level else 0
     np.copyto(values, kernels.TOO_FEW, where=(values == kernels.NEVER_CLEAR) & (counts != none))
 
 
 def visible_window(window: ResultWindow, request: PatchRequest) -> ResultWindow:
-    """Return the part of a block's window that a tile may show, on whole pixels of the level; it may be empty.
+    """Return the part of a block's window that a tile may show, in whole pixels of the level; it may be empty.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def visible_window(window: ResultWindow, request: PatchRequest) -> ResultWindow:
 
 
 def _visible_span(first: int, last: int, nodes: NDArray[np.float64], size: int) -> tuple[int, int]:
-    """Return the part of a span within the range of the nodes, in which all interpolated positions lie."""
+    """Return the part of a span in the range of the nodes, which contains all interpolated positions."""
     finite = nodes[np.isfinite(nodes)]
     if not finite.size:
         return first, first
@@ -209,7 +209,7 @@ def _extent(hit: NDArray[np.bool_], axis: int) -> slice:
 
 
 def read_pixels(blocks: Mapping[Key, Block], places: Mapping[Key, BlockPixel]) -> dict[Key, PixelReadings]:
-    """Return the values of one pixel of each block, by key.
+    """Read the values of one pixel of each block, by key.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def _read(block: Block, place: BlockPixel) -> PixelReadings:
 
 
 def warm_up() -> None:
-    """Load libraries and compile kernels for blocks and tiles in advance; run once on each worker."""
+    """Load libraries and compile the kernels for blocks and tiles in advance; called once on each worker."""
     warm_up_blocks()
     warm_up_cutting()
 

@@ -1,4 +1,4 @@
-"""Tile queue: shared computation of tiles, newest first, with a cache of finished tiles and limits per client."""
+"""Tile queue: shared computation of tiles, newest request first, with a cache and limits per client."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from compute.settings import MIB
 from compute.tiles.tile_service import Tile
 
 Make = Callable[[], Awaitable[Tile | None]]
-"""Function that computes a tile in its current state; None outside the result."""
+"""Function that computes a tile in its current state, or returns None for a tile outside the result."""
 
 _AT_ONCE = 24
-"""Tiles that are computed at the same time: a screenful, which keeps all workers of a small cluster busy."""
+"""Number of tiles that are computed at the same time: those of a screen, which use all workers of a small cluster."""
 
 _ENTRY_BYTES = 1024
-"""Approximate size of a cache entry without the values of its tile."""
+"""Approximate size of a cache entry without the values of its tile, in bytes."""
 
 
 def _bytes_of(tile: Tile | None) -> int:
@@ -30,7 +30,7 @@ def _bytes_of(tile: Tile | None) -> int:
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class _PendingTile:
-    """A tile that is queued or being computed, for any number of waiters."""
+    """Tile that is queued or being computed, with any number of waiters."""
 
     key: Hashable
     state: Hashable
@@ -44,24 +44,24 @@ class _PendingTile:
 class TileQueue:
     """Queue and cache of the tiles of all results of a server.
 
-    The newest tile is computed first, as it is the one on a user's screen. When the queue is full, the oldest is
-    refused. A tile without waiters is cancelled.
+    The newest tile is computed first, because it is most likely still on the user's screen. If the queue is full, the
+    request for the oldest tile fails. Tiles without waiters are cancelled.
 
     Parameters
     ----------
     cache_mib : float
         Memory for finished tiles, in MiB.
     queue : int
-        Largest number of queued tiles; one requester may have half of them.
+        Largest number of queued tiles. A single requester may have at most half of this number.
 
     Attributes
     ----------
     outcomes : collections.Counter
-        Number of requests by outcome: ``cached``, ``joined`` (a computation already under way), ``made``, ``failed``,
-        ``dropped`` (no waiter left), ``too_many``, ``overload``.
+        Number of requests answered from the cache (``cached``) or by a pending computation (``joined``), and number of
+        other tiles by outcome: ``made``, ``failed``, ``dropped`` (no waiter left), ``too_many``, ``overload``.
     kept : cachetools.LRUCache
-        Finished tiles by key, None for one outside its result; ``currsize`` is the number of bytes that they take. A
-        tile that is larger than the whole cache is not kept.
+        Complete tiles by key, with None for tiles outside their result. ``currsize`` is their size in bytes. Tiles
+        larger than the whole cache are not kept.
     """
 
     def __init__(self, *, cache_mib: float, queue: int) -> None:
@@ -82,7 +82,7 @@ class TileQueue:
         return len(self._pending) - len(self._queue)
 
     async def tile(self, key: Hashable, make: Make, *, requester: Hashable, state: Hashable = None) -> Tile | None:
-        """Return a tile from the cache, from a computation under way, or from a new one.
+        """Return a tile from the cache, from a pending computation or from a new computation.
 
         Parameters
         ----------
@@ -91,16 +91,16 @@ class TileQueue:
         make : callable
             Function that computes the tile.
         requester : hashable
-            Client of the request, for the limit per client.
+            Identity of the client, for the limit per client.
         state : hashable
-            Progress of the result: a computation that began at an earlier state is not shared.
+            Progress of the result. Pending computations are shared only between requests with the same state.
 
         Raises
         ------
         TooManyRequestsError
-            This requester has too many queued tiles, and this one is the oldest.
+            The requester has too many queued tiles, and this tile is its oldest.
         OverloadError
-            All requesters together have.
+            The queue is full, and this tile is the oldest.
         """
         if key in self.kept:
             self.outcomes["cached"] += 1
@@ -145,7 +145,7 @@ class TileQueue:
         else:
             self.outcomes["made"] += 1
             if tile is None or tile.complete:
-                with suppress(ValueError):  # larger than the cache
+                with suppress(ValueError):  # raised if the tile is larger than the cache
                     self.kept[pending.key] = tile
             self._remove(pending)
             pending.result.set_result(tile)

@@ -36,13 +36,15 @@ class Tile:
     Attributes
     ----------
     values : numpy.ndarray
-        (y, x) int16, northernmost row first, encoded by `compute.engine.overview_levels.LAYER_ENCODING`, or codes:
-        `kernels.NEVER_CLEAR` (no observation), `kernels.TOO_FEW` (observations, but nowhere enough for a mean),
-        `kernels.OUTSIDE` (of the grid, or of the region's polygon where there is no value), `kernels.NOT_COMPUTED`.
+        (y, x) int16, northernmost row first: values encoded as in `compute.engine.overview_levels.LAYER_ENCODING`, or
+        codes. The codes are `kernels.NEVER_CLEAR` (no observation), `kernels.TOO_FEW` (too few observations for a
+        mean), `kernels.OUTSIDE` (outside the grid, or outside the region's polygon and without a value) and
+        `kernels.NOT_COMPUTED`.
     complete : bool
-        Whether all blocks that it shows are computed, so that it never changes.
+        Whether all blocks that the tile shows are computed, so that it no longer changes.
     preview : numpy.ndarray or None
-        (y, x) int16 preview where pixels are not computed yet, `kernels.OUTSIDE` elsewhere; None without a preview.
+        (y, x) int16 values of the preview for pixels that are not computed yet, `kernels.OUTSIDE` for other pixels;
+        None without a preview.
     """
 
     values: NDArray[np.int16]
@@ -50,12 +52,12 @@ class Tile:
     preview: NDArray[np.int16] | None = None
 
     def over(self, other: Tile | None) -> Tile:
-        """Return the tile above the tile of a preview, whose pixels show where this one is not computed yet.
+        """Return this tile with the values of a preview for pixels that are not computed yet.
 
         Parameters
         ----------
         other : Tile or None
-            Tile of the preview at the same address; None outside the preview.
+            Tile of the preview at the same address; None if the address is outside the preview.
         """
         beneath = np.full_like(self.values, kernels.OUTSIDE)
         if other is not None:
@@ -63,13 +65,13 @@ class Tile:
         return replace(self, preview=beneath)
 
     def to_bytes(self) -> bytes:
-        """Return the values as little-endian int16, row by row, followed by those of the preview if there is one."""
+        """Return the values as little-endian int16, row by row, followed by the values of the preview, if any."""
         parts = (self.values,) if self.preview is None else (self.values, self.preview)
         return b"".join(part.astype("<i2", copy=False).tobytes() for part in parts)
 
 
 class Gridded(Protocol):
-    """Grid, chunks and labels of a plan or a stack."""
+    """Protocol of plans and stacks: grid, chunks and labels of a result."""
 
     @property
     def grid(self) -> Grid:
@@ -77,34 +79,37 @@ class Gridded(Protocol):
 
     @property
     def chunks(self) -> Chunks:
-        """Sizes of the spatial chunks along y and x."""
+        """Sizes of the spatial chunks along y and x, in pixels."""
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Season labels."""
 
 
-def block_bbox(result: Gridded, season: int, row: int, column: int) -> Bbox:  # noqa: ARG001  # the same for every season
-    """Return the envelope of a block in degrees, with a pixel to spare: tiles in it change when the block finishes.
+def block_bbox(result: Gridded, season: int, row: int, column: int) -> Bbox:  # noqa: ARG001  # equal for all seasons
+    """Return the padded bounding box of a block in degrees; see `ResultGeometry.bbox`.
+
+    Tiles that intersect it are redrawn when the block is finished.
 
     Parameters
     ----------
     result : NdviPlan or SeasonStack
-        Result of the block.
+        Result to which the block belongs.
     season, row, column : int
-        Position of the block, as in its key.
+        Position of the block among the labels and the chunks.
     """
     return result_geometry(result.grid).bbox(chunk_window(result.chunks, row, column))
 
 
 def result_info(result: Gridded) -> dict[str, Any]:
-    """Return the metadata that clients need to request and decode tiles, for JSON.
+    """Return the metadata that clients need to request and decode tiles, with values for JSON.
 
     Returns
     -------
     dict
-        ``bbox`` (west, south, east, north), ``max_zoom`` (with pixels no larger than the result's), ``labels``,
-        ``layers`` (by name ``scale``, ``offset``, ``units``, ``digits``) and ``codes``.
+        ``bbox`` (west, south, east, north, in degrees), ``max_zoom`` (lowest zoom whose pixels are nowhere larger than
+        those of the result), ``labels``, ``layers`` (``scale``, ``offset``, ``units`` and ``digits`` by name) and
+        ``codes``.
     """
     geometry = result_geometry(result.grid)
     return {
@@ -129,7 +134,7 @@ class ResultTiles:
     stack : SeasonStack
         The result.
     geometry : ResultGeometry
-        Relation of its grid to tiles, with zooms and envelope.
+        Relation of the pixel grid to tiles, with zooms and bounding box.
     """
 
     def __init__(self, stack: SeasonStack, source: PixelSource, *, region: Region | None = None) -> None:
@@ -143,7 +148,7 @@ class ResultTiles:
     def on_workers(
         cls, stack: SeasonStack, client: Any, *, region: Region | None = None, kept: StoredPixels | None = None
     ) -> Self:
-        """Return the tiles of a persisted stack, read from the workers that hold it.
+        """Return the tiles of a persisted stack, read from the workers that hold its blocks.
 
         Parameters
         ----------
@@ -152,7 +157,7 @@ class ResultTiles:
         client : distributed.Client
             Asynchronous client.
         region : Region, optional
-            Region of the request: pixels without a value outside its polygon are `kernels.OUTSIDE`.
+            Region of the request. Pixels without a value that are outside its polygon are `kernels.OUTSIDE`.
         kept : StoredPixels, optional
             Stored pixels of the same stack, for blocks that no worker holds.
         """
@@ -176,12 +181,12 @@ class ResultTiles:
         Returns
         -------
         Tile or None
-            None if all of it lies outside the result.
+            Tile, or None if the whole tile is outside the result.
 
         Raises
         ------
         InputError
-            There is no such layer, season or size.
+            The layer, season or size does not exist.
         """
         self._check(layer, season, size)
         control = self.geometry.control(address, size)
@@ -194,7 +199,7 @@ class ResultTiles:
     async def stretch(self, layer: str) -> tuple[float, float] | None:
         """Return the range of nearly all values of a layer over all seasons, for the colours of all tiles.
 
-        It follows from the blocks computed so far, and is cached once all are computed.
+        The range is computed from the finished blocks, and cached if all blocks are finished.
 
         Parameters
         ----------
@@ -209,7 +214,7 @@ class ResultTiles:
         Raises
         ------
         InputError
-            There is no such layer.
+            The layer does not exist.
         """
         self._check(layer, 0, TILE_PX)
         if layer in self._stretches:
@@ -247,7 +252,7 @@ class ResultTiles:
             raise InputError("size", f"Tiles have {TILE_PX} or {2 * TILE_PX} pixels along an edge, not {size}.")
 
     def _beyond_polygon(self, address: TileAddress, size: int) -> NDArray[np.bool_]:
-        """Return (y, x) bool of pixel centres outside the region's polygon; (1, 1) where all pixels are alike."""
+        """Return (y, x) bool, True for pixel centres outside the region's polygon; (1, 1) if all pixels are equal."""
         if self._polygon_m is None:
             return np.zeros((1, 1), bool)
         metres = pixel_m(address.z, size)

@@ -1,4 +1,4 @@
-"""Web Mercator tile addresses of the XYZ scheme, and their pixel size."""
+"""Addresses of Web Mercator tiles in the XYZ scheme, and the size of their pixels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from math import pi
 from compute.errors import InputError
 
 MAX_ZOOM = 24
-"""Highest zoom, with pixels of about a centimetre."""
+"""Highest zoom, at which a pixel is about a centimetre."""
 
 HALF_WORLD_M = 6_378_137.0 * pi
-"""Half the edge of the Web Mercator square (EPSG:3857), in metres: pi times the WGS 84 semi-major axis."""
+"""Half the edge length of the Web Mercator square (EPSG:3857) in metres: pi times the WGS 84 semi-major axis."""
 
 TILE_PX = 256
 """Default edge of a tile, in pixels."""
@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,7}", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TileAddress:
-    """Address of a tile in the XYZ scheme, with row 0 in the north.
+    """Address of a tile in the XYZ scheme; row 0 is the northernmost.
 
     Attributes
     ----------
@@ -43,12 +43,12 @@ def parse_tile(z: str, x: str, y: str) -> TileAddress:
     Parameters
     ----------
     z, x, y : str
-        Plain decimal digits without sign, space or leading zeros.
+        Zoom, column and row as decimal digits without sign, spaces and leading zeros.
 
     Returns
     -------
     TileAddress
-        Address within bounds.
+        Address of an existing tile.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def _parse(field: str, text: str, last: int) -> int:
 
 
 def pixel_m(zoom: int, size: int = TILE_PX) -> float:
-    """Return the edge of a pixel in metres of Web Mercator.
+    """Return the edge length of a pixel in metres of Web Mercator.
 
     Parameters
     ----------

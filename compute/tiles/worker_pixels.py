@@ -1,4 +1,4 @@
-"""Pixels from the workers that hold the blocks, requested by `compute.tiles.worker_requests`."""
+"""Pixels from the workers that hold the blocks, requested with `compute.tiles.worker_requests`."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ from compute.tiles.tile_patches import Patch, PatchRequest, PixelReadings
 from compute.tiles.worker_requests import WorkerRequests
 
 _ROUNDS = 2
-"""Number of attempts to find a block: first on its last known worker, then where the scheduler locates it."""
+"""Number of attempts to find a block: first on its last known worker, then on the worker that the scheduler states."""
 
 Question = Callable[[Collection[Key]], tuple[Callable[..., Awaitable[Any]], Any]]
 
 
 class WorkerPixels(BlockPixels):
-    """Pixels of a persisted stack, cut by the workers that hold its blocks.
+    """Pixels of a persisted stack, cut on the workers that hold its blocks.
 
-    A block whose worker died, or that is being transferred, counts as not computed yet until it is available again.
+    A block is treated as not computed yet while it is being transferred, and after its worker died until it is
+    available again.
 
     Parameters
     ----------
     stack : SeasonStack
-        Persisted stack, whose `graph` holds futures; missing blocks are not computed yet.
+        Persisted stack whose `graph` contains futures. Blocks that are missing in it are not computed yet.
     client : distributed.Client
         Asynchronous client of the event loop in which the methods are awaited.
     """
@@ -44,7 +45,7 @@ class WorkerPixels(BlockPixels):
         self._holders: dict[Key, str] = {}
 
     async def patches(self, request: PatchRequest) -> dict[Key, Patch]:
-        """Return the patches of a tile, with one call to each worker that holds some; see `BlockPixels`."""
+        """Return the patches of a tile, with one request to each worker that holds blocks of it; see `BlockPixels`."""
         return await self._ask(
             request.windows,
             lambda keys: (cut_patches_on_worker, replace(request, windows={key: request.windows[key] for key in keys})),
@@ -57,20 +58,20 @@ class WorkerPixels(BlockPixels):
     async def _ask(
         self, keys: Collection[Key], question: Callable[[Collection[Key]], tuple[Any, Any]]
     ) -> dict[Key, Any]:
-        """Ask the workers that hold some blocks, and ask other workers for blocks that they turn out not to hold.
+        """Run a function on the last known workers of blocks, then on other workers for blocks that were not found.
 
         Parameters
         ----------
         keys : collection of Key
-            Keys of blocks, finished or not.
+            Keys of the blocks, finished or not.
         question : callable
-            Returns the function to run on a worker and its argument, from the keys that it is believed to hold. The
-            function returns a dict of the keys that it does hold.
+            Function that returns the function to run on a worker and its argument, given the keys that the worker is
+            expected to hold. The function on the worker returns a dict with the keys that the worker holds.
 
         Returns
         -------
         dict
-            Answers by key, of the blocks that were found.
+            Values by key, for the blocks that were found.
         """
         answers: dict[Key, Any] = {}
         for _ in range(_ROUNDS):
@@ -85,7 +86,7 @@ class WorkerPixels(BlockPixels):
         return answers
 
     def _finished(self, key: Key) -> bool:
-        """Return whether a block is computed and not lost, as far as the client knows."""
+        """Return whether a block is finished and not lost, according to the client."""
         future = self._stack.graph.get(key)
         if isinstance(future, Future) and future.status == "finished":
             return True
@@ -93,11 +94,11 @@ class WorkerPixels(BlockPixels):
         return False
 
     async def _by_holder(self, keys: Collection[Key]) -> Mapping[str, list[Key]]:
-        """Return the keys to ask each worker for, by address; blocks that no worker holds are left out."""
+        """Return the keys of blocks by address of the worker that holds them; blocks on no worker are left out."""
         unknown = [self._stack.graph[key] for key in keys if key not in self._holders]
         if unknown:
             holders: Mapping[Key, Any] = {}
-            with suppress(OSError):  # the scheduler is lost, and all blocks with it
+            with suppress(OSError):  # the scheduler and all blocks are lost
                 holders = await self._client.who_has(unknown)
             self._holders |= {key: addresses[0] for key, addresses in holders.items() if addresses}
         by_holder: dict[str, list[Key]] = defaultdict(list)
@@ -107,13 +108,13 @@ class WorkerPixels(BlockPixels):
         return by_holder
 
     async def _call(self, holder: str, function: Callable[..., Awaitable[Any]], argument: Any) -> Any:
-        """Run a function on a worker; return {} if the worker is lost or does not answer in time."""
+        """Run a function on a worker; return {} if the worker is lost or does not respond in time."""
         try:
             return await WorkerRequests.for_client(self._client).ask(holder, function, argument)
         except OSError:
             return {}
 
     def _forget(self, keys: Iterable[Key]) -> None:
-        """Forget the known positions of all blocks on the workers that did not hold some of these."""
+        """Discard the known positions of all blocks on those workers that did not hold one of these."""
         if doubted := {self._holders.get(key) for key in keys}:
             self._holders = {key: holder for key, holder in self._holders.items() if holder not in doubted}

@@ -1,7 +1,7 @@
-"""Requests to workers for pixels, over direct connections instead of tasks, several in a call.
+"""Requests to workers for pixels, sent to handlers instead of as tasks, with several requests in a call.
 
-A handler of a worker answers within a millisecond whatever its threads compute. A task takes ten, and waits for
-running tasks.
+A handler of a worker responds within a millisecond even if all threads are computing. A task takes ten milliseconds,
+and starts only after running tasks.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from distributed.protocol.pickle import dumps, loads
 from compute.tiles.pixel_plugin import PIXELS, PixelPlugin, WorkerReplies
 
 Ask = Callable[..., Awaitable[Any]]
-"""An asynchronous function at module level that takes an argument and ``dask_worker``."""
+"""Asynchronous module-level function that takes an argument and ``dask_worker``."""
 
 _PATIENCE_S, _LIMIT_S = 1.0, 15.0
-"""Seconds without an answer until the scheduler is asked whether the worker is still alive, since connecting to a dead
-one takes half a minute; and seconds until the request fails. A busy worker is never asked twice."""
+"""Seconds without a response after which the scheduler is queried whether the worker is alive, since a connection to a
+dead worker takes half a minute to fail; and seconds after which the request fails. A request is never sent again to a
+busy worker."""
 
 _CHECK_S = 3.0
-"""Seconds that the scheduler may take to answer."""
+"""Timeout of the query to the scheduler, in seconds."""
 
 _TRY_S = 1.0
-"""Timeout of connections to workers in seconds until one has succeeded, since firewalls may drop packets."""
+"""Timeout of connections to workers in seconds until one has succeeded; short, since firewalls may drop packets."""
 
 _CALLS, _BATCH = 2, 8
-"""Calls to one worker at the same time, so that it has work while an answer travels; and requests in a call, so that no
-tile waits for a whole screen of others."""
+"""Largest number of concurrent calls to one worker, so that it has work during the transfer of a response; and of
+requests in a call, so that a tile is not delayed by all other tiles of a screen."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -44,13 +45,13 @@ class _PendingRequest:
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class _WorkerQueue:
-    """Pending requests to one worker, and the number of its calls under way."""
+    """Pending requests to one worker, and the number of its concurrent senders."""
 
     waiting: deque[_PendingRequest] = field(default_factory=deque)
     calls: int = 0
 
     def next_batch(self) -> list[_PendingRequest]:
-        """Return the requests of the next call; cancelled ones are dropped."""
+        """Remove and return the requests of the next call; cancelled requests are dropped."""
         taken: list[_PendingRequest] = []
         while self.waiting and len(taken) < _BATCH:
             question = self.waiting.popleft()
@@ -60,17 +61,18 @@ class _WorkerQueue:
 
 
 class WorkerRequests:
-    """Requests to the workers of one cluster, batched into few calls.
+    """Requests to the workers of one cluster, batched into a small number of calls.
 
-    A request to an idle worker is sent immediately. Requests during calls to a worker are sent together in the next
-    call. Get it from `for_client`, so that all results of a cluster share the calls.
+    A request is sent immediately unless `_CALLS` calls to its worker are running. Otherwise it is sent with other
+    requests in the next call. Use `for_client` to obtain an instance, so that all results of a cluster share the calls.
 
     Parameters
     ----------
     client : distributed.Client
         Asynchronous client of the event loop in which `ask` is awaited.
     direct : bool, optional
-        Whether workers are reached without the scheduler; by default the first answer decides for all.
+        Whether to connect to workers directly instead of through the scheduler. By default, a direct connection is
+        tried first, and the way of the first response is used from then on.
     """
 
     def __init__(self, client: Any, *, direct: bool | None = None) -> None:
@@ -83,7 +85,7 @@ class WorkerRequests:
 
     @classmethod
     def for_client(cls, client: Any) -> Self:
-        """Return the instance of a client, created on the first call."""
+        """Return the instance of a client, which is created on the first call."""
         asker: Self = client.extensions.setdefault(PIXELS, cls(client))
         return asker
 
@@ -95,21 +97,26 @@ class WorkerRequests:
         address : str
             Address of the worker.
         function, argument
-            Runs ``await function(argument, dask_worker=...)`` on the event loop of the worker.
+            ``await function(argument, dask_worker=...)`` is run on the event loop of the worker.
+
+        Returns
+        -------
+        object
+            Result of the function.
 
         Raises
         ------
         OSError
-            The worker is lost or did not answer in time.
+            The worker is lost or did not respond in time.
         Exception
-            Exceptions of the function.
+            The function raised an exception, which is raised here.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         queue = self._queues.setdefault(address, _WorkerQueue())
         queue.waiting.append(_PendingRequest(function=function, argument=argument, answer=answer))
         if queue.calls < _CALLS:
             queue.calls += 1
-            # A task starts after the current ones, so that requests of this moment share a call.
+            # The new task starts after callbacks that are already scheduled, so simultaneous requests share a call.
             sender = asyncio.create_task(self._send_pending(address, queue))
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)
@@ -127,7 +134,7 @@ class WorkerRequests:
         try:
             pairs = dumps([(each.function, each.argument) for each in questions])
             answers = await self._await_reply(address, pairs)
-        except Exception as error:  # noqa: BLE001  # waiters receive every error
+        except Exception as error:  # noqa: BLE001  # every error is raised in `ask`
             answers = [error] * len(questions)
         for question, answer in zip(questions, answers, strict=True):
             if question.answer.done():
@@ -138,7 +145,7 @@ class WorkerRequests:
                 question.answer.set_result(answer)
 
     async def _await_reply(self, address: str, questions: bytes) -> Sequence[Any]:
-        """Return the reply to a call, which ends when its worker is lost or after `_LIMIT_S`."""
+        """Return the response to a call; raise OSError if the worker is lost or after `_LIMIT_S`."""
         call = asyncio.ensure_future(self._call(address, questions))
         try:
             async with asyncio.timeout(_LIMIT_S):
@@ -162,16 +169,16 @@ class WorkerRequests:
         return answers.each
 
     async def _installed(self) -> None:
-        """Install the plugin on all workers; do not wait for a worker that hangs."""
+        """Install the plugin on all workers, without waiting for a worker that does not respond."""
         if self._installing is None or _failed(self._installing):
             self._installing = asyncio.ensure_future(self._client.register_plugin(PixelPlugin()))
-            # The exception is retrieved, or asyncio would log it with the full name of a Gateway cluster.
+            # The exception is retrieved, since asyncio would otherwise log it with the full name of a Gateway cluster.
             self._installing.add_done_callback(_failed)
         if not (self._installing.done() or self._hanging):
             self._hanging = bool((await asyncio.wait({self._installing}, timeout=_PATIENCE_S))[1])
 
     async def _reply(self, address: str, questions: bytes) -> Any:
-        """Ask a worker directly, or through the scheduler if none was ever reached; remember the way that worked."""
+        """Send a call to a worker directly, or through the scheduler if no direct connection has ever succeeded."""
         if self.direct is not False:
             try:
                 return await self._ask_directly(address, questions)

@@ -155,8 +155,8 @@ def edge_chunks(sizes: Sequence[int], level: int) -> tuple[int, int]:
     """Return the edge lengths of a shard and of its inner chunks in pixels; the second divides the first.
 
     Borders of blocks are multiples of the coarsest level's factor, and that level has at most `MOST_INNER_PX` pixels
-    along an edge. The edge of an inner chunk is therefore longer than half of `MOST_INNER_PX`, or equal to the edge of a
-    smaller shard. The shard of a single block along an axis is rounded up to a multiple of `MOST_INNER_PX`.
+    along an edge. The edge of an inner chunk is therefore longer than half of `MOST_INNER_PX`, or equal to the edge of
+    a smaller shard. A longer shard is rounded up to a multiple of `MOST_INNER_PX` if it is the only one along an axis.
 
     Parameters
     ----------
@@ -201,7 +201,8 @@ def finish_store(url: str, blocks: int, attributes: Mapping[str, Any]) -> None:
 
 def _consolidate(url: str) -> None:
     """Consolidate the metadata, so that the group is opened with one request; xarray reads it first."""
-    # zarr 3 warns that its specification does not yet include this: https://github.com/zarr-developers/zarr-specs/pull/309
+    # zarr 3 warns, since its specification does not include consolidated metadata yet:
+    # https://github.com/zarr-developers/zarr-specs/pull/309
     # Filtered for the whole process, because `warnings.catch_warnings` is not thread-safe before Python 3.14.
     warnings.filterwarnings("ignore", "Consolidated metadata is currently not part", ZarrUserWarning)
     zarr.consolidate_metadata(url)
