@@ -16,11 +16,13 @@ from compute.request import NdviRequest
 from compute.scenes import Grid
 
 LEAST_CHUNKS = 2
-"""Intended smallest number of chunks along the longer edge, so that a result appears gradually and all workers are
-used. With more chunks, the 512 px tiles of files would be read and decompressed several times."""
+"""Number of chunks that the longer edge should have at least, so that a result appears gradually and all workers are
+used; the target size of chunks is reduced accordingly. With more chunks, the 512 px tiles of files would be read and
+decompressed several times."""
 
 LEAST_CHUNK_PX = 256
-"""Factor of a target size that is reduced to obtain `LEAST_CHUNKS`, in pixels: a map tile, or half a file tile."""
+"""Unit of a target size of chunks that is reduced for `LEAST_CHUNKS`, in pixels: the edge of a map tile, and half the
+edge of a tile in files."""
 
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 """Sizes of the chunks along y and x, in pixels."""

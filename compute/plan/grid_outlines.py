@@ -22,7 +22,7 @@ _STEP_M, _STEP_DEG = 8_000.0, 0.07
 of them by one or two metres."""
 
 _EDGE_POINTS = 128
-"""Number of points along the longest edge of a geometry before it is projected, so that curved edges are followed."""
+"""Number of points along the longest edge of a geometry before it is projected, so that the result has curved edges."""
 
 _ROUNDING = 1.0
 """Largest distance between 180° E and 180° W, in units of the CRS, at which they count as one position."""
@@ -147,7 +147,7 @@ def _steps(transformer: Transformer, points: NDArray[np.float64]) -> NDArray[np.
 
 
 def _whole(geometries: NDArray[np.object_], turn: float) -> NDArray[np.object_]:
-    """Repair outlines that are divided at the edge of a map of width `turn`, so that they continue beyond it."""
+    """Repair outlines that are torn at the edge of a map of width `turn`: the repaired outlines continue beyond it."""
     points, owners = shapely.get_coordinates(geometries, return_index=True)
     with np.errstate(invalid="ignore"):
         leaps = (np.abs(np.diff(points[:, 0])) > turn / 2) & (np.diff(owners) == 0)

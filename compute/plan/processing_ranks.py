@@ -33,7 +33,7 @@ _UNKNOWN_RANK = 1
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _BASELINE = re.compile(r"_N(\d{2})(\d{2})_")
-"""Processing baseline in the name of a Sentinel-2 product."""
+"""Pattern of the processing baseline in the name of a Sentinel-2 product."""
 
 Rank = tuple[bool, int, tuple[int, ...], datetime, str]
 

@@ -34,7 +34,7 @@ class Extents:
     margin: float
 
     def keep(self, kept: NDArray[np.bool_]) -> Self:
-        """Return the extents of the scenes that are True in `kept`, an (n,) bool array."""
+        """Return the extents of the scenes for which `kept`, an (n,) bool array, is True."""
         return type(self)(outlines=self.outlines[kept], margin=self.margin)
 
     def meet_grid(self, grid: Grid) -> NDArray[np.bool_]:

@@ -96,7 +96,7 @@ class NdviPlan:
     max_groups_per_task : int
         Largest number of groups that one task reads.
     notes : tuple of str
-        Sentences that users read before they start the computation.
+        Sentences for users, shown before the computation is started.
     synthetic : bool
         Whether any of the scenes is synthetic.
     months : tuple of int

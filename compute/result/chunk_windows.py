@@ -26,7 +26,7 @@ def chunk_window(chunks: Chunks, row: int, column: int) -> ResultWindow:
     chunks : Chunks
         Sizes of the chunks along y and x, in pixels.
     row, column : int
-        Position of the chunk among the chunks.
+        Row and column of the chunk, counted in chunks.
     """
     rows, columns = (borders(sizes) for sizes in chunks)
     return ResultWindow((int(rows[row]), int(columns[column]), int(rows[row + 1]), int(columns[column + 1])))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 LAYERS: Mapping[str, np.dtype[Any]] = {"ndvi_mean": np.dtype("float32"), "clear_count": np.dtype("uint16")}
-"""Arrays of every result: mean NDVI (unitless, NaN without a mean) and number of clear observations."""
+"""Arrays of every result: mean NDVI (unitless, NaN if there is none) and number of clear observations."""
 
 ARRAYS: Mapping[str, np.dtype[Any]] = {
     **LAYERS,
@@ -42,7 +42,7 @@ ATTRIBUTES: Mapping[str, Mapping[str, Any]] = {
     "ndvi_std": {"long_name": "standard deviation of the clear observations' NDVI", "units": "1"},
     "unclear_count": {"long_name": "number of looks that are no observations, by the reason", "units": "1"},
 }
-"""CF attributes of each array: https://cfconventions.org"""
+"""CF attributes of each array; see https://cfconventions.org."""
 
 CONVENTIONS = "CF-1.11"
 """Version of the CF conventions that stored results follow. Unsigned counts require 1.9 or later. Version 1.12 does not

@@ -55,7 +55,7 @@ class SeasonStack:
     graph : mapping
         Tasks, futures or finished blocks by key (name, season, row, column), with the other tasks that blocks need.
     layers : tuple of str
-        Names of the arrays, from `ARRAYS`.
+        Names of the arrays of the result, a subset of `ARRAYS`.
     reasons : tuple of str
         Exclusion reasons that are counted; empty if none are.
     min_clear : int

@@ -116,7 +116,7 @@ class AreaDistribution:
 
 
 def describe(spread: AreaDistribution) -> dict[str, Any]:
-    """Return a summary of a distribution, with values for JSON in NDVI and hectares."""
+    """Return a summary of a distribution for JSON; areas are in hectares."""
     percentiles: Sequence[float | None] = spread.percentiles() or [None] * len(PERCENTILES)
     return {
         "ndvi_mean": spread.mean(),

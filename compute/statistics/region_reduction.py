@@ -173,7 +173,7 @@ async def _submit_season(
     cut: RegionOnGrid,
     workers: Sequence[str],
 ) -> Future[RegionSums]:
-    # Tasks without `workers` are queued on the scheduler, where other tasks are started first whatever the priority.
+    # Tasks without `workers` are queued on the scheduler, and other tasks are then started first whatever the priority.
     ahead = {"priority": _AHEAD, "retries": RETRIES, "pure": False, "workers": workers, "allow_other_workers": True}
     joined = []
     for start in range(0, len(places), BATCH_BLOCKS):
@@ -200,8 +200,8 @@ def _finished(graph: Mapping[Any, Any], key: Any) -> Future[HeldBlock] | HeldBlo
 def _areas_inside(window: ResultWindow, cut: RegionOnGrid, level: int) -> NDArray[np.float64]:
     """Return the (y, x) areas of the pixels of a level in a window, in square metres; 0 outside the region.
 
-    The window must begin at the border of a level pixel. Areas of the last row and column exclude what is outside the
-    window.
+    The window must begin at the border of a level pixel. In the last row and column, only the parts of pixels inside
+    the window are counted.
     """
     top, left, bottom, right = window
     size = 1 << level

@@ -45,7 +45,7 @@ def picture_grid(stack: SeasonStack, longest: int) -> PictureGrid:
     stack : SeasonStack
         The result.
     longest : int
-        Pixels along the longer edge of the picture, or less if the result has less.
+        Pixels along the longer edge of the picture, or fewer if the result has fewer.
     """
     rows, columns = stack.grid.shape
     scale = min(1.0, longest / max(rows, columns))

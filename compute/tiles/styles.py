@@ -77,7 +77,7 @@ class Style:
     span : (float, float)
         Values of the first and the last colour, which smaller and larger values get too. Not used for classes.
     reverse : bool
-        Whether to reverse the palette; the colour of water stays. Not permitted for classes.
+        Whether to reverse the palette, except for the colour of water. Not permitted for classes.
     """
 
     layer: str = "ndvi_mean"
@@ -161,7 +161,7 @@ def ramp(style: Style) -> list[str]:
     Parameters
     ----------
     style : Style
-        Style. With the palette ``land``, values below 0 have the colour of water and the palette starts at 0.
+        Style of a layer. In the palette ``land``, values below 0 have the colour of water, and `LAND` starts at 0.
     """
     stops = PALETTES[style.palette][:: -1 if style.reverse else 1]
     if style.palette == CLASSED:

@@ -152,7 +152,7 @@ class ResultGeometry:
     def bbox(self, window: ResultWindow | None = None) -> Bbox:
         """Return the bounding box (west, south, east, north) of a window in degrees, by default of the whole result.
 
-        The box is padded by one pixel and by `_SLACK`. East may exceed 180 if the result crosses 180 degrees.
+        The box is padded by one pixel and by `_SLACK` of its size. East exceeds 180 if the result crosses 180 degrees.
         """
         top, left, bottom, right = window or whole_window(self.grid.shape)
         lon, lat = self._lonlat.transform(*self._edges(ResultWindow((top - 1, left - 1, bottom + 1, right + 1))))

@@ -27,7 +27,7 @@ PixelReadings = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class ControlPoints:
-    """Control points of a tile: positions in the result of a lattice of tile pixels.
+    """Control points of a tile: a lattice of positions in the tile, as positions in the result.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class PatchRequest:
     layer : str
         ``"ndvi_mean"`` or ``"clear_count"``.
     level : int
-        Overview level of the values; 0 is the blocks themselves.
+        Overview level of the values; 0 means the full resolution.
     control : ControlPoints
         Control points of the tile.
     windows : mapping of Key to ResultWindow
@@ -203,7 +203,7 @@ def _visible_span(first: int, last: int, nodes: NDArray[np.float64], size: int) 
 
 
 def _extent(hit: NDArray[np.bool_], axis: int) -> slice:
-    """Return the smallest slice that encloses all True values along the other axis."""
+    """Return the smallest slice along the axis other than `axis` that encloses all True values."""
     places = np.flatnonzero(hit.any(axis=axis))
     return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)
 

@@ -186,7 +186,7 @@ class ResultTiles:
         Raises
         ------
         InputError
-            The layer, season or size does not exist.
+            The layer or season does not exist, or the size is not supported.
         """
         self._check(layer, season, size)
         control = self.geometry.control(address, size)

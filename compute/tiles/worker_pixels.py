@@ -20,7 +20,7 @@ from compute.tiles.tile_patches import Patch, PatchRequest, PixelReadings
 from compute.tiles.worker_requests import WorkerRequests
 
 _ROUNDS = 2
-"""Number of attempts to find a block: first on its last known worker, then on the worker that the scheduler states."""
+"""Number of attempts to find a block: first on its last known worker, then on the worker that the scheduler names."""
 
 Question = Callable[[Collection[Key]], tuple[Callable[..., Awaitable[Any]], Any]]
 

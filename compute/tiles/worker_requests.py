@@ -72,7 +72,7 @@ class WorkerRequests:
         Asynchronous client of the event loop in which `ask` is awaited.
     direct : bool, optional
         Whether to connect to workers directly instead of through the scheduler. By default, a direct connection is
-        tried first, and the way of the first response is used from then on.
+        tried first, and the route of the first response is used from then on.
     """
 
     def __init__(self, client: Any, *, direct: bool | None = None) -> None:

@@ -3,7 +3,7 @@
 ::
 
     seasonal_ndvi.zarr          ndvi_mean, clear_count, ... (season, y, x); coordinates, spatial_ref
-    ├── levels/1, levels/2, ... ndvi_mean, clear_share, clear_count (season, y, x), each with half the resolution
+    ├── levels/1, levels/2, ... ndvi_mean, clear_share, clear_count (season, y, x), halving the resolution
     └── blocks/0-3-4, ...       completion marks of written blocks, until all are written
 
 A shard is an array of one block or of one of its levels. One task writes it atomically, and readers read inner chunks.

@@ -28,7 +28,7 @@ from compute.result.store.zarr_layout import create_store
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Checkpoint of a result. The methods block on reads and writes; do not call them in the thread of an event loop.
+    """Checkpoint of a result. The methods block on reads and writes; asynchronous code must call them in a thread.
 
     Attributes
     ----------

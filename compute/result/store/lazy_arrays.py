@@ -72,7 +72,7 @@ class _Layer:
         try:
             return np.asarray(self._array[part])
         except Exception as error:
-            # zarr and its codecs raise various exceptions on damaged data.
+            # zarr and its codecs raise many types of exceptions for damaged data.
             raise ResultGoneError(DAMAGED) from error
 
 

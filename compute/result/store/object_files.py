@@ -60,7 +60,7 @@ def read_object(url: str) -> bytes | None:
 
 
 def read_objects(url: str) -> dict[str, bytes]:
-    """Return the contents of the objects in a folder, by name. Objects that are removed meanwhile are left out."""
+    """Return the contents of the objects in a folder, by name. Objects removed during the call are left out."""
     system, path = _place(url)
     try:
         found = _listed(system, path)
@@ -78,7 +78,7 @@ def remove(url: str) -> None:
 
 
 def remove_objects(url: str, keys: Iterable[str]) -> None:
-    """Remove those of some objects below a URL that exist.
+    """Remove objects below a URL; missing objects are ignored.
 
     Parameters
     ----------
@@ -114,6 +114,11 @@ def sizes_of(url: str, keys: Iterable[str]) -> dict[str, int]:
         Folder or fsspec URL.
     keys : iterable of str
         Paths of the objects, relative to the URL.
+
+    Raises
+    ------
+    FileNotFoundError
+        An object does not exist.
     """
     system, path = _place(url)
     return {key: int(system.info(f"{path}/{key}")["size"]) for key in keys}

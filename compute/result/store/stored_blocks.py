@@ -42,7 +42,7 @@ class Slot:
     window : ResultWindow
         Window of the block.
     layers : tuple of str
-        Names of the arrays in the store, without overview levels.
+        Names of the arrays at level 0.
     levels : range
         Numbers of the overview levels.
     """

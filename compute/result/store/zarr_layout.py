@@ -200,7 +200,7 @@ def finish_store(url: str, blocks: int, attributes: Mapping[str, Any]) -> None:
 
 
 def _consolidate(url: str) -> None:
-    """Consolidate the metadata, so that the group is opened with one request; xarray reads it first."""
+    """Consolidate the metadata, which xarray reads first, so that the group is opened with one request."""
     # zarr 3 warns, since its specification does not include consolidated metadata yet:
     # https://github.com/zarr-developers/zarr-specs/pull/309
     # Filtered for the whole process, because `warnings.catch_warnings` is not thread-safe before Python 3.14.
