@@ -101,7 +101,7 @@ class ResultGeometry:
         rows = (y >= bottom - reach) & (y <= top + reach)
         # A result across 180 degrees extends beyond the eastern edge of the map and is also shown at the western edge.
         columns = np.any([(x + turn >= left - reach) & (x + turn <= right + reach) for turn in _TURNS_M], axis=0)
-        # Control points far from the result stay NaN: there, a projection may return positions in the result, or none.
+        # Control points far from the result are NaN, since their projections may fall inside the result or be invalid.
         near = np.ix_(rows, columns)
         easting, northing = self._to_grid.transform(*np.meshgrid(x[columns], y[rows]))
         nodes[1][near], nodes[0][near] = self._to_pixels(self._unturned(easting), northing)
@@ -152,7 +152,7 @@ class ResultGeometry:
     def bbox(self, window: ResultWindow | None = None) -> Bbox:
         """Return the bounding box (west, south, east, north) of a window in degrees, by default of the whole result.
 
-        The box is padded by one pixel and by `_SLACK` of its size. East exceeds 180 if the result crosses 180 degrees.
+        The box is padded by a pixel and by `_SLACK` of its size. East may exceed 180 if the result crosses 180 degrees.
         """
         top, left, bottom, right = window or whole_window(self.grid.shape)
         lon, lat = self._lonlat.transform(*self._edges(ResultWindow((top - 1, left - 1, bottom + 1, right + 1))))
