@@ -26,7 +26,7 @@ and after warping 4.5, mean 4, and the overhead of the allocator."""
 
 WARP_BYTES_PER_PX = 31
 """Additional memory per block pixel if scenes are warped, in bytes: weights and positions of nine source pixels 22,
-nearest pixel 4, and Boolean arrays of the clear, usable and unused pixels of each scene 5."""
+nearest pixel 4, and the pixels of each scene that are clear, usable and not taken from an earlier scene 5."""
 
 
 NODE_BYTES_PER_PX = 64
