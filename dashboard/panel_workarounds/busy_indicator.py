@@ -1,4 +1,4 @@
-"""Busy state of a page, bound to the state of its own visit."""
+"""Busy indicator of a page, bound to the state of its own visit."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from panel_material_ui.template.base import Page
 
 
 def bind_busy(page: Page, reference: Any) -> None:
-    """Bind the busy state of a page to a reference in place of Panel's.
+    """Bind the busy state of a page to a reference.
 
     panel-material-ui 0.16's ``Page.__init__`` (``template/base.py``) binds it to ``panel.state.busy``, which counts the
-    events of all pages: a page is busy with the work of others, and lives as long as the server, which holds it by the
-    binding. This can go once ``busy`` may be passed to ``Page``.
+    events of all pages. A page is then shown as busy while the server works for other pages, and the binding keeps the
+    page in memory as long as the server runs. This can go once ``busy`` may be passed to ``Page``.
 
     Parameters
     ----------
     page : panel_material_ui.template.base.Page
         The page.
     reference : parameter or bound function
-        Whether the page is busy.
+        Boolean reference: whether the page is busy.
     """
     with edit_readonly(page):
         page.busy = reference

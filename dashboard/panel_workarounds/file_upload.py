@@ -1,4 +1,4 @@
-"""Content of every uploaded file, empty and repeated ones included."""
+"""Receive every uploaded file, including empty and repeated files."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import panel_material_ui as pmui
 
 
 def watch_uploads(upload: pmui.FileInput, receive: Callable[[bytes], None]) -> None:
-    """Call a function with the content of every file that is uploaded.
+    """Call a function with the content of every uploaded file.
 
-    panel-material-ui 0.16's ``FileInput`` (``widgets/input.py``) changes no parameter when a file is empty or the same
-    as the one before, so a watcher of its value misses them. And its ``_process_chunk`` gathers whatever number of
-    chunks and files a browser announces; here a file that comes in more than one chunk is dropped. This can go once
-    the widget has an event of each upload, and a limit of what it gathers.
+    panel-material-ui 0.16's ``FileInput`` (``widgets/input.py``) changes no parameter if a file is empty or identical
+    to the previous one, so a watcher of its value misses such files. Its ``_process_chunk`` also accumulates any number
+    of chunks and files that a browser announces; here a file of more than one chunk is dropped. This can go once the
+    widget has an event for each upload and a limit on the data that it accumulates.
 
     Parameters
     ----------
     upload : panel_material_ui.FileInput
-        The widget, for one file whose greatest size fits one chunk.
+        Widget for a single file, whose size limit fits one chunk.
     receive : callable
-        Called with the content.
+        Called with the content of each file.
     """
     widget: Any = upload
     update_file, process_chunk = widget._update_file, widget._process_chunk

@@ -1,4 +1,4 @@
-"""Garbage collection of closed pages: rarely, and for several pages at once."""
+"""Infrequent garbage collection of closed pages, several pages at a time."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import panel.io.document
 from panel.io.state import state
 
 _FEWEST_ENDED = 5
-"""Pages that end until their memory, some 6 MB each, is worth a pause while others are open."""
+"""Fewest closed pages that are collected while other pages are open. A closed page occupies about 6 MB."""
 
 _RARELY = 1000
-"""How many collections of younger objects Python waits for before it looks at all by itself, in place of 10."""
+"""Collections of the middle generation before Python collects the oldest one; its default is 10."""
 
 
 class PageGarbage:
-    """Collects the garbage of pages that have ended, in a process of the server's own.
+    """Garbage collector of closed pages, for a process that runs only the server.
 
-    A page leaves 40,000 objects that refer to one another, and Python looks at those of all open pages to find them:
-    20 ms of everybody's time for each page that is open. Panel 1.9 does so five seconds after any page has ended. This
-    can go once a page is freed without it.
+    A closed page leaves about 40,000 objects in reference cycles. A full collection also traverses the objects of all
+    open pages, which stops the process for about 20 ms per open page. Panel 1.9 (``panel/io/document.py``) runs one
+    five seconds after a page closes. This can go once closed pages are freed without garbage collection.
     """
 
     def __init__(self) -> None:
         self._built = self._collected = 0
 
     def begin(self) -> None:
-        """Take Panel's place, and look at what the program itself consists of no more, nor often at open pages."""
+        """Replace Panel's collection, freeze the objects that exist so far, and collect the oldest generation rarely."""
         panel.io.document._garbage_collect = self.collect
         gc.collect()
         gc.freeze()
@@ -39,11 +39,11 @@ class PageGarbage:
         self._built += 1
 
     def collect(self) -> None:
-        """Collect where no page is open, or so many have ended that it is worth it."""
-        # Panel forgets the thread of a document that is destroyed.
+        """Start a collection if pages have closed, and either no page is open or enough have closed."""
+        # Panel removes the entry of a destroyed document, so this is the number of open pages.
         living = len(state._thread_id_)
         ended = self._built - self._collected - living
         if ended > 0 and (not living or ended >= max(_FEWEST_ENDED, living // 4)):
             self._collected += ended
-            # In a thread: half of the time goes to callbacks of weak references, between which others have their turn.
+            # In a thread: half of the time is spent in callbacks of weak references, which let other threads run.
             asyncio.get_running_loop().run_in_executor(None, gc.collect)

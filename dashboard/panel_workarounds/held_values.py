@@ -1,4 +1,4 @@
-"""Component values that a browser may not write back."""
+"""Component parameters that a browser cannot change."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ Component = TypeVar("Component")
 
 
 def hold(component: Component, **references: Any) -> Component:
-    """Give a component parameters that only the state changes.
+    """Bind parameters of a component to references, and restore them if a browser changes them.
 
-    Where such a parameter changes twice in a moment, as while something is done that takes no time, a component of
-    Panel's that React draws may write back what it has shown in between (`useState` in Panel's
-    ``react_component.ts``). A button would stay disabled then, until the state changes once more.
+    If a bound parameter changes twice in quick succession, a React component of Panel 1.9 may write the intermediate
+    value back (`useState` in ``panel/models/react_component.ts``). A button would then stay disabled until the next
+    change of the state. This can go once such components write only values that the visitor has entered.
 
     Parameters
     ----------
     component : panel component
-        Not to be changed in these parameters otherwise.
+        The component.
     **references
-        What to bind them to: parameters of the state, or what `panel.bind` returns.
+        Parameter or bound function (`panel.bind`) by the name of the component's parameter.
 
     Returns
     -------
     panel component
-        The same.
+        The same component.
     """
-    parameters: Any = getattr(component, "param")  # noqa: B009  # no type of Panel's says that it has them
+    parameters: Any = getattr(component, "param")  # noqa: B009  # Panel's types do not declare this attribute
     parameters.update(**references)
     for name, reference in references.items():
         parameters.watch(partial(_restore, reference), name)
@@ -39,5 +39,5 @@ def hold(component: Component, **references: Any) -> Component:
 
 def _restore(reference: Any, event: Any) -> None:
     if event.new != resolve_value(reference):
-        # Later: what a browser has sent is not sent back to it while that is being noted.
+        # Scheduled: while Panel handles a message of a browser, a change of the same parameter is not sent back.
         pn.state.execute(partial(event.obj.param.update, **{event.name: reference}), schedule=True)

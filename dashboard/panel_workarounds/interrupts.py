@@ -1,4 +1,4 @@
-"""SIGINT handler of the process, kept where Panel installs its own."""
+"""Restore the SIGINT handler that Panel replaces."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def kept_interrupts() -> Iterator[None]:
-    """Restore the SIGINT handler of before once the body ends.
+    """Restore the previous SIGINT handler when the body of the ``with`` statement ends.
 
-    Panel 1.9's ``get_server`` (``panel/io/server.py``) installs a handler that stops the event loop; in a notebook that
-    is the kernel's own. This can go once ``get_server`` leaves signals alone where it does not start the loop.
+    Panel 1.9's ``get_server`` (``panel/io/server.py``) installs a handler that stops the event loop, which in a
+    notebook is the loop of the kernel. This can go once ``get_server`` installs no handler if it does not start the
+    loop.
     """
     before = signal.getsignal(signal.SIGINT)
     try:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dashboard.state import PageState
 
 _FLUSHES = 2
-"""A second flush, as the first may join the message of the change itself."""
+"""Number of flushes after a change. The first may be part of the same message as the change."""
 
 
 class MessageFlush:
-    """Follow every change of a page's state with one that has no meaning.
+    """Follow every change of a page's state with changes of a counter, which flush the message queue.
 
-    Panel 1.9 writes to a browser beside its own lock (`panel.io.document.unlocked`): a message added in the moment in
-    which the one before it has gone out waits until there is another one to send. This can go once ``unlocked``
-    dispatches such a message by itself.
+    Panel 1.9 can write to a browser without its own lock (`panel.io.document.unlocked`). A message that is added just
+    after the previous one was sent then stays in the queue until the next message. This can go once ``unlocked``
+    dispatches such messages.
 
     Parameters
     ----------
     state : PageState
-        Its `visit.flush_counter` counts the flushes.
+        State of the page; `visit.flush_counter` counts the flushes.
     """
 
     def __init__(self, state: PageState) -> None:
@@ -28,7 +28,7 @@ class MessageFlush:
             concern.param.watch(self._schedule, [name for name in concern.param if name != "flush_counter"])
 
     def send_pending(self) -> None:
-        """Flush once, if something changed lately; called a few times a second."""
+        """Flush once if flushes are pending; called a few times a second."""
         if self._pending:
             self._pending -= 1
             self._visit.flush_counter += 1

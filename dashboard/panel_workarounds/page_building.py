@@ -1,4 +1,4 @@
-"""Build the document of a page in a thread, so that the event loop answers others meanwhile."""
+"""Build the document of a page in a thread, so that the event loop serves other requests meanwhile."""
 
 from __future__ import annotations
 
@@ -25,19 +25,24 @@ async def create_session(
 ) -> ServerSession:
     """Create a session whose document is built in a thread.
 
-    Bokeh 3.9's ``ApplicationContext.create_session_if_needed`` does the same on the event loop, which a page of a
-    hundred components holds up for a second. This can go once Bokeh initialises documents beside it.
+    Bokeh 3.9's ``ApplicationContext.create_session_if_needed`` builds it on the event loop, which a page of a hundred
+    components blocks for a second. This can go once Bokeh initialises documents in a thread.
 
     Parameters
     ----------
     context : bokeh.server.contexts.ApplicationContext
-        Of the application; it holds the session from then on.
+        Context of the application; the session is added to it.
     session_id : bokeh.core.types.ID
-        Of a session that there is not yet.
+        Identifier of the new session.
     request : tornado.httputil.HTTPServerRequest
-        For the page.
+        Request for the page.
     token : str
-        Of the session, with arguments, cookies and headers in its payload.
+        Token of the session, with arguments, cookies and headers in its payload.
+
+    Returns
+    -------
+    bokeh.server.session.ServerSession
+        The new session.
     """
     document = Document()
     session_context = BokehSessionContext(session_id, context.server_context, document, logout_url=context._logout_url)
@@ -48,9 +53,9 @@ async def create_session(
     session_context._token = token
     document._session_context = weakref.ref(session_context)
     await context.application.on_session_created(session_context)
-    # A thread has the context variables of who starts it: Panel's current document is the page's own in both.
+    # `asyncio.to_thread` copies the context variables, so Panel's current document is the same in both threads.
     await asyncio.to_thread(context.application.initialize_document, document)
-    # Panel writes at once only from the thread that a document belongs to, which is the event loop's from now on.
+    # Panel sends changes immediately only from the registered thread of a document: from now on, the event loop's.
     state._thread_id_[document] = threading.get_ident()
     session = ServerSession(session_id, document, io_loop=context._loop, token=token)
     context._sessions[session_id] = session
@@ -60,7 +65,7 @@ async def create_session(
 
 
 class _CurrentDocuments(threading.local):
-    """Weak references to the documents that callbacks of a thread run for, the innermost last."""
+    """Weak references to the current documents of the nested callbacks of a thread, the innermost last."""
 
     def __init__(self) -> None:
         self._references: list[Any] = []
@@ -73,7 +78,7 @@ class _CurrentDocuments(threading.local):
 
     @contextmanager
     def patched(self, document: Any) -> Iterator[None]:
-        """Have a document be the current one of this thread until the body ends, however it does."""
+        """Make a document the current one of this thread until the body returns or raises."""
         self._references.append(weakref.ref(document))
         del document
         try:
@@ -83,12 +88,12 @@ class _CurrentDocuments(threading.local):
 
 
 def isolate_current_document() -> None:
-    """Have Bokeh's current document end with the callback that it is for, and be each thread's own.
+    """Limit Bokeh's current document to the callback and the thread that it is set for.
 
-    Bokeh 3.9's ``patch_curdoc`` leaves a document behind when a callback raises. Code without a document of its own
-    then takes it for the current one, and once it is destroyed, Panel 1.9's ``run_app`` makes the next visitor's
-    document the current one of the whole process. And the list behind it is one for all threads. This can go once
-    ``patch_curdoc`` has a ``finally`` and a context variable.
+    Bokeh 3.9's ``patch_curdoc`` keeps a document in its list if a callback raises. Code without a document of its own
+    then uses it as the current one, and once it is destroyed, Panel 1.9's ``run_app`` makes the next visitor's
+    document the current one of the whole process. The list is also shared by all threads. This can go once
+    ``patch_curdoc`` uses ``finally`` and a context variable.
     """
     if isinstance(bokeh.io.doc._PATCHED_CURDOCS, _CurrentDocuments):
         return

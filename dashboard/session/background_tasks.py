@@ -1,4 +1,4 @@
-"""Background tasks of one visit."""
+"""Background tasks of a visit."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dashboard.state import VisitState
 
 
 class BackgroundTasks:
-    """Start and cancel the background tasks of a visit; show why one fails.
+    """Background tasks of a visit; the message of an error is shown as the notice of the page.
 
     Parameters
     ----------
     visit : VisitState
-        Its notice shows the message of an error.
+        State with the notice.
     """
 
     def __init__(self, visit: VisitState) -> None:
@@ -23,7 +23,7 @@ class BackgroundTasks:
         self._running: set[asyncio.Task[None]] = set()
 
     def start(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        """Run a coroutine function without waiting for it."""
+        """Start a coroutine function as a task, and return the task."""
         task = asyncio.ensure_future(self._run_guarded(work))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

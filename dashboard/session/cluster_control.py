@@ -24,24 +24,24 @@ from dashboard.session.cluster_text import (
 from dashboard.state import NEW_CLUSTER, OWN_CLUSTER, ClusterState
 
 _RUNNING = "gateway:"
-"""Begins the choice of a cluster that runs at the Gateway and to which nobody here is connected."""
+"""Prefix of the choice of a running Gateway cluster to which the visitor is not connected."""
 
 Act = Callable[[], Awaitable[None]]
 
 
 class ClusterController:
-    """Update the state of the cluster, and carry out the actions of the visitor.
+    """Carry out the visitor's actions on the cluster, and update its state.
 
     Parameters
     ----------
     state : ClusterState
         The cluster to compute on.
     services : Services
-        With the clusters of the server.
+        Services of the server.
     tasks : BackgroundTasks
-        Background work of the visit.
+        Background tasks of the visit.
     principal : Principal
-        Whose clusters are shown.
+        The visitor, who owns the shown clusters.
     """
 
     def __init__(self, state: ClusterState, services: Services, tasks: BackgroundTasks, principal: Principal) -> None:
@@ -50,7 +50,7 @@ class ClusterController:
         self._tasks = tasks
         self._principal = principal
         self._running: list[RunningCluster] = []
-        # What is chosen, also after it has left the pool: it knows why.
+        # The chosen cluster, kept after it has left the pool for its error message.
         self._chosen: PooledCluster | None = None
         self._sized: PooledCluster | None = None
         settings = services.settings
@@ -70,18 +70,18 @@ class ClusterController:
         state.param.watch(lambda _: state.update(stop_warning=""), "cancel_stop")
         state.param.watch(lambda event: self._set_keep_alive(warm=event.new), "keep_alive")
         state.param.watch(lambda *_: self._check(), VALIDATED)
-        # After the views have followed: they hold to what was chosen until the list is without it.
+        # After the watchers of the views: until then, a Select needs its previous value in the list.
         state.param.watch(lambda _: self._choice_changed(), "choice", precedence=1)
-        # At once, so that the page begins with it; the Gateway is asked when the visitor wants something of it.
+        # Immediately, so that the page starts with a status; the Gateway is queried later, on `refresh`.
         self.poll()
 
     def open_spec(self) -> ClusterSpec:
-        """Return the cluster to compute on; one that is not open yet begins to start, and is chosen.
+        """Return the cluster to compute on; open and choose it if it is not open yet.
 
         Raises
         ------
         InputError
-            The number of workers or a cluster option is not accepted.
+            The number of workers or an option is not accepted, or the visitor has too many clusters open.
         """
         if self._state.choice == OWN_CLUSTER:
             return self._services.cluster
@@ -91,7 +91,7 @@ class ClusterController:
         return self._chosen.spec
 
     def poll(self) -> None:
-        """Show how the chosen cluster does."""
+        """Update status, actions and choices of the cluster."""
         self._follow()
         self._show_workers()
         state, pooled = self._state, self._shown()
@@ -106,7 +106,7 @@ class ClusterController:
         if pooled is not None and (sentence := pooled.error or pooled.notice):
             self._say("error", sentence)
 
-    # What there is to choose from
+    # Choices of a cluster
 
     def _held(self) -> dict[str, PooledCluster]:
         return {each.id: each for each in self._services.held_clusters(self._principal)}
@@ -141,7 +141,7 @@ class ClusterController:
         return f"dask/{pooled.id}/status"
 
     def _name(self) -> str:
-        """Return what the choice is called."""
+        """Return the name of the chosen cluster; empty for a new one."""
         choice = self._state.choice
         if choice in (OWN_CLUSTER, NEW_CLUSTER):
             return self._services.cluster_name if choice == OWN_CLUSTER else ""
@@ -150,7 +150,7 @@ class ClusterController:
         return f"Gateway cluster {choice.removeprefix(_RUNNING)}"
 
     def _follow(self) -> None:
-        """Leave a choice that is no more, and say why."""
+        """Replace a choice that no longer exists, and show the reason."""
         state, chosen = self._state, self._chosen
         if state.pending_action or state.choice in self._choices().values():
             return
@@ -167,7 +167,7 @@ class ClusterController:
             self._say("info", (chosen.notice if chosen else "") or f"{gone} is not there any more.")
 
     def _choose(self, choice: str) -> None:
-        """Change the choice; the list has the old one and the new one meanwhile."""
+        """Change the choice; the list contains both the old and the new one meanwhile."""
         state = self._state
         old = {name: value for name, value in state.choices.items() if value == state.choice}
         state.update(choices=self._choices() | old)
@@ -186,7 +186,7 @@ class ClusterController:
         self.poll()
 
     def _show_workers(self) -> None:
-        """Begin with the workers that a cluster has, once there is one to scale."""
+        """Fill in the number of workers of the chosen cluster once it is connected."""
         chosen = self._chosen
         if chosen is None or chosen.connection is None or chosen is self._sized:
             return
@@ -196,19 +196,19 @@ class ClusterController:
         if most is not None:
             self._state.update(max_workers=most)
 
-    # What is asked of a new cluster
+    # Specification of a cluster
 
     def _check(self) -> None:
         self._state.update(refusals=find_refusals(self._state))
 
     def _wanted(self) -> ClusterSpec:
-        """Return the cluster that the form describes."""
+        """Return the specification of the chosen cluster, or of a new one from the form."""
         state, owner = self._state, self._principal.scope
         if state.choice.startswith(_RUNNING):
             return ClusterSpec(kind="gateway", name=state.choice.removeprefix(_RUNNING), owner=owner)
         return build_spec(state, owner)
 
-    # What the visitor does
+    # Actions of the visitor
 
     def _begin(self, busy: str, act: Act, _: Any) -> None:
         if not self._state.pending_action:

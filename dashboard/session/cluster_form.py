@@ -7,11 +7,11 @@ from compute.errors import InputError
 from dashboard.state import ClusterState
 
 VALIDATED = ["workers", "adaptive", "max_workers", "option_values", "options"]
-"""Parameters of the state that are validated."""
+"""Parameters of the state that `find_refusals` validates."""
 
 
 def find_refusals(state: ClusterState) -> dict[str, str]:
-    """Return a message for each field that is not accepted, by its name."""
+    """Return an error message for each field that is not accepted, by field name."""
     refusals = {}
     limit = state.workers_limit
     if state.workers is None or not 1 <= state.workers <= limit:
@@ -25,7 +25,7 @@ def find_refusals(state: ClusterState) -> dict[str, str]:
 
 
 def build_spec(state: ClusterState, owner: str) -> ClusterSpec:
-    """Return the new cluster that the form describes.
+    """Return the specification of the new cluster in the form.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from dashboard.formatting import duration_text
 
 
 def gateway_cluster_name(pooled: PooledCluster) -> str:
-    """Return the name of a Gateway cluster, as short as the Gateway's secret demands."""
+    """Return the display name of a Gateway cluster; the full name is not shown, because it grants access."""
     return f"Gateway cluster {pooled.short_name}" if pooled.short_name else "Gateway cluster, starting"
 
 
@@ -22,15 +22,15 @@ def permitted_actions(pooled: PooledCluster | None, *, running: bool) -> list[st
     Parameters
     ----------
     pooled : PooledCluster or None
-        The cluster, where it is held here.
+        The cluster; None if the visitor has neither started it nor connected to it.
     running : bool
-        Whether it runs at the Gateway, held here or not.
+        Whether a cluster without a connection runs at the Gateway.
 
     Returns
     -------
     list of str
-        Of ``"start"``, ``"connect"``, ``"scale"``, ``"keep_alive"`` (leave open while idle), ``"disconnect"`` and
-        ``"stop"``.
+        Subset of ``"start"``, ``"connect"``, ``"scale"``, ``"keep_alive"`` (leave open while idle), ``"disconnect"``
+        and ``"stop"``.
     """
     if pooled is None:
         return ["connect", "stop"] if running else ["start"]
@@ -56,14 +56,14 @@ def cluster_status(pooled: PooledCluster | None, *, working: bool) -> str:
 
 
 def describe_cluster(pooled: PooledCluster | None, name: str) -> str:
-    """Return name, size and status of a cluster in a few words.
+    """Return name, size and status of a cluster as a short text.
 
     Parameters
     ----------
     pooled : PooledCluster or None
-        The cluster, if there is one.
+        The cluster; None if there is none or it is not connected.
     name : str
-        What it is called; empty where it has no name yet.
+        Name of the cluster; empty if it has none yet.
     """
     if pooled is None:
         return f"{name} · not connected" if name else "No cluster yet"
@@ -81,7 +81,15 @@ def describe_cluster(pooled: PooledCluster | None, name: str) -> str:
 
 
 def size_text(connection: Connection, asked: int) -> str:
-    """Return workers, threads and memory; `asked` is the number of workers that it is to have."""
+    """Return number of workers, number of threads and memory of a cluster as a text.
+
+    Parameters
+    ----------
+    connection : Connection
+        Connection to the cluster.
+    asked : int
+        Requested number of workers.
+    """
     there, threads, memory = connection.workers, connection.threads, connection.memory_bytes
     parts = [
         f"{there} of {asked} workers" if asked > there else _counted(there, "worker"),
@@ -92,14 +100,14 @@ def size_text(connection: Connection, asked: int) -> str:
 
 
 def stop_warning_text(records: Sequence[LiveJob], *, elsewhere: bool) -> str:
-    """Return a warning of what stopping a cluster would lose; empty if nothing.
+    """Return a warning about jobs and other users that would lose the cluster if it is stopped; empty if there are none.
 
     Parameters
     ----------
     records : sequence of LiveJob
-        The jobs that it holds, waits for or works on.
+        Jobs that wait for the cluster, run on it, or have their result only in its memory.
     elsewhere : bool
-        Whether it was started elsewhere, so that others may use it.
+        Whether the cluster was started elsewhere, so that others may use it.
     """
     done = sum(record.state == "done" for record in records)
     going = len(records) - done
@@ -111,19 +119,19 @@ def stop_warning_text(records: Sequence[LiveJob], *, elsewhere: bool) -> str:
 
 
 def disconnect_text(name: str, records: Sequence[LiveJob]) -> str:
-    """Return what happens to a cluster and its queued jobs when a visitor disconnects.
+    """Return a text on the cluster and its queued jobs after a visitor disconnects.
 
     Parameters
     ----------
     name : str
-        What it is called.
+        Name of the cluster.
     records : sequence of LiveJob
-        The jobs that it holds, waits for or works on.
+        Jobs that wait for the cluster, run on it, or have their result only in its memory.
 
     Raises
     ------
     ClusterError
-        It computes or alone holds what would be lost: jobs outlive who looks, and must outlive who leaves.
+        A job runs on the cluster or has its result only in its memory; disconnecting would lose it.
     """
     if any(record.state != "queued" for record in records):
         raise ClusterError(

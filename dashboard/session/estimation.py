@@ -1,4 +1,4 @@
-"""Estimation of a request's cost while it is edited."""
+"""Estimate the cost of a request while it is edited."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from dashboard.session.background_tasks import BackgroundTasks
 from dashboard.state import JobState, RequestState, VisitState
 
 ESTIMATE_DELAY_S = 0.35
-"""Wait for a drawing or a date to settle before the index is asked."""
+"""Delay between a change of the request and its estimate, in seconds. Another change restarts it."""
 
 _ASK_AGAIN_S = 3.0
-"""How soon the index is asked again that did not answer."""
+"""Interval between queries of an index that is unavailable, in seconds."""
 
 
 class RequestEstimator:
@@ -33,11 +33,11 @@ class RequestEstimator:
     Parameters
     ----------
     visit : VisitState
-        Its notice tells that the index does not answer.
+        Its notice shows that the index is unavailable.
     state : RequestState
         The request and its estimate.
     job : JobState
-        The job on the page, whose dates and region stay as they are.
+        The job on the page; its dates are not replaced by those of the product.
     services : Services
         Services of the server.
     tasks : BackgroundTasks
@@ -48,7 +48,7 @@ class RequestEstimator:
     Attributes
     ----------
     plan : NdviPlan or None
-        The plan that Compute would submit; None while there is no valid request.
+        The plan that Compute would submit; None if there is no valid estimate.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class RequestEstimator:
         state.param.watch(lambda _: state.update(region=None, region_text="", refusal=None), "clear_region")
 
     async def load_products(self) -> None:
-        """Fill in the products to choose from; where the index does not answer, once it does."""
+        """Fill in the products to choose from; if the index is unavailable, retry in the background."""
         try:
             await self._fill_in()
         except CatalogError as error:
@@ -97,12 +97,12 @@ class RequestEstimator:
 
     async def _fill_in(self) -> None:
         products = await self._services.products()
-        # A result that is looked at has one already.
+        # An open result has already set the product.
         chosen = self._state.product or (products[0] if products else None)
         self._state.update(product=chosen, products=products)
 
     async def _introduce(self) -> None:
-        """Show where and when the product has scenes, unless a region is drawn or a result is looked at already."""
+        """Fill in dates and map extent from the product's scenes, unless a region is drawn or a job is shown."""
         state, product = self._state, self._state.product
         if product is None or self._has_begun():
             return
@@ -112,7 +112,7 @@ class RequestEstimator:
             state.update(start=first, end=min(last, first + timedelta(days=364)), initial_bbox=extent.bbox)
 
     def _has_begun(self) -> bool:
-        """Return whether dates and place are the visitor's, or those of a result that is looked at."""
+        """Return whether a region is drawn or a job is shown."""
         return self._state.region is not None or bool(self._job.seasons)
 
     def _text_changed(self, *_: Any) -> None:
@@ -136,7 +136,7 @@ class RequestEstimator:
         try:
             self._typed = await self._services.parse(lambda: read().geojson)
         except InputError as error:
-            # An estimate of the region before would put its own answer in place of this sentence.
+            # A pending estimate of the previous region would replace this refusal.
             self._discard_estimate()
             self._state.update(
                 refusal={"field": "region", "message": str(error)}, estimate=None, estimate_token="", estimating=False
@@ -156,7 +156,7 @@ class RequestEstimator:
             self._reading.cancel()
 
     def _region_changed(self, *_: Any) -> None:
-        """Keep no typed text beside a region that was drawn since."""
+        """Clear the typed text if another region is drawn."""
         if self._state.region != self._typed:
             self._stop_reading()
             self._state.update(region_text="")
@@ -188,7 +188,7 @@ class RequestEstimator:
             raise
 
     def _complete_draft(self) -> Callable[[], NdviRequest]:
-        """Return a function that completes the draft by product, region and dates; a large region takes a while."""
+        """Return a function that adds product, region and dates to the draft, which is slow for a large region."""
         state = self._state
         assert state.product is not None, "a plan is made once there is a product"
         assert state.region is not None, "and a region"
@@ -198,10 +198,10 @@ class RequestEstimator:
 
 
 def _region(geometry: dict[str, Any]) -> Region:
-    """Return the region of a drawing; a rectangle along the axes is a box, which masks nothing."""
+    """Return the region of a GeoJSON geometry; a rectangle along the axes becomes a bounding box, without a mask."""
     match geometry.get("type"), geometry.get("coordinates"):
         case "Polygon", [[[a, b], [c, d], [e, f], [g, h], [i, j]]] if (a, b) == (i, j):
-            # However wide: on a map, longitudes go on past 180 degrees.
+            # Of any width: on the map, longitudes continue beyond 180 degrees.
             xs, ys = {a, c, e, g}, {b, d, f, h}
             if len(xs) == len(ys) == 2 and (a == c) != (b == d) and (c == e) != (d == f):
                 return region_from_bbox(min(xs), min(ys), max(xs), max(ys))

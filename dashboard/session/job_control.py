@@ -17,7 +17,7 @@ from dashboard.session.background_tasks import BackgroundTasks
 from dashboard.state import JobState, LookState, RequestState, VisitState
 
 RefreshTiles = Callable[[list[tuple[float, float, float, float]]], None]
-"""Called with the boxes (west, south, east, north in degrees) whose pixels have changed."""
+"""Callback for bounding boxes (west, south, east, north in degrees) in which pixels have changed."""
 
 _STILL_WANTED = "It goes on for others who have asked for it; delete it to stop it for everybody."
 
@@ -30,7 +30,7 @@ class JobController:
     job : JobState
         The job on the page.
     look : LookState
-        Its season falls back to the first one of the result.
+        Appearance of the map. A season that the result does not have is replaced by the first one.
     request : RequestState
         The form, which shows the request of an opened result.
     visit : VisitState
@@ -42,7 +42,7 @@ class JobController:
     principal : Principal
         The visitor.
     refresh : callable
-        Called with the boxes (west, south, east, north in degrees) whose pixels have changed.
+        Called with bounding boxes (west, south, east, north in degrees) in which pixels have changed.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class JobController:
         return participant_of(self._principal, self._visit.visitor)
 
     async def submit(self, plan: NdviPlan, cluster: ClusterSpec) -> None:
-        """Submit a plan, or join its job, and show it.
+        """Submit a plan, or join its existing job, and show the job.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class JobController:
         try:
             self._show(self._services.jobs.get(token, self._principal))
         except InputError:
-            # It runs on another server and has changed there, or is gone.
+            # The job runs on another server and has changed there, or it no longer exists.
             if self._opened == token:
                 self._opened = ""
                 self._tasks.start(self._open)
@@ -109,7 +109,7 @@ class JobController:
         self.poll()
 
     def _load(self) -> None:
-        """Show the job of the token, opened from the store if need be."""
+        """Show the job of the token; open it from the store if this server does not hold it."""
         self._seen_blocks, self._seen_previews = 0, frozenset()
         self._job.update(result=None, seasons=[], state="", message="")
         if not self._job.token:
@@ -134,7 +134,7 @@ class JobController:
                 self._show_opened(record)
 
     async def _show_missing(self, token: str, reason: str) -> None:
-        """Show why there is no result, and the request of one that has expired."""
+        """Show the reason for a missing result, and the request of an expired one."""
         request = None
         with suppress(InputError):
             request = NdviRequest.from_json(await self._services.jobs.recipe(token, self._principal))
@@ -167,7 +167,7 @@ class JobController:
         season = self._look.season if self._look.season in labels else labels[0]
         shown = labels.index(season)
         previews = frozenset() if record.preview is None else record.preview.seasons
-        # Before the result: the map asks for tiles of the season as soon as there is one.
+        # Before the result, because the map requests tiles of the season as soon as a result is set.
         self._look.update(season=season)
         self._job.update(
             result=None if record.tiles is None else result_info(record.plan),
@@ -185,8 +185,8 @@ class JobController:
         self._refresh_map(record, shown, previews)
 
     def _refresh_map(self, record: LiveJob, shown: int, previews: frozenset[int]) -> None:
-        """Refresh the tiles of the shown season that have changed since the last time."""
-        # A job that is resumed starts again with none.
+        """Refresh the tiles of the shown season that have changed since the last call."""
+        # A resumed job starts again without finished blocks.
         seen = min(self._seen_blocks, len(record.finished))
         fresh, self._seen_blocks = record.finished[seen:], len(record.finished)
         boxes = [block_bbox(record.plan, *block) for block in fresh if block[0] == shown]
@@ -198,6 +198,6 @@ class JobController:
 
 
 def _is_unfinished(record: LiveJob, season: int) -> bool:
-    """Return whether a season of a running job lacks blocks: each has as many."""
+    """Return whether a season of a running job has unfinished blocks. All seasons have the same number of blocks."""
     done = sum(block[0] == season for block in record.finished)
     return record.state == "running" and done * len(record.plan.labels) < record.total

@@ -20,7 +20,7 @@ class JobListController:
     job_list : JobListState
         The list.
     job : JobState
-        The job on the page, which closes when it is deleted.
+        The job on the page, which is closed if it is deleted.
     services : Services
         Services of the server.
     tasks : BackgroundTasks
@@ -67,7 +67,7 @@ class JobListController:
         self.poll()
 
     def _describe(self, row: JobRow) -> dict[str, Any]:
-        """Return a row of the list."""
+        """Return a job as a row of the list."""
         return {
             "token": row.token,
             "title": row.title,

@@ -1,4 +1,4 @@
-"""Map control: report the viewpoint to the job, and fit the colours to the result."""
+"""Map control: report the viewpoint of the map to the job, and fit the colours to the result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dashboard.state import JobState, LookState
 
 
 class MapController:
-    """Report the viewpoint of the map, whose blocks are computed first, and fit the colours on request.
+    """Report the viewpoint of the map, so that blocks near it are computed next, and fit the colours on request.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class MapController:
         self._services = services
         self._tasks = tasks
         self._principal = principal
-        # Of the page, not of the visitor: two tabs have two viewpoints.
+        # Identifies the page, not the visitor: two tabs have two viewpoints.
         self._viewer = secrets.token_hex(8)
         self._reported_token = ""
         job.param.watch(lambda _: self._report_viewpoint(), "token")
@@ -67,7 +67,7 @@ class MapController:
                 self._reported_token = token
 
     async def _fit_colours(self) -> None:
-        """Fit the span to the means computed so far; it stays the same from then on."""
+        """Set the span to the range of the means computed so far; later blocks do not change it."""
         record = self._services.jobs.get(self._job.token, self._principal)
         span = None if record.tiles is None else await self._services.answers.stretch(record, "ndvi_mean", self._tasks)
         if span is not None:

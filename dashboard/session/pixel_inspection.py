@@ -22,8 +22,8 @@ class PixelInspector:
     services : Services
         Services of the server.
     tasks : BackgroundTasks
-        Background tasks of the visit; queries of results are limited for each of them, as visitors behind one proxy
-        share an address.
+        Background tasks of the visit, also used as the key of the query limit: an address is not suitable, because
+        visitors behind one proxy share it.
     principal : Principal
         The visitor.
     """

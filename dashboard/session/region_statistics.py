@@ -20,7 +20,7 @@ class RegionSummariser:
     services : Services
         Services of the server.
     tasks : BackgroundTasks
-        Background tasks of the visit; queries of results are limited for each of them.
+        Background tasks of the visit, also used as the key of the query limit.
     principal : Principal
         The visitor.
     """

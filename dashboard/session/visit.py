@@ -1,4 +1,4 @@
-"""Session of one visit: its controllers, and their common start, poll and end."""
+"""Session of a visit: its controllers, and their common start, poll and end."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from dashboard.state import PageState, reason_not_to_compute
 
 
 class Session:
-    """Session of one visit: watch its state, call the services, and write the answers to the state.
+    """Session of a visit: watch its state, call the services, and write their results to the state.
 
     Parameters
     ----------
     state : PageState
         State of the page.
     services : Services
-        Shared by all visits.
+        Services of the server, shared by all visits.
     principal : Principal
         The visitor.
     refresh : callable
-        Called with the boxes (west, south, east, north in degrees) whose pixels have changed.
+        Called with bounding boxes (west, south, east, north in degrees) in which pixels have changed.
     """
 
     def __init__(self, state: PageState, services: Services, principal: Principal, refresh: RefreshTiles) -> None:
         self.state = state
         visit, request, job, look = state.visit, state.request, state.job, state.look
-        # Until the browser sends its identifier, the visit is a participant of its own.
+        # A temporary identifier, until the browser sends its own.
         visit.update(visitor=secrets.token_hex(16))
         self._tasks = BackgroundTasks(visit)
         common = services, self._tasks, principal
@@ -57,7 +57,7 @@ class Session:
         self.poll()
 
     def end(self) -> None:
-        """Cancel the tasks of this visit; jobs go on."""
+        """Cancel the background tasks and withdraw the viewpoint; jobs continue."""
         self._tasks.cancel_all()
         self._map.withdraw_viewpoint()
 

@@ -1,6 +1,6 @@
-"""State of one page: parameters alone, one class a concern, without an array, a client or a widget.
+"""State of one page: classes of parameters, one per concern, without arrays, clients or widgets.
 
-Views bind to these parameters, and session modules watch them. Whatever a visitor can do is a change of one of them.
+Views bind to these parameters, and session modules watch them. Every action of a visitor changes one of them.
 """
 
 from dashboard.state.cluster import NEW_CLUSTER, OWN_CLUSTER, ClusterState

@@ -8,10 +8,10 @@ from compute.cluster import ClusterOption
 from dashboard.state.parameters import ConcernState
 
 OWN_CLUSTER = "own"
-"""Choice of the cluster that the server was started with."""
+"""Value of `ClusterState.choice` for the cluster that the server was started with."""
 
 NEW_CLUSTER = "gateway"
-"""Choice of a new cluster of the Gateway."""
+"""Value of `ClusterState.choice` for a new Gateway cluster."""
 
 
 class ClusterState(ConcernState):

@@ -1,4 +1,4 @@
-"""State of the look of the map: season, layer, colours and centre."""
+"""State of the map: season, layer, colours and centre."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LAYERS = {"NDVI": "ndvi_mean", "Clear count": "clear_count"}
 
 
 class LookState(ConcernState):
-    """What the map shows of a result, and in which colours."""
+    """Season, layer, colours and centre of the map."""
 
     season = param.String(default=None, allow_None=True, doc="Label of the shown season; None for none.")
     layer: param.Selector[str] = param.Selector(

@@ -1,4 +1,4 @@
-"""Record of the states of one page."""
+"""Record of all states of one page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dashboard.state.visit import VisitState
 
 @dataclass(frozen=True, kw_only=True)
 class PageState:
-    """The states of one page, each with its own concern.
+    """States of one page, one per concern.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class PageState:
         return (getattr(self, each.name) for each in fields(self))
 
     def get_parameters(self, *paths: str) -> list[param.Parameter[Any]]:
-        """Return parameters by path, such as ``job.token``, as `panel.bind` takes them."""
+        """Return parameters by path, such as ``job.token``, for `panel.bind`."""
         return [getattr(self, concern).param[name] for concern, _, name in (path.partition(".") for path in paths)]
 
     def trigger(self, path: str) -> None:

@@ -1,4 +1,4 @@
-"""State of the clicked pixel: its seasons and its observations."""
+"""State of the clicked pixel: seasonal values and observations."""
 
 from __future__ import annotations
 

@@ -17,12 +17,12 @@ from dashboard.state.parameters import ConcernState
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """Entry of a form field that the request cannot hold.
+    """Entry of a form field that the request does not accept.
 
     Attributes
     ----------
     text : str
-        The entry.
+        The entry as typed.
     refusal : mapping of str to str
         ``field`` and ``message`` of the refusal.
     """
@@ -63,27 +63,27 @@ class RequestState(ConcernState):
 
     @property
     def fields(self) -> tuple[RequestField, ...]:
-        """Fields that the form offers, in the order of the request's table."""
+        """Optional fields that a user can set in the form, in the order of the request's table."""
         offered = (each for each in field_table(type(self.draft)) if each.setter == "user")
         return tuple(each for each in offered if not each.is_required)
 
     @property
     def changed_fields(self) -> tuple[RequestField, ...]:
-        """Fields that differ from their defaults, rejected entries and fields that the form does not offer included."""
+        """Optional fields that differ from their defaults or have a rejected entry, in the form or not."""
         optional = (each for each in field_table(type(self.draft)) if not each.is_required)
         return tuple(
             each for each in optional if each.name in self.rejected or each.value_in(self.draft) != each.default
         )
 
     def enter_value(self, each: RequestField, entry: str | bool) -> None:
-        """Replace one field of the draft; keep an entry that the request refuses beside it.
+        """Replace one field of the draft, or store the entry in `rejected` if the request does not accept it.
 
         Parameters
         ----------
         each : RequestField
             The field.
         entry : str or bool
-            Text as typed, of which an empty one stands for the default, or the value of a checkbox.
+            Text as typed, or the value of a checkbox. An empty text selects the default.
         """
         others = {name: rejected for name, rejected in self.rejected.items() if name != each.name}
         try:
@@ -95,7 +95,7 @@ class RequestState(ConcernState):
             self.update(draft=draft, rejected=others)
 
     def reset_fields(self, *kept: RequestField) -> None:
-        """Return all fields of the draft to their defaults, except those that are kept."""
+        """Reset all fields of the draft to their defaults, except the given ones, and discard rejected entries."""
         draft = draft_request(type(self.draft))
         for each in kept:
             draft = each.replace_in(draft, each.value_in(self.draft))
@@ -105,6 +105,6 @@ class RequestState(ConcernState):
 def _parse(each: RequestField, entry: str | bool) -> Any:
     if isinstance(entry, bool):
         return entry
-    # A browser may send half a surrogate pair, which no text of a query string holds.
+    # A browser may send half a surrogate pair, which cannot be encoded in a query string.
     text = entry.strip().encode(errors="replace").decode()
     return each.kind.parse(text, each.option) if text else None

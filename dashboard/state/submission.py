@@ -1,4 +1,4 @@
-"""Condition under which the request can be submitted."""
+"""Conditions for submitting the request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def reason_not_to_compute(request: RequestState, job: JobState) -> str:
     request : RequestState
         The request to submit.
     job : JobState
-        The job on the page, which may be that of the request.
+        The job on the page, possibly the one that the request would join.
     """
     if request.refusal is not None:
         return "The request cannot be computed as it is; see above."
