@@ -27,7 +27,10 @@ class PageGarbage:
         self._built = self._collected = 0
 
     def begin(self) -> None:
-        """Replace Panel's collection, freeze the objects that exist so far, and collect the oldest generation rarely."""
+        """Replace Panel's collection, and configure Python's.
+
+        Existing objects are exempt from collection (`gc.freeze`), and the oldest generation is collected rarely.
+        """
         panel.io.document._garbage_collect = self.collect
         gc.collect()
         gc.freeze()

@@ -1,4 +1,4 @@
-"""Component parameters that a browser cannot change."""
+"""Component parameters that are restored if a browser changes them."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ Answer = TypeVar("Answer")
 
 
 class ApiHandler(RequestHandler):
-    """Base class of the API routes: services, principal, and errors as one sentence of JSON."""
+    """Base class of the API routes: access to services and principal, and errors as JSON."""
 
     _work: asyncio.Task[Any] | None = None
 
@@ -88,7 +88,7 @@ class ApiHandler(RequestHandler):
         Raises
         ------
         NoScenesError
-            The principal has no job with this token; answered as 404.
+            The principal has no job with this token; the response is 404.
         """
         try:
             return await self.services.jobs.open(token, self.get_principal())
@@ -141,7 +141,7 @@ class ApiHandler(RequestHandler):
             super()._handle_request_exception(error)
 
     def write_error(self, status_code: int, **_: Any) -> None:
-        """Write the status only; details are in the log."""
+        """Write an error message with the status; details are in the log."""
         self.write_json({"error": f"The request could not be answered ({status_code})."}, status_code)
 
 
@@ -155,7 +155,7 @@ class ResultsHandler(ApiHandler):
 
 
 class ResultHandler(ApiHandler):
-    """``/api/results/{token}``: metadata of one result, enough to draw and label it."""
+    """``/api/results/{token}``: metadata for drawing and labelling one result."""
 
     async def get(self, token: str) -> None:
         """Write extent, zooms, layers, seasons, state, progress and expiry date of a result."""
@@ -178,7 +178,7 @@ class HealthHandler(ApiHandler):
     """``/healthz``: liveness probe."""
 
     def get(self) -> None:
-        """Write 200 as long as this process answers."""
+        """Write 200."""
         self.write_json({"status": "ok"})
 
 
@@ -186,7 +186,7 @@ class ReadyHandler(ApiHandler):
     """``/readyz``: readiness probe, for the connection to a cluster."""
 
     def get(self) -> None:
-        """Write 200 when a cluster is connected, else 503."""
+        """Write 200 if a cluster is connected, else 503."""
         ready = any(pooled.connection is not None for pooled in self.services.clusters.clusters())
         self.write_json({"ready": ready}, 200 if ready else 503)
 

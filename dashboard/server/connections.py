@@ -1,4 +1,4 @@
-"""Limit on open connections: at the limit, the connection that has waited longest is closed."""
+"""Limit on open connections: at the limit, the connection that has been idle longest is closed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def compute_connection_limit(wanted: int) -> int:
     Returns
     -------
     int
-        At most `wanted`, and at least 16.
+        The smaller of `wanted` and the available file descriptors, but at least 16.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = wanted if soft == resource.RLIM_INFINITY else soft - _OTHER_FILES
@@ -31,7 +31,7 @@ def compute_connection_limit(wanted: int) -> int:
 
 
 class ConnectionLimit:
-    """Open connections of a server, and which of them may be closed to admit another.
+    """Limit on the open connections of a server. At the limit, one of them is closed to admit another.
 
     Parameters
     ----------
@@ -52,10 +52,10 @@ class ConnectionLimit:
         return len(self._idle) + len(self._busy)
 
     def admit_connection(self, connection: Any) -> bool:
-        """Register a connection as idle, and return whether the limit allows it.
+        """Register a connection as idle, and return whether it is admitted.
 
-        At the limit another connection is closed: the one that has been idle longest, or one whose client has not read
-        its response for `patience_s`.
+        At the limit, another connection is closed: the one that has been idle longest, else one whose client has not
+        read its response for `patience_s`. Without either, the new connection is not admitted.
         """
         if self._busy.pop(connection, None) is None and len(self) >= self._most and not self._close_oldest():
             return False

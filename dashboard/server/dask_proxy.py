@@ -1,7 +1,7 @@
-"""Proxy of Dask's dashboard below ``/dask/{cluster}/``, for the owner of the cluster alone.
+"""Proxy of Dask's dashboard below ``/dask/{cluster}/``, only for the owner of the cluster.
 
-The cluster determines the target. The proxy forwards neither the identity of the visitor nor an address or credential
-of the cluster.
+The identifier of the cluster determines the target. The proxy does not forward the identity of the visitor to the
+dashboard, nor addresses or credentials of the cluster to the visitor.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _POLICY = build_content_policy(
 _CONNECT_S, _ANSWER_S = 5.0, 30.0
 
 _PING_S = 20.0
-"""Interval in which an unresponsive browser is detected, in seconds."""
+"""Interval between pings, which detect an unresponsive browser, in seconds."""
 
 _ROOT_RELATIVE = b'="/static/'
 """Start of the one kind of absolute link in these pages: files of Bokeh extensions. All other links are relative."""
@@ -63,7 +63,7 @@ class _DaskHandler(ApiHandler):
         Raises
         ------
         NoScenesError
-            The principal has no cluster of this identifier; answered as 404.
+            The principal has no cluster with this identifier; the response is 404.
         """
         try:
             return self.services.dashboard(cluster, self.get_principal())
@@ -122,7 +122,7 @@ class DaskPageHandler(_DaskHandler):
             client.close()
 
     def compute_etag(self) -> str | None:
-        """Return None: the ETag is the dashboard's own."""
+        """Return None, so that Tornado computes no ETag; the ETag of the dashboard is forwarded."""
         return None
 
 
@@ -147,7 +147,7 @@ class DaskSocketHandler(_DaskHandler, WebSocketHandler):
         return _PING_S
 
     def check_origin(self, origin: str) -> bool:
-        """Return whether a page of this origin may connect: the same origins as for Greenup's own websocket."""
+        """Return whether a page of this origin may connect; the same origins are allowed as for Greenup's websocket."""
         allowed = list[str](getattr(self.application, "websocket_origins", ()))
         return bool(check_allowlist(parse_origin_host(origin), allowed))
 
@@ -157,7 +157,7 @@ class DaskSocketHandler(_DaskHandler, WebSocketHandler):
         return subprotocols[0] if subprotocols else None
 
     async def open(self, *_: str, **__: str) -> None:
-        """Connect to the dashboard. Tornado queues messages of the browser meanwhile."""
+        """Connect to the dashboard. Until then, Tornado queues the messages of the browser."""
         url, resolver = _resolve_url(self._url)
         request = HTTPRequest(url, connect_timeout=_CONNECT_S)
         try:
@@ -189,12 +189,12 @@ class DaskSocketHandler(_DaskHandler, WebSocketHandler):
 def _check_path(path: str) -> str:
     """Return a path unchanged if it stays within the dashboard of the scheduler.
 
-    The dashboard's own proxy is excluded as well, since it leads to every worker.
+    The proxy of the dashboard itself is also excluded, because it gives access to every worker.
 
     Raises
     ------
     NoScenesError
-        The path leads elsewhere; answered as 404.
+        The path leaves the dashboard or leads to its proxy; the response is 404.
     """
     plain = path
     while plain != (once := unquote(plain)):
@@ -217,7 +217,7 @@ class _SocketResolver(Resolver):
 def _resolve_url(url: str) -> tuple[str, Resolver]:
     """Return a URL that Tornado can fetch, and the resolver of its host.
 
-    ``http+unix://PATH/page`` names a page behind a Unix socket, PATH being percent-encoded.
+    ``http+unix://PATH/page`` is the URL of a page behind a Unix socket with the percent-encoded path PATH.
     """
     scheme, _, rest = url.partition("+unix://")
     if not rest:

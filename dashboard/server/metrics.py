@@ -12,7 +12,7 @@ from dashboard.server.response_policy import NO_DOCUMENT
 from dashboard.services import Services
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""https://prometheus.io/docs/instrumenting/exposition_formats/"""
+"""Media type of the text format; see https://prometheus.io/docs/instrumenting/exposition_formats/."""
 
 _OUTCOMES = ("cached", "joined", "made", "failed", "dropped", "too_many", "overload")
 

@@ -33,10 +33,10 @@ _BROKEN = "This page could not be built; reload it, or ask the operator of this 
 
 
 class PageHandler(DocHandler):
-    """Handler of the page: Panel's handler under the policy of the server's setting ``content_policy``.
+    """Handler of the page: Panel's handler with the content security policy of the setting ``content_policy``.
 
-    Every request creates a new session with a new identifier. A session identifier from the request is refused: it
-    would let one visitor choose the session of another.
+    Every request creates a new session with a new identifier. A request that contains a session identifier is refused,
+    because one visitor could choose the session of another.
     """
 
     _refusal = ""
@@ -59,15 +59,15 @@ class PageHandler(DocHandler):
         """Write the page, with the nonce added to its scripts."""
         super().write(add_nonce(chunk, self._nonce) if isinstance(chunk, str) else chunk)
 
-    # mypy does not see through the decorators of Panel's method that it is a coroutine.
+    # The decorators of Panel's method hide from mypy that it is a coroutine.
     async def get_session(self) -> ServerSession:  # type: ignore[override]
         """Return a new session of the visitor.
 
         Raises
         ------
         tornado.web.HTTPError
-            400 for a session identifier in the request, 429 or 503 at a limit, and 500 if the page could not be built,
-            which leaves its document empty.
+            400 if the request contains a session identifier, 429 or 503 at a limit, and 500 if the page could not be
+            built and its document is empty.
         """
         if (
             any(name in self.request.arguments for name in _FOREIGN_SESSION)
@@ -93,7 +93,7 @@ class PageHandler(DocHandler):
         return session
 
     def _make_token(self, session_id: ID) -> str:
-        """Return the token that opens the websocket; of the request it holds only the query and the user's scope."""
+        """Return the token that opens the websocket, with the query and the user's scope, without headers or cookies."""
         payload: dict[str, Any] = {"headers": {}, "cookies": {}, "arguments": self.request.arguments}
         payload |= self.application_context.application.process_request(self.request)
         application = self.application
@@ -106,7 +106,7 @@ class PageHandler(DocHandler):
         )
 
     def write_error(self, status_code: int, **_: Any) -> None:
-        """Write one sentence; details are in the log."""
+        """Write a page with an error message; details are in the log."""
         sentence = _BROKEN if status_code >= 500 else f"The request could not be answered ({status_code})."
         if self._refusal:
             sentence = self._refusal
@@ -115,7 +115,7 @@ class PageHandler(DocHandler):
 
 
 class IconHandler(RequestHandler):
-    """``/favicon.ico``: icon that browsers request by themselves."""
+    """``/favicon.ico``: icon, which browsers request automatically."""
 
     def initialize(self, **_: Any) -> None:
         """Accept the arguments of Bokeh's handler, which this one replaces."""

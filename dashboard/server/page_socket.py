@@ -18,7 +18,7 @@ MOST_SOCKETS = 4
 """Greatest number of websockets of one page. A broken network may leave some unclosed."""
 
 MOST_BUFFERS = 8
-"""Greatest number of buffers in one message. They stay in memory until the last has arrived; an upload is one."""
+"""Greatest number of buffers in one message. They stay in memory until the last has arrived. An upload has one."""
 
 _UNREADABLE = "The message could not be handled."
 _LARGE_BYTES = 64 * 2**10
@@ -28,7 +28,7 @@ _PAUSE_S = 0.02
 """Pause after a large message, in seconds, for other tasks of the event loop."""
 
 _FRAGMENT_BYTES = 16 * 2**10
-"""Bytes that count as one more fragment."""
+"""Bytes of a fragment that count as one more fragment."""
 
 _DOCUMENT_FRAGMENTS = 150
 """Fragments that a request for the whole document counts as."""
@@ -37,8 +37,9 @@ _DOCUMENT_FRAGMENTS = 150
 class FragmentRateLimit:
     """Rate limit of a websocket: a token bucket over message fragments.
 
-    A message of the page consists of three fragments, and 16 KiB count as one more. 100 fragments a second are more
-    than people send; the reserve of 600 covers drags. Nothing is dropped: a faster sender waits.
+    A message of the page consists of three fragments, and each 16 KiB of a fragment count as one more. Visitors send
+    fewer than 100 fragments per second, except while they drag; the default capacity of 600 covers that. Fragments
+    above the rate are delayed, not dropped.
 
     Parameters
     ----------
@@ -68,11 +69,11 @@ class PageSocket(WSHandler):
     """
 
     def check_origin(self, origin: str) -> bool:
-        """Return whether an origin may connect: Bokeh's rule, and no malformed origin."""
+        """Return whether an origin is well-formed and allowed by Bokeh's rule."""
         return parse_origin_host(origin) != "" and bool(super().check_origin(origin))
 
     async def prepare(self) -> None:
-        """Refuse the handshake with 403 unless the token is of an open page of this principal."""
+        """Refuse the handshake with 403 unless the token belongs to an open page of this principal."""
         await super().prepare()  # type: ignore[no-untyped-call]  # Panel annotates none of its handlers
         if not self._finished and not self._is_expected():
             self.set_status(403)
@@ -95,12 +96,12 @@ class PageSocket(WSHandler):
         return is_own and any(each.id == session and each.connection_count < MOST_SOCKETS for each in sessions)
 
     def initialize(self, *arguments: Any, **named: Any) -> None:
-        """Start with a full rate limit."""
-        super().initialize(*arguments, **named)  # type: ignore[no-untyped-call]  # nor does Bokeh
+        """Initialise the handler and its rate limit."""
+        super().initialize(*arguments, **named)  # type: ignore[no-untyped-call]  # not annotated in Bokeh either
         self._rate_limit = FragmentRateLimit()
 
     async def on_message(self, fragment: str | bytes) -> None:
-        """Handle a fragment of a message, at the pace of the rate limit."""
+        """Handle a fragment of a message, delayed by the rate limit."""
         await asyncio.sleep(self._rate_limit.reserve_fragments(1 + len(fragment) / _FRAGMENT_BYTES))
         if self.connection is None or self.ws_connection is None:
             return
@@ -122,7 +123,7 @@ class PageSocket(WSHandler):
         return message
 
     async def _handle(self, message: Message[Any]) -> Any | None:
-        """Handle a message; a page may not replace its document, and pulling the document counts as many fragments."""
+        """Handle a message. Replacing the document is refused, and pulling it counts as many fragments."""
         if message.msgtype == "PUSH-DOC":
             self.close(1008)
             return None

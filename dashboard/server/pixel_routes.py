@@ -18,10 +18,10 @@ from dashboard.services import Services
 
 
 class _PlaceHandler(ApiHandler):
-    """Base class of the routes to a place."""
+    """Base class of the routes with a location in the query."""
 
     def parse_place(self) -> tuple[float, float]:
-        """Return longitude and latitude of the query in degrees; longitudes beyond 180 degrees are allowed.
+        """Return longitude and latitude of the query in degrees; longitudes up to 360 degrees are allowed.
 
         Raises
         ------
@@ -45,7 +45,7 @@ class ValueHandler(_PlaceHandler):
     """``/api/results/{token}/value?lon=..&lat=..``: mean and clear count of one pixel in every season."""
 
     async def get(self, token: str) -> None:
-        """Write the values of the pixel at a place, one entry per season."""
+        """Write the values of the pixel at a location, one entry per season."""
         record = await self.find_job(token)
         lon, lat = self.parse_place()
         values = await self.cancel_on_disconnect(self.services.answers.values(record, (lon, lat), self.requester))
@@ -54,7 +54,7 @@ class ValueHandler(_PlaceHandler):
 
 
 class SeriesHandler(_PlaceHandler):
-    """``/api/results/{token}/series?lon=..&lat=..``: time series of one pixel, with years that have no scene."""
+    """``/api/results/{token}/series?lon=..&lat=..``: time series of one pixel, including seasons without scenes."""
 
     async def get(self, token: str) -> None:
         """Write the values of every season of every requested year; see `compute.tiles.pixel_series`."""
@@ -66,10 +66,13 @@ class SeriesHandler(_PlaceHandler):
 
 
 class ObservationsHandler(_PlaceHandler):
-    """``/api/results/{token}/observations?lon=..&lat=..[&season=..]``: every look at one pixel, with its reason."""
+    """``/api/results/{token}/observations?lon=..&lat=..[&season=..]``: all observations of one pixel.
+
+    Excluded observations have the reason for their exclusion.
+    """
 
     async def get(self, token: str) -> None:
-        """Write the looks at the pixel at a place; see `compute.jobs.run.observations`."""
+        """Write the observations of the pixel at a location; see `compute.jobs.run.observations`."""
         record = await self.find_job(token)
         lon, lat = self.parse_place()
         pixel = tiles_of(record).geometry.pixel_of(lon, lat)
@@ -86,7 +89,7 @@ class StretchHandler(ApiHandler):
     """``/api/results/{token}/stretch/{layer}``: value range of a layer, for the parameter ``span=`` of its tiles."""
 
     async def get(self, token: str, layer: str) -> None:
-        """Write the low and high value of the computed pixels, or null if no pixel is computed."""
+        """Write two percentiles of the computed pixels, or null if no pixel is computed."""
         record = await self.find_job(token)
         if layer not in LAYERS:
             raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")
@@ -95,7 +98,7 @@ class StretchHandler(ApiHandler):
 
 
 def _describe_pixel(plan: NdviPlan, row: int, column: int) -> dict[str, Any]:
-    """Return position, CRS, resolution (x, y), resampling and weighting of a pixel."""
+    """Return position, CRS, resolution (x, y) in CRS units, resampling and weighting of a pixel."""
     dx, _, left, _, dy, top = plan.grid.transform
     return {
         "row": row,

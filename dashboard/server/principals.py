@@ -1,4 +1,4 @@
-"""Principal of a request, as the gate has determined it."""
+"""Principal of a request, as determined by `dashboard.server.request_gate`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from compute.jobs import Principal
 
 USER = "greenup_user"
-"""Key of the user's scope in the token of a page, by which the websocket verifies that it belongs to the same user."""
+"""Key of the user's scope in the token of a page. The websocket compares it with the scope of its own user."""
 
 
 class ForbiddenError(Exception):
@@ -25,7 +25,7 @@ def get_principal(request: Any) -> Principal:
     Raises
     ------
     ForbiddenError
-        Nobody is logged in, and the server requires a login.
+        The server requires a login, and the request has none.
     """
     principal = getattr(request.connection.context, "principal", None)
     if not isinstance(principal, Principal):

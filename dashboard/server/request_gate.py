@@ -31,13 +31,13 @@ MAX_BODY_BYTES = 64 * 2**10
 """Largest request body: the login form. Files are uploaded through the websocket of the page."""
 
 MAX_REGION_BYTES = 2_100_000
-"""Largest request body with a region: slightly above the limit of regions, so that the error can name that limit."""
+"""Largest request body with a region. It is slightly above the limit of regions, whose error message is clearer."""
 
 MAX_HEADER_BYTES = 32 * 2**10
 """Largest start line and headers of a request: a link with a region, and the cookies of a JupyterHub."""
 
 SLOWEST_S = 60.0
-"""Seconds within which a connection must have sent a whole request; then it is closed."""
+"""Seconds after which a connection is closed if it is idle, or if its request body has not arrived completely."""
 
 _FULL = "The server has too many connections; try again in a few seconds."
 
@@ -52,8 +52,8 @@ class GatePolicy:
     Attributes
     ----------
     hosts : tuple of str
-        Host names that the server answers for, with shell wildcards. Names of this machine and numeric addresses are
-        always allowed. The check prevents DNS rebinding: a foreign host name that resolves to this server.
+        Allowed host names, with shell wildcards; ``localhost`` and numeric addresses are always allowed. The check
+        prevents DNS rebinding: a foreign host name that resolves to this server.
     proxies : tuple of ipaddress.IPv4Network or ipaddress.IPv6Network
         Addresses of trusted proxies. ``X-Forwarded-*`` headers of other clients are removed.
     user_header : str
@@ -65,7 +65,7 @@ class GatePolicy:
     user_header: str = ""
 
     def allows_host(self, host: str) -> bool:
-        """Return whether the server answers for a host, given with or without a port."""
+        """Return whether a host, with or without a port, is allowed."""
         match = _HOST.fullmatch(host)
         if match is None:
             return False
@@ -150,7 +150,7 @@ def install_gate(server: Server, policy: GatePolicy, access_control: AccessContr
 
 
 class Gate(HTTPServerConnectionDelegate):
-    """Tornado delegate that forwards requests to an application, or refuses them with one sentence.
+    """Tornado delegate that forwards requests to an application, or refuses them with an error message.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ class _Request(HTTPMessageDelegate):
         self._inner: HTTPMessageDelegate | None = None
 
     async def headers_received(self, start_line: Any, headers: HTTPHeaders) -> None:
-        # Tornado awaits this method before it reads the body, so refused requests cost no body.
+        # Tornado awaits this method before it reads the body, so the body of a refused request is not read.
         self._gate.connections.mark_busy(self._server_conn)
         self._context.principal = None
         refusal = _find_refusal(self._gate.policy, start_line.path, headers)
@@ -239,7 +239,7 @@ class _Request(HTTPMessageDelegate):
         self._restore_peer()
 
     def _apply_forwarded_headers(self, headers: HTTPHeaders) -> None:
-        """Set the client's address and protocol from a trusted proxy; remove forwarded headers of anybody else."""
+        """Apply address and protocol of the client from a trusted proxy; remove forwarded headers of other peers."""
         policy, (peer, _) = self._gate.policy, self._peer
         if policy.trusts_peer(peer):
             self._context.remote_ip = policy.find_client_address(headers, peer)
@@ -252,7 +252,7 @@ class _Request(HTTPMessageDelegate):
             del headers[name]
 
     def _restore_peer(self) -> None:
-        """Restore the address of the connection: its next request may be of another visitor."""
+        """Restore the address of the connection, because its next request may come from another visitor."""
         self._context.remote_ip, self._context.protocol = self._peer
 
 
@@ -262,7 +262,7 @@ def _normalise_header_name(name: str) -> str:
 
 
 def _find_refusal(policy: GatePolicy, path: str, headers: HTTPHeaders) -> tuple[HTTPStatus, str] | None:
-    """Return status and sentence if a request is refused, else None."""
+    """Return status and error message of a refused request, or None."""
     if not policy.allows_host(headers.get("Host", "")):
         return (
             HTTPStatus.MISDIRECTED_REQUEST,
@@ -280,7 +280,7 @@ def _find_refusal(policy: GatePolicy, path: str, headers: HTTPHeaders) -> tuple[
 
 
 def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return a numeric address, IPv4-mapped IPv6 as IPv4, or None for a name."""
+    """Parse a numeric address, IPv4-mapped IPv6 as IPv4; return None for a name."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

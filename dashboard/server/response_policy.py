@@ -10,10 +10,10 @@ NO_DOCUMENT = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Headers of a response that is data: opened as a page, it runs nothing, loads nothing and has no origin."""
+"""Headers of a response that is data. A browser that opens it as a page runs no scripts and loads no files for it."""
 
 PERMISSIONS = "camera=(), geolocation=(), microphone=(), midi=(), payment=(), serial=(), usb=()"
-"""Value of the header Permissions-Policy: device features that no page of Greenup uses."""
+"""Value of the header Permissions-Policy, which disables device features that Greenup does not use."""
 
 _SCRIPT = re.compile(r"<script\b(.*?)</script\s*>", re.IGNORECASE | re.DOTALL)
 
@@ -25,7 +25,7 @@ def build_content_policy(
     scripts: Sequence[str] = (),
     attributes: Sequence[str] = (),
 ) -> str:
-    """Return the Content-Security-Policy of a page: what Panel needs, from this server only.
+    """Return the Content-Security-Policy of a page, which allows the sources that Panel needs, from this server only.
 
     See Content Security Policy Level 3, https://www.w3.org/TR/CSP3/.
 
@@ -67,7 +67,7 @@ def build_content_policy(
 
 
 def complete_content_policy(policy: str, *, nonce: str, host: str) -> str:
-    """Return the policy of one response, which allows its own scripts and its own websocket.
+    """Return the policy of one response, which also allows its scripts by nonce and its websocket by host.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def complete_content_policy(policy: str, *, nonce: str, host: str) -> str:
 def add_nonce(page: str, nonce: str) -> str:
     """Return an HTML page with a nonce added to its script elements.
 
-    Only script elements of the page itself are changed; text such as ``<script>`` inside a script stays as it is.
+    Only script elements of the page are changed, not text such as ``<script>`` inside a script.
 
     Parameters
     ----------

@@ -21,13 +21,13 @@ _KEPT = (StaticHandler, MultiRootStaticHandler)
 
 
 class NothingHandler(RequestHandler):
-    """Answers 404 to every request."""
+    """Handler of disabled routes: 404 for every request."""
 
     def initialize(self, **_: Any) -> None:
-        """Take the place of a handler of any arguments."""
+        """Accept the arguments of any handler that is replaced."""
 
     def prepare(self) -> None:
-        """Answer every method alike."""
+        """Write 404, whatever the method."""
         for name, value in PRIVATE.items():
             self.set_header(name, value)
         self.set_status(404)
@@ -35,17 +35,23 @@ class NothingHandler(RequestHandler):
 
 
 class BundleHandler(StaticFileHandler):
-    """``/components/..``: the script of the map, by the one address that Panel gives it.
+    """``/components/..``: script of the map, at the URL that Panel uses for it.
 
-    Panel's own handler imports the module that the address names, whichever that is.
+    Panel's handler would import any module that the URL names.
     """
 
     def initialize(self, *_: Any, **__: Any) -> None:
-        """Serve from the folder of the map."""
+        """Serve files of the folder with the script of the map."""
         super().initialize(str(_bundle().parent))
 
     def parse_url_path(self, url_path: str) -> str:
-        """Return the file of an address."""
+        """Return the file name of the script of the map.
+
+        Raises
+        ------
+        tornado.web.HTTPError
+            404 for any other path.
+        """
         if url_path != f"{NdviMap.__module__}/{NdviMap.__name__}/_bundle_path/{_bundle().name}":
             raise HTTPError(404)
         return _bundle().name
@@ -56,12 +62,14 @@ def _bundle() -> Path:
 
 
 def take_over(server: Server) -> None:
-    """Serve the page, its websocket, script and icon with handlers of Greenup, and 404 for other routes of Panel.
+    """Replace the handlers of page, websocket, map script and icon by Greenup's, and disable other routes of Panel.
+
+    Static files keep their handlers.
 
     Parameters
     ----------
     server : bokeh.server.server.Server
-        Made with the settings ``content_policy`` and ``visits``, and not started yet.
+        Server with the settings ``content_policy`` and ``visits``, not started yet.
     """
     ours: dict[type[RequestHandler], type[RequestHandler]] = {
         DocHandler: PageHandler,

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from compute.errors import OverloadError, TooManyRequestsError
 
 MOST_WAITING = 16
-"""Greatest number of pages that wait to be built; each takes about a second."""
+"""Greatest number of pages in the queue; building one takes about a second."""
 
 
 class SessionLimits:
@@ -22,8 +22,8 @@ class SessionLimits:
     most : int
         Greatest number of open pages.
     most_of_address : int
-        Greatest number of open pages from one address. Addresses of this machine are exempt, as proxies connect from
-        there.
+        Greatest number of open pages from one address. Addresses of this machine are exempt, because they may be those
+        of a proxy.
     """
 
     def __init__(self, *, most: int, most_of_address: int) -> None:
@@ -37,9 +37,9 @@ class SessionLimits:
     async def reserve_build(
         self, visit: str, address: str, living: Callable[[], Collection[str]]
     ) -> AsyncIterator[None]:
-        """Wait until the page may be built, for the time of an ``async with`` block.
+        """Wait until a page may be built, and reserve the building for an ``async with`` block.
 
-        Pages are built one at a time, with a pause in which the event loop answers other requests.
+        Pages are built one at a time, with a pause in which the event loop serves other requests.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class SessionLimits:
         TooManyRequestsError
             The address has too many open pages.
         OverloadError
-            The server has too many open pages, or too many wait to be built.
+            The server has too many open pages, or too many pages in the queue.
         """
         if self._waiting >= MOST_WAITING:
             raise OverloadError(
@@ -72,7 +72,7 @@ class SessionLimits:
             self._addresses[visit] = address
             yield
         finally:
-            # Release later, so that the event loop serves other requests for half as long as this page took.
+            # Release after half the duration of the building, in which the event loop serves other requests.
             pause = min(time.monotonic() - started, 1.0) / 2
             asyncio.get_running_loop().call_later(pause, self._building.release)
 

@@ -19,7 +19,7 @@ _JSON = ("application/json", "application/geo+json")
 
 
 class StatisticsHandler(ApiHandler):
-    """``/api/results/{token}/statistics``: statistics of a region for every season; see `compute.statistics`."""
+    """``/api/results/{token}/statistics``: seasonal statistics of a region; see `compute.statistics`."""
 
     async def get(self, token: str) -> None:
         """Write the statistics of the box ``?bbox=W,S,E,N``, or of the whole region of the request."""

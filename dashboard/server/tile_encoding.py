@@ -37,14 +37,14 @@ class EncodedTile:
 def encode_tile(tile: Tile, style: Style | None, *, compress: bool) -> EncodedTile:
     """Return a tile encoded as PNG, or as int16 values if there is no style.
 
-    Most of the time is spent without the GIL, so it suits a thread.
+    Most of the time is spent without the GIL, so calls can run in threads.
 
     Parameters
     ----------
     tile : Tile
         Pixels of the tile.
     style : Style or None
-        Colours of a PNG; None for values.
+        Style of the PNG; None for int16 values.
     compress : bool
         Whether to compress the body by gzip.
     """

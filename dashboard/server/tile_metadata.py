@@ -22,10 +22,10 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~@%-]+)+", re.ASCII)
 
 
 def find_root_url(request: HTTPServerRequest) -> str:
-    """Return the absolute URL of the routes, as the client knows it.
+    """Return the absolute root URL of the routes, as seen by the client.
 
-    A trusted proxy states it in ``X-Forwarded-Proto``, ``-Host`` and ``-Prefix``; the server's own prefix is part of
-    the path.
+    A trusted proxy sends it in ``X-Forwarded-Proto``, ``X-Forwarded-Host`` and ``X-Forwarded-Prefix``. The prefix of
+    the server itself is part of the path.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class _DocumentHandler(ApiHandler):
     """Base class of the routes to tile metadata."""
 
     async def find_documents(self, token: str) -> TileDocuments:
-        """Return the tile metadata of a result; raises as `ApiHandler.find_job` does."""
+        """Return the tile metadata of a result. For errors, see `ApiHandler.find_job`."""
         plan = (await self.find_job(token)).plan
         return TileDocuments(plan=plan, token=token, root=find_root_url(self.request), style=self.request.query)
 
@@ -97,7 +97,7 @@ def _check_layer_and_season(plan: NdviPlan, layer: str, label: str) -> tuple[str
     Raises
     ------
     NoScenesError
-        The result lacks one of them; answered as 404.
+        The result does not have the layer or the season; the response is 404.
     """
     if layer not in LAYERS:
         raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")

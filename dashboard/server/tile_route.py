@@ -1,4 +1,4 @@
-"""Route to the map tiles of a result, as PNG or as values."""
+"""Route to the map tiles of a result, as PNG or int16 values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dashboard.server.tile_encoding import EncodedTile, encode_tile
 from dashboard.services import Services
 
 IMMUTABLE = "private, max-age=31536000, immutable"
-"""Cache-Control of a complete tile. A tile whose blocks are all done never changes: new scenes make a new token."""
+"""Cache-Control of a complete tile. A tile whose blocks are all done never changes; new scenes lead to a new token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class _TileRequest:
     size : int
         Pixels along each edge.
     preview : bool
-        Whether values of the preview follow those of the result.
+        Whether the values of the preview are appended to those of the result.
     """
 
     layer: str
@@ -52,14 +52,13 @@ class _TileRequest:
 class TileHandler(ApiHandler):
     """``/tiles/{token}/{layer}/{label}/{z}/{x}/{y}``: tiles of 256 px, or of 512 px with ``{y}@2x``.
 
-    The suffix ``.i16`` selects values for the map of the page, ``.png`` a picture for any XYZ client.
+    The suffix ``.i16`` selects int16 values for the map of the page, ``.png`` an image for any XYZ client.
     """
 
     async def get(self, token: str, layer: str, label: str, z: str, x: str, y: str, dense: str, kind: str) -> None:
-        """Write one tile, or 204 where the tile lies outside the result.
+        """Write one tile, or 204 if the tile lies outside the result.
 
-        With ``?preview=1``, the values of a mean that is not complete are followed by those of the preview, if there is
-        one.
+        With ``?preview=1``, the int16 values of the preview, if any, are appended to an incomplete tile of means.
 
         Parameters
         ----------
@@ -72,7 +71,7 @@ class TileHandler(ApiHandler):
         z, x, y : str
             Zoom, column and row of the tile in WebMercatorQuad.
         dense : str
-            ``@2x`` for twice the pixels along each edge, else empty.
+            ``@2x`` for 512 px along each edge, else empty.
         kind : str
             ``i16`` or ``png``.
         """
@@ -91,7 +90,7 @@ class TileHandler(ApiHandler):
             self.set_status(204)
             return
         compress = style is None and "gzip" in self.request.headers.get("Accept-Encoding", "")
-        # In a thread: compression releases the GIL, and the event loop stays free.
+        # In a thread, because compression releases the GIL and would otherwise block the event loop.
         self._send_tile(await asyncio.to_thread(encode_tile, tile, style, compress=compress), complete=tile.complete)
 
     async def _make_tile(self, record: LiveJob, tile_request: _TileRequest) -> Tile | None:
@@ -139,7 +138,7 @@ def _find_season(record: LiveJob, layer: str, label: str) -> int:
     Raises
     ------
     NoScenesError
-        The result does not have the season or the layer; answered as 404.
+        The result does not have the season or the layer; the response is 404.
     """
     if layer not in LAYERS:
         raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")

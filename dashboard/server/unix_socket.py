@@ -13,7 +13,7 @@ from compute.errors import InputError
 from compute.settings.home import make_private
 
 UNIX_PEER = "0.0.0.0"  # noqa: S104  # listens nowhere
-"""Address that Tornado reports for clients of a Unix socket, which have none. TCP connections never have it."""
+"""Address that Tornado reports for clients of a Unix socket. It is never the address of a TCP client."""
 
 _PATH_MAX = 103
 """Longest path of a Unix socket in bytes: 107 on Linux, 103 on macOS."""
@@ -21,9 +21,9 @@ _PATH_MAX = 103
 
 @contextmanager
 def reserve_socket_path(path: Path) -> Iterator[None]:
-    """Check and reserve the path of a Unix socket for the time of a ``with`` block.
+    """Check and reserve the path of a Unix socket for a ``with`` block.
 
-    The socket of a server that no longer runs is replaced. The path is removed at the end.
+    A socket without a server, left by an earlier process, is accepted. The path is removed at the end of the block.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def reserve_socket_path(path: Path) -> Iterator[None]:
     Raises
     ------
     InputError
-        The path is too long, is another kind of file, or has a server listening on it, or other users may write to its
-        folder and replace the socket.
+        The path is too long, is not a socket, or has a server listening on it; or other users may write to its folder
+        and could replace the socket.
     OSError
         The folder cannot be created.
     """

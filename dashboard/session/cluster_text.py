@@ -100,7 +100,7 @@ def size_text(connection: Connection, asked: int) -> str:
 
 
 def stop_warning_text(records: Sequence[LiveJob], *, elsewhere: bool) -> str:
-    """Return a warning about jobs and other users that would lose the cluster if it is stopped; empty if there are none.
+    """Return a warning about jobs and other users that stopping a cluster would affect; empty if there are none.
 
     Parameters
     ----------

@@ -67,7 +67,7 @@ class MapController:
                 self._reported_token = token
 
     async def _fit_colours(self) -> None:
-        """Set the span to the range of the means computed so far; later blocks do not change it."""
+        """Set the span to the percentile range of the means computed so far; later blocks do not change it."""
         record = self._services.jobs.get(self._job.token, self._principal)
         span = None if record.tiles is None else await self._services.answers.stretch(record, "ndvi_mean", self._tasks)
         if span is not None:

@@ -1,4 +1,4 @@
-"""Access control: the principal of each request, or the reason for its refusal."""
+"""Access control: determine the principal of each request, or refuse it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _OPEN = {"healthz", "readyz", "login", "logout", "favicon.ico", CALLBACK}
 """Paths that need no login: health checks, the icon, and the login itself."""
 
 _PROGRAMS = ("tiles/", "api/")
-"""Prefixes of paths where other programs authenticate each request."""
+"""Prefixes of paths below which other programs authenticate each request."""
 
 _WATCH_S = 15.0
-"""Interval in which the logins of open websockets are confirmed, in seconds."""
+"""Interval between confirmations of the logins of open websockets, in seconds."""
 
 _LONGEST_LINK = 2000
 
@@ -89,7 +89,7 @@ class AccessControl:
     metrics_token : str, optional
         Bearer token that opens ``/metrics`` without a login.
     origins : sequence of str
-        Hosts by which browsers reach the page, if a proxy forwards another one.
+        Hosts under which browsers open the page, if a proxy changes the ``Host`` header.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class AccessControl:
 
     @property
     def can_sign_out(self) -> bool:
-        """Whether the page offers to sign out; with `HeaderProvider` the proxy does."""
+        """Whether the page offers to sign out; with `HeaderProvider`, the proxy is responsible for that."""
         return self.provider is not None and not isinstance(self.provider, HeaderProvider)
 
     async def admit_request(self, line: RequestStartLine, headers: HTTPHeaders, address: str) -> Admission | Denial:
@@ -180,7 +180,8 @@ class AccessControl:
     async def _confirm_login(self, login: Login) -> bool:
         """Return whether a login is valid, and end it if it is revoked.
 
-        The provider is asked after `Provider.confirmed_s`; while it does not answer, the login stays valid.
+        The provider is queried if the last confirmation is older than `Provider.confirmed_s`. If it does not answer,
+        the login stays valid.
         """
         provider = self.provider
         assert provider is not None
@@ -189,7 +190,7 @@ class AccessControl:
             return False
         if time.monotonic() - login.checked <= provider.confirmed_s:
             return True
-        # Set before the answer arrives, so that concurrent requests ask the provider only once.
+        # Set before the answer arrives, so that concurrent requests query the provider only once.
         login.checked = time.monotonic()
         if await provider.confirm_login(login.proof) is False:
             self.logins.end_login(login)

@@ -42,11 +42,11 @@ class _LoginHandler(RequestHandler):
         self.set_header("Content-Security-Policy", POLICY)
 
     def write_error(self, status_code: int, **_: Any) -> None:
-        """Write the status only."""
+        """Write a page with the status of the error."""
         self.finish(message_page("Sign in", f"The request could not be answered ({status_code}).", "Go to the login"))
 
     def finish_with_message(self, status: int, title: str, sentence: str, link: str) -> None:
-        """Finish with a page of one sentence.
+        """Finish the response with a page that shows a message.
 
         Parameters
         ----------
@@ -99,11 +99,11 @@ class _LoginHandler(RequestHandler):
             self.access_control.logins.end_login(earlier)
         login = self.access_control.logins.start_login(principal, proof)
         self.set_private_cookie(COOKIE, login.id, self.access_control.logins.lasting_s)
-        # Relative to this path, so that no value leads to another host.
+        # Relative to this path, so that it cannot lead to another host.
         self.redirect("./" + quote(following, safe=_OF_ADDRESSES))
 
     def find_callback_url(self, provider: OAuthProvider) -> str:
-        """Return the URL of the callback as the provider knows it."""
+        """Return the absolute URL of the callback, for the provider."""
         if provider.redirect_url is None:
             return f"{self.request.protocol}://{self.request.host}{self.access_control.prefix}/{CALLBACK}"
         if provider.redirect_url.startswith("/"):
@@ -175,10 +175,10 @@ class CallbackHandler(_LoginHandler):
 
 
 class LogoutHandler(_LoginHandler):
-    """``/logout``: confirmation form, and the end of the login."""
+    """``/logout``: confirmation form and logout."""
 
     def get(self) -> None:
-        """Write a confirmation form, so that a link of another site cannot sign a user out."""
+        """Write a confirmation form; a link on another site must not sign a user out."""
         login = self.access_control.find_login(self.request.headers)
         if login is None:
             self.finish_with_message(200, "Signed out", "You are signed out.", "Sign in")
@@ -195,7 +195,7 @@ class LogoutHandler(_LoginHandler):
 
 
 class LinkHandler(_LoginHandler):
-    """``/api/link``: token that opens tiles and the API in other programs until the login ends."""
+    """``/api/link``: token that gives other programs access to tiles and the API until the login ends."""
 
     def get(self) -> None:
         """Write the token and its expiry time."""

@@ -1,4 +1,4 @@
-"""Login by a JupyterHub."""
+"""Login through a JupyterHub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTML pages of the login, without scripts or other files of the server."""
+"""HTML pages of the login, without scripts; the icon is the only other file that they load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Login sessions of a server, and the websockets that close with them."""
+"""Login sessions of a server, with their open websockets."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tornado.iostream import IOStream
 from compute.jobs import Principal
 
 MAX_LOGINS = 10_000
-"""Greatest number of logins; the oldest end first."""
+"""Greatest number of logins; at the limit, a new login ends the oldest."""
 
 MAX_LOGINS_PER_USER = 100
-"""Greatest number of logins of one user; the oldest end first."""
+"""Greatest number of logins of one user; at the limit, a new login ends the oldest."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -33,9 +33,9 @@ class Login:
     proof : object
         Value by which the provider confirms the login: a password hash or a token.
     link : str
-        Token that opens tiles and the API in other programs, as long as the login lasts.
+        Token that gives other programs access to tiles and the API until the login ends.
     started, checked : float
-        Time of the start and of the last confirmation by the provider, monotonic clock, in seconds.
+        Time of the start and of the last confirmation by the provider, in seconds of the monotonic clock.
     streams : weakref.WeakSet of tornado.iostream.IOStream
         Open websockets of the login.
     """
@@ -67,7 +67,7 @@ class LoginSessions:
         return iter(list(self._logins.values()))
 
     def start_login(self, principal: Principal, proof: Any) -> Login:
-        """Start a login session; the oldest end if there are too many.
+        """Start a login session; at a limit, end the oldest ones.
 
         Parameters
         ----------

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class PendingLogin:
-    """Login that has been started and waits for its callback.
+    """Login that has been started and not yet finished by its callback.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ class OAuthProvider:
         Raises
         ------
         LoginError
-            Another browser started the login, it took too long, or the provider does not confirm it.
+            Another browser started the login, the login took too long, or the provider does not confirm it.
         """
         pending = self._pending.pop(state, None) if state else None
         if pending is None or not hmac.compare_digest(pending.browser.encode(), browser.encode()):

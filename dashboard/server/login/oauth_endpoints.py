@@ -42,7 +42,7 @@ def parse_discovery(told: Mapping[str, Any], issuer: str) -> Endpoints:
     Raises
     ------
     ValueError, KeyError, TypeError, AttributeError
-        The document is of another issuer, or lacks an endpoint.
+        The document belongs to another issuer, or lacks an endpoint.
     """
     if told["issuer"].rstrip("/") != issuer:
         raise ValueError(issuer)

@@ -21,7 +21,7 @@ LONGEST_PASSWORD = 1024
 _CACHED_S = 60.0
 _MOST_CACHED = 1000
 _AT_ONCE = 2
-"""Greatest number of concurrent hashes. Each takes up to 64 MiB and about 50 ms of one core."""
+"""Greatest number of concurrent verifications. Each takes up to 64 MiB and about 50 ms of one core."""
 
 
 def parse_passwords(text: str, name: str) -> dict[str, str]:
@@ -140,7 +140,7 @@ class PasswordFile:
         return self._hashes.get(user)
 
     async def check_password(self, user: str, password: str) -> bool:
-        """Return whether a user has a password.
+        """Return whether the password of a user is correct.
 
         Parameters
         ----------

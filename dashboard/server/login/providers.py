@@ -53,10 +53,10 @@ class Provider(Protocol):
     """Seconds for which a login stays valid without another confirmation."""
 
     async def identify_user(self, credentials: Credentials) -> Principal | None:
-        """Return the principal of a program's request that carries credentials of its own, or None."""
+        """Return the principal of a request with credentials in its header or query, or None if they are not valid."""
 
     async def confirm_login(self, proof: Any) -> bool | None:
-        """Return whether a login is still valid; None if that is not known at the moment."""
+        """Return whether a login is still valid; None if the provider does not answer."""
 
 
 def valid_name(name: object) -> bool:
@@ -65,7 +65,7 @@ def valid_name(name: object) -> bool:
 
 
 class HeaderProvider:
-    """Users that a trusted proxy names in a header. The gate removes the header from requests of anybody else."""
+    """Users that a trusted proxy names in a header. The gate removes the header from all other requests."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -116,8 +116,8 @@ class PasswordProvider:
         """
         key = (address, user, password)
         if key not in self._attempts:
-            # Counted as a failure until it succeeds, so that concurrent attempts are limited as well. Requests with the
-            # same credentials, such as those of a map's tiles, share one attempt.
+            # Counted as a failure until it succeeds, so that concurrent attempts are also limited. Requests with the
+            # same credentials, such as requests for map tiles, share one attempt.
             self._throttle.check_attempts(address, user)
             self._throttle.record_failure(address, user)
             self._attempts[key] = asyncio.ensure_future(self._check_attempt(user, password, address))
@@ -131,7 +131,7 @@ class PasswordProvider:
         return user_principal(user)
 
     def make_proof(self, user: str) -> tuple[str, str | None]:
-        """Return user name and hash, by which `confirm_login` notices a changed password."""
+        """Return user name and hash, by which `confirm_login` detects a changed password."""
         return user, self._file.find_digest(user)
 
     async def confirm_login(self, proof: Any) -> bool | None:

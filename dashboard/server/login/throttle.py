@@ -14,11 +14,11 @@ WINDOW_S = 300.0
 """Seconds for which a failure counts."""
 
 MAX_FAILURES_PER_ADDRESS = 10
-"""Failures from one address within the window; more than a user who has forgotten a password needs."""
+"""Greatest number of failures from one address within the window: more than a user with a forgotten password needs."""
 
 MAX_FAILURES_PER_USER = 30
-"""Failures for one user within the window, from all addresses: few guesses for an attacker, while the owner can still
-log in after ordinary failures of others."""
+"""Greatest number of failures for one user within the window, from all addresses. It limits distributed guessing, but
+a few failures from other addresses do not lock the user out."""
 
 _MOST_KEPT = 20_000
 
