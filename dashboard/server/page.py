@@ -93,7 +93,7 @@ class PageHandler(DocHandler):
         return session
 
     def _make_token(self, session_id: ID) -> str:
-        """Return the token that opens the websocket, with the query and the user's scope, without headers or cookies."""
+        """Return the token that opens the websocket: with query and user scope, but without headers and cookies."""
         payload: dict[str, Any] = {"headers": {}, "cookies": {}, "arguments": self.request.arguments}
         payload |= self.application_context.application.process_request(self.request)
         application = self.application

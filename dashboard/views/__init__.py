@@ -1,4 +1,4 @@
-"""Views of the page, one file each: they lay out and bind, and have no effects."""
+"""Views of the page, one module each. They create components and bind them to the state, without side effects."""
 
 from dashboard.views.page_layout import build_page
 from dashboard.views.result_map import result_map

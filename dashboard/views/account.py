@@ -1,4 +1,4 @@
-"""The user's name in the header, and the way to sign out."""
+"""Account button in the header: name of the user, and link to the logout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MOST = 24
 
 
 def account_button(visit: VisitState) -> pmui.Button | None:
-    """Return the button with the user's name that leads to the logout; None where there is no login."""
+    """Return the button with the name of the user and a link to the logout; None without a login."""
     if not visit.user:
         return None
     shown = visit.user if len(visit.user) <= _MOST else visit.user[: _MOST - 1] + "\N{HORIZONTAL ELLIPSIS}"

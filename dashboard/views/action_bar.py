@@ -1,4 +1,4 @@
-"""Action bar over the foot of the map: one sentence on the state, and one action."""
+"""Action bar at the bottom of the map: a message on the state of the page, and one action."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class Message:
     Attributes
     ----------
     text : str
-        One or two sentences; empty where there is nothing to say.
+        Message; empty for none.
     action : str
         Label of the button; empty for none.
     event : str
         Path of the event that the button triggers, such as ``job.cancel``.
     share : int or None
-        Percent of the work that is done; -1 where nobody knows; None where nothing is being done.
+        Progress in percent; -1 if it is unknown, None if no work is in progress.
     failed : bool
-        Whether something went wrong.
+        Whether the message is about an error.
     """
 
     text: str = ""
@@ -62,7 +62,7 @@ class Message:
 
 
 def action_bar(state: PageState) -> pmui.Paper:
-    """Return the card, there whenever it has something to say."""
+    """Return the action bar, which is visible if there is a message."""
     message = pn.bind(lambda *_: current_message(state), *state.get_parameters(*_FOLLOWED))
     button = pmui.Button(
         visible=pn.bind(_has_action, message),
@@ -105,7 +105,7 @@ def _has_action(message: Message) -> bool:
 
 
 def _weight(message: Message) -> str:
-    """Return the look of the button: going on invites, giving up does not."""
+    """Return the variant of the button: outlined for actions that cancel or close, else contained."""
     return "outlined" if message.event in ("job.cancel", "job.close", "visit.dismiss_notice") else "contained"
 
 
@@ -126,7 +126,7 @@ def _frame(message: Message) -> dict[str, str]:
 
 
 def current_message(state: PageState) -> Message:
-    """Return the message of a page, and the one action that answers it."""
+    """Return the message of a page, with its action."""
     job, token = state.job, state.job.token
     if state.visit.notice:
         return Message(text=state.visit.notice, action="Dismiss", event="visit.dismiss_notice", failed=True)
@@ -142,7 +142,7 @@ def current_message(state: PageState) -> Message:
 
 
 def _request_message(state: PageState) -> Message:
-    """Return the message while the request is edited."""
+    """Return the message for a request that is being edited."""
     request = state.request
     if request.region is None:
         return Message(text="Draw a region to see its cost.", action="Draw a box", event="request.draw_box")
@@ -150,12 +150,12 @@ def _request_message(state: PageState) -> Message:
         return _refusal_message(request.refusal)
     if request.estimating or request.estimate is None:
         return Message(text="Asking the index …", share=-1)
-    # On a wide screen the same words and the same button stand beside the map.
+    # On a wide screen, the sidebar shows the same text and the same button.
     return _estimate_message(request.estimate) if state.visit.narrow else Message()
 
 
 def _refusal_message(refusal: dict[str, str]) -> Message:
-    """Return a refusal; another region helps where that is at fault."""
+    """Return the message of a refusal; if the region is refused, the action is to draw another."""
     if refusal["field"] in ("bbox", "region"):
         return Message(text=refusal["message"], action="Draw again", event="request.draw_box", failed=True)
     return Message(text=refusal["message"], failed=True)

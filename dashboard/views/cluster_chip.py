@@ -1,4 +1,4 @@
-"""Cluster chip in the header: the cluster's state or its progress."""
+"""Cluster chip in the header: name, size and status of the cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ICONS = {
 
 
 def cluster_chip(cluster: ClusterState) -> pmui.Chip:
-    """Return the chip that says which cluster is there, or how far it is."""
+    """Return the chip with the status text of the cluster."""
     chip = pmui.Chip(
         variant="outlined", size="small", sx={"maxWidth": "46vw", "&.MuiChip-colorDefault": {"color": "inherit"}}
     )

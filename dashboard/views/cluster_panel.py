@@ -1,4 +1,4 @@
-"""Cluster panel: choice, options, size and state of the cluster."""
+"""Cluster panel: choice, options, size and status of the cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _QUIET = {"color": "text.secondary"}
 
 
 def cluster_choice(cluster: ClusterState, visit: VisitState) -> pmui.Column:
-    """Return where to compute; what a Gateway offers unfolds when one of its clusters is chosen."""
+    """Return the cluster panel. Options and actions are visible only if a Gateway cluster is chosen."""
     return pmui.Column(
         _where(cluster),
         _status(cluster, visit),
@@ -37,7 +37,7 @@ def cluster_choice(cluster: ClusterState, visit: VisitState) -> pmui.Column:
     )
 
 
-# Which one
+# Choice of a cluster
 
 
 def _where(cluster: ClusterState) -> pmui.Row:
@@ -47,7 +47,7 @@ def _where(cluster: ClusterState) -> pmui.Row:
         ),
         disabled=pn.bind(_is_fixed, cluster.param.has_gateway, cluster.param.pending_action),
     )
-    # The browser knows an option by its label, and a cluster gets its name while it is chosen.
+    # The browser identifies options by label, and the label of a starting cluster changes while it is chosen.
     cluster.param.watch(lambda _: where.param.trigger("value"), "choices")
     refresh = pmui.IconButton(
         icon="refresh",
@@ -70,7 +70,7 @@ def _is_fixed(offered: bool, busy: str) -> bool:
     return bool(busy) or not offered
 
 
-# With what
+# Options of a new cluster
 
 
 def _options(cluster: ClusterState) -> pmui.Column:
@@ -87,7 +87,7 @@ def _inputs(cluster: ClusterState, options: Sequence[ClusterOption]) -> list[Any
 
 
 def _input(cluster: ClusterState, option: ClusterOption) -> Any:
-    """Return the input of one option, with the Gateway's own words; a refusal stands at it."""
+    """Return the input of one option, with the Gateway's label; refusals appear as its helper text."""
     kind, more = _kind(option)
     field = kind(label=option.label, margin=BELOW, **more)
     if not isinstance(field, pmui.Switch):
@@ -114,13 +114,13 @@ def _kind(option: ClusterOption) -> tuple[Callable[..., Any], dict[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as the command line would take it."""
+    """Format a value in the syntax of the command line."""
     if value is None:
         return ""
     return json.dumps(value) if isinstance(value, bool | dict) else str(value)
 
 
-# What can be done
+# Actions
 
 
 def _doings(cluster: ClusterState) -> pmui.Row:
@@ -197,17 +197,21 @@ def _is_starting(acts: list[str]) -> bool:
 
 
 def _is_held_up(act: str, busy: str, asking: bool, refusals: dict[str, str]) -> bool:
-    """Return whether a button waits: for what is being done, for the Gateway's options, or for a field it needs."""
+    """Return whether a button is disabled.
+
+    Every button is disabled during an action, Start also while options are listed or a field is refused, and Scale
+    while a number of workers is refused.
+    """
     if act == "start":
         return bool(busy) or asking or bool(refusals)
     return bool(busy) or (act == "scale" and not {"workers", "max_workers"}.isdisjoint(refusals))
 
 
-# What is said
+# Status and messages
 
 
 def _status(cluster: ClusterState, visit: VisitState) -> Text:
-    """Return what the chip says, for a telephone, which has no room for a chip."""
+    """Return the status of the cluster for narrow windows, which have no cluster chip."""
     text = Text(
         variant="caption",
         sx=_QUIET,
@@ -218,7 +222,7 @@ def _status(cluster: ClusterState, visit: VisitState) -> Text:
 
 
 def _without_name(stage: str, status: str) -> str:
-    """Return the chip's words without the name, which stands above them."""
+    """Return a status text without the name of the cluster, which the choice above already shows."""
     return stage if status == "starting" else stage.rpartition(" · ")[2]
 
 

@@ -1,4 +1,4 @@
-"""Cost estimate of a request, and the button that computes it."""
+"""Cost estimate of a request, and the Compute button."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dashboard.views.text import Html, Text, join
 from dashboard.views.theme import HTML_STYLE
 
 _MOST_BARS = 8
-"""More seasons than this are summed up in one line."""
+"""Most seasons that are shown as bars; more are summarised in one line."""
 
 
 def estimate_card(request: RequestState, job: JobState) -> pmui.Paper:
-    """Return the card with the figures of the plan and Compute, disabled with its reason until it is possible."""
+    """Return the card with the cost estimate and the Compute button; while disabled, the reason is shown below it."""
     figures = pn.bind(_figures, *request.get_parameters("estimate", "refusal", "estimating", "region"))
     followed = request.get_parameters("region", "refusal", "estimating", "estimate", "estimate_token")
     followed += job.get_parameters("token", "state")
@@ -44,7 +44,7 @@ def estimate_card(request: RequestState, job: JobState) -> pmui.Paper:
         square=True,
         sizing_mode="stretch_width",
         margin=0,
-        # Always in sight, however long the form above it becomes.
+        # Sticky, so that it stays visible below a long form.
         styles={"position": "sticky", "bottom": "0", "margin-top": "auto", "z-index": "2"},
         sx={"padding": "12px 16px 14px", "borderTop": "1px solid", "borderColor": "divider"},
     )
@@ -54,7 +54,7 @@ def _figures(
     estimate: dict[str, Any] | None, refusal: dict[str, str] | None, estimating: bool, region: dict[str, Any] | None
 ) -> Markup:
     if refusal is not None:
-        # A sentence that has a field of its own stands there.
+        # The form shows the refusals of its own fields.
         words = "" if refusal["field"] in FIELDS else refusal["message"]
         return Markup('<p class="refusal" role="alert">{}</p>').format(words) if words else Markup("")
     if region is None:
@@ -75,7 +75,7 @@ def _headline(estimate: dict[str, Any]) -> Markup:
 
 
 def _seasons(seasons: list[dict[str, Any]]) -> Markup:
-    """Return a bar for each season, as long as it has dates."""
+    """Return a bar chart of the number of dates in each season, or one line if there are many seasons."""
     dates = [season["dates"] for season in seasons]
     if len(seasons) > _MOST_BARS:
         partial = sum(bool(season["missing_months"]) for season in seasons)

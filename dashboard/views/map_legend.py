@@ -1,4 +1,4 @@
-"""Map legend: season, layer, colours and their explanation."""
+"""Map legend: choice of season, layer and colours, and explanation of the colours."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNITS = {"ndvi_mean": "mean NDVI", "clear_count": "clear observations"}
 
 
 def legend_card(job: JobState, look: LookState) -> pmui.Paper:
-    """Return the card with season and legend, and behind a button the style; shown once there is a result."""
+    """Return the card with season, legend and, behind a button, the style; visible if there is a result."""
     shown = look.get_parameters("layer", "palette", "span")
     shown += job.get_parameters("missing_months", "synthetic", "has_preview", "min_clear")
     bar = pn.bind(legend_html, *shown)
@@ -94,7 +94,20 @@ def _has_span(layer: str, palette: str) -> bool:
 
 
 def style_of(layer: str, palette: str, span: tuple[float, float]) -> Style:
-    """Return the style that is shown: the visitor's for NDVI, its span left out of classes; else the layer's own."""
+    """Return the style of the shown layer.
+
+    NDVI has the visitor's palette, with the span unless the palette is that of the classes. Other layers have their
+    default style.
+
+    Parameters
+    ----------
+    layer : str
+        Shown layer.
+    palette : str
+        Palette for NDVI.
+    span : tuple of float
+        NDVI at the two ends of the palette.
+    """
     if not _has_span(layer, palette):
         return Style(palette=CLASSED) if layer == "ndvi_mean" else Style.for_layer(layer)
     return Style(palette=palette, span=span)
@@ -109,20 +122,22 @@ def legend_html(
     preview: bool = False,
     min_clear: int = 1,
 ) -> Markup:
-    """Return the colour bar with its units, or the classes, and what the other looks mean.
+    """Return the legend as HTML: colour bar with units, or classes, with keys of pixels without a value.
 
     Parameters
     ----------
-    layer, palette : str
-        What is shown, and how.
+    layer : str
+        Shown layer.
+    palette : str
+        Palette for NDVI.
     span : tuple of float
-        Values at the two ends of the bar, for NDVI.
+        NDVI at the two ends of the palette.
     incomplete : mapping of str to sequence of str, optional
-        Missing months by the season that lacks them.
+        Missing months by label of the incomplete season.
     synthetic : bool
-        Whether nobody observed what is shown.
+        Whether the result comes from synthetic scenes.
     preview : bool
-        Whether means that are not computed yet are shown coarsely.
+        Whether a preview is shown for pending blocks.
     min_clear : int
         Fewest observations that make a mean.
     """

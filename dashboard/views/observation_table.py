@@ -1,4 +1,4 @@
-"""Observation table: every look at a pixel by date, with the reason where it does not count."""
+"""Observations of a pixel: table, chart and summary, including excluded observations with their reasons."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COUNTED, _NOT = "#53903d", "#8a9399"
 
 
 def observations_view(pixel: ClickedPixelState, visit: VisitState) -> pmui.Column:
-    """Return the button that asks for them, and then their chart."""
+    """Return the button that lists the observations of the clicked pixel, and their chart."""
     ask = pmui.Button(
         label="Show every observation",
         icon="scatter_plot",
@@ -58,7 +58,14 @@ def _content(observations: list[dict[str, Any]] | None, dark: bool) -> pmui.Colu
 
 
 def observations_table(seasons: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Return date, NDVI, satellite, and why it does not count (empty where it does), a row for each look."""
+    """Return a table of the observations of a pixel.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per observation, counted or excluded: ``date``, ``NDVI``, ``satellite``, ``why`` (reason for the
+        exclusion, or ``"counts"``) and ``counted``.
+    """
     looks = [look for season in seasons for look in season["observations"]]
     rows = [
         {
@@ -75,7 +82,7 @@ def observations_table(seasons: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Return in words how many looks count, and why the others do not, most frequent first."""
+    """Return a text with the number of counted observations, and the excluded ones by reason, most frequent first."""
     why = Counter(table.loc[~table["counted"], "why"])
     reasons = ", ".join(f"{count} {name}" for name, count in why.most_common())
     counted = int(table["counted"].sum())
@@ -83,7 +90,17 @@ def summary(table: pd.DataFrame) -> str:
 
 
 def scatter(table: pd.DataFrame, dark: bool) -> hv.Overlay:
-    """Return NDVI by date: filled where a look counts, a ring where it does not; the reason in the hover."""
+    """Return a scatter plot of NDVI by date.
+
+    Counted observations are filled, excluded ones are rings. The hover text has the reason for the exclusion.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Table from `observations_table`.
+    dark : bool
+        Whether the page has its dark theme.
+    """
     frame = {
         "x": "date",
         "y": "NDVI",
@@ -98,7 +115,7 @@ def scatter(table: pd.DataFrame, dark: bool) -> hv.Overlay:
         toolbar=None,
         xlabel="",
         ylabel="NDVI of a look",
-        # Dates are long words, and the panel is narrow.
+        # Few ticks, because the labels of dates are long and the panel is narrow.
         xticks=DatetimeTicker(desired_num_ticks=3),
         show_legend=False,
         backend_opts=chart_look(dark),

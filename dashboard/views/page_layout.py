@@ -1,4 +1,4 @@
-"""Page layout: form on the left, map in the middle, pixel and results on the right."""
+"""Page layout: form on the left, map in the middle, pixel values and result list on the right."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def build_page(state: PageState, map_: NdviMap) -> Page:
     state : PageState
         State that the views bind to.
     map_ : NdviMap
-        The map, already linked to the state.
+        Map from `result_map`.
     """
     visit, request, job = state.visit, state.request, state.job
     page = Page(
@@ -68,7 +68,7 @@ def build_page(state: PageState, map_: NdviMap) -> Page:
     visit.update(dark=bool(page.dark_theme))
     visit.param.watch(lambda event: page.param.update(dark_theme=event.new), "prefers_dark")
     state.pixel.param.watch(lambda event: page.param.update(contextbar_open=event.new is not None), "series")
-    # On a telephone the form hides the map.
+    # In a narrow window, the open sidebar would hide the map.
     visit.param.watch(lambda event: page.param.update(sidebar_open=not event.new), "narrow")
     state.request.param.watch(
         lambda _: page.param.update(sidebar_open=page.sidebar_open and not visit.narrow), "compute"
@@ -77,14 +77,14 @@ def build_page(state: PageState, map_: NdviMap) -> Page:
 
 
 def _header(state: PageState) -> list[pn.viewable.Viewable]:
-    """Return the header: cluster chip on a wide screen, and the user's name where there is a login."""
+    """Return the components of the header: cluster chip in a wide window, and account button with a login."""
     account = account_button(state.visit)
     chip = _wide_only(state.visit, cluster_chip(state.cluster))
     return [pn.layout.HSpacer(), chip, *([] if account is None else [account])]
 
 
 def _stage(state: PageState, map_: NdviMap) -> pn.Column:
-    """Return the map with what floats above it."""
+    """Return the map, with the action bar and the legend above it."""
     foot = pn.Column(action_bar(state), css_classes=["over-foot"], sizing_mode="stretch_width", margin=0)
     legend = pn.Column(legend_card(state.job, state.look), css_classes=["over-right"], margin=0)
     return pn.Column(
@@ -93,7 +93,7 @@ def _stage(state: PageState, map_: NdviMap) -> pn.Column:
 
 
 def _wide_only(visit: VisitState, view: pn.viewable.Viewable) -> pn.Row:
-    """Return a view that gives way on a telephone."""
+    """Return a view that is hidden in a narrow window."""
     return pn.Row(view, visible=pn.bind(_not, visit.param.narrow), margin=0)
 
 

@@ -1,4 +1,4 @@
-"""Pixel panel: the seasons of one pixel as numbers and a chart."""
+"""Pixel panel: seasonal values of the clicked pixel as a table and a chart."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from dashboard.views.theme import HTML_STYLE, TABLE_STYLE, chart_look
 
 _CHART_PX = 200
 _FURTHER = {"ndvi_std": "Deviation", "clear_months": "Months"}
-"""Columns of what is kept on request."""
+"""Column headings of optional layers."""
 
 
 def inspect_panel(pixel: ClickedPixelState, job: JobState, visit: VisitState) -> pmui.Column:
-    """Return the panel for the pixel that was clicked."""
+    """Return the panel of the clicked pixel."""
     return pmui.Column(
         Text("Pixel", variant="overline", margin=0),
         pn.bind(_content, pixel.param.series, job.param.result, visit.param.dark, job.param.min_clear),
@@ -58,12 +58,12 @@ def _content(
 
 
 def table_html(series: dict[str, Any], min_clear: int = 1) -> Markup:
-    """Return season, mean NDVI and clear count of a pixel as a table, and what else was asked for.
+    """Return an HTML table of season, mean NDVI, clear count and the requested optional layers of a pixel.
 
     Parameters
     ----------
     series : dict
-        ``seasons``, each as `compute.tiles.PixelValue` has it.
+        ``seasons``, each with the fields of `compute.tiles.pixel_sources.PixelValue`.
     min_clear : int
         Fewest observations that make a mean.
     """
@@ -90,7 +90,7 @@ def _number(value: Any) -> str:
 
 
 def pixel_table(series: dict[str, Any]) -> pd.DataFrame:
-    """Return season, mean NDVI and clear count of a pixel, one row a season."""
+    """Return a table of season, mean NDVI and clear count of a pixel, one row per season."""
     rows = [
         {"season": each["label"], "NDVI": each["ndvi_mean"], "clear": each["clear_count"]} for each in series["seasons"]
     ]
@@ -98,7 +98,15 @@ def pixel_table(series: dict[str, Any]) -> pd.DataFrame:
 
 
 def chart(table: pd.DataFrame, dark: bool) -> hv.Overlay:
-    """Return the chart of a pixel: mean NDVI by season, the clear count in the hover."""
+    """Return the chart of a pixel: mean NDVI by season, with the clear count in the hover text.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Table from `pixel_table`.
+    dark : bool
+        Whether the page has its dark theme.
+    """
     frame = {"x": "season", "y": "NDVI", "color": "#53903d", "responsive": True, "height": _CHART_PX}
     line = table.hvplot.line(**frame, line_width=2, hover=False)
     dots = table.hvplot.scatter(**frame, size=64, hover_cols=["clear"])
@@ -107,7 +115,7 @@ def chart(table: pd.DataFrame, dark: bool) -> hv.Overlay:
         toolbar=None,
         xlabel="",
         ylabel="mean NDVI",
-        # The range of vegetation, so that two pixels compare at a glance; wider only where a value asks for it.
+        # A fixed range makes charts of two pixels comparable; it is widened only for values outside.
         ylim=(min(-0.1, low - 0.05), max(1.0, high + 0.05)) if pd.notna(low) else (-0.1, 1.0),
         backend_opts=chart_look(dark),
     )

@@ -1,4 +1,4 @@
-"""Region summary: statistics of the region, season by season."""
+"""Region summary: seasonal statistics of the region of a result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dashboard.views.theme import HTML_STYLE, TABLE_STYLE
 
 
 def region_summary(summary: RegionSummaryState, job: JobState) -> pmui.Column:
-    """Return the card of a finished result: a button, and then the numbers."""
+    """Return the card of a finished result: a button that computes the statistics, and their table."""
     ask = pmui.Button(
         label="Sum up the region",
         icon="functions",
@@ -55,7 +55,7 @@ def _html(statistics: dict[str, Any] | None) -> Markup:
 
 
 def summary_html(statistics: dict[str, Any]) -> Markup:
-    """Return mean, the range of nine tenths of the area, and the clear area of every season as a table."""
+    """Return an HTML table of mean, 5th and 95th percentile, and clear area of every season."""
     rows = join(_row(season) for season in statistics["seasons"])
     heads = Markup("<th>Season</th><th>Mean NDVI</th><th>5 to 95 %</th><th>Clear ha</th>")
     return Markup("<table><tr>{}</tr>{}</table>{}").format(heads, rows, _note(statistics))
@@ -69,7 +69,7 @@ def _row(season: dict[str, Any]) -> Markup:
 
 
 def _note(statistics: dict[str, Any]) -> Markup:
-    """Return what there is to know of the numbers: means outside -1 to 1, and how far an overview is off."""
+    """Return notes on the table: the area with means outside -1 to 1, and the error of an overview level."""
     return _outside_note(statistics) + _level_note(statistics)
 
 

@@ -16,10 +16,10 @@ from dashboard.views.request_options import REFUSED_AT, averaging_fields, more_o
 from dashboard.views.text import Text
 
 _MOST_BYTES = MAX_GEOJSON_BYTES + 1
-"""Larger files stay in the browser, which says so; one byte more is refused as on the command line."""
+"""Size limit in the browser: one byte above the limit of regions, whose error message is that of the command line."""
 
 _FORMATS = (".geojson", ".json", ".kml", ".kmz", ".gml", ".zip", ".shp", ".gpkg", ".fgb", ".gz", ".txt", ".csv")
-"""Names of files to choose from: those of other formats, too, since the sentence that refuses them says what to do."""
+"""File name extensions that the file dialog offers, including formats that are refused with a helpful message."""
 
 FIELDS = ("bbox", "region", "time", *REFUSED_AT)
 """Fields whose refusals the form shows; the cost estimate shows all others."""
@@ -28,7 +28,7 @@ _FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "st
 
 
 def request_form(state: RequestState) -> pmui.Column:
-    """Return the form; refusals stand at the field that they name."""
+    """Return the request form. Refusals are shown at their field."""
     return pmui.Column(
         _region_text(state),
         _region_tools(state),
@@ -61,7 +61,7 @@ def _region_help(refused: str, region: dict[str, Any] | None) -> str:
 
 
 def region_words(region: dict[str, Any]) -> str:
-    """Return in words where a GeoJSON geometry lies."""
+    """Return the bounding box of a GeoJSON geometry as a text."""
     parts = region["coordinates"] if region["type"] == "MultiPolygon" else [region["coordinates"]]
     x, y = zip(*((place[0], place[1]) for part in parts for ring in part for place in ring), strict=True)
     return bbox_text((min(x), min(y), max(x), max(y)))

@@ -1,4 +1,4 @@
-"""Form fields of the request's options, made from the table of its fields."""
+"""Form fields of the request's options, generated from the table of request fields."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "st
 _BELOW = (0, 0, 12, 0)
 _QUIET = {"color": "text.secondary"}
 _MOST_NAMED = 2
-"""Most options that the summary names; more would fill lines, and are counted."""
+"""Most options that the summary lists by name; more are counted."""
 
 _MOST_BUTTONS = 2
-"""Most choices of an unfolded field without a label of its own that stand side by side as buttons."""
+"""Most choices of an always visible field that are shown as a group of buttons, which has no label."""
 
 
 def _shows_refusals(each: RequestField) -> bool:
-    """Return whether the form field has room for a sentence; a checkbox has none."""
+    """Return whether the form field can show a refusal; a checkbox cannot."""
     return not isinstance(each.kind, Flag)
 
 
 REFUSED_AT = tuple(each.option for each in field_table(NdviRequest) if each.setter == "user" and _shows_refusals(each))
-"""Options whose refusals stand at their form field."""
+"""Options whose refusals are shown at their form field."""
 
 
 def averaging_fields(state: RequestState) -> list[pn.viewable.Viewable]:
@@ -41,7 +41,7 @@ def averaging_fields(state: RequestState) -> list[pn.viewable.Viewable]:
 
 
 def more_options(state: RequestState) -> pmui.Column:
-    """Return all other form fields, folded until opened or refused, and a summary of those that are set."""
+    """Return the other form fields in an accordion, which opens if one is refused, and a summary of set options."""
     folded = pmui.Accordion(
         ("More options", pmui.Column(*_contents(state), sizing_mode="stretch_width", margin=(0, 4))),
         active=[],
@@ -80,7 +80,7 @@ def _place(state: RequestState, each: RequestField) -> int:
 
 
 def _summary(state: RequestState) -> pmui.Row:
-    """Return the options that are set, with a button that returns them to their defaults."""
+    """Return the summary of set options, with a button that resets them."""
     reset = pmui.Button(label="Reset", variant="text", size="small", margin=0)
     reset.on_click(lambda _: state.reset_fields(*filter(_is_button_group, state.fields)))
     words = Text(
@@ -96,7 +96,7 @@ def _summary(state: RequestState) -> pmui.Row:
 
 
 def _summarised(state: RequestState) -> list[RequestField]:
-    """Return the fields that are set, except those whose choices are all visible."""
+    """Return the fields that differ from their defaults, except those shown as a group of buttons."""
     return [each for each in state.changed_fields if not _is_button_group(each)]
 
 
@@ -106,7 +106,7 @@ def _summary_text(state: RequestState) -> str:
 
 
 def _form_field(state: RequestState, each: RequestField) -> pn.viewable.Viewable:
-    """Return a widget that shows the value of a field and enters changes of it."""
+    """Return a widget for a field, bound to the state in both directions."""
     made: pn.widgets.Widget = _widget(each)
     if _shows_refusals(each) and not _is_button_group(each):
         refused = pn.bind(partial(_refusal_text, each), state.param.refusal)
@@ -146,7 +146,7 @@ def _choices(each: RequestField) -> dict[str, str]:
 
 
 def shown_value(state: RequestState, each: RequestField) -> Any:
-    """Return the entry that a widget shows: a rejected one, or the value of the draft."""
+    """Return the value of a field's widget: the rejected entry, if any, else the value of the draft."""
     if each.name in state.rejected:
         return state.rejected[each.name].text
     value = each.value_in(state.draft)
@@ -173,4 +173,4 @@ _FRAME = {
     "& .MuiAccordionSummary-root": {"minHeight": "40px", "padding": "0 12px"},
     "& .MuiAccordionSummary-content": {"margin": "8px 0"},
 }
-"""A folded list that looks like the fields around it."""
+"""Style of the accordion, similar to the form fields."""

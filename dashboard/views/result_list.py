@@ -1,4 +1,4 @@
-"""Result list of the visitor, newest first: open, link, rename, delete."""
+"""Result list: the visitor's jobs, newest first, with buttons to show, rename and delete each."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _WORDS = {
 
 
 def jobs_list(job_list: JobListState, job: JobState) -> pmui.Column:
-    """Return the list; choosing one shows it."""
+    """Return the result list."""
     rows = pmui.Column(sizing_mode="stretch_width", margin=0)
     known: dict[str, pmui.Column] = {}
 
     def arrange(*_: Any) -> None:
-        """Add and remove rows; what stands in one changes by itself, several times a second while a job runs."""
+        """Add and remove rows. The content of a row is bound to the state and updates itself."""
         tokens = [job["token"] for job in job_list.jobs]
         if tokens != list(known):
             kept = {token: known.get(token) or _row(job_list, job, token) for token in tokens}
@@ -74,7 +74,7 @@ def _is_empty(jobs: list[dict[str, Any]]) -> bool:
 
 
 def _row(job_list: JobListState, job: JobState, token: str) -> pmui.Column:
-    """Return one job: what it is, or the question whether to delete it or what to call it."""
+    """Return the row of one job: its card, the confirmation of its deletion, or the form for its title."""
 
     def is_it(chosen: str) -> bool:
         return chosen == token
@@ -172,7 +172,7 @@ def _question(job_list: JobListState) -> pmui.Paper:
 
 
 def job_html(job: dict[str, Any]) -> Markup:
-    """Return what a job is, as its link: title, dates, place, grid, state, and how long it is kept."""
+    """Return a job as HTML: title or dates as a link, bounding box, grid size, state, and expiry date."""
     rows, columns = job["grid"]
     state, dates = _WORDS[job["state"]].format(**job), f"{job['start']} to {job['end']}"
     link = Markup('<a href="?result={}" title="Link to this result">{}</a>').format(job["token"], job["title"] or dates)

@@ -1,4 +1,4 @@
-"""Result map: the map component, bound to the state in both directions."""
+"""Result map: the map component, linked to the state in both directions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def result_map(state: PageState) -> NdviMap:
     Parameters
     ----------
     state : PageState
-        Followed, and told of drawings and clicks.
+        State of the page, which the map shows, and to which drawings, clicks and the map centre are written.
     """
     map_ = NdviMap(sizing_mode="stretch_both")
     _follow(state, map_)
@@ -58,7 +58,7 @@ def _location(clicked: dict[str, Any] | None) -> tuple[float, float] | None:
 
 
 def layer_of(job: JobState, look: LookState) -> dict[str, Any] | None:
-    """Return the layer as the map takes it; None without a result."""
+    """Return the value of `NdviMap.layer` for the shown result and season; None without a result."""
     if not (job.token and look.season and job.result):
         return None
     result = job.result

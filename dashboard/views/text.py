@@ -1,4 +1,4 @@
-"""Text and HTML of the views: words of a file, a product or a cluster are shown as they are, never as markup."""
+"""Text and HTML of the views, escaped, so that text of files, products or clusters is never interpreted as markup."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from markupsafe import escape as escape_text
 
 
 class Text(pmui.Typography):
-    """Text in the look of Material UI's Typography, without its Markdown and HTML.
+    """Plain text with the style of Material UI's Typography, without its Markdown and HTML.
 
-    panel-material-ui 0.16 renders Markdown on the server, then decodes entities once in the browser and takes what
-    comes out for HTML (``Typography.jsx``): text that is escaped twice comes out as itself. To be removed once it has a
-    component of plain text.
+    panel-material-ui 0.16 renders Markdown on the server, decodes entities once in the browser, and inserts the result
+    as HTML (``Typography.jsx``). Text is therefore escaped twice. This can go once panel-material-ui has a component
+    for plain text.
 
     Parameters
     ----------
     words : str or reference, optional
-        What is shown.
+        The text.
     **look
         Parameters of Typography, such as its ``variant``.
     """
@@ -32,20 +32,19 @@ class Text(pmui.Typography):
 
     def _transform_object(self, obj: Any) -> dict[str, Any]:
         words = "" if obj is None else str(obj)
-        # The paragraph is what Markdown wraps text in; Typography's margins are of it.
+        # Markdown would add this paragraph, which Typography's margins apply to.
         return {"object": escape(f"<p>{escape(words)}</p>") if words else ""}
 
 
 class Html(pn.pane.HTML):
-    """A pane of HTML that shows as text whatever is not declared to be HTML.
+    """HTML pane that interprets only `markupsafe.Markup` as HTML; plain strings are escaped.
 
-    Its object is `markupsafe.Markup`, made by formatting and joining, which escape their arguments; a plain string has
-    each of its characters shown.
+    Formatting and joining of `markupsafe.Markup` escape their arguments.
 
     Parameters
     ----------
     content : markupsafe.Markup, str or reference
-        What is shown.
+        HTML, or plain text.
     **look
         Parameters of `panel.pane.HTML`.
     """
@@ -54,11 +53,11 @@ class Html(pn.pane.HTML):
         super().__init__(content, **look)  # type: ignore[no-untyped-call]  # Panel annotates no constructor
 
     def _transform_object(self, obj: Any) -> dict[str, Any]:
-        # Of a Markup itself, Panel's own escaping of what it sends would escape too much.
+        # Converted to a plain string: Panel escapes it for the transfer, which with a Markup would escape too much.
         shown: dict[str, Any] = super()._transform_object(str(escape_text("" if obj is None else obj)))
         return shown
 
 
 def join(parts: Iterable[str]) -> Markup:
-    """Return parts of HTML one after another, those that are plain strings escaped."""
+    """Concatenate parts of HTML; plain strings are escaped."""
     return Markup("").join(parts)

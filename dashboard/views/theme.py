@@ -1,11 +1,11 @@
-"""The look that all views share."""
+"""Theme of the page: colours and styles that the views share."""
 
 from __future__ import annotations
 
 from typing import Any
 
 NARROW = "(max-width: 599.95px)"
-"""Media query of a telephone, the same as Material UI's smallest breakpoint."""
+"""Media query of a narrow window: below Material UI's smallest breakpoint, 600 px."""
 
 
 def _bar(paper: str, ink: str, edge: str) -> dict[str, Any]:
@@ -31,18 +31,18 @@ THEME = {
         "components": _bar("#1a2226", "#e4efe7", "#2c373c"),
     },
 }
-"""Light and dark, for Material UI."""
+"""Light and dark theme of Material UI."""
 
 PAGE = {
     "& .header .logo": {"height": "1.9rem !important"},
-    # Material UI's page knows white titles only.
+    # The page of panel-material-ui has a white title in both themes.
     "& .header .title": {"color": "inherit !important", "fontSize": "1.3rem", "fontWeight": 700},
     "& .header a": {"color": "inherit"},
 }
-"""What the header looks like."""
+"""Style of the page header."""
 
 FLOATING = {"padding": "10px 14px", "borderRadius": "10px"}
-"""A card that floats over the map."""
+"""Style of a card above the map."""
 
 HTML_STYLE = """
 :host { color: inherit; font-family: inherit; }
@@ -50,7 +50,7 @@ p { margin: 4px 0; line-height: 1.45; font-size: 13px; }
 .quiet { opacity: .72; }
 .refusal { color: var(--mui-palette-error-main, #c0392b); }
 """
-"""What every pane of HTML begins with."""
+"""Style sheet of all HTML panes."""
 
 TABLE_STYLE = """
 table { width: 100%; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
@@ -60,16 +60,16 @@ th:first-child, td:first-child { text-align: left; }
 tr:has(+ .why) td { border-bottom: 0; padding-bottom: 0; }
 .why td { font-size: 11px; opacity: .72; padding-top: 0; }
 """
-"""Of tables of numbers."""
+"""Style sheet of HTML tables of numbers."""
 
 
 def chart_look(dark: bool) -> dict[str, Any]:
-    """Return what Bokeh makes a chart of a panel look like."""
+    """Return the Bokeh style of the charts, as values of ``backend_opts`` of HoloViews."""
     ink = "#dfe7e2" if dark else "#1d2a24"
     axes = {f"plot.{axis}axis.major_label_text_color": ink for axis in "xy"}
     grids = {f"plot.{axis}grid.grid_line_alpha": 0.15 for axis in "xy"}
     return {
-        # A handful of points need no GPU, and software GL complains of itself in the console.
+        # Few points need no WebGL, and its software implementation logs warnings in the console.
         "plot.output_backend": "canvas",
         "plot.background_fill_alpha": 0,
         "plot.border_fill_alpha": 0,

@@ -1,4 +1,4 @@
-"""Worker count: the number of workers of a new cluster or of one that is scaled."""
+"""Inputs for the number of workers of a new or a running cluster."""
 
 from __future__ import annotations
 
@@ -11,18 +11,26 @@ from dashboard.panel_workarounds.held_values import hold
 from dashboard.state import ClusterState
 
 FIELD: dict[str, Any] = {"size": "small", "description": "", "sizing_mode": "stretch_width"}
-"""Look of an input that concerns the cluster."""
+"""Style of the inputs of the cluster panel."""
 
-# Less and more would be dark on dark.
+# The colour of the step buttons would be dark in the dark theme.
 NUMBER: dict[str, Any] = {**FIELD, "sx": {"& .MuiIconButton-root": {"color": "text.secondary"}}}
-"""Look of one for a number."""
+"""Style of the number inputs of the cluster panel."""
 
 BELOW = (0, 0, 12, 0)
-"""Margin that leaves room below."""
+"""Margin below an element of the cluster panel."""
 
 
 def workers_input(cluster: ClusterState, visible: Any) -> pmui.IntInput:
-    """Return the input of the number of workers, the least where it follows the work."""
+    """Return the input for the number of workers, or for the minimum of an adaptive cluster.
+
+    Parameters
+    ----------
+    cluster : ClusterState
+        State of the cluster.
+    visible : reference
+        Boolean reference: whether the input is visible.
+    """
     refused = refusal_of(cluster, "workers")
     number = pmui.IntInput.from_param(
         cluster.param.workers,
@@ -37,7 +45,15 @@ def workers_input(cluster: ClusterState, visible: Any) -> pmui.IntInput:
 
 
 def follow_choice(cluster: ClusterState, visible: Any) -> pmui.Row:
-    """Return the choice whether the number of workers follows the work, and how far."""
+    """Return the checkbox of an adaptive cluster, and the input for its maximum number of workers.
+
+    Parameters
+    ----------
+    cluster : ClusterState
+        State of the cluster.
+    visible : reference
+        Boolean reference: whether the inputs are visible.
+    """
     refused = refusal_of(cluster, "max_workers")
     most = pmui.IntInput.from_param(
         cluster.param.max_workers,
@@ -60,7 +76,15 @@ def follow_choice(cluster: ClusterState, visible: Any) -> pmui.Row:
 
 
 def refusal_of(cluster: ClusterState, name: str) -> Any:
-    """Return what is wrong with a field, bound to the state; empty where nothing is."""
+    """Return the refusal of a field as a bound function; its value is empty if the field is accepted.
+
+    Parameters
+    ----------
+    cluster : ClusterState
+        State of the cluster.
+    name : str
+        Name of the field.
+    """
     return pn.bind(_sentence, cluster.param.refusals, name)
 
 

@@ -53,7 +53,7 @@ class Provider(Protocol):
     """Seconds for which a login stays valid without another confirmation."""
 
     async def identify_user(self, credentials: Credentials) -> Principal | None:
-        """Return the principal of a request with credentials in its header or query, or None if they are not valid."""
+        """Return the principal of the credentials in a request, or None if it has no valid credentials."""
 
     async def confirm_login(self, proof: Any) -> bool | None:
         """Return whether a login is still valid; None if the provider does not answer."""
