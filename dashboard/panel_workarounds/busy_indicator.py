@@ -13,7 +13,7 @@ def bind_busy(page: Page, reference: Any) -> None:
 
     panel-material-ui 0.16's ``Page.__init__`` (``template/base.py``) binds it to ``panel.state.busy``, which counts the
     events of all pages. A page is then shown as busy while the server works for other pages, and the binding keeps the
-    page in memory as long as the server runs. This can go once ``busy`` may be passed to ``Page``.
+    page in memory as long as the server runs. This can be removed once ``busy`` may be passed to ``Page``.
 
     Parameters
     ----------

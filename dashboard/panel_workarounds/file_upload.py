@@ -13,8 +13,8 @@ def watch_uploads(upload: pmui.FileInput, receive: Callable[[bytes], None]) -> N
 
     panel-material-ui 0.16's ``FileInput`` (``widgets/input.py``) changes no parameter if a file is empty or identical
     to the previous one, so a watcher of its value misses such files. Its ``_process_chunk`` also accumulates any number
-    of chunks and files that a browser announces; here a file of more than one chunk is dropped. This can go once the
-    widget has an event for each upload and a limit on the data that it accumulates.
+    of chunks and files that a browser announces; here a file of more than one chunk is dropped. This can be removed
+    once the widget has an event for each upload and a limit on the data that it accumulates.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ class PageGarbage:
 
     A closed page leaves about 40,000 objects in reference cycles. A full collection also traverses the objects of all
     open pages, which stops the process for about 20 ms per open page. Panel 1.9 (``panel/io/document.py``) runs one
-    five seconds after a page closes. This can go once closed pages are freed without garbage collection.
+    five seconds after a page closes. This can be removed once closed pages are freed without garbage collection.
     """
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ def hold(component: Component, **references: Any) -> Component:
 
     If a bound parameter changes twice in quick succession, a React component of Panel 1.9 may write the intermediate
     value back (`useState` in ``panel/models/react_component.ts``). A button would then stay disabled until the next
-    change of the state. This can go once such components write only values that the visitor has entered.
+    change of the state. This can be removed once such components write only values that the visitor has entered.
 
     Parameters
     ----------
@@ -39,5 +39,5 @@ def hold(component: Component, **references: Any) -> Component:
 
 def _restore(reference: Any, event: Any) -> None:
     if event.new != resolve_value(reference):
-        # Scheduled: while Panel handles a message of a browser, a change of the same parameter is not sent back.
+        # Scheduled for later: Panel sends no change of a parameter to the browser whose message it is handling.
         pn.state.execute(partial(event.obj.param.update, **{event.name: reference}), schedule=True)

@@ -12,8 +12,8 @@ class MessageFlush:
     """Follow every change of a page's state with changes of a counter, which flush the message queue.
 
     Panel 1.9 can write to a browser without its own lock (`panel.io.document.unlocked`). A message that is added just
-    after the previous one was sent then stays in the queue until the next message. This can go once ``unlocked``
-    dispatches such messages.
+    after the previous one was sent then stays in the queue until the next message. This can be removed once
+    ``unlocked`` dispatches such messages.
 
     Parameters
     ----------

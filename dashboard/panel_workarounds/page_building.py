@@ -26,7 +26,7 @@ async def create_session(
     """Create a session whose document is built in a thread.
 
     Bokeh 3.9's ``ApplicationContext.create_session_if_needed`` builds it on the event loop, which a page of a hundred
-    components blocks for a second. This can go once Bokeh initialises documents in a thread.
+    components blocks for a second. This can be removed once Bokeh initialises documents in a thread.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def isolate_current_document() -> None:
 
     Bokeh 3.9's ``patch_curdoc`` keeps a document in its list if a callback raises. Code without a document of its own
     then uses it as the current one, and once it is destroyed, Panel 1.9's ``run_app`` makes the next visitor's
-    document the current one of the whole process. The list is also shared by all threads. This can go once
+    document the current one of the whole process. The list is also shared by all threads. This can be removed once
     ``patch_curdoc`` uses ``finally`` and a context variable.
     """
     if isinstance(bokeh.io.doc._PATCHED_CURDOCS, _CurrentDocuments):

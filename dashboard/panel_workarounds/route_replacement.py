@@ -14,8 +14,8 @@ def replace_handlers(server: Server, replace: Callable[[Handler], Handler]) -> N
     """Replace the handlers of the routes of a server.
 
     Panel 1.9 (``per_app_patterns`` in ``panel/io/server.py``) and Bokeh 3.9 (``bokeh/server/urls.py``) read their
-    routes from lists that all servers of the process share, including other servers of a notebook. This can go once
-    ``get_server`` accepts the handlers of a server.
+    routes from lists that all servers of the process share, including other servers of a notebook. This can be removed
+    once ``get_server`` accepts the handlers of a server.
 
     Parameters
     ----------

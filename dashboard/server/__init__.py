@@ -1,4 +1,4 @@
-"""HTTP server: the page, the routes beside it, login and limits."""
+"""HTTP server: the page, other routes, login and limits."""
 
 from dashboard.server.request_gate import GatePolicy, install_gate, parse_host_names, parse_networks
 from dashboard.server.response_policy import build_content_policy

@@ -36,9 +36,9 @@ class ConnectionLimit:
     Parameters
     ----------
     most : int
-        Greatest number of connections at once.
+        Greatest number of concurrent connections.
     patience_s : float
-        Seconds after which a connection that does not read its response may be closed, once the limit is reached.
+        Seconds after which a connection whose client does not read its response may be closed at the limit.
     """
 
     def __init__(self, *, most: int, patience_s: float) -> None:

@@ -108,7 +108,7 @@ class PageSocket(WSHandler):
         if len(fragment) < _LARGE_BYTES:
             await super().on_message(fragment)
             return
-        # One at a time: parsing takes tens of milliseconds, and many pages may send at once.
+        # One at a time: parsing takes tens of milliseconds, and many pages may send large messages simultaneously.
         large: asyncio.Lock = self.application.settings["large_messages"]
         async with large:
             await super().on_message(fragment)

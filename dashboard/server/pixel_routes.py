@@ -86,10 +86,10 @@ class ObservationsHandler(_PlaceHandler):
 
 
 class StretchHandler(ApiHandler):
-    """``/api/results/{token}/stretch/{layer}``: value range of a layer, for the parameter ``span=`` of its tiles."""
+    """``/api/results/{token}/stretch/{layer}``: percentile range of a layer, for the ``span=`` parameter of tiles."""
 
     async def get(self, token: str, layer: str) -> None:
-        """Write two percentiles of the computed pixels, or null if no pixel is computed."""
+        """Write the percentile range of the computed pixels, or null if no pixel is computed."""
         record = await self.find_job(token)
         if layer not in LAYERS:
             raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")

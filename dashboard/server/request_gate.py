@@ -133,7 +133,7 @@ def install_gate(server: Server, policy: GatePolicy, access_control: AccessContr
     """Install the gate before all routes of a server.
 
     Bokeh has no setting for this: its application is the request callback of Tornado's HTTP server, which the gate
-    replaces (bokeh 3.9, ``bokeh.server.server.BaseServer``). It can go once Bokeh accepts middleware.
+    replaces (bokeh 3.9, ``bokeh.server.server.BaseServer``). It can be removed once Bokeh accepts middleware.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def install_gate(server: Server, policy: GatePolicy, access_control: AccessContr
     access_control : AccessControl
         Authentication of requests.
     most : int
-        Greatest number of connections at once, websockets excluded.
+        Greatest number of concurrent connections, without websockets.
     """
     server._http.request_callback = Gate(server._tornado, policy, access_control, most=most)
 
@@ -161,7 +161,7 @@ class Gate(HTTPServerConnectionDelegate):
     access_control : AccessControl
         Authentication of requests; handlers read the principal by `dashboard.server.principals.get_principal`.
     most : int
-        Greatest number of connections at once, websockets excluded.
+        Greatest number of concurrent connections, without websockets.
     """
 
     def __init__(

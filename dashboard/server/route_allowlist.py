@@ -27,7 +27,7 @@ class NothingHandler(RequestHandler):
         """Accept the arguments of any handler that is replaced."""
 
     def prepare(self) -> None:
-        """Write 404, whatever the method."""
+        """Write 404 for every HTTP method."""
         for name, value in PRIVATE.items():
             self.set_header(name, value)
         self.set_status(404)

@@ -1,4 +1,4 @@
-"""Routes of the server beside the page."""
+"""Routes of the server other than the page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboard.services import Services
 
 
 def list_all_routes(services: Services) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
-    """Return all routes beside the page, relative to the prefix of the page.
+    """Return all routes other than the page, relative to the prefix of the page.
 
     Parameters
     ----------

@@ -116,7 +116,7 @@ class TileDocuments:
         return {"links": [self._build_link("self", "/collections", "This document")], "collections": found}
 
     def build_collection(self, layer: str, label: str) -> dict[str, Any]:
-        """Return one layer of one season as a collection."""
+        """Return the collection of one layer of one season; for the parameters, see `build_tilejson`."""
         west, south, east, north = self._bbox
         start, end = (day.isoformat() for day in (self.plan.request.start, self.plan.request.end))
         path = _format_collection_path(layer, label)

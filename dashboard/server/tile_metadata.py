@@ -53,7 +53,7 @@ class TileJsonHandler(_DocumentHandler):
     """``/api/results/{token}/{layer}/{label}/tilejson.json``: one layer of one season; tile URLs keep the query."""
 
     async def get(self, token: str, layer: str, label: str) -> None:
-        """Write TileJSON 3.0."""
+        """Write the TileJSON 3.0 document."""
         documents = await self.find_documents(token)
         self.write_json(documents.build_tilejson(*_check_layer_and_season(documents.plan, layer, unquote(label))))
 

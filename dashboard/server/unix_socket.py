@@ -1,4 +1,4 @@
-"""Unix socket for the page, for one proxy of the same user on a machine with several users."""
+"""Unix socket of the server, for a proxy of the same user on a machine with several users."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def reserve_socket_path(path: Path) -> Iterator[None]:
     Parameters
     ----------
     path : pathlib.Path
-        Path of the socket. A missing folder is created, for the user alone.
+        Path of the socket. A missing folder is created with access for the user only.
 
     Raises
     ------

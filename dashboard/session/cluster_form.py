@@ -1,4 +1,4 @@
-"""Cluster form: options of a new cluster, and number of workers."""
+"""Cluster form: validation of its fields, and specification of a new cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text and permitted actions of a cluster."""
+"""Descriptions, status and permitted actions of a cluster."""
 
 from __future__ import annotations
 
@@ -45,7 +45,15 @@ def permitted_actions(pooled: PooledCluster | None, *, running: bool) -> list[st
 
 
 def cluster_status(pooled: PooledCluster | None, *, working: bool) -> str:
-    """Return the status of a cluster: ``none``, ``starting``, ``idle``, ``working`` or ``failed``."""
+    """Return the status of a cluster: ``none``, ``starting``, ``idle``, ``working`` or ``failed``.
+
+    Parameters
+    ----------
+    pooled : PooledCluster or None
+        The cluster; None if there is none or it is not connected.
+    working : bool
+        Whether a job runs on the cluster.
+    """
     if pooled is None:
         return "none"
     if pooled.error:

@@ -20,7 +20,15 @@ _QUIET = {"color": "text.secondary"}
 
 
 def cluster_choice(cluster: ClusterState, visit: VisitState) -> pmui.Column:
-    """Return the cluster panel. Options and actions are visible only if a Gateway cluster is chosen."""
+    """Return the cluster panel. Options and actions are visible only if a Gateway cluster is chosen.
+
+    Parameters
+    ----------
+    cluster : ClusterState
+        State of the cluster.
+    visit : VisitState
+        State of the visit, with the width of the window.
+    """
     return pmui.Column(
         _where(cluster),
         _status(cluster, visit),

@@ -20,7 +20,15 @@ _MOST_BARS = 8
 
 
 def estimate_card(request: RequestState, job: JobState) -> pmui.Paper:
-    """Return the card with the cost estimate and the Compute button; while disabled, the reason is shown below it."""
+    """Return the card with the cost estimate and the Compute button; while disabled, the reason is shown below it.
+
+    Parameters
+    ----------
+    request : RequestState
+        Request with its estimate.
+    job : JobState
+        The job on the page.
+    """
     figures = pn.bind(_figures, *request.get_parameters("estimate", "refusal", "estimating", "region"))
     followed = request.get_parameters("region", "refusal", "estimating", "estimate", "estimate_token")
     followed += job.get_parameters("token", "state")

@@ -22,7 +22,15 @@ _UNITS = {"ndvi_mean": "mean NDVI", "clear_count": "clear observations"}
 
 
 def legend_card(job: JobState, look: LookState) -> pmui.Paper:
-    """Return the card with season, legend and, behind a button, the style; visible if there is a result."""
+    """Return the card with season, legend and, behind a button, the style; visible if there is a result.
+
+    Parameters
+    ----------
+    job : JobState
+        The job on the page.
+    look : LookState
+        Season, layer and colours of the map.
+    """
     shown = look.get_parameters("layer", "palette", "span")
     shown += job.get_parameters("missing_months", "synthetic", "has_preview", "min_clear")
     bar = pn.bind(legend_html, *shown)
@@ -122,7 +130,7 @@ def legend_html(
     preview: bool = False,
     min_clear: int = 1,
 ) -> Markup:
-    """Return the legend as HTML: colour bar with units, or classes, with keys of pixels without a value.
+    """Return the legend as HTML: colour bar with units, or classes, and keys of never clear and pending pixels.
 
     Parameters
     ----------

@@ -23,7 +23,15 @@ _COUNTED, _NOT = "#53903d", "#8a9399"
 
 
 def observations_view(pixel: ClickedPixelState, visit: VisitState) -> pmui.Column:
-    """Return the button that lists the observations of the clicked pixel, and their chart."""
+    """Return the button that lists the observations of the clicked pixel, and their chart.
+
+    Parameters
+    ----------
+    pixel : ClickedPixelState
+        The clicked pixel.
+    visit : VisitState
+        State of the visit, with the theme.
+    """
     ask = pmui.Button(
         label="Show every observation",
         icon="scatter_plot",

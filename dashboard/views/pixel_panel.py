@@ -24,7 +24,17 @@ _FURTHER = {"ndvi_std": "Deviation", "clear_months": "Months"}
 
 
 def inspect_panel(pixel: ClickedPixelState, job: JobState, visit: VisitState) -> pmui.Column:
-    """Return the panel of the clicked pixel."""
+    """Return the panel of the clicked pixel.
+
+    Parameters
+    ----------
+    pixel : ClickedPixelState
+        The clicked pixel.
+    job : JobState
+        The job on the page.
+    visit : VisitState
+        State of the visit, with the theme.
+    """
     return pmui.Column(
         Text("Pixel", variant="overline", margin=0),
         pn.bind(_content, pixel.param.series, job.param.result, visit.param.dark, job.param.min_clear),

@@ -15,7 +15,15 @@ from dashboard.views.theme import HTML_STYLE, TABLE_STYLE
 
 
 def region_summary(summary: RegionSummaryState, job: JobState) -> pmui.Column:
-    """Return the card of a finished result: a button that computes the statistics, and their table."""
+    """Return the card of a finished result: a button that computes the statistics, and their table.
+
+    Parameters
+    ----------
+    summary : RegionSummaryState
+        Statistics of the region.
+    job : JobState
+        The job on the page.
+    """
     ask = pmui.Button(
         label="Sum up the region",
         icon="functions",

@@ -146,7 +146,15 @@ def _choices(each: RequestField) -> dict[str, str]:
 
 
 def shown_value(state: RequestState, each: RequestField) -> Any:
-    """Return the value of a field's widget: the rejected entry, if any, else the value of the draft."""
+    """Return the value of a field's widget: the rejected entry, if any, else the value of the draft.
+
+    Parameters
+    ----------
+    state : RequestState
+        The request that the form edits.
+    each : RequestField
+        Field of the widget.
+    """
     if each.name in state.rejected:
         return state.rejected[each.name].text
     value = each.value_in(state.draft)

@@ -28,7 +28,15 @@ _WORDS = {
 
 
 def jobs_list(job_list: JobListState, job: JobState) -> pmui.Column:
-    """Return the result list."""
+    """Return the result list.
+
+    Parameters
+    ----------
+    job_list : JobListState
+        The visitor's jobs.
+    job : JobState
+        The job on the page.
+    """
     rows = pmui.Column(sizing_mode="stretch_width", margin=0)
     known: dict[str, pmui.Column] = {}
 

@@ -58,7 +58,15 @@ def _location(clicked: dict[str, Any] | None) -> tuple[float, float] | None:
 
 
 def layer_of(job: JobState, look: LookState) -> dict[str, Any] | None:
-    """Return the value of `NdviMap.layer` for the shown result and season; None without a result."""
+    """Return the value of `NdviMap.layer` for the shown result and season; None without a result.
+
+    Parameters
+    ----------
+    job : JobState
+        The job on the page.
+    look : LookState
+        Season and layer of the map.
+    """
     if not (job.token and look.season and job.result):
         return None
     result = job.result

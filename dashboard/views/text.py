@@ -16,8 +16,8 @@ class Text(pmui.Typography):
     """Plain text with the style of Material UI's Typography, without its Markdown and HTML.
 
     panel-material-ui 0.16 renders Markdown on the server, decodes entities once in the browser, and inserts the result
-    as HTML (``Typography.jsx``). Text is therefore escaped twice. This can go once panel-material-ui has a component
-    for plain text.
+    as HTML (``Typography.jsx``). Text is therefore escaped twice. This can be removed once panel-material-ui has a
+    component for plain text.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Html(pn.pane.HTML):
         super().__init__(content, **look)  # type: ignore[no-untyped-call]  # Panel annotates no constructor
 
     def _transform_object(self, obj: Any) -> dict[str, Any]:
-        # Converted to a plain string: Panel escapes it for the transfer, which with a Markup would escape too much.
+        # A plain string, because Panel's escaping for the transfer would escape a Markup twice.
         shown: dict[str, Any] = super()._transform_object(str(escape_text("" if obj is None else obj)))
         return shown
 

@@ -64,7 +64,7 @@ tr:has(+ .why) td { border-bottom: 0; padding-bottom: 0; }
 
 
 def chart_look(dark: bool) -> dict[str, Any]:
-    """Return the Bokeh style of the charts, as values of ``backend_opts`` of HoloViews."""
+    """Return the Bokeh style of the charts, as ``backend_opts`` for HoloViews."""
     ink = "#dfe7e2" if dark else "#1d2a24"
     axes = {f"plot.{axis}axis.major_label_text_color": ink for axis in "xy"}
     grids = {f"plot.{axis}grid.grid_line_alpha": 0.15 for axis in "xy"}

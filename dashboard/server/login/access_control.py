@@ -130,7 +130,7 @@ class AccessControl:
             )
         if self.provider is None:
             return Admission(principal=ANONYMOUS)
-        # Split as the router does; a URL parser would take the first part of //x/login for a host.
+        # Split in the same way as the router; a URL parser would interpret the first part of //x/login as a host.
         path, _, query = line.path.partition("?")
         path = path.removeprefix(f"{self.prefix}/")
         try:
@@ -159,7 +159,7 @@ class AccessControl:
                     _log.error("A login could not be confirmed.", exc_info=outcome)
 
     async def _find_admission(self, path: str, query: str, headers: HTTPHeaders, address: str) -> Admission | None:
-        """Return the admission of an authenticated request, or None."""
+        """Return the admission of a request, or None if it is not authenticated."""
         provider = self.provider
         if isinstance(provider, HeaderProvider):
             return _make_admission(provider.identify_user(headers))
@@ -221,7 +221,7 @@ class AccessControl:
             if following:
                 there += "?next=" + quote(following[:_LONGEST_LINK], safe="")
             return Denial(status=HTTPStatus.FOUND, sentence="Sign in first.", headers={"Location": there})
-        # Not for browsers, which would open their own password dialog in the middle of a visit.
+        # Not for browsers, which would open a password dialog of their own.
         asks = isinstance(self.provider, PasswordProvider) and not is_browser
         challenge = {"WWW-Authenticate": 'Basic realm="Greenup", charset="UTF-8"'} if asks else {}
         return Denial(status=HTTPStatus.UNAUTHORIZED, sentence="Sign in first.", headers=challenge)

@@ -61,7 +61,7 @@ class HubProvider(OAuthProvider):
         self._known: TTLCache[str, Principal | None] = TTLCache(_MOST_CACHED, _CACHED_S)
 
     async def identify_user(self, credentials: Credentials) -> Principal | None:
-        """Return the principal of a hub API token in the header or the query, or None."""
+        """Return the principal of a hub API token in the header or the query, or None without a valid token."""
         token = credentials.find_authorization("token", "bearer") or credentials.link
         if not token:
             return None
@@ -76,7 +76,7 @@ class HubProvider(OAuthProvider):
         return principal
 
     def _make_principal(self, answer: Mapping[str, Any]) -> Principal | None:
-        """Return the principal of a token that has an access scope of this service, or None."""
+        """Return the principal of a token, or None if it has no access scope of this service or no user."""
         scopes = set(answer.get("scopes", ()))
         may = any(scope in scopes or scope.partition("!")[0] in scopes for scope in self._scopes)
         name = answer.get("name")

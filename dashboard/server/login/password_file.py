@@ -83,7 +83,7 @@ def verify_password(digest: str, password: str) -> bool:
 
 
 class PasswordFile:
-    """Users of a password file, read again whenever the file changes.
+    """Users of a password file, which is read again if it has changed.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ class PasswordProvider:
         self._attempts: dict[tuple[str, str, str], asyncio.Future[Principal | None]] = {}
 
     async def identify_user(self, credentials: Credentials) -> Principal | None:
-        """Return the principal of the Basic credentials of a request, or None."""
+        """Return the principal of the Basic credentials of a request, or None if it has no valid ones."""
         given = credentials.find_authorization("basic")
         if not given:
             return None
@@ -98,7 +98,7 @@ class PasswordProvider:
         return await self.sign_in(user, password, credentials.address)
 
     async def sign_in(self, user: str, password: str, address: str) -> Principal | None:
-        """Return the principal with this user name and password, or None.
+        """Return the principal of a user name and password, or None if they are not valid.
 
         Parameters
         ----------

@@ -50,13 +50,29 @@ class LoginThrottle:
             raise TooManyRequestsError("Too many logins have failed; try again in five minutes.")
 
     def record_success(self, address: str, user: str) -> None:
-        """Remove the failure that was counted before a successful attempt."""
+        """Remove the failure that was counted before a successful attempt.
+
+        Parameters
+        ----------
+        address : str
+            Address of the client.
+        user : str
+            User name.
+        """
         for name in (_network_key(address), f"user {user}"):
             if failures := self._failures.get(name):
                 failures.pop()
 
     def record_failure(self, address: str, user: str) -> None:
-        """Count a failed attempt; with an empty user name, for the address only."""
+        """Count a failed attempt.
+
+        Parameters
+        ----------
+        address : str
+            Address of the client.
+        user : str
+            User name; empty to count the failure for the address only.
+        """
         for name in (_network_key(address), *([f"user {user}"] if user else ())):
             self._failures.setdefault(name, deque(maxlen=MAX_FAILURES_PER_USER)).append(time.monotonic())
 
