@@ -89,7 +89,7 @@ class StretchHandler(ApiHandler):
     """``/api/results/{token}/stretch/{layer}``: percentile range of a layer, for the ``span=`` parameter of tiles."""
 
     async def get(self, token: str, layer: str) -> None:
-        """Write the percentile range of the computed pixels, or null if no pixel is computed."""
+        """Write two percentiles of the computed pixels, or null if there are none; see `compute.tiles.colour_range`."""
         record = await self.find_job(token)
         if layer not in LAYERS:
             raise NoScenesError("layer", f"There is no layer {layer[:40]!r}; there are {', '.join(LAYERS)}.")

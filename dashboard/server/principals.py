@@ -11,7 +11,7 @@ USER = "greenup_user"
 
 
 class ForbiddenError(Exception):
-    """A request has no principal although a login is required."""
+    """Error raised when a request has no principal although a login is required."""
 
 
 def get_principal(request: Any) -> Principal:

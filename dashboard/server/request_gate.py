@@ -28,13 +28,13 @@ from dashboard.server.login import AccessControl, Denial
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_BODY_BYTES = 64 * 2**10
-"""Largest request body: the login form. Files are uploaded through the websocket of the page."""
+"""Largest request body, sufficient for the login form. Files are uploaded through the websocket of the page."""
 
 MAX_REGION_BYTES = 2_100_000
 """Largest request body with a region. It is slightly above the limit of regions, whose error message is clearer."""
 
 MAX_HEADER_BYTES = 32 * 2**10
-"""Largest start line and headers of a request: a link with a region, and the cookies of a JupyterHub."""
+"""Largest start line and headers, sufficient for a link with a region and the cookies of a JupyterHub."""
 
 SLOWEST_S = 60.0
 """Seconds after which a connection is closed if it is idle, or if its request body has not arrived completely."""
@@ -132,8 +132,8 @@ def parse_host_names(origins: Sequence[str]) -> tuple[str, ...]:
 def install_gate(server: Server, policy: GatePolicy, access_control: AccessControl, *, most: int) -> None:
     """Install the gate before all routes of a server.
 
-    Bokeh has no setting for this: its application is the request callback of Tornado's HTTP server, which the gate
-    replaces (bokeh 3.9, ``bokeh.server.server.BaseServer``). It can be removed once Bokeh accepts middleware.
+    Bokeh 3.9 has no setting for this. The gate replaces the request callback of Tornado's HTTP server, which is Bokeh's
+    application (``bokeh.server.server.BaseServer``). This can be removed once Bokeh accepts middleware.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ class TileDocuments:
     root : str
         Root URL of the routes, without a trailing slash.
     style : str
-        Query string that is added to tile URLs; empty for the default style of each layer.
+        Query string that is added to links and tile URLs; empty for the default style of each layer.
     """
 
     plan: NdviPlan

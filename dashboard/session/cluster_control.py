@@ -50,7 +50,7 @@ class ClusterController:
         self._tasks = tasks
         self._principal = principal
         self._running: list[RunningCluster] = []
-        # The chosen cluster, kept after it has left the pool for its error message.
+        # The chosen cluster. It is kept after it has left the pool, because its error message is shown.
         self._chosen: PooledCluster | None = None
         self._sized: PooledCluster | None = None
         settings = services.settings

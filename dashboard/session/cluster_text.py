@@ -127,7 +127,7 @@ def stop_warning_text(records: Sequence[LiveJob], *, elsewhere: bool) -> str:
 
 
 def disconnect_text(name: str, records: Sequence[LiveJob]) -> str:
-    """Return a text on the cluster and its queued jobs after a visitor disconnects.
+    """Return a text for a visitor who disconnects: the cluster continues, and queued jobs connect to it again.
 
     Parameters
     ----------

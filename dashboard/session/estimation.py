@@ -28,7 +28,7 @@ _ASK_AGAIN_S = 3.0
 
 
 class RequestEstimator:
-    """Estimate the request while it is edited.
+    """Plan a request and estimate its cost whenever it is edited.
 
     Parameters
     ----------

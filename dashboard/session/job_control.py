@@ -1,4 +1,4 @@
-"""Job control: submit, open, follow and cancel the job on the page."""
+"""Job control: submit, open, monitor and cancel the job on the page."""
 
 from __future__ import annotations
 

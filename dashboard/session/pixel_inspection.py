@@ -11,7 +11,7 @@ from dashboard.state import ClickedPixelState, JobState
 
 
 class PixelInspector:
-    """Read the seasons of the clicked pixel, and list its observations on request.
+    """Read the seasonal values of the clicked pixel, and list its observations on request.
 
     Parameters
     ----------

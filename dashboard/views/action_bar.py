@@ -38,12 +38,12 @@ _FOLLOWED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """Content of the action bar: sentence, action and progress.
+    """Content of the action bar: message, action and progress.
 
     Attributes
     ----------
     text : str
-        Message; empty for none.
+        Text of the message; empty for none.
     action : str
         Label of the button; empty for none.
     event : str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 NARROW = "(max-width: 599.95px)"
-"""Media query of a narrow window: below Material UI's smallest breakpoint, 600 px."""
+"""Media query of a narrow window: below Material UI's breakpoint ``sm``, 600 px."""
 
 
 def _bar(paper: str, ink: str, edge: str) -> dict[str, Any]:

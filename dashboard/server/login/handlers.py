@@ -63,7 +63,7 @@ class _LoginHandler(RequestHandler):
         self.finish(message_page(title, sentence, link))
 
     def set_private_cookie(self, name: str, value: str, seconds: float) -> None:
-        """Set a cookie that scripts cannot read (HttpOnly) and other sites do not send (SameSite=Lax).
+        """Set a cookie that scripts cannot read (HttpOnly) and other sites can send only by links (SameSite=Lax).
 
         Parameters
         ----------

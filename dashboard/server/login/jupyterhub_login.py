@@ -34,7 +34,7 @@ class HubProvider(OAuthProvider):
     Raises
     ------
     InputError
-        A variable is missing.
+        A variable is missing or not valid.
     """
 
     def __init__(self, hub: HubSettings) -> None:

@@ -26,7 +26,7 @@ def make_provider(settings: Settings, kind: str, *, has_proxies: bool) -> Provid
     Raises
     ------
     InputError
-        A setting that the provider needs is missing.
+        A setting that the provider needs is missing or not valid, or its password file cannot be read.
     """
     if kind == "basic":
         if settings.auth_file is None:

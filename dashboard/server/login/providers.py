@@ -19,7 +19,7 @@ LONGEST_NAME = 200
 
 
 class LoginError(GreenupError):
-    """A login failed; the message is shown to the user."""
+    """Error raised when a login fails; the message is shown to the user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Credentials:
     address : str
         Address of the client.
     link : str
-        Token in the query, empty if there is none.
+        Token in the query; empty if there is none.
     """
 
     headers: HTTPHeaders
