@@ -76,13 +76,6 @@ def build_page(state: PageState, map_: NdviMap) -> Page:
     return page
 
 
-def _header(state: PageState) -> list[pn.viewable.Viewable]:
-    """Return the components of the header: cluster chip in a wide window, and account button with a login."""
-    account = account_button(state.visit)
-    chip = _wide_only(state.visit, cluster_chip(state.cluster))
-    return [pn.layout.HSpacer(), chip, *([] if account is None else [account])]
-
-
 def _stage(state: PageState, map_: NdviMap) -> pn.Column:
     """Return the map, with the action bar and the legend above it."""
     foot = pn.Column(action_bar(state), css_classes=["over-foot"], sizing_mode="stretch_width", margin=0)
