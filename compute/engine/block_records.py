@@ -1,4 +1,4 @@
-"""Records of a block task: its input, its sums, and the finished block."""
+"""Records of block tasks: input, sums and counts, and finished blocks."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ from compute.scenes import Grid, UnreadScene
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockTask:
-    """Input of the task of one block, or of a part of its dates, except the scenes themselves.
+    """Input of a task that computes one block, or some of its dates, except the scenes.
 
     Attributes
     ----------
     run : str
-        Name under which the work can be cancelled.
+        Name of the run, by which its tasks are cancelled.
     grid : Grid
         Pixel grid of the block.
     groups : tuple of tuple of int
-        For each (product, platform, solar day) group the positions of its scenes among the task's sources. Where
-        several scenes show a pixel, the first in this order is taken.
+        Indices of scenes among the task's sources, for each group of one product, platform and solar day. If several
+        scenes of a group are clear at a pixel, the first in this order is taken.
     roles : mapping of str to Roles
         Roles of measurements by product.
     reader : str
         Reader: ``exact`` or ``odc``.
     resampling : str
-        Resampling of red and nir: ``average``, ``bilinear`` or ``nearest``.
+        Resampling method of red and nir. Of the exact reader: ``average``, ``bilinear`` or ``nearest``.
     average : str
-        Source pixels that enter an area-weighted mean: ``clear`` takes each that its own mask pixel declares clear,
-        ``all`` takes every valid one where the mask is clear at the centre of the output pixel.
+        Source pixels of an area-weighted mean. ``clear``: valid pixels that are clear by their own mask pixel. ``all``:
+        all valid pixels, if the mask is clear at the centre of the output pixel.
     min_area : float
-        Smallest share of an output pixel, 0 to 1, that must be clear and valid in an area-weighted mean.
+        Minimum share of an output pixel's area, 0 to 1, that is clear and valid, for an area-weighted mean.
     index_range : (float, float)
-        Smallest and largest index value that counts as an observation.
+        Minimum and maximum index value of an observation.
     access : Access
-        Rules by which files may be read.
+        Access rules for files.
     polygon : bytes or None
-        Region as WKB in the grid's CRS; pixels whose centre lies outside have no observations.
+        Region as WKB in the grid's CRS. Pixels with their centre outside have no observations. None for no region.
     strata : tuple of int
-        Stratum of each group. Each stratum weighs 1 in the mean and lies in one task as a whole. Empty where each
+        Stratum of each group. Each stratum weighs 1 in the mean, and is never split between tasks. Empty if each
         observation weighs 1.
     months : tuple of int or None
-        Calendar month of each group, 1 to 12; None where months are not counted.
+        Calendar month of each group, 1 to 12; None if months are not counted.
     std : bool
-        Whether sums of squares are kept for the standard deviation.
+        Keep sums of squares for the standard deviation.
     reasons : tuple of str
-        Exclusion reasons that are counted, from `compute.products.exclusion_reasons`; empty where none are.
+        Exclusion reasons to count, from `compute.products.exclusion_reasons`; empty to count none.
     """
 
     run: str
@@ -79,6 +79,8 @@ class BlockTask:
 class Sums:
     """Sums and counts of a block over some or all of its dates.
 
+    A *look* is a group of scenes whose mask is not nodata at a pixel, whether or not it is an observation.
+
     Attributes
     ----------
     total : numpy.ndarray
@@ -86,19 +88,19 @@ class Sums:
     count : numpy.ndarray
         (y, x) uint16 numbers of observations.
     means, strata : numpy.ndarray or None
-        (y, x) int64 sums of the strata's means, in units of 2**-32 NDVI, and uint16 numbers of strata.
+        (y, x) int64 sums of the means of strata, in units of 2**-32 NDVI, and (y, x) uint16 numbers of strata.
     months : numpy.ndarray or None
-        (y, x) uint16 bit sets: bit m - 1 is calendar month m with an observation.
+        (y, x) uint16 bit sets: bit m - 1 is set if calendar month m has an observation.
     squares : numpy.ndarray or None
         (2, y, x) int64 sums of squares, in the two limbs of `compute.kernels.weighted_means.add_squares`.
     reasons : numpy.ndarray or None
-        (reason, y, x) uint16 numbers of looks that are no observations, by exclusion reason.
+        (reason, y, x) uint16 numbers of looks that are not observations, by exclusion reason.
     failed : frozenset of UnreadScene
         Scenes that could not be read and are missing from the sums.
     beyond : numpy.ndarray
         (2,) int64: number of observations outside -1 to 1, and number of pixels excluded by the index range.
     remarks : frozenset of str
-        Sentences on files that contradict the scenes' documents or the product definition.
+        Sentences about files that contradict their scene's document, the product definition or the products file.
     """
 
     total: NDArray[np.int64]
@@ -114,12 +116,12 @@ class Sums:
 
     @classmethod
     def zeros(cls, shape: tuple[int, int]) -> Sums:
-        """Return sums without any observation for a block of (rows, columns)."""
+        """Return sums without observations for a block of the given (rows, columns), without optional arrays."""
         return cls(total=np.zeros(shape, np.int64), count=np.zeros(shape, np.uint16), beyond=np.zeros(2, np.int64))
 
     @classmethod
     def zeros_for(cls, task: BlockTask) -> Sums:
-        """Return sums without any observation, with the arrays that a task needs."""
+        """Return sums without observations, with the optional arrays that a task needs."""
         shape = task.grid.shape
         return replace(
             cls.zeros(shape),
@@ -131,34 +133,34 @@ class Sums:
         )
 
     def __sizeof__(self) -> int:
-        """Return the bytes of the arrays, from which Dask decides on spilling and transfers."""
+        """Return the size of the arrays in bytes, which Dask uses for spilling and scheduling."""
         return _bytes(self.total, self.count, self.means, self.strata, self.months, self.squares, self.reasons)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
-    """One finished season of one spatial chunk.
+    """Finished block: the values of one season of one spatial chunk.
 
     Attributes
     ----------
     ndvi_mean : numpy.ndarray
-        (y, x) float32 NDVI, NaN where never clear.
+        (y, x) float32 mean NDVI; NaN for pixels with fewer observations than the minimum.
     clear_count : numpy.ndarray
         (y, x) uint16 numbers of observations.
     levels : tuple of Level
-        Overview levels: level k at index k - 1.
+        Overview levels, from level 1: level k has index k - 1.
     clear_months : numpy.ndarray or None
-        (y, x) uint8 numbers of different calendar months with an observation, on request.
+        (y, x) uint8 numbers of distinct calendar months with an observation; None if not requested.
     ndvi_std : numpy.ndarray or None
-        (y, x) float32 standard deviation of the observations, NaN where there is no mean, on request.
+        (y, x) float32 standard deviation of the observations, NaN for pixels without a mean; None if not requested.
     unclear_count : numpy.ndarray or None
-        (reason, y, x) uint16 numbers of looks that are no observations, on request.
+        (reason, y, x) uint16 numbers of looks that are not observations, as in `Sums`; None if not requested.
     failed : frozenset of UnreadScene
         Scenes that could not be read and are missing from the block.
     beyond : (int, int)
         Number of observations outside -1 to 1, and number of pixels excluded by the index range.
     remarks : frozenset of str
-        Sentences on files that contradict the scenes' documents or the product definition.
+        Sentences about files that contradict their scene's document, the product definition or the products file.
     """
 
     ndvi_mean: NDArray[np.float32]
@@ -172,13 +174,13 @@ class Block:
     remarks: frozenset[str] = frozenset()
 
     def __sizeof__(self) -> int:
-        """Return the bytes of the arrays, from which Dask decides on spilling and transfers."""
+        """Return the size of the arrays in bytes, which Dask uses for spilling and scheduling."""
         arrays = _bytes(self.ndvi_mean, self.clear_count, self.clear_months, self.ndvi_std, self.unclear_count)
         return arrays + sum(level.nbytes for level in self.levels)
 
     @property
     def tally(self) -> Tally:
-        """Totals of the block's pixels."""
+        """Totals over the pixels of the block."""
         return replace(
             Tally.from_arrays(self.ndvi_mean, self.clear_count, self.unclear_count, self.failed),
             beyond=self.beyond,
@@ -186,39 +188,39 @@ class Block:
         )
 
     def level(self, number: int) -> Level:
-        """Return an overview level by its number, from 1."""
+        """Return an overview level by its number; the first is 1."""
         return self.levels[number - 1]
 
 
 class HeldBlock(Protocol):
-    """A finished block: a `Block` in memory, or a stored one whose arrays are read on access."""
+    """Interface of finished blocks: a `Block` in memory, or a stored block whose arrays are read on access."""
 
     @property
     def ndvi_mean(self) -> NDArray[np.float32]:
-        """As in `Block`."""
+        """See `Block`."""
 
     @property
     def clear_count(self) -> NDArray[np.uint16]:
-        """As in `Block`."""
+        """See `Block`."""
 
     @property
     def clear_months(self) -> NDArray[np.uint8] | None:
-        """As in `Block`."""
+        """See `Block`."""
 
     @property
     def ndvi_std(self) -> NDArray[np.float32] | None:
-        """As in `Block`."""
+        """See `Block`."""
 
     @property
     def unclear_count(self) -> NDArray[np.uint16] | None:
-        """As in `Block`."""
+        """See `Block`."""
 
     @property
     def tally(self) -> Tally:
-        """Totals of the block's pixels."""
+        """Totals over the pixels of the block."""
 
     def level(self, number: int) -> Level:
-        """Return an overview level by its number, from 1."""
+        """Return an overview level by its number; the first is 1."""
 
 
 def _bytes(*arrays: NDArray[np.generic] | None) -> int:

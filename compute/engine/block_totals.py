@@ -1,4 +1,4 @@
-"""Block totals: summary numbers of a block, kept after its arrays are gone."""
+"""Block totals: summary numbers of blocks, which are kept when their arrays are released."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from compute.scenes import UnreadScene
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
-    """Totals of the pixels of one or several blocks.
+    """Totals over the pixels of one or several blocks.
 
     Attributes
     ----------
     total : float
-        Sum of the mean NDVI over pixels.
+        Sum of mean NDVI over the pixels with a mean.
     clear : int
         Number of pixels with a mean.
     most : int
-        Largest number of clear observations of a pixel.
+        Maximum number of observations of a pixel.
     looks : tuple of int
-        Number of observations, and number of excluded looks by reason; empty where these are not counted.
+        Number of observations, and numbers of other looks (see `compute.engine.Sums`) by exclusion reason. Empty if
+        reasons are not counted.
     failed : frozenset of UnreadScene
         Scenes that could not be read and are missing from the blocks.
     beyond : (int, int)
         Number of observations outside -1 to 1, and number of pixels excluded by the index range.
     remarks : frozenset of str
-        Sentences on files that contradict the scenes' documents or the product definition.
+        Sentences about files that contradict their scene's document, the product definition or the products file.
     """
 
     total: float
@@ -55,11 +56,11 @@ class Tally:
         Parameters
         ----------
         ndvi_mean : numpy.ndarray
-            (y, x) float32 NDVI, NaN where there is no mean.
+            (y, x) float32 mean NDVI, NaN for pixels without a mean.
         clear_count : numpy.ndarray
             (y, x) uint16 numbers of observations.
         unclear_count : numpy.ndarray or None
-            (reason, y, x) uint16 numbers of excluded looks.
+            (reason, y, x) uint16 numbers of looks that are not observations; None if not counted.
         failed : frozenset of UnreadScene
             Scenes that could not be read.
         """
@@ -75,7 +76,7 @@ class Tally:
 
     @classmethod
     def merge(cls, tallies: Sequence[Self]) -> Self:
-        """Return the totals of several blocks together; at least one."""
+        """Return the totals over all blocks of a sequence, which must not be empty."""
         return cls(
             total=sum(each.total for each in tallies),
             clear=sum(each.clear for each in tallies),

@@ -1,4 +1,4 @@
-"""Cooperative cancellation of running tasks."""
+"""Cooperative cancellation of the running tasks of a run."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from compute.errors import JobCancelledError
 
 
 class CancelFlags(WorkerPlugin):
-    """Record of cancelled runs on one worker; running tasks check it between two reads."""
+    """Worker plugin that records cancelled runs. Running tasks check the record before every read."""
 
     name = "greenup-cancel-flags"
     idempotent = True
 
     def setup(self, worker: Worker) -> None:  # noqa: ARG002  # the signature that distributed calls
-        """Start with an empty record; distributed calls this on each worker."""
+        """Create an empty record; called by distributed on each worker."""
         self.cancelled: set[str] = set()
 
 
 def cancel_on_worker(run: str, dask_worker: Worker) -> None:
-    """Make the tasks of a run stop on a worker; send it there with `distributed.Client.run`.
+    """Cancel the running tasks of a run on one worker; call it with `distributed.Client.run`.
 
     Parameters
     ----------
     run : str
         Name of the run.
     dask_worker : distributed.Worker
-        Worker, which distributed passes.
+        The worker; passed by distributed.
     """
     flags = dask_worker.plugins.get(CancelFlags.name)
     if isinstance(flags, CancelFlags):
@@ -34,23 +34,24 @@ def cancel_on_worker(run: str, dask_worker: Worker) -> None:
 
 
 def running_on_worker(run: str, dask_worker: Worker) -> int:
-    """Return the number of tasks of a run that a worker executes now, cancelled ones included.
+    """Return the number of tasks of a run that are executing on a worker, including cancelled tasks.
 
     Parameters
     ----------
     run : str
         Name of the run.
     dask_worker : distributed.Worker
-        Worker, which distributed passes.
+        The worker; passed by distributed.
     """
     keys = (task.key for task in dask_worker.state.executing)
     return sum(isinstance(key, tuple) and str(key[0]).endswith(run) for key in keys)
 
 
 class CancelWatch:
-    """Check for the cancellation of a run on this worker; outside a worker no run is ever cancelled.
+    """Check for the cancellation of a run on this worker. Outside Dask workers, no run is ever cancelled.
 
-    Create it in the thread of the task, the only one where Dask knows its worker; check it in any thread.
+    Create it in the thread of the task, because `distributed.get_worker` works only there. The check may run in any
+    thread.
 
     Parameters
     ----------

@@ -32,22 +32,22 @@ from compute.scenes import Band, Source, UnreadScene
 from compute.scenes.pixel_frames import ArrayWindow
 
 _FILL = {"i": 0, "u": 0, "f": np.nan}
-"""Fill value outside a scene whose band has no nodata, by kind of data type; as in datacube."""
+"""Fill values outside a scene for bands without a nodata value, by dtype kind; as in datacube."""
 
 
 class OdcReader:
-    """Read the groups of one task, and accumulate their looks.
+    """Read the groups of scenes of one task, and accumulate their observations.
 
     Scenes are warped and fused by datacube's `reproject_and_fuse` (datacube 1.9, ``datacube/storage/_read.py``).
 
     Parameters
     ----------
     task : BlockTask
-        Grid, roles and resampling.
+        The task: grid, roles and resampling.
     inside : numpy.ndarray
-        (y, x) bool, or a shape that broadcasts: pixels inside the region.
+        Bool that broadcasts to (y, x): pixels inside the region.
     watch : CancelWatch
-        Checked before every read.
+        Cancellation check, run before every read.
     """
 
     def __init__(self, task: BlockTask, inside: NDArray[np.bool_], watch: CancelWatch) -> None:
@@ -56,7 +56,7 @@ class OdcReader:
         self._watch = watch
 
     def add_groups(self, groups: Sequence[Sequence[Source]], sums: LookAccumulator) -> frozenset[UnreadScene]:
-        """Accumulate the looks of groups of scenes, all of which must be readable.
+        """Accumulate the observations of groups of scenes. All scenes must be readable.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class OdcReader:
         Returns
         -------
         frozenset of UnreadScene
-            Always empty: no scene is left out.
+            Always empty, since an unreadable scene raises an error.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class OdcReader:
         return frozenset()
 
     def _add_group(self, group: Sequence[Source], sums: LookAccumulator) -> None:
-        """Read mask, conditions and bands of a group in this order, and stop when no pixel is clear any more."""
+        """Read mask, conditions and bands of a group in this order, and stop once no pixel is clear."""
         roles = self._task.roles[group[0].product]
         clear = np.broadcast_to(self._inside, self._task.grid.shape)
         mask = None
@@ -117,11 +117,11 @@ class OdcReader:
         return condition.is_clear(self._read(group, condition, "nearest"), replace(stated, nodata=None), Scaling())
 
     def _numbers(self, group: Sequence[Source], role: BandRole) -> BandConstants:
-        """Return nodata, valid range and scaling of a band, which all scenes of a planned group share."""
+        """Return nodata, valid range and scaling of a band, which are equal in all scenes of a planned group."""
         return role.kernel_constants(role.dtype, replace(group[0].bands[role.measurement].stated, nodata=None))
 
     def _read(self, group: Sequence[Source], role: BandRole | Condition, resampling: str) -> NDArray[np.generic]:
-        """Return (y, x) values of one measurement of a group: every scene warped, then fused by datacube's rule."""
+        """Return the (y, x) values of one measurement of a group, warped and fused by datacube."""
         self._watch.raise_if_cancelled()
         kind = np.dtype(role.dtype)
         stated = role.band.nodata if isinstance(role, RangeRole) else role.nodata
@@ -133,7 +133,7 @@ class OdcReader:
         except ReadError as error:
             scene = next(each for each in group if each.bands[role.measurement] is error.band)
             unread = unread_scene(scene, error)
-        # Raised outside the handler: GDAL's errors name files, and some cannot be pickled as a cause.
+        # Not raised in the handler: the cause would contain file names, and some GDAL errors cannot be pickled.
         raise JobError(f"{unread}; check its file and run again.")
 
     def _source(self, scene: Source, nodata: np.generic, role: BandRole | Condition) -> _BandSource:
@@ -142,7 +142,7 @@ class OdcReader:
 
 
 class _BandSource(DataSource):
-    """A band of a scene record as the data source that `reproject_and_fuse` expects, without index documents."""
+    """Adapter of a `Band` to the data source that `reproject_and_fuse` expects, without a dataset from the index."""
 
     def __init__(self, band: Band, permit: Permit, nodata: np.generic, role: BandRole | Condition) -> None:
         self._band = band
@@ -152,7 +152,7 @@ class _BandSource(DataSource):
 
     @contextmanager
     def open(self) -> Iterator[BandDataSource]:
-        """Open the file with Greenup's options. The nodata of the file takes precedence over that of the product."""
+        """Yield the open band. A nodata value of the file takes precedence over that of the product."""
         try:
             with open_raster(self._band, self._permit, georeferenced=True) as file:
                 refuse_overviews(file, self._permit)
@@ -169,7 +169,7 @@ class _BandSource(DataSource):
         raise ReadError(reason, self._band)
 
     def _refuse_other_values(self, file: Any, index: int) -> None:
-        """Refuse data types and scalings that datacube's reader would wrap or ignore without an error."""
+        """Raise `ReadError` for dtypes that datacube's reader would wrap and scalings that it would ignore silently."""
         found, expected = file.dtypes[index - 1], self._role.dtype
         if not np.can_cast(found, expected):
             raise ReadError(f"holds {found} where its product says {expected}; give --reader exact", self._band)

@@ -1,4 +1,4 @@
-"""Placement of a block in the pixel grids of its scenes: clear pixels, nearest values, and observations."""
+"""Placement of a block in the pixel grids of its scenes: find clear pixels, take nearest values, add observations."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from compute.scenes.pixel_frames import SourcePixel, SourceWindow
 from compute.scenes.warp import WarpGeometry, find_turns, shift_by_turns, warp_geometry
 
 MOST_KEPT = 3
-"""Placements that a task keeps, each with up to 128 MB of weights: a block rarely lies in more than two UTM zones, and
-a Sentinel-2 mask has an alignment of its own."""
+"""Maximum number of placements in a task's cache, each with up to 128 MB of weights. A block rarely lies in more than
+two UTM zones, and the mask of Sentinel-2 has a different alignment from its bands."""
 
 Array = NDArray[np.generic]
 Mask = NDArray[np.bool_]
@@ -29,18 +29,18 @@ class Placement(Protocol):
 
     @property
     def window(self) -> SourceWindow | None:
-        """Source pixels that the block needs; None where it needs none."""
+        """Window of source pixels that the block needs; None if no pixel of the block has a position in the source."""
 
     @property
     def reach(self) -> int:
-        """Number of source pixels around the one at its centre that a pixel of the block depends on."""
+        """Radius, in source pixels around the pixel at its centre, of the pixels that an output pixel depends on."""
 
     @property
     def takes_means(self) -> bool:
-        """Whether a pixel of the block is a mean of several source pixels."""
+        """Whether an output pixel is a weighted mean of several source pixels."""
 
     def find_clear(self, mask: Array, at: SourcePixel, table: Mask, taken: Mask) -> ClearPixels:
-        """Return the pixels of the block that are clear and not taken.
+        """Return the pixels of the block that are clear and not yet taken.
 
         Parameters
         ----------
@@ -49,13 +49,18 @@ class Placement(Protocol):
         at : SourcePixel
             First pixel of the window.
         table : numpy.ndarray
-            (256,) or (65536,) bool lookup table of clear codes.
+            (256,) or (65536,) bool look-up table of clear codes.
         taken : numpy.ndarray
-            (y, x) bool: pixels of the block that have an observation of this group already.
+            (y, x) bool: pixels of the block to leave out, such as those with an observation of the same group.
+
+        Returns
+        -------
+        ClearPixels
+            The clear pixels, by row.
         """
 
     def take_nearest(self, values: Array, at: SourcePixel) -> Array:
-        """Return (y, x) values of the source pixels at the centres of the block's pixels, 0 outside the window.
+        """Return the values of the source pixels at the centres of the block's pixels.
 
         Parameters
         ----------
@@ -63,6 +68,11 @@ class Placement(Protocol):
             (rows, columns) values of a window.
         at : SourcePixel
             First pixel of the window.
+
+        Returns
+        -------
+        numpy.ndarray
+            (y, x) values in the dtype of `values`, 0 outside the window.
         """
 
     def add_observations(self, bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> None:
@@ -73,14 +83,14 @@ class Placement(Protocol):
         bands : BandWindows
             Windows of red and nir.
         clear : ClearPixels
-            Pixels of the block to observe.
+            Pixels of the block that may become observations.
         sums : Accumulators
-            Changed in place.
+            Sums of the block; changed in place.
         """
 
 
 class Aligned:
-    """Placement of a block that lies on the pixel grid of the scenes, so that nothing is warped."""
+    """Placement of a block on the pixel grid of the scenes, without a warp."""
 
     reach = 0
     takes_means = False
@@ -110,13 +120,13 @@ class Aligned:
 
 
 def _shared(first: int, size: int, at: int, held: int) -> tuple[slice, slice]:
-    """Return the common pixels of a block and a window along one axis, as slices of the block and of the window."""
+    """Return the overlap of a block and a window along one axis, as a slice of the block and a slice of the window."""
     start, stop = max(first, at), min(first + size, at + held)
     return slice(start - first, max(start, stop) - first), slice(start - at, max(start, stop) - at)
 
 
 class Warped:
-    """Placement of a block on another pixel grid than the scenes: one warp geometry serves all dates and bands."""
+    """Placement of a block on another pixel grid than that of the scenes, with one warp geometry for all of them."""
 
     def __init__(self, geometry: WarpGeometry, resampling: str) -> None:
         self._geometry = geometry
@@ -153,7 +163,7 @@ class Warped:
 
 
 class Placements:
-    """Placements of a block in the scenes of its task. Use it in one thread only, since PROJ contexts are per thread.
+    """Cache of the placements of a block in the scenes of its task. Not thread-safe.
 
     Parameters
     ----------
@@ -170,14 +180,14 @@ class Placements:
         self._known: LRUCache[tuple[Alignment, int], Placement] = LRUCache(MOST_KEPT)
 
     def find(self, source: Grid, turn: int = 0) -> Placement:
-        """Return the placement of the block in a file and in all other files of its alignment.
+        """Return the placement of the block in a file, which is shared by all files of the same alignment.
 
         Parameters
         ----------
         source : Grid
             Pixel grid of the file.
         turn : int
-            Turns of the globe, one of `turns`.
+            Number of full turns around the globe by which the block is moved east; one of those that `turns` returns.
         """
         key = alignment_of(source), turn
         placement = self._known.get(key)
@@ -186,7 +196,7 @@ class Placements:
         return placement
 
     def turns(self, source: Grid) -> tuple[int, ...]:
-        """Return the turns of the globe at which the block meets a file; see `compute.scenes.warp.find_turns`."""
+        """Return the turns around the globe at which the block overlaps a file, as `compute.scenes.warp.find_turns`."""
         return find_turns(self.find(source).window, source)
 
     def _place(self, source: Grid, turn: int) -> Placement:
@@ -198,7 +208,7 @@ class Placements:
 
 
 def on_other_grid(values: Mask, values_grid: Grid, at: SourcePixel, target: Grid) -> Mask:
-    """Resample a window of a mask to another pixel grid by the nearest pixel.
+    """Resample a window of a mask to another pixel grid by nearest neighbour.
 
     Parameters
     ----------
@@ -207,14 +217,14 @@ def on_other_grid(values: Mask, values_grid: Grid, at: SourcePixel, target: Grid
     values_grid : Grid
         Pixel grid of the whole mask file.
     at : SourcePixel
-        First pixel of the window.
+        First pixel of the window, in the alignment of the mask file.
     target : Grid
         Pixel grid to resample to.
 
     Returns
     -------
     numpy.ndarray
-        (rows, columns) bool of the target, False outside the window.
+        (rows, columns) bool on the target grid, False outside the window.
     """
     own, other = alignment_of(values_grid), alignment_of(target)
     if own == other:
@@ -225,7 +235,7 @@ def on_other_grid(values: Mask, values_grid: Grid, at: SourcePixel, target: Grid
 
 
 def _by_line(values: Mask, at: SourcePixel, own: Alignment, other: Alignment, target: Grid) -> Mask:
-    """Return the nearest pixels where both grids have the same axes, so that rows and columns separate."""
+    """Resample between two unrotated grids of the same CRS, for which rows and columns are independent."""
     row, column = first_pixel(target)
     centres = [first + np.arange(float(size)) + 0.5 for first, size in zip((row, column), target.shape, strict=True)]
     _, y = other.to_crs(centres[0], np.zeros_like(centres[0]))

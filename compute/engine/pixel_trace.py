@@ -1,4 +1,4 @@
-"""Pixel trace: values of every scene at one pixel and whether they count, by the code that computes blocks."""
+"""Pixel trace: values of all scenes at one pixel and their verdicts, computed by the same code as blocks."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from compute.scenes import Source, unique_unread
 _THE_PIXEL = ClearPixels(starts=np.array([0, 1]), columns=np.zeros(1, np.uint16))
 
 _STORED_DIGITS, _SCALED_DIGITS = 3, 7
-"""Decimals of stored and scaled values that survive sums in units of 2**-32."""
+"""Number of decimals of stored and scaled values that stay accurate although sums are rounded to units of 2**-32."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandValue:
-    """Value of one band of a scene at a pixel, of the source pixel or resampled.
+    """Value of one band of a scene at a pixel, resampled if the scene has another pixel grid.
 
     Attributes
     ----------
     stored : float
-        Value in units of the file.
+        Stored value, in units of the file.
     scaled : float
-        Reflectance from which the index is computed.
+        Scaled value (reflectance), from which the index is computed.
     """
 
     stored: float
@@ -45,27 +45,28 @@ class BandValue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trace:
-    """Values of one scene at a pixel, and whether they are an observation.
+    """Values of one scene at a pixel, and whether the scene is counted there as an observation.
 
     Attributes
     ----------
     scene : str
         Scene id.
     counted : bool
-        Whether the scene is an observation of the result at this pixel.
+        Whether the scene is counted as an observation at this pixel.
     why_not : str or None
-        Reason why it is not, in words; None for an observation.
+        Reason why the scene is not counted, for users; None if it is counted.
     made_of : str
-        ``"own pixel"`` where scene and result share a pixel grid, else the resampling: ``"average"`` (over the
-        footprint of the pixel), ``"bilinear"`` or ``"nearest"``. The mask is always that of one pixel.
+        Source of the band values: ``"own pixel"`` if scene and result share a pixel grid, else the resampling method:
+        ``"average"`` (over the footprint of the pixel), ``"bilinear"`` or ``"nearest"``. The mask value is always that
+        of the nearest pixel.
     mask : int or None
-        Stored value of the mask, None where there is none.
+        Stored value of the mask; None for nodata or a product without a mask.
     mask_class : str or None
-        Class of the mask value in words of the product's definition; None where it defines none.
+        Names of the classes of the mask value in the product definition; None if it belongs to no class.
     red, nir : BandValue or None
-        Values of the bands; None where a band has none.
+        Values of the bands; None if a band has no value at the pixel.
     ndvi : float or None
-        NDVI that was counted, or would have been.
+        NDVI of the band values, counted or not; None if it is undefined.
     """
 
     scene: str
@@ -81,16 +82,16 @@ class Trace:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PixelTrace:
-    """All scenes of a season at one pixel.
+    """Traces of all scenes of a season at one pixel.
 
     Attributes
     ----------
     clear_count : int
-        Number of traces that are counted.
+        Number of observations.
     ndvi_mean : float or None
-        Mean NDVI (float32) of the block at the pixel, None where it has none.
+        Mean NDVI of the pixel as in the result (float32); None if it has no mean.
     traces : tuple of Trace
-        One trace for each scene that covers the pixel, in no order.
+        Traces of the scenes that cover the pixel, in no particular order.
     """
 
     clear_count: int
@@ -99,7 +100,7 @@ class PixelTrace:
 
 
 def trace_pixel(task: BlockTask, sources: Sequence[Source], min_clear: int) -> PixelTrace:
-    """Compute a block of one pixel, and record values and verdict of every scene.
+    """Compute a block of one pixel, and record the values and the verdict of every scene.
 
     Parameters
     ----------
@@ -108,7 +109,12 @@ def trace_pixel(task: BlockTask, sources: Sequence[Source], min_clear: int) -> P
     sources : sequence of Source
         Scenes to which the task's groups refer by position.
     min_clear : int
-        Smallest number of observations for a mean.
+        Minimum number of observations for a mean.
+
+    Returns
+    -------
+    PixelTrace
+        Traces of all scenes, with mean and number of observations.
 
     Raises
     ------
@@ -132,12 +138,12 @@ def trace_pixel(task: BlockTask, sources: Sequence[Source], min_clear: int) -> P
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _TracedPixels(ScenePixels):
-    """Pixels of one scene, with the values that an ordinary read leaves out.
+    """Pixels of one scene, with values that `ExactReader` discards.
 
     Attributes
     ----------
     stored : numpy.ndarray or None
-        (rows, columns) stored values of the mask, whose verdicts are in `mask`; None where the product has no mask.
+        (rows, columns) stored values of the mask (`mask` holds the verdicts); None for a product without a mask.
     shown : BandWindows
         Red and nir of all valid pixels, clear or not.
     """
@@ -147,7 +153,7 @@ class _TracedPixels(ScenePixels):
 
 
 class _TracingReader(ExactReader):
-    """Exact reader that also reads the bands of unclear pixels, and records a trace of every scene."""
+    """Exact reader that also reads the bands of unclear pixels and records a trace for every scene."""
 
     def __init__(self, task: BlockTask, inside: NDArray[np.bool_], watch: CancelWatch) -> None:
         super().__init__(task, inside, watch)
@@ -186,7 +192,7 @@ class _TracingReader(ExactReader):
             self.traces.append(replace(trace, why_not=self._why_not(windows, pixels, trace, was_taken)))
 
     def _describe(self, windows: SceneWindows, pixels: _TracedPixels, bands: BandWindows) -> Trace:
-        """Return the trace of a scene without a decision on whether it counts."""
+        """Return the trace of a scene with its values only; `counted` and `why_not` are not set."""
         code = None
         if windows.mask is not None and pixels.stored is not None and self._told(windows, pixels):
             code = int(windows.mask.placement.take_nearest(pixels.stored, windows.mask.at).item())
@@ -202,7 +208,7 @@ class _TracingReader(ExactReader):
         )
 
     def _told(self, windows: SceneWindows, pixels: _TracedPixels) -> int:
-        """Return the verdict of the mask at the centre of the pixel; `CLEAR` without a mask."""
+        """Return the verdict of the mask at the centre of the pixel; `CLEAR` for a product without a mask."""
         if windows.mask is None or pixels.mask is None:
             return int(CLEAR)
         return int(windows.mask.placement.take_nearest(pixels.mask.codes, windows.mask.at).item())
@@ -228,7 +234,7 @@ class _TracingReader(ExactReader):
         return self._why_invalid(trace, windows, pixels)
 
     def _why_invalid(self, trace: Trace, windows: SceneWindows, pixels: _TracedPixels) -> str:
-        """Return the reason why a pixel that is clear at its centre is no observation."""
+        """Return the reason why a pixel with a clear centre is not an observation."""
         if trace.red is None or trace.nir is None:
             return "too little of its area is valid" if windows.red.placement.takes_means else "nodata"
         numbers = pixels.shown.numbers
@@ -244,16 +250,16 @@ class _TracingReader(ExactReader):
 
 
 def _copied(bands: tuple[StoredWindow, StoredWindow]) -> tuple[StoredWindow, StoredWindow]:
-    """Return copies of both windows, since `usable_pixels` sets unusable pixels to 0 in place."""
+    """Return copies of both windows, because `usable_pixels` sets unusable pixels to 0 in place."""
     red, nir = (replace(each, values=each.values.copy()) for each in bands)
     return red, nir
 
 
 def _value_of(windows: SceneWindows, bands: BandWindows, place: int) -> BandValue | None:
-    """Return the value of band 0 (red) or 1 (nir) at the pixel, as the kernels resample it.
+    """Return the value of band 0 (red) or 1 (nir) at the pixel, resampled by the kernels.
 
-    The kernels return an index only, so the value v follows from the index i of a reflectance of 1 and this band:
-    i = (v - 1) / (v + 1), and v = (1 + i) / (1 - i).
+    The kernels return only an index. For a red value of 1 and a nir value v, the stored value times the scale, the index
+    is i = (v - 1) / (v + 1), so v = (1 + i) / (1 - i).
     """
     nodata, _, _, scale, offset = bands.numbers[place].tolist()
     numbers = np.array([[nodata, -np.inf, np.inf, 0.0, 1.0], [nodata, -np.inf, np.inf, scale, 0.0]])
@@ -280,7 +286,7 @@ def _ndvi(red: BandValue | None, nir: BandValue | None) -> float | None:
 
 
 def _class_of(mask: MaskRole, code: int) -> str | None:
-    """Return the names of all classes that a mask code belongs to, joined by commas; None for no class."""
+    """Return the names of all classes to which a mask code belongs, joined by commas; None if there are none."""
     names = [name for name, bits, value in mask.classes if mask.matches(np.array(code), bits, value)]
     return ", ".join(names) or None
 

@@ -1,4 +1,4 @@
-"""Opening of raster files with GDAL: permitted formats and names, options, and size limits of blocks."""
+"""Open raster files with GDAL under access rules: permitted formats and names, options, and limits of block sizes."""
 
 from __future__ import annotations
 
@@ -35,12 +35,14 @@ GDAL_OPTIONS: Mapping[str, Any] = {
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": True,
     "GDAL_INGESTED_BYTES_AT_OPEN": 32_768,
 }
-"""GDAL options of every read: no search for side-car files; 1 MB of unpacked tiles (in bytes here), since windows are
-read once; 1 MB for each file that is read by HTTP; at most a minute for connecting, waiting and retrying together; one
-request for the header of a file and one for neighbouring tiles. https://gdal.org/en/stable/user/configoptions.html"""
+"""GDAL options for all reads (https://gdal.org/en/stable/user/configoptions.html).
+
+Side-car files are not searched for. The block cache has 1 MiB, since each window is read once; GDAL takes a
+``GDAL_CACHEMAX`` this large as bytes. Each remote file has a cache of 1 MB. A request and its retries take about a
+minute at most. The header of a file is fetched in one request, and so are adjacent tiles."""
 
 _WITH_SIDE_CARS: Mapping[str, Any] = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
-"""Options of formats that need side-car files: look for each by its name, which takes one request each by HTTP."""
+"""GDAL options for formats that need side-car files: GDAL tries each file name, in one HTTP request per name."""
 
 _SIDE_CARS = tuple(
     spelling
@@ -50,50 +52,58 @@ _SIDE_CARS = tuple(
     )
     for spelling in (ending, ending.upper())
 )
-"""Suffixes of files beside a raster that GDAL 3.10 opens for JPEG 2000 and ENVI, from its documentation of both
-drivers: https://gdal.org/en/stable/drivers/raster/jp2openjpeg.html and envi.html."""
+"""Suffixes of the side-car files that GDAL 3.10 opens for JPEG 2000 and ENVI, from the documentation of both drivers:
+https://gdal.org/en/stable/drivers/raster/jp2openjpeg.html and envi.html."""
 
 _MOST_OVERVIEWS = 32
-"""Largest number of overviews; each is at most half as large as the one before, and each is opened for a check."""
+"""Maximum number of overviews of a file, since each one is opened for a check. Regular overviews halve the size at each
+level, so no file needs more."""
 
 _AFRESH: Mapping[str, Any] = {
     "CPL_VSIL_CURL_USE_HEAD": False,
     "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/:/vsigs/:/vsiaz/",
 }
-"""Options of a retry: ignore cached answers of servers, and use GET, since an address may be signed for GET only."""
+"""GDAL options of a retry: bypass the cache of HTTP responses, and use GET, since a URL may be signed for GET only."""
 
 _LOGGERS = ("rasterio._env", "rasterio._err", "rasterio._io", "rasterio._base")
-"""Loggers that receive GDAL's messages, which contain file names and addresses."""
+"""rasterio's loggers of GDAL messages, which contain file names and addresses."""
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Held while a layer of a netCDF or HDF5 file is read: the HDF5 library of both drivers is not thread-safe."""
+"""Lock held while a netCDF or HDF5 file is open, because the HDF5 library of both drivers is not thread-safe."""
 
 
 class RefusedError(OSError):
-    """A file may not be opened or read. The message ends a sentence about the file and names the remedy."""
+    """Error raised when a file may not be opened or read. The message is the predicate of a sentence about the file."""
 
 
 @contextmanager
 def open_raster(
     band: Band, permit: Permit, *, afresh: bool = False, georeferenced: bool = False
 ) -> Iterator[DatasetReader]:
-    """Open the file of a band, under GDAL's options while it is open.
+    """Yield the open file of a band. `GDAL_OPTIONS` apply while it is open.
 
     Parameters
     ----------
     band : Band
         Address, layer and band number.
     permit : Permit
-        Rules by which files may be opened.
+        Access rules.
     afresh : bool
-        Whether to ignore cached answers of servers, in which GDAL also keeps errors.
+        Bypass GDAL's cache of HTTP responses, which also holds errors.
     georeferenced : bool
-        Whether to read CRS and transform from the file. Documents state them too, and PROJ doubles the time.
+        Read CRS and transform from the file. Not needed if they are taken from the dataset document, and it doubles
+        the time to open a file.
+
+    Yields
+    ------
+    rasterio.io.DatasetReader
+        The open file or layer.
 
     Raises
     ------
     RefusedError
-        The permit does not allow the file.
+        The permit does not allow the file or one of its side-car files, its blocks are too large, or its name or that
+        of its layer contains a quotation mark.
     rasterio.errors.RasterioError, OSError, ValueError, RuntimeError
         The file cannot be opened or read.
     """
@@ -112,19 +122,22 @@ def open_raster(
 
 
 def refuse_overviews(file: DatasetReader, permit: Permit) -> None:
-    """Refuse a file whose overviews may not be read; GDAL reads them when fewer pixels are requested than stored.
+    """Raise an error if the overviews of a file may not be read.
+
+    GDAL reads overviews if fewer pixels are requested than are stored.
 
     Parameters
     ----------
     file : rasterio.io.DatasetReader
-        The open file.
+        Open file.
     permit : Permit
-        Rules by which it was opened.
+        Access rules with which the file was opened.
 
     Raises
     ------
     RefusedError
-        Its metadata name another file as overviews, or there are too many, or their blocks are too large.
+        The metadata of the file name another file as its overviews, there are too many overviews, or their blocks are
+        too large.
     """
     if file.tags(ns="OVERVIEWS"):
         raise RefusedError("names another file as its overviews")
@@ -139,7 +152,7 @@ def refuse_overviews(file: DatasetReader, permit: Permit) -> None:
 
 
 def _refuse_blocks(file: DatasetReader, permit: Permit) -> None:
-    """Refuse a file with too large blocks: GDAL unpacks whole blocks, with all bands if interleaved by pixel."""
+    """Raise an error for too large blocks: GDAL decodes whole blocks, of all bands if they are interleaved by pixel."""
     if not file.count:
         return
     together = file.count if file.interleaving == Interleaving.pixel else 1
@@ -153,7 +166,7 @@ def _refuse_blocks(file: DatasetReader, permit: Permit) -> None:
 
 
 def _names(band: Band) -> list[str]:
-    """Return GDAL's possible names of the file or layer of a band, the likeliest first."""
+    """Return the names by which GDAL may open the file or layer of a band, the most likely first."""
     name = gdal_name(band.uri)
     if not band.layer:
         return [name]
@@ -164,9 +177,9 @@ def _names(band: Band) -> list[str]:
 
 
 def _first_opened(names: list[str], permit: Permit, georeferenced: bool) -> DatasetReader:
-    """Open the first name that is a raster, first without side-car files and then with them.
+    """Open the first name that GDAL recognises as a raster: all names without side-car files, then all with them.
 
-    GeoTIFFs are never opened with side-car files, which may have any format and name further files.
+    GeoTIFFs are never opened with side-car files, which may have any format and refer to further files.
     """
     options = {} if georeferenced else {"GEOREF_SOURCES": "NONE"}
     drivers = permit.access.drivers
@@ -181,7 +194,7 @@ def _first_opened(names: list[str], permit: Permit, georeferenced: bool) -> Data
 
 
 def _refuse_side_cars(name: str, permit: Permit) -> None:
-    """Refuse a file with a side-car file that GDAL would open although it may not be read."""
+    """Raise `RefusedError` if a local file has a side-car file that the permit does not allow and GDAL would open."""
     if not name.startswith("/") or name.startswith("/vsi"):
         return
     folder, _, file = name.rpartition("/")
@@ -193,7 +206,7 @@ def _refuse_side_cars(name: str, permit: Permit) -> None:
 
 
 class _UnknownError(OSError):
-    """GDAL has found no raster under this name with these options; others may succeed."""
+    """Error raised when GDAL finds no raster under a name with some options; other names or options may succeed."""
 
 
 def _open(
@@ -212,7 +225,8 @@ def _open(
 
 @ensure_env_with_credentials  # type: ignore[untyped-decorator]  # rasterio has no types here
 def _open_with_credentials(name: str, drivers: list[str], **options: Any) -> DatasetReader:
-    # Not `rasterio.open` (1.4), which accepts one driver or all: some drivers read any file that a raster names.
+    # `rasterio.open` (1.4) accepts either one driver or all of them. All are too many: some drivers read any file to
+    # which a raster refers.
     return DatasetReader(name, driver=drivers, sharing=False, **options)
 
 
@@ -228,8 +242,8 @@ _CLEANING = _WithoutSecrets()
 
 
 def _silence() -> None:
-    """Suppress an expected warning, and keep secrets out of the log, once in a process."""
-    # For the whole process: `warnings.catch_warnings` is not thread-safe before Python 3.14.
+    """Suppress rasterio's NotGeoreferencedWarning and remove secrets from GDAL's log messages, in the whole process."""
+    # Not with `warnings.catch_warnings`, which is not thread-safe before Python 3.14.
     if not any(category is NotGeoreferencedWarning for _, _, category, _, _ in warnings.filters):
         warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     for name in _LOGGERS:

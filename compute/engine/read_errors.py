@@ -1,4 +1,4 @@
-"""Read errors in plain words, since GDAL's messages contain paths, addresses and tokens."""
+"""Translate read errors to plain messages, because GDAL's messages contain paths, addresses and tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HTTP_CODE = re.compile(r"HTTP response code(?: on [^:]*)?: (\d{3})")
 
 _GONE = (404, 410)
 _FORBIDDEN = (400, 401, 403, 405, 501)
-"""HTTP codes of servers that refuse access, or the HEAD method."""
+"""HTTP status codes of servers that refuse access or the HEAD method."""
 
 _SAYINGS: tuple[tuple[str, str], ...] = (
     (r"does not exist in the file system|No such file|NoSuchKey|NoSuchBucket|specified key does not", "does not exist"),
@@ -30,11 +30,11 @@ _SAYINGS: tuple[tuple[str, str], ...] = (
     (r"band index|[Ii]llegal band|no band", "lacks the band that its document names"),
     (r"Read failed|IReadBlock|decod|[Cc]orrupt|[Tt]runcat|checksum|TIFF|JPEG|libtiff|ZIP", DAMAGED),
 )
-"""Meaning of GDAL's messages, by the first pattern that matches."""
+"""Pairs of a pattern and the meaning of the GDAL messages that match it; the first match applies."""
 
 
 def describe_read_error(error: BaseException, band: Band, permit: Permit) -> str:
-    """Return the reason why the file of a band cannot be read, in words that end a sentence about it.
+    """Return the reason why the file of a band cannot be read.
 
     Parameters
     ----------
@@ -43,7 +43,12 @@ def describe_read_error(error: BaseException, band: Band, permit: Permit) -> str
     band : Band
         Band that was read.
     permit : Permit
-        Rules by which it was opened.
+        Access rules with which the file was opened.
+
+    Returns
+    -------
+    str
+        Predicate of a sentence about the file, such as ``"does not exist"``.
     """
     if isinstance(error, RefusedError):
         return str(error)
@@ -57,13 +62,15 @@ def describe_read_error(error: BaseException, band: Band, permit: Permit) -> str
 
 
 def http_status_of(error: BaseException) -> int:
-    """Return the HTTP code with which a server refused a file, 0 where none did."""
+    """Return the HTTP status code in the message of an error, 0 if it contains none."""
     found = _HTTP_CODE.search(str(error))
     return int(found[1]) if found else 0
 
 
 def is_permanent(error: BaseException, band: Band) -> bool:
-    """Return whether a retry is useless: the file does not exist, is no raster, or is refused.
+    """Return whether a retry cannot succeed.
+
+    True if a server responded with 404 or 410, a local file is not a raster, or the file lacks the band or is refused.
 
     Parameters
     ----------
@@ -77,7 +84,7 @@ def is_permanent(error: BaseException, band: Band) -> bool:
 
 
 def _reason_here(band: Band) -> str:
-    """Return the fault of a local file that the file system shows; empty where it shows none."""
+    """Return the fault of a local file according to the file system; empty if it finds none or the file is remote."""
     path = existing_path(band.uri) if is_local(band.uri) else None
     if path is None or path.lower().startswith("/vsi"):
         return ""

@@ -1,4 +1,4 @@
-"""Windows of each scene that a block needs, and the pixels that were read from them."""
+"""Read windows: the windows of each scene that a block needs, and the pixels read from them."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from compute.scenes.pixel_frames import ArrayWindow, FileWindow, SourcePixel, ar
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadWindow:
-    """Window of one band that a block needs.
+    """Window of the file of one band that a block needs.
 
     Attributes
     ----------
     role : BandRole, MaskRole or RangeRole
-        Role of the band in the product.
+        Role of the band.
     band : Band
         File and pixel grid of the band.
     window : FileWindow
-        Pixels of the file that lie under the block.
+        Pixels of the file that the block covers.
     halo : FileWindow
-        Pixels that are read: the window, and around a mask's window the pixels that its filters pixels at.
+        Pixels to read: the window, for a mask widened by the radius within which its filters change a pixel.
     at : SourcePixel
         First pixel of the window.
     placement : Placement
-        Placement of the block in the band's alignment.
+        Placement of the block in the alignment of the band.
     home : str
-        Local folder of the scene's document, below which its files may lie; empty for other documents.
+        Local folder of the scene's document, below which its files may lie; empty if the document is not a local file.
     """
 
     role: BandRole | Condition
@@ -49,29 +49,34 @@ class ReadWindow:
 
     @property
     def pixels(self) -> int:
-        """Number of pixels that are read, with the halo."""
+        """Number of pixels to read, including the halo."""
         top, left, bottom, right = self.halo
         return (bottom - top) * (right - left)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the pixels that are read."""
+        """Size of the pixels to read, in bytes."""
         return self.pixels * np.dtype(self.role.dtype).itemsize
 
     @property
     def inner(self) -> ArrayWindow:
-        """The window in pixels of the array that holds its halo."""
+        """The window without its halo, in pixels of the array that is read."""
         return array_window(self.window, self.halo)
 
     def narrow_to(self, clear: ArrayWindow, mask: ReadWindow) -> ReadWindow:
-        """Return the part of the window that a block with these clear pixels needs.
+        """Return the part of the window that is needed if only some pixels of the mask are clear.
 
         Parameters
         ----------
         clear : ArrayWindow
-            Smallest window that holds the clear pixels of the mask, in pixels of the array of `mask.window`.
+            Smallest window that contains all clear pixels of the mask, in pixels of the array of `mask.window`.
         mask : ReadWindow
-            Window of the mask. Where it is placed otherwise than this band, nothing is left out.
+            Window of the mask.
+
+        Returns
+        -------
+        ReadWindow
+            The reduced window; unchanged if mask and band have different placements.
         """
         if self.placement is not mask.placement:
             return self
@@ -86,7 +91,7 @@ class ReadWindow:
 
     @property
     def grid(self) -> Grid:
-        """Pixel grid of the window, without the halo."""
+        """Pixel grid of the window without its halo."""
         top, left, bottom, right = self.window
         a, b, c, d, e, f = self.band.grid.transform
         origin = c + a * left + b * top, f + d * left + e * top
@@ -95,18 +100,18 @@ class ReadWindow:
 
 
 def _narrow_span(whole: tuple[int, ...], clear: tuple[int, ...], shift: int, reach: int) -> tuple[int, int]:
-    """Return the span of file pixels to read along one axis: clear pixels widened by `reach`, at least one pixel.
+    """Return the span of file pixels to read along one axis: the clear pixels widened by `reach`, at least one pixel.
 
     Parameters
     ----------
     whole : (int, int)
-        Span of the window, which is never exceeded.
+        Span of the whole window, to which the result is clipped.
     clear : (int, int)
-        Span of the clear pixels in the mask's window.
+        Span of the clear pixels, counted from the first pixel of the mask's window.
     shift : int
         First pixel of the mask's window minus that of this window.
     reach : int
-        Number of source pixels around a pixel that the resampling uses.
+        Number of source pixels on either side that the resampling uses.
     """
     (first, last), start = whole, whole[0] + shift
     begin, end = start + clear[0] - reach, start + clear[1] + reach
@@ -115,22 +120,22 @@ def _narrow_span(whole: tuple[int, ...], clear: tuple[int, ...], shift: int, rea
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SceneWindows:
-    """Windows of one scene to read.
+    """Windows of one scene that a block needs.
 
     Attributes
     ----------
     group : int
-        Position of the scene's group.
+        Index of the scene's group in the task.
     scene : Source
         The scene.
     roles : Roles
-        Roles of its product.
+        Roles of the scene's product.
     mask : ReadWindow or None
-        Window of its mask; None where the product has no mask.
+        Window of the mask; None for a product without a mask.
     red, nir : ReadWindow
         Windows of red and nir.
     conditions : tuple of ReadWindow
-        Windows of the bands with further conditions.
+        Windows of the bands of further conditions.
     """
 
     group: int
@@ -143,12 +148,12 @@ class SceneWindows:
 
     @property
     def parts(self) -> tuple[ReadWindow, ...]:
-        """All windows."""
+        """All windows of the scene."""
         return (*filter(None, (self.mask,)), self.red, self.nir, *self.conditions)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all windows, with the working memory of the mask filter."""
+        """Size of all windows and of the working memory of the mask filter, in bytes."""
         filtered = self.mask is not None and self.roles.mask is not None and self.roles.mask.filters
         filtering = FILTERING_BYTES_PER_PX * self.mask.pixels if filtered and self.mask else 0
         return filtering + sum(part.nbytes for part in self.parts)
@@ -156,18 +161,18 @@ class SceneWindows:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScenePixels:
-    """Pixels of the windows of one scene.
+    """Pixels that were read from the windows of one scene.
 
     Attributes
     ----------
     mask : MaskCodes or None
-        Classified mask; None where the product has no mask.
+        Classified mask; None for a product without a mask.
     conditions : tuple of MaskCodes
-        Classified conditions, up to the first that leaves no pixel clear.
+        Classified conditions, up to the first without clear pixels.
     bands : BandWindows or None
-        Red and nir; None where no pixel is clear.
+        Red and nir; None if no pixel is clear.
     remarks : tuple of str
-        Sentences on files that contradict the scene's document or the product definition.
+        Sentences about files that contradict the scene's document, the product definition or the products file.
     """
 
     mask: MaskCodes | None
@@ -177,14 +182,19 @@ class ScenePixels:
 
 
 def iterate_masks(windows: SceneWindows, pixels: ScenePixels) -> Iterator[tuple[ReadWindow, MaskCodes]]:
-    """Yield mask and conditions of a scene, each with its window.
+    """Yield the mask and the conditions of a scene, each with its window.
 
     Parameters
     ----------
     windows : SceneWindows
         Windows of the scene.
     pixels : ScenePixels
-        Pixels of these windows.
+        Pixels read from these windows.
+
+    Yields
+    ------
+    (ReadWindow, MaskCodes)
+        Window and classified pixels.
     """
     if windows.mask is not None and pixels.mask is not None:
         yield windows.mask, pixels.mask
@@ -192,7 +202,7 @@ def iterate_masks(windows: SceneWindows, pixels: ScenePixels) -> Iterator[tuple[
 
 
 def contradicting_tags(windows: SceneWindows, stored: tuple[StoredWindow, StoredWindow]) -> Iterator[str]:
-    """Yield a sentence for each band whose file contradicts its document or definition in scale, offset or nodata.
+    """Yield a sentence for each contradiction between the tags of a file and the stated scale, offset or nodata.
 
     Parameters
     ----------
@@ -200,6 +210,11 @@ def contradicting_tags(windows: SceneWindows, stored: tuple[StoredWindow, Stored
         Windows of the scene.
     stored : (StoredWindow, StoredWindow)
         Windows of red and nir, with the tags of their files.
+
+    Yields
+    ------
+    str
+        Sentence for users, with both values and the one that is used.
     """
     roles = windows.roles.red, windows.roles.nir
     for role, part, each in zip(roles, (windows.red, windows.nir), stored, strict=True):
@@ -220,5 +235,5 @@ def contradicting_tags(windows: SceneWindows, stored: tuple[StoredWindow, Stored
 
 
 def tags_of(stored: StoredWindow) -> Scaling:
-    """Return scale, offset and nodata as stated by a file."""
+    """Return scale, offset and nodata from the tags of a file."""
     return Scaling(scale=stored.scale, offset=stored.offset, nodata=stored.nodata)
