@@ -1,4 +1,4 @@
-"""The engine: read the scenes of one season and spatial chunk, and return sum and count of NDVI."""
+"""Engine: read the scenes of a block, which is one season of one spatial chunk, and compute its mean and count."""
 
 from compute.engine.block_records import Block, BlockTask, HeldBlock, Sums
 from compute.engine.block_task import (

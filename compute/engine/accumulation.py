@@ -1,4 +1,4 @@
-"""Accumulation of the looks of a task: sums, counts, strata, months, squares and exclusion reasons."""
+"""Accumulate the observations of a task group by group: sums, counts, strata, months, squares, exclusion reasons."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from compute.kernels import exclusion_counts, weighted_means
 
 
 class LookAccumulator:
-    """Accumulate one look after another in the sums of a task.
+    """Accumulate one group of scenes after another in the sums of a task.
 
-    A task for means and counts alone adds observations to its sums directly; any other adds up each look in arrays of
-    its own first.
+    A *look* is a group whose mask is not nodata at a pixel. If a task computes means and counts over observations only,
+    observations are added directly to its sums. For months, the standard deviation or exclusion reasons, each group is
+    first summed in separate arrays; for strata, each stratum.
 
     Parameters
     ----------
     task : BlockTask
-        Groups, and the layers that they are accumulated for.
+        Task, with the stratum and month of each group and the layers to accumulate.
     sums : Sums
-        Sums of the task, with the arrays of its layers; changed in place.
+        Sums of the task, from `Sums.zeros_for`; changed in place.
     """
 
     def __init__(self, task: BlockTask, sums: Sums) -> None:
@@ -39,30 +40,32 @@ class LookAccumulator:
 
     @property
     def total(self) -> NDArray[np.int64]:
-        """(y, x) int64 in units of 2**-32 NDVI: where observations of the current look are added."""
+        """(y, x) int64 array to which the observations of the current group are added, in units of 2**-32 NDVI."""
         return self._look[0]
 
     @property
     def count(self) -> NDArray[np.uint16]:
-        """(y, x) uint16: where observations of the current look are counted."""
+        """(y, x) uint16 array in which the observations of the current group are counted."""
         return self._look[1]
 
     def record_verdicts(self, verdicts: NDArray[np.generic]) -> None:
-        """Record why pixels of the current look may be excluded. Of several scenes in a group, the first one decides.
+        """Record the verdicts of one scene of the current group, for pixels that do not become observations.
+
+        If several scenes of a group have data at a pixel, the verdict of the first one is kept.
 
         Parameters
         ----------
         verdicts : numpy.ndarray
-            (y, x) uint8, see `compute.products.exclusion_reasons`.
+            (y, x) uint8 verdicts; see `compute.products.exclusion_reasons`.
         """
         exclusion_counts.record_first(verdicts, self._first)
 
     def sort_key(self, group: int) -> int:
-        """Return the sort key of a group: the groups of a stratum must come one after another."""
+        """Return a sort key that makes the groups of a stratum consecutive, as `start_group` requires."""
         return self._task.strata[group] if self._task.strata else 0
 
     def start_group(self, group: int | None) -> None:
-        """Finish the current look and start that of another group, None after the last; each group starts once."""
+        """Finish the current group, and start the next one, or none (None) after the last. Start each group only once."""
         ended, self._current = self._current, group
         if ended is None:
             return

@@ -1,6 +1,6 @@
-"""GDAL side-car files ``*.aux.xml``: nodata, scale and offset beside a raster.
+"""Read nodata, scale and offset from GDAL side-car files (``*.aux.xml``).
 
-They are read here because GDAL is not allowed to look for side-car files, which may have any format and name further
+GDAL does not read them itself, because it may not open side-car files, which may have any format and refer to further
 files. Format: https://gdal.org/doxygen/classGDALPamDataset.html
 """
 
@@ -15,12 +15,12 @@ from xml.etree import ElementTree as ET
 from compute.files.addresses import existing_path, is_local
 
 _MOST_BYTES = 4 * 2**20
-"""Largest side-car file that is read; one with a histogram of every band has about 10 kB."""
+"""Maximum size of a side-car file, in bytes. A file with histograms of all bands has about 10 kB."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuxTags:
-    """Nodata, scale and offset of one band in a side-car file; None where it declares none."""
+    """Nodata, scale and offset of one band from a side-car file; each is None if not declared."""
 
     nodata: float | None = None
     scale: float | None = None
@@ -38,12 +38,12 @@ def read_aux_tags(address: str, index: int) -> AuxTags:
     address : str
         Address of the raster file.
     index : int
-        Band number, from 1.
+        Band number; the first is 1.
 
     Returns
     -------
     AuxTags
-        `NO_AUX_TAGS` where there is no side-car file or it cannot be read, as in GDAL.
+        Declared values; `NO_AUX_TAGS` if the side-car file is missing, unreadable or too large, or lacks the band.
     """
     path = existing_path(address) if is_local(address) else None
     if path is None or path.lower().startswith("/vsi"):
@@ -57,7 +57,7 @@ def read_aux_tags(address: str, index: int) -> AuxTags:
         return NO_AUX_TAGS
     scale, offset = _number(band, "Scale"), _number(band, "Offset")
     if scale is not None or offset is not None:
-        # As in GDAL, a scale without an offset, or the reverse, replaces both that the raster itself declares.
+        # As in GDAL, a scale or an offset alone overrides both values of the raster itself.
         scale, offset = 1.0 if scale is None else scale, offset or 0.0
     return AuxTags(nodata=_number(band, "NoDataValue"), scale=scale, offset=offset)
 
@@ -68,7 +68,7 @@ def _content(path: str) -> bytes:
     Raises
     ------
     OSError
-        There is none, it is too large, or it is a pipe or device, which could block.
+        The file does not exist, cannot be read or is too large, or it is a pipe or device, which could block.
     """
     found = os.stat(path)  # noqa: PTH116  # called for every window, and a Path takes longer
     if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:

@@ -1,6 +1,6 @@
-"""Block task: read the scenes of one season of one spatial chunk, and return sum and count.
+"""Block tasks: read the scenes of one season of one spatial chunk, and compute their mean and count.
 
-A task never holds a time stack: it needs memory for the sums of its block and the windows of a few scenes.
+A task never holds a time stack in memory, only the sums of its block and the windows of a few scenes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def compute_block(task: BlockTask, sources: Sequence[Source], min_clear: int, levels: int) -> Block:
-    """Compute a block whose dates fit into one task.
+    """Compute a block in a single task.
 
     Parameters
     ----------
@@ -43,9 +43,14 @@ def compute_block(task: BlockTask, sources: Sequence[Source], min_clear: int, le
     sources : sequence of Source
         Scenes to which the task's groups refer by position.
     min_clear : int
-        Smallest number of observations for a mean.
+        Minimum number of observations for a mean.
     levels : int
-        Number of overview levels of the result.
+        Number of overview levels to build.
+
+    Returns
+    -------
+    Block
+        The finished block.
 
     Raises
     ------
@@ -56,7 +61,7 @@ def compute_block(task: BlockTask, sources: Sequence[Source], min_clear: int, le
 
 
 def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
-    """Sum the observations of the groups of a task, one group after another.
+    """Sum the observations of all groups of a task.
 
     Parameters
     ----------
@@ -68,14 +73,14 @@ def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
     Returns
     -------
     Sums
-        On the block's grid.
+        Sums on the block's grid, with the scenes that could not be read.
 
     Raises
     ------
     JobCancelledError
         The run was cancelled; checked before every read.
     JobError
-        A scene cannot be read, and the reader tolerates no missing scene.
+        The reader is ``odc`` and a scene cannot be read.
     """
     sums = Sums.zeros_for(task)
     reader = _reader(task.reader)(task, polygon_mask(task.polygon, task.grid), CancelWatch(task.run))
@@ -85,7 +90,7 @@ def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
 
 
 def _reader(name: str) -> type[ExactReader] | type[OdcReader]:
-    """Return the class of a reader. datacube is imported for ``odc`` only, since importing it takes a second."""
+    """Return the class of a reader. datacube is imported only for ``odc``, because the import takes a second."""
     if name == "exact":
         return ExactReader
     from compute.engine.datacube_reader import OdcReader  # noqa: PLC0415  # loads datacube
@@ -94,12 +99,17 @@ def _reader(name: str) -> type[ExactReader] | type[OdcReader]:
 
 
 def add_parts(parts: Sequence[Sums]) -> Sums:
-    """Add the sums of several parts of a block. Integer sums make the order of parts irrelevant.
+    """Add the sums of several parts of a block. The order does not matter, since the sums are integers.
 
     Parameters
     ----------
     parts : sequence of Sums
-        At least one, all of one shape; unchanged.
+        Sums of the same shape, at least one; unchanged.
+
+    Returns
+    -------
+    Sums
+        New arrays with the sums over all parts.
     """
     failed = frozenset[UnreadScene]().union(*(part.failed for part in parts))
     remarks = frozenset[str]().union(*(part.remarks for part in parts))
@@ -110,16 +120,21 @@ def add_parts(parts: Sequence[Sums]) -> Sums:
 
 
 def join_parts(parts: Sequence[Sums], min_clear: int, levels: int) -> Block:
-    """Add the last parts of a block and finish it.
+    """Add the remaining parts of a block, and finish the block.
 
     Parameters
     ----------
     parts : sequence of Sums
-        Last parts of the block.
+        Sums that together cover all dates of the block.
     min_clear : int
-        Smallest number of observations for a mean.
+        Minimum number of observations for a mean.
     levels : int
-        Number of overview levels of the result.
+        Number of overview levels to build.
+
+    Returns
+    -------
+    Block
+        The finished block.
     """
     return finish_block(add_parts(parts), min_clear, levels)
 
@@ -128,7 +143,7 @@ _JOINED: Mapping[str, np.ufunc] = {
     **dict.fromkeys(("total", "count", "beyond", "means", "strata", "squares", "reasons"), np.add),
     "months": np.bitwise_or,
 }
-"""Function that joins each array of the parts of a block."""
+"""Ufunc that combines the arrays of two parts of a block, by field of `Sums`."""
 
 
 def _joined(arrays: Sequence[NDArray[Any] | None], how: np.ufunc) -> NDArray[Any] | None:
@@ -144,16 +159,21 @@ def _joined(arrays: Sequence[NDArray[Any] | None], how: np.ufunc) -> NDArray[Any
 def finish_block(sums: Sums, min_clear: int, levels: int) -> Block:
     """Divide the sums of a block by its counts, and build its overview levels.
 
-    Levels have no tasks of their own, which would only wait in the scheduler's queue.
+    Levels are not built in separate tasks, because these would be delayed in the scheduler's queue.
 
     Parameters
     ----------
     sums : Sums
         Sums over all dates of the block.
     min_clear : int
-        Smallest number of observations for a mean.
+        Minimum number of observations for a mean.
     levels : int
-        Number of overview levels of the result.
+        Number of overview levels to build.
+
+    Returns
+    -------
+    Block
+        The finished block.
     """
     ndvi_mean = _mean(sums, min_clear)
     return Block(
@@ -172,7 +192,7 @@ def finish_block(sums: Sums, min_clear: int, levels: int) -> Block:
 
 
 def _mean(sums: Sums, min_clear: int) -> NDArray[np.float32]:
-    """Return the mean over observations, or over strata; `min_clear` counts observations in both cases."""
+    """Return the mean over observations or over strata. In both cases `min_clear` is a number of observations."""
     if sums.means is None or sums.strata is None:
         return kernels.divide_sums(sums.total, sums.count, min_clear=min_clear)
     mean = kernels.divide_sums(sums.means, sums.strata)
@@ -181,19 +201,19 @@ def _mean(sums: Sums, min_clear: int) -> NDArray[np.float32]:
 
 
 def polygon_mask(polygon: bytes | None, grid: Grid) -> NDArray[np.bool_]:
-    """Return which pixel centres of a grid lie inside a polygon.
+    """Return whether the pixel centres of a grid lie inside a polygon.
 
     Parameters
     ----------
     polygon : bytes or None
-        WKB in the grid's CRS; None for no limit.
+        Polygon as WKB in the grid's CRS; None if the region is not limited.
     grid : Grid
         Pixel grid of the block.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) bool; (1, 1) where all pixels are alike, since there is no polygon or it is empty.
+        (y, x) bool; or (1, 1) for all pixels alike: True without a polygon, False for an empty polygon.
     """
     if polygon is None:
         return np.ones((1, 1), bool)
@@ -207,7 +227,7 @@ def polygon_mask(polygon: bytes | None, grid: Grid) -> NDArray[np.bool_]:
 
 
 def warm_up() -> None:
-    """Load libraries and compile kernels before the first block needs them; run once on each worker."""
+    """Load libraries and compile kernels before the first block is computed; run once on each worker."""
     keep_freed_memory()
     block, elsewhere = _grid("EPSG:3577", 1_200_000.0, -4_500_000.0), _grid("EPSG:32655", 450_000.0, -4_600_000.0)
     for source in (block, elsewhere):
@@ -222,7 +242,7 @@ def _grid(crs: str, left: float, top: float) -> Grid:
 
 
 def _look_once(placement: Placement, shape: tuple[int, int]) -> None:
-    """Accumulate a tiny Landsat scene as a task does, so that numba compiles every kernel for its data types."""
+    """Accumulate a tiny scene with the dtypes of Landsat, so that numba compiles the kernels for them."""
     top, left, bottom, right = placement.window or (0, 0, 1, 1)
     at, size = SourcePixel((top, left)), (bottom - top, right - left)
     mask, red, nir = (np.ones(size, kind) for kind in (np.uint8, np.int16, np.int16))

@@ -258,8 +258,8 @@ def _copied(bands: tuple[StoredWindow, StoredWindow]) -> tuple[StoredWindow, Sto
 def _value_of(windows: SceneWindows, bands: BandWindows, place: int) -> BandValue | None:
     """Return the value of band 0 (red) or 1 (nir) at the pixel, resampled by the kernels.
 
-    The kernels return only an index. For a red value of 1 and a nir value v, the stored value times the scale, the index
-    is i = (v - 1) / (v + 1), so v = (1 + i) / (1 - i).
+    The kernels return only an index. For a red value of 1 and a nir value v (the stored value times the scale), the
+    index is i = (v - 1) / (v + 1), so v = (1 + i) / (1 - i).
     """
     nodata, _, _, scale, offset = bands.numbers[place].tolist()
     numbers = np.array([[nodata, -np.inf, np.inf, 0.0, 1.0], [nodata, -np.inf, np.inf, scale, 0.0]])

@@ -1,4 +1,4 @@
-"""Prefetching: read the next scenes in threads while one is accumulated."""
+"""Prefetching: read the next scenes in threads while the current one is accumulated."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ Result = TypeVar("Result")
 def prefetch(
     pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[tuple[Item, Result]]:
-    """Process items in the threads of a pool, and yield the results in the order of the items.
+    """Process items in a thread pool, and yield the results in the order of the items.
 
     Parameters
     ----------
     pool : ThreadPoolExecutor
-        Threads that process the items.
+        Thread pool that processes the items.
     work : callable
-        Function of one item. Its exceptions are raised here.
+        Function of one item. Its exceptions are raised by the iterator.
     items : iterable
-        Items; consumed no faster than the results.
+        Items, consumed lazily: at most `ahead` items beyond the next result.
     ahead : int
-        Number of items to process beyond the one whose result is next.
+        Number of items to process beyond the item of the next result.
 
     Yields
     ------
     tuple
-        Item and result.
+        An item and its result.
     """
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     try:
