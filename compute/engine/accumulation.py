@@ -65,7 +65,7 @@ class LookAccumulator:
         return self._task.strata[group] if self._task.strata else 0
 
     def start_group(self, group: int | None) -> None:
-        """Finish the current group, and start the next one, or none (None) after the last. Start each group only once."""
+        """Finish the current group and start another, or none (None) after the last. Each group may be started once."""
         ended, self._current = self._current, group
         if ended is None:
             return

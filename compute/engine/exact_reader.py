@@ -1,4 +1,4 @@
-"""Exact reader: masks first, windows instead of files, one scene for a pixel, one warp geometry for all dates."""
+"""Exact reader (``--reader exact``): read windows of scenes, masks first, with one warp geometry for all dates."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ from compute.scenes import Source, UnreadScene
 from compute.scenes.alignment import alignment_of, file_window, source_pixel, widen_window
 
 MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
-"""Scenes that a task reads at once from a remote store, and from a local file system. More keep a slow store busy; on
-a local one they only compete for the processor, and eight took a tenth more of its time."""
+"""Maximum number of scenes that a task reads ahead of the current one, from remote and from local files. Concurrent
+reads hide the latency of remote files; of local files, eight at a time took 10 % more processor time than one."""
 
 AHEAD_BYTES = 128 * 2**20
-"""Memory of a worker for windows that are read ahead, in bytes; one scene is always read ahead."""
+"""Memory of a task for windows that are read ahead, in bytes. At least one scene is read ahead in any case."""
 
 
 class ExactReader:
-    """Read the scenes of one task, and accumulate their looks.
+    """Read the scenes of one task, and accumulate their observations.
 
     Parameters
     ----------
     task : BlockTask
-        Grid, roles and resampling.
+        The task: grid, roles and resampling.
     inside : numpy.ndarray
-        (y, x) bool, or a shape that broadcasts: pixels inside the region.
+        Bool that broadcasts to (y, x): pixels inside the region.
     watch : CancelWatch
-        Checked before every read.
+        Cancellation check, run before every read.
     """
 
     def __init__(self, task: BlockTask, inside: NDArray[np.bool_], watch: CancelWatch) -> None:
@@ -57,7 +57,7 @@ class ExactReader:
         self._outside = np.broadcast_to(~inside, task.grid.shape)
         self._watch = watch
         self._placements = Placements(task.grid, task.resampling)
-        # Separate threads: a task that waits for its second band holds a thread of the other pool.
+        # A second pool, because each read that waits for its other band occupies a thread of the first one.
         self._beside = ThreadPoolExecutor(2 * MOST_AHEAD, thread_name_prefix="reading-beside")
         roles = task.roles.items()
         self._masks = {product: MaskClassifier(each.mask, task.reasons) for product, each in roles if each.mask}
@@ -69,19 +69,19 @@ class ExactReader:
         }
 
     def add_groups(self, groups: Sequence[Sequence[Source]], sums: LookAccumulator) -> frozenset[UnreadScene]:
-        """Accumulate the looks of groups of scenes. Within a group the first clear scene is taken for a pixel.
+        """Accumulate the observations of groups of scenes. Within a group, each pixel is taken from the first clear scene.
 
         Parameters
         ----------
         groups : sequence of sequence of Source
-            Scenes of each group, in the order in which they are taken.
+            Scenes of each group, by descending precedence.
         sums : LookAccumulator
             Accumulator of the task; changed in place.
 
         Returns
         -------
         frozenset of UnreadScene
-            Scenes that could not be read and are left out, with file and reason.
+            Scenes that could not be read and are omitted, each with its unreadable file and the reason.
 
         Raises
         ------
@@ -125,11 +125,11 @@ class ExactReader:
         )
 
     def _judges_each(self, windows: SceneWindows) -> bool:
-        """Return whether each source pixel is masked by its own mask pixel before the area-weighted mean."""
+        """Return whether source pixels are masked one by one, each by its nearest mask pixel, before they are averaged."""
         return self._task.average == "clear" and windows.red.placement.takes_means
 
     def _clear_at_centre(self, windows: SceneWindows, pixels: ScenePixels, taken: NDArray[np.bool_]) -> ClearPixels:
-        """Return the pixels of the block whose centres are clear by the mask and by all conditions."""
+        """Return the untaken pixels of the block whose centres are clear by the mask and all conditions."""
         clear: ClearPixels | None = None
         for part, codes in iterate_masks(windows, pixels):
             others = taken if clear is None else clear.elsewhere(taken.shape)
@@ -137,7 +137,7 @@ class ExactReader:
         return untaken_pixels(taken) if clear is None else clear
 
     def _verdicts(self, windows: SceneWindows, pixels: ScenePixels) -> NDArray[np.generic]:
-        """Return (y, x) uint8 exclusion verdicts by the mask and the conditions."""
+        """Return (y, x) uint8 exclusion verdicts from the mask and the conditions."""
         assert windows.mask is not None
         assert pixels.mask is not None
         told = windows.mask.placement.take_nearest(pixels.mask.codes, windows.mask.at)
@@ -152,13 +152,13 @@ class ExactReader:
     # Windows to read
 
     def _list_windows(self, groups: Sequence[Sequence[Source]], order: Callable[[int], int]) -> Iterator[SceneWindows]:
-        """Yield the windows of all scenes that meet the block, sorted by `order` and then by alignment."""
+        """Yield the windows of all scenes that overlap the block, by group, sorted by `order` and then by alignment."""
         for number in sorted(range(len(groups)), key=lambda number: (order(number), self._home(groups[number]))):
             for scene in groups[number]:
                 yield from self._windows_of_scene(number, scene)
 
     def _windows_of_scene(self, group: int, scene: Source) -> Iterator[SceneWindows]:
-        """Yield the windows of a scene; a scene around the globe may meet a block several times."""
+        """Yield the windows of a scene, once for each turn around the globe at which it overlaps the block."""
         grid = scene.bands[self._task.roles[scene.product].red.measurement].grid
         for turn in self._placements.turns(grid):
             windows = self._windows_at(group, scene, turn)
@@ -166,7 +166,7 @@ class ExactReader:
                 yield windows
 
     def _windows_at(self, group: int, scene: Source, turn: int) -> SceneWindows | None:
-        """Return the windows of a scene at one turn of the globe; None where a band does not meet the block."""
+        """Return the windows of a scene at one turn around the globe; None if one of its bands does not overlap the block."""
         roles = self._task.roles[scene.product]
         red, nir = (self._part(scene, role, turn) for role in (roles.red, roles.nir))
         mask = self._part(scene, roles.mask, turn, roles.mask.halo) if roles.mask else None
@@ -177,7 +177,7 @@ class ExactReader:
         return SceneWindows(group=group, scene=scene, roles=roles, mask=mask, red=red, nir=nir, conditions=found)
 
     def _home(self, group: Sequence[Source]) -> str:
-        """Return a sort key for the alignment of a group's red band: neighbours then share a warp geometry."""
+        """Return a sort key by alignment of the red band, so that consecutive groups share a warp geometry."""
         red = self._task.roles[group[0].product].red
         return str(alignment_of(group[0].bands[red.measurement].grid))
 
@@ -194,7 +194,7 @@ class ExactReader:
     # Reading, in threads
 
     def _read(self, windows: SceneWindows) -> ScenePixels | ReadError | None:
-        """Read mask, conditions, and then the part of the bands around clear pixels; None if no pixel is clear."""
+        """Return the mask, conditions and bands (around clear pixels only) of a scene; None if nothing is to be counted."""
         try:
             self._expect_bands(windows)
             mask = self._read_mask(windows) if windows.mask else None
@@ -241,7 +241,7 @@ class ExactReader:
         *,
         every: bool = False,
     ) -> BandWindows:
-        """Return both bands, with the usability of each pixel where means are taken; `every` ignores the mask."""
+        """Return red and nir, with their usable pixels if these are averaged; `every` includes unclear pixels."""
         roles = zip((windows.roles.red, windows.roles.nir), (windows.red, windows.nir), stored, strict=True)
         rows = [role.kernel_constants(each.values.dtype, part.band.stated, tags_of(each)) for role, part, each in roles]
         numbers, (first, second) = np.array(rows), (each.values for each in stored)
@@ -252,7 +252,7 @@ class ExactReader:
         return BandWindows(red=first, nir=second, at=red.at, numbers=numbers, usable=usable)
 
     def _clear_of_window(self, windows: SceneWindows, pixels: ScenePixels, red: ReadWindow) -> NDArray[np.bool_] | None:
-        """Return (rows, columns) bool of the bands' window: clear by the nearest mask pixel and by all conditions."""
+        """Return (rows, columns) bool: pixels of the window of red that are clear by the mask and all conditions."""
         clear: NDArray[np.bool_] | None = None
         for part, codes in iterate_masks(windows, pixels):
             here = on_other_grid(codes.clear, part.band.grid, part.at, red.grid)
@@ -260,7 +260,7 @@ class ExactReader:
         return clear
 
     def _expect_bands(self, windows: SceneWindows) -> None:
-        """Fetch the headers of remote bands while the mask is being read, which saves one round trip."""
+        """Start to fetch the headers of remote bands while the mask is read, which saves a round trip."""
         for part in (windows.red, windows.nir):
             if windows.mask is not None and not is_local(part.band.uri):
                 self._beside.submit(self._fetch_header, part)
@@ -270,7 +270,7 @@ class ExactReader:
         fetch_header(part.band, self._permit(part))
 
     def _bands(self, red: ReadWindow, nir: ReadWindow) -> tuple[StoredWindow, StoredWindow]:
-        """Read both bands, in parallel if they are remote."""
+        """Return both bands, read in parallel if they are remote."""
         if is_local(red.band.uri):
             return self._window(red), self._window(nir)
         beside = self._beside.submit(self._window, nir)
@@ -285,7 +285,7 @@ class ExactReader:
 
 
 def _ahead(scenes: Sequence[SceneWindows]) -> int:
-    """Return the number of scenes to read ahead within `AHEAD_BYTES`."""
+    """Return the number of scenes that are read ahead within `AHEAD_BYTES`."""
     largest = max((windows.nbytes for windows in scenes), default=1)
     is_here = all(is_local(windows.red.band.uri) for windows in scenes)
     return min(MOST_AHEAD_HERE if is_here else MOST_AHEAD, max(1, AHEAD_BYTES // largest))

@@ -1,4 +1,4 @@
-"""Mask classification: clear or not after morphological filters, with the exclusion reason of unclear pixels."""
+"""Classify the pixels of masks after morphological filters: clear, or excluded for a reason."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from compute.products.scaling import Scaling, cast_nodata, merge_scaling
 from compute.scenes.pixel_frames import ArrayWindow
 
 FILTERING_BYTES_PER_PX = 8
-"""Working memory of a mask filter, per pixel: class, three pixel sets, distances, states and verdict."""
+"""Working memory of a mask filter in bytes per pixel: class, three pixel sets, distances, states and verdict."""
 
 CLEAR_ALONE = np.arange(256) == 1
-"""Lookup table of masks that hold 1 for clear and 0 for unclear pixels."""
+"""Look-up table for masks with 1 for clear and 0 for unclear pixels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaskCodes:
-    """Codes of a window of a mask, and the lookup table that tells which codes are clear.
+    """Codes of a window of a mask, with a look-up table of clear codes.
 
     Attributes
     ----------
     codes : numpy.ndarray
         (rows, columns) 8- or 16-bit integers: stored values, or verdicts (see `compute.products.exclusion_reasons`).
     table : numpy.ndarray
-        (256,) or (65536,) bool: True for clear codes, indexed by the code as an unsigned integer.
+        (256,) or (65536,) bool: True for clear codes, indexed by the codes viewed as unsigned integers.
     """
 
     codes: NDArray[np.generic]
@@ -40,25 +40,25 @@ class MaskCodes:
 
     @property
     def clear(self) -> NDArray[np.bool_]:
-        """(rows, columns) bool: clear pixels."""
+        """Clear pixels: (rows, columns) bool."""
         return clear_codes(self.codes, self.table)
 
     @property
     def clear_window(self) -> ArrayWindow | None:
-        """Smallest window that holds all clear pixels; None where no pixel is clear."""
+        """Smallest window that contains all clear pixels; None if no pixel is clear."""
         found = clear_bounds(self.codes, self.table)
         return None if found is None else ArrayWindow(found)
 
 
 class MaskClassifier:
-    """Classify windows of one mask. Several threads may use it.
+    """Classifier of the windows of one mask. Thread-safe.
 
     Parameters
     ----------
     role : MaskRole
         Bits, classes, filters and clear rule of the mask.
     reasons : sequence of str
-        Exclusion reasons that are counted; empty where none are.
+        Exclusion reasons to count; empty to count none.
     """
 
     def __init__(self, role: MaskRole, reasons: Sequence[str] = ()) -> None:
@@ -68,21 +68,23 @@ class MaskClassifier:
         self.halo = role.halo
 
     def classify(self, stored: NDArray[np.generic], inner: ArrayWindow, nodata: float | None = None) -> MaskCodes:
-        """Filter a window of a mask, and classify it.
+        """Filter and classify a window of a mask.
 
         Parameters
         ----------
         stored : numpy.ndarray
-            (rows, columns) values in the file's data type: the window with a halo of `halo` pixels inside the file.
+            (rows, columns) values in the dtype of the file: the window with `halo` more pixels on each side, clipped to
+            the file.
         inner : ArrayWindow
             The window without its halo, in pixels of `stored`.
         nodata : float or None
-            Nodata of the file or of the scene's document; None where neither states one.
+            Nodata of the file or of the scene's document; None if neither states one.
 
         Returns
         -------
         MaskCodes
-            Codes without the halo: stored values where nothing is filtered or counted by reason, else verdicts.
+            Codes of the window without its halo: stored values of at most 16 bits if the mask has no filters and no
+            reasons are counted, else verdicts.
         """
         codes = _narrow_type(stored)
         kind = self._kind(codes.dtype.name, nodata)
@@ -105,7 +107,7 @@ class MaskClassifier:
 
 
 class _Kind:
-    """Lookup tables of a mask for files of one data type and one nodata value."""
+    """Look-up tables of a mask, for files of one dtype and one nodata value."""
 
     def __init__(self, role: MaskRole, reasons: tuple[str, ...], dtype: str) -> None:
         self.role = role
@@ -119,18 +121,18 @@ class _Kind:
 
     @property
     def told_table(self) -> NDArray[np.bool_]:
-        """Lookup table of verdicts, or of 1 for clear where reasons are not counted."""
+        """Look-up table of the clear verdict, which is `CLEAR` if reasons are counted, else 1."""
         return np.asarray(np.arange(256) == self._clear)
 
     @cached_property
     def told(self) -> tuple[NDArray[np.uint8], np.uint8, NDArray[np.uint8]]:
-        """Verdict of each code, verdict of clear pixels, and verdict of each filtered class."""
+        """Arguments of `filter_mask`: verdicts of codes, verdict of clear pixels, and verdicts by filter."""
         if self._reasons:
             return mask_verdicts(self.role, self._reasons), self._clear, filter_verdicts(self.role, self._reasons)
         return self.role.filter_tables().view(np.uint8), self._clear, np.zeros(len(self.role.filters), np.uint8)
 
     def told_directly(self, stored: NDArray[np.generic]) -> NDArray[np.uint8]:
-        """Classify values whose lookup table would be too large, by evaluating the rules directly."""
+        """Return verdicts from the rules of the mask, for values whose look-up table would be too large."""
         codes = _whole_numbers(stored)
         known = np.isfinite(stored) & (codes == stored)
         held = self.role.is_not_nodata(codes, self.role.nodata) & np.isfinite(stored)
@@ -147,12 +149,12 @@ class _Kind:
         return told
 
     def _is_listed(self, bits: int, value: int) -> bool:
-        """Return whether the clear rule names a class."""
+        """Return whether a class is part of the rule for clear pixels."""
         return any((bits, value) in clause for clause in self.role.clauses)
 
 
 def _narrow_type(stored: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return values of more than 16 bits as a 16-bit type if it holds them exactly, else unchanged."""
+    """Return values as a 16-bit dtype if they are wider and it can represent them exactly, else unchanged."""
     if stored.dtype.name in ("uint8", "int8", "uint16", "int16"):
         return stored
     if stored.size and np.isfinite(stored).all():
@@ -169,7 +171,7 @@ def _narrow_type(stored: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def _whole_numbers(stored: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Return values rounded to int64, NaN as 0 and larger values clipped to plus or minus 2**62."""
+    """Return values rounded to int64, with NaN as 0 and floating-point values clipped to plus or minus 2**62."""
     if stored.dtype.kind in "iu":
         return stored.astype(np.int64)
     bounded = np.clip(np.nan_to_num(stored.astype(np.float64)), -(2.0**62), 2.0**62)

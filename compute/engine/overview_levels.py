@@ -1,4 +1,4 @@
-"""Overview levels of a block, each with half the resolution of the one before, in the encoding of tiles."""
+"""Overview levels of a block, each at half the resolution of the previous one, encoded like tiles."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from compute import kernels
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoding:
-    """Encoding of a layer as int16, in levels and in tiles.
+    """Encoding of a layer as int16 in overview levels and tiles.
 
     Attributes
     ----------
     scale, offset : float
-        The quantity is stored value * scale + offset; values below -`compute.kernels.LARGEST` are codes.
+        The quantity is ``stored * scale + offset``. Stored values below ``-compute.kernels.LARGEST`` are codes.
     units : str
-        Name of the quantity and its unit for people.
+        Name or unit of the quantity, for display.
     digits : int
-        Number of decimals to show.
+        Number of decimals to display.
     """
 
     scale: float
@@ -31,7 +31,7 @@ class Encoding:
     digits: int
 
     def decode(self, values: NDArray[np.int16]) -> NDArray[np.float64]:
-        """Return the quantity as float64 in the shape of `values`, NaN for codes."""
+        """Return stored values as float64 quantities of the same shape, NaN for codes."""
         return np.where(values < -kernels.LARGEST, np.nan, values * self.scale + self.offset)
 
 
@@ -39,25 +39,27 @@ LAYER_ENCODING: Mapping[str, Encoding] = {
     "ndvi_mean": Encoding(scale=1e-4, units="NDVI", digits=3),
     "clear_count": Encoding(scale=0.1, units="clear observations", digits=1),
 }
-"""Encoding by layer. Means have steps of 1e-4, a hundredth of typical differences between seasons, and reach 3.276.
-Clear counts have steps of 0.1, since they are means above level 0, and reach 3,276."""
+"""Encoding of each layer. Mean NDVI has steps of 1e-4, a hundredth of a typical difference between seasons, and values
+up to 3.276. Clear counts have steps of 0.1, because a count of an overview level is a mean, and values up to 3,276."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Level:
-    """One overview level of a block, of 5 bytes a pixel: all levels together take 0.28 of the block's 6 bytes a pixel.
+    """Overview level of a block.
 
-    A pixel of level k covers 2**k by 2**k pixels of the block, at the last row and column those inside the grid.
-    Pixels outside the region's polygon are inside the grid and never clear.
+    A pixel of level k covers 2**k by 2**k pixels of the block, or fewer at the last row and column of the block. Pixels
+    outside the region's polygon are included, as pixels without observations.
+
+    A level has 5 bytes per pixel. All levels together take 0.28 of the memory of mean and count of the block.
 
     Attributes
     ----------
     ndvi_mean : numpy.ndarray
-        (y, x) int16 mean of the level-0 pixels with a mean, each weighing 1, encoded by `LAYER_ENCODING`.
+        (y, x) int16 average of the level-0 pixels with a mean, each weighing 1; encoded by `LAYER_ENCODING`.
     clear_share : numpy.ndarray
-        (y, x) uint8 share of level-0 pixels with a mean, in units of 1/255; only 0 is none and only 255 is all.
+        (y, x) uint8 share of level-0 pixels with a mean, in units of 1/255. 0 and 255 stand only for none and all.
     clear_count : numpy.ndarray
-        (y, x) int16 mean number of observations over all level-0 pixels, encoded by `LAYER_ENCODING`.
+        (y, x) int16 average number of observations over all level-0 pixels; encoded by `LAYER_ENCODING`.
     """
 
     ndvi_mean: NDArray[np.int16]
@@ -66,21 +68,21 @@ class Level:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays."""
+        """Size of the arrays in bytes."""
         return self.ndvi_mean.nbytes + self.clear_share.nbytes + self.clear_count.nbytes
 
 
 def build_levels(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint16], levels: int) -> tuple[Level, ...]:
-    """Build the levels of a block, each from the integer sums of the one before, so that rounding does not accumulate.
+    """Build the overview levels of a block from integer sums, so that rounding does not accumulate between levels.
 
     Parameters
     ----------
     ndvi_mean : numpy.ndarray
-        (y, x) float32 NDVI, NaN where there is no mean.
+        (y, x) float32 mean NDVI, NaN for pixels without a mean.
     clear_count : numpy.ndarray
         (y, x) uint16 numbers of observations.
     levels : int
-        Number of levels, at least 0. The block must begin on a multiple of 2**levels pixels of the grid.
+        Number of levels, at least 0. The first pixel of the block must be at a multiple of 2**levels in the result.
 
     Returns
     -------
@@ -103,6 +105,6 @@ def _divide(sums: NDArray[np.int64], level: int, shape: tuple[int, ...]) -> Leve
 
 
 def _covered(length: int, level: int) -> NDArray[np.int64]:
-    """Return (n,) int64: number of level-0 pixels that each pixel of a level covers along an edge."""
+    """Return (n,) int64 numbers of level-0 pixels that the pixels of a level cover along one axis."""
     borders = np.minimum(np.arange(0, length + (1 << level), 1 << level), length)
     return np.diff(borders).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Reading of windows of raster files, with retries."""
+"""Read windows of raster files, with retries."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from compute.scenes import Band, Source, UnreadScene
 from compute.scenes.pixel_frames import FileWindow
 
 _TRIES, _TRIES_HERE = 3, 2
-"""Attempts to read a remote file and a local one, whose errors are seldom temporary."""
+"""Maximum number of attempts to read a remote and a local file. Errors of local files are seldom temporary."""
 
 _WAIT_S, _WAIT_HERE_S = 0.5, 0.2
-"""Seconds before the second attempt; doubled before the third."""
+"""Seconds before the second attempt at a remote and a local file; doubled before the third."""
 
 FAILURES = (rasterio.errors.RasterioError, OSError, ValueError, RuntimeError, IndexError)
-"""Exceptions of opening and reading files that are missing, truncated or corrupt."""
+"""Exceptions raised when missing, truncated or corrupt files are opened or read."""
 
 
 class ReadError(Exception):
-    """A file cannot be read.
+    """Error raised when a file cannot be read.
 
     Parameters
     ----------
     reason : str
-        Reason in words that end a sentence about the file, without its name, since people see it.
+        Predicate of a sentence about the file, for users, without its address.
     band : Band
         Band whose file was read.
     """
@@ -45,23 +45,23 @@ class ReadError(Exception):
         self.band = band
 
     def __str__(self) -> str:
-        """Return the reason alone."""
+        """Return the reason."""
         return self.reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredWindow:
-    """Window of one band with its stored values.
+    """Stored values of a window of one band, with the tags of the file.
 
     Attributes
     ----------
     values : numpy.ndarray
-        (y, x) stored values in the file's own type.
+        (y, x) stored values in the dtype of the file.
     nodata : float or None
-        Nodata value that the file declares; None where it declares none.
+        Nodata value declared by the file, or None.
     scale, offset : float or None
-        Scaling that the file declares: physical value = stored value * scale + offset. None where it declares none,
-        or 1 and 0, which GDAL reports in both cases.
+        Scaling declared by the file: a physical value is ``stored * scale + offset``. Both are None for 1 and 0, which
+        GDAL also reports for files that declare no scaling.
     """
 
     values: NDArray[np.generic]
@@ -71,54 +71,59 @@ class StoredWindow:
 
 
 def unread_scene(scene: Source, error: ReadError) -> UnreadScene:
-    """Return the record of a scene that has an unreadable file, for people.
+    """Return the record of a scene with an unreadable file.
 
     Parameters
     ----------
     scene : Source
-        Scene of the file.
+        Scene to which the file belongs.
     error : ReadError
-        Error of one of its bands.
+        Error raised for one of its bands.
     """
     file = relative_name(error.band.uri, [band.uri for band in scene.bands.values()])
     return UnreadScene(scene=scene.id, file=file, reason=error.reason)
 
 
 def fetch_header(band: Band, permit: Permit) -> None:
-    """Open a file and close it, so that GDAL has its header, or its error, cached for the next opening.
+    """Open and close a file, so that GDAL caches its header, or an error, for the next time it is opened.
 
     Parameters
     ----------
     band : Band
         Band whose file is opened.
     permit : Permit
-        Rules by which files may be opened.
+        Access rules.
+
+    Raises
+    ------
+    RefusedError, rasterio.errors.RasterioError, OSError, ValueError, RuntimeError
+        As in `open_raster`.
     """
     with open_raster(band, permit):
         pass
 
 
 def read_window(band: Band, window: FileWindow, permit: Permit) -> StoredWindow:
-    """Read a window of one band in the file's data type, with retries.
+    """Read a window of one band in the dtype of its file, with retries.
 
     Parameters
     ----------
     band : Band
         Band to read.
     window : FileWindow
-        Within the band's grid.
+        Window inside the band's grid.
     permit : Permit
-        Rules by which files may be opened.
+        Access rules.
 
     Returns
     -------
     StoredWindow
-        (y, x) stored values, with nodata, scale and offset of the file.
+        Stored values, with nodata, scale and offset of the file.
 
     Raises
     ------
     ReadError
-        The file cannot be read, or is not the raster that its document describes.
+        The file cannot be read, or its size or bands differ from the scene's document.
     """
     tries, wait_s = (_TRIES_HERE, _WAIT_HERE_S) if is_local(band.uri) else (_TRIES, _WAIT_S)
     for attempt in range(tries):
@@ -129,7 +134,7 @@ def read_window(band: Band, window: FileWindow, permit: Permit) -> StoredWindow:
         if last:
             break
         time.sleep(wait_s * 2**attempt)
-    # Raised outside the handler: GDAL's errors name files, and some cannot be pickled as a cause.
+    # Not raised in the handler: the cause would contain file names, and some GDAL errors cannot be pickled.
     raise ReadError(reason, band)
 
 
@@ -138,7 +143,7 @@ def _read(band: Band, window: FileWindow, permit: Permit, *, afresh: bool) -> St
     with open_raster(band, permit, afresh=afresh) as file:
         index = _index_in(file, band)
         _check_size(file, band)
-        # GDAL reads from the coarsest overview that is fine enough; without overviews it skips pixels.
+        # For a coarser grid, GDAL reads the coarsest overview that is fine enough; without overviews it skips pixels.
         rows, columns = (stored / seen for stored, seen in zip(file.shape, band.grid.shape, strict=True))
         if rows > 1 or columns > 1:
             refuse_overviews(file, permit)
@@ -151,7 +156,7 @@ def _read(band: Band, window: FileWindow, permit: Permit, *, afresh: bool) -> St
 
 
 def _index_in(file: Any, band: Band) -> int:
-    """Return the number of a band in its file; a layer with several bands needs one in the document."""
+    """Return the number of a band in the open file; raise `ReadError` if it is missing or ambiguous."""
     if not file.count:
         raise ReadError("has several layers, and its document names none", band)
     if band.index > file.count:
@@ -169,7 +174,7 @@ def _check_size(file: Any, band: Band) -> None:
 
 
 def _with_tags(values: NDArray[np.generic], file: Any, index: int, beside: AuxTags) -> StoredWindow:
-    """Return values with nodata, scale and offset of a band from its file; a side-car file takes precedence."""
+    """Return values with nodata, scale and offset of the file; those of a side-car file take precedence."""
     scale = beside.scale if beside.scale is not None else float(file.scales[index - 1])
     offset = beside.offset if beside.offset is not None else float(file.offsets[index - 1])
     declared = (scale, offset) != (1.0, 0.0)
