@@ -43,8 +43,8 @@ def read_aux_tags(address: str, index: int) -> AuxTags:
     Returns
     -------
     AuxTags
-        Declared values. `NO_AUX_TAGS` if the raster is remote, or its side-car file is missing, unreadable or too large,
-        or lacks the band.
+        Declared values. `NO_AUX_TAGS` if the raster is remote, or if its side-car file is missing, unreadable or too
+        large, or lacks the band.
     """
     path = existing_path(address) if is_local(address) else None
     if path is None or path.lower().startswith("/vsi"):

@@ -69,7 +69,7 @@ class ExactReader:
         }
 
     def add_groups(self, groups: Sequence[Sequence[Source]], sums: LookAccumulator) -> frozenset[UnreadScene]:
-        """Accumulate the observations of groups of scenes. Within a group, each pixel is taken from the first clear scene.
+        """Accumulate the observations of groups of scenes. In a group, each pixel is taken from the first clear scene.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class ExactReader:
         )
 
     def _judges_each(self, windows: SceneWindows) -> bool:
-        """Return whether source pixels are masked one by one, each by its nearest mask pixel, before they are averaged."""
+        """Return whether each source pixel is masked by its nearest mask pixel before the pixels are averaged."""
         return self._task.average == "clear" and windows.red.placement.takes_means
 
     def _clear_at_centre(self, windows: SceneWindows, pixels: ScenePixels, taken: NDArray[np.bool_]) -> ClearPixels:
@@ -166,7 +166,7 @@ class ExactReader:
                 yield windows
 
     def _windows_at(self, group: int, scene: Source, turn: int) -> SceneWindows | None:
-        """Return the windows of a scene at one turn around the globe; None if one of its bands does not overlap the block."""
+        """Return the windows of a scene at one turn around the globe; None if a band does not overlap the block."""
         roles = self._task.roles[scene.product]
         red, nir = (self._part(scene, role, turn) for role in (roles.red, roles.nir))
         mask = self._part(scene, roles.mask, turn, roles.mask.halo) if roles.mask else None
@@ -194,7 +194,11 @@ class ExactReader:
     # Reading, in threads
 
     def _read(self, windows: SceneWindows) -> ScenePixels | ReadError | None:
-        """Return the mask, conditions and bands (around clear pixels only) of a scene; None if nothing is to be counted."""
+        """Return the pixels of a scene: mask, then conditions, then the bands around clear pixels.
+
+        If no pixel is clear, the bands are not read; None is returned instead if no exclusion reasons are counted. A
+        `ReadError` is returned, not raised.
+        """
         try:
             self._expect_bands(windows)
             mask = self._read_mask(windows) if windows.mask else None

@@ -1,4 +1,4 @@
-"""Scenes: the record of one dataset that plans and tasks carry, and the geometry of its pixel grids."""
+"""Scenes: records of single datasets for plans and tasks, and the geometry of their pixel grids."""
 
 from compute.scenes.scene import Band, Grid, Property, Scene, Source, UnreadScene, is_processing_property, unique_unread
 

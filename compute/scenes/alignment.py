@@ -1,4 +1,4 @@
-"""Alignment of pixel grids that differ by whole pixels, and conversion between absolute and file pixels."""
+"""Alignments of pixel grids, and conversion between file pixels and absolute pixels of an alignment."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from compute.scenes.pixel_frames import FileWindow, SourcePixel, SourceWindow
 Places = TypeVar("Places", float, NDArray[np.float64])
 
 _STEPS = 2**24
-"""Number of steps per pixel to which origins are rounded: finer than any real difference, coarser than rounding."""
+"""Number of steps per pixel to which origins are rounded: finer than real offsets, coarser than rounding errors."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alignment:
-    """Class of all pixel grids that differ by whole pixels only. A warp geometry for one of them serves all.
+    """Alignment: common geometry of all pixel grids that differ only by whole pixels.
+
+    Grids of one alignment share a warp geometry. Their *absolute pixels* are counted from the origin of the CRS.
 
     Attributes
     ----------
     crs : str
         Coordinate reference system, as in `Grid`.
     axes : tuple of float
-        (a, b, d, e) of the affine map from (column, row) to (x, y), in units of the CRS per pixel.
+        Coefficients (a, b, d, e) of the affine transform from (column, row) to (x, y), in units of the CRS per pixel.
     remainder : tuple of float
-        (row, column) in [0, 1) of the first pixel corner after the origin of the CRS, in pixels.
+        (row, column) of the upper left corner of absolute pixel (0, 0), in pixels from the origin of the CRS, in [0, 1).
     """
 
     crs: str
@@ -37,7 +39,7 @@ class Alignment:
 
     @property
     def is_upright(self) -> bool:
-        """Whether columns run along x and rows along y."""
+        """Whether rows and columns are parallel to the axes of the CRS."""
         _, b, d, _ = self.axes
         return b == 0.0 and d == 0.0
 
@@ -47,19 +49,29 @@ class Alignment:
         Parameters
         ----------
         row, column : float or numpy.ndarray
-            Positions in absolute pixels; 0.5 is the centre of pixel 0.
+            Positions in absolute pixels; the centre of pixel 0 is 0.5.
+
+        Returns
+        -------
+        x, y : float or numpy.ndarray
+            Coordinates in units of the CRS.
         """
         a, b, d, e = self.axes
         row, column = row + self.remainder[0], column + self.remainder[1]
         return a * column + b * row, d * column + e * row
 
     def to_pixels(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Convert x and y in the CRS to absolute pixels: (2, ...) float64 rows and columns.
+        """Convert x and y in the CRS to rows and columns in absolute pixels.
 
         Parameters
         ----------
         x, y : numpy.ndarray
             Coordinates in units of the CRS.
+
+        Returns
+        -------
+        numpy.ndarray
+            (2, ...) float64 rows and columns.
         """
         row, column = solve(self.axes, x, y)
         return np.stack([row - self.remainder[0], column - self.remainder[1]])
@@ -71,12 +83,12 @@ def alignment_of(grid: Grid) -> Alignment:
 
 
 def first_pixel(grid: Grid) -> SourcePixel:
-    """Return a grid's first pixel in absolute pixels of its alignment."""
+    """Return the first pixel of a grid in absolute pixels of its alignment."""
     return split_origin(grid)[1]
 
 
 def split_origin(grid: Grid) -> tuple[Alignment, SourcePixel]:
-    """Split the distance of a grid's origin from that of its CRS into whole pixels and a remainder."""
+    """Return the alignment of a grid, and the first pixel of the grid in absolute pixels of the alignment."""
     a, b, c, d, e, f = grid.transform
     steps = [round(place * _STEPS) for place in solve((a, b, d, e), c, f)]
     (row, down), (column, along) = (divmod(each, _STEPS) for each in steps)
@@ -90,9 +102,14 @@ def solve(axes: tuple[float, float, float, float], x: Places, y: Places) -> tupl
     Parameters
     ----------
     axes : tuple of float
-        (a, b, d, e) of the affine map from (column, row) to (x, y).
+        Coefficients (a, b, d, e) of the affine transform from (column, row) to (x, y).
     x, y : float or numpy.ndarray
         Coordinates in units of the CRS.
+
+    Returns
+    -------
+    row, column : float or numpy.ndarray
+        Positions in pixels.
     """
     a, b, d, e = axes
     if b == 0.0 and d == 0.0:
@@ -102,12 +119,12 @@ def solve(axes: tuple[float, float, float, float], x: Places, y: Places) -> tupl
 
 
 def source_pixel(window: FileWindow, source: Grid) -> SourcePixel:
-    """Convert the first pixel of a window of a file to absolute pixels of its alignment.
+    """Return the first pixel of a window of a file, in absolute pixels of the file's alignment.
 
     Parameters
     ----------
     window : FileWindow
-        Window whose first pixel is converted.
+        Window in pixels of the file.
     source : Grid
         Pixel grid of the file.
     """
@@ -116,19 +133,19 @@ def source_pixel(window: FileWindow, source: Grid) -> SourcePixel:
 
 
 def file_window(window: SourceWindow | None, source: Grid) -> FileWindow | None:
-    """Convert a window of absolute source pixels to pixels of a file, and clip it to the file.
+    """Convert a window of absolute pixels to pixels of a file, and clip it to the file.
 
     Parameters
     ----------
     window : SourceWindow or None
-        Window to convert; None for no pixel.
+        Window to convert; None for an empty window.
     source : Grid
         Pixel grid of the file.
 
     Returns
     -------
     FileWindow or None
-        None where the file has no pixel of the window.
+        The clipped window; None if it is empty.
     """
     if window is None:
         return None
@@ -139,7 +156,7 @@ def file_window(window: SourceWindow | None, source: Grid) -> FileWindow | None:
 
 
 def widen_window(window: SourceWindow | None, pixels: int) -> SourceWindow | None:
-    """Return a window with `pixels` more pixels on every side, None for None.
+    """Return a window widened by a number of pixels on each side; None if the window is None.
 
     Parameters
     ----------
@@ -155,16 +172,16 @@ def widen_window(window: SourceWindow | None, pixels: int) -> SourceWindow | Non
 
 
 def shift_window(window: SourceWindow, rows: int, columns: int) -> SourceWindow:
-    """Return a window moved down by `rows` and right by `columns` pixels.
+    """Return a window shifted by whole pixels.
 
     Parameters
     ----------
     window : SourceWindow
-        Window to move.
+        Window to shift.
     rows : int
-        Number of pixels to move down.
+        Number of pixels by which the window is shifted down.
     columns : int
-        Number of pixels to move right.
+        Number of pixels by which the window is shifted to the right.
     """
     top, left, bottom, right = window
     return SourceWindow((top + rows, left + columns, bottom + rows, right + columns))

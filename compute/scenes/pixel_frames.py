@@ -1,11 +1,11 @@
-"""Pixel frames: windows and pixels of a result, a block, a source alignment, a file and an array in memory.
+"""Types of windows and pixels by frame of reference: result, block, source alignment, file, or array in memory.
 
-A window is (first row, first column, row after the last, column after the last) and a pixel is (row, column), both in
-whole pixels. The same numbers name other pixels in another frame, so each frame has a type of its own, and a function
-converts between two of them: `array_window` and `result_pixel` here, `file_window` and `source_pixel` in
+A window is (first row, first column, row after the last, column after the last), and a pixel is (row, column), both in
+whole pixels. The same numbers denote different pixels in different frames, so each frame has its own types. Functions
+that convert between frames: `array_window` and `result_pixel` here, `file_window` and `source_pixel` in
 `compute.scenes.alignment`, `chunk_window` in `compute.result.chunk_windows`, and `block_pixels` in
-`compute.tiles.pixel_sources`. mypy alone checks these types: at run time a window is a plain tuple, which Dask and
-numba take as it is.
+`compute.tiles.pixel_sources`. The types are checked by mypy only. At run time, windows and pixels are plain tuples,
+which Dask and numba support.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ from __future__ import annotations
 from typing import NewType
 
 Bounds = tuple[int, int, int, int]
-"""(first row, first column, row after the last, column after the last) in no particular frame."""
+"""Window (first row, first column, row after the last, column after the last) in an unspecified frame."""
 
 ResultWindow = NewType("ResultWindow", Bounds)
-"""Window in level-0 pixels of a result: (0, 0) is the first pixel of its grid."""
+"""Window in level-0 pixels of a result. (0, 0) is the first pixel of the result."""
 
 SourceWindow = NewType("SourceWindow", Bounds)
-"""Window in absolute pixels of a source alignment, counted from the origin of its CRS; rows and columns may be
-negative. Files of one alignment share this frame."""
+"""Window in absolute pixels of a source alignment, counted from the origin of its CRS. Rows and columns may be negative.
+All files of an alignment share this frame."""
 
 FileWindow = NewType("FileWindow", Bounds)
-"""Window in pixels of one file: (0, 0) is the first pixel that it stores."""
+"""Window in pixels of a file. (0, 0) is the first pixel of the file."""
 
 ArrayWindow = NewType("ArrayWindow", Bounds)
-"""Window in pixels of an array that holds a part of a file: (0, 0) is the first pixel of the array."""
+"""Window in pixels of an array with a part of a file. (0, 0) is the first pixel of the array."""
 
 ResultPixel = NewType("ResultPixel", tuple[int, int])
-"""(row, column) of a level-0 pixel of a result."""
+"""Level-0 pixel (row, column) of a result."""
 
 BlockPixel = NewType("BlockPixel", tuple[int, int])
-"""(row, column) of a level-0 pixel of a block: (0, 0) is the first pixel of the block."""
+"""Level-0 pixel (row, column) of a block. (0, 0) is the first pixel of the block."""
 
 SourcePixel = NewType("SourcePixel", tuple[int, int])
-"""(row, column) of a pixel in absolute pixels of a source alignment; either may be negative."""
+"""Pixel (row, column) in absolute pixels of a source alignment. Row and column may be negative."""
 
 
 def array_window(part: FileWindow, held: FileWindow) -> ArrayWindow:
-    """Convert a window of a file to pixels of an array that holds a larger window of it.
+    """Convert a window of a file to pixels of an array that contains a larger window of the file.
 
     Parameters
     ----------
     part : FileWindow
-        The window to convert.
+        Window to convert.
     held : FileWindow
-        The window whose pixels the array holds.
+        Window of the file that the array contains.
     """
     (top, left, bottom, right), (row, column, *_) = part, held
     return ArrayWindow((top - row, left - column, bottom - row, right - column))
@@ -58,19 +58,19 @@ def result_pixel(block: ResultWindow, pixel: BlockPixel) -> ResultPixel:
     Parameters
     ----------
     block : ResultWindow
-        The window of the block.
+        Window of the block in the result.
     pixel : BlockPixel
-        The pixel in the block.
+        Pixel of the block.
     """
     return ResultPixel((block[0] + pixel[0], block[1] + pixel[1]))
 
 
 def whole_window(shape: tuple[int, int]) -> ResultWindow:
-    """Return the window of a whole result, given its (rows, columns)."""
+    """Return the window of a whole result of the given shape (rows, columns)."""
     return ResultWindow((0, 0, *shape))
 
 
 def pixel_window(pixel: ResultPixel) -> ResultWindow:
-    """Return the window that holds one pixel."""
+    """Return the window of a single pixel."""
     row, column = pixel
     return ResultWindow((row, column, row + 1, column + 1))

@@ -1,4 +1,4 @@
-"""Scene record: one dataset, reduced to what plans and tasks need of its index document."""
+"""Scene records: the parts of a dataset document that plans and tasks need."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Property = str | bool | float
 NAMED_PROPERTIES = frozenset(
     ("processing_baseline", "boa_offset_applied", "processing_version", "product_id", "product_uri", "tile_id")
 )
-"""Local names of the properties that distinguish processings of one acquisition, and describe their scaling."""
+"""Properties, without their prefixes, that identify the processing of an acquisition or determine its scaling."""
 
 _ENDINGS = ("baseline", "_applied")
-"""Suffixes of operators' own names for such properties."""
+"""Suffixes of further names by which data providers call such properties."""
 
 
 def is_processing_property(name: str) -> bool:
-    """Return whether a scene record keeps a property, by its local name (all that follows a colon)."""
+    """Return whether scene records keep a property, by its name without the prefix that ends in a colon."""
     local = name.rpartition(":")[2]
     return local in NAMED_PROPERTIES or local.endswith(_ENDINGS)
 
@@ -38,11 +38,11 @@ class Grid:
     Attributes
     ----------
     crs : str
-        Coordinate reference system as an authority code, such as ``"EPSG:32655"``, or WKT where there is none.
+        Coordinate reference system: an authority code such as ``"EPSG:32655"``, or WKT if it has no code.
     shape : tuple of int
         (rows, columns).
     transform : tuple of float
-        (a, b, c, d, e, f) of the affine map from (column, row) to (x, y) in units of the CRS.
+        Coefficients (a, b, c, d, e, f) of the affine transform from (column, row) to (x, y) in units of the CRS.
     """
 
     crs: str
@@ -51,42 +51,42 @@ class Grid:
 
     @property
     def geobox(self) -> GeoBox:
-        """The grid as an odc-geo GeoBox."""
+        """odc-geo GeoBox of the grid."""
         return GeoBox(self.shape, Affine(*self.transform), self.crs)
 
     @property
     def corners(self) -> tuple[tuple[float, float], ...]:
-        """(x, y) of the four corners, along the first row and back along the last."""
+        """Coordinates (x, y) of the four corners: upper left, upper right, lower right, lower left."""
         (rows, columns), (a, b, c, d, e, f) = self.shape, self.transform
         ends = ((0, 0), (0, columns), (rows, columns), (rows, 0))
         return tuple((a * column + b * row + c, d * column + e * row + f) for row, column in ends)
 
     @property
     def resolution(self) -> tuple[float, float]:
-        """Pixel size (y, x) in units of the CRS, both positive."""
+        """Pixel size (y, x), both positive, in units of the CRS."""
         return abs(self.transform[4]), abs(self.transform[0])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Band:
-    """File, layer and grid of one measurement of one scene.
+    """Raster of one measurement of one scene: file, layer, band and pixel grid.
 
     Attributes
     ----------
     uri : str
-        Absolute address, resolved by datacube's rules (``file://``, ``s3://``, ``https://``).
+        Absolute address (``file://``, ``s3://``, ``https://``), resolved as in datacube.
     index : int
-        Band number in the file or layer, from 1; 0 for the only band of a layer.
+        Band number in the file or layer; the first is 1. 0 for a layer with a single band.
     grid : Grid
-        Pixel grid that is read: the band's own, which may differ between bands (Sentinel-2), or a coarser one over
-        the same extent.
+        Pixel grid to read: the grid of the file, which may differ between bands (Sentinel-2), or a coarser grid of the
+        same extent.
     stored : (int, int) or None
-        (rows, columns) of the file where `grid` is coarser and read from its overviews; None where `grid` is the
-        file's own.
-    stated : Stated
+        (rows, columns) of the file if `grid` is coarser, so that overviews are read; None if `grid` is the grid of the
+        file.
+    stated : Scaling
         Scale, offset and nodata from the scene's document.
     layer : str
-        Name of the variable in a netCDF or HDF5 file; empty where the file is the raster.
+        Name of the variable in a netCDF or HDF5 file; empty for other formats.
     """
 
     uri: str
@@ -99,7 +99,7 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """Scene as a task needs it: product and files of its bands.
+    """Product and bands of a scene, as needed by tasks.
 
     Attributes
     ----------
@@ -108,9 +108,9 @@ class Source:
     product : str
         Name of the ODC product.
     bands : mapping of str to Band
-        Bands by canonical measurement name, for the roles of the request only.
+        Bands by canonical measurement name, limited to measurements with a role in the request.
     home : str
-        Local folder of the document, below which its files may lie; empty where it is not a local file.
+        Local folder of the document, below which its files may lie; empty if the document is not a local file.
     """
 
     id: str
@@ -121,17 +121,17 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class UnreadScene:
-    """Scene that cannot be read, with the reason.
+    """Record of a scene that could not be read.
 
     Attributes
     ----------
     scene : str
         UUID of the ODC dataset document.
     file : str
-        Name of the file for people: relative to the scene's other files for a local one, else its address without
-        credentials, query and fragment. Empty in records of earlier versions.
+        Name of the unreadable file, for display: for a local file relative to the other files of the scene, else the
+        address without credentials, query and fragment. Empty in records of earlier versions.
     reason : str
-        Reason in words that end a sentence about the file, such as ``"does not exist"``.
+        Predicate of a sentence about the file, such as ``"does not exist"``.
     """
 
     scene: str
@@ -139,49 +139,48 @@ class UnreadScene:
     reason: str = ""
 
     def __str__(self) -> str:
-        """Return a clause for people."""
+        """Return scene, file and reason as a clause for display."""
         return f"{self.file} of scene {self.scene} {self.reason}" if self.file else f"scene {self.scene}"
 
     @classmethod
     def kept(cls, record: str | Mapping[str, str]) -> Self:
-        """Return the record from JSON: a mapping of its fields, or the scene id alone as in earlier versions."""
+        """Create a record from its JSON form: a mapping of fields, or, from earlier versions, the scene id."""
         return cls(scene=record) if isinstance(record, str) else cls(**record)
 
 
 def unique_unread(unread: Iterable[UnreadScene]) -> list[UnreadScene]:
-    """Return one record for each scene, sorted; different blocks may report different files of a scene."""
+    """Return one record per scene, in sorted order; blocks may report different files of the same scene."""
     return list({each.scene: each for each in sorted(unread, reverse=True)}.values())[::-1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """One ODC dataset, reduced to what a plan needs.
+    """Record of an ODC dataset for plans.
 
     Attributes
     ----------
     source : Source
-        Product and files, which tasks read.
+        Product and bands, which are passed to tasks.
     platform : str
         ``eo:platform`` of the document, such as ``"landsat-8"``.
     time : datetime.datetime
         Centre of the acquisition as datacube computes it (`Dataset.center_time`), timezone-aware UTC.
     solar_day : datetime.date
-        Local solar day at the longitude of the centre of its grid; see `compute.catalog.solar_time`.
+        Local solar day at the longitude of the centre of the scene's grid; see `compute.catalog.solar_time`.
     footprint : shapely.Polygon or shapely.MultiPolygon
-        Outline of the valid data in the CRS of `crs`.
+        Footprint of the valid data, in `crs`.
     crs : str
-        CRS of `footprint`, the document's own.
+        CRS of the footprint and of the document.
     maturity : str
-        ``dea:dataset_maturity`` (``"final"``, ``"interim"``, ``"nrt"``), empty where the document has none.
+        ``dea:dataset_maturity`` of the document (``"final"``, ``"interim"``, ``"nrt"``); empty if not stated.
     processed : datetime.datetime or None
-        Time of processing, UTC; None where the document does not state it.
+        Time of processing in UTC; None if not stated.
     synthetic : bool
         Whether the document declares the scene synthetic (``greenup:synthetic``).
     region_code : str
-        ``odc:region_code`` of the document (path and row, or tile), empty where it has none.
+        ``odc:region_code`` of the document (path and row, or tile); empty if not stated.
     properties : mapping of str to str, bool or float
-        Properties of the document by their full names, as far as `is_processing_property` keeps them, and ``label``,
-        the label of the document.
+        Properties of the document that `is_processing_property` selects, by full name, and its label as ``label``.
     """
 
     source: Source
