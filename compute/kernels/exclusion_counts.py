@@ -1,4 +1,7 @@
-"""Counts of looks that are no observations, by exclusion reason."""
+"""Count the looks that are not observations by exclusion reason.
+
+A *look* is a group of scenes whose mask is not nodata at a pixel.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from numpy.typing import NDArray
 
 
 def record_first(verdicts: NDArray[np.generic], first: NDArray[np.uint8]) -> None:
-    """Record the verdict of a scene for pixels that no earlier scene of the group covers.
+    """Record the verdicts of a scene at pixels without a verdict from earlier scenes of the group.
 
     Parameters
     ----------
     verdicts : numpy.ndarray
-        (y, x) uint8 verdicts: 0 outside the scene, else one more than the position of a reason.
+        (y, x) uint8 verdicts: 0 for nodata or outside the scene, else one more than the index of a reason.
     first : numpy.ndarray
-        (y, x) uint8 verdicts of the earlier scenes; changed in place.
+        (y, x) uint8 verdicts of earlier scenes, 0 for none; changed in place.
     """
     _record_first(verdicts, first)
 
@@ -28,16 +31,16 @@ def _record_first(verdicts, first):  # type: ignore[no-untyped-def]  # numba typ
 
 
 def add_reasons(count: NDArray[np.uint16], first: NDArray[np.uint8], reasons: NDArray[np.uint16]) -> None:
-    """Count the pixels of a look that are no observations by reason, and reset the verdicts.
+    """Count the pixels of a group that are not observations by reason, and reset the verdicts.
 
     Parameters
     ----------
     count : numpy.ndarray
-        (y, x) uint16 numbers of observations of the look.
+        (y, x) uint16 numbers of observations of the group.
     first : numpy.ndarray
-        (y, x) uint8 verdicts from `record_first`; set to 0.
+        (y, x) uint8 verdicts from `record_first`; reset to 0.
     reasons : numpy.ndarray
-        (reason, y, x) uint16 numbers of excluded looks; changed in place.
+        (reason, y, x) uint16 numbers of looks that are not observations; changed in place.
     """
     _add_reasons(count, first, reasons)
 

@@ -1,4 +1,4 @@
-"""Overview levels of means and counts, and the int16 encoding of levels and tiles."""
+"""Compute overview levels of means and counts, and encode levels and tiles as int16."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from numba import njit
 from numpy.typing import NDArray
 
 LEVEL_UNITS_PER_NDVI = 2.0**24
-"""Units of level sums per NDVI: 2**-24 is the step of a float32 below 1. The sum over a level pixel of 2**11 by 2**11
-pixels, each at `compute.kernels.sums.NDVI_LIMIT`, fits 64 bits."""
+"""Number of units of a level's sum per unit of NDVI; 2**-24 is the float32 spacing just below 1. The sum of 2**11 by
+2**11 pixels, each at `compute.kernels.sums.NDVI_LIMIT`, fits into 64 bits."""
 
 NEVER_CLEAR, OUTSIDE, NOT_COMPUTED, TOO_FEW = -32768, -32767, -32766, -32765
-"""Codes among the int16 values of tiles; levels use the first only."""
+"""Codes for missing values in int16 tiles. Overview levels use only `NEVER_CLEAR`."""
 
 LARGEST = 32760
-"""Largest absolute value of levels and tiles, at which they saturate."""
+"""Maximum absolute value of levels and tiles. Larger values are clipped to it."""
 
 
 def sum_pixel_quads(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint16]) -> NDArray[np.int64]:
-    """Sum the pixels of a block two by two for its first overview level.
+    """Sum 2 by 2 pixels of a block, for the first overview level.
 
     Parameters
     ----------
     ndvi_mean : numpy.ndarray
-        (y, x) float32 NDVI, NaN where there is no mean.
+        (y, x) float32 mean NDVI, NaN for pixels without a mean.
     clear_count : numpy.ndarray
         (y, x) uint16 numbers of observations.
 
     Returns
     -------
     numpy.ndarray
-        (y, x, 3) int64 with both edges halved and rounded up: sum of the means in units of 2**-24, number of pixels
-        with a mean, and sum of the counts.
+        (y, x, 3) int64: sum of the means in units of 2**-24, number of pixels with a mean, and sum of the counts. Both
+        edge lengths are halved and rounded up.
     """
     rows, columns = ndvi_mean.shape
     sums = np.empty(((rows + 1) // 2, (columns + 1) // 2, 3), np.int64)
@@ -41,8 +41,8 @@ def sum_pixel_quads(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint
 
 @njit(nogil=True, cache=True)
 def _sum_pixel_quads(ndvi_mean, clear_count, sums):  # type: ignore[no-untyped-def]  # numba types it
-    # With an extra column of 0 for odd widths. Integers this small are exact in float64, for which SIMD conversions are
-    # more common than for int64.
+    # Odd widths are padded with a column of zeros. These integers are exact in float64, for which more processors have
+    # SIMD conversions than for int64.
     lines = np.zeros((3, 2 * sums.shape[1]))
     for y in range(sums.shape[0]):
         lines[:] = 0.0
@@ -65,17 +65,17 @@ def _add_row(ndvi_mean, clear_count, means, pixels, counts):  # type: ignore[no-
 
 
 def sum_level_quads(sums: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum the sums of one level two by two for the next level.
+    """Sum 2 by 2 pixels of a level, for the next level.
 
     Parameters
     ----------
     sums : numpy.ndarray
-        (y, x, 3) int64 sums from `sum_pixel_quads`.
+        (y, x, 3) int64 sums of a level, from `sum_pixel_quads` or this function.
 
     Returns
     -------
     numpy.ndarray
-        (y, x, 3) int64 with both edges halved and rounded up.
+        (y, x, 3) int64 sums of the next level. Both edge lengths are halved and rounded up.
     """
     rows, columns, _ = sums.shape
     halved = np.zeros(((rows + 1) // 2, (columns + 1) // 2, 3), np.int64)
@@ -94,25 +94,25 @@ def _sum_level_quads(sums, halved):  # type: ignore[no-untyped-def]  # numba typ
 def divide_level_sums(
     sums: NDArray[np.int64], rows: NDArray[np.int64], columns: NDArray[np.int64], per_ndvi: float, per_count: float
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.int16]]:
-    """Return the values of a level from its sums.
+    """Divide the sums of a level, and encode the results.
 
     Parameters
     ----------
     sums : numpy.ndarray
-        (y, x, 3) int64 sums from `sum_pixel_quads`.
+        (y, x, 3) int64 sums from `sum_pixel_quads` or `sum_level_quads`.
     rows, columns : numpy.ndarray
-        (y,) and (x,) int64: number of block pixels that a level pixel covers along each axis.
+        (y,) and (x,) int64 numbers of block pixels that level pixels cover along each axis.
     per_ndvi, per_count : float
-        int16 steps per unit of NDVI and of the clear count.
+        int16 steps per unit of NDVI and per observation.
 
     Returns
     -------
     ndvi_mean : numpy.ndarray
-        (y, x) int16, `NEVER_CLEAR` where no pixel has a mean.
+        (y, x) int16 average of the pixels with a mean; `NEVER_CLEAR` if there are none.
     clear_share : numpy.ndarray
-        (y, x) uint8 share of pixels with a mean, in units of 1/255; 0 and 255 are exact.
+        (y, x) uint8 share of pixels with a mean, in units of 1/255. 0 and 255 stand only for none and all.
     clear_count : numpy.ndarray
-        (y, x) int16, `NEVER_CLEAR` where no pixel was ever clear.
+        (y, x) int16 average count over all pixels; `NEVER_CLEAR` if there are no observations.
     """
     shape = sums.shape[:2]
     ndvi_mean, clear_count = np.empty(shape, np.int16), np.empty(shape, np.int16)
@@ -147,14 +147,14 @@ def encode_values(values: NDArray[np.generic], per_unit: float) -> NDArray[np.in
     Parameters
     ----------
     values : numpy.ndarray
-        (n,) floating-point means, NaN for none; or integer counts, 0 where never clear.
+        (n,) floating-point means with NaN for missing values, or integer counts with 0 for missing values.
     per_unit : float
         int16 steps per unit of `values`.
 
     Returns
     -------
     numpy.ndarray
-        (n,) int16, saturated, `NEVER_CLEAR` where there is no value.
+        (n,) int16, clipped to `LARGEST`; `NEVER_CLEAR` for missing values.
     """
     encoded = np.empty(values.shape, np.int16)
     _encode_values(values, per_unit, not np.issubdtype(values.dtype, np.floating), encoded)

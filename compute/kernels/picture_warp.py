@@ -1,4 +1,4 @@
-"""Nearest-neighbour warp of a chunk to the pixels of a picture on another grid."""
+"""Nearest-neighbour warp of a chunk to the pixel grid of a picture."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ def gather_pixels(
     picked: NDArray[np.generic],
     hit: NDArray[np.bool_],
 ) -> None:
-    """Write the nearest values of one chunk to the pixels of a picture that it covers.
+    """Write the values of one chunk to the picture pixels whose centres it covers.
 
     Parameters
     ----------
     values : numpy.ndarray
-        (y, x) values of the chunk at a level.
+        (y, x) values of the chunk at an overview level.
     window : (int, int, int, int)
-        (first row, first column, row after the last, column after the last) of the chunk in level-0 pixels of the
-        result: a `compute.scenes.pixel_frames.ResultWindow`.
+        Window of the chunk in level-0 pixels of the result (a `compute.scenes.pixel_frames.ResultWindow`): first row,
+        first column, row after the last, column after the last.
     level : int
-        Level of `values`.
+        Overview level of `values`; 0 for full resolution.
     nodes : numpy.ndarray
-        (2, m + 1, n + 1) float64 row and column, in level-0 pixels of the result with 0 at the outer border of the
-        first, of points `step` picture pixels apart. Pixel centres are interpolated between them. Cells with a corner
-        that is not finite are skipped.
+        (2, m + 1, n + 1) float64 positions of control points: row and column in level-0 pixels of the result, where the
+        first pixel extends from 0 to 1. Positions of pixel centres are interpolated between the nodes. Cells with a
+        non-finite corner are skipped.
     step : int
         Number of picture pixels between two nodes.
     picked : numpy.ndarray
-        (m * step, n * step) values of the picture, of the type of `values`; changed in place.
+        (m * step, n * step) values of the picture, in the dtype of `values`; changed in place.
     hit : numpy.ndarray
-        (m * step, n * step) bool: set to True where a value is written.
+        (m * step, n * step) bool, set to True at pixels to which a value is written; changed in place.
     """
     _gather_pixels(_as_received(values), window, level, _as_received(nodes), step, picked, hit)
 
 
 def _as_received(values: NDArray[Scalar]) -> NDArray[Scalar]:
-    """Return a contiguous read-only view, like arrays from another process, so that numba compiles one form only."""
+    """Return a contiguous read-only array, like those received from other processes, to avoid a second compilation."""
     held = np.ascontiguousarray(values).view()
     held.flags.writeable = False
     return held
 
 
-# Scalars instead of slices below: numba creates an object for each slice, and most cells are skipped.
+# The functions below use scalars instead of slices, because numba creates an object for each slice.
 
 
 @njit(nogil=True, cache=True)
@@ -65,7 +65,7 @@ def _gather_pixels(values, window, level, nodes, step, picked, hit):  # type: ig
 
 @njit(nogil=True, cache=True)
 def _meets(nodes, i, j, window):  # type: ignore[no-untyped-def]  # numba types it
-    """Return whether a cell may overlap a chunk: interpolated positions stay within the range of the corners."""
+    """Return whether a cell may overlap a window. Interpolated positions lie within the range of the corners."""
     for axis in range(2):
         a, b, c, d = nodes[axis, i, j], nodes[axis, i, j + 1], nodes[axis, i + 1, j], nodes[axis, i + 1, j + 1]
         if not np.isfinite(a + b + c + d) or max(a, b, c, d) < window[axis] or min(a, b, c, d) >= window[axis + 2]:
@@ -92,5 +92,5 @@ def _gather_cell(values, window, level, nodes, cell, step, picked, hit):  # type
 
 @njit(nogil=True, cache=True)
 def _between(nodes, axis, i, j, down):  # type: ignore[no-untyped-def]  # numba types it
-    """Return a coordinate interpolated between a node and the one below it."""
+    """Return a coordinate interpolated between a node and the node below."""
     return (1 - down) * nodes[axis, i, j] + down * nodes[axis, i + 1, j]

@@ -1,4 +1,4 @@
-"""Sums and counts of NDVI observations, and their means.
+"""Sums, counts and means of NDVI observations.
 
 NDVI is (nir - red) / (nir + red): Rouse et al. (1974), Monitoring vegetation systems in the Great Plains with ERTS,
 NASA SP-351; Tucker (1979), Remote Sensing of Environment 8(2), doi:10.1016/0034-4257(79)90013-0.
@@ -11,23 +11,23 @@ from numba import njit
 from numpy.typing import NDArray
 
 UNITS_PER_NDVI = 2.0**32
-"""Units of sums per NDVI: rounding an observation errs by at most 1.2e-10."""
+"""Number of units of a sum per unit of NDVI. The rounding error of an observation is at most 1.2e-10."""
 
 NDVI_LIMIT = 2.0**15
-"""Largest absolute index; beyond it the index counts as undefined, since red + nir is close to 0. The sum of 65,535
-such observations, the largest count, fits 64 bits."""
+"""Maximum absolute value of the index. A larger index is treated as undefined, since red + nir is close to 0. The sum of
+65,535 such observations, the maximum count, fits into 64 bits."""
 
 IndexRange = tuple[float, float]
-"""Smallest and largest index that counts as an observation, both included."""
+"""Minimum and maximum index of an observation, both inclusive."""
 
 EVERY_INDEX: IndexRange = (-NDVI_LIMIT, NDVI_LIMIT)
-"""Range of all defined values."""
+"""Range that includes every defined index."""
 
 PHYSICAL = 1.0
-"""Largest absolute index of positive reflectances. Negative ones exceed it, and are counted."""
+"""Maximum absolute index of positive reflectances. Observations beyond it, from negative ones, are tallied."""
 
 ZERO_SUM = 1e-6
-"""Value of red + nir below which it counts as 0, in stored units: scaling with an offset leaves rounding errors."""
+"""Threshold of abs(red + nir), in stored units, up to which it is treated as 0 because of rounding errors of scaling."""
 
 
 def accumulate(
@@ -41,10 +41,10 @@ def accumulate(
     index_range: IndexRange = EVERY_INDEX,
     beyond: NDArray[np.int64] | None = None,
 ) -> None:
-    """Add one look to the sums of a block.
+    """Add the observations of one group of scenes to the sums of a block.
 
-    A pixel is an observation when it is clear, neither band is nodata nor outside its valid range, and the index is
-    defined and within its range. Bands are scaled and offset first, because NDVI is not invariant to an offset.
+    A pixel is an observation if it is clear, both bands are valid (not nodata, and within the valid range), and the
+    index is defined and within `index_range`. Bands are scaled first, because an offset changes NDVI.
 
     Parameters
     ----------
@@ -53,14 +53,14 @@ def accumulate(
     clear : numpy.ndarray
         (y, x) bool: clear pixels.
     bands : numpy.ndarray
-        (2, 5) float64: for red and for nir the nodata value (infinite for none), the smallest and the largest valid
-        stored value, scale, and offset.
+        (2, 5) float64 constants of red and nir: nodata (infinite if there is none), minimum and maximum valid stored
+        value, scale, and offset.
     total : numpy.ndarray
-        (y, x) int64 sums in units of 2**-32 NDVI, changed in place.
+        (y, x) int64 sums in units of 2**-32 NDVI; changed in place.
     count : numpy.ndarray
-        (y, x) uint16 numbers of observations, changed in place.
-    index_range : (float, float)
-        Smallest and largest index that counts as an observation.
+        (y, x) uint16 numbers of observations; changed in place.
+    index_range : (float, float), default: EVERY_INDEX
+        Minimum and maximum index of an observation.
     beyond : numpy.ndarray, optional
         (2,) int64: number of observations outside -1 to 1, and number of pixels excluded by `index_range`; changed in
         place.
@@ -96,7 +96,7 @@ def _accumulate(red, nir, clear, bands, total, count, index_range, beyond):  # t
 
 
 def divide_sums(total: NDArray[np.int64], count: NDArray[np.uint16], *, min_clear: int = 1) -> NDArray[np.float32]:
-    """Return the means of sums and counts.
+    """Divide sums by counts to obtain means.
 
     Parameters
     ----------
@@ -104,13 +104,13 @@ def divide_sums(total: NDArray[np.int64], count: NDArray[np.uint16], *, min_clea
         (y, x) int64 sums in units of 2**-32 NDVI.
     count : numpy.ndarray
         (y, x) uint16 numbers of observations.
-    min_clear : int
-        Smallest number of observations for a mean, at least 1.
+    min_clear : int, default: 1
+        Minimum number of observations for a mean, at least 1.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) float32 mean NDVI, NaN where there are fewer than `min_clear` observations.
+        (y, x) float32 mean NDVI, NaN for pixels with fewer than `min_clear` observations.
     """
     result = np.empty(count.shape, np.float32)
     _divide_sums(total, count, max(min_clear, 1), result)

@@ -30,7 +30,7 @@ class Alignment:
     axes : tuple of float
         Coefficients (a, b, d, e) of the affine transform from (column, row) to (x, y), in units of the CRS per pixel.
     remainder : tuple of float
-        (row, column) of the upper left corner of absolute pixel (0, 0), in pixels from the origin of the CRS, in [0, 1).
+        (row, column) of the first corner of absolute pixel (0, 0), in pixels from the origin of the CRS; in [0, 1).
     """
 
     crs: str

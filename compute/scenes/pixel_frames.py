@@ -19,8 +19,8 @@ ResultWindow = NewType("ResultWindow", Bounds)
 """Window in level-0 pixels of a result. (0, 0) is the first pixel of the result."""
 
 SourceWindow = NewType("SourceWindow", Bounds)
-"""Window in absolute pixels of a source alignment, counted from the origin of its CRS. Rows and columns may be negative.
-All files of an alignment share this frame."""
+"""Window in absolute pixels of a source alignment, counted from the origin of its CRS. All files of an alignment share
+this frame. Rows and columns may be negative."""
 
 FileWindow = NewType("FileWindow", Bounds)
 """Window in pixels of a file. (0, 0) is the first pixel of the file."""

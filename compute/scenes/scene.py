@@ -56,7 +56,7 @@ class Grid:
 
     @property
     def corners(self) -> tuple[tuple[float, float], ...]:
-        """Coordinates (x, y) of the four corners: upper left, upper right, lower right, lower left."""
+        """Coordinates (x, y) of the four corners, along the first row and back along the last row."""
         (rows, columns), (a, b, c, d, e, f) = self.shape, self.transform
         ends = ((0, 0), (0, columns), (rows, columns), (rows, 0))
         return tuple((a * column + b * row + c, d * column + e * row + f) for row, column in ends)

@@ -1,12 +1,14 @@
-"""Warp geometry: control points between the pixels of a block and those of a scene.
+"""Warp geometry: positions of the pixels of a block in the pixel grid of a scene, from a lattice of control points.
 
-PROJ transforms the nodes of a lattice of cells, and positions between them are interpolated, as in GDAL's approximate
-transformer (``gdalwarp -et``). Cells are counted from the origin of the output CRS, and source pixels from the
-origin of the source CRS. So the extent of a result, its chunks, and the file that a pixel is read from change no bit.
+PROJ transforms the nodes of a lattice of cells, and positions between the nodes are interpolated, as in GDAL's
+approximate transformer (``gdalwarp -et``). Cells are counted from the origin of the output CRS, and source pixels from
+the origin of the source CRS. Positions are therefore identical to the last bit for every extent of a result, every
+chunk size, and every file of an alignment.
 
-A cell is at least one output pixel and at most `LATTICE_PX` pixels and about a kilometre wide. Its corners, edge
-centres and centre are nodes. The error of the interpolation is below 1e-6 source pixels of 30 m within 60 degrees of
-the equator, and below 1e-4 within 80 degrees, at every output size.
+A cell is at least one output pixel wide. Otherwise, its width is limited to `LATTICE_PX` output pixels and to about a
+kilometre (more for source pixels above 30 m). Its nodes are its corners, edge centres and centre. The interpolation
+error is below 1e-6 source pixels of 30 m within 60 degrees of the equator, and below 1e-4 within 80 degrees, for all
+output pixel sizes.
 """
 
 from __future__ import annotations
@@ -27,39 +29,40 @@ from compute.scenes.alignment import Alignment, alignment_of, file_window, shift
 from compute.scenes.pixel_frames import SourceWindow
 
 _LARGEST_BEND = 0.125
-"""Largest distance between the centre of a cell and the mean of its corners, as a share of the cell's size. Beyond, the
-cell is torn, as by the edge of a map."""
+"""Maximum distance between the centre of a cell and the mean of its corners, relative to the cell's extent. A cell with
+a larger distance is discontinuous (*torn*), such as a cell across the edge of a map."""
 
 _CELL_M, _SOURCE_M = 1024.0, 30.0
-"""Largest width of a cell and size of source pixels for which it holds, in metres: 32 pixels of an arc second. The
-interpolation error grows with the third power of the width, and counts in source pixels."""
+"""Maximum width of a cell for source pixels of 30 m, and that pixel size, in metres. 1024 m is about 32 pixels of one
+arc second. For larger source pixels the width grows with the cube root of their size, because the interpolation error
+grows with the third power of the width and is measured in source pixels."""
 
 _METRES_PER_RADIAN = 6_371_000.0
 
 _SLAB_NODES = 2**18
-"""Number of nodes in one call of PROJ, which makes four copies of each."""
+"""Approximate number of nodes per call of PROJ, which limits memory: PROJ makes four copies of the coordinates."""
 
 _MOST_TURNS = 2
-"""Largest number of turns: a file may begin one turn west of a block that itself spans a turn."""
+"""Maximum number of turns around the globe: a file may begin one turn west of a block that spans a turn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WarpGeometry:
-    """Positions of a block's pixels in a source alignment; implements `compute.kernels.resample.Lattice`.
+    """Positions of a block's pixels in a source alignment. Implements `compute.kernels.resample.Lattice`.
 
     Attributes
     ----------
     nodes : numpy.ndarray
-        (2, 2 m + 1, 2 n + 1) float64 row and column, in absolute source pixels, of points half a cell apart; NaN where
-        PROJ has no position.
+        (2, 2 m + 1, 2 n + 1) float64 row and column of the nodes, in absolute source pixels. Nodes are half a cell
+        apart. NaN for nodes that PROJ cannot transform.
     lies : numpy.ndarray
-        (m, n) bool: cells that have a position in the source.
+        (m, n) bool: True for cells that have a position in the source.
     first : tuple of int
         (row, column) of the block's first pixel within the first cell, in output pixels.
     shape : tuple of int
         (rows, columns) of the block.
     cell : int
-        Edge of a cell in output pixels.
+        Edge length of a cell in output pixels.
     """
 
     nodes: NDArray[np.float64]
@@ -69,17 +72,22 @@ class WarpGeometry:
     cell: int
 
     def __sizeof__(self) -> int:
-        """Return the bytes of the arrays."""
+        """Return the size of the arrays in bytes."""
         return self.nodes.nbytes + self.lies.nbytes
 
     def source_window(self, margin: int = 1) -> SourceWindow | None:
-        """Return the window of absolute source pixels that the block needs, None where it has no position.
+        """Return the window of absolute source pixels that the block needs.
 
         Parameters
         ----------
         margin : int
-            Source pixels to add on every side of the corners of the outer output pixels. 1 suffices for every
-            resampling, as none reaches further than half a pixel.
+            Number of source pixels by which the bounds of the block are widened on each side. 1 suffices for all
+            resampling methods, which use source pixels up to half a pixel outside the block.
+
+        Returns
+        -------
+        SourceWindow or None
+            The window; None if no pixel of the block has a position in the source.
         """
         span = lattice_span(self)
         if span is None:
@@ -88,37 +96,38 @@ class WarpGeometry:
         return SourceWindow((floor(top) - margin, floor(left) - margin, ceil(bottom) + margin, ceil(right) + margin))
 
     def reach(self) -> int:
-        """Return the number of source pixels around the one at its centre that an output pixel depends on.
+        """Return the radius, in source pixels around the pixel at its centre, of the pixels an output pixel depends on.
 
-        An output pixel reaches half of its two edges taken together, or to the neighbours of its centre; one pixel is
-        added for curvature.
+        An output pixel extends from its centre by at most half the sum of its two edges, and depends on the neighbours
+        of its centre in any case. One pixel is added for the curvature of the projection.
         """
         steps = [np.nan_to_num(np.abs(np.diff(self.nodes, axis=axis))).max((1, 2)) for axis in (1, 2)]
         return 2 + ceil(float((steps[0] + steps[1]).max()) / self.cell)
 
 
 def warp_geometry(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
-    """Compute the positions of a block's pixels in a source alignment, for all files, dates and bands of it.
+    """Compute the positions of a block's pixels in a source alignment, for all files of the alignment.
 
     Parameters
     ----------
     block : Grid
         Pixel grid of the block.
     source : Grid
-        Pixel grid of a file; only its alignment matters, so cache the result by `alignment_of(source)`.
+        Pixel grid of a file. Only its alignment matters, so results can be cached by `alignment_of(source)`.
     turn : int
-        Turns of the globe by which the block is moved east in the source, see `find_turns`. At 0 the centre of the
-        block lies where PROJ places it, and parts across the edge of the map continue beyond the edge.
+        Number of full turns around the globe by which the block is moved east in the source; see `find_turns`. With 0,
+        the centre of the block has the position computed by PROJ, and the positions of parts beyond the edge of the map
+        continue across the edge.
 
     Returns
     -------
     WarpGeometry
-        In absolute pixels of the source's alignment, see `first_pixel`.
+        Positions in absolute pixels of the source's alignment.
 
     Raises
     ------
     pyproj.exceptions.ProjError
-        PROJ does not know a CRS, or no transformation between both.
+        A CRS is invalid, or PROJ has no transformation between the two.
     """
     target, start = split_origin(block)
     alignment = alignment_of(source)
@@ -132,22 +141,22 @@ def warp_geometry(block: Grid, source: Grid, turn: int = 0) -> WarpGeometry:
 
 
 def find_turns(window: SourceWindow | None, source: Grid) -> tuple[int, ...]:
-    """Return the turns of the globe by which a block must be moved to meet a file.
+    """Return the numbers of turns around the globe by which a block is moved east to overlap a file.
 
-    Usually this is 0 alone, whether they meet or not. A block across 180 degrees meets the files on both sides at
-    different turns, and may meet a file around the globe at two.
+    Usually this is 0 alone, whether or not the block overlaps the file. A block across the 180th meridian overlaps the
+    files on both sides at different turns, and may overlap a file that spans the globe at two turns.
 
     Parameters
     ----------
     window : SourceWindow or None
-        Window that the block needs at turn 0.
+        Window that the block needs at turn 0; None if the block has no position in the source.
     source : Grid
         Pixel grid of the file.
 
     Returns
     -------
     tuple of int
-        Values for `warp_geometry`, ascending: the westernmost part of the file comes first.
+        Values of `turn` for `warp_geometry`, ascending, so that the westernmost part of the file comes first.
     """
     width = turn_width(source.crs)
     if window is None or width == 0.0:
@@ -162,16 +171,16 @@ def find_turns(window: SourceWindow | None, source: Grid) -> tuple[int, ...]:
 
 
 def shift_by_turns(block: Grid, source: Grid, turn: int) -> Grid:
-    """Return a block that lies in the CRS of a source, moved east by a number of turns of the globe.
+    """Return the grid of a block, moved east by a number of turns around the globe.
 
     Parameters
     ----------
     block : Grid
         Pixel grid of the block.
     source : Grid
-        Pixel grid of the source, in the same CRS.
+        Pixel grid of the source, in the CRS of the block.
     turn : int
-        Number of turns to the east.
+        Number of turns; negative to the west.
     """
     a, b, c, d, e, f = block.transform
     return replace(block, transform=(a, b, c + turn * turn_width(source.crs), d, e, f))
@@ -179,7 +188,7 @@ def shift_by_turns(block: Grid, source: Grid, turn: int) -> Grid:
 
 @lru_cache(maxsize=256)
 def turn_width(crs: str) -> float:
-    """Return the change of x for a turn around the globe in a CRS, 0 where it depends on the latitude."""
+    """Return the change of x in a CRS for a turn around the globe; 0 if x is not linear in longitude alone."""
     longitudes = np.arange(-180.0, 180.0, 15.0)
     try:
         transformer = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
@@ -192,19 +201,19 @@ def turn_width(crs: str) -> float:
     width = float(np.median(steps)) * 24.0
     if width <= 0.0:
         return 0.0
-    # All steps are alike but the one across the edge of the map.
+    # All steps are equal, except the step across the edge of the map.
     is_even = bool(np.isclose(steps % width, width / 24.0, rtol=1e-9).all())
     return width if is_even and np.ptp(x, 0).max() < width * 1e-9 else 0.0
 
 
 def _cell_px(target: Alignment, source: Alignment) -> int:
-    """Return the edge of a cell in output pixels, from the two pixel sizes alone, so that blocks agree."""
+    """Return the edge length of a cell in output pixels. It depends only on the pixel sizes, so all blocks agree."""
     widest = _CELL_M * (max(_pixel_m(source), _SOURCE_M) / _SOURCE_M) ** (1 / 3)
     return int(2 ** min(max(floor(log2(widest / _pixel_m(target))), 0), log2(LATTICE_PX)))
 
 
 def _pixel_m(alignment: Alignment) -> float:
-    """Return the longer edge of a pixel in metres; degrees are converted at the equator."""
+    """Return the length of the longer edge of a pixel in metres; degrees are converted as at the equator."""
     a, b, d, e = alignment.axes
     return max(hypot(a, d), hypot(b, e)) * _unit_m(alignment.crs)
 
@@ -218,7 +227,7 @@ def _unit_m(crs: str) -> float:
 def _place_nodes(
     target: Alignment, source: Alignment, rows: NDArray[np.float64], columns: NDArray[np.float64], turn: int
 ) -> NDArray[np.float64]:
-    """Return (2, rows, columns) nodes in absolute source pixels, continuous across the edge of the source's map."""
+    """Return (2, rows, columns) nodes in absolute source pixels, continuous across the edge of the map."""
     transformer, width = transformer_of(target.crs, source.crs), turn_width(source.crs)
     nodes = np.empty((2, rows.size, columns.size))
     middle = transformer.transform(*target.to_crs(rows[rows.size // 2], columns[columns.size // 2]))[0]
@@ -236,10 +245,10 @@ def _place_nodes(
 
 @lru_cache(maxsize=16)
 def transformer_of(target: str, source: str) -> Transformer:
-    """Return the transformer from the CRS of an output grid to that of a source.
+    """Return the transformer from the CRS of an output grid to the CRS of a source.
 
-    It is cached since PROJ takes up to 0.2 s to find it, as long as a block takes to read. Threads may share it, as
-    pyproj gives each thread a PROJ context of its own.
+    Transformers are cached, because creating one takes up to 0.2 s, as long as reading a block. They are thread-safe:
+    pyproj uses a separate PROJ context in each thread.
 
     Parameters
     ----------
@@ -252,12 +261,12 @@ def transformer_of(target: str, source: str) -> Transformer:
 
 
 def _nodes_along(first: int, pixels: int, unit: int, size: int) -> NDArray[np.float64]:
-    """Return (n,) float64 absolute positions of the nodes that enclose a number of pixels along an axis."""
+    """Return (n,) float64 positions, in output pixels, of the nodes of the cells that cover a span of pixels."""
     return first * unit + np.arange(2.0 * ceil(pixels / unit) * (unit // size) + 1.0) * (size / 2)
 
 
 def _lies(nodes: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
-    """Return (m, n) bool: cells whose nodes all have positions, and which are not torn."""
+    """Return (m, n) bool: cells whose nodes are all finite and that are not torn (see `_LARGEST_BEND`)."""
     rows, columns = (length - 2 for length in nodes.shape[1:])
     each = [nodes[:, a : rows + a : 2, b : columns + b : 2] for a in range(3) for b in range(3)]
     extent = (reduce(np.maximum, each) - reduce(np.minimum, each)).max(0)
@@ -265,6 +274,6 @@ def _lies(nodes: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
     # Comparisons with NaN are False.
     lies: NDArray[np.bool_] = bend <= _LARGEST_BEND * extent
     if size == 1:
-        # Neither of two neighbours is kept where one is torn, as they share the corner between them.
+        # If one of two adjacent cells is torn, both are dropped, because they share the corners between them.
         lies = np.repeat(lies[:, ::2] & lies[:, 1::2], 2, axis=1)
     return lies
