@@ -1,7 +1,7 @@
 """Numerical kernels on NumPy arrays, compiled by numba and run without the GIL.
 
-Sums are integers in units of 2**-32. Results are therefore identical to the last bit for every order of scenes and every
-distribution of work over tasks and workers.
+Sums are integers in units of 2**-32. Results are therefore identical to the last bit for every order of scenes and
+every distribution of work over tasks and workers.
 """
 
 from compute.kernels.overviews import (

@@ -1,10 +1,11 @@
 """Morphological filters of mask classes: opening and dilation by disks, as in `odc.algo.mask_cleanup`.
 
-A disk of radius r holds the pixels whose centres lie within r of its centre, as `skimage.morphology.disk` does.
-Dilation takes two passes for any radius: the distance to the nearest pixel of the set along each column, then for each
-row the reach of these distances along the row. This is the separable exact Euclidean distance transform with a
-threshold: Saito and Toriwaki (1994), Pattern Recognition 27(11), doi:10.1016/0031-3203(94)90133-3; Meijster et al.
-(2000), A general algorithm for computing distance transforms in linear time, doi:10.1007/0-306-47025-X_36.
+A disk of radius r contains the pixels whose centres are at most r from its centre, as in `skimage.morphology.disk`.
+Dilation takes two passes for any radius. The first computes the distance of each pixel to the nearest pixel of the set
+in its column; the second marks, along each row, the pixels within the radius. This is a separable exact Euclidean
+distance transform with a threshold: Saito and Toriwaki (1994), Pattern Recognition 27(11),
+doi:10.1016/0031-3203(94)90133-3; Meijster et al. (2000), A general algorithm for computing distance transforms in
+linear time, doi:10.1007/0-306-47025-X_36.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from numba import njit
 from numpy.typing import NDArray
 
 _COVERED = 8
-"""Bit of a pixel's state from which it holds one more than the position of the first filter that covers the pixel. The
-lower bits are the classes that opening has removed from it."""
+"""Bit offset in the state of a pixel. The bits from here are one more than the index of the first filter whose dilated
+class covers the pixel, 0 for none. The lower bits mark the filters whose class was removed from the pixel by opening."""
 
 
 def open_and_dilate(
     of_class: NDArray[np.bool_], opening: int, dilation: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Open a set of pixels, and dilate the result. Pixels outside the array are not in the set.
+    """Open a set of pixels, and dilate the result. The set has no pixels outside the array.
 
     Parameters
     ----------
     of_class : numpy.ndarray
-        (y, x) bool: the set.
+        (y, x) bool: pixels of the set.
     opening : int
         Radius of the opening disk in pixels; 0 for no opening.
     dilation : int
@@ -38,7 +39,7 @@ def open_and_dilate(
     Returns
     -------
     opened, covered : numpy.ndarray
-        (y, x) bool: the set after opening, and after opening and dilation.
+        (y, x) bool: the set after opening, and the set after opening and dilation.
     """
     opened = of_class
     if opening:
@@ -52,16 +53,16 @@ def dilate(values: NDArray[np.bool_], radius: int, *, beyond: bool = False) -> N
     Parameters
     ----------
     values : numpy.ndarray
-        (y, x) bool: the set.
+        (y, x) bool: pixels of the set.
     radius : int
-        Radius of the disk in pixels, 1 to 250, so that distances fit a byte.
-    beyond : bool
-        Whether pixels outside the array are in the set.
+        Radius of the disk in pixels, 1 to 250, so that distances fit into uint8.
+    beyond : bool, default: False
+        Whether all pixels outside the array belong to the set.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) bool: pixels within the radius of a pixel of the set.
+        (y, x) bool: pixels at most the radius from a pixel of the set.
     """
     reach = np.array([isqrt(radius**2 - down**2) for down in range(radius + 1)])
     distance, near = np.empty(values.shape, np.uint8), np.empty(values.shape, np.bool_)
@@ -73,7 +74,7 @@ def dilate(values: NDArray[np.bool_], radius: int, *, beyond: bool = False) -> N
 
 @njit(nogil=True, cache=True)
 def _measure(values, edge, most, distance):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the distance to the nearest pixel of the set along the column, up to a limit."""
+    """Write the distance of each pixel to the nearest pixel of the set in its column, limited to `most`."""
     rows, columns = values.shape
     nearest = np.full(columns, edge, np.uint8)
     for y in range(rows):
@@ -115,25 +116,25 @@ def filter_mask(
     clear: np.uint8,
     covers: NDArray[np.uint8],
 ) -> NDArray[np.uint8]:
-    """Return the verdict of every pixel of a mask after opening and dilation of some of its classes.
+    """Return the verdicts of the pixels of a mask after opening and dilation of some of its classes.
 
-    A pixel is clear when no filtered class covers it, and its code is clear without the classes that opening has
-    removed from it.
+    A pixel is clear if its code is clear without the classes that opening removed from it, and no dilated class covers
+    it.
 
     Parameters
     ----------
     mask : numpy.ndarray
-        (y, x) 8- or 16-bit integers.
+        (y, x) 8- or 16-bit integer codes.
     filters : sequence of (int, int, int, int)
-        At most seven filters: bits and value of the class (``stored & bits == value``), and the radii of opening and
+        At most seven filters: bits and value of the class (``code & bits == value``), and the radii of opening and
         dilation in pixels.
     tables : numpy.ndarray
-        (2**filters, 256 or 65536) uint8: verdicts of codes as unsigned integers, without the classes whose bits are
-        set in the first index.
+        (2**filters, 256 or 65536) uint8 verdicts, indexed by the codes viewed as unsigned integers. If bit k of the
+        first index is set, the class of filter k is ignored.
     clear : numpy.uint8
         Verdict of clear pixels.
     covers : numpy.ndarray
-        (filters,) uint8: verdict of a pixel that is clear itself and covered by a filtered class.
+        (filters,) uint8 verdicts, by filter, of pixels that are clear by their code but covered by the dilated class.
 
     Returns
     -------

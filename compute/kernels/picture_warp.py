@@ -46,13 +46,13 @@ def gather_pixels(
 
 
 def _as_received(values: NDArray[Scalar]) -> NDArray[Scalar]:
-    """Return a contiguous read-only array, like those received from other processes, to avoid a second compilation."""
+    """Return a contiguous read-only array, so that numba compiles for one array type only."""
     held = np.ascontiguousarray(values).view()
     held.flags.writeable = False
     return held
 
 
-# The functions below use scalars instead of slices, because numba creates an object for each slice.
+# The functions below use scalars instead of slices: numba creates an object for each slice, even of skipped cells.
 
 
 @njit(nogil=True, cache=True)

@@ -14,8 +14,8 @@ UNITS_PER_NDVI = 2.0**32
 """Number of units of a sum per unit of NDVI. The rounding error of an observation is at most 1.2e-10."""
 
 NDVI_LIMIT = 2.0**15
-"""Maximum absolute value of the index. A larger index is treated as undefined, since red + nir is close to 0. The sum of
-65,535 such observations, the maximum count, fits into 64 bits."""
+"""Maximum absolute value of the index. A larger index is treated as undefined, since red + nir is close to 0. The sum
+of 65,535 such observations, the maximum count, fits into 64 bits."""
 
 IndexRange = tuple[float, float]
 """Minimum and maximum index of an observation, both inclusive."""
@@ -24,10 +24,10 @@ EVERY_INDEX: IndexRange = (-NDVI_LIMIT, NDVI_LIMIT)
 """Range that includes every defined index."""
 
 PHYSICAL = 1.0
-"""Maximum absolute index of positive reflectances. Observations beyond it, from negative ones, are tallied."""
+"""Maximum absolute index of positive reflectances. Observations that exceed it are counted separately."""
 
 ZERO_SUM = 1e-6
-"""Threshold of abs(red + nir), in stored units, up to which it is treated as 0 because of rounding errors of scaling."""
+"""Maximum of abs(red + nir), in stored units, that is treated as 0, because scaling causes rounding errors."""
 
 
 def accumulate(

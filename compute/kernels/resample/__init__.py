@@ -1,7 +1,7 @@
-"""Resampling of scene pixels to block pixels: clear masks, and sums of observations.
+"""Resample scenes to the pixels of a block: find clear pixels, and sum observations.
 
-A scene on the block's pixel grid is added from a window. Any other scene is warped with a lattice of control points
-from PROJ: by the nearest pixel, by bilinear interpolation, or by area-weighted means.
+A scene on the block's pixel grid is added without resampling. Other scenes are warped with a lattice of control points
+from PROJ, by nearest neighbour, bilinear interpolation or area-weighted means.
 """
 
 from compute.kernels.resample.area_average import accumulate_average

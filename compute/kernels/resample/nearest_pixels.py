@@ -1,4 +1,4 @@
-"""Nearest-neighbour resampling: the source pixel at the centre of every pixel of a block."""
+"""Nearest-neighbour resampling, with an index of the source pixel at the centre of every output pixel."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from compute.kernels.resample.lattice import (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NearestIndex:
-    """Source pixel at the centre of every pixel of a block, for all files of an alignment.
+    """Index of the source pixel at the centre of every pixel of a block, for all files of an alignment.
 
     Attributes
     ----------
     origin : tuple of int
-        (row, column) that `places` are counted from, in absolute source pixels.
+        (row, column) of the pixel from which `places` are counted, in absolute source pixels.
     places : numpy.ndarray
-        (2, y, x) unsigned row and column from `origin`; the largest value of the type where a pixel has no position.
-        uint16, or uint32 where the block spans more source pixels.
+        (2, y, x) row and column of the source pixels, counted from `origin`, as uint16, or as uint32 if the block spans
+        more source pixels. The largest value of the dtype stands for pixels without a position.
     rows : numpy.ndarray
-        (y, 2) int64 smallest and largest row of a line from `origin`; the range of a line without positions is empty.
+        (y, 2) int64 minimum and maximum source row of each line of the block, counted from `origin`. For a line without
+        positions the minimum exceeds the maximum.
     """
 
     origin: tuple[int, int]
@@ -40,22 +41,22 @@ class NearestIndex:
     rows: NDArray[np.int64]
 
     def __sizeof__(self) -> int:
-        """Return the bytes of the positions."""
+        """Return the size of the positions in bytes."""
         return self.places.nbytes
 
 
 def nearest_index(lattice: Lattice) -> NearestIndex:
-    """Compute the source pixel at the centre of every pixel of a block.
+    """Compute the index of the source pixels at the centres of the pixels of a block.
 
     Parameters
     ----------
     lattice : Lattice
-        Positions of the block.
+        Source positions of the block's pixels.
 
     Returns
     -------
     NearestIndex
-        Index of 4 or 8 bytes for each pixel of the block.
+        Index with 4 or 8 bytes per pixel of the block.
     """
     span = lattice_span(lattice)
     if span is None:
@@ -90,23 +91,23 @@ def _nearest_index(lattice, origin, places, rows):  # type: ignore[no-untyped-de
 def take_nearest(
     values: NDArray[np.generic], at: tuple[int, int], index: NearestIndex, fill: float
 ) -> NDArray[np.generic]:
-    """Return the value of the source pixel at the centre of every pixel of a block.
+    """Return the values of the source pixels at the centres of the pixels of a block.
 
     Parameters
     ----------
     values : numpy.ndarray
-        (rows, columns) window of a file.
+        (rows, columns) values of a window of a file.
     at : (int, int)
         (row, column) of the window's first pixel, in absolute source pixels.
     index : NearestIndex
-        Nearest pixels of the block.
+        Nearest source pixels of the block.
     fill : float
-        Value of pixels outside the window.
+        Value of pixels without a position in the window.
 
     Returns
     -------
     numpy.ndarray
-        (y, x) values of the type of `values`.
+        (y, x) values in the dtype of `values`.
     """
     taken = np.full(index.places.shape[1:], fill, values.dtype)
     _take_nearest(read_only(values), (index.origin[0] - at[0], index.origin[1] - at[1]), read_only(index.places), taken)

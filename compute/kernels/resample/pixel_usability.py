@@ -1,4 +1,4 @@
-"""Usable source pixels of means: clear, valid and not nodata, decided before any mean is taken."""
+"""Usable source pixels: clear and valid pixels, which may enter a mean of several source pixels."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from compute.kernels.resample.lattice import read_only
 def usable_pixels(
     red: NDArray[np.generic], nir: NDArray[np.generic], clear: NDArray[np.bool_] | None, numbers: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """Return the usable pixels of a window, and set both bands to 0 at all others.
+    """Return the usable pixels of a window, and set both bands to 0 at all other pixels.
 
     Parameters
     ----------
     red, nir : numpy.ndarray
-        (rows, columns) stored values of any type; changed in place, so that sums need no check for usable pixels.
+        (rows, columns) stored values of any dtype. Changed in place, so that unusable pixels add 0 to weighted sums.
     clear : numpy.ndarray or None
         (rows, columns) bool: clear pixels; None to ignore the mask.
     numbers : numpy.ndarray
@@ -29,7 +29,8 @@ def usable_pixels(
     Returns
     -------
     numpy.ndarray
-        (rows, columns) uint8: 1 where a pixel is clear and both bands are finite, not nodata, and in their valid range.
+        (rows, columns) uint8: 1 if a pixel is clear and both bands are finite, not nodata, and within their valid
+        range, else 0.
     """
     usable = np.ones(red.shape, np.uint8) if clear is None else clear.view(np.uint8).copy()
     for band, (nodata, least, greatest, *_) in zip((red, nir), numbers.tolist(), strict=True):
@@ -41,7 +42,7 @@ def usable_pixels(
 
 
 def _stored_limits(dtype: np.dtype[Any], nodata: float, least: float, greatest: float) -> tuple[Any, Any, Any, Any]:
-    """Return whether there is a nodata value, and nodata and limits in the data type, for SIMD comparisons."""
+    """Return whether the band has nodata, its nodata, and its valid range, in its dtype for SIMD comparisons."""
     kind = dtype.type
     if dtype.kind == "f":
         return not isinf(nodata), kind(0 if isinf(nodata) else nodata), float(least), float(greatest)
@@ -58,7 +59,7 @@ def _mark_usable(band, asks_nodata, nodata, least, greatest, usable):  # type: i
     for y in range(usable.shape[0]):
         for x in range(usable.shape[1]):
             value = band[y, x]
-            # NaN is within no limits, and infinite values would spoil sums.
+            # Comparisons with NaN are False. Infinite values would make sums infinite or NaN.
             within = (least <= value) & (value <= greatest) & (abs(float(value)) < np.inf)
             usable[y, x] &= np.uint8(within & ((not asks_nodata) | (value != nodata)))
 
