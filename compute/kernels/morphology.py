@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 _COVERED = 8
 """Bit offset in the state of a pixel. The bits from here are one more than the index of the first filter whose dilated
-class covers the pixel, 0 for none. The lower bits mark the filters whose class was removed from the pixel by opening."""
+class covers the pixel, 0 for none. The lower bits mark the filters whose class opening has removed from the pixel."""
 
 
 def open_and_dilate(

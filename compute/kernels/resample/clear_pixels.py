@@ -1,4 +1,4 @@
-"""Clear pixels of a block, from the nearest pixels of the mask."""
+"""Find the clear pixels of a block from the nearest pixels of a mask."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from compute.kernels.resample.nearest_pixels import NearestIndex
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClearPixels:
-    """Clear pixels of a block in a look as lists of columns, one for each row, so that kernels visit no other pixel.
+    """Pixels of a block as a list of columns for each row, so that kernels visit only these pixels.
 
     Attributes
     ----------
     starts : numpy.ndarray
-        (y + 1,) int64 position in `columns` of the first pixel of each row, and the end of the last row.
+        (y + 1,) int64 index in `columns` of the first pixel of each row, followed by the number of pixels.
     columns : numpy.ndarray
-        (n,) uint16 column of every pixel, ascending in a row; uint32 in wider blocks.
+        (n,) columns of the pixels, ascending within each row, as uint16, or as uint32 for wider blocks.
     """
 
     starts: NDArray[np.int64]
     columns: NDArray[np.unsignedinteger]
 
     def __len__(self) -> int:
-        """Return the number of clear pixels."""
+        """Return the number of pixels."""
         return len(self.columns)
 
     def elsewhere(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Return (y, x) bool of a block's shape: False at these pixels and True at all others."""
+        """Return a (y, x) bool array of the given shape: False at these pixels, and True at all other pixels."""
         others = np.ones(shape, bool)
         _clear_listed(read_only(self.starts), read_only(self.columns), others)
         return others
@@ -46,19 +46,19 @@ def _clear_listed(starts, columns, others):  # type: ignore[no-untyped-def]  # n
 
 
 def clear_bounds(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
-    """Return the smallest window of a mask that holds all of its clear pixels.
+    """Return the smallest window of a mask that contains all of its clear pixels.
 
     Parameters
     ----------
     mask : numpy.ndarray
-        (rows, columns) 8- or 16-bit integers.
+        (rows, columns) 8- or 16-bit integer codes.
     table : numpy.ndarray
-        (256,) or (65536,) bool: True for clear codes, indexed by the code as an unsigned integer.
+        (256,) or (65536,) bool: True for clear codes, indexed by the codes viewed as unsigned integers.
 
     Returns
     -------
     tuple of int or None
-        (first row, first column, row after the last, column after the last); None where no pixel is clear.
+        (first row, first column, row after the last, column after the last); None if no pixel is clear.
     """
     top, left, bottom, right = _clear_bounds(read_only(_unsigned(mask)), read_only(table))
     return (top, left, bottom, right) if top < bottom else None
@@ -73,7 +73,7 @@ def _clear_bounds(mask, table):  # type: ignore[no-untyped-def]  # numba types i
         bottom -= 1
     left, right = mask.shape[1], 0
     for line in mask[top:bottom]:
-        # From either end up to the known bounds, which are a few pixels away under patchy clouds.
+        # Each line is searched only from its ends to the bounds found so far, usually a few pixels.
         x = 0
         while x < left and not table[line[x]]:
             x += 1
@@ -93,7 +93,7 @@ def _shows_ground(line, table):  # type: ignore[no-untyped-def]  # numba types i
 
 
 def clear_codes(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the clear pixels of a mask.
+    """Return whether the pixels of a mask are clear.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def clear_codes(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> NDArray[
     Returns
     -------
     numpy.ndarray
-        (rows, columns) bool.
+        (rows, columns) bool: clear pixels.
     """
     clear = np.empty(mask.shape, bool)
     _clear_codes(read_only(_unsigned(mask)), read_only(table), clear)
@@ -123,23 +123,23 @@ def find_clear_in_window(
     table: NDArray[np.bool_],
     taken: NDArray[np.bool_],
 ) -> ClearPixels:
-    """Return the clear pixels of a block in a scene on the block's pixel grid.
+    """Return the clear pixels of a block, for a mask on the block's pixel grid.
 
     Parameters
     ----------
     mask : numpy.ndarray
-        (rows, columns) 8- or 16-bit integers: a window of the mask.
+        (rows, columns) 8- or 16-bit integer codes of a window of the mask.
     offset : (int, int)
-        (row, column) of the block's first pixel within the window; negative where the block begins before it.
+        (row, column) of the block's first pixel within the window; negative if the block begins before the window.
     table : numpy.ndarray
-        (256,) or (65536,) bool: True for clear codes, indexed by the code as an unsigned integer.
+        (256,) or (65536,) bool: True for clear codes, indexed by the codes viewed as unsigned integers.
     taken : numpy.ndarray
-        (y, x) bool: pixels that already have an observation of the group, or lie outside the region.
+        (y, x) bool: pixels to leave out, because they have an observation of the group or lie outside the region.
 
     Returns
     -------
     ClearPixels
-        Clear pixels that are not taken, all inside the window.
+        Clear pixels inside the window that are not taken.
     """
     clear = _allocate(taken.shape)
     pixels = _find_clear_in_window(
@@ -159,7 +159,7 @@ def _find_clear_in_window(mask, offset, table, taken, starts, columns):  # type:
             continue
         codes, line = mask[y + offset[0], left + offset[1] : right + offset[1]], taken[y, left:right]
         for x in range(right - left):
-            # Written unconditionally and overwritten by the next clear pixel, which is faster than a branch.
+            # The column of an unclear pixel is written too, and then overwritten, which is faster than a branch.
             columns[pixels] = left + x
             pixels += np.uint64(table[codes[x]] & (not line[x]))
     starts[taken.shape[0]] = pixels
@@ -173,23 +173,23 @@ def find_clear_by_index(
     table: NDArray[np.bool_],
     taken: NDArray[np.bool_],
 ) -> ClearPixels:
-    """Return the clear pixels of a block in a scene on another pixel grid.
+    """Return the clear pixels of a block, for a mask on another pixel grid.
 
     Parameters
     ----------
     mask : numpy.ndarray
-        (rows, columns) 8- or 16-bit integers: a window of the mask.
+        (rows, columns) 8- or 16-bit integer codes of a window of the mask.
     at : (int, int)
         (row, column) of the window's first pixel, in absolute source pixels.
     index : NearestIndex
-        Nearest pixels of the block.
+        Nearest source pixels of the block.
     table, taken : numpy.ndarray
         As in `find_clear_in_window`.
 
     Returns
     -------
     ClearPixels
-        Clear pixels that are not taken, all inside the window.
+        Clear pixels inside the window that are not taken.
     """
     assert index.places.shape[1:] == taken.shape
     clear, shift = _allocate(taken.shape), (index.origin[0] - at[0], index.origin[1] - at[1])
@@ -208,7 +208,7 @@ def find_clear_by_index(
 @njit(nogil=True, cache=True)
 def _find_clear_by_index(mask, shift, index, table, taken, starts, columns):  # type: ignore[no-untyped-def]
     (places, spans), nowhere = index, np.iinfo(index[0].dtype).max
-    # As unsigned numbers, positions before the window are larger than any size.
+    # Viewed as unsigned integers, negative positions (before the window) exceed any size.
     rows, wide = np.uint64(mask.shape[0]), np.uint64(mask.shape[1])
     pixels = np.uint64(0)
     for y in range(taken.shape[0]):
@@ -226,7 +226,7 @@ def _find_clear_by_index(mask, shift, index, table, taken, starts, columns):  # 
 
 
 def untaken_pixels(taken: NDArray[np.bool_]) -> ClearPixels:
-    """Return the pixels of a block that are not taken, from (y, x) bool."""
+    """Return the pixels of a block that are False in a (y, x) bool array."""
     free = _allocate(taken.shape)
     pixels = _pixels_not(read_only(taken), free.starts, free.columns)
     return replace(free, columns=free.columns[:pixels])
@@ -245,7 +245,7 @@ def _pixels_not(taken, starts, columns):  # type: ignore[no-untyped-def]  # numb
 
 
 def _allocate(shape: tuple[int, ...]) -> ClearPixels:
-    """Return arrays for all pixels of a block; the system assigns no memory to pages that are not written."""
+    """Return uninitialised lists for all pixels of a block; pages that are not written take no memory."""
     rows, columns = shape
     kind = np.uint16 if columns <= np.iinfo(np.uint16).max else np.uint32
     return ClearPixels(starts=np.empty(rows + 1, np.int64), columns=np.empty(rows * columns + 1, kind))

@@ -1,8 +1,9 @@
-"""Footprint areas: the overlap of source pixels with a line of output pixels, as 16-bit weights.
+"""Compute the areas of source pixels within the footprints of a line of output pixels, as 16-bit weights.
 
-A footprint is the quadrilateral between four corners. The area of each pixel inside it is the sum over its four edges
-of the signed area to the right of the edge in that pixel (Green's theorem), as in the exact-coverage rasteriser of
-FreeType: https://gitlab.freedesktop.org/freetype/freetype/-/blob/master/src/smooth/ftgrays.c
+The footprint of an output pixel is the quadrilateral between its four corners. The area of a source pixel within a
+footprint is the sum, over the four edges of the footprint, of the signed area in the source pixel to the right of the
+edge (Green's theorem), as in the exact-coverage rasteriser of FreeType:
+https://gitlab.freedesktop.org/freetype/freetype/-/blob/master/src/smooth/ftgrays.c
 """
 
 from __future__ import annotations
@@ -13,31 +14,31 @@ from numba import njit
 from compute.kernels.resample.lattice import SLIVER_PX
 
 FULL_WEIGHT = np.float32(65535.0)
-"""Weight of the source pixel with the largest overlap. Rounding to 16 bits changes a mean of values up to 10,000 by
-less than 0.2."""
+"""Weight of the source pixel with the largest area in a footprint. Rounding weights to 16 bits changes a mean of values
+up to 10,000 by less than 0.2."""
 
 USUAL_EXTENT = 3
-"""Largest number of rows and columns of source pixels under a footprint of their size, at any rotation."""
+"""Maximum number of rows and columns of source pixels in a footprint of the same size, at any rotation."""
 
 _SEGMENT = 128
-"""Number of output pixels that are processed together, so that the buffers fit the first-level cache."""
+"""Number of output pixels that are processed together, so that the buffers fit into the first-level cache."""
 
 _LEAST_RUN = np.float32(2.0**-20)
-"""Smallest extent of an edge along a row, which avoids division by 0 and changes no area by more than this."""
+"""Minimum extent of an edge along a row. It prevents division by 0, and changes areas by at most this value."""
 
 _NONE, _HALF, _ONE, _TWO, _THREE = (np.float32(number) for number in (0.0, 0.5, 1.0, 2.0, 3.0))
-"""Constants in float32, which doubles the SIMD width. Positions relative to the footprint's first pixel are exact to
-2**-22 pixels, sixty times finer than weights."""
+"""Constants as float32, since half the size of float64 doubles the number of values per SIMD instruction. Positions
+relative to the first pixel of a footprint are accurate to 2**-22 pixels, about sixty times finer than the weights."""
 
 
 @njit(nogil=True, cache=True)
 def covered_pixels(a, b, c, d):  # type: ignore[no-untyped-def]  # numba types it
-    """Return the first pixel in the range of four positions along an axis, and their number, without slivers.
+    """Return the first pixel and the number of pixels between four positions along an axis, without slivers.
 
     Parameters
     ----------
     a, b, c, d : float
-        Positions of the four corners along the axis, in source pixels.
+        Positions of the four corners of a footprint along the axis, in source pixels.
     """
     least, greatest = min(a, b, c, d), max(a, b, c, d)
     first = np.floor(least + SLIVER_PX)
@@ -48,7 +49,7 @@ def covered_pixels(a, b, c, d):  # type: ignore[no-untyped-def]  # numba types i
 def area_buffers(extent):  # type: ignore[no-untyped-def]  # numba types it
     """Return buffers for corners, areas and scales of a segment, and for area differences of one footprint.
 
-    The two extra columns are written, with 0, by edges along the right border.
+    The last buffer has two extra columns, because edges along the right border write zeros beyond the last pixel.
     """
     corners, areas = np.empty(10 * _SEGMENT, np.float32), np.empty(9 * _SEGMENT, np.float32)
     return (corners, areas, np.empty(_SEGMENT, np.float32)), np.zeros((extent[0], extent[1] + 2))
@@ -56,20 +57,21 @@ def area_buffers(extent):  # type: ignore[no-untyped-def]  # numba types it
 
 @njit(nogil=True, cache=True)
 def weigh_line(top, bottom, extent, room, places, weights):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the weights of a line of footprints, and the first source pixel of each.
+    """Write the weights of a line of footprints, and the first source pixel of each footprint.
 
     Parameters
     ----------
     top, bottom : numpy.ndarray
-        (2, x + 1) float64 row and column of the corners, in absolute source pixels; NaN for no position.
+        (2, x + 1) float64 row and column of the corners on the two sides of the line, in absolute source pixels; NaN
+        for corners without a position.
     extent : tuple of int
-        Largest number of rows and columns of source pixels under a footprint.
-    room
-        From `area_buffers`.
+        Maximum number of rows and of columns of source pixels in a footprint.
+    room : tuple
+        Buffers from `area_buffers`.
     places : numpy.ndarray
-        (2, x) int64 row and column of the first source pixel; written.
+        (2, x) int64 row and column of the first source pixel; changed in place.
     weights : numpy.ndarray
-        (rows * columns of `extent`, x) uint16; written, with 0 for footprints without a position.
+        (rows * columns of `extent`, x) uint16 weights, 0 for footprints without a position; changed in place.
     """
     (corners, areas, scales), cover = room
     for first in range(0, places.shape[1], _SEGMENT):
@@ -88,7 +90,7 @@ def weigh_line(top, bottom, extent, room, places, weights):  # type: ignore[no-u
 
 @njit(nogil=True, cache=True)
 def _locate_footprints(top, bottom, corners, places):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the first source pixel of each footprint, and its corners relative to it, closed by the first corner."""
+    """Write the first source pixel of each footprint, and its corners relative to that pixel, the first corner twice."""
     for z in range(2):
         for x in range(places.shape[1]):
             a, b, c, d = top[z, x], top[z, x + 1], bottom[z, x + 1], bottom[z, x]
@@ -104,10 +106,10 @@ def _locate_footprints(top, bottom, corners, places):  # type: ignore[no-untyped
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _add_edge(edge, row, pixels, areas):  # type: ignore[no-untyped-def]  # numba types it
-    """Add the area to the right of an edge of each footprint in three pixels of a row; downward edges are positive.
+    """Add the signed area to the right of one edge of each footprint, in three pixels of a row.
 
-    Parts of the edge outside the three rows and columns are moved to their border: they are slivers, or belong to a
-    larger footprint, which `_weigh_larger` overwrites.
+    Downward edges have a positive sign. Parts of an edge outside the three rows and columns are moved to their border.
+    Such parts are slivers, or belong to larger footprints, whose weights `_weigh_larger` overwrites.
     """
     for x in range(pixels):
         y0, x0, y1, x1 = edge[x], edge[_SEGMENT + x], edge[2 * _SEGMENT + x], edge[3 * _SEGMENT + x]
@@ -118,7 +120,7 @@ def _add_edge(edge, row, pixels, areas):  # type: ignore[no-untyped-def]  # numb
         left, right = min(start, stop), max(start, stop)
         right = max(right, left + _LEAST_RUN)
         height = (below - above) / (right - left)
-        # In each column: positions where the edge enters and leaves, and their distance.
+        # For each column: the positions at which the edge enters and leaves, and their distance.
         a0, b0 = min(left, _ONE), min(right, _ONE)
         a1, b1 = min(max(left, _ONE), _TWO), min(max(right, _ONE), _TWO)
         a2, b2 = max(left, _TWO), max(right, _TWO)
@@ -130,7 +132,7 @@ def _add_edge(edge, row, pixels, areas):  # type: ignore[no-untyped-def]  # numb
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _round_segment(areas, scales, extent, weights):  # type: ignore[no-untyped-def]  # numba types it
-    """Round areas to weights. Areas of mirrored grids are negative."""
+    """Write the rounded weights of a segment. On mirrored grids, areas are negative."""
     pixels = weights.shape[1]
     scales[:] = _NONE
     for n in range(9):
@@ -148,7 +150,7 @@ def _round_segment(areas, scales, extent, weights):  # type: ignore[no-untyped-d
 
 @njit(nogil=True, cache=True)
 def _weigh_larger(top, bottom, extent, cover, weights):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the weights of footprints of more than three rows or columns, and pad those of the others with 0."""
+    """Write the weights of footprints with more than three rows or columns, and pad those of other footprints with 0."""
     for x in range(weights.shape[1]):
         y0, y1, y2, y3 = top[0, x], top[0, x + 1], bottom[0, x + 1], bottom[0, x]
         x0, x1, x2, x3 = top[1, x], top[1, x + 1], bottom[1, x + 1], bottom[1, x]
@@ -168,9 +170,9 @@ def _weigh_larger(top, bottom, extent, cover, weights):  # type: ignore[no-untyp
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _add_edge_exactly(cover, frame, y0, x0, y1, x1):  # type: ignore[no-untyped-def]  # numba types it
-    """Add one edge of a footprint: the signed area to its right in every row, as differences along the row."""
+    """Add the signed areas to the right of one edge of a footprint, as differences between pixels along each row."""
     row, column, tall, wide = frame
-    # Slivers are clipped to the footprint's own frame, which is the same in every block.
+    # Slivers are clipped to the frame of the footprint, which is identical in every block.
     y0, y1 = min(max(y0 - row, 0.0), tall), min(max(y1 - row, 0.0), tall)
     x0, x1 = min(max(x0 - column, 0.0), wide), min(max(x1 - column, 0.0), wide)
     if y0 == y1:
@@ -179,7 +181,7 @@ def _add_edge_exactly(cover, frame, y0, x0, y1, x1):  # type: ignore[no-untyped-
     if y0 > y1:
         y0, x0, y1, x1, sign = y1, x1, y0, x0, -1.0
     slope = (x1 - x0) / (y1 - y0)
-    # Unsigned, since numba checks every signed index for negative values.
+    # Unsigned, because numba checks every signed index for negative values.
     r, y, x = np.uint64(y0), y0, x0
     while y < y1:
         below = min(float(r) + 1.0, y1)
@@ -198,13 +200,13 @@ def _add_edge_exactly(cover, frame, y0, x0, y1, x1):  # type: ignore[no-untyped-
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _round(cover, extent, x, weights):  # type: ignore[no-untyped-def]  # numba types it
-    """Sum the differences to areas, round these to weights, and reset the differences."""
+    """Sum the differences to areas, write the rounded weights, and reset the differences to 0."""
     largest = 0.0
     for a in range(extent[0]):
         area = 0.0
         for b in range(extent[1]):
             area += cover[a, b]
-            # Areas of mirrored grids are negative.
+            # On mirrored grids, areas are negative.
             cover[a, b] = abs(area)
             largest = max(largest, cover[a, b])
     scale = float(FULL_WEIGHT) / largest if largest > 0.0 else 0.0

@@ -1,6 +1,7 @@
-"""Sums along one line of a block, with the arithmetic of `compute.kernels.sums` to the last bit.
+"""Sum observations along one line of a block, with results identical to `compute.kernels.sums` to the last bit.
 
-The clear pixels of a line are contiguous and processed without branches, so that the compiler uses SIMD instructions.
+The clear pixels of a line are stored contiguously and processed without branches, so that the compiler uses SIMD
+instructions.
 """
 
 from __future__ import annotations
@@ -17,27 +18,27 @@ from compute.kernels.resample.lattice import read_only
 from compute.kernels.sums import EVERY_INDEX, PHYSICAL, UNITS_PER_NDVI, ZERO_SUM, IndexRange
 
 _ROUNDING = 1.5 * 2.0**52
-"""Number whose addition to a much smaller one leaves an integer in the lowest bits, rounded half to even like
-`numpy.rint`. Few processors have SIMD instructions that convert float64 to int64."""
+"""Constant for rounding. Its sum with a much smaller number has that number in its lowest bits, rounded half to even like
+`numpy.rint`. This replaces the conversion of float64 to int64, for which few processors have SIMD instructions."""
 
 _ROUNDING_BITS = int(np.float64(_ROUNDING).view(np.int64))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandWindows:
-    """Windows of red and near infrared of one scene.
+    """Windows of red and near infrared of one scene, of the same shape.
 
     Attributes
     ----------
     red, nir : numpy.ndarray
-        (rows, columns) stored values of the same shape.
+        (rows, columns) stored values.
     at : (int, int)
-        (row, column) of their first pixel, in absolute source pixels.
+        (row, column) of the first pixel of both windows, in absolute source pixels.
     numbers : numpy.ndarray
         (2, 5) float64 nodata, valid range, scale and offset of both bands, as in `compute.kernels.accumulate`.
     usable : numpy.ndarray or None
-        (rows, columns) uint8: 1 for pixels that enter a mean, 0 for others, whose red and nir are 0, from
-        `compute.kernels.resample.pixel_usability`. None where no mean is taken.
+        (rows, columns) uint8 from `compute.kernels.resample.usable_pixels`: 1 for pixels that may enter a mean, 0 for
+        other pixels, which have a red and nir of 0. None if no means are computed.
     """
 
     red: NDArray[np.generic]
@@ -53,7 +54,7 @@ class BandWindows:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accumulators:
-    """Sums of a block to which looks are added in place.
+    """Sums of a block, to which observations are added in place.
 
     Attributes
     ----------
@@ -62,13 +63,13 @@ class Accumulators:
     count : numpy.ndarray
         (y, x) uint16 numbers of observations.
     taken : numpy.ndarray
-        (y, x) bool, set to True where an observation is added; it is not read.
+        (y, x) bool, set to True at pixels to which an observation is added; not read.
     beyond : numpy.ndarray
         (2,) int64: number of observations outside -1 to 1, and number of pixels excluded by `index_range`.
     index_range : (float, float)
-        Smallest and largest index that counts as an observation; not changed.
+        Minimum and maximum index of an observation; not changed.
     min_area : float
-        Smallest usable share of a pixel's area in a mean; not changed.
+        Minimum usable share of an output pixel's area for a mean; not changed.
     """
 
     total: NDArray[np.int64]
@@ -89,16 +90,21 @@ class Accumulators:
 
 
 def kernel_arrays(bands: BandWindows, clear: ClearPixels, sums: Accumulators) -> tuple[tuple[NDArray[Any], ...], ...]:
-    """Return the arrays of windows, clear pixels and sums for kernels, which do not check bounds.
+    """Return the arrays of windows, clear pixels and sums for kernels, after a check of their shapes.
 
     Parameters
     ----------
     bands : BandWindows
         Windows of red and nir.
     clear : ClearPixels
-        Pixels of the block to observe.
+        Pixels of the block that may become observations.
     sums : Accumulators
         Sums of the block.
+
+    Returns
+    -------
+    windows, listed, added : tuple of numpy.ndarray
+        Red and nir; starts and columns of the pixels; total, count, taken and beyond.
     """
     assert len(clear.starts) == sums.shape[0] + 1
     windows, listed = (read_only(bands.red), read_only(bands.nir)), (read_only(clear.starts), read_only(clear.columns))
@@ -108,7 +114,8 @@ def kernel_arrays(bands: BandWindows, clear: ClearPixels, sums: Accumulators) ->
 def kernel_rules(bands: BandWindows, sums: Accumulators) -> tuple[tuple[float, ...], ...]:
     """Return valid range, scale and offset of both bands, and limits of the index, as scalars for `add_line_sums`.
 
-    Scalars stay in registers in a loop, unlike elements of an array. Means of usable pixels need no valid range.
+    Unlike array elements, scalars stay in registers during a loop. The valid range is unlimited for means of usable
+    pixels, which are valid.
 
     Parameters
     ----------
@@ -116,6 +123,12 @@ def kernel_rules(bands: BandWindows, sums: Accumulators) -> tuple[tuple[float, .
         Windows of red and nir.
     sums : Accumulators
         Sums of the block, with the index range.
+
+    Returns
+    -------
+    red, nir, limits : tuple of float
+        Valid minimum, valid maximum, scale and offset of red and of nir; and threshold of abs(red + nir), minimum index
+        and maximum index.
     """
     (_, *red), (_, *nir) = bands.numbers.tolist()
     if bands.usable is not None:
@@ -126,22 +139,22 @@ def kernel_rules(bands: BandWindows, sums: Accumulators) -> tuple[tuple[float, .
 
 @njit(nogil=True, cache=True)
 def line_buffers(columns):  # type: ignore[no-untyped-def]  # numba types it
-    """Return buffers of a line for red, nir, rounded index, and bool of observations."""
+    """Return buffers of a line for red, nir, the rounded index, and whether a pixel is an observation."""
     return np.empty(columns), np.empty(columns), np.empty(columns), np.empty(columns, np.bool_)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def add_line_sums(room, listed, rules, total, count, taken, beyond):  # type: ignore[no-untyped-def]  # numba types it
-    """Add the clear pixels of a line to the sums, and mark observations as taken.
+    """Add the observations among the listed pixels of a line to the sums, and mark their pixels as taken.
 
     Parameters
     ----------
-    room
-        From `line_buffers`, with float64 red and nir of the listed pixels: stored values or their means, NaN for
-        none.
+    room : tuple of numpy.ndarray
+        Buffers from `line_buffers`. The first n elements of red and nir are the stored values of the listed pixels, or
+        means of stored values; NaN for missing values.
     listed : numpy.ndarray
         (n,) columns of the pixels.
-    rules
+    rules : tuple
         From `kernel_rules`.
     total, count, taken : numpy.ndarray
         (x,) int64, uint16 and bool as in `Accumulators`; changed in place.
