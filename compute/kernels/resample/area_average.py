@@ -1,7 +1,7 @@
-"""Sums of observations by area-weighted means of the source pixels under each output pixel.
+"""Sum observations from area-weighted means of the source pixels in the footprint of each output pixel.
 
-A source pixel weighs the area that it shares with the output pixel: first-order conservative remapping, Jones (1999),
-Monthly Weather Review 127(9), doi:10.1175/1520-0493(1999)127<2204:FASOCR>2.0.CO;2.
+The weight of a source pixel is the area that it shares with the output pixel (first-order conservative remapping): Jones
+(1999), Monthly Weather Review 127(9), doi:10.1175/1520-0493(1999)127<2204:FASOCR>2.0.CO;2.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from compute.kernels.resample.line_sums import (
 )
 
 _WEIGHT_ROUNDING = 2.0**-12
-"""Largest share of an area that is lost by rounding weights to 16 bits, so that half a pixel counts as half."""
+"""Tolerance of `min_area` for the rounding of weights to 16 bits, so that exactly half a pixel passes a limit of 0.5."""
 
 
 def accumulate_average(bands: BandWindows, table: AverageTable, clear: ClearPixels, sums: Accumulators) -> None:
     """Add the observations of a scene by area-weighted means of usable pixels.
 
-    Red and nir are means of the same source pixels. Unusable pixels and pixels outside the window have weight 0, and
-    the other weights are normalised if they cover at least `min_area` of the output pixel.
+    Red and nir are means of the same source pixels. Unusable pixels and pixels outside the window have weight 0. The
+    other weights are normalised. An output pixel is left out if they cover less than `min_area` of it.
 
     Parameters
     ----------
     bands : BandWindows
         Windows of the scene, with usable pixels.
     table : AverageTable
-        Weights of the block, from `average_weights`.
+        Weights for the block, from `average_weights`.
     clear : ClearPixels
-        Pixels of the block to observe.
+        Pixels of the block that may become observations.
     sums : Accumulators
-        Sums of the block.
+        Sums of the block; changed in place.
     """
     assert table.lattice.shape == sums.shape
     assert bands.usable is not None
@@ -58,7 +58,7 @@ def _accumulate(look, at, table, extent, clear, least, rules, sums):  # type: ig
     (starts, columns), (total, count, taken, beyond) = clear, sums
     room, weighing = line_buffers(total.shape[1]), weights_buffer(table, total.shape[1], extent)
     is_usual = extent == (USUAL_EXTENT, USUAL_EXTENT)
-    # One more, since `_list_touching` writes the pixel after the last.
+    # One element more than columns, because `_list_touching` may write one beyond the listed pixels.
     states, met = _usable_states(look[2], extent), np.empty(total.shape[1] + 1, columns.dtype)
     for y in range(total.shape[0]):
         listed = columns[starts[y] : starts[y + 1]]
@@ -67,7 +67,7 @@ def _accumulate(look, at, table, extent, clear, least, rules, sums):  # type: ig
         places, weights = line_weights(table, y, extent, weighing)
         listed = met[: _list_touching(states, look[2].shape, extent, at, places, listed, met)]
         if is_usual:
-            # The same as below, with loop counts that are known to the compiler.
+            # Same as below, with loop counts that are known at compile time.
             _line_means(look, at, places, (USUAL_EXTENT, USUAL_EXTENT), weights, listed, least, states, room)
         else:
             _line_means(look, at, places, extent, weights, listed, least, states, room)
@@ -76,10 +76,10 @@ def _accumulate(look, at, table, extent, clear, least, rules, sums):  # type: ig
 
 @njit(nogil=True, cache=True)
 def _usable_states(usable, extent):  # type: ignore[no-untyped-def]  # numba types it
-    """Return (row, column) uint8: 0, 1 or 2 for no, some or only usable pixels in the extent that begins there.
+    """Return uint8 states by first (row, column) of a footprint: 0, 1 or 2 if it has no, some or only usable pixels.
 
-    One pass over the window is faster than checking the pixels under every output pixel. Positions whose extent exceeds
-    the window are left out.
+    One pass over the window is faster than a check of the pixels in every footprint. The array ends with the last
+    position at which `extent` lies inside the window.
     """
     rows, wide = usable.shape[0] - extent[0] + 1, usable.shape[1] - extent[1] + 1
     if rows < 1 or wide < 1:
@@ -100,7 +100,7 @@ def _usable_states(usable, extent):  # type: ignore[no-untyped-def]  # numba typ
 
 @njit(nogil=True, cache=True)
 def _usual_states(usable, states):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the states for extents of 3 by 3 pixels, in a form that the compiler turns into SIMD instructions."""
+    """Write the states for extents of 3 by 3 pixels, in loops that the compiler can vectorise."""
     down = np.empty(usable.shape[1], np.uint8)
     for y in range(states.shape[0]):
         first, second, third = usable[y], usable[y + 1], usable[y + 2]
@@ -114,7 +114,7 @@ def _usual_states(usable, states):  # type: ignore[no-untyped-def]  # numba type
 
 @njit(nogil=True, cache=True)
 def _states_of_line(down, extent, states):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the states of a line from the number of usable pixels in each column."""
+    """Write the states of a line from the numbers of usable pixels in the columns of its footprints."""
     along = np.zeros(down.size + 1, np.int32)
     for x in range(down.size):
         along[x + 1] = along[x] + down[x]
@@ -125,10 +125,10 @@ def _states_of_line(down, extent, states):  # type: ignore[no-untyped-def]  # nu
 
 @njit(nogil=True, cache=True)
 def _list_touching(states, shape, extent, at, places, listed, met):  # type: ignore[no-untyped-def]  # numba types it
-    """List the pixels of a line that may have usable source pixels, and return their number."""
-    # As unsigned numbers, positions before the window are larger than any size.
+    """Write the pixels of a line whose footprints may contain usable pixels to a list, and return their number."""
+    # Viewed as unsigned integers, negative positions (before the window) exceed any size.
     rows, wide, number = np.uint64(states.shape[0]), np.uint64(states.shape[1]), np.uint64(0)
-    # Number of positions whose extent overlaps the window, from the first whose extent ends in its first pixel.
+    # Number of positions, along each axis, at which the extent overlaps the window.
     tall, broad = np.uint64(shape[0] + extent[0] - 1), np.uint64(shape[1] + extent[1] - 1)
     for k in range(listed.size):
         x = listed[k]
@@ -145,7 +145,7 @@ def _list_touching(states, shape, extent, at, places, listed, met):  # type: ign
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy")
 def _line_means(look, at, places, extent, weights, listed, least, states, room):  # type: ignore[no-untyped-def]
-    """Write the means of a line, NaN where too little is usable. Sums of weights times integers are exact."""
+    """Write the means of a line, NaN for too small a usable area. Sums of products of weights and integers are exact."""
     (red, nir, usable), (r, n, _, _) = look, room
     rows, wide = np.uint64(states.shape[0]), np.uint64(states.shape[1])
     wides = np.uint64(red.shape[1]), np.uint64(weights.shape[1])
@@ -154,10 +154,10 @@ def _line_means(look, at, places, extent, weights, listed, least, states, room):
         x = np.uint64(listed[k])
         row, column = np.uint64(places[0, x] - at[0]), np.uint64(places[1, x] - at[1])
         if row < rows and column < wide:
-            # A flat position is one number, which needs fewer registers.
+            # A flat index needs fewer registers than a row and a column.
             first = row * wides[0] + column
             if states[row, column] == 2:
-                # All pixels are usable; for a pixel without a position, 0 / 0 is NaN.
+                # All pixels are usable. For an output pixel without a position, the result is 0 / 0, which is NaN.
                 red_sum, nir_sum, _, whole_sum = _weighted(flat, taps, first, x, wides, extent, ask=False)
                 r[k], n[k] = red_sum / whole_sum, nir_sum / whole_sum
                 continue
@@ -172,7 +172,7 @@ def _line_means(look, at, places, extent, weights, listed, least, states, room):
 
 @njit(nogil=True, cache=True, inline="always")
 def _weighted(flat, taps, first, tap, wides, extent, ask):  # type: ignore[no-untyped-def]
-    """Return weighted sums of red and nir under a pixel, the weight of usable pixels, and that of all pixels."""
+    """Return weighted sums of red and nir in a footprint, the weight of usable pixels, and the weight of all pixels."""
     reds, nirs, usable = flat
     red_sum, nir_sum = np.int64(0) * reds[first], np.int64(0) * nirs[first]
     weight_sum = whole_sum = np.int64(0)
@@ -191,7 +191,7 @@ def _weighted(flat, taps, first, tap, wides, extent, ask):  # type: ignore[no-un
 
 @njit(nogil=True, cache=True)
 def _weighted_at_edge(look, place, extent, weights, x):  # type: ignore[no-untyped-def]  # for any value type
-    """Return the same for a footprint that exceeds the window; pixels outside are not usable."""
+    """Return the same as `_weighted` for a footprint that extends beyond the window. Pixels outside are not usable."""
     red, nir, usable = look
     red_sum, nir_sum = np.int64(0) * red[0, 0], np.int64(0) * nir[0, 0]
     weight_sum = whole_sum = np.int64(0)

@@ -1,4 +1,4 @@
-"""Area weights: the area of each source pixel under an output pixel, as a table or line by line."""
+"""Area weights of source pixels in the footprints of output pixels, stored in a table or recomputed for each line."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from compute.kernels.resample.footprint_areas import area_buffers, covered_pixel
 from compute.kernels.resample.lattice import LARGEST_SPAN, Lattice, lattice_arrays, lattice_span, place_line
 
 TABLE_BYTES = 128_000_000
-"""Largest table in bytes; it takes 22 bytes for each output pixel where source pixels have the same size."""
+"""Maximum size of a table in bytes. If source and output pixels are equal in size, it has 22 bytes per output pixel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AverageTable:
-    """Weights of the source pixels of a block: kept, or recomputed for each date where they take too much memory.
+    """Area weights of source pixels for a block.
 
-    Both give the same bits.
+    The weights are stored, or recomputed for each scene if they would take too much memory. Both give results that are
+    identical to the last bit.
 
     Attributes
     ----------
     lattice : Lattice
-        Positions of the block.
+        Source positions of the block's pixels.
     extent : tuple of int
-        Largest number of rows and columns of source pixels under an output pixel.
+        Maximum number of rows and of columns of source pixels in a footprint.
     origin : tuple of int
-        (row, column) that `base` is counted from, in absolute source pixels.
+        (row, column) of the pixel from which `base` is counted, in absolute source pixels.
     base : numpy.ndarray
-        (y, 2, x) uint16 row and column of the first source pixel under an output pixel; (0, 2, x) if not kept.
+        (y, 2, x) uint16 row and column of the first source pixel in each footprint; (0, 2, x) if not stored.
     weights : numpy.ndarray
-        (y, rows * columns of `extent`, x) uint16 with a maximum of 65535; all 0 where a pixel has no position;
-        (0, ..., x) if not kept.
+        (y, rows * columns of `extent`, x) uint16 weights. The maximum in each footprint is 65535; all weights are 0 for
+        output pixels without a position. (0, ..., x) if not stored.
     """
 
     lattice: Lattice
@@ -46,31 +47,31 @@ class AverageTable:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the weights are kept."""
+        """Whether the weights are stored."""
         return len(self.base) > 0
 
     def __sizeof__(self) -> int:
-        """Return the bytes of the arrays."""
+        """Return the size of the arrays in bytes."""
         return self.base.nbytes + self.weights.nbytes + self.lattice.nodes.nbytes
 
 
 def average_weights(lattice: Lattice, *, most_bytes: int = TABLE_BYTES) -> AverageTable:
-    """Compute the area weights of the source pixels under every pixel of a block.
+    """Compute the area weights of source pixels for the pixels of a block.
 
-    The footprint of an output pixel is the quadrilateral between its four corners. A source pixel weighs the area that
-    both share, exact up to rounding to 16 bits.
+    The footprint of an output pixel is the quadrilateral between its four corners. The weight of a source pixel is the
+    area that it shares with the footprint, exact except for rounding to 16 bits.
 
     Parameters
     ----------
     lattice : Lattice
-        Positions of the block.
-    most_bytes : int
-        Size limit of a kept table, in bytes.
+        Source positions of the block's pixels.
+    most_bytes : int, default: TABLE_BYTES
+        Maximum size of a stored table in bytes.
 
     Returns
     -------
     AverageTable
-        Weights for all dates and bands of the alignment.
+        Weights for all scenes and bands of the alignment.
     """
     span, (rows, columns) = lattice_span(lattice), lattice.shape
     least, greatest = span or (np.zeros(2), np.zeros(2))
@@ -86,7 +87,7 @@ def average_weights(lattice: Lattice, *, most_bytes: int = TABLE_BYTES) -> Avera
 
 @njit(nogil=True, cache=True)
 def _extent(lattice, rows, columns):  # type: ignore[no-untyped-def]  # numba types it
-    """Return the largest number of rows and columns of source pixels under an output pixel."""
+    """Return the maximum number of rows and of columns of source pixels in a footprint."""
     top, bottom = np.empty((2, columns + 1)), np.empty((2, columns + 1))
     tallest = widest = 1
     for y in range(rows):
@@ -111,7 +112,7 @@ def _fill(lattice, origin, extent, base, weights):  # type: ignore[no-untyped-de
 
 @njit(nogil=True, cache=True)
 def _corner_buffers(columns, extent):  # type: ignore[no-untyped-def]  # numba types it
-    """Return buffers for two lines of corners, for areas, and for the positions of a line."""
+    """Return buffers for two lines of corners, for areas, and for the first source pixels of a line."""
     return (
         np.empty((2, columns + 1)),
         np.empty((2, columns + 1)),
@@ -122,7 +123,7 @@ def _corner_buffers(columns, extent):  # type: ignore[no-untyped-def]  # numba t
 
 @njit(nogil=True, cache=True)
 def _weigh_block_line(lattice, y, extent, room, weights):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the weights of a line of the block, and the first source pixel of each output pixel to the buffers."""
+    """Write the weights of a line of the block, and the first source pixel of each footprint to the buffers."""
     top, bottom, areas, places = room
     place_line(lattice, y, 0.0, 0.0, top)
     place_line(lattice, y, 1.0, 0.0, bottom)
@@ -130,22 +131,22 @@ def _weigh_block_line(lattice, y, extent, room, weights):  # type: ignore[no-unt
 
 
 def table_arrays(table: AverageTable) -> tuple[Any, ...]:
-    """Return the arrays of a table for kernels."""
+    """Return lattice, origin, first source pixels and weights of a table for kernels."""
     return lattice_arrays(table.lattice), table.origin, table.base, table.weights
 
 
 @njit(nogil=True, cache=True)
 def weights_buffer(table, columns, extent):  # type: ignore[no-untyped-def]  # numba types it
-    """Return buffers for the positions of a line, and for its weights if they are not kept.
+    """Return buffers for the first source pixels of a line, and for its weights if they are not stored.
 
     Parameters
     ----------
     table : tuple
         From `table_arrays`.
     columns : int
-        Columns of the block.
+        Number of columns of the block.
     extent : tuple of int
-        Largest number of rows and columns of source pixels under an output pixel.
+        Maximum number of rows and of columns of source pixels in a footprint.
     """
     kept = table[2].shape[0] > 0
     return _corner_buffers(columns, extent), np.empty((extent[0] * extent[1], 0 if kept else columns), np.uint16)
@@ -153,7 +154,7 @@ def weights_buffer(table, columns, extent):  # type: ignore[no-untyped-def]  # n
 
 @njit(nogil=True, cache=True)
 def line_weights(table, y, extent, room):  # type: ignore[no-untyped-def]  # numba types it
-    """Return positions and weights of a line of the block, kept or recomputed.
+    """Return the first source pixels and the weights of a line of the block, from the table or recomputed.
 
     Parameters
     ----------
@@ -162,9 +163,16 @@ def line_weights(table, y, extent, room):  # type: ignore[no-untyped-def]  # num
     y : int
         Row of the block.
     extent : tuple of int
-        Largest number of rows and columns of source pixels under an output pixel.
+        Maximum number of rows and of columns of source pixels in a footprint.
     room : tuple
         From `weights_buffer`.
+
+    Returns
+    -------
+    places : numpy.ndarray
+        (2, x) int64 row and column of the first source pixel in each footprint, in absolute source pixels.
+    weights : numpy.ndarray
+        (rows * columns of `extent`, x) uint16 weights.
     """
     (lattice, origin, base, kept), (line, weights) = table, room
     places = line[3]

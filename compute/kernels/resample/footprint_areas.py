@@ -18,7 +18,7 @@ FULL_WEIGHT = np.float32(65535.0)
 up to 10,000 by less than 0.2."""
 
 USUAL_EXTENT = 3
-"""Maximum number of rows and columns of source pixels in a footprint of the same size, at any rotation."""
+"""Maximum number of rows and columns of source pixels in a footprint of the size of one, at any rotation."""
 
 _SEGMENT = 128
 """Number of output pixels that are processed together, so that the buffers fit into the first-level cache."""
@@ -90,7 +90,7 @@ def weigh_line(top, bottom, extent, room, places, weights):  # type: ignore[no-u
 
 @njit(nogil=True, cache=True)
 def _locate_footprints(top, bottom, corners, places):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the first source pixel of each footprint, and its corners relative to that pixel, the first corner twice."""
+    """Write the first source pixel of each footprint, and the corners relative to that pixel, as a closed ring."""
     for z in range(2):
         for x in range(places.shape[1]):
             a, b, c, d = top[z, x], top[z, x + 1], bottom[z, x + 1], bottom[z, x]
@@ -150,7 +150,7 @@ def _round_segment(areas, scales, extent, weights):  # type: ignore[no-untyped-d
 
 @njit(nogil=True, cache=True)
 def _weigh_larger(top, bottom, extent, cover, weights):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the weights of footprints with more than three rows or columns, and pad those of other footprints with 0."""
+    """Write the weights of footprints of more than three rows or columns, and pad those of other footprints with 0."""
     for x in range(weights.shape[1]):
         y0, y1, y2, y3 = top[0, x], top[0, x + 1], bottom[0, x + 1], bottom[0, x]
         x0, x1, x2, x3 = top[1, x], top[1, x + 1], bottom[1, x + 1], bottom[1, x]

@@ -18,8 +18,8 @@ from compute.kernels.resample.lattice import read_only
 from compute.kernels.sums import EVERY_INDEX, PHYSICAL, UNITS_PER_NDVI, ZERO_SUM, IndexRange
 
 _ROUNDING = 1.5 * 2.0**52
-"""Constant for rounding. Its sum with a much smaller number has that number in its lowest bits, rounded half to even like
-`numpy.rint`. This replaces the conversion of float64 to int64, for which few processors have SIMD instructions."""
+"""Constant for rounding. Its sum with a much smaller number has that number in its lowest bits, rounded half to even as
+by `numpy.rint`. This replaces the conversion of float64 to int64, for which few processors have SIMD instructions."""
 
 _ROUNDING_BITS = int(np.float64(_ROUNDING).view(np.int64))
 

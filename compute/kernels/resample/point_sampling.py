@@ -1,4 +1,4 @@
-"""Sums of observations by nearest-neighbour and bilinear resampling."""
+"""Sum observations without resampling, by nearest-neighbour resampling, or by bilinear interpolation."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from compute.kernels.resample.line_sums import (
 from compute.kernels.resample.nearest_pixels import NearestIndex
 
 LEAST_SHARE = 1e-6
-"""Smallest total weight of the usable ones of four pixels, for any `min_area`: where a centre coincides with the centre
-of an unusable pixel, rounding leaves tiny weights to its neighbours."""
+"""Minimum total weight of the usable pixels among four, for every `min_area`. If the centres of an output pixel and an
+unusable pixel coincide, rounding errors give tiny weights to the neighbours of the unusable pixel."""
 
 
 def accumulate_window(bands: BandWindows, first: tuple[int, int], clear: ClearPixels, sums: Accumulators) -> None:
@@ -34,7 +34,7 @@ def accumulate_window(bands: BandWindows, first: tuple[int, int], clear: ClearPi
     clear : ClearPixels
         Clear pixels of the block.
     sums : Accumulators
-        Sums of the block.
+        Sums of the block; changed in place.
     """
     offset = first[0] - bands.at[0], first[1] - bands.at[1]
     window, listed, added = kernel_arrays(bands, clear, sums)
@@ -57,10 +57,10 @@ def _accumulate_window(window, offset, clear, nodata, rules, sums):  # type: ign
 
 @njit(nogil=True, cache=True)
 def _read_line(red, nir, along, listed, nodata, room):  # type: ignore[no-untyped-def]  # for any value type
-    """Write the values of a line to buffers, NaN for none."""
+    """Write the values of the listed pixels to buffers, NaN for missing values."""
     (red_nodata, nir_nodata), (r, n, _, _), wide = nodata, room, np.uint64(red.size)
     for k in range(listed.size):
-        # As unsigned numbers, positions before the window are larger than any size.
+        # Viewed as unsigned integers, negative positions (before the window) exceed any size.
         column = np.uint64(np.int64(listed[k]) + along)
         is_inside = column < wide
         column = column if is_inside else np.uint64(0)
@@ -77,11 +77,11 @@ def accumulate_nearest(bands: BandWindows, index: NearestIndex, clear: ClearPixe
     bands : BandWindows
         Windows of the scene.
     index : NearestIndex
-        Nearest pixels of the block, from `nearest_index`.
+        Nearest source pixels of the block, from `nearest_index`.
     clear : ClearPixels
         Clear pixels of the block.
     sums : Accumulators
-        Sums of the block.
+        Sums of the block; changed in place.
     """
     assert index.places.shape[1:] == sums.shape
     shift = index.origin[0] - bands.at[0], index.origin[1] - bands.at[1]
@@ -114,18 +114,19 @@ def accumulate_bilinear(bands: BandWindows, lattice: Lattice, clear: ClearPixels
     """Add the observations of a scene by bilinear interpolation between four source pixels.
 
     Unusable pixels and pixels outside the window have weight 0, and the other weights are normalised, as in GDAL's
-    bilinear warp. Output pixels of more than twice the size of source pixels still depend on four of them only.
+    bilinear warp. Unlike in GDAL, the kernel is not enlarged for output pixels that are larger than source pixels.
 
     Parameters
     ----------
     bands : BandWindows
         Windows of the scene, with usable pixels.
     lattice : Lattice
-        Positions of the block.
+        Source positions of the block's pixels.
     clear : ClearPixels
-        Pixels of the block to observe.
+        Pixels of the block that may become observations.
     sums : Accumulators
-        Sums of the block; usable pixels need a total weight of at least `min_area`.
+        Sums of the block; changed in place. An output pixel is left out if the total weight of usable source pixels is
+        below `min_area`.
     """
     assert lattice.shape == sums.shape
     assert bands.usable is not None
@@ -155,7 +156,7 @@ def _accumulate_bilinear(look, at, lattice, clear, least, rules, sums):  # type:
 
 @njit(nogil=True, cache=True)
 def _interpolate(look, at, row, column, least):  # type: ignore[no-untyped-def]  # for any value type
-    """Return bilinear red and nir at a position in absolute source pixels, NaN where too little is usable."""
+    """Return interpolated red and nir at a position in absolute source pixels, NaN for too small a usable weight."""
     red, nir, usable = look
     top, left = np.floor(row - 0.5), np.floor(column - 0.5)
     down, along = row - 0.5 - top, column - 0.5 - left
