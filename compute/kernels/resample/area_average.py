@@ -1,7 +1,7 @@
 """Sum observations from area-weighted means of the source pixels in the footprint of each output pixel.
 
-The weight of a source pixel is the area that it shares with the output pixel (first-order conservative remapping): Jones
-(1999), Monthly Weather Review 127(9), doi:10.1175/1520-0493(1999)127<2204:FASOCR>2.0.CO;2.
+The weight of a source pixel is the area that it shares with the output pixel (first-order conservative remapping):
+Jones (1999), Monthly Weather Review 127(9), doi:10.1175/1520-0493(1999)127<2204:FASOCR>2.0.CO;2.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from compute.kernels.resample.line_sums import (
 )
 
 _WEIGHT_ROUNDING = 2.0**-12
-"""Tolerance of `min_area` for the rounding of weights to 16 bits, so that exactly half a pixel passes a limit of 0.5."""
+"""Tolerance of `min_area` for weights that are rounded to 16 bits, so that half a pixel passes a limit of 0.5."""
 
 
 def accumulate_average(bands: BandWindows, table: AverageTable, clear: ClearPixels, sums: Accumulators) -> None:
@@ -58,7 +58,7 @@ def _accumulate(look, at, table, extent, clear, least, rules, sums):  # type: ig
     (starts, columns), (total, count, taken, beyond) = clear, sums
     room, weighing = line_buffers(total.shape[1]), weights_buffer(table, total.shape[1], extent)
     is_usual = extent == (USUAL_EXTENT, USUAL_EXTENT)
-    # One element more than columns, because `_list_touching` may write one beyond the listed pixels.
+    # The list has one spare element: `_list_touching` writes each pixel before it decides whether to keep it.
     states, met = _usable_states(look[2], extent), np.empty(total.shape[1] + 1, columns.dtype)
     for y in range(total.shape[0]):
         listed = columns[starts[y] : starts[y + 1]]
@@ -76,10 +76,10 @@ def _accumulate(look, at, table, extent, clear, least, rules, sums):  # type: ig
 
 @njit(nogil=True, cache=True)
 def _usable_states(usable, extent):  # type: ignore[no-untyped-def]  # numba types it
-    """Return uint8 states by first (row, column) of a footprint: 0, 1 or 2 if it has no, some or only usable pixels.
+    """Return uint8 states of rectangles of size `extent`, by first (row, column) of the rectangle.
 
-    One pass over the window is faster than a check of the pixels in every footprint. The array ends with the last
-    position at which `extent` lies inside the window.
+    The state is 0, 1 or 2 if none, some or all pixels of the rectangle are usable. The array contains only rectangles
+    inside the window. One pass over the window is faster than a check of the pixels of every footprint.
     """
     rows, wide = usable.shape[0] - extent[0] + 1, usable.shape[1] - extent[1] + 1
     if rows < 1 or wide < 1:
@@ -114,7 +114,7 @@ def _usual_states(usable, states):  # type: ignore[no-untyped-def]  # numba type
 
 @njit(nogil=True, cache=True)
 def _states_of_line(down, extent, states):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the states of a line from the numbers of usable pixels in the columns of its footprints."""
+    """Write the states of a line from the number of usable pixels in each column of the rows of the extent."""
     along = np.zeros(down.size + 1, np.int32)
     for x in range(down.size):
         along[x + 1] = along[x] + down[x]
@@ -145,7 +145,7 @@ def _list_touching(states, shape, extent, at, places, listed, met):  # type: ign
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy")
 def _line_means(look, at, places, extent, weights, listed, least, states, room):  # type: ignore[no-untyped-def]
-    """Write the means of a line, NaN for too small a usable area. Sums of products of weights and integers are exact."""
+    """Write the means of a line, NaN for too small usable areas. Sums of integers times weights are exact."""
     (red, nir, usable), (r, n, _, _) = look, room
     rows, wide = np.uint64(states.shape[0]), np.uint64(states.shape[1])
     wides = np.uint64(red.shape[1]), np.uint64(weights.shape[1])

@@ -16,8 +16,8 @@ LATTICE_PX = 32
 """Maximum edge length of a cell in output pixels. Edge lengths are powers of two, so that node weights are exact."""
 
 SLIVER_PX = 2.0**-20
-"""Tolerance for rounding errors of positions, in pixels. A position that is closer than this to the end of a pixel belongs
-to the next pixel."""
+"""Tolerance for rounding errors of positions, in pixels. A position less than this before the end of a pixel belongs to
+the next pixel."""
 
 LARGEST_SPAN = 65530.0
 """Maximum number of source pixels along a block for 16-bit positions: less than 2**16, with a margin for rounding."""
@@ -26,8 +26,8 @@ LARGEST_SPAN = 65530.0
 class Lattice(Protocol):
     """Source positions of a block's pixels, given at the nodes of a lattice of cells.
 
-    The nodes of a cell are its corners, edge centres and centre. Second-degree polynomials between the nodes approximate
-    a map projection about a hundred times more closely than straight lines.
+    The nodes of a cell are its corners, edge centres and centre. Second-degree polynomials between the nodes
+    approximate a map projection about a hundred times more closely than straight lines.
 
     Attributes
     ----------
@@ -143,7 +143,7 @@ def place_line(lattice, y, down, along, line):  # type: ignore[no-untyped-def]  
     """
     nodes, lies, first, size = lattice
     i, k = divmod(first[0] + y, size)
-    # For powers of two, multiplication by the reciprocal is as exact as division.
+    # For powers of two, multiplication by the reciprocal gives the same result as division.
     share = 1.0 / size
     above, middle, below = _weights((k + down) * share)
     line[:] = np.nan

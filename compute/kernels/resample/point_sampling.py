@@ -114,7 +114,7 @@ def accumulate_bilinear(bands: BandWindows, lattice: Lattice, clear: ClearPixels
     """Add the observations of a scene by bilinear interpolation between four source pixels.
 
     Unusable pixels and pixels outside the window have weight 0, and the other weights are normalised, as in GDAL's
-    bilinear warp. Unlike in GDAL, the kernel is not enlarged for output pixels that are larger than source pixels.
+    bilinear warp. Output pixels that are larger than source pixels also depend on only four source pixels.
 
     Parameters
     ----------
