@@ -1,4 +1,4 @@
-"""Engine: read the scenes of a block, which is one season of one spatial chunk, and compute its mean and count."""
+"""Engine: read the scenes of a block, which is one season of one spatial chunk, and compute mean NDVI and count."""
 
 from compute.engine.block_records import Block, BlockTask, HeldBlock, Sums
 from compute.engine.block_task import (

@@ -14,7 +14,7 @@ class LookAccumulator:
 
     A *look* is a group whose mask is not nodata at a pixel. If a task computes means and counts over observations only,
     observations are added directly to its sums. For months, the standard deviation or exclusion reasons, each group is
-    first summed in separate arrays; for strata, each stratum.
+    first summed in separate arrays. For strata, each stratum is first summed in separate arrays.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class LookAccumulator:
 
     @property
     def beyond(self) -> NDArray[np.int64]:
-        """(2,) int64: number of observations outside -1 to 1, and number of pixels excluded by the index range."""
+        """Number of observations outside -1 to 1, and number of pixels excluded by the index range, as (2,) int64."""
         return self._sums.beyond
 
     @property
@@ -65,7 +65,7 @@ class LookAccumulator:
         return self._task.strata[group] if self._task.strata else 0
 
     def start_group(self, group: int | None) -> None:
-        """Finish the current group and start another, or none (None) after the last. Each group may be started once."""
+        """Finish the current group, and start the given group unless it is None. Start each group only once."""
         ended, self._current = self._current, group
         if ended is None:
             return

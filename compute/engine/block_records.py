@@ -19,7 +19,7 @@ from compute.scenes import Grid, UnreadScene
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockTask:
-    """Input of a task that computes one block, or some of its dates, except the scenes.
+    """Input, except the scenes, of a task that computes a block or some of its dates.
 
     Attributes
     ----------
@@ -35,12 +35,12 @@ class BlockTask:
     reader : str
         Reader: ``exact`` or ``odc``.
     resampling : str
-        Resampling method of red and nir. Of the exact reader: ``average``, ``bilinear`` or ``nearest``.
+        Resampling method of red and nir; for the exact reader ``average``, ``bilinear`` or ``nearest``.
     average : str
         Source pixels of an area-weighted mean. ``clear``: valid pixels that are clear by their own mask pixel. ``all``:
         all valid pixels, if the mask is clear at the centre of the output pixel.
     min_area : float
-        Minimum share of an output pixel's area, 0 to 1, that is clear and valid, for an area-weighted mean.
+        Minimum share, from 0 to 1, of an output pixel's area that must be usable for an area-weighted mean.
     index_range : (float, float)
         Minimum and maximum index value of an observation.
     access : Access
@@ -48,8 +48,8 @@ class BlockTask:
     polygon : bytes or None
         Region as WKB in the grid's CRS. Pixels with their centre outside have no observations. None for no region.
     strata : tuple of int
-        Stratum of each group. Each stratum weighs 1 in the mean, and is never split between tasks. Empty if each
-        observation weighs 1.
+        Stratum of each group. Each stratum has weight 1 in the mean, and is never split between tasks. Empty if each
+        observation has weight 1.
     months : tuple of int or None
         Calendar month of each group, 1 to 12; None if months are not counted.
     std : bool
@@ -116,12 +116,12 @@ class Sums:
 
     @classmethod
     def zeros(cls, shape: tuple[int, int]) -> Sums:
-        """Return sums without observations for a block of the given (rows, columns), without optional arrays."""
+        """Return zero sums of the given shape (rows, columns), without the optional arrays."""
         return cls(total=np.zeros(shape, np.int64), count=np.zeros(shape, np.uint16), beyond=np.zeros(2, np.int64))
 
     @classmethod
     def zeros_for(cls, task: BlockTask) -> Sums:
-        """Return sums without observations, with the optional arrays that a task needs."""
+        """Return zero sums for a task, with the optional arrays that the task needs."""
         shape = task.grid.shape
         return replace(
             cls.zeros(shape),
@@ -148,7 +148,7 @@ class Block:
     clear_count : numpy.ndarray
         (y, x) uint16 numbers of observations.
     levels : tuple of Level
-        Overview levels, from level 1: level k has index k - 1.
+        Overview levels. Level k has index k - 1.
     clear_months : numpy.ndarray or None
         (y, x) uint8 numbers of distinct calendar months with an observation; None if not requested.
     ndvi_std : numpy.ndarray or None
@@ -197,23 +197,23 @@ class HeldBlock(Protocol):
 
     @property
     def ndvi_mean(self) -> NDArray[np.float32]:
-        """See `Block`."""
+        """Mean NDVI, as in `Block`."""
 
     @property
     def clear_count(self) -> NDArray[np.uint16]:
-        """See `Block`."""
+        """Numbers of observations, as in `Block`."""
 
     @property
     def clear_months(self) -> NDArray[np.uint8] | None:
-        """See `Block`."""
+        """Numbers of calendar months with an observation, as in `Block`."""
 
     @property
     def ndvi_std(self) -> NDArray[np.float32] | None:
-        """See `Block`."""
+        """Standard deviation of the observations, as in `Block`."""
 
     @property
     def unclear_count(self) -> NDArray[np.uint16] | None:
-        """See `Block`."""
+        """Numbers of looks that are not observations, as in `Block`."""
 
     @property
     def tally(self) -> Tally:

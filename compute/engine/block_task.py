@@ -41,7 +41,7 @@ def compute_block(task: BlockTask, sources: Sequence[Source], min_clear: int, le
     task : BlockTask
         Grid, groups and roles.
     sources : sequence of Source
-        Scenes to which the task's groups refer by position.
+        Scenes, to which the groups of the task refer by index.
     min_clear : int
         Minimum number of observations for a mean.
     levels : int
@@ -68,7 +68,7 @@ def sum_part(task: BlockTask, sources: Sequence[Source]) -> Sums:
     task : BlockTask
         Grid, groups and roles.
     sources : sequence of Source
-        Scenes to which the task's groups refer by position.
+        Scenes, to which the groups of the task refer by index.
 
     Returns
     -------

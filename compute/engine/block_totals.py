@@ -25,8 +25,8 @@ class Tally:
     most : int
         Maximum number of observations of a pixel.
     looks : tuple of int
-        Number of observations, and numbers of other looks (see `compute.engine.Sums`) by exclusion reason. Empty if
-        reasons are not counted.
+        Number of observations, followed by the numbers of looks that are not observations, by exclusion reason (see
+        `compute.engine.Sums`). Empty if reasons are not counted.
     failed : frozenset of UnreadScene
         Scenes that could not be read and are missing from the blocks.
     beyond : (int, int)
@@ -76,7 +76,7 @@ class Tally:
 
     @classmethod
     def merge(cls, tallies: Sequence[Self]) -> Self:
-        """Return the totals over all blocks of a sequence, which must not be empty."""
+        """Merge the totals of several blocks, at least one."""
         return cls(
             total=sum(each.total for each in tallies),
             clear=sum(each.clear for each in tallies),

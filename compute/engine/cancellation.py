@@ -50,8 +50,8 @@ def running_on_worker(run: str, dask_worker: Worker) -> int:
 class CancelWatch:
     """Check for the cancellation of a run on this worker. Outside Dask workers, no run is ever cancelled.
 
-    Create it in the thread of the task, because `distributed.get_worker` works only there. The check may run in any
-    thread.
+    Instances must be created in the thread of the task, because `distributed.get_worker` works only there. They can be
+    used in any thread.
 
     Parameters
     ----------

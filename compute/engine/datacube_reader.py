@@ -1,4 +1,4 @@
-"""Datacube reader (``--reader odc``): warp every scene with GDAL, then fuse each band of a group by itself."""
+"""Datacube reader (``--reader odc``): warp every scene with GDAL, then fuse each band of a group separately."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from compute.scenes.alignment import alignment_of, file_window, source_pixel, wi
 
 MOST_AHEAD, MOST_AHEAD_HERE = 8, 1
 """Maximum number of scenes that a task reads ahead of the current one, from remote and from local files. Concurrent
-reads hide the latency of remote files; of local files, eight at a time took 10 % more processor time than one."""
+reads hide the latency of remote files. With local files, reading eight scenes ahead took 10 % more processor time."""
 
 AHEAD_BYTES = 128 * 2**20
 """Memory of a task for windows that are read ahead, in bytes. At least one scene is read ahead in any case."""
@@ -57,7 +57,7 @@ class ExactReader:
         self._outside = np.broadcast_to(~inside, task.grid.shape)
         self._watch = watch
         self._placements = Placements(task.grid, task.resampling)
-        # A second pool, because each read that waits for its other band occupies a thread of the first one.
+        # A second pool: reads that wait for their second band occupy the threads of the first pool.
         self._beside = ThreadPoolExecutor(2 * MOST_AHEAD, thread_name_prefix="reading-beside")
         roles = task.roles.items()
         self._masks = {product: MaskClassifier(each.mask, task.reasons) for product, each in roles if each.mask}
@@ -196,8 +196,8 @@ class ExactReader:
     def _read(self, windows: SceneWindows) -> ScenePixels | ReadError | None:
         """Return the pixels of a scene: mask, then conditions, then the bands around clear pixels.
 
-        If no pixel is clear, the bands are not read; None is returned instead if no exclusion reasons are counted. A
-        `ReadError` is returned, not raised.
+        If no pixel is clear, the bands are not read, and the result is None unless exclusion reasons are counted. A
+        `ReadError` is returned instead of raised.
         """
         try:
             self._expect_bands(windows)
@@ -245,7 +245,7 @@ class ExactReader:
         *,
         every: bool = False,
     ) -> BandWindows:
-        """Return red and nir, with their usable pixels if these are averaged; `every` includes unclear pixels."""
+        """Return both bands, with usable pixels if means are computed; `every` makes unclear pixels usable too."""
         roles = zip((windows.roles.red, windows.roles.nir), (windows.red, windows.nir), stored, strict=True)
         rows = [role.kernel_constants(each.values.dtype, part.band.stated, tags_of(each)) for role, part, each in roles]
         numbers, (first, second) = np.array(rows), (each.values for each in stored)

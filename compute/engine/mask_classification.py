@@ -121,7 +121,7 @@ class _Kind:
 
     @property
     def told_table(self) -> NDArray[np.bool_]:
-        """Look-up table of the clear verdict, which is `CLEAR` if reasons are counted, else 1."""
+        """Look-up table of verdicts: True for clear pixels, which have `CLEAR` if reasons are counted, else 1."""
         return np.asarray(np.arange(256) == self._clear)
 
     @cached_property

@@ -17,9 +17,10 @@ _ARENAS_PER_CORE = 8
 def keep_freed_memory() -> None:
     """Keep up to 64 MiB of freed memory in the process, for reuse by the next window or decoded tile of a file.
 
-    Dask starts its workers with a trim threshold of 64 KiB (`distributed.nanny.pre-spawn-environ`). With it, the kernel
-    supplies zeroed memory for each window and decoded tile, which takes a fifth of a block's time. The number of arenas
-    is limited to one, shared by all threads, because each arena keeps that much memory. No effect without glibc.
+    Dask starts its workers with a trim threshold of 64 KiB (`distributed.nanny.pre-spawn-environ`). Freed memory then
+    returns to the kernel, which zeroes new memory for each window and decoded tile; this takes a fifth of a block's
+    time. The number of arenas is limited to one for all threads, because each arena would keep as much memory. Without
+    glibc, the function has no effect.
     """
     _set(_KEPT_BYTES, _LARGEST_BYTES, 1)
 

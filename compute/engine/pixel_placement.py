@@ -33,7 +33,7 @@ class Placement(Protocol):
 
     @property
     def reach(self) -> int:
-        """Radius, in source pixels around the pixel at its centre, of the pixels that an output pixel depends on."""
+        """Radius, in source pixels, of the neighbourhood from which an output pixel is computed."""
 
     @property
     def takes_means(self) -> bool:
@@ -187,7 +187,7 @@ class Placements:
         source : Grid
             Pixel grid of the file.
         turn : int
-            Number of full turns around the globe by which the block is moved east; one of those that `turns` returns.
+            Number of full turns around the globe by which the block is moved east; a value from `turns`.
         """
         key = alignment_of(source), turn
         placement = self._known.get(key)
@@ -196,7 +196,7 @@ class Placements:
         return placement
 
     def turns(self, source: Grid) -> tuple[int, ...]:
-        """Return the turns around the globe at which the block overlaps a file, as `compute.scenes.warp.find_turns`."""
+        """Return the turns around the globe at which the block overlaps a file; see `find_turns`."""
         return find_turns(self.find(source).window, source)
 
     def _place(self, source: Grid, turn: int) -> Placement:

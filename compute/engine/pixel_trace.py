@@ -107,7 +107,7 @@ def trace_pixel(task: BlockTask, sources: Sequence[Source], min_clear: int) -> P
     task : BlockTask
         Task of a block of one pixel, with exclusion reasons, for the exact reader.
     sources : sequence of Source
-        Scenes to which the task's groups refer by position.
+        Scenes, to which the groups of the task refer by index.
     min_clear : int
         Minimum number of observations for a mean.
 
@@ -138,7 +138,7 @@ def trace_pixel(task: BlockTask, sources: Sequence[Source], min_clear: int) -> P
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _TracedPixels(ScenePixels):
-    """Pixels of one scene, with values that `ExactReader` discards.
+    """Pixels of one scene, with values that `ExactReader` does not keep.
 
     Attributes
     ----------

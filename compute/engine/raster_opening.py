@@ -37,9 +37,9 @@ GDAL_OPTIONS: Mapping[str, Any] = {
 }
 """GDAL options for all reads (https://gdal.org/en/stable/user/configoptions.html).
 
-Side-car files are not searched for. The block cache has 1 MiB, since each window is read once; GDAL takes a
-``GDAL_CACHEMAX`` this large as bytes. Each remote file has a cache of 1 MB. A request and its retries take about a
-minute at most. The header of a file is fetched in one request, and so are adjacent tiles."""
+Side-car files are not searched for. The block cache is limited to 1 MiB, since each window is read once; GDAL
+interprets values of ``GDAL_CACHEMAX`` from 100,000 as bytes. Each remote file has a cache of 1 MB. A request and its
+retries take about a minute at most. The header of a file is fetched in one request, as are adjacent tiles."""
 
 _WITH_SIDE_CARS: Mapping[str, Any] = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
 """GDAL options for formats that need side-car files: GDAL tries each file name, in one HTTP request per name."""
@@ -225,8 +225,8 @@ def _open(
 
 @ensure_env_with_credentials  # type: ignore[untyped-decorator]  # rasterio has no types here
 def _open_with_credentials(name: str, drivers: list[str], **options: Any) -> DatasetReader:
-    # `rasterio.open` (1.4) accepts either one driver or all of them. All are too many: some drivers read any file to
-    # which a raster refers.
+    # `rasterio.open` (1.4) can only limit the drivers to one or allow all, and some drivers read any file to which a
+    # raster refers.
     return DatasetReader(name, driver=drivers, sharing=False, **options)
 
 

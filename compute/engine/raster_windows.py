@@ -58,7 +58,7 @@ class StoredWindow:
     values : numpy.ndarray
         (y, x) stored values in the dtype of the file.
     nodata : float or None
-        Nodata value declared by the file, or None.
+        Nodata value declared by the file; None if not declared.
     scale, offset : float or None
         Scaling declared by the file: a physical value is ``stored * scale + offset``. Both are None for 1 and 0, which
         GDAL also reports for files that declare no scaling.

@@ -84,7 +84,7 @@ def is_permanent(error: BaseException, band: Band) -> bool:
 
 
 def _reason_here(band: Band) -> str:
-    """Return the fault of a local file according to the file system; empty if it finds none or the file is remote."""
+    """Return the fault that the file system shows for a local file; empty if there is none or the file is remote."""
     path = existing_path(band.uri) if is_local(band.uri) else None
     if path is None or path.lower().startswith("/vsi"):
         return ""

@@ -19,7 +19,7 @@ from compute.scenes.pixel_frames import ArrayWindow, FileWindow, SourcePixel, ar
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadWindow:
-    """Window of the file of one band that a block needs.
+    """Window of one band's file that a block needs.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class ReadWindow:
     window : FileWindow
         Pixels of the file that the block covers.
     halo : FileWindow
-        Pixels to read: the window, for a mask widened by the radius within which its filters change a pixel.
+        Pixels to read: `window`, widened for a mask with filters by the radius that the filters depend on.
     at : SourcePixel
         First pixel of the window.
     placement : Placement

@@ -25,7 +25,7 @@ class covers the pixel, 0 for none. The lower bits mark the filters whose class 
 def open_and_dilate(
     of_class: NDArray[np.bool_], opening: int, dilation: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Open a set of pixels, and dilate the result. The set has no pixels outside the array.
+    """Open a set of pixels, and dilate the result. Pixels outside the array are not part of the set.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def dilate(values: NDArray[np.bool_], radius: int, *, beyond: bool = False) -> N
     Returns
     -------
     numpy.ndarray
-        (y, x) bool: pixels at most the radius from a pixel of the set.
+        (y, x) bool: pixels whose distance to a pixel of the set is at most the radius.
     """
     reach = np.array([isqrt(radius**2 - down**2) for down in range(radius + 1)])
     distance, near = np.empty(values.shape, np.uint8), np.empty(values.shape, np.bool_)

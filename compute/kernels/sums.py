@@ -24,7 +24,7 @@ EVERY_INDEX: IndexRange = (-NDVI_LIMIT, NDVI_LIMIT)
 """Range that includes every defined index."""
 
 PHYSICAL = 1.0
-"""Maximum absolute index of positive reflectances. Observations that exceed it are counted separately."""
+"""Maximum absolute index of positive reflectances. Observations that exceed it are also counted separately."""
 
 ZERO_SUM = 1e-6
 """Maximum of abs(red + nir), in stored units, that is treated as 0, because scaling causes rounding errors."""

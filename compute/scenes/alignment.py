@@ -19,7 +19,7 @@ _STEPS = 2**24
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alignment:
-    """Alignment: common geometry of all pixel grids that differ only by whole pixels.
+    """Common geometry of pixel grids that differ only by a shift of whole pixels.
 
     Grids of one alignment share a warp geometry. Their *absolute pixels* are counted from the origin of the CRS.
 

@@ -22,7 +22,7 @@ NAMED_PROPERTIES = frozenset(
 """Properties, without their prefixes, that identify the processing of an acquisition or determine its scaling."""
 
 _ENDINGS = ("baseline", "_applied")
-"""Suffixes of further names by which data providers call such properties."""
+"""Suffixes of other names of such properties, which differ between data providers."""
 
 
 def is_processing_property(name: str) -> bool:
@@ -155,7 +155,7 @@ def unique_unread(unread: Iterable[UnreadScene]) -> list[UnreadScene]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """Record of an ODC dataset for plans.
+    """Record of one ODC dataset, as needed by plans.
 
     Attributes
     ----------

@@ -96,7 +96,7 @@ class WarpGeometry:
         return SourceWindow((floor(top) - margin, floor(left) - margin, ceil(bottom) + margin, ceil(right) + margin))
 
     def reach(self) -> int:
-        """Return the radius, in source pixels around the pixel at its centre, of the pixels an output pixel depends on.
+        """Return the radius, in source pixels, of the neighbourhood from which an output pixel is computed.
 
         An output pixel extends from its centre by at most half the sum of its two edges, and depends on the neighbours
         of its centre in any case. One pixel is added for the curvature of the projection.

@@ -114,7 +114,7 @@ def _usual_states(usable, states):  # type: ignore[no-untyped-def]  # numba type
 
 @njit(nogil=True, cache=True)
 def _states_of_line(down, extent, states):  # type: ignore[no-untyped-def]  # numba types it
-    """Write the states of a line from the number of usable pixels in each column of the rows of the extent."""
+    """Write the states of one line of rectangles from the number of usable pixels in each column of the line."""
     along = np.zeros(down.size + 1, np.int32)
     for x in range(down.size):
         along[x + 1] = along[x] + down[x]

@@ -14,7 +14,7 @@ from compute.kernels.resample.footprint_areas import area_buffers, covered_pixel
 from compute.kernels.resample.lattice import LARGEST_SPAN, Lattice, lattice_arrays, lattice_span, place_line
 
 TABLE_BYTES = 128_000_000
-"""Maximum size of a table in bytes. If source and output pixels are equal in size, it has 22 bytes per output pixel."""
+"""Maximum size of a table in bytes. A table has 22 bytes per output pixel if source pixels have the same size."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -245,7 +245,7 @@ def _pixels_not(taken, starts, columns):  # type: ignore[no-untyped-def]  # numb
 
 
 def _allocate(shape: tuple[int, ...]) -> ClearPixels:
-    """Return uninitialised lists for all pixels of a block; pages that are not written take no memory."""
+    """Return uninitialised lists for all pixels of a block. Memory pages that are not written are not allocated."""
     rows, columns = shape
     kind = np.uint16 if columns <= np.iinfo(np.uint16).max else np.uint32
     return ClearPixels(starts=np.empty(rows + 1, np.int64), columns=np.empty(rows * columns + 1, kind))

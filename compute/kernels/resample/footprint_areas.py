@@ -18,7 +18,7 @@ FULL_WEIGHT = np.float32(65535.0)
 up to 10,000 by less than 0.2."""
 
 USUAL_EXTENT = 3
-"""Maximum number of rows and columns of source pixels in a footprint of the size of one, at any rotation."""
+"""Maximum number of rows and of columns of pixels in a footprint of one source pixel's size, at any rotation."""
 
 _SEGMENT = 128
 """Number of output pixels that are processed together, so that the buffers fit into the first-level cache."""
@@ -27,8 +27,8 @@ _LEAST_RUN = np.float32(2.0**-20)
 """Minimum extent of an edge along a row. It prevents division by 0, and changes areas by at most this value."""
 
 _NONE, _HALF, _ONE, _TWO, _THREE = (np.float32(number) for number in (0.0, 0.5, 1.0, 2.0, 3.0))
-"""Constants as float32, since half the size of float64 doubles the number of values per SIMD instruction. Positions
-relative to the first pixel of a footprint are accurate to 2**-22 pixels, about sixty times finer than the weights."""
+"""Constants in float32, so that SIMD instructions process twice as many values as in float64. Positions relative to the
+first pixel of a footprint are accurate to 2**-22 pixels, about sixty times finer than the weights."""
 
 
 @njit(nogil=True, cache=True)

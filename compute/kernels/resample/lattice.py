@@ -16,8 +16,8 @@ LATTICE_PX = 32
 """Maximum edge length of a cell in output pixels. Edge lengths are powers of two, so that node weights are exact."""
 
 SLIVER_PX = 2.0**-20
-"""Tolerance for rounding errors of positions, in pixels. A position less than this before the end of a pixel belongs to
-the next pixel."""
+"""Tolerance for rounding errors of positions, in pixels. A position less than this before the end of a pixel is
+assigned to the next pixel."""
 
 LARGEST_SPAN = 65530.0
 """Maximum number of source pixels along a block for 16-bit positions: less than 2**16, with a margin for rounding."""

@@ -63,7 +63,7 @@ class Accumulators:
     count : numpy.ndarray
         (y, x) uint16 numbers of observations.
     taken : numpy.ndarray
-        (y, x) bool, set to True at pixels to which an observation is added; not read.
+        (y, x) bool, set to True at pixels to which an observation is added. Kernels only write to it.
     beyond : numpy.ndarray
         (2,) int64: number of observations outside -1 to 1, and number of pixels excluded by `index_range`.
     index_range : (float, float)
@@ -85,7 +85,7 @@ class Accumulators:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(rows, columns) of the block."""
+        """Shape (rows, columns) of the block."""
         return self.total.shape
 
 

@@ -42,7 +42,7 @@ def usable_pixels(
 
 
 def _stored_limits(dtype: np.dtype[Any], nodata: float, least: float, greatest: float) -> tuple[Any, Any, Any, Any]:
-    """Return whether the band has nodata, its nodata, and its valid range, in its dtype for SIMD comparisons."""
+    """Return whether a band has nodata, its nodata and its valid range, in the dtype of an integer band for SIMD."""
     kind = dtype.type
     if dtype.kind == "f":
         return not isinf(nodata), kind(0 if isinf(nodata) else nodata), float(least), float(greatest)

@@ -18,8 +18,8 @@ from compute.kernels.resample.line_sums import (
 from compute.kernels.resample.nearest_pixels import NearestIndex
 
 LEAST_SHARE = 1e-6
-"""Minimum total weight of the usable pixels among four, for every `min_area`. If the centres of an output pixel and an
-unusable pixel coincide, rounding errors give tiny weights to the neighbours of the unusable pixel."""
+"""Minimum total weight of usable pixels among four source pixels, even if `min_area` is smaller. If an output pixel and
+an unusable source pixel have the same centre, the neighbours of the latter have tiny weights from rounding errors."""
 
 
 def accumulate_window(bands: BandWindows, first: tuple[int, int], clear: ClearPixels, sums: Accumulators) -> None:
