@@ -50,7 +50,7 @@ def read_aux_tags(address: str, index: int) -> AuxTags:
     if path is None or path.lower().startswith("/vsi"):
         return NO_AUX_TAGS
     try:
-        root = ET.fromstring(_content(f"{path}.aux.xml"))  # noqa: S314  # expat bounds entities, and opens none
+        root = ET.fromstring(_content(f"{path}.aux.xml"))  # noqa: S314  # expat limits entities, loads no external ones
     except (OSError, ValueError, ET.ParseError, RecursionError):
         return NO_AUX_TAGS
     band = next((each for each in root.iterfind("PAMRasterBand") if each.get("band") == str(index)), None)
@@ -71,7 +71,7 @@ def _content(path: str) -> bytes:
     OSError
         The file does not exist, cannot be read or is too large, or it is a pipe or device, which could block.
     """
-    found = os.stat(path)  # noqa: PTH116  # called for every window, and a Path takes longer
+    found = os.stat(path)  # noqa: PTH116  # faster than Path.stat, and called for every window
     if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
         raise OSError
     return Path(path).read_bytes()

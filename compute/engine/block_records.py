@@ -37,10 +37,10 @@ class BlockTask:
     resampling : str
         Resampling method of red and nir; for the exact reader ``average``, ``bilinear`` or ``nearest``.
     average : str
-        Source pixels of an area-weighted mean. ``clear``: valid pixels that are clear by their own mask pixel. ``all``:
-        all valid pixels, if the mask is clear at the centre of the output pixel.
+        Source pixels that enter a mean (``average`` or ``bilinear``). ``clear``: valid pixels that are clear by their
+        own mask pixel. ``all``: all valid pixels, if the mask is clear at the centre of the output pixel.
     min_area : float
-        Minimum share, from 0 to 1, of an output pixel's area that must be usable for an area-weighted mean.
+        Minimum usable share, from 0 to 1, of an output pixel's area for a mean, or of the weights for ``bilinear``.
     index_range : (float, float)
         Minimum and maximum index value of an observation.
     access : Access

@@ -13,7 +13,7 @@ class CancelFlags(WorkerPlugin):
     name = "greenup-cancel-flags"
     idempotent = True
 
-    def setup(self, worker: Worker) -> None:  # noqa: ARG002  # the signature that distributed calls
+    def setup(self, worker: Worker) -> None:  # noqa: ARG002  # signature required by distributed
         """Create an empty record; called by distributed on each worker."""
         self.cancelled: set[str] = set()
 

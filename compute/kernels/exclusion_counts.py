@@ -24,7 +24,7 @@ def record_first(verdicts: NDArray[np.generic], first: NDArray[np.uint8]) -> Non
 
 
 @njit(nogil=True, cache=True)
-def _record_first(verdicts, first):  # type: ignore[no-untyped-def]  # numba types it
+def _record_first(verdicts, first):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(first.shape[0]):
         for x in range(first.shape[1]):
             first[y, x] = first[y, x] or verdicts[y, x]
@@ -46,7 +46,7 @@ def add_reasons(count: NDArray[np.uint16], first: NDArray[np.uint8], reasons: ND
 
 
 @njit(nogil=True, cache=True)
-def _add_reasons(count, first, reasons):  # type: ignore[no-untyped-def]  # numba types it
+def _add_reasons(count, first, reasons):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(first.shape[0]):
         for x in range(first.shape[1]):
             if first[y, x] and not count[y, x]:

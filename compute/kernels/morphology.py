@@ -73,7 +73,7 @@ def dilate(values: NDArray[np.bool_], radius: int, *, beyond: bool = False) -> N
 
 
 @njit(nogil=True, cache=True)
-def _measure(values, edge, most, distance):  # type: ignore[no-untyped-def]  # numba types it
+def _measure(values, edge, most, distance):  # type: ignore[no-untyped-def]  # numba infers types
     """Write the distance of each pixel to the nearest pixel of the set in its column, limited to `most`."""
     rows, columns = values.shape
     nearest = np.full(columns, edge, np.uint8)
@@ -89,7 +89,7 @@ def _measure(values, edge, most, distance):  # type: ignore[no-untyped-def]  # n
 
 
 @njit(nogil=True, cache=True)
-def _reach_right(distance, reach, beyond, near):  # type: ignore[no-untyped-def]  # numba types it
+def _reach_right(distance, reach, beyond, near):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(near.shape[0]):
         furthest = reach[0] - 1 if beyond else -1
         for x in range(near.shape[1]):
@@ -99,7 +99,7 @@ def _reach_right(distance, reach, beyond, near):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _reach_left(distance, reach, beyond, near):  # type: ignore[no-untyped-def]  # numba types it
+def _reach_left(distance, reach, beyond, near):  # type: ignore[no-untyped-def]  # numba infers types
     columns = near.shape[1]
     for y in range(near.shape[0]):
         furthest = columns - reach[0] if beyond else columns
@@ -154,7 +154,7 @@ def filter_mask(
 
 
 @njit(nogil=True, cache=True)
-def _record_filter(of_class, opened, covered, number, state):  # type: ignore[no-untyped-def]  # numba types it
+def _record_filter(of_class, opened, covered, number, state):  # type: ignore[no-untyped-def]  # numba infers types
     taken, covering = np.uint16(1 << number), np.uint16(number + 1 << _COVERED)
     for y in range(state.shape[0]):
         for x in range(state.shape[1]):
@@ -165,7 +165,7 @@ def _record_filter(of_class, opened, covered, number, state):  # type: ignore[no
 
 
 @njit(nogil=True, cache=True)
-def _look_up_verdicts(codes, state, tables, clear, covers, told):  # type: ignore[no-untyped-def]  # numba types it
+def _look_up_verdicts(codes, state, tables, clear, covers, told):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(told.shape[0]):
         for x in range(told.shape[1]):
             told[y, x] = tables[state[y, x] & 255, codes[y, x]]

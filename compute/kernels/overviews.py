@@ -40,7 +40,7 @@ def sum_pixel_quads(ndvi_mean: NDArray[np.float32], clear_count: NDArray[np.uint
 
 
 @njit(nogil=True, cache=True)
-def _sum_pixel_quads(ndvi_mean, clear_count, sums):  # type: ignore[no-untyped-def]  # numba types it
+def _sum_pixel_quads(ndvi_mean, clear_count, sums):  # type: ignore[no-untyped-def]  # numba infers types
     # Odd widths are padded with a column of zeros. These integers are exact in float64, for which more processors have
     # SIMD conversions than for int64.
     lines = np.zeros((3, 2 * sums.shape[1]))
@@ -54,7 +54,7 @@ def _sum_pixel_quads(ndvi_mean, clear_count, sums):  # type: ignore[no-untyped-d
 
 
 @njit(nogil=True, cache=True)
-def _add_row(ndvi_mean, clear_count, means, pixels, counts):  # type: ignore[no-untyped-def]  # numba types it
+def _add_row(ndvi_mean, clear_count, means, pixels, counts):  # type: ignore[no-untyped-def]  # numba infers types
     for x in range(ndvi_mean.size):
         ndvi = float(ndvi_mean[x])
         has_mean = not np.isnan(ndvi)
@@ -84,7 +84,7 @@ def sum_level_quads(sums: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 @njit(nogil=True, cache=True)
-def _sum_level_quads(sums, halved):  # type: ignore[no-untyped-def]  # numba types it
+def _sum_level_quads(sums, halved):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(sums.shape[0]):
         for x in range(sums.shape[1]):
             for n in range(3):
@@ -137,7 +137,7 @@ def _divide_level_sums(sums, rows, columns, per_ndvi, per_count, mean, share, co
 
 
 @njit(nogil=True, cache=True)
-def _saturated(value):  # type: ignore[no-untyped-def]  # numba types it
+def _saturated(value):  # type: ignore[no-untyped-def]  # numba infers types
     return np.int16(min(max(np.rint(value), -LARGEST), LARGEST))
 
 

@@ -64,7 +64,7 @@ def _gather_pixels(values, window, level, nodes, step, picked, hit):  # type: ig
 
 
 @njit(nogil=True, cache=True)
-def _meets(nodes, i, j, window):  # type: ignore[no-untyped-def]  # numba types it
+def _meets(nodes, i, j, window):  # type: ignore[no-untyped-def]  # numba infers types
     """Return whether a cell may overlap a window. Interpolated positions lie within the range of the corners."""
     for axis in range(2):
         a, b, c, d = nodes[axis, i, j], nodes[axis, i, j + 1], nodes[axis, i + 1, j], nodes[axis, i + 1, j + 1]
@@ -74,7 +74,7 @@ def _meets(nodes, i, j, window):  # type: ignore[no-untyped-def]  # numba types 
 
 
 @njit(nogil=True, cache=True)
-def _gather_cell(values, window, level, nodes, cell, step, picked, hit):  # type: ignore[no-untyped-def]  # as above
+def _gather_cell(values, window, level, nodes, cell, step, picked, hit):  # type: ignore[no-untyped-def]  # for any value type
     i, j = cell
     top, left, bottom, right = window
     for y in range(step):
@@ -91,6 +91,6 @@ def _gather_cell(values, window, level, nodes, cell, step, picked, hit):  # type
 
 
 @njit(nogil=True, cache=True)
-def _between(nodes, axis, i, j, down):  # type: ignore[no-untyped-def]  # numba types it
+def _between(nodes, axis, i, j, down):  # type: ignore[no-untyped-def]  # numba infers types
     """Return a coordinate interpolated between a node and the node below."""
     return (1 - down) * nodes[axis, i, j] + down * nodes[axis, i + 1, j]

@@ -118,7 +118,7 @@ def divide_sums(total: NDArray[np.int64], count: NDArray[np.uint16], *, min_clea
 
 
 @njit(nogil=True, cache=True)
-def _divide_sums(total, count, min_clear, result):  # type: ignore[no-untyped-def]  # numba types it
+def _divide_sums(total, count, min_clear, result):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(count.shape[0]):
         for x in range(count.shape[1]):
             n = count[y, x]

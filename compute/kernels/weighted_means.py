@@ -37,7 +37,7 @@ def add_month(count: Counts, month: int, months: NDArray[np.uint16]) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _add_month(count, bit, months):  # type: ignore[no-untyped-def]  # numba types it
+def _add_month(count, bit, months):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(count.shape[0]):
         for x in range(count.shape[1]):
             months[y, x] |= bit if count[y, x] else np.uint16(0)
@@ -58,7 +58,7 @@ def add_squares(total: Totals, count: Counts, squares: Totals) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _add_squares(total, count, squares):  # type: ignore[no-untyped-def]  # numba types it
+def _add_squares(total, count, squares):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(count.shape[0]):
         for x in range(count.shape[1]):
             if count[y, x]:
@@ -68,7 +68,7 @@ def _add_squares(total, count, squares):  # type: ignore[no-untyped-def]  # numb
 
 
 @njit(nogil=True, cache=True)
-def _square(number):  # type: ignore[no-untyped-def]  # numba types it
+def _square(number):  # type: ignore[no-untyped-def]  # numba infers types
     """Return the lower and the upper limb of the exact square of a number from 0 to 2**47.
 
     With number = a * 2**24 + b, the square is a**2 * 2**48 + a * b * 2**25 + b**2.
@@ -97,7 +97,7 @@ def add_mean(total: Totals, count: Counts, means: Totals, strata: Counts) -> Non
 
 
 @njit(nogil=True, cache=True)
-def _add_mean(total, count, means, strata):  # type: ignore[no-untyped-def]  # numba types it
+def _add_mean(total, count, means, strata):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(count.shape[0]):
         for x in range(count.shape[1]):
             n = np.int64(count[y, x])
@@ -122,7 +122,7 @@ def move_sums(total: Totals, count: Counts, to_total: Totals, to_count: Counts) 
 
 
 @njit(nogil=True, cache=True)
-def _move_sums(total, count, to_total, to_count):  # type: ignore[no-untyped-def]  # numba types it
+def _move_sums(total, count, to_total, to_count):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(count.shape[0]):
         for x in range(count.shape[1]):
             if count[y, x]:
@@ -163,7 +163,7 @@ def standard_deviation(total: Totals, count: Counts, squares: Totals, *, min_cle
 
 
 @njit(nogil=True, cache=True)
-def _standard_deviation(total, count, squares, min_clear, result):  # type: ignore[no-untyped-def]  # numba types it
+def _standard_deviation(total, count, squares, min_clear, result):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(count.shape[0]):
         for x in range(count.shape[1]):
             n = np.int64(count[y, x])
@@ -173,7 +173,7 @@ def _standard_deviation(total, count, squares, min_clear, result):  # type: igno
 
 
 @njit(nogil=True, cache=True)
-def _spread(n, total, low, high):  # type: ignore[no-untyped-def]  # numba types it
+def _spread(n, total, low, high):  # type: ignore[no-untyped-def]  # numba infers types
     """Return sqrt(n * squares - total**2) / n in units of NDVI, with the difference in exact integer arithmetic.
 
     Large numbers are stored as limbs of 32 bits, the lowest first. Carries and borrows are resolved at the end.

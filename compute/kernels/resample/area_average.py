@@ -75,7 +75,7 @@ def _accumulate(look, at, table, extent, clear, least, rules, sums):  # type: ig
 
 
 @njit(nogil=True, cache=True)
-def _usable_states(usable, extent):  # type: ignore[no-untyped-def]  # numba types it
+def _usable_states(usable, extent):  # type: ignore[no-untyped-def]  # numba infers types
     """Return uint8 states of rectangles of size `extent`, by first (row, column) of the rectangle.
 
     The state is 0, 1 or 2 if none, some or all pixels of the rectangle are usable. The array contains only rectangles
@@ -99,7 +99,7 @@ def _usable_states(usable, extent):  # type: ignore[no-untyped-def]  # numba typ
 
 
 @njit(nogil=True, cache=True)
-def _usual_states(usable, states):  # type: ignore[no-untyped-def]  # numba types it
+def _usual_states(usable, states):  # type: ignore[no-untyped-def]  # numba infers types
     """Write the states for extents of 3 by 3 pixels, in loops that the compiler can vectorise."""
     down = np.empty(usable.shape[1], np.uint8)
     for y in range(states.shape[0]):
@@ -113,7 +113,7 @@ def _usual_states(usable, states):  # type: ignore[no-untyped-def]  # numba type
 
 
 @njit(nogil=True, cache=True)
-def _states_of_line(down, extent, states):  # type: ignore[no-untyped-def]  # numba types it
+def _states_of_line(down, extent, states):  # type: ignore[no-untyped-def]  # numba infers types
     """Write the states of one line of rectangles from the number of usable pixels in each column of the line."""
     along = np.zeros(down.size + 1, np.int32)
     for x in range(down.size):
@@ -124,7 +124,7 @@ def _states_of_line(down, extent, states):  # type: ignore[no-untyped-def]  # nu
 
 
 @njit(nogil=True, cache=True)
-def _list_touching(states, shape, extent, at, places, listed, met):  # type: ignore[no-untyped-def]  # numba types it
+def _list_touching(states, shape, extent, at, places, listed, met):  # type: ignore[no-untyped-def]  # numba infers types
     """Write the pixels of a line whose footprints may contain usable pixels to a list, and return their number."""
     # Viewed as unsigned integers, negative positions (before the window) exceed any size.
     rows, wide, number = np.uint64(states.shape[0]), np.uint64(states.shape[1]), np.uint64(0)

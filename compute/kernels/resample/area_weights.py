@@ -86,7 +86,7 @@ def average_weights(lattice: Lattice, *, most_bytes: int = TABLE_BYTES) -> Avera
 
 
 @njit(nogil=True, cache=True)
-def _extent(lattice, rows, columns):  # type: ignore[no-untyped-def]  # numba types it
+def _extent(lattice, rows, columns):  # type: ignore[no-untyped-def]  # numba infers types
     """Return the maximum number of rows and of columns of source pixels in a footprint."""
     top, bottom = np.empty((2, columns + 1)), np.empty((2, columns + 1))
     tallest = widest = 1
@@ -100,7 +100,7 @@ def _extent(lattice, rows, columns):  # type: ignore[no-untyped-def]  # numba ty
 
 
 @njit(nogil=True, cache=True)
-def _fill(lattice, origin, extent, base, weights):  # type: ignore[no-untyped-def]  # numba types it
+def _fill(lattice, origin, extent, base, weights):  # type: ignore[no-untyped-def]  # numba infers types
     room = _corner_buffers(base.shape[2], extent)
     places = room[3]
     for y in range(base.shape[0]):
@@ -111,7 +111,7 @@ def _fill(lattice, origin, extent, base, weights):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True, cache=True)
-def _corner_buffers(columns, extent):  # type: ignore[no-untyped-def]  # numba types it
+def _corner_buffers(columns, extent):  # type: ignore[no-untyped-def]  # numba infers types
     """Return buffers for two lines of corners, for areas, and for the first source pixels of a line."""
     return (
         np.empty((2, columns + 1)),
@@ -122,7 +122,7 @@ def _corner_buffers(columns, extent):  # type: ignore[no-untyped-def]  # numba t
 
 
 @njit(nogil=True, cache=True)
-def _weigh_block_line(lattice, y, extent, room, weights):  # type: ignore[no-untyped-def]  # numba types it
+def _weigh_block_line(lattice, y, extent, room, weights):  # type: ignore[no-untyped-def]  # numba infers types
     """Write the weights of a line of the block, and the first source pixel of each footprint to the buffers."""
     top, bottom, areas, places = room
     place_line(lattice, y, 0.0, 0.0, top)
@@ -136,7 +136,7 @@ def table_arrays(table: AverageTable) -> tuple[Any, ...]:
 
 
 @njit(nogil=True, cache=True)
-def weights_buffer(table, columns, extent):  # type: ignore[no-untyped-def]  # numba types it
+def weights_buffer(table, columns, extent):  # type: ignore[no-untyped-def]  # numba infers types
     """Return buffers for the first source pixels of a line, and for its weights if they are not stored.
 
     Parameters
@@ -153,7 +153,7 @@ def weights_buffer(table, columns, extent):  # type: ignore[no-untyped-def]  # n
 
 
 @njit(nogil=True, cache=True)
-def line_weights(table, y, extent, room):  # type: ignore[no-untyped-def]  # numba types it
+def line_weights(table, y, extent, room):  # type: ignore[no-untyped-def]  # numba infers types
     """Return the first source pixels and the weights of a line of the block, from the table or recomputed.
 
     Parameters

@@ -39,7 +39,7 @@ class ClearPixels:
 
 
 @njit(nogil=True, cache=True)
-def _clear_listed(starts, columns, others):  # type: ignore[no-untyped-def]  # numba types it
+def _clear_listed(starts, columns, others):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(others.shape[0]):
         for k in range(starts[y], starts[y + 1]):
             others[y, columns[k]] = False
@@ -65,7 +65,7 @@ def clear_bounds(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> tuple[i
 
 
 @njit(nogil=True, cache=True)
-def _clear_bounds(mask, table):  # type: ignore[no-untyped-def]  # numba types it
+def _clear_bounds(mask, table):  # type: ignore[no-untyped-def]  # numba infers types
     top, bottom = 0, mask.shape[0]
     while top < bottom and not _shows_ground(mask[top], table):
         top += 1
@@ -85,7 +85,7 @@ def _clear_bounds(mask, table):  # type: ignore[no-untyped-def]  # numba types i
 
 
 @njit(nogil=True, cache=True)
-def _shows_ground(line, table):  # type: ignore[no-untyped-def]  # numba types it
+def _shows_ground(line, table):  # type: ignore[no-untyped-def]  # numba infers types
     for code in line:  # noqa: SIM110  # numba has no `any`
         if table[code]:
             return True
@@ -111,7 +111,7 @@ def clear_codes(mask: NDArray[np.generic], table: NDArray[np.bool_]) -> NDArray[
 
 
 @njit(nogil=True, cache=True)
-def _clear_codes(mask, table, clear):  # type: ignore[no-untyped-def]  # numba types it
+def _clear_codes(mask, table, clear):  # type: ignore[no-untyped-def]  # numba infers types
     for y in range(clear.shape[0]):
         for x in range(clear.shape[1]):
             clear[y, x] = table[mask[y, x]]
@@ -149,7 +149,7 @@ def find_clear_in_window(
 
 
 @njit(nogil=True, cache=True)
-def _find_clear_in_window(mask, offset, table, taken, starts, columns):  # type: ignore[no-untyped-def]  # numba types it
+def _find_clear_in_window(mask, offset, table, taken, starts, columns):  # type: ignore[no-untyped-def]  # numba infers types
     left = min(max(-offset[1], 0), taken.shape[1])
     right = max(min(taken.shape[1], mask.shape[1] - offset[1]), left)
     pixels = np.uint64(0)
@@ -233,7 +233,7 @@ def untaken_pixels(taken: NDArray[np.bool_]) -> ClearPixels:
 
 
 @njit(nogil=True, cache=True)
-def _pixels_not(taken, starts, columns):  # type: ignore[no-untyped-def]  # numba types it
+def _pixels_not(taken, starts, columns):  # type: ignore[no-untyped-def]  # numba infers types
     pixels = np.uint64(0)
     for y in range(taken.shape[0]):
         starts[y] = pixels

@@ -32,7 +32,7 @@ first pixel of a footprint are accurate to 2**-22 pixels, about sixty times fine
 
 
 @njit(nogil=True, cache=True)
-def covered_pixels(a, b, c, d):  # type: ignore[no-untyped-def]  # numba types it
+def covered_pixels(a, b, c, d):  # type: ignore[no-untyped-def]  # numba infers types
     """Return the first pixel and the number of pixels between four positions along an axis, without slivers.
 
     Parameters
@@ -46,7 +46,7 @@ def covered_pixels(a, b, c, d):  # type: ignore[no-untyped-def]  # numba types i
 
 
 @njit(nogil=True, cache=True)
-def area_buffers(extent):  # type: ignore[no-untyped-def]  # numba types it
+def area_buffers(extent):  # type: ignore[no-untyped-def]  # numba infers types
     """Return buffers for corners, areas and scales of a segment, and for area differences of one footprint.
 
     The last buffer has two extra columns, because edges along the right border write zeros beyond the last pixel.
@@ -56,7 +56,7 @@ def area_buffers(extent):  # type: ignore[no-untyped-def]  # numba types it
 
 
 @njit(nogil=True, cache=True)
-def weigh_line(top, bottom, extent, room, places, weights):  # type: ignore[no-untyped-def]  # numba types it
+def weigh_line(top, bottom, extent, room, places, weights):  # type: ignore[no-untyped-def]  # numba infers types
     """Write the weights of a line of footprints, and the first source pixel of each footprint.
 
     Parameters
@@ -89,7 +89,7 @@ def weigh_line(top, bottom, extent, room, places, weights):  # type: ignore[no-u
 
 
 @njit(nogil=True, cache=True)
-def _locate_footprints(top, bottom, corners, places):  # type: ignore[no-untyped-def]  # numba types it
+def _locate_footprints(top, bottom, corners, places):  # type: ignore[no-untyped-def]  # numba infers types
     """Write the first source pixel of each footprint, and the corners relative to that pixel, as a closed ring."""
     for z in range(2):
         for x in range(places.shape[1]):
@@ -105,7 +105,7 @@ def _locate_footprints(top, bottom, corners, places):  # type: ignore[no-untyped
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _add_edge(edge, row, pixels, areas):  # type: ignore[no-untyped-def]  # numba types it
+def _add_edge(edge, row, pixels, areas):  # type: ignore[no-untyped-def]  # numba infers types
     """Add the signed area to the right of one edge of each footprint, in three pixels of a row.
 
     Downward edges have a positive sign. Parts of an edge outside the three rows and columns are moved to their border.
@@ -131,7 +131,7 @@ def _add_edge(edge, row, pixels, areas):  # type: ignore[no-untyped-def]  # numb
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _round_segment(areas, scales, extent, weights):  # type: ignore[no-untyped-def]  # numba types it
+def _round_segment(areas, scales, extent, weights):  # type: ignore[no-untyped-def]  # numba infers types
     """Write the rounded weights of a segment. On mirrored grids, areas are negative."""
     pixels = weights.shape[1]
     scales[:] = _NONE
@@ -149,7 +149,7 @@ def _round_segment(areas, scales, extent, weights):  # type: ignore[no-untyped-d
 
 
 @njit(nogil=True, cache=True)
-def _weigh_larger(top, bottom, extent, cover, weights):  # type: ignore[no-untyped-def]  # numba types it
+def _weigh_larger(top, bottom, extent, cover, weights):  # type: ignore[no-untyped-def]  # numba infers types
     """Write the weights of footprints of more than three rows or columns, and pad those of other footprints with 0."""
     for x in range(weights.shape[1]):
         y0, y1, y2, y3 = top[0, x], top[0, x + 1], bottom[0, x + 1], bottom[0, x]
@@ -169,7 +169,7 @@ def _weigh_larger(top, bottom, extent, cover, weights):  # type: ignore[no-untyp
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _add_edge_exactly(cover, frame, y0, x0, y1, x1):  # type: ignore[no-untyped-def]  # numba types it
+def _add_edge_exactly(cover, frame, y0, x0, y1, x1):  # type: ignore[no-untyped-def]  # numba infers types
     """Add the signed areas to the right of one edge of a footprint, as differences between pixels along each row."""
     row, column, tall, wide = frame
     # Slivers are clipped to the frame of the footprint, which is identical in every block.
@@ -199,7 +199,7 @@ def _add_edge_exactly(cover, frame, y0, x0, y1, x1):  # type: ignore[no-untyped-
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _round(cover, extent, x, weights):  # type: ignore[no-untyped-def]  # numba types it
+def _round(cover, extent, x, weights):  # type: ignore[no-untyped-def]  # numba infers types
     """Sum the differences to areas, write the rounded weights, and reset the differences to 0."""
     largest = 0.0
     for a in range(extent[0]):

@@ -45,15 +45,15 @@ class Lattice(Protocol):
     """
 
     @property
-    def nodes(self) -> NDArray[np.float64]: ...  # noqa: D102  # above
+    def nodes(self) -> NDArray[np.float64]: ...  # noqa: D102  # documented above
     @property
-    def lies(self) -> NDArray[np.bool_]: ...  # noqa: D102  # above
+    def lies(self) -> NDArray[np.bool_]: ...  # noqa: D102  # documented above
     @property
-    def first(self) -> tuple[int, int]: ...  # noqa: D102  # above
+    def first(self) -> tuple[int, int]: ...  # noqa: D102  # documented above
     @property
-    def shape(self) -> tuple[int, int]: ...  # noqa: D102  # above
+    def shape(self) -> tuple[int, int]: ...  # noqa: D102  # documented above
     @property
-    def cell(self) -> int: ...  # noqa: D102  # above
+    def cell(self) -> int: ...  # noqa: D102  # documented above
 
 
 def cell_nodes(nodes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -123,7 +123,7 @@ def _weights(v):  # type: ignore[no-untyped-def]  # numbers or arrays
 
 
 @njit(nogil=True, cache=True)
-def place_line(lattice, y, down, along, line):  # type: ignore[no-untyped-def]  # numba types it
+def place_line(lattice, y, down, along, line):  # type: ignore[no-untyped-def]  # numba infers types
     """Write the source positions of the pixel corners or pixel centres along a line of a block.
 
     The position of a pixel depends only on the nodes of its cell, so that all blocks agree to the last bit.

@@ -69,7 +69,7 @@ class Accumulators:
     index_range : (float, float)
         Minimum and maximum index of an observation; not changed.
     min_area : float
-        Minimum usable share of an output pixel's area for a mean; not changed.
+        Minimum usable share of an output pixel's area, or of the weights for ``bilinear``; not changed.
     """
 
     total: NDArray[np.int64]
@@ -138,13 +138,13 @@ def kernel_rules(bands: BandWindows, sums: Accumulators) -> tuple[tuple[float, .
 
 
 @njit(nogil=True, cache=True)
-def line_buffers(columns):  # type: ignore[no-untyped-def]  # numba types it
+def line_buffers(columns):  # type: ignore[no-untyped-def]  # numba infers types
     """Return buffers of a line for red, nir, the rounded index, and whether a pixel is an observation."""
     return np.empty(columns), np.empty(columns), np.empty(columns), np.empty(columns, np.bool_)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def add_line_sums(room, listed, rules, total, count, taken, beyond):  # type: ignore[no-untyped-def]  # numba types it
+def add_line_sums(room, listed, rules, total, count, taken, beyond):  # type: ignore[no-untyped-def]  # numba infers types
     """Add the observations among the listed pixels of a line to the sums, and mark their pixels as taken.
 
     Parameters

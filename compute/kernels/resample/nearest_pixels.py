@@ -72,7 +72,7 @@ def nearest_index(lattice: Lattice) -> NearestIndex:
 
 
 @njit(nogil=True, cache=True)
-def _nearest_index(lattice, origin, places, rows):  # type: ignore[no-untyped-def]  # numba types it
+def _nearest_index(lattice, origin, places, rows):  # type: ignore[no-untyped-def]  # numba infers types
     nowhere = np.iinfo(places.dtype).max
     centres = np.empty((2, places.shape[2]))
     for y in range(places.shape[1]):

@@ -137,7 +137,7 @@ def accumulate_bilinear(bands: BandWindows, lattice: Lattice, clear: ClearPixels
 
 
 @njit(nogil=True, cache=True)
-def _accumulate_bilinear(look, at, lattice, clear, least, rules, sums):  # type: ignore[no-untyped-def]  # any type
+def _accumulate_bilinear(look, at, lattice, clear, least, rules, sums):  # type: ignore[no-untyped-def]  # for any type
     (starts, columns), (total, count, taken, beyond) = clear, sums
     room, centres = line_buffers(total.shape[1]), np.empty((2, total.shape[1]))
     r, n, _, _ = room
