@@ -17,8 +17,6 @@ UNKNOWN = "cannot be read"
 _HTTP_CODE = re.compile(r"HTTP response code(?: on [^:]*)?: (\d{3})")
 
 _GONE = (404, 410)
-_FORBIDDEN = (400, 401, 403, 405, 501)
-"""HTTP status codes of servers that refuse access or the HEAD method."""
 
 _SAYINGS: tuple[tuple[str, str], ...] = (
     (r"does not exist in the file system|No such file|NoSuchKey|NoSuchBucket|specified key does not", "does not exist"),
