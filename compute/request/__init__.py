@@ -1,6 +1,6 @@
-"""The request: one frozen, validated record with a canonical JSON form and a query-string form.
+"""NDVI request: a frozen, validated record with canonical JSON and query strings.
 
-Importing it imports no NumPy, as the command line makes its options from the record.
+Importing this package does not import NumPy, because the command line builds its options from the record.
 """
 
 from compute.request.field_table import RequestField, field_table

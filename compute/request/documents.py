@@ -1,4 +1,4 @@
-"""Canonical JSON and query strings of a request, and their parsing."""
+"""Conversion of requests to and from canonical JSON and query strings."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _FIRST_FORMAT = frozenset((
     "months", "reader", "reasons", "resampling", "resolution", "seasons", "std", "valid_range", "weight",
 ))
 # fmt: on
-"""Fields that canonical JSON holds at their default, too, as it did in the first format of results. Any later field is
-left out there, so that it changes no token of a request that does not set it."""
+"""Fields that canonical JSON includes even at their default, as in the first format of results. Fields that were added
+later are omitted at their default, so that the tokens of requests that do not set them stay the same."""
 
 
 class RequestDocument:
-    """Canonical JSON and query string of a dataclass whose attributes are described in a `field_table`."""
+    """Base class of request dataclasses, with JSON and query strings that are derived from their `field_table`."""
 
     def to_json(self) -> str:
-        """Return the canonical JSON text: sorted keys, no spaces."""
+        """Return the canonical JSON text, with sorted keys and no spaces."""
         document = {
             each.name: None if value is None else each.kind.to_json(value)
             for each, value in _values(self)
@@ -34,12 +34,12 @@ class RequestDocument:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read `to_json`'s text, or another JSON object of fields; null stands for the default.
+        """Parse a JSON object of fields, canonical or not; null sets a field to its default.
 
         Raises
         ------
         InputError
-            A field is missing, unknown or not usable.
+            The text is not a JSON object, or a field is missing, unknown or invalid.
         """
         try:
             document = json.loads(text)
@@ -51,18 +51,18 @@ class RequestDocument:
         return cls(**_attributes((each, each.kind.from_json(document[each.name], each.option)) for each in given))
 
     def to_query(self) -> str:
-        """Return the request as a URL query string of its canonical fields, those at their default left out."""
+        """Return a URL query string of the fields that differ from their defaults, sorted by name."""
         texts = {each.name: each.kind.format(value) for each, value in _values(self) if value != each.default}
         return urlencode(sorted(texts.items()))
 
     @classmethod
     def from_query(cls, query: str) -> Self:
-        """Read `to_query`'s text; of a key given twice the last counts.
+        """Parse a query string; if a key is repeated, its last value is used.
 
         Raises
         ------
         InputError
-            A field is missing, unknown or not usable.
+            A field is missing, unknown or invalid.
         """
         texts = dict(parse_qsl(query, keep_blank_values=True))
         given = _given(cls, texts)
@@ -74,7 +74,7 @@ def _values(request: Any) -> Iterator[tuple[RequestField, Any]]:
 
 
 def _given(record: type, document: Mapping[str, Any]) -> list[RequestField]:
-    """Return the fields that a document holds, after refusing unknown and missing ones."""
+    """Return the fields with a value in a document; raise an `InputError` if a field is unknown or missing."""
     table = field_table(record)
     known = {each.name for each in table}
     for key in document:

@@ -16,12 +16,12 @@ def draft_request(record: type[NdviRequest] = NdviRequest, **attributes: Any) ->
     record : type
         Dataclass of the request.
     **attributes
-        Attributes of the request that are known.
+        Attributes of the request that are known already.
 
     Raises
     ------
     InputError
-        One of them is not usable.
+        An attribute is invalid.
     """
     from compute.request.region import region_from_bbox
 

@@ -1,4 +1,4 @@
-"""Kinds of request fields: how text, numbers, switches and choices are parsed, formatted and validated."""
+"""Kinds of request fields: parsing, formatting and validation of text, numbers, Booleans and choices."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from compute.errors import InputError
 
 
 class Kind:
-    """Text as it is; base class of all kinds.
+    """Kind of a plain text field, and base class of all kinds.
 
-    A value has three forms: text (command line, page, query string), JSON, and the value that the record holds.
-    Methods that can refuse one take the `name` of its option, such as ``"min-clear"``, and raise `InputError` under it.
+    A value has three forms: text (command line, page, query string), JSON, and the Python value in the record. Methods
+    that raise an `InputError` for invalid values take the `name` of the field's option, such as ``"min-clear"``, for
+    the error.
     """
 
     @property
@@ -22,52 +23,52 @@ class Kind:
         return "TEXT"
 
     def parse(self, text: str, name: str) -> Any:
-        """Return the value that text stands for; None for the default."""
+        """Parse text to a Python value."""
         return self.from_json(text, name)
 
     def format(self, value: Any) -> str:
-        """Return the text that `parse` reads as the same value."""
+        """Format a value as text from which `parse` returns the same value."""
         return str(value)
 
     def from_json(self, document: Any, name: str) -> Any:
-        """Return the value that a JSON value stands for."""
+        """Convert a JSON value to a Python value."""
         if isinstance(document, str):
             return document
         raise InputError(name, f"The {words_of(name)} {quoted(document)} is not text; give it in quotes.")
 
     def to_json(self, value: Any) -> Any:
-        """Return the JSON value that `from_json` reads as the same value."""
+        """Convert a value to a JSON value from which `from_json` returns the same value."""
         return value
 
     def validate(self, value: Any, name: str) -> Any:
-        """Return a value in its canonical form, or refuse it."""
+        """Return the canonical form of a value, or raise an `InputError`; here, any text is valid."""
         return value
 
 
 class RepeatableKind(Kind):
-    """A list of parts: an option that can be repeated, or one text with separators."""
+    """Kind of a list: an option that can be repeated, or one text with separators."""
 
     separator = ","
 
     def parse(self, text: str, name: str) -> Any:
-        """Return the value of all parts of a text."""
+        """Parse a text with separators."""
         return self.parse_parts(text.split(self.separator), name)
 
     def parse_parts(self, parts: Sequence[str], name: str) -> Any:
-        """Return the value of parts, such as those of a repeated option."""
+        """Parse the parts of a text, or the texts of a repeated option."""
         return tuple(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Kind):
-    """One of a few words.
+    """Kind of a field with a fixed set of words.
 
     Attributes
     ----------
     labels : mapping of str to str
-        Label on the page by word.
+        Label on the page, by word.
     unlisted : tuple of str
-        Further words that are accepted, and that the page does not offer.
+        Further accepted words, which the page does not offer.
     """
 
     labels: Mapping[str, str]
@@ -75,20 +76,20 @@ class Choice(Kind):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """All words that are accepted."""
+        """All accepted words."""
         return (*self.labels, *self.unlisted)
 
     @property
     def metavar(self) -> str:
-        """The words, apart by ``|``."""
+        """Words with labels, separated by ``|``, and ``...`` if there are unlisted words."""
         return "|".join((*self.labels, *(["..."] if self.unlisted else [])))
 
     def from_json(self, document: Any, name: str) -> Any:
-        """Return the document unchanged; `validate` refuses any other word."""
+        """Return the document unchanged; it is checked by `validate`."""
         return document
 
     def validate(self, value: Any, name: str) -> Any:
-        """Refuse a word that is not among the choices."""
+        """Return the word, or raise an `InputError` if it is not accepted."""
         if value in self.words:
             return value
         known = ", ".join(self.words)
@@ -96,23 +97,23 @@ class Choice(Kind):
 
 
 class Flag(Kind):
-    """True or false; an option without a value."""
+    """Kind of a Boolean field, whose option takes no value."""
 
     @property
     def metavar(self) -> str:
-        """Nothing: the option takes no value."""
+        """Empty text, because the option takes no value."""
         return ""
 
     def parse(self, text: str, name: str) -> bool:
-        """Read ``true`` or ``false``."""
+        """Parse ``true`` or ``false``."""
         return self.from_json({"true": True, "false": False}.get(text, text), name)
 
     def format(self, value: bool) -> str:
-        """Write ``true`` or ``false``."""
+        """Return ``true`` or ``false``."""
         return str(value).lower()
 
     def from_json(self, document: Any, name: str) -> bool:
-        """Read a JSON boolean."""
+        """Return a JSON Boolean, or raise an `InputError` for other types."""
         if isinstance(document, bool):
             return document
         raise InputError(name, f"The {words_of(name)} {quoted(document)} is neither true nor false; give one of them.")
@@ -120,16 +121,16 @@ class Flag(Kind):
 
 @dataclass(frozen=True, kw_only=True)
 class Number(Kind):
-    """A number within bounds.
+    """Kind of a number within bounds.
 
     Attributes
     ----------
     least, greatest : float
-        Bounds, both included.
+        Bounds, inclusive.
     whole : bool
-        Whether it is an integer.
+        Whether the number must be an integer.
     above : bool
-        Whether `least` itself is refused.
+        Whether `least` itself is excluded.
     """
 
     least: float
@@ -143,7 +144,7 @@ class Number(Kind):
         return "INTEGER" if self.whole else "NUMBER"
 
     def from_json(self, document: Any, name: str) -> float:
-        """Read a JSON number, or text that is one."""
+        """Convert a JSON number or numeric text to a number."""
         try:
             number = int(document) if self.whole else float(document)
             if number == float(document):
@@ -154,7 +155,7 @@ class Number(Kind):
         raise InputError(name, f"The {words_of(name)} {quoted(document)} is not a {kind}; give one {self._bounds}.")
 
     def validate(self, value: float, name: str) -> float:
-        """Refuse a number out of bounds."""
+        """Return the number, or raise an `InputError` if it is out of bounds."""
         if self.least <= value <= self.greatest and not (self.above and value == self.least):
             return value if self.whole else float(value)
         raise InputError(name, f"The {words_of(name)} {str(value)[:40]} is out of bounds; give one {self._bounds}.")
@@ -171,17 +172,17 @@ def _plain(bound: float) -> str:
 
 
 def words_of(name: str) -> str:
-    """Return the name of an option as a sentence has it: ``min-clear`` as *min clear*."""
+    """Return the name of an option for error messages, with spaces instead of hyphens."""
     return name.replace("-", " ")
 
 
 def quoted(value: Any) -> str:
-    """Return a value as a sentence quotes it, at most 40 characters of it."""
+    """Return the first 40 characters of a value in quotation marks, for error messages."""
     return repr(str(value)[:40])
 
 
 def checked_list(document: Any, name: str, parts: str, *types: type) -> tuple[Any, ...]:
-    """Return a JSON list as a tuple.
+    """Convert a JSON list to a tuple, and check the types of its elements.
 
     Parameters
     ----------
@@ -190,14 +191,14 @@ def checked_list(document: Any, name: str, parts: str, *types: type) -> tuple[An
     name : str
         Name of the option.
     parts : str
-        Plural noun for the parts, for the refusal.
+        Plural noun for the elements, for the error message.
     *types : type
-        Types that a part may have.
+        Allowed types of elements.
 
     Raises
     ------
     InputError
-        It is not a list of these.
+        The document is not a list, or an element has another type.
     """
     if isinstance(document, list) and all(isinstance(each, types) for each in document):
         return tuple(document)

@@ -1,6 +1,6 @@
-"""Table of the request's fields, read from the metadata of the record.
+"""Table of the request's fields, made from the metadata of the record's attributes.
 
-The command line, the page, JSON, query strings and the README's table of options are made from it.
+The command line, the page, JSON, query strings and the README's table of options are derived from this table.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, Final, Literal
 from compute.request.field_kinds import Kind
 
 Setter = Literal["user", "command line", "settings"]
-"""Where a field can be set: on the page and the command line, on the command line alone, or on neither."""
+"""Where a field can be set: on the page and the command line, on the command line only, or on neither."""
 
 REQUIRED: Final = object()
-"""Default of a field that every request must have."""
+"""Placeholder for the default of required fields."""
 
 _KEY = "request field"
 
@@ -28,25 +28,25 @@ class RequestField:
     Attributes
     ----------
     kind : Kind
-        How its values are parsed, formatted and validated.
+        Parsing, formatting and validation of values.
     help : str
-        Sentence for the command line and the README.
+        Description for the command line and the README.
     label, hint : str
-        Label on the page, and the few words below it.
+        Label on the page, and a short text below it.
     group : str
-        Heading that it stands below, on the page and in the command line's help.
+        Heading of the field's group on the page and in the command line's help.
     unset : str
-        Description of the default, where it depends on products, scenes or the index.
+        Description of the default, if the default depends on products, scenes or the index.
     setter : {"user", "command line", "settings"}
-        Where it can be set.
+        Where the field can be set; see `Setter`.
     option : str
-        Name of its option without dashes, which refusals name, too.
+        Name of the command line option without leading dashes; also used in error messages.
     name : str
         Key in JSON and query strings.
     attributes : tuple of str
-        Attributes of the record that hold it: one, or two for a range of dates.
+        Attributes of the record that contain the value: one, or two for a range of dates.
     default : object
-        Value where nothing is given; `REQUIRED` where one must be.
+        Default value; `REQUIRED` for required fields.
     """
 
     kind: Kind
@@ -68,61 +68,61 @@ class RequestField:
 
     @property
     def default_text(self) -> str:
-        """The default as text; empty where it depends on something else."""
+        """Default as text; empty if the field is required or the default depends on other data."""
         return "" if self.unset or self.is_required else self.kind.format(self.default)
 
     def value_in(self, request: Any) -> Any:
-        """Return the value that a record holds; a tuple where two attributes hold it."""
+        """Return the value of the field in a record; a tuple if the field has two attributes."""
         values = tuple(getattr(request, name) for name in self.attributes)
         return values if len(values) > 1 else values[0]
 
     def attribute_values(self, value: Any) -> dict[str, Any]:
-        """Return a value by attribute of the record, as its constructor and `replace` accept it."""
+        """Return a value as keyword arguments for the record's constructor or for `dataclasses.replace`."""
         values = value if len(self.attributes) > 1 else (value,)
         return dict(zip(self.attributes, values, strict=True))
 
     def replace_in(self, request: Any, value: Any) -> Any:
-        """Return a request with another value of this field; None stands for the default.
+        """Return a copy of a request with another value of this field; None sets the default.
 
         Raises
         ------
         InputError
-            The value is not usable, or not beside the others.
+            The value is invalid, or not allowed in combination with the other fields.
         """
         return replace(request, **self.attribute_values(self.default if value is None else value))
 
     def validated(self, value: Any) -> Any:
-        """Return a value in its canonical form, or refuse it; the default may be None."""
+        """Return the canonical form of a value, or raise an `InputError`; a default of None is returned unchanged."""
         return value if value is None and self.default is None else self.kind.validate(value, self.option)
 
 
 def described(kind: Kind, **description: Any) -> Mapping[str, RequestField]:
-    """Return the metadata of a record's attribute that holds a field.
+    """Return dataclass metadata that declares an attribute of the record as a request field.
 
-    Attributes that share one description, which then needs a `name`, hold the field together.
+    Attributes with the same metadata form one field; its description must include a `name`.
 
     Parameters
     ----------
     kind : Kind
-        How its values are parsed, formatted and validated.
+        Parsing, formatting and validation of values.
     **description
-        Further attributes of `RequestField`; name and option follow from the attribute where they are left out.
+        Further attributes of `RequestField`; by default, name and option are derived from the attribute's name.
     """
     return {_KEY: RequestField(kind=kind, **description)}
 
 
 def request_field(default: Any, kind: Kind, **description: Any) -> Any:
-    """Return an attribute of the record that has a default; see `described`."""
+    """Return a dataclass field with a default and the metadata of `described`."""
     return field(default=default, metadata=described(kind, **description))
 
 
 def field_table(record: Any) -> tuple[RequestField, ...]:
-    """Return the fields of a request record, in the order of its attributes.
+    """Return the request fields of a record, in the order of its attributes.
 
     Parameters
     ----------
     record : type
-        `NdviRequest`, or a dataclass that extends it.
+        `NdviRequest`, or a dataclass derived from it.
     """
     return _field_table(record)
 

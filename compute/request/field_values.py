@@ -1,4 +1,4 @@
-"""Values of request fields: their choices, limits and canonical forms, and refusals of unusable ones."""
+"""Choices, limits, canonical forms and validation of the values of request fields."""
 
 from __future__ import annotations
 
@@ -17,36 +17,37 @@ Resampling = Literal["nearest", "average", "bilinear", "cubic", "mode", "min", "
 """Resampling of the red and near-infrared bands to the output grid."""
 
 EXACT_RESAMPLINGS = ("average", "nearest", "bilinear")
-"""Resamplings of the exact reader; datacube's reader has all of GDAL's."""
+"""Resamplings that the exact reader supports; datacube's reader supports all of `Resampling`."""
 
 Average = Literal["clear", "all"]
-"""Source pixels of an area mean. ``clear``: clear and valid ones, each by its own pixel of the mask. ``all``: all valid
-ones if the mask is clear at the centre of the output pixel, as in GDAL's warp and in the notebook's recipe."""
+"""Source pixels of an area mean. ``clear``: valid pixels whose own mask pixel is clear. ``all``: all valid pixels, if
+the mask is clear at the centre of the output pixel, as in GDAL's warp."""
 
 MIN_AREA = 0.5
-"""Default of the minimum share of an output pixel that is clear and valid."""
+"""Default minimum share of an output pixel's area that is clear and valid."""
 
 Reader = Literal["exact", "odc"]
-"""Reader and warper: ``exact`` is Greenup's own, ``odc`` datacube's, which warps with GDAL and may mix scenes."""
+"""Reader of scenes: ``exact`` is Greenup's own; ``odc`` is datacube's, which warps with GDAL and may take the bands of
+one pixel from different scenes."""
 
 Landsat7 = Literal["all", "slc-on", "nominal"]
 """Landsat 7 scenes: all, those without gaps, or those from the nominal orbit; see
 `compute.plan.sensor_selection.LANDSAT_7_LAST`."""
 
 Weight = Literal["observation", "month", "year"]
-"""Values of equal weight in a season's mean: observations, the means of months, or the means of season-years."""
+"""Values with equal weight in a seasonal mean: observations, monthly means, or means of season-years."""
 
 NATIVE = "native"
-"""CRS that stands for the scenes' own grid, alignment included."""
+"""Value of the field ``crs`` that selects the grid of the scenes, including its alignment."""
 
 FIRST_DAY = date(1972, 7, 23)
-"""Launch of Landsat 1, before any scene."""
+"""Launch date of Landsat 1; all scenes are later."""
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
-"""First and last year of a date: far beyond all scenes, and within what calendars can express."""
+"""First and last year allowed in dates; all scenes lie within them, and date libraries can represent them."""
 
 MAX_RESOLUTION = 1e7
-"""Coarsest pixel, in units of the CRS: a quarter of the Earth's circumference in metres."""
+"""Maximum pixel size in units of the CRS; in metres, a quarter of the Earth's circumference."""
 
 _EPSG = re.compile(r"EPSG:([0-9]{4,6})", re.IGNORECASE)
 _INTEGER = re.compile(r"-?[0-9]{1,9}")
@@ -54,7 +55,13 @@ _PRODUCT = re.compile(r"[\w.-]+")
 
 
 def canonical_clear(clear: Sequence[ClearClass]) -> tuple[ClearClass, ...]:
-    """Sort the classes, numbers first, as their order has no meaning."""
+    """Sort clear classes, integers first, and remove duplicates; their order has no meaning.
+
+    Raises
+    ------
+    InputError
+        The list is empty, or a class is empty, too long, padded with spaces or contains a comma.
+    """
     names = [str(each) for each in clear]
     if not names or any(not name or len(name) > 80 or "," in name or name != name.strip() for name in names):
         raise InputError("clear", f"The clear classes {names!s:.60} hold an unusable one; give names or integers.")
@@ -63,7 +70,7 @@ def canonical_clear(clear: Sequence[ClearClass]) -> tuple[ClearClass, ...]:
 
 
 def check_products(products: tuple[str, ...]) -> None:
-    """Refuse an empty list of products, and text that cannot be the name of one."""
+    """Raise an `InputError` if the list of products is empty or contains text that cannot be a product name."""
     if not products:
         raise InputError("product", "The request names no product; give at least one.")
     for product in products:
@@ -72,7 +79,7 @@ def check_products(products: tuple[str, ...]) -> None:
 
 
 def check_time(start: date, end: date) -> None:
-    """Refuse days out of order or out of bounds."""
+    """Raise an `InputError` if the dates are out of order or out of bounds."""
     if start.year < FIRST_YEAR or end.year > LAST_YEAR:
         raise InputError("time", f"The dates {start}/{end} are not all from {FIRST_YEAR} to {LAST_YEAR}; correct them.")
     if start > end:
@@ -82,12 +89,12 @@ def check_time(start: date, end: date) -> None:
 
 
 def canonical_crs(crs: str) -> str:
-    """Return ``native``, or the EPSG code of a two-dimensional map projection or of degrees.
+    """Return the canonical form of ``native`` or of the EPSG code of a two-dimensional projected or geographic CRS.
 
     Raises
     ------
     InputError
-        It is neither.
+        The text is neither.
     """
     if crs == NATIVE:
         return crs
@@ -99,7 +106,7 @@ def canonical_crs(crs: str) -> str:
 
 @lru_cache(maxsize=64)
 def _is_two_dimensional(code: int) -> bool:
-    """Return whether an EPSG code is a CRS of maps: two axes, projected or in degrees."""
+    """Return whether an EPSG code is a projected or geographic CRS with two axes."""
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
@@ -111,7 +118,7 @@ def _is_two_dimensional(code: int) -> bool:
 
 
 def check_reader(reader: str, resampling: str, *, filtered: bool = False) -> None:
-    """Refuse a resampling or mask filters that the reader does not support."""
+    """Raise an `InputError` if the reader does not support the resampling, or does not support mask filters."""
     if reader != "exact" and filtered:
         raise InputError("mask-filter", f"The reader {reader} has no mask filters; give --reader exact for them.")
     if reader == "exact" and resampling not in EXACT_RESAMPLINGS:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from compute.products import ClearClass, MaskFilter
 
 MOST_FILTERS = 6
-"""Maximum number of filtered classes: each doubles the lookup tables of clear codes."""
+"""Maximum number of filtered classes; each class doubles the size of the lookup tables of clear codes."""
 
 MOST_RADIUS_PX = 50
-"""Maximum radius: 1.5 km on pixels of Landsat, far beyond common practice."""
+"""Maximum radius in pixels; it is 1.5 km for Landsat, far more than in common practice."""
 
 _NAME = re.compile(r"[^\s:;,=](?:[^:;,=\n\t]{0,78}[^\s:;,=])?")
 _INTEGER = re.compile(r"-?[0-9]{1,9}")
@@ -23,7 +23,13 @@ _WORDS = re.compile(r"(?P<name>[^:]*):(?P<radii>[a-z]+=[0-9]{1,3}(,[a-z]+=[0-9]{
 
 
 def canonical_filters(filters: Iterable[MaskFilter]) -> tuple[MaskFilter, ...]:
-    """Sort filters by class, numbers first, and refuse unusable ones."""
+    """Sort filters by class, integers first.
+
+    Raises
+    ------
+    InputError
+        A filter has no effect or a radius out of bounds, a class is repeated, or there are too many filters.
+    """
     filters = tuple(filters)
     for each in filters:
         if not 0 <= each.opening <= MOST_RADIUS_PX or not 0 <= each.dilation <= MOST_RADIUS_PX:
@@ -37,12 +43,13 @@ def canonical_filters(filters: Iterable[MaskFilter]) -> tuple[MaskFilter, ...]:
 
 
 def parse_mask_filters(texts: Iterable[str]) -> tuple[MaskFilter, ...]:
-    """Read filters such as ``cloud:opening=2,dilation=6`` and ``shadow:dilation=3``.
+    """Parse filters such as ``cloud:opening=2,dilation=6`` and ``shadow:dilation=3``.
 
     Raises
     ------
     InputError
-        One is not understood, does nothing, or a class stands twice.
+        A filter is malformed or has no effect or a radius out of bounds, a class is repeated, or there are too many
+        filters.
     """
     return canonical_filters(_parse(text.strip()) for text in texts)
 
@@ -57,22 +64,22 @@ def _parse(text: str) -> MaskFilter:
 
 
 def filters_text(document: Mapping[str, Sequence[int]]) -> str:
-    """Return the text of the JSON form: filters that `parse_mask_filters` reads, apart by semicolons."""
+    """Convert the JSON form of filters to text: filters as parsed by `parse_mask_filters`, separated by semicolons."""
     return ";".join(f"{name}:opening={opening},dilation={dilation}" for name, (opening, dilation) in document.items())
 
 
 def filters_document(filters: Iterable[MaskFilter]) -> dict[str, list[int]] | None:
-    """Return the canonical JSON form, class to opening and dilation; None for no filters."""
+    """Return the canonical JSON form, a mapping from class to [opening, dilation]; None if there are no filters."""
     return {str(each.mask_class): [each.opening, each.dilation] for each in filters} or None
 
 
 def filters_of_document(document: Any) -> tuple[MaskFilter, ...]:
-    """Parse the JSON form of `filters_document`.
+    """Convert the JSON form, as returned by `filters_document`, to filters.
 
     Raises
     ------
     InputError
-        It has another form, or a filter is not usable.
+        The document has another form, or a filter is invalid.
     """
     if not isinstance(document, dict):
         raise _refusal("is not understood", str(document), "give an object of CLASS: [opening, dilation]")

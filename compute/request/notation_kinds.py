@@ -1,7 +1,7 @@
-"""Kinds of request fields with a notation of their own: products, region, dates, seasons, CRS, classes and ranges.
+"""Kinds of request fields with their own notation: products, region, dates, seasons, CRS, classes and ranges.
 
-Heavy libraries are imported where a value is read: the command line makes its options from these kinds, and its help
-must not wait for NumPy.
+Large libraries are imported in the methods that use them: the command line builds its options from these kinds, and
+showing its help should not take the time to import NumPy.
 """
 
 from __future__ import annotations
@@ -34,166 +34,167 @@ _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class Products(RepeatableKind):
-    """Names of products, sorted."""
+    """Kind of the product names."""
 
     metavar = "NAME"
 
     def format(self, value: Sequence[str]) -> str:
-        """Write the names with commas between them."""
+        """Return the names, separated by commas."""
         return ",".join(value)
 
     def from_json(self, document: Any, name: str) -> tuple[str, ...]:
-        """Read a list of names."""
+        """Convert a JSON list of names to a tuple."""
         return checked_list(document, name, "names", str)
 
     def to_json(self, value: Sequence[str]) -> list[str]:
-        """Return a list of names."""
+        """Return the names as a list."""
         return list(value)
 
     def validate(self, value: Sequence[str], name: str) -> tuple[str, ...]:
-        """Sort the names, each once: their scenes are concatenated, so their order means nothing."""
+        """Sort the names and remove duplicates; their order has no meaning, since all scenes are concatenated."""
         check_products(tuple(value))
         return tuple(sorted(set(value)))
 
 
 class Notation(Kind):
-    """A value that JSON holds as the text of `format`."""
+    """Base class of kinds whose JSON form is the text returned by `format`."""
 
     def to_json(self, value: Any) -> str:
-        """Return the text of the value."""
+        """Return the value as text."""
         return self.format(value)
 
 
 class RegionNotation(Notation):
-    """A region: ``W,S,E,N`` in degrees, or GeoJSON text."""
+    """Kind of a region: ``W,S,E,N`` in degrees, or GeoJSON text."""
 
     metavar = "W,S,E,N"
 
     def from_json(self, document: Any, name: str) -> Region:
-        """Read the text of a box or a polygon."""
+        """Parse the text of a box or a polygon."""
         from compute.request.region import parse_region
 
         return parse_region(str(document))
 
     def format(self, value: Region) -> str:
-        """Write a box as ``W,S,E,N``, a polygon as GeoJSON."""
+        """Return a box as ``W,S,E,N``, or a polygon as GeoJSON."""
         if value.polygon is None:
             return ",".join(repr(degrees) for degrees in value.bbox)
         return json.dumps(value.geojson, separators=(",", ":"))
 
 
 class DateRange(Notation):
-    """First and last solar day, ``FIRST/LAST`` as YYYY-MM-DD, both included."""
+    """Kind of an inclusive range of solar days, ``FIRST/LAST`` as YYYY-MM-DD."""
 
     metavar = "FIRST/LAST"
 
     def from_json(self, document: Any, name: str) -> tuple[date, date]:
-        """Read ``FIRST/LAST``."""
+        """Parse ``FIRST/LAST``."""
         return parse_time(str(document))
 
     def format(self, value: tuple[date, date]) -> str:
-        """Write ``FIRST/LAST``."""
+        """Return ``FIRST/LAST``."""
         return f"{value[0]}/{value[1]}"
 
     def validate(self, value: tuple[date, date], name: str) -> tuple[date, date]:
-        """Refuse days out of order or out of bounds."""
+        """Return the dates, or raise an `InputError` if they are out of order or out of bounds."""
         check_time(*value)
         return value
 
 
 class SeasonNotation(Notation):
-    """Season definitions; see `parse_seasons`."""
+    """Kind of season definitions; see `parse_seasons`."""
 
     metavar = "SEASON,..."
 
     def from_json(self, document: Any, name: str) -> tuple[Season, ...]:
-        """Read the text of season definitions."""
+        """Parse the text of season definitions."""
         return parse_seasons(super().from_json(document, name))
 
     def format(self, value: Sequence[Season]) -> str:
-        """Write the definitions."""
+        """Return the definitions as text."""
         return format_seasons(value)
 
     def validate(self, value: tuple[Season, ...], name: str) -> tuple[Season, ...]:
-        """Refuse seasons that share a month or a name."""
+        """Return the seasons, or raise an `InputError` if two of them share a month or a name."""
         parse_seasons(format_seasons(value))
         return value
 
 
 class CrsCode(Kind):
-    """``EPSG:n`` of a map projection or of degrees, or ``native``."""
+    """Kind of a CRS: ``EPSG:n`` of a projected or geographic CRS, or ``native``."""
 
     metavar = f"EPSG:n|{NATIVE}"
 
     def validate(self, value: str, name: str) -> str:
-        """Return the code without leading zeros, its authority in capitals."""
+        """Return the code with its authority in capitals and without leading zeros."""
         return canonical_crs(value)
 
 
 class ClearClasses(Kind):
-    """Mask classes, names or integers, with commas between them."""
+    """Kind of mask classes: names or integers, separated by commas."""
 
     metavar = "CLASS,..."
 
     def parse(self, text: str, name: str) -> tuple[ClearClass, ...]:
-        """Read names and integers; see `parse_clear`."""
+        """Parse names and integers; see `parse_clear`."""
         return parse_clear(text)
 
     def format(self, value: Sequence[ClearClass]) -> str:
-        """Write the classes with commas between them."""
+        """Return the classes, separated by commas."""
         return ",".join(str(each) for each in value)
 
     def from_json(self, document: Any, name: str) -> tuple[ClearClass, ...]:
-        """Read a list of names and integers."""
+        """Convert a JSON list of names and integers to a tuple."""
         return checked_list(document, name, "names or integers", str, int)
 
     def to_json(self, value: Sequence[ClearClass]) -> list[ClearClass]:
-        """Return a list of names and integers."""
+        """Return the names and integers as a list."""
         return list(value)
 
     def validate(self, value: Sequence[ClearClass], name: str) -> tuple[ClearClass, ...]:
-        """Sort the classes."""
+        """Sort the classes and remove duplicates; see `canonical_clear`."""
         return canonical_clear(value)
 
 
 class MaskFilters(RepeatableKind):
-    """Radii by mask class, such as ``cloud:opening=2,dilation=6``; see `parse_mask_filters`."""
+    """Kind of mask filters, such as ``cloud:opening=2,dilation=6``; see `parse_mask_filters`."""
 
     separator = ";"
 
     metavar = "CLASS:opening=PX,dilation=PX"
 
     def parse_parts(self, parts: Sequence[str], name: str) -> tuple[MaskFilter, ...]:
-        """Read one filter of each part."""
+        """Parse one filter per part."""
         return parse_mask_filters(parts)
 
     def format(self, value: Sequence[MaskFilter]) -> str:
-        """Write the filters with semicolons between them."""
+        """Return the filters, separated by semicolons."""
         return filters_text(filters_document(value) or {})
 
     def from_json(self, document: Any, name: str) -> tuple[MaskFilter, ...]:
-        """Read an object of class to radii."""
+        """Convert a JSON object from class to [opening, dilation] to filters."""
         return filters_of_document(document)
 
     def to_json(self, value: Sequence[MaskFilter]) -> dict[str, list[int]] | None:
-        """Return an object of class to radii; None for no filters."""
+        """Return a mapping from class to [opening, dilation]; None if there are no filters."""
         return filters_document(value)
 
     def validate(self, value: Sequence[MaskFilter], name: str) -> tuple[MaskFilter, ...]:
-        """Sort the filters by class."""
+        """Sort the filters by class; see `canonical_filters`."""
         return canonical_filters(value)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Range(Kind):
-    """Two numbers in order, or ``none`` for no limits.
+    """Kind of a range: two numbers in ascending order, or ``none`` for no limits.
 
     Attributes
     ----------
     none : {"none", None}
-        Value that ``none`` stands for: itself where the default is another range, None where it is the default.
+        Value in the record for the text ``none``: None if the field has no limits by default, ``"none"`` if it has
+        other limits by default.
     of_index : bool
-        Whether the numbers are values of the index, which have limits of their own.
+        Whether the numbers are index values, which must be within plus and minus `NDVI_LIMIT`.
     """
 
     none: str | None
@@ -202,25 +203,25 @@ class Range(Kind):
     metavar = "LEAST,GREATEST|none"
 
     def parse(self, text: str, name: str) -> Any:
-        """Read two numbers or ``none``."""
+        """Parse two numbers or ``none``."""
         return self.none if text == "none" else _two_numbers(text.split(","), name)
 
     def format(self, value: Any) -> str:
-        """Write two numbers, or ``none``."""
+        """Return two numbers, separated by a comma, or ``none``."""
         return "none" if value in (None, "none") else ",".join(str(number) for number in value)
 
     def from_json(self, document: Any, name: str) -> Any:
-        """Read a list of two numbers, or ``"none"`` where that is a value."""
+        """Convert a JSON list of two numbers to a tuple; accept ``"none"`` if that is the value of `none`."""
         if self.none is not None and document == self.none:
             return self.none
         return _two_numbers(checked_list(document, name, "two numbers", int, float), name)
 
     def to_json(self, value: Any) -> Any:
-        """Return a list of two numbers, or the value for no limits."""
+        """Return two numbers as a list, or the value of `none`."""
         return list(value) if isinstance(value, tuple) else value
 
     def validate(self, value: Any, name: str) -> Any:
-        """Refuse numbers out of order, infinite, or beyond the limits of the index."""
+        """Return the range, or raise an `InputError` if its numbers are out of order, infinite or out of bounds."""
         if value == self.none:
             return value
         low, high = (float(number) for number in value)
@@ -251,12 +252,12 @@ def _two_numbers(parts: Sequence[Any], name: str) -> tuple[float, float]:
 
 
 def parse_time(text: str) -> tuple[date, date]:
-    """Read ``FIRST/LAST``, two days as YYYY-MM-DD, both included.
+    """Parse ``FIRST/LAST``, an inclusive range of dates as YYYY-MM-DD.
 
     Raises
     ------
     InputError
-        One is not a day of the calendar, or the first is after the last.
+        The text is not a range of valid dates, or the dates are out of order or out of bounds.
     """
     parts = text.split("/")
     if len(parts) != 2:
@@ -276,5 +277,5 @@ def _parse_day(text: str) -> date:
 
 
 def parse_clear(text: str) -> tuple[ClearClass, ...]:
-    """Read class names and integers with commas between them."""
+    """Parse class names and integers, separated by commas; see `canonical_clear`."""
     return canonical_clear(tuple(part.strip() for part in text.split(",")))

@@ -1,7 +1,7 @@
-"""The request record, and with it the table of its fields.
+"""Request record, from which the table of request fields is made.
 
 To add a field, add an attribute with its default and its description. The command line, the page, JSON, query strings
-and the README's table follow from it; see `compute.request.field_table`.
+and the README's table are derived from it; see `compute.request.field_table`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
 
 def annotation_types() -> dict[str, Any]:
-    """Return the types of the rooms above by name, for libraries that resolve the record's annotations at run time."""
+    """Return the namespaces of the packages in the annotations, by name.
+
+    For libraries that resolve the record's annotations at run time; the module imports these packages for type checking
+    only.
+    """
     from compute import kernels, products
     from compute.request import region
 
@@ -42,10 +46,10 @@ def annotation_types() -> dict[str, Any]:
 
 
 EXTENT = "Products, region and dates"
-"""Group of the fields that every request has."""
+"""Group of the required fields."""
 
 AVERAGING = "Averaging"
-"""Group of the fields that the page shows unfolded; all further groups are folded."""
+"""Group of the optional fields that the page always shows; it collapses those of the other groups."""
 
 _GRID = "Seasons and grid"
 _OBSERVATIONS = "Observations"
@@ -64,15 +68,15 @@ _DATES = described(
 
 @dataclass(frozen=True, kw_only=True)
 class NdviRequest(RequestDocument):
-    """A seasonal NDVI request, complete and canonical: equal requests have equal JSON.
+    """Complete request for seasonal NDVI in canonical form; equal requests have equal JSON.
 
-    The `help` of each attribute says what it means. Values are validated and brought into their canonical form:
-    products, mask classes and mask filters are sorted, for example.
+    The `help` of each field describes its attribute. Values are validated and converted to their canonical form; for
+    example, products, mask classes and mask filters are sorted.
 
     Raises
     ------
     InputError
-        An attribute is not usable; its `field` is the option that sets it.
+        An attribute is invalid; `field` of the error is the option that sets the attribute.
     """
 
     products: tuple[str, ...] = field(

@@ -1,4 +1,4 @@
-"""Season definitions, labels of season-years, and the missing months of incomplete seasons."""
+"""Season definitions, season-years and their labels, and the missing months of incomplete season-years."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 from compute.errors import InputError
 
 By = Literal["season", "season-year"]
-"""``season`` merges the years into a climatology; ``season-year`` keeps them apart."""
+"""Treatment of years: ``season`` merges them into a climatology; ``season-year`` keeps each year separate."""
 
 _INITIALS = "JFMAMJJASOND"
 _NAMED = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_-]{0,31})=(?P<first>[0-9]{1,2})-(?P<last>[0-9]{1,2})")
@@ -34,9 +34,9 @@ class Season:
     months: tuple[int, ...]
 
     def year_of(self, day: date) -> int:
-        """Return the year that names the season around `day`: the year of its January.
+        """Return the year of the season-year that contains a day of this season.
 
-        A season that does not cross the year end lies in one calendar year, and that names it.
+        If the season crosses the year end, this is the year of its January; otherwise, it is the calendar year.
         """
         crosses = self.months[0] > self.months[-1]
         return day.year + (crosses and day.month >= self.months[0])
@@ -44,19 +44,19 @@ class Season:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeasonYear:
-    """One season of one year; ``2020-DJF`` is December 2019 to February 2020."""
+    """Season of one year; ``2020-DJF`` is December 2019 to February 2020."""
 
     season: Season
     year: int
 
     @property
     def label(self) -> str:
-        """The label, such as ``"2020-DJF"``."""
+        """Label, such as ``"2020-DJF"``."""
         return f"{self.year:04d}-{self.season.name}"
 
     @property
     def months(self) -> tuple[date, ...]:
-        """First days of the months of this season, in order."""
+        """First day of each month of this season-year, in order."""
         first = self.season.months[0]
         crosses = first > self.season.months[-1]
         return tuple(date(self.year - (crosses and month >= first), month, 1) for month in self.season.months)
@@ -70,7 +70,7 @@ STANDARD = tuple(
 
 
 def parse_seasons(text: str) -> tuple[Season, ...]:
-    """Read a season definition.
+    """Parse season definitions.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ def parse_seasons(text: str) -> tuple[Season, ...]:
     Raises
     ------
     InputError
-        A season is not understood, its initials fit no or several runs of months, or two seasons share a month
-        or a name.
+        A definition is malformed, its initials do not match exactly one run of consecutive months, or two seasons share
+        a month or a name.
     """
     seasons = tuple(_parse_season(part.strip()) for part in text.split(","))
     months = [month for season in seasons for month in season.months]
@@ -98,7 +98,7 @@ def parse_seasons(text: str) -> tuple[Season, ...]:
 
 
 def format_seasons(seasons: Sequence[Season]) -> str:
-    """Return seasons as text that `parse_seasons` reads as the same seasons."""
+    """Format seasons as text from which `parse_seasons` returns the same seasons."""
     return ",".join(
         season.name
         if _runs(season.name) == [season.months]
@@ -126,7 +126,7 @@ def _run(first: int, length: int) -> tuple[int, ...]:
 
 
 def _runs(initials: str) -> list[tuple[int, ...]]:
-    """Return every run of months with these initials; one letter or two can mean several."""
+    """Return every run of 2 to 12 consecutive months with these initials."""
     if not 1 < len(initials) <= _MONTHS:
         return []
     around = _INITIALS * 2
@@ -135,14 +135,14 @@ def _runs(initials: str) -> list[tuple[int, ...]]:
 
 
 def season_year(seasons: Iterable[Season], day: date) -> SeasonYear | None:
-    """Return the season-year that `day` falls in, or None where no season holds its month.
+    """Return the season-year that contains a day; None if no season contains its month.
 
     Parameters
     ----------
     seasons : iterable of Season
-        Seasons that share no month.
+        Seasons without common months.
     day : datetime.date
-        A date or timestamp; its own calendar (UTC, for acquisitions) decides.
+        Solar day.
     """
     for season in seasons:
         if day.month in season.months:
@@ -151,26 +151,26 @@ def season_year(seasons: Iterable[Season], day: date) -> SeasonYear | None:
 
 
 def season_years(seasons: Sequence[Season], start: date, end: date) -> list[SeasonYear]:
-    """Return the season-years that meet the days `start` to `end`, both included, in the order of time."""
+    """Return the season-years that overlap the days from `start` to `end`, inclusive, in temporal order."""
     months = _months_between(start, end)
     found = (season_year(seasons, month) for month in months)
     return list(dict.fromkeys(each for each in found if each is not None))
 
 
 def missing_months(each: SeasonYear, start: date, end: date) -> list[date]:
-    """Return the months of a season-year that the days `start` to `end` do not fully cover.
+    """Return the months of a season-year that are not entirely within the days from `start` to `end`.
 
     Parameters
     ----------
     each : SeasonYear
         The season-year.
     start, end : datetime.date
-        First and last day of the request, both included.
+        First and last day of the request, inclusive.
 
     Returns
     -------
     list of datetime.date
-        First days of the months that lie outside the range or are cut by it.
+        First day of each of these months.
     """
     return [month for month in each.months if month < start or _last_day(month) > end]
 

@@ -1,6 +1,7 @@
 """Regions: boxes and polygons in degrees, parsed from text or GeoJSON.
 
-Longitudes begin from -180 to below 180 and go on past 180 where a region crosses it: 179 to 181, not 179 to -179.
+The western longitude of a region is from -180 to below 180. If the region crosses 180 degrees, its eastern longitude is
+above 180: 179 to 181 instead of 179 to -179.
 """
 
 from compute.request.region.antimeridian import longitude_span, turns_between

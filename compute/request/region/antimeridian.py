@@ -6,27 +6,28 @@ from collections.abc import Iterable
 from math import floor
 
 _TOUCHING_DEG = 1e-6
-"""Parts that end this close to 180 degrees on both sides belong together: 10 cm."""
+"""Maximum distance from 180 degrees, about 10 cm, at which arcs on both sides are treated as touching."""
 
 
 def turns_between(longitude: float, west: float) -> int:
-    """Return the turns by which a longitude must be moved east to lie from `west` to below a turn east of it."""
+    """Return the number of whole turns to add to a longitude so that it is from `west` to below `west` + 360."""
     return -floor((longitude - west) / 360.0)
 
 
 def longitude_span(arcs: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """Return the longitudes that some arcs of a parallel span together.
+    """Return the range of longitudes that contains all of some arcs.
 
     Parameters
     ----------
     arcs : iterable of (float, float)
-        West and east of each in degrees, at least one, east not below west; whole turns make no difference.
+        West and east of each arc in degrees, at least one arc, with east not below west. Arcs may be shifted by whole
+        turns.
 
     Returns
     -------
     west, east : float
-        West is from -180 to below 180. East is above 180 where an arc crosses it, where arcs meet there, or where the
-        span is at most half a turn that way alone.
+        West is from -180 to below 180. East is above 180 if an arc crosses 180 degrees, if arcs touch there from both
+        sides, or if only a range across 180 degrees is at most 180 degrees wide. (-180, 180) if the arcs leave no gap.
     """
     placed = sorted((west + 360.0 * turns_between(west, -180.0), east - west) for west, east in arcs)
     ends = [(west, west + length) for west, length in placed]
@@ -39,13 +40,13 @@ def longitude_span(arcs: Iterable[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _shortest(ends: list[tuple[float, float]]) -> tuple[float, float]:
-    """Return the span that leaves out the widest gap between arcs, which are in the order of their western ends."""
+    """Return the range without the widest gap between arcs, which must be sorted by their western ends."""
     reached, gaps = ends[0][1], []
     for west, east in ends[1:]:
         gaps.append((west - reached, west))
         reached = max(reached, east)
     gaps.append((ends[0][0] + 360.0 - reached, ends[0][0]))
-    # Arcs that cross 180 degrees may reach over the first ones.
+    # Arcs that cross 180 degrees may overlap the first arcs.
     over = reached - 360.0
     widest, west = max((min(gap, start - over), start) for gap, start in gaps)
     return west, west + 360.0 - max(widest, 0.0)

@@ -1,4 +1,4 @@
-"""Bounding boxes and the region record, in degrees."""
+"""Bounding boxes in degrees, and the region record."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from compute.errors import InputError
 from compute.request.region.antimeridian import turns_between
 
 Bbox = tuple[float, float, float, float]
-"""(west, south, east, north) in degrees; east is above 180 where the box crosses it."""
+"""(west, south, east, north) in degrees; east is above 180 if the box crosses 180 degrees."""
 
 DECIMALS = 7
-"""Degrees are kept to 1 cm, so that the same region drawn twice is the same request."""
+"""Number of decimals to which degrees are rounded (about 1 cm), so that equal regions give equal requests."""
 
 MOST_DEGREES = 540
-"""Maximum absolute longitude: a box that begins below 180 may be 360 degrees wide."""
+"""Maximum absolute longitude of input: a box with a western longitude below 180 may be 360 degrees wide."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """A region of the request: a box, or a polygon that masks within its envelope.
+    """Region of a request: a box, or a polygon that masks pixels within its bounding box.
 
     Attributes
     ----------
     bbox : tuple of float
-        (west, south, east, north) in degrees, WGS 84: west from -180 to below 180, east above 180 where the region
-        crosses it.
+        (west, south, east, north) in degrees, WGS 84. West is from -180 to below 180; east is above 180 if the region
+        crosses 180 degrees.
     polygon : str or None
-        Canonical WKT of the polygon or multipolygon in the same degrees; None for a box.
+        Canonical WKT of the polygon or multipolygon, with longitudes as in `bbox`; None for a box.
     """
 
     bbox: Bbox
@@ -42,28 +42,31 @@ class Region:
 
     @property
     def geometry(self) -> BaseGeometry:
-        """The region in degrees, as a shapely geometry; it goes on past 180 degrees where it crosses them."""
+        """Region as a shapely geometry in degrees; longitudes east of 180 degrees are above 180."""
         return box(*self.bbox) if self.polygon is None else shapely.from_wkt(self.polygon)
 
     @property
     def geojson(self) -> dict[str, Any]:
-        """The region as a GeoJSON geometry, likewise."""
+        """Region as a GeoJSON geometry, with the coordinates of `geometry`."""
         return dict(mapping(self.geometry))
 
     @property
     def crosses_180(self) -> bool:
-        """True where the region lies on both sides of 180 degrees."""
+        """Whether the region lies on both sides of 180 degrees."""
         return self.bbox[2] > 180.0
 
 
 def region_from_bbox(west: float, south: float, east: float, north: float) -> Region:
-    """Make a region of a box in degrees; with west east of east, or east above 180, it crosses 180 degrees.
+    """Create a region from a box in degrees.
+
+    The box crosses 180 degrees if `west` is greater than `east`, or if 180 is between them. Longitudes are shifted by
+    whole turns so that `west` is from -180 to below 180.
 
     Raises
     ------
     InputError
-        A number is not finite, a latitude or longitude is out of range, the box has no area, or is wider than half a
-        turn where west lies east of east.
+        A number is not finite or out of range, `south` is greater than `north`, or the box has no area or is too wide:
+        wider than 360 degrees, or wider than 180 degrees if `west` is greater than `east`.
     """
     values = (west, south, east, north)
     if not all(isfinite(value) for value in values):
@@ -83,7 +86,11 @@ def region_from_bbox(west: float, south: float, east: float, north: float) -> Re
 
 
 def _east_over_180(west: float, east: float) -> float:
-    """Return the eastern end of a box across 180 degrees (RFC 7946, 5.2), unless its ends are only in a wrong order."""
+    """Return the eastern longitude, above 180, of a box whose west is greater than its east (RFC 7946, section 5.2).
+
+    If the box would be wider than 180 degrees, the values are probably in the wrong order, and an `InputError` is
+    raised.
+    """
     width = (east - west) % 360.0
     if width > 180.0:
         raise InputError(
@@ -95,12 +102,12 @@ def _east_over_180(west: float, east: float) -> float:
 
 
 def parse_bbox(text: str) -> Region:
-    """Read ``W,S,E,N`` in degrees.
+    """Parse ``W,S,E,N`` in degrees.
 
     Raises
     ------
     InputError
-        See `region_from_bbox`; also when these are not four numbers.
+        The text is not four numbers, or `region_from_bbox` does not accept them.
     """
     try:
         west, south, east, north = (float(part) for part in text.split(","))
@@ -110,18 +117,18 @@ def parse_bbox(text: str) -> Region:
 
 
 def rounded(bbox: Iterable[float]) -> Bbox:
-    """Return a box on the lattice of kept degrees, without negative zeros."""
+    """Round a box to `DECIMALS` decimals, without negative zeros."""
     west, south, east, north = (round(float(value), DECIMALS) + 0.0 for value in bbox)
     return west, south, east, north
 
 
 def check_degrees(longitudes: Iterable[float], latitudes: Iterable[float], field: str) -> None:
-    """Refuse numbers that are no degrees, or stand in another order than longitude, latitude.
+    """Check that coordinates are in degrees, and in the order longitude, latitude.
 
     Raises
     ------
     InputError
-        The sentence names the first of them.
+        A coordinate is out of range; the message contains the largest ones.
     """
     lon, lat = max(longitudes, key=abs), max(latitudes, key=abs)
     if abs(lon) > MOST_DEGREES or abs(lat) > 360:

@@ -19,16 +19,16 @@ from compute.request.region.boxes import DECIMALS, Region, check_degrees, rounde
 from compute.request.region.geojson_crs import WGS84, crs_name, to_degrees
 
 MAX_GEOJSON_BYTES = 2_000_000
-"""Maximum length of GeoJSON text: enough for a detailed coastline, parsed in less than a second."""
+"""Maximum length of GeoJSON text; it is enough for a detailed coastline, and is parsed in less than a second."""
 
 MAX_CRS = 16
-"""Maximum number of different CRSs of a region: a lookup takes some milliseconds."""
+"""Maximum number of different CRSs in a region; each lookup takes some milliseconds."""
 
 MAX_VERTICES = 10_000
-"""Maximum number of vertices: more than a screen shows, and fast to clip against every chunk."""
+"""Maximum number of vertices; it is more than a screen can show, and still fast to clip against every chunk."""
 
 MAX_JOINED_VERTICES = 500
-"""Maximum number of vertices of polygons that touch or overlap: joining them is quadratic in it."""
+"""Maximum number of vertices of polygons that touch or overlap; the time to join them grows with its square."""
 
 _NOT_GEOJSON = (
     RecursionError,
@@ -40,38 +40,39 @@ _NOT_GEOJSON = (
     IndexError,
     shapely.errors.ShapelyError,
 )
-"""Errors of Python and shapely on JSON that is not GeoJSON."""
+"""Errors that Python and shapely raise for JSON that is not GeoJSON."""
 
 _Rings = list[list[list[Any]]]
-"""Rings of positions of a polygon, as in JSON."""
+"""Coordinates of a polygon in JSON: rings of positions."""
 
 
 def parse_geojson(text: str) -> Region:
-    """Read a polygon from GeoJSON: a geometry, a feature, or a collection whose polygons are joined.
+    """Parse the polygons of a GeoJSON geometry, feature or feature collection, and join them.
 
     Parameters
     ----------
     text : str
-        GeoJSON in longitude and latitude (RFC 7946), or in the CRS that a ``crs`` member names; at most 2 MB. Heights
-        are left out.
+        GeoJSON in longitude and latitude (RFC 7946), or in the CRS of a ``crs`` member; at most 2 MB. Heights are
+        ignored.
 
     Returns
     -------
     Region
-        The polygon or multipolygon, holes kept. Parts on both sides of 180 degrees are joined past it.
+        Polygon or multipolygon, including holes. If it crosses 180 degrees, longitudes east of it are above 180.
 
     Raises
     ------
     InputError
-        The text is too long, not JSON, not GeoJSON, holds no polygon or anything beside polygons, crosses
-        itself, has no area, too many vertices, coordinates that are not degrees, or an edge half around the globe.
+        The text is too long, not JSON or not GeoJSON, has an unknown CRS, no polygons or other geometries; or a polygon
+        crosses itself, or has no area, too many vertices, coordinates out of range, or an edge of more than 180 degrees
+        whose direction is ambiguous.
     """
     refuse_bytes(len(text.encode(errors="surrogatepass")))
     text = text.lstrip("\ufeff \t\r\n")
     _refuse_others(text)
     try:
         found = list(_polygons(json.loads(text, parse_constant=_refuse_constant), None, set()))
-        # An empty ring counts, too: hundreds of thousands of them take as long.
+        # An empty ring counts as one vertex, because it takes about as long to process.
         _refuse_vertices(sum(max(len(ring), 1) for rings, _ in found for ring in rings or [[]]))
         polygons = _in_degrees(found)
     except json.JSONDecodeError as error:
@@ -96,9 +97,9 @@ def _refuse_constant(name: str) -> float:
 
 
 def _polygons(document: Any, crs: str | None, known: set[str]) -> Iterator[tuple[_Rings, str | None]]:
-    """Yield the rings of every polygon of a document, and the CRS that it or what holds it names.
+    """Yield the rings and the CRS of every polygon in a document; the CRS may be that of an enclosing object.
 
-    `known` takes the names of all, as each takes a while to look up.
+    Names of CRSs are added to `known`; too many of them raise an `InputError`, since each lookup takes time.
     """
     if not isinstance(document, dict):
         raise TypeError
@@ -126,7 +127,7 @@ def _note_crs(name: str, known: set[str]) -> None:
 
 
 def _in_degrees(found: list[tuple[_Rings, str | None]]) -> list[Polygon]:
-    """Return polygons in degrees; those of a projection have points along their edges, which count as well."""
+    """Convert polygons to degrees, and check the number of vertices, including those added to projected edges."""
     polygons, vertices = list[Polygon](), 0
     for rings, crs in found:
         polygons.append(to_degrees(_polygon(rings), crs or WGS84))
@@ -136,12 +137,12 @@ def _in_degrees(found: list[tuple[_Rings, str | None]]) -> list[Polygon]:
 
 
 def refuse_bytes(count: int) -> None:
-    """Refuse text or a file that is too long.
+    """Check the length of GeoJSON text in bytes.
 
     Raises
     ------
     InputError
-        It is over `MAX_GEOJSON_BYTES`.
+        The length is above `MAX_GEOJSON_BYTES`.
     """
     if count > MAX_GEOJSON_BYTES:
         raise InputError("region", f"The GeoJSON is over {MAX_GEOJSON_BYTES // 1_000_000} MB; simplify the region.")
@@ -153,7 +154,7 @@ def _refuse_vertices(count: int) -> None:
 
 
 def _polygon(rings: _Rings) -> Polygon:
-    """Return a polygon of rings of positions, of which only the first two numbers count."""
+    """Create a polygon from rings of positions; numbers after the first two of a position are ignored."""
     flat = [[(_number(place[0]), _number(place[1])) for place in ring] for ring in rings]
     return Polygon(flat[0], flat[1:]) if flat else Polygon()
 
@@ -186,7 +187,7 @@ def _region_from_polygons(polygons: list[Polygon]) -> Region:
 
 
 def _refuse_long_edges(polygon: Polygon) -> None:
-    """Refuse edges that may be meant to go the other way round: 179.9 to -179.9 is 359.8 degrees, or 0.2."""
+    """Raise an `InputError` for an edge of ambiguous direction: 179.9 to -179.9 may mean 359.8 degrees, or 0.2."""
     for ring in (polygon.exterior, *polygon.interiors):
         x = shapely.get_coordinates(ring)[:, 0]
         steps = np.abs(np.diff(x))
@@ -201,7 +202,7 @@ def _refuse_long_edges(polygon: Polygon) -> None:
 
 
 def _placed(polygons: list[Polygon]) -> list[Polygon]:
-    """Return polygons side by side, past 180 degrees where they lie on both sides of it."""
+    """Shift polygons by whole turns so that they are side by side, with longitudes above 180 east of 180 degrees."""
     arcs = [(polygon.bounds[0], polygon.bounds[2]) for polygon in polygons]
     if max(east - west for west, east in arcs) > 360.0:
         raise InputError("region", "The region goes around the globe more than once; draw a smaller one.")
@@ -215,10 +216,10 @@ def _moved(polygon: Polygon, degrees: float) -> Polygon:
 
 
 def _join(polygons: list[Polygon]) -> BaseGeometry:
-    """Return polygons as one, on the lattice of kept degrees."""
+    """Join polygons to one geometry, with coordinates rounded to `DECIMALS` decimals."""
     if any(polygon.bounds[2] > 180.0 for polygon in polygons):
         sides = _sides(polygons)
-        # What touches along 180 degrees alone is quickly joined, however many vertices it has.
+        # Polygons that touch only along 180 degrees are joined quickly, whatever their number of vertices.
         joined = shapely.union_all([_joined(side) for side in sides if side])
     else:
         joined = _joined(polygons)
@@ -227,7 +228,7 @@ def _join(polygons: list[Polygon]) -> BaseGeometry:
 
 
 def _sides(polygons: list[Polygon]) -> tuple[list[Polygon], list[Polygon]]:
-    """Return what lies west of 180 degrees and what lies east of it; all in one, where a polygon lies on both sides."""
+    """Split polygons into those west and those east of 180 degrees; all are in the first list if one crosses it."""
     east = [polygon for polygon in polygons if polygon.bounds[0] >= 180.0 - 10.0**-DECIMALS]
     west = [polygon for polygon in polygons if polygon.bounds[0] < 180.0 - 10.0**-DECIMALS]
     is_split = all(polygon.bounds[2] <= 180.0 + 10.0**-DECIMALS for polygon in west)

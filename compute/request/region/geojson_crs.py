@@ -1,4 +1,4 @@
-"""The ``crs`` member of GeoJSON before RFC 7946: transformation from any CRS of PROJ to degrees."""
+"""The ``crs`` member of GeoJSON before RFC 7946, and transformation from its CRS to degrees."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ WGS84 = "OGC:CRS84"
 """CRS of coordinates without a ``crs`` member."""
 
 _EDGE_POINTS = 128
-"""Points added along the longest edge of a projected polygon, which keep its curvature in degrees."""
+"""Ratio of the longer side of a projected polygon's bounding box to the maximum length of an edge. Vertices are added to
+longer edges, because straight edges in a projection are curved in degrees."""
 
 _NAME = re.compile(
     r"(?:urn:(?:x-)?ogc:def:crs:|https?://(?:www\.)?opengis\.net/(?:def/crs/|gml/srs/epsg\.xml#))?"
@@ -33,12 +34,12 @@ _NAME = re.compile(
 
 
 def crs_name(member: Any) -> str | None:
-    """Return the CRS that a ``crs`` member names as authority and code; None where it is null or left out.
+    """Return the CRS of a ``crs`` member as ``AUTHORITY:CODE``; None if the member is null or missing.
 
     Raises
     ------
     InputError
-        It is a link, or names nothing that PROJ knows as a CRS of maps.
+        The member is a link, or is not the name of a geographic or projected CRS in PROJ.
     """
     if member is None:
         return None
@@ -75,19 +76,21 @@ def _is_of_maps(name: str) -> bool:
 
 
 def to_degrees(polygon: Polygon, crs: str) -> Polygon:
-    """Transform a polygon to longitude and latitude, its edges straight in its own CRS.
+    """Transform a polygon to longitude and latitude.
+
+    Vertices are added to a polygon in a projection, whose straight edges are curved in degrees.
 
     Parameters
     ----------
     polygon : shapely.Polygon
-        x (longitude) first, whatever the order of the CRS.
+        Coordinates as x, y or longitude, latitude, regardless of the axis order of the CRS.
     crs : str
-        Authority and code, as `crs_name` returns them.
+        Authority and code, as returned by `crs_name`.
 
     Raises
     ------
     InputError
-        It lies beyond what the CRS can express.
+        The CRS cannot be transformed to longitude and latitude, or the polygon is outside its domain.
     """
     if crs in (WGS84, "EPSG:4326") or polygon.is_empty:
         return polygon
@@ -102,7 +105,7 @@ def to_degrees(polygon: Polygon, crs: str) -> Polygon:
 
 @lru_cache(maxsize=64)
 def _transformation(crs: str) -> tuple[CRS, Transformer]:
-    """Return a CRS and what transforms it to degrees: looking them up takes longer than a polygon does."""
+    """Return a CRS and its transformer to degrees; cached, because creating them takes longer than their use."""
     known = CRS.from_authority(*crs.split(":"))
     try:
         return known, Transformer.from_crs(known, "EPSG:4326", always_xy=True)
@@ -124,7 +127,7 @@ def _transformed(transformer: Transformer, crs: str, x: Numbers, y: Numbers) -> 
 
 
 def _moved(polygon: Polygon, move: Callable[[Numbers, Numbers], tuple[Numbers, Numbers]]) -> Polygon:
-    """Return a polygon whose rings went through a function of x and y, holes beside their shell."""
+    """Apply a function of x and y to the rings of a polygon, and shift holes by whole turns to their shell."""
     rings = [np.stack(move(*shapely.get_coordinates(ring).T), 1) for ring in (polygon.exterior, *polygon.interiors)]
     for hole in rings[1:]:
         hole[:, 0] += 360.0 * np.rint((rings[0][:, 0].mean() - hole[:, 0].mean()) / 360.0)
@@ -132,10 +135,10 @@ def _moved(polygon: Polygon, move: Callable[[Numbers, Numbers], tuple[Numbers, N
 
 
 def _near(given: Numbers, lon: Numbers, lat: Numbers) -> tuple[Numbers, Numbers]:
-    """Return longitudes in the turn that they were given in."""
+    """Shift longitudes by whole turns to within 180 degrees of the given ones; latitudes are unchanged."""
     return lon + 360.0 * np.rint((given - lon) / 360.0), lat
 
 
 def _continuous(lon: Numbers, lat: Numbers) -> tuple[Numbers, Numbers]:
-    """Return longitudes that go on past 180 degrees."""
+    """Unwrap longitudes, so that they continue above 180 degrees; latitudes are unchanged."""
     return np.unwrap(lon, period=360.0), lat

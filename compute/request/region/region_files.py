@@ -1,4 +1,4 @@
-"""Regions from text, files and uploads, and refusals of other file formats."""
+"""Regions from text, files and uploads."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _FORMATS = {
 
 
 def parse_region(text: str) -> Region:
-    """Read ``W,S,E,N`` or GeoJSON text; text of another format is refused as GeoJSON is."""
+    """Parse ``W,S,E,N`` with `parse_bbox`, or text that begins like JSON or XML with `parse_geojson`."""
     return parse_geojson(text) if text.lstrip("\ufeff \t\r\n").startswith(("{", "[", "<")) else parse_bbox(text)
 
 
 def read_region(path: Path) -> Region:
-    """Read a GeoJSON file; see `region_from_bytes`."""
+    """Read a GeoJSON file; see `region_from_bytes`. Raises an `InputError` also if the file cannot be read."""
     require_regular_file(path, "region")
     try:
         with path.open("rb") as file:
@@ -38,18 +38,18 @@ def read_region(path: Path) -> Region:
 
 
 def region_from_bytes(content: bytes) -> Region:
-    """Read a region from the bytes of a GeoJSON file.
+    """Parse the content of a GeoJSON file.
 
     Parameters
     ----------
     content : bytes
-        In UTF-8, UTF-16 or UTF-32, with a byte order mark or without; anything else is read as Latin-1, which only
-        names can tell from UTF-8.
+        Text in UTF-8, UTF-16 or UTF-32, with or without a byte order mark. Other bytes are decoded as Latin-1; wrongly
+        decoded characters occur only in names, which are ignored.
 
     Raises
     ------
     InputError
-        See `parse_geojson`; also when it is empty, or a file of another format.
+        The content is a file of another format, or `parse_geojson` does not accept it.
     """
     refuse_bytes(len(content))
     for start, name in _FORMATS.items():
