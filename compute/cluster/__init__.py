@@ -1,8 +1,8 @@
 """Dask clusters: local, on a Gateway or an existing scheduler, behind one asynchronous interface.
 
-All functions are coroutines: the synchronous client of dask-gateway 2026.3 can deadlock on its own event loop when it
-is garbage-collected. Every wait has a time limit, and everything started is stopped again, also if the caller fails or
-is cancelled.
+Functions that communicate are coroutines: the synchronous client of dask-gateway 2026.3 can deadlock on its own event
+loop when it is garbage-collected. Every wait has a time limit. Clusters and clients that are started here are stopped
+even if the caller fails or is cancelled.
 """
 
 from compute.cluster.cluster_pool import ClusterPool

@@ -1,4 +1,4 @@
-"""Waits with a time limit, waits for a scheduler that may be gone, and steps that must finish despite cancellation."""
+"""Waits with a time limit or a check of the scheduler, and awaitables that must finish despite cancellation."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from compute.errors import ClusterError
 T = TypeVar("T")
 
 GoneCheck = Callable[[], Awaitable[bool]]
-"""Returns within seconds whether the scheduler is known to be gone."""
+"""Function that returns, within seconds, whether the scheduler is known to be gone."""
 
 GONE_CHECKS = 2
-"""Consecutive positive checks after which a scheduler is given up; its client would retry for half a minute."""
+"""Number of consecutive positive checks after which a scheduler counts as lost; its client would retry for half a
+minute."""
 
 _CHECK_INTERVAL_S = 0.75
 
@@ -31,7 +32,7 @@ async def limit_wait(seconds: float, doing: str) -> AsyncIterator[None]:
     seconds : float
         Time limit in seconds.
     doing : str
-        Clause for the error, such as "the computation was submitted".
+        Clause for the error message, after "while", such as "the computation was submitted".
 
     Raises
     ------
@@ -52,19 +53,21 @@ async def limit_wait(seconds: float, doing: str) -> AsyncIterator[None]:
 
 
 async def await_unless_gone(step: Awaitable[T], gone: GoneCheck | None) -> T:
-    """Await a step of a scheduler's client, and fail early if the scheduler is gone, which clients do not notice.
+    """Await a call of a scheduler's client, or raise an error early if the scheduler is gone.
+
+    The client itself retries the connection for half a minute.
 
     Parameters
     ----------
     step : awaitable
-        Cancelled if it is given up, or if the caller is cancelled.
+        The call; cancelled if the scheduler is gone or the caller is cancelled.
     gone : callable or None
-        Check of the scheduler; None to await the step without checks.
+        Check of the scheduler; None to await the call without checks.
 
     Returns
     -------
     object
-        Result of the step.
+        Result of the call.
 
     Raises
     ------
@@ -82,24 +85,24 @@ async def await_unless_gone(step: Awaitable[T], gone: GoneCheck | None) -> T:
         doing.cancel()
         await asyncio.wait([doing])
         if not doing.cancelled():
-            doing.exception()  # Looked at, or asyncio would report it as forgotten.
+            doing.exception()  # retrieved, so that asyncio does not log it as never retrieved
 
 
 async def finish_despite_cancel(awaitable: Awaitable[T]) -> T:
-    """Await a step to its end even if the caller is cancelled meanwhile, then propagate the cancellation.
+    """Await an awaitable to its end even if the caller is cancelled meanwhile, then propagate the cancellation.
 
-    For steps that must not stop half-way: a cluster that the Gateway is starting can only be stopped once its name is
-    known.
+    For operations that must not be interrupted, such as starting a Gateway cluster, which can be stopped only once its
+    name is known.
 
     Parameters
     ----------
     awaitable : awaitable
-        A step with its own time limit.
+        Awaitable with its own time limit.
 
     Returns
     -------
     object
-        Result of the step.
+        Result of the awaitable.
     """
     step = asyncio.ensure_future(awaitable)
     try:
@@ -109,19 +112,19 @@ async def finish_despite_cancel(awaitable: Awaitable[T]) -> T:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([step])
         if not step.cancelled():
-            step.exception()  # Looked at, or asyncio would report it as forgotten.
+            step.exception()  # retrieved, so that asyncio does not log it as never retrieved
         raise
 
 
 async def cancel_unfinished(client: Client, futures: Sequence[Future[Any]]) -> None:
-    """Cancel the unfinished futures whose results are not needed any more.
+    """Cancel those of the futures that are not finished, if the client is connected.
 
     Parameters
     ----------
     client : distributed.Client
         Asynchronous client.
     futures : sequence of distributed.Future
-        Finished ones are left alone.
+        Futures of the client; finished ones are not cancelled.
     """
     late = [future for future in futures if not future.done()]
     if late and client.status == "running":

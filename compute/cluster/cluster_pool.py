@@ -27,14 +27,14 @@ from compute.settings import Settings
 
 
 class ClusterPool:
-    """Opens clusters on first use, and keeps each until it is stopped or lost.
+    """Pool that opens clusters on first use, and keeps each open until it is stopped, idle for too long, or lost.
 
     Parameters
     ----------
     settings : Settings
         Limits and addresses.
     warm_up : callable, optional
-        Run once on every worker before the first task.
+        Function to run once on every worker before the first task.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class ClusterPool:
         self._warm_up = warm_up
         self._clusters: dict[tuple[object, ...], PooledCluster] = {}
         self._owners: dict[str, str | None] = {}
-        # Separate from `_clusters`, where a successor may already replace a cluster that is closing.
+        # Separate from `_clusters`, in which a closing cluster may already be replaced by its successor.
         self._tasks: dict[PooledCluster, asyncio.Task[None]] = {}
 
     def clusters(self) -> list[PooledCluster]:
@@ -74,12 +74,12 @@ class ClusterPool:
     def open(self, spec: ClusterSpec) -> PooledCluster:
         """Start opening a cluster, without waiting for it.
 
-        An open cluster is returned, and scaled up if `spec` has more workers.
+        If the cluster is open already, it is returned, and scaled up if `spec` requests more workers.
 
         Raises
         ------
         InputError
-            The owner has the maximum number of clusters open.
+            The owner already has the maximum number of clusters open.
         """
         pooled = self._clusters.get(spec.identity)
         if pooled is None or pooled.error:
@@ -95,25 +95,25 @@ class ClusterPool:
         Raises
         ------
         InputError, ClusterError
-            As for `open`; the cluster could not be opened, or was stopped meanwhile.
+            `open` raises the error, the cluster could not be opened, or it was stopped meanwhile.
         """
-        # Shielded: other callers may wait for the same future.
+        # Shielded, because other callers may await the same future.
         return await asyncio.shield(self.open(spec).ready)
 
     def adopt_cluster(self, spec: ClusterSpec, name: str) -> bool:
-        """Connect to a Gateway cluster that another pool started, and manage it from now on.
+        """Connect to a Gateway cluster that another pool started, and manage it in this pool.
 
         Parameters
         ----------
         spec : ClusterSpec
-            Specification with which it was started.
+            Specification with which the cluster was started.
         name : str
-            Short name.
+            Short name of the cluster.
 
         Returns
         -------
         bool
-            False if this pool has another cluster for `spec`; then nothing is done.
+            True if the cluster was adopted, False if this pool already has a cluster for `spec`.
         """
         held = self._clusters.get(spec.identity)
         if held is not None and not held.error:
@@ -123,7 +123,7 @@ class ClusterPool:
         return True
 
     def cluster_name(self, spec: ClusterSpec) -> str:
-        """Return the short name of a Gateway cluster of the pool; empty for other kinds, and before it is named."""
+        """Return the short name of a Gateway cluster of the pool; empty for other kinds, and before it has a name."""
         pooled = self._clusters.get(spec.identity)
         return "" if pooled is None else pooled.short_name
 
@@ -134,14 +134,14 @@ class ClusterPool:
             pooled.idle_policy.mark_used()
 
     def set_warm(self, spec: ClusterSpec, *, warm: bool) -> None:
-        """Choose whether a cluster stays open when idle.
+        """Set whether a cluster stays open when it is idle.
 
         Parameters
         ----------
         spec : ClusterSpec
             The cluster.
         warm : bool
-            True to keep it open.
+            True to keep the cluster open.
         """
         pooled = self._clusters.get(spec.identity)
         if pooled is not None:
@@ -153,21 +153,21 @@ class ClusterPool:
         Raises
         ------
         InputError, ClusterError
-            No Gateway is configured; it cannot be reached, or refuses the login.
+            No Gateway is configured, or the Gateway cannot be reached or refuses the login.
         """
         return {each.short_name for each in await list_gateway_clusters(self._settings)}
 
     async def stop_gateway(self, name: str) -> None:
-        """Stop a Gateway cluster that was started but is not open in this pool; raises as `list_running`."""
+        """Stop a Gateway cluster that is not open in this pool; raises as `stop_gateway_cluster`."""
         await stop_gateway_cluster(self._settings, name)
 
     def is_usable(self, connection: Connection) -> bool:
-        """Return whether a connection can be used, as far as known."""
+        """Return whether the client of a connection is running and its cluster is in this pool."""
         there = (pooled.connection is connection for pooled in self._tasks)
         return connection.client.status == "running" and any(there)
 
     async def wait_until_settled(self, spec: ClusterSpec) -> bool:
-        """Wait until a cluster with an unresponsive scheduler is back or closed; return False if it was stopped."""
+        """Wait until an unresponsive cluster is usable again or has failed; return False if it was stopped."""
         while (pooled := self._clusters.get(spec.identity)) is not None:
             if pooled not in self._tasks or (pooled.connection is not None and self.is_usable(pooled.connection)):
                 return True
@@ -175,14 +175,14 @@ class ClusterPool:
         return False
 
     async def scale(self, spec: ClusterSpec, n: int) -> int:
-        """Set the number of workers of an open cluster; data of removed workers moves to the remaining ones.
+        """Set the number of workers of an open cluster; returns and raises as `Connection.scale`.
 
         Parameters
         ----------
         spec : ClusterSpec
-            The cluster; its own number of workers is ignored.
+            The cluster; `spec.workers` is ignored.
         n : int
-            Number of workers, as for `Connection.scale`, whose result and errors apply.
+            Number of workers.
 
         Raises
         ------
@@ -193,14 +193,14 @@ class ClusterPool:
         return await resize_cluster(pooled, connection, n)
 
     async def adapt(self, spec: ClusterSpec, least: int, most: int) -> int:
-        """Scale an open cluster adaptively with its load, until `scale` is called.
+        """Start adaptive scaling of an open cluster, until `scale` is called; returns and raises as `Connection.adapt`.
 
         Parameters
         ----------
         spec : ClusterSpec
-            The cluster; its own number of workers is ignored.
+            The cluster; `spec.workers` is ignored.
         least, most : int
-            Minimum and maximum number of workers, as for `Connection.adapt`, whose result and errors apply.
+            Minimum and maximum number of workers.
 
         Raises
         ------
@@ -211,12 +211,12 @@ class ClusterPool:
         return await adapt_cluster(pooled, connection, least, most)
 
     async def stop(self, spec: ClusterSpec) -> None:
-        """Close a cluster, and shut it down if this pool started it. Results in its memory are lost.
+        """Disconnect from a cluster, and shut it down if this pool started or adopted it; results in memory are lost.
 
         Raises
         ------
         ClusterError
-            The cluster is closed here, but the Gateway did not shut it down.
+            The pool has disconnected from the cluster, but the Gateway did not shut it down.
         """
         pooled = self._clusters.pop(spec.identity, None)
         if pooled is None or pooled.error:
@@ -256,7 +256,7 @@ class ClusterPool:
             del self._tasks[pooled]
             fail_waiters(pooled)
 
-        # In a callback, since a task that is cancelled at once never runs its own code.
+        # In a callback, because a task that is cancelled before its first step never runs its own code.
         self._tasks[pooled] = asyncio.create_task(self._run_cluster(pooled), name=f"{pooled.spec.kind} cluster")
         self._tasks[pooled].add_done_callback(ended)
         return pooled
@@ -268,7 +268,7 @@ class ClusterPool:
         if not (pooled.stopping.is_set() or pooled.ready.done()):
             task.cancel()
         pooled.stopping.set()
-        # asyncio.wait: the task finishes even if this caller is cancelled.
+        # `asyncio.wait`, so that the task finishes even if this caller is cancelled.
         await asyncio.wait([task])
 
     async def _run_cluster(self, pooled: PooledCluster) -> None:
@@ -289,7 +289,7 @@ class ClusterPool:
                 await self._keep_open(pooled, connection)
 
     async def _keep_open(self, pooled: PooledCluster, connection: Connection) -> None:
-        # Recorded before closing, which takes a while and during which the client may appear to run.
+        # Recorded before closing, which takes time, and during which the status of the client may still be "running".
         with record_failure(pooled):
             if await keep_open(pooled, connection):
                 self._clusters.pop(pooled.spec.identity, None)

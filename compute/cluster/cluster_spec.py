@@ -1,4 +1,4 @@
-"""Cluster specification: the options ``--cluster``, workers, threads and cluster options as one record."""
+"""Cluster specification: kind of cluster, workers, threads and cluster options in one record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_THREADS = 256
 """Maximum number of threads per worker: a guard against typing errors."""
 
 _FORMS = "local, gateway, gateway:NAME or tcp://HOST:PORT"
-# A name becomes part of a URL path; Gateways use only these characters.
+# The name becomes part of a URL path; Gateways use only these characters in names.
 _GATEWAY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}", re.ASCII)
 
 
@@ -25,23 +25,23 @@ class ClusterSpec:
     Attributes
     ----------
     kind : {"local", "gateway", "tcp"}
-        Processes on this machine, a cluster of a Dask Gateway, or an existing scheduler.
+        Worker processes on this machine, a cluster of a Dask Gateway, or an existing scheduler.
     name : str or None
         Full or short name of an existing Gateway cluster; None starts a new one.
     address : str or None
         ``tcp://HOST:PORT`` of the scheduler; for kind ``"tcp"`` only.
     workers : int or None
-        Number of workers to start (``"local"``, ``"gateway"``) or to wait for (``"tcp"``). None for the default of the
-        machine or the settings, or for the existing workers.
+        Number of workers to start (``"local"``, ``"gateway"``) or to wait for (``"tcp"``). None for the existing
+        workers or, without any, for the default of the machine (``"local"``) or of the settings (``"gateway"``).
     most_workers : int or None
-        Maximum number of workers for adaptive scaling between `workers` and this; None for a fixed number. Not for kind
-        ``"tcp"``.
+        Maximum number of workers of adaptive scaling, whose minimum is `workers`; None for a fixed number of workers.
+        Not for kind ``"tcp"``.
     threads : int or None
-        Threads per worker; for kind ``"local"`` only. None distributes the cores.
+        Threads per worker; for kind ``"local"`` only. None to divide the cores among the workers.
     options : mapping of str to str
-        Cluster options of a new Gateway cluster, as text.
+        Values of the cluster options of a new Gateway cluster, as text, by name.
     owner : str or None
-        Scope of the users who may use, scale and stop the cluster; None for all users.
+        Scope of the principal who may use, scale and stop the cluster; None for all users.
     """
 
     kind: Literal["local", "gateway", "tcp"]
@@ -55,7 +55,7 @@ class ClusterSpec:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """Key of the cluster, independent of the number of workers."""
+        """Key that is equal for specifications of the same cluster, whatever their number of workers."""
         return self.kind, self.name, self.address, self.threads, self.owner, frozenset(self.options.items())
 
 
@@ -80,7 +80,7 @@ def parse_cluster(
     threads : int, optional
         Threads per worker, at least 1; local clusters only.
     options : sequence of str, optional
-        ``KEY=VALUE`` each; new Gateway clusters only.
+        Cluster options as ``KEY=VALUE``; new Gateway clusters only.
 
     Returns
     -------
@@ -90,8 +90,8 @@ def parse_cluster(
     Raises
     ------
     InputError
-        An option is malformed or incompatible with another; `field` is ``"cluster"``, ``"workers"``, ``"adapt"``,
-        ``"threads"`` or ``"cluster-option"``.
+        An option is malformed or incompatible with another; `field` of the error is ``"cluster"``, ``"workers"``,
+        ``"adapt"``, ``"threads"`` or ``"cluster-option"``.
     """
     if workers is not None and workers < 1:
         raise InputError("workers", f"The number of workers must be at least 1, not {workers}.")
@@ -125,7 +125,7 @@ def _check_threads(threads: int | None, kind: str) -> None:
 
 
 def _parse_limits(text: str, runs: bool, workers: int | None) -> tuple[int, int]:
-    """Return the minimum and maximum number of workers for adaptive scaling."""
+    """Parse the minimum and maximum number of workers of adaptive scaling."""
     if workers is not None:
         raise InputError("adapt", "Give the workers either as a number or as limits: leave --workers or --adapt out.")
     if runs:

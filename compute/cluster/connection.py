@@ -1,4 +1,4 @@
-"""Cluster connection: client, size, scaling and closing."""
+"""Connection to a cluster: client, size, scaling and closing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from compute.cluster.worker_watchdog import WaitLimits, WorkerGuard, guard_worke
 from compute.errors import ClusterError, InputError
 from compute.settings import Settings
 
-# The scheduler runs already; only its host may be slow or gone.
+# The scheduler is running already; only its host may be slow or lost.
 _CONNECT_S = 30.0
 _ANSWER_S = 2.0
 _CLOSE_S = 10.0
@@ -33,7 +33,7 @@ class Connection:
     Attributes
     ----------
     client : distributed.Client
-        Asynchronous, and not the default client of the process, so that results of different visitors stay apart.
+        Asynchronous client; not the default client of the process, which would be shared by all visitors.
     spec : ClusterSpec
         Specification of the cluster.
     name : str
@@ -41,7 +41,7 @@ class Connection:
     version_notes : list of str
         Tolerated software differences, one clause each.
     dashboard : callable or None
-        See `Endpoint`.
+        Returns the URL of the Dask dashboard; see `Endpoint`.
     """
 
     def __init__(self, *, client: Any, spec: ClusterSpec, endpoint: Endpoint, settings: Settings) -> None:
@@ -64,17 +64,17 @@ class Connection:
 
     @property
     def workers(self) -> int:
-        """Current number of workers, at most two seconds old."""
+        """Number of workers, as known to the client; updated every two seconds."""
         return self._total("n_workers")
 
     @property
     def threads(self) -> int:
-        """Number of threads of all workers, which is the number of concurrent tasks."""
+        """Number of threads of all workers, which is the maximum number of concurrent tasks."""
         return self._total("total_threads")
 
     @property
     def threads_to_come(self) -> int:
-        """Number of threads at the maximum size of adaptive scaling, which depends on the known tasks."""
+        """Number of threads at the maximum of adaptive scaling, which is reached only if enough tasks are submitted."""
         return ceil(self.threads * max(1.0, self._most / max(1, self.workers)))
 
     @property
@@ -84,14 +84,14 @@ class Connection:
 
     @property
     def memory_bytes(self) -> int:
-        """Sum of the workers' memory limits in bytes; 0 without limits."""
+        """Sum of the workers' memory limits in bytes; 0 if they have no limits."""
         return self._total("total_memory")
 
     def _total(self, key: str) -> int:
         return int(self.client.scheduler_info().get(key) or 0)
 
     async def scale(self, n: int) -> int:
-        """Set the number of workers; computations continue meanwhile.
+        """Set the number of workers; data of removed workers moves to the remaining ones, and computations continue.
 
         Parameters
         ----------
@@ -120,17 +120,17 @@ class Connection:
         return await self._scale(n)
 
     async def is_gone(self) -> bool:
-        """Return whether the client lost its scheduler and the scheduler is known to be gone."""
+        """Return whether the client lost the connection to its scheduler and the scheduler is known to be gone."""
         return self.client.status == "connecting" and self._gone is not None and await self._gone()
 
     def guard_workers(self) -> AbstractAsyncContextManager[WorkerGuard]:
-        """Return a context that fails if no worker can continue; see `worker_watchdog.guard_workers`."""
+        """Return a context manager that ends a computation if no worker can continue; see `guard_workers`."""
         return guard_workers(self.client, self.name, self._expected, self._patience, self.workers)
 
     async def adapt(self, least: int, most: int) -> int:
-        """Scale the cluster adaptively with its load, until `scale` is called.
+        """Start adaptive scaling by load, until `scale` is called.
 
-        Data of removed workers moves to the remaining ones; a worker whose data cannot be moved stays.
+        Data of removed workers moves to the remaining ones; a worker is kept if its data cannot be moved.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class Connection:
         Raises
         ------
         InputError
-            The numbers are out of bounds or order, or the cluster cannot be scaled.
+            The numbers are out of bounds or not in ascending order, or the cluster cannot be scaled.
         ClusterError
             The cluster cannot be reached.
         """
@@ -170,7 +170,7 @@ class Connection:
         Raises
         ------
         ClusterError
-            Fewer workers joined in time, or the scheduler was lost.
+            Fewer workers joined within the time limit, or the scheduler was lost.
         """
         async with limit_wait(timeout_s + _ANSWER_S, "workers were waited for"):
             ready = await self.count_workers(n, timeout_s)
@@ -181,7 +181,7 @@ class Connection:
             )
 
     async def count_workers(self, n: int, within_s: float) -> int:
-        """Return the number of workers as soon as there are `n`, or when the time limit is reached.
+        """Wait for a number of workers or until the time limit is reached, and return the current number.
 
         Parameters
         ----------
@@ -196,7 +196,7 @@ class Connection:
         return self.workers
 
     async def warm_up(self, function: WarmUp, timeout_s: float) -> None:
-        """Run a function once on every worker, so that the first task need not import and compile.
+        """Run a function once on every worker, so that no import or compilation delays the first task.
 
         Parameters
         ----------
@@ -227,7 +227,7 @@ class Connection:
 
 @asynccontextmanager
 async def connect(endpoint: Endpoint, spec: ClusterSpec, settings: Settings) -> AsyncIterator[Connection]:
-    """Connect a client to a running scheduler, and close it at the end.
+    """Connect a client to a running scheduler for the duration of the body.
 
     Parameters
     ----------
@@ -241,14 +241,14 @@ async def connect(endpoint: Endpoint, spec: ClusterSpec, settings: Settings) -> 
     Yields
     ------
     Connection
-        With the existing workers, possibly none.
+        Connection with the existing workers, possibly none.
 
     Raises
     ------
     ClusterError
-        The scheduler cannot be reached in time, or is gone.
+        The scheduler cannot be reached within the time limit, or is gone.
     """
-    # `check_versions` reports the differences; distributed prints this warning as a table on standard error.
+    # `check_versions` reports version differences; distributed prints this warning as a table on standard error.
     warnings.filterwarnings("ignore", category=VersionMismatchWarning)
     seconds = min(_CONNECT_S, settings.cluster_start_timeout_s)
     client: Any = Client(

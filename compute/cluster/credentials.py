@@ -15,20 +15,20 @@ _NAME = "greenup-local"
 # `Security.temporary` of distributed 2026.8 issues certificates for one year; a server may run longer.
 _VALID = timedelta(days=3650)
 
-# Tolerance for a clock that is set back.
+# Tolerance in case the clock is set back.
 _EARLIER = timedelta(days=1)
 
 
 def temporary_credentials() -> Security:
     """Return new credentials for the scheduler, workers and clients of one cluster, held in memory only.
 
-    Like `distributed.security.Security.temporary`, but with a P-256 key (FIPS 186): it is created in a millisecond, an
-    RSA key in a tenth of a second, and signs each connection faster.
+    Like `distributed.security.Security.temporary`, but with a P-256 key (FIPS 186), which is created in a millisecond
+    instead of a tenth of a second for RSA, and signs faster at each connection.
 
     Returns
     -------
     distributed.security.Security
-        Requires encryption, and the key at both ends of a connection.
+        Credentials that require encryption, and the key at both ends of a connection.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _certificate(key).public_bytes(serialization.Encoding.PEM).decode()
@@ -39,12 +39,12 @@ def temporary_credentials() -> Security:
 
 
 def credentials(certificate: str, key: str) -> Security:
-    """Return the credentials of one certificate and its key.
+    """Return credentials in which scheduler, workers and clients use the same certificate and key.
 
     Parameters
     ----------
     certificate, key : str
-        PEM text.
+        Certificate and private key, as PEM text.
     """
     return Security(
         require_encryption=True,
@@ -59,7 +59,7 @@ def credentials(certificate: str, key: str) -> Security:
 
 
 def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    """Return a self-signed certificate that is its own and only authority."""
+    """Return a self-signed certificate, which is also the only certificate authority of the cluster."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NAME)])
     now = datetime.now(UTC)
     return (

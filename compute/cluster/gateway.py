@@ -1,4 +1,4 @@
-"""Clusters of a Dask Gateway; with `compute.cluster.gateway_answers` the only users of dask_gateway.
+"""Clusters of a Dask Gateway: listing, starting, scaling and stopping.
 
 Uses the plain requests of `dask_gateway.Gateway` (2026.3) instead of `GatewayCluster`, which has no time limits, does
 not report the progress of a start, and loses a cluster whose start is cancelled.
@@ -38,14 +38,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class RunningCluster:
-    """A cluster of the user at the Gateway.
+    """Cluster of the user at the Gateway.
 
     Attributes
     ----------
     name : str
-        Full name. It grants access to the cluster's dashboards without a login: not for logs and pages.
+        Full name; it grants access to the cluster's dashboards without a login, so it must not appear in logs or on
+        pages.
     short_name : str
-        Display name; ``gateway:SHORT_NAME`` also refers to the cluster.
+        Display name; ``--cluster gateway:SHORT_NAME`` selects the cluster.
     status : str
         ``"pending"`` or ``"running"``.
     started : datetime.datetime
@@ -59,8 +60,8 @@ class RunningCluster:
 
 
 def short_name(name: str) -> str:
-    """Return the display name of a cluster; its full name grants access to its dashboards."""
-    # Kubernetes Gateways prefix the namespace and a dot; the random part identifies the cluster.
+    """Return the display name of a cluster from its full name; unlike the latter, it grants no access to dashboards."""
+    # Gateways on Kubernetes prefix the namespace and a dot; the random part identifies the cluster.
     return name.rpartition(".")[2][:8]
 
 
@@ -69,6 +70,8 @@ async def list_gateway_clusters(settings: Settings) -> list[RunningCluster]:
 
     Raises
     ------
+    InputError
+        No Gateway is configured.
     ClusterError
         The Gateway cannot be reached, or refuses the login.
     """
@@ -86,12 +89,14 @@ async def list_gateway_clusters(settings: Settings) -> list[RunningCluster]:
 
 
 async def gateway_options(settings: Settings) -> list[ClusterOption]:
-    """List the options of new clusters.
+    """List the options that the Gateway offers for new clusters.
 
     Raises
     ------
+    InputError
+        No Gateway is configured.
     ClusterError
-        The Gateway cannot be reached, or refuses the login.
+        The Gateway cannot be reached, or refuses the login or the configured defaults.
     """
     async with open_gateway(settings) as gateway:
         return describe_options(await _fetch_options(gateway))
@@ -103,12 +108,14 @@ async def stop_gateway_cluster(settings: Settings, name: str) -> None:
     Parameters
     ----------
     settings : Settings
-        With the Gateway's address.
+        Settings with the Gateway's address.
     name : str
         Full or short name.
 
     Raises
     ------
+    InputError
+        No Gateway is configured.
     ClusterError
         No such cluster runs, or the Gateway cannot be reached.
     """
@@ -120,30 +127,30 @@ async def stop_gateway_cluster(settings: Settings, name: str) -> None:
 async def gateway_scheduler(
     spec: ClusterSpec, settings: Settings, stages: Stages, resume: str = ""
 ) -> AsyncIterator[Endpoint]:
-    """Start a cluster or find an existing one; at the end, stop it if it was started or resumed here.
+    """Start a cluster or find an existing one; at the end of the body, stop it unless `spec` names it.
 
     Parameters
     ----------
     spec : ClusterSpec
         Specification of kind ``"gateway"``.
     settings : Settings
-        With the Gateway's address and the time limit for a scheduler.
+        Settings with the Gateway's address and the time limit for starting a scheduler.
     stages : Stages
         Receives the progress.
     resume : str, default: ""
-        Short name of a cluster that was started for `spec` before, to use instead of a new one.
+        Short name of a cluster that was started for `spec` before, and is used instead of a new one.
 
     Yields
     ------
     Endpoint
-        The running scheduler, with any number of workers.
+        Endpoint of the running scheduler, with any number of workers.
 
     Raises
     ------
     InputError
         A cluster option is unknown or has an invalid value; nothing was started.
     ClusterError
-        The Gateway cannot be reached, or the scheduler did not start; at the end, it was not stopped.
+        The Gateway cannot be reached, the scheduler did not start, or the Gateway did not stop the cluster at the end.
     """
     async with open_gateway(settings) as gateway:
         if spec.name:
@@ -181,7 +188,7 @@ async def _request_cluster(gateway: Gateway, spec: ClusterSpec, stages: Stages, 
 
 @asynccontextmanager
 async def _owned_cluster(gateway: Gateway, named: Awaitable[str]) -> AsyncIterator[str]:
-    """Await the name of a cluster, and stop the cluster at the end."""
+    """Await and yield the name of a cluster, and stop the cluster at the end of the body."""
     submission = asyncio.ensure_future(named)
     failed = False
     try:
@@ -190,13 +197,13 @@ async def _owned_cluster(gateway: Gateway, named: Awaitable[str]) -> AsyncIterat
         failed = True
         raise
     finally:
-        # Also if cancelled before the name is known: the Gateway may have started a cluster.
+        # Also if cancelled before the name is known, because the Gateway may have started a cluster.
         if submission.done() and not submission.cancelled() and submission.exception() is None:
             await finish_despite_cancel(_stop(gateway, submission.result(), quietly=failed))
 
 
 async def _stop(gateway: Gateway, name: str, *, quietly: bool) -> None:
-    """Stop a cluster; a failure is logged, and raised unless `quietly`, for use after another error."""
+    """Stop a cluster; a failure is logged, and raised unless `quietly` is set, as it is after another error."""
     try:
         await call_gateway(gateway.stop_cluster(name), CLUSTER_GONE)
     except ClusterError as error:
@@ -235,17 +242,17 @@ async def _wait_for_scheduler(gateway: Gateway, name: str, settings: Settings, s
 
 
 async def _scale(gateway: Gateway, name: str, n: int) -> int:
-    """Request `n` workers and return how many the Gateway allows."""
+    """Request `n` workers, and return the number that the Gateway allows."""
     return await _resize(gateway, name, "scale", {"count": n}) or n
 
 
 async def _adapt(gateway: Gateway, name: str, least: int, most: int) -> int:
-    """Start adaptive scaling and return the maximum number of workers that the Gateway allows."""
+    """Start adaptive scaling, and return the maximum number of workers that the Gateway allows."""
     return await _resize(gateway, name, "adapt", {"minimum": least, "maximum": most}) or most
 
 
 async def _resize(gateway: Gateway, name: str, act: str, numbers: dict[str, int]) -> int:
-    """Return the limit that the Gateway applied to the numbers; 0 if none."""
+    """Send a scaling request, and return the maximum number of workers that the Gateway reported; 0 if unlimited."""
     # dask-gateway 2026.3: `Gateway.scale_cluster` reports the limit as a warning, which is global to the process.
     request = gateway._request("POST", f"{gateway.address}/api/v1/clusters/{name}/{act}", json=numbers)
     answer = await call_gateway((await call_gateway(request, CLUSTER_GONE)).json())
@@ -259,7 +266,7 @@ async def _expected_workers(client: Any) -> int:
 
 
 def _count_requested_workers(dask_scheduler: Any) -> int:
-    # dask-gateway 2026.3 has no client call for this number; its scheduler plugin holds it.
+    # dask-gateway 2026.3 has no client call for this number; it is an attribute of the scheduler plugin's service.
     services = (getattr(plugin, "service", None) for plugin in dask_scheduler.plugins.values())
     return max((int(getattr(service, "count", 0)) for service in services), default=0)
 

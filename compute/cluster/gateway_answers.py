@@ -1,4 +1,4 @@
-"""Requests to a Dask Gateway, with time limits and a one-sentence error for each failure."""
+"""Requests to a Dask Gateway, with a time limit and a one-sentence error message for each failure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 CLUSTER_GONE = "The Dask Gateway has no such cluster any more; open another."
 
-# The Gateway responds in milliseconds; a busy one retries a scheduler for a few seconds.
+# Gateways usually respond in milliseconds; if a scheduler is busy, they retry for a few seconds.
 _ANSWER_S = 30.0
 
 _ELSEWHERE = "The server at this address is not a Dask Gateway; check GREENUP_GATEWAY_ADDRESS."
@@ -26,7 +26,7 @@ _NO_LOGIN = "The Dask Gateway refused the login; sign in again, or check gateway
 
 
 def has_gateway(settings: Settings) -> bool:
-    """Return whether a Gateway is configured, by the settings or by Dask; no request is made."""
+    """Return whether a Gateway is configured in the settings or in Dask's configuration; no request is made."""
     return bool(settings.gateway_address or dask.config.get("gateway.address", None))
 
 
@@ -38,7 +38,15 @@ def require_gateway(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    """Open a client of the Gateway; raises as `call_gateway`, and an `InputError` if none is configured."""
+    """Yield a client of the Gateway.
+
+    Raises
+    ------
+    InputError
+        No Gateway is configured.
+    ClusterError
+        The configured address or authentication is invalid.
+    """
     require_gateway(settings)
     try:
         gateway = Gateway(address=settings.gateway_address, asynchronous=True)
@@ -56,9 +64,14 @@ async def call_gateway(request: Awaitable[T], refused: str = _ELSEWHERE) -> T:
     Parameters
     ----------
     request : awaitable
-        The request.
+        Request to await.
     refused : str
         Error message for a refused request; ``{}`` is replaced by the Gateway's reason.
+
+    Returns
+    -------
+    object
+        Result of the request.
 
     Raises
     ------
@@ -77,7 +90,7 @@ async def call_gateway(request: Awaitable[T], refused: str = _ELSEWHERE) -> T:
 
 
 def _translate_error(error: Exception) -> ClusterError:
-    # Status 5xx comes from a proxy whose Gateway is down.
+    # A proxy returns status 5xx if its Gateway is down.
     if isinstance(error, aiohttp.ClientResponseError) and error.status < 500:
         return ClusterError(_NO_LOGIN if error.status in (401, 403) else _ELSEWHERE)
     if isinstance(error, TimeoutError):

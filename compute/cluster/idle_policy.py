@@ -1,4 +1,4 @@
-"""Idle policy: keep a cluster alive while it is used, and stop it after an idle time."""
+"""Idle policy: keep a cluster active while it is used, and stop it after an idle time."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import Any
 from compute.cluster.cluster_spec import ClusterSpec
 
 IN_USE_S = 6.0
-"""Time in seconds for which a cluster counts as used after `IdlePolicy.mark_used`: three times the interval of the
-calls."""
+"""Time in seconds for which a cluster counts as used after `IdlePolicy.mark_used`; three times the interval between
+calls of it."""
 
 _ACTIVITY_INTERVAL_S = 5.0
-"""Interval in seconds between tasks that keep a used cluster active; Gateways check for idle ones every few seconds."""
+"""Interval in seconds between tasks that keep a used cluster active; Gateways check for idle clusters every few
+seconds."""
 
 
 @dataclass(kw_only=True, eq=False)
 class IdlePolicy:
-    """Time of last use of a cluster, and its idle time limit.
+    """Time of the last use of a cluster, and its idle time limit.
 
     Attributes
     ----------
     linger : float or None
-        Idle time limit in seconds; None for none.
+        Idle time limit in seconds; None for no limit.
     warm : bool
-        Ignore the idle time limit, on a user's request.
+        Whether a user has chosen to ignore the idle time limit.
     """
 
     linger: float | None
@@ -54,14 +55,14 @@ class IdlePolicy:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the cluster is stopped; None while it is used, or without a time limit."""
+        """Seconds until the cluster is stopped; None if it is in use, warm, or without idle time limit."""
         idle = time.monotonic() - self._used_at
         if self.linger is None or self.warm or idle < min(IN_USE_S, self.linger / 2):
             return None
         return max(0.0, self.linger - idle)
 
     def keep_active(self, client: Any) -> None:
-        """Submit a trivial task while the cluster is used: a Gateway's idle timeout only counts tasks."""
+        """Submit a trivial task if the cluster is in use, because only tasks reset the idle timeout of a Gateway."""
         now = time.monotonic()
         if now - self._used_at < IN_USE_S and now - self._active_at > _ACTIVITY_INTERVAL_S:
             self._active_at = now

@@ -31,8 +31,8 @@ _ONE_THREAD_EACH = {"NUMBA_NUM_THREADS": "1", "GDAL_NUM_THREADS": "1"}
 # Moving gigabytes between processes on one machine takes seconds.
 _MOVE_DATA_S = 60.0
 
-# SIGINT of a terminal goes to the whole process group; workers ignore it, since this process stops them in order.
-# The exception of a failed task returns to the client, so workers do not log its traceback.
+# A terminal sends SIGINT to the whole process group; workers ignore it, because this process stops them in order.
+# The exception of a failed task is sent to the client, so workers do not log its traceback.
 # distributed 2026.8 serves HTTP pages of each worker to all users of this machine (distributed/node.py,
 # `start_http_server`), without a setting to turn this off; remove the last lines once there is one.
 _PRELOAD = """
@@ -51,28 +51,30 @@ def dask_setup(worker):
 async def local_scheduler(spec: ClusterSpec, settings: Settings) -> AsyncIterator[Endpoint]:
     """Run a scheduler in this process and workers in other processes, until the body ends.
 
-    They communicate over TLS with temporary credentials of this cluster: other users of this machine can reach its
-    ports, and access to a scheduler allows running code as its user.
+    The processes communicate over TLS with temporary credentials of this cluster, because other users of this machine
+    can reach its ports, and access to a scheduler allows running code as the user of its process.
 
-    Defaults for processes, threads and memory follow the CPUs and memory available to this process, including cgroup
-    limits, as detected by `dask.system`. Workers added later get the same share each, on top.
+    Defaults for processes, threads and memory are derived from the CPUs and memory available to this process, including
+    cgroup limits, as detected by Dask. Each worker added later gets the same threads and memory in addition.
 
     Parameters
     ----------
     spec : ClusterSpec
         Specification of kind ``"local"``.
     settings : Settings
-        With the home folder, for data that workers spill to disk.
+        Settings with the home folder, for data that workers spill to disk.
 
     Yields
     ------
     Endpoint
-        The scheduler, without workers.
+        Endpoint of the scheduler, without workers.
 
     Raises
     ------
     ClusterError
         The scheduler cannot be started, or the scratch folder cannot be created.
+    InputError
+        The home folder belongs to another user.
     """
     workers, threads = _worker_sizes(spec)
     security = temporary_credentials()
@@ -108,7 +110,7 @@ async def local_scheduler(spec: ClusterSpec, settings: Settings) -> AsyncIterato
 
     try:
         await _start(cluster)
-        # `direct`: tiles need not pass through the scheduler.
+        # `direct`, so that data for tiles does not pass through the scheduler.
         yield Endpoint(
             address=cluster.scheduler_address,
             name="local cluster",
@@ -124,7 +126,7 @@ async def local_scheduler(spec: ClusterSpec, settings: Settings) -> AsyncIterato
 
 
 async def _make_scratch(settings: Settings) -> Scratch:
-    """Create a scratch folder in a thread; on cancellation, remove it again."""
+    """Create a scratch folder in a thread; remove it if the caller is cancelled."""
     making = asyncio.create_task(asyncio.to_thread(make_scratch, settings))
     try:
         return await asyncio.shield(making)
@@ -135,7 +137,7 @@ async def _make_scratch(settings: Settings) -> Scratch:
 
 
 def _worker_sizes(spec: ClusterSpec) -> tuple[int, int]:
-    """Return the number of workers and the threads of each, which together use all cores by default."""
+    """Return the number of workers and of threads per worker; by default, they use all cores."""
     workers = spec.most_workers or spec.workers
     if workers:
         return workers, spec.threads or ceil(CPU_COUNT / workers)
@@ -146,7 +148,7 @@ def _worker_sizes(spec: ClusterSpec) -> tuple[int, int]:
 
 
 async def _scale(cluster: Any, n: int) -> int:
-    """Add workers, or remove the newest; return the resulting number."""
+    """Add workers or remove the newest ones, and return the resulting number."""
     await _remove_workers(cluster, list(cluster.worker_spec)[n:])
     allowed = max(n, len(cluster.worker_spec))
     cluster.scale(allowed)
@@ -154,10 +156,10 @@ async def _scale(cluster: Any, n: int) -> int:
 
 
 class _DataKeepingAdaptive(Adaptive):
-    """Adaptive scaling of Dask, except that a worker whose data cannot be moved stays."""
+    """Adaptive scaling of Dask that keeps workers whose data cannot be moved."""
 
     async def scale_down(self, workers: Any) -> None:
-        """Remove workers by name."""
+        """Remove workers, given by name, except those whose data cannot be moved."""
         cluster: Any = self.cluster
         await _remove_workers(cluster, workers)
         cluster.scale(len(cluster.worker_spec))
@@ -176,8 +178,8 @@ async def _move_data(scheduler: Any, leaving: Sequence[object]) -> set[object]:
     """Move the data of workers to the remaining ones, and return the workers whose data could not be moved.
 
     Needed for distributed 2026.8: `SpecCluster._correct_state_internal` (distributed/deploy/spec.py) retires workers
-    too, but passes their names as `workers`, where the scheduler expects addresses, so that they close with their data.
-    Remove this once it passes `names`.
+    too, but passes their names as `workers`, for which the scheduler expects addresses, so that they close without
+    moving their data. Remove this function once distributed passes `names`.
     """
     there = {worker.name for worker in scheduler.workers.values()}
     free = {worker["name"] for worker in (await scheduler.retire_workers(names=leaving)).values()}

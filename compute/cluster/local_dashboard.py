@@ -1,4 +1,4 @@
-"""Dask dashboard of a local cluster, served on a private Unix socket on demand."""
+"""Dask dashboard of a local cluster, which is served on demand on a private Unix socket."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _PATH_MAX = 103
 
 
 class LocalScheduler(Scheduler):
-    """Scheduler whose dashboard is served on a Unix socket, and only on demand.
+    """Scheduler whose dashboard is served on demand on a Unix socket.
 
-    `distributed.Scheduler` (2026.8) always opens a TCP port for its pages, which all users of this machine can read.
+    `distributed.Scheduler` (2026.8) always serves its pages on a TCP port, which all users of this machine can read.
     """
 
     def start_http_server(self, routes: Sequence[Any], *_: Any, **__: Any) -> None:
-        """Store the routes until `show_dashboard` is called."""
+        """Create the HTTP server without opening a port; `show_dashboard` opens its socket."""
         self.http_application = RoutingApplication(routes)
         server: Any = HTTPServer(self.http_application)
-        server.port = 0  # Dask passes it to Bokeh
+        server.port = 0  # Dask passes the port to Bokeh
         self.http_server = server
         self._socket: Path | None = None
         self._listening = ExitStack()
@@ -85,7 +85,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _restore_handlers(application: Any) -> None:
-    """Restore Bokeh's own request handlers in a Bokeh server.
+    """Restore Bokeh's own request handlers in the routes of a Bokeh server.
 
     Importing Panel 1.9 replaces entries of `bokeh.server.urls.per_app_patterns` for the whole process
     (panel/io/server.py), and its handlers fail on some pages of the Dask dashboard. Remove this once Panel passes its

@@ -17,7 +17,7 @@ from compute.errors import ClusterError, InputError
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterOption:
-    """One option of new clusters, as declared by the Gateway.
+    """Option of new clusters, as declared by the Gateway.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class ClusterOption:
     kind : {"bool", "int", "float", "str", "dict"}
         Type of the value.
     default : object
-        Default value of the Gateway or of Dask's configuration.
+        Default value from the Gateway or from Dask's configuration.
     choices : tuple of str
         Allowed values; empty if not restricted.
     minimum, maximum : float or None
@@ -54,12 +54,12 @@ class ClusterOption:
         return " ".join([words.get(self.kind, "a JSON object"), " and ".join(bounds)]).strip()
 
     def parse_value(self, text: str) -> object:
-        """Parse a value.
+        """Parse and validate the text of a value.
 
         Raises
         ------
         InputError
-            The value is not allowed; the message describes the allowed ones.
+            The value is not allowed; the message describes the allowed values.
         """
         try:
             value = _CONVERTERS[self.kind](text)
@@ -70,7 +70,7 @@ class ClusterOption:
         return value
 
     def is_valid(self, text: str) -> bool:
-        """Return whether a text is an allowed value."""
+        """Return whether a text represents an allowed value."""
         try:
             self.parse_value(text)
         except InputError:
@@ -101,13 +101,13 @@ def describe_options(options: Options) -> list[ClusterOption]:
     Returns
     -------
     list of ClusterOption
-        In the Gateway's order.
+        Options in the Gateway's order.
     """
     return [_describe_option(options, name) for name in options]
 
 
 def _describe_option(options: Options, name: str) -> ClusterOption:
-    # dask-gateway 2026.3: the mapping has values only; bounds and choices are in its private fields.
+    # dask-gateway 2026.3: the mapping contains values only; bounds and choices are in its private fields.
     field = options._fields[name]
     return ClusterOption(
         name=name,
@@ -149,7 +149,7 @@ def apply_configured_defaults(options: Options) -> Options:
 
 
 def apply_choices(options: Options, chosen: Mapping[str, str]) -> Options:
-    """Set options from text.
+    """Set the values of options from text.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def apply_choices(options: Options, chosen: Mapping[str, str]) -> Options:
     Raises
     ------
     InputError
-        The Gateway has no such option, or does not accept the value; the message lists the alternatives.
+        The Gateway has no such option, or the value is not allowed; the message describes the alternatives.
     """
     for name, text in chosen.items():
         if name not in options:

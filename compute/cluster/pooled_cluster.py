@@ -1,4 +1,4 @@
-"""One cluster of a pool: state, monitoring, scaling and failure."""
+"""State, monitoring, scaling and failures of one cluster of a pool."""
 
 from __future__ import annotations
 
@@ -21,39 +21,41 @@ from compute.errors import ClusterError, GreenupError
 _log = logging.getLogger(__name__)
 
 CHECK_INTERVAL_S = 1.0
-"""Interval between checks for a lost scheduler, in seconds; the client does not report it."""
+"""Interval in seconds between checks for a lost scheduler, which the client does not report."""
 
 
 @dataclass(kw_only=True, eq=False)
 class PooledCluster:
-    """One cluster of the pool. Only the pool changes it.
+    """State of one cluster of the pool; to be changed by the pool only.
 
     Attributes
     ----------
     spec : ClusterSpec
-        Specification, with the number of workers that was requested last.
+        Specification, with the number of workers that was set last.
     idle_policy : IdlePolicy
         Last use and idle time limit.
     id : str
-        Identifier in lists; grants no access.
+        Identifier for lists, which grants no access.
     stage : Stage or None
-        Latest stage of the start.
+        Latest stage of the startup.
     connection : Connection or None
-        Set while the cluster is ready.
+        Connection while the cluster is ready, otherwise None.
     error : str
-        One sentence, if it could not be opened, was lost or not stopped; `ClusterPool.open` then opens it again.
+        Sentence if the cluster could not be opened, was lost or was not stopped, otherwise empty; after an error,
+        `ClusterPool.open` opens the cluster again.
     notice : str
-        One sentence, if it cannot have all requested workers.
+        Sentence if the Gateway limits or refuses the requested workers, or the cluster was stopped after being idle;
+        otherwise empty.
     resume : str
-        Short name of an existing Gateway cluster to use instead of a new one; empty for none.
+        Short name of an existing Gateway cluster to use instead of a new one; empty for a new cluster.
     wanted : int
-        Largest number of workers requested by later `ClusterPool.open` calls, until the cluster is scaled.
+        Maximum number of workers requested by `ClusterPool.open` since the cluster was last scaled.
     began : float
-        Start of opening, in seconds of `time.monotonic`.
+        Time when opening began, in seconds of `time.monotonic`.
     ready : asyncio.Future of Connection
-        Set when opening ends, with a result or an exception.
+        Future that is completed with the connection or an exception when opening ends.
     stopping : asyncio.Event
-        Set to request closing.
+        Event that is set to request closing.
     """
 
     spec: ClusterSpec
@@ -71,22 +73,22 @@ class PooledCluster:
 
     @property
     def short_name(self) -> str:
-        """Short name of a Gateway cluster, once known; empty for other kinds."""
+        """Short name of a Gateway cluster; empty for other kinds, and before the cluster has a name."""
         started = self.stage.cluster if self.stage else ""
         return started or self.resume or short_name(self.spec.name or "")
 
 
 def count_open_clusters(spec: ClusterSpec, clusters: Iterable[PooledCluster], elsewhere: Set[str]) -> int:
-    """Return the number of clusters that an owner has open beside a requested one.
+    """Return the number of open clusters of an owner, without a requested one.
 
     Parameters
     ----------
     spec : ClusterSpec
-        The requested cluster, with its owner.
+        The requested cluster, which is not open on this server, with its owner.
     clusters : iterable of PooledCluster
         Clusters of this server.
     elsewhere : set of str
-        Short names of the owner's Gateway clusters on other servers; each cluster counts once.
+        Short names of the owner's Gateway clusters on other servers; those also in `clusters` count only once.
     """
     here = [each for each in clusters if each.spec.owner == spec.owner and not each.error]
     counted = {each.short_name for each in here} | {short_name(spec.name or "")}
@@ -94,7 +96,7 @@ def count_open_clusters(spec: ClusterSpec, clusters: Iterable[PooledCluster], el
 
 
 async def keep_open(pooled: PooledCluster, connection: Connection) -> bool:
-    """Monitor a cluster until it is to be closed.
+    """Monitor a cluster until it must be closed.
 
     Parameters
     ----------
@@ -106,7 +108,7 @@ async def keep_open(pooled: PooledCluster, connection: Connection) -> bool:
     Returns
     -------
     bool
-        True if it is to be closed as idle, False if `PooledCluster.stopping` is set.
+        True if the idle time limit was reached, False if `PooledCluster.stopping` was set.
 
     Raises
     ------
@@ -130,7 +132,7 @@ async def keep_open(pooled: PooledCluster, connection: Connection) -> bool:
 
 
 async def _grow(pooled: PooledCluster, connection: Connection) -> None:
-    """Scale up to the number of workers requested since opening; never down."""
+    """Scale a cluster up, but never down, to the number of workers in `PooledCluster.wanted`."""
     wanted, pooled.wanted = pooled.wanted, 0
     enough = max(connection.workers, pooled.spec.workers or 0)
     if not connection.resizable or pooled.spec.most_workers or wanted <= enough:
@@ -188,25 +190,25 @@ async def adapt_cluster(pooled: PooledCluster, connection: Connection, least: in
 
 
 def fail_waiters(pooled: PooledCluster, reason: GreenupError | None = None) -> None:
-    """Fail the `ready` future, for callers that wait for the cluster.
+    """Set an exception on the `ready` future, unless it is completed, for callers that await the cluster.
 
     Parameters
     ----------
     pooled : PooledCluster
         The cluster.
     reason : GreenupError, optional
-        Error to raise. Default: the cluster's error, or that it was stopped.
+        The exception. Default: a `ClusterError` with `PooledCluster.error`, or that the cluster was stopped.
     """
     if not pooled.ready.done():
         stopped = pooled.error or "The cluster was stopped; compute again to open one."
         pooled.ready.set_exception(reason or ClusterError(stopped))
-        # Retrieved, so that asyncio does not log it if there is no waiter.
+        # Retrieved, so that asyncio does not log it if no caller awaits the future.
         pooled.ready.exception()
 
 
 @contextmanager
 def record_failure(pooled: PooledCluster) -> Iterator[None]:
-    """Record the error of the body, and raise it; the cluster has no connection afterwards."""
+    """Record an error of the body in the cluster and raise it again; reset the connection in any case."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Scheduler endpoint: address, security, scaling and dashboard of a running scheduler."""
+"""Endpoint of a running scheduler: address, security, scaling and dashboard."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Adapt = Callable[[int, int], Awaitable[int]]
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """A running scheduler, independent of the kind of its cluster.
+    """Access to a running scheduler, in one form for all kinds of clusters.
 
     Attributes
     ----------
     address : str
-        Address of the scheduler; for a Gateway cluster it contains the full name, which grants access.
+        Address of the scheduler; that of a Gateway cluster contains the full name, which grants access.
     name : str
         Display name; never the full name of a Gateway cluster.
     security : distributed.security.Security or None
@@ -30,14 +30,15 @@ class Endpoint:
     direct : bool
         Whether this process connects to workers directly.
     scale : callable or None
-        Requests a number of workers and returns how many the cluster allows; None if it cannot be scaled.
+        Requests a number of workers, and returns the number that the cluster allows; None if the cluster cannot be
+        scaled.
     adapt : callable or None
-        Starts adaptive scaling between two numbers of workers, and returns the maximum that the cluster allows; `scale`
-        ends it. None if the cluster cannot be scaled.
+        Starts adaptive scaling between two numbers of workers, until `scale` is called, and returns the maximum that
+        the cluster allows; None if the cluster cannot be scaled.
     workers : int
         Default number of workers.
     gone : callable or None
-        Returns within seconds whether the scheduler is known to be gone; None without such a check.
+        Returns within seconds whether the scheduler is known to be gone; None if there is no such check.
     expected : callable or None
         Returns the number of workers requested so far; None if unknown.
     dashboard : callable or None

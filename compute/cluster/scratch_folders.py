@@ -1,4 +1,4 @@
-"""Scratch folders of local workers: private, and removed by the next start if a process was killed."""
+"""Private scratch folders of local workers; folders of killed processes are removed at the next start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from compute.settings.home import make_private, open_home
 _PREFIX = "greenup-"
 
 _OWNER = "owner"
-"""File in each scratch folder with process id and start time of its owner, who holds a lock on it while alive."""
+"""File in each scratch folder with the id and start time of the owner process, which locks the file while it runs."""
 
 
 class Scratch:
@@ -43,12 +43,12 @@ class Scratch:
 
 
 def make_scratch(settings: Settings) -> Scratch:
-    """Create a scratch folder, and remove those of killed processes.
+    """Create a scratch folder, and remove scratch folders of killed processes.
 
     Parameters
     ----------
     settings : Settings
-        With the home folder, used unless Dask's configuration sets ``temporary-directory``.
+        Settings with the home folder, which is used unless Dask's configuration sets ``temporary-directory``.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def make_scratch(settings: Settings) -> Scratch:
 
 
 def _scratch_root(settings: Settings) -> Path:
-    """Return the parent of scratch folders; the system's temporary folder if the home cannot be written."""
+    """Return the parent of scratch folders; if the home folder is not writable, the system's temporary folder."""
     configured = dask.config.get("temporary-directory")
     if configured:
         return Path(configured)
@@ -80,7 +80,7 @@ def _scratch_root(settings: Settings) -> Path:
 
 
 def _claim(folder: Path) -> FileIO:
-    """Write the owner file of a folder, and return its lock."""
+    """Write and lock the owner file of a folder, and return the open file."""
     unnamed = folder / f".{_OWNER}"
     lock = FileIO(os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
     # Some network file systems have no locks; the process id and start time then identify the owner.
@@ -88,13 +88,13 @@ def _claim(folder: Path) -> FileIO:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     process = psutil.Process()
     lock.write(f"{process.pid} {process.create_time()}".encode())
-    # Renamed only after locking: folders without an owner file are left alone.
+    # Renamed only after locking, because other processes do not remove folders without an owner file.
     unnamed.rename(folder / _OWNER)
     return lock
 
 
 def _remove_abandoned(root: Path) -> None:
-    """Remove this user's scratch folders whose owners are dead."""
+    """Remove this user's scratch folders whose owner processes have ended."""
     for folder in root.glob(f"{_PREFIX}*/"):
         with suppress(OSError):
             if folder.lstat().st_uid == os.geteuid() and _is_abandoned(folder / _OWNER):
@@ -102,10 +102,10 @@ def _remove_abandoned(root: Path) -> None:
 
 
 def _is_abandoned(owner: Path) -> bool:
-    """Return whether the owner of a folder is dead: its lock is free, and its process does not run.
+    """Return whether the owner process of a folder has ended: its lock is free, and its process id is not running.
 
-    The lock also covers owners in other containers and on other machines that share the folder, where process ids
-    differ. Raises OSError if there is no owner file, the lock is held, or the file system has no locks.
+    The lock is needed for owners in other containers and on other machines that share the folder, because their process
+    ids differ. Raises an OSError if there is no owner file, the lock is held, or the file system has no locks.
     """
     with FileIO(os.open(owner, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), "r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -113,7 +113,7 @@ def _is_abandoned(owner: Path) -> bool:
 
 
 def _is_running(record: str) -> bool:
-    """Return whether the process of an owner record runs: same process id and start time."""
+    """Return whether a process with the id and start time in an owner record is running."""
     pid, _, started = record.partition(" ")
     try:
         return str(psutil.Process(int(pid)).create_time()) == started

@@ -22,7 +22,7 @@ from compute.cluster.version_check import check_versions
 from compute.errors import ClusterError, InputError
 from compute.settings import Settings
 
-# Workers of one node join together; a node that has to boot adds its workers minutes later, during the computation.
+# Workers of one node join together; those of a node that must boot first join minutes later, during the computation.
 _GRACE_S = 20.0
 _POLL_S = 0.25
 # Importing the engine takes about ten seconds on a cold node.
@@ -39,33 +39,33 @@ async def open_cluster(
     warm_up: WarmUp | None = None,
     resume: str = "",
 ) -> AsyncIterator[Connection]:
-    """Open a cluster; everything started here is stopped when the body ends, fails or is cancelled.
+    """Open a cluster for the duration of the body; a cluster that was started here is stopped in any case.
 
     Parameters
     ----------
     spec : ClusterSpec
-        Cluster to open. Named Gateway clusters and existing schedulers are left running.
+        Cluster to open. Gateway clusters opened by name and existing schedulers are not stopped.
     settings : Settings
         Default and maximum number of workers, time limits, and address of the Gateway.
     on_stage : callable, optional
-        Called with each `Stage`, on the event loop.
+        Called on the event loop with each `Stage`.
     warm_up : callable, optional
         Module-level function without arguments, run once on every worker before the first task.
     resume : str, default: ""
-        Short name of a Gateway cluster that was started for `spec` before, used instead of a new one, and stopped at
-        the end.
+        Short name of a Gateway cluster that was started for `spec` before; it is used instead of a new one, and stopped
+        at the end.
 
     Yields
     ------
     Connection
-        With at least one worker, and compatible software. Further workers may join later.
+        Connection with at least one worker and compatible software; further workers may join later.
 
     Raises
     ------
     InputError
-        The specification is invalid; nothing was started.
+        The specification is invalid; no cluster was started.
     ClusterError
-        The cluster cannot be reached, did not start in time, or runs incompatible software; nothing is left running.
+        The cluster cannot be reached, did not start in time, runs incompatible software, or could not be stopped.
     """
     check_cluster(spec, settings)
     stages = Stages(on_stage)
@@ -87,14 +87,14 @@ async def open_cluster(
 
 
 def check_cluster(spec: ClusterSpec, settings: Settings) -> None:
-    """Refuse a specification that can never succeed, before anything is started.
+    """Check a specification before a cluster is started.
 
     Parameters
     ----------
     spec : ClusterSpec
         Cluster to open.
     settings : Settings
-        Maximum number of workers, and the Gateway.
+        Settings with the maximum number of workers and the Gateway's address.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _scheduler(
 @asynccontextmanager
 async def _existing_scheduler(spec: ClusterSpec) -> AsyncIterator[Endpoint]:
     assert spec.address is not None
-    # Not direct: only the scheduler may be able to reach the workers.
+    # Not `direct`, because the workers may be reachable from the scheduler only.
     name = f"scheduler {spec.address.removeprefix('tcp://')}"
     yield Endpoint(address=spec.address, name=name, gone=partial(_is_refused, spec.address))
 
@@ -152,7 +152,7 @@ async def _refuses(host: str, port: int) -> bool:
 async def _start_workers(connection: Connection, endpoint: Endpoint, settings: Settings, stages: Stages) -> None:
     """Request the missing workers, and wait for them."""
     wanted = connection.spec.workers or connection.workers or endpoint.workers
-    # Never scale down: a cluster opened by name may have other users.
+    # Never scaled down, because a cluster opened by name may have other users.
     if endpoint.scale and wanted > connection.workers:
         allowed = await endpoint.scale(wanted)
         if allowed < wanted:
@@ -162,7 +162,7 @@ async def _start_workers(connection: Connection, endpoint: Endpoint, settings: S
 
 
 async def _await_workers(connection: Connection, wanted: int, timeout_s: float, stages: Stages) -> None:
-    """Wait for all workers; after the first, only as long as more keep joining."""
+    """Wait for all workers, or until no further worker has joined for `_GRACE_S` seconds after the first."""
     began = newest = time.monotonic()
     most = 0
     while (ready := await connection.count_workers(wanted, _POLL_S)) < wanted:

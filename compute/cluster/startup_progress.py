@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage of the startup.
+    """Stage of a cluster's startup.
 
     Attributes
     ----------
@@ -17,13 +17,13 @@ class Stage:
         ``"connecting"``, ``"starting scheduler"``, ``"starting workers"``, ``"checking versions"``,
         ``"warming up"`` or ``"ready"``, in this order; some kinds of clusters skip stages.
     detail : str
-        Description as a sentence, such as "2 of 4 workers are ready.".
+        Description as a sentence, such as "2 of 4 workers are ready."
     done, total : int or None
-        Progress in workers; None if not applicable.
+        Number of ready and of requested workers; None if not applicable.
     seconds : float
-        Time since the start, in seconds.
+        Time since the start in seconds.
     cluster : str
-        Short name of the Gateway cluster, once known; empty for other kinds.
+        Short name of the Gateway cluster; empty for other kinds, and before the cluster has a name.
     """
 
     name: str
@@ -38,17 +38,17 @@ OnStage = Callable[[Stage], None]
 
 
 class Stages:
-    """Reports startup stages to a callback, without repetition.
+    """Reporter of startup stages to a callback, without repetitions.
 
     Parameters
     ----------
     on_stage : callable or None
-        Called on the event loop with each new `Stage`; must not block.
+        Called on the event loop with each new `Stage`; must not block. None to report nothing.
 
     Attributes
     ----------
     cluster : str
-        Short name of the Gateway cluster, once known.
+        Short name of the Gateway cluster for the following reports; empty if unknown.
     """
 
     def __init__(self, on_stage: OnStage | None) -> None:
@@ -58,14 +58,14 @@ class Stages:
         self._last: tuple[str, str] | None = None
 
     def report(self, name: str, detail: str, *, done: int | None = None, total: int | None = None) -> None:
-        """Report a stage, unless name and detail equal the last report.
+        """Report a stage, unless its name and detail are the same as in the last report.
 
         Parameters
         ----------
         name, detail : str
             See `Stage`.
         done, total : int, optional
-            Progress in workers.
+            Number of ready and of requested workers.
         """
         if self._on_stage is None or self._last == (name, detail):
             return
@@ -75,5 +75,5 @@ class Stages:
 
     @property
     def seconds(self) -> float:
-        """Time since the start, in seconds."""
+        """Time since the start in seconds."""
         return time.monotonic() - self._began

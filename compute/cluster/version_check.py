@@ -1,7 +1,7 @@
 """Version check of client, scheduler and workers.
 
-Tasks are pickles, which may fail or change their meaning between versions. A decisive difference is refused before
-anything is submitted; other differences are reported.
+Tasks are sent as pickles, which may fail or change their meaning between versions. Differences of decisive packages
+raise an error before any task is submitted; other differences are reported.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from compute.errors import ClusterError
 
 _DECISIVE = ("greenup", "python", "dask", "distributed", "cloudpickle", "numpy")
 _NAMED = ("msgpack", "numba", "xarray", "datacube", "odc-geo", "rasterio")
-# Compatible within a minor version; the other decisive packages must be equal.
+# Packages that are compatible within a minor version; versions of the other decisive packages must be equal.
 _BY_MINOR = ("python", "numpy")
 
 # A worker responds from its event loop, which an import or a large transfer may block for seconds.
@@ -25,12 +25,12 @@ _REMEDY = "use one environment or container image for both sides"
 
 
 async def check_versions(client: Any) -> list[str]:
-    """Refuse a cluster with incompatible software.
+    """Check that the software of a cluster is compatible with that of the client.
 
     Parameters
     ----------
     client : distributed.Client
-        Asynchronous and connected, with at least one worker.
+        Connected asynchronous client of a cluster with at least one worker.
 
     Returns
     -------
@@ -40,7 +40,7 @@ async def check_versions(client: Any) -> list[str]:
     Raises
     ------
     ClusterError
-        Greenup is missing on the scheduler or a worker, or a decisive package differs.
+        Greenup is missing on the scheduler or a worker, or a decisive package has an incompatible version.
     """
     async with limit_wait(_ANSWER_S, "its versions were checked"):
         lacking = await _without_greenup(client)
@@ -54,7 +54,7 @@ async def check_versions(client: Any) -> list[str]:
 
 
 async def _without_greenup(client: Any) -> list[str]:
-    """Return the processes that cannot import this package, using a probe from the standard library."""
+    """Return descriptions of the processes that cannot import this package, using a probe from the standard library."""
     probe = (pkgutil.resolve_name, "compute:__name__")
     lacking = []
     try:
@@ -79,8 +79,8 @@ def compare_versions(versions: Mapping[str, Any]) -> tuple[list[str], list[str]]
     Returns
     -------
     refusals, notes : list of str
-        One clause per differing package, such as "dask is 2026.8.0 here but 2026.7.1 on the scheduler": decisive
-        differences, and tolerated ones.
+        Decisive and tolerated differences, with one clause per package, such as "dask is 2026.8.0 here but 2026.7.1 on
+        the scheduler".
     """
     here = versions["client"]["packages"]
     scheduler = versions["scheduler"]["packages"]
@@ -99,7 +99,7 @@ def compare_versions(versions: Mapping[str, Any]) -> tuple[list[str], list[str]]
 
 
 def _compatible_version(package: str, version: str | None) -> str | None:
-    """Return the part of a version that must be equal for compatibility."""
+    """Return the part of a package's version that must be equal for compatibility."""
     return ".".join(version.split(".")[:2]) if version and package in _BY_MINOR else version
 
 

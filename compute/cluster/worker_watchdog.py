@@ -1,6 +1,6 @@
-"""Worker watchdog: end a computation whose workers are lost, silent, out of memory, or die repeatedly.
+"""Worker watchdog: end a computation if its workers are lost, silent or out of memory, or die repeatedly.
 
-Dask itself waits indefinitely for a worker to join, or for memory that a full disk prevents from being freed.
+Dask itself waits indefinitely if no worker joins, or if a full disk prevents workers from freeing memory.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 from compute.errors import NoWorkersError
 
 ExpectedWorkers = Callable[[Any], Awaitable[int]]
-"""Returns the number of workers requested from a cluster, given its client."""
+"""Function that returns the number of workers requested from a cluster, given its client."""
 
 MOST_DEATHS = 5
-"""Maximum number of worker deaths, per worker, between two finished blocks. Dask gives up a block that killed four
-workers (``distributed.scheduler.allowed-failures``); this limit covers workers that die between blocks."""
+"""Maximum number of worker deaths between two finished blocks, per worker of the cluster. Dask fails a block that has
+killed four workers (``distributed.scheduler.allowed-failures``); this limit covers workers that die between blocks."""
 
 SILENCE_S = 60.0
-"""Minimum time in seconds after which a worker counts as silent; importing and compiling block it for a while."""
+"""Minimum time in seconds after which a worker counts as silent; imports and compilation may block it for a while."""
 
 _CHECK_INTERVAL_S = 2.0
 _ANSWER_S = 10.0
@@ -35,9 +35,9 @@ class WaitLimits:
     Attributes
     ----------
     usual_s : float
-        Seconds.
+        Time limit in seconds if all requested workers have joined.
     starting_s : float
-        Seconds while requested workers have yet to join.
+        Time limit in seconds if requested workers have not joined yet.
     """
 
     usual_s: float
@@ -45,7 +45,7 @@ class WaitLimits:
 
 
 class WorkerGuard:
-    """Monitors the workers of a cluster during a computation.
+    """Monitor of the workers of a cluster during a computation.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class WorkerGuard:
     expected : callable or None
         Returns the number of requested workers; None if unknown.
     patience : WaitLimits
-        Time limits.
+        Time limits for a computation without a usable worker.
     most : int
         Number of workers at the start.
     """
@@ -75,16 +75,16 @@ class WorkerGuard:
         self._able = time.monotonic()
 
     def record_progress(self) -> None:
-        """Record that a block was finished, which resets deaths and time limits."""
+        """Record that a block was finished, and reset the number of deaths and the waiting time."""
         self._deaths, self._able = 0, time.monotonic()
         self._most = len(self._signs) or self._most
 
     def stop(self) -> None:
-        """Stop reporting problems, since the computation is being cancelled for another reason."""
+        """Stop reporting problems; for a computation that is cancelled for another reason."""
         self._stopped = True
 
     async def watch(self) -> str:
-        """Wait until no worker can continue, and return the reason as a sentence."""
+        """Monitor the workers until none can continue, and return the reason as a sentence."""
         look_s = min(_CHECK_INTERVAL_S, self._patience.usual_s / 4)
         problem = ""
         while not problem:
@@ -94,15 +94,15 @@ class WorkerGuard:
         return problem
 
     async def _check_workers(self) -> str:
-        """Return the problem of the workers as a sentence; empty while they may recover."""
+        """Return the problem of the workers as a sentence; empty if there is none or they may still recover."""
         if self._client.status != "running":
-            # A lost scheduler is detected elsewhere.
+            # A lost scheduler is detected in `compute.cluster.pooled_cluster`.
             self._able = time.monotonic()
             return ""
         try:
             async with asyncio.timeout(_ANSWER_S):
                 workers = (await self._client.scheduler.identity(n_workers=-1))["workers"]
-        except OSError:  # also TimeoutError
+        except OSError:  # including TimeoutError
             return ""
         self._record_workers(workers)
         if self._deaths > MOST_DEATHS * max(1, self._most):
@@ -116,7 +116,7 @@ class WorkerGuard:
         return waited <= usual_s or (waited <= self._patience.starting_s and await self._are_coming(workers))
 
     def _record_workers(self, workers: Mapping[str, Any]) -> None:
-        """Update deaths and signs of life from the current workers."""
+        """Update the number of deaths and the signs of life from the current workers."""
         signs = {address: _sign_of_life(worker) for address, worker in workers.items()}
         alive = any(sign != self._signs.get(address) for address, sign in signs.items())
         if alive and not _is_stuck(workers):
@@ -157,7 +157,7 @@ _OTHERS = "start workers there, with more memory if theirs ran out, or choose an
 
 
 def _sign_of_life(worker: Mapping[str, Any]) -> object:
-    """Return a value that changes while a worker is able to run tasks, or to spill data to its disk."""
+    """Return a value that changes as long as a worker can run tasks or, if paused, spill data to disk."""
     moved = worker["metrics"].get("spilled_bytes")
     return (worker["status"], dict(moved or {}) if _is_paused(worker) else worker["last_seen"])
 
@@ -167,14 +167,14 @@ def _is_paused(worker: Mapping[str, Any]) -> bool:
 
 
 def _is_stuck(workers: Mapping[str, Any]) -> bool:
-    """Return whether only paused workers have tasks; distributed 2026.8 does not move these to other workers."""
+    """Return whether only paused workers have tasks to run; distributed 2026.8 does not move these to other workers."""
     counts = [(_is_paused(each), each["metrics"].get("task_counts", {})) for each in workers.values()]
     busy = any(each.get("executing") or each.get("flight") for _, each in counts)
     return not busy and any(is_paused and each.get("ready") for is_paused, each in counts)
 
 
 def _can_spill(dask_worker: Any) -> bool:
-    """Return whether a worker can spill a value to disk, by spilling one; True if it has none to spill."""
+    """Spill one value of a worker to disk, and return whether this succeeded; True if there is no value to spill."""
     data = dask_worker.data
     return not getattr(data, "fast", None) or data.evict() != -1
 
@@ -200,7 +200,7 @@ def _describe_deaths(name: str, deaths: int) -> str:
 async def guard_workers(
     client: Any, name: str, expected: ExpectedWorkers | None, patience: WaitLimits, most: int
 ) -> AsyncIterator[WorkerGuard]:
-    """Fail if no worker can continue with the computation of the body.
+    """Raise an error in the body if no worker can continue its computation.
 
     Parameters
     ----------
@@ -211,19 +211,19 @@ async def guard_workers(
     expected : callable or None
         Returns the number of requested workers; None if unknown.
     patience : WaitLimits
-        Time limits.
+        Time limits for a computation without a usable worker.
     most : int
         Number of workers at the start.
 
     Yields
     ------
     WorkerGuard
-        Its `record_progress` is to be called for each finished block.
+        Monitor whose `record_progress` must be called for each finished block.
 
     Raises
     ------
     NoWorkersError
-        No worker can continue; the message has the reason and the remedy.
+        No worker can continue; the message contains the reason and a remedy.
     """
     guard = WorkerGuard(client, name, expected, patience, most)
     watching = asyncio.create_task(guard.watch(), name=f"guard of the {name}")

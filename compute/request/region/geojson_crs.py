@@ -23,8 +23,8 @@ WGS84 = "OGC:CRS84"
 """CRS of coordinates without a ``crs`` member."""
 
 _EDGE_POINTS = 128
-"""Ratio of the longer side of a projected polygon's bounding box to the maximum length of an edge. Vertices are added to
-longer edges, because straight edges in a projection are curved in degrees."""
+"""Ratio of the longer side of a projected polygon's bounding box to the maximum length of its edges. Vertices are added
+to longer edges, because straight edges in a projection are curved in degrees."""
 
 _NAME = re.compile(
     r"(?:urn:(?:x-)?ogc:def:crs:|https?://(?:www\.)?opengis\.net/(?:def/crs/|gml/srs/epsg\.xml#))?"
