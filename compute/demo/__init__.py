@@ -1,8 +1,8 @@
 """Demo scenes: synthetic Landsat 8 analysis-ready data of Tasmania.
 
-Coastline, swaths, overpass times, pixel grids, file layout and documents follow Digital Earth Australia; land cover,
-weather and reflectance are generated from a seed. `write_scenes` writes a set of scenes once, `true_ndvi` returns its
-noise-free NDVI.
+Coastline, swaths, overpass times, pixel grids, file layout and documents are like those of Digital Earth Australia;
+land cover, weather and reflectance are generated from a seed. `write_scenes` writes a set of scenes unless it exists;
+`true_ndvi` returns the NDVI of the scenes without clouds and noise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Synthetic clouds and cloud shadows: one opacity field per overpass, sampled on a coarse grid."""
+"""Synthetic clouds and cloud shadows from one opacity field per overpass, sampled on a coarse grid."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from compute.demo.overpasses import Acquisition
 from compute.demo.pixel_lattice import LatticeWindow
 
 STEP = 4
-"""Pixels between samples: clouds are smooth, and this saves nine tenths of the work."""
+"""Distance between opacity samples in pixels; clouds are smooth, and coarse sampling saves nine tenths of the time."""
 
 SHARPNESS = 4.0
-"""Gradient of opacity at cloud edges."""
+"""Factor of the opacity field, and therefore of the gradient of opacity at cloud edges."""
 
 _GOLDEN = 0.6180339887498949
 
@@ -29,11 +29,12 @@ class CloudField:
     Attributes
     ----------
     veil : numpy.ndarray of float32
-        (rows, columns) opacity samples: 0 or less is clear, 1 or more is opaque.
+        (rows, columns) samples of opacity, which is clear at 0 or less and opaque at 1 or more.
     margin : int
-        Number of samples beyond the upper left corner of the window.
+        Number of sample rows above the window, and of sample columns to the left of it.
     phase : (int, int)
-        Offset in pixels (rows, columns) of the window's corner from the sample before it.
+        Offset in pixels (rows, columns) from the last sample at or before the upper left pixel of the window to that
+        pixel.
     shadow : (int, int)
         Offset in pixels (rows, columns) from a shadow to its cloud.
     """
@@ -47,19 +48,19 @@ class CloudField:
 def sample_clouds(acquisition: Acquisition, seed: int) -> CloudField:
     """Return the clouds of an acquisition.
 
-    All rows of one overpass share one opacity field, so that their overlaps show the same clouds.
+    All rows of one overpass have the same opacity field, so that clouds are equal where the footprints overlap.
 
     Parameters
     ----------
     acquisition : Acquisition
-        Footprint and time.
+        Acquisition with footprint and time.
     seed : int
         Seed of the scene set.
 
     Returns
     -------
     CloudField
-        Samples for the window and for all clouds whose shadows fall into it.
+        Clouds above the window, and those outside it whose shadows are in the window.
     """
     window = acquisition.footprint.window
     weather = int(uniform_noise(acquisition.flight, 0, seed + 600) * 2**30)
@@ -75,17 +76,17 @@ def sample_clouds(acquisition: Acquisition, seed: int) -> CloudField:
 
 
 def _shadow_offset(acquisition: Acquisition, window: LatticeWindow, weather: int) -> tuple[int, int]:
-    """Return the offset towards the sun in pixels (rows, columns): north-east, since overpasses are in the morning."""
+    """Return the offset in pixels (rows, columns) from a shadow to its cloud, which is towards the sun."""
     azimuth, elevation = acquisition.sun
     reach = (1000.0 + 1200.0 * uniform_noise(weather, 1, 0)) / tan(radians(elevation)) / window.pixel_m
     return -round(reach * cos(radians(azimuth))), round(reach * sin(radians(azimuth)))
 
 
 def _cloudiness(acquisition: Acquisition, seed: int) -> float:
-    """Return the cloudiness of the day, about -1 to 1.
+    """Return the cloudiness of the day, about -0.8 to 0.8.
 
-    Steps of the golden ratio between overpasses spread clear and cloudy days evenly, so that no season of a path is
-    cloudy throughout.
+    Cloudiness is a golden-ratio sequence over the cycles of a path, which distributes clear and cloudy days evenly, so
+    that every season of a path has clear days.
     """
     share = (acquisition.cycle * _GOLDEN + acquisition.footprint.path * 0.37 + uniform_noise(seed, 0, 601)) % 1.0
     winter = cos(radians(acquisition.time.timetuple().tm_yday - 200))
@@ -99,7 +100,7 @@ def _fill_opacity(
     for r in range(veil.shape[0]):
         for c in range(veil.shape[1]):
             x, y = (column + c) * step_m, -(row + r) * step_m
-            # Fronts move from the west and are elongated across that direction.
+            # Fronts are elongated from north-north-west to south-south-east.
             front = fractal_noise((x + 0.4 * y) / 70e3, (y - 0.4 * x) / 130e3, 3, weather)
             cells = fractal_noise(x / 9000.0, y / 9000.0, 4, weather + 10)
             west = 1.0 / (1.0 + exp((x - 435e3) / 50e3))

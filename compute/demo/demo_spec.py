@@ -10,28 +10,28 @@ from hashlib import sha256
 from compute.errors import InputError
 
 FORMAT = 1
-"""Version of the generator, raised whenever the same specification gives other pixels or documents."""
+"""Version of the generator; to be increased if a specification would give different pixels or documents than before."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSpec:
-    """Specification of the demo scenes; it determines every pixel.
+    """Specification of a set of demo scenes, which determines every pixel.
 
     Attributes
     ----------
     pixel_m : int
-        Pixel size in metres. The 30 m of Landsat would take ten minutes to write; 120 m take half a minute.
+        Pixel size in metres. Writing takes half a minute at 120 m, and ten minutes at Landsat's 30 m.
     seed : int
-        Seed of weather, sensor noise, fields and terrain detail. The default gives evenly covered seasons.
+        Seed of weather, sensor noise, fields and terrain details. With the default, all seasons are covered evenly.
     start, end : datetime.date
-        First and last UTC date of acquisition, inclusive; the default covers five seasons.
+        First and last UTC date of acquisitions, inclusive; the default covers five seasons.
     paths : tuple of int
-        WRS-2 paths, out of 89 to 93.
+        WRS-2 paths, from 89 to 93.
     region : (float, float, float, float)
-        West, south, east, north in degrees. Scenes are clipped to the UTM rectangle around it, which leaves out the
-        open ocean.
+        West, south, east, north in degrees. Scenes are clipped to the bounding box of the region in UTM; the default
+        excludes the open ocean.
     missed_cloud : float
-        Opacity from 0 to 1 below which the mask misses a cloud or its shadow. 0 is a perfect mask.
+        Opacity from 0 to 1 below which the mask does not detect a cloud or a shadow; 0 gives a perfect mask.
     """
 
     pixel_m: int = 120
@@ -43,7 +43,7 @@ class DemoSpec:
     missed_cloud: float = 0.0
 
     def __post_init__(self) -> None:
-        """Validate the numbers."""
+        """Check pixel size, dates and opacity."""
         if not 30 <= self.pixel_m <= 2000:
             raise InputError("pixel_m", f"pixel_m is {self.pixel_m}, and must be 30 to 2000 metres.")
         if self.start > self.end:

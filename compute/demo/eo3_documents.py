@@ -36,7 +36,7 @@ def product_document() -> Path:
     Returns
     -------
     pathlib.Path
-        Digital Earth Australia's definition of ``ga_ls8c_ard_3``, YAML.
+        YAML file with Digital Earth Australia's definition of ``ga_ls8c_ard_3``.
     """
     return Path(__file__).with_name("ga_ls8c_ard_3.odc-product.yaml")
 
@@ -44,8 +44,8 @@ def product_document() -> Path:
 def measurement_paths(label: str) -> dict[str, str]:
     """Return the file name of each measurement of a scene.
 
-    datacube refuses a document that lacks a measurement of its product, so all are named as in a complete scene. Only
-    ``nbart_red``, ``nbart_nir`` and ``oa_fmask`` are written, as in a partial mirror.
+    All measurements of the product are included, because datacube does not accept a document without one of them. Only
+    the files of ``nbart_red``, ``nbart_nir`` and ``oa_fmask`` are written, as in a partial mirror of the data.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def measurement_paths(label: str) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        File names by canonical measurement name.
+        File names, by canonical measurement name.
     """
     bands = {f"nbart_{band}": _file_name(label, "nbart", f"band{n:02d}") for n, band in enumerate(_BANDS, 1)}
     attributes = {f"oa_{name}": _file_name(label, "oa", name.replace("_", "-")) for name in _OBSERVATION_ATTRIBUTES}
@@ -72,9 +72,14 @@ def scene_id(acquisition: Acquisition, spec: DemoSpec) -> UUID:
     Parameters
     ----------
     acquisition : Acquisition
-        The acquisition, of which only the label counts.
+        Acquisition, of which only the label is used.
     spec : DemoSpec
         Specification of the scene set.
+
+    Returns
+    -------
+    uuid.UUID
+        Name-based UUID, equal for equal label and specification.
     """
     return uuid5(_NAMESPACE, f"{spec.digest}/{acquisition.label}")
 
@@ -85,16 +90,16 @@ def scene_document(acquisition: Acquisition, mask: NDArray[np.uint8], spec: Demo
     Parameters
     ----------
     acquisition : Acquisition
-        Footprint and time.
+        Acquisition with footprint and time.
     mask : numpy.ndarray of uint8
-        (rows, columns) Fmask codes, from which the percentages are computed.
+        (rows, columns) Fmask codes, from which the percentages of mask classes are computed.
     spec : DemoSpec
         Specification of the scene set.
 
     Returns
     -------
     dict
-        JSON-like; measurement paths are relative to the document.
+        JSON-compatible document, with measurement paths relative to its file.
     """
     footprint = acquisition.footprint
     return {
@@ -133,7 +138,7 @@ def _properties(acquisition: Acquisition, mask: NDArray[np.uint8], spec: DemoSpe
         "odc:dataset_version": "0.0.0",
         "odc:file_format": "GeoTIFF",
         "odc:processing_datetime": (acquisition.time + timedelta(days=14)).isoformat(),
-        # The product definition requires this producer; the next line marks the scene as synthetic.
+        # The product definition requires this producer; `greenup:synthetic` marks the scene as synthetic.
         "odc:producer": "ga.gov.au",
         "greenup:synthetic": True,
         "greenup:demo": spec.digest,

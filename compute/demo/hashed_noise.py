@@ -1,7 +1,7 @@
-"""Gradient noise from an integer hash; a function of position and seed alone.
+"""Gradient noise from an integer hash, as a function of position and seed.
 
-Method: Perlin (2002), *Improving noise*, SIGGRAPH, with an integer hash instead of a permutation table. The noise has
-no period, and overlapping scenes agree.
+Method: Perlin (2002), *Improving noise*, SIGGRAPH, with an integer hash instead of a permutation table. The noise does
+not repeat within a region, and is equal in overlapping scenes.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ def hash_point(i: int, j: int, seed: int) -> int:
     Parameters
     ----------
     i, j : int
-        Column and row of the lattice; may be negative.
+        Column and row of the lattice point; may be negative.
     seed : int
-        Seed of the field.
+        Seed of the noise.
 
     Returns
     -------
     int
-        0 to 2**32 - 1, by two rounds of the MurmurHash3 finaliser (Appleby, https://github.com/aappleby/smhasher).
+        Hash from 0 to 2**32 - 1. Shifts and multiplications are as in the finaliser of MurmurHash3 (Appleby,
+        https://github.com/aappleby/smhasher), with other constants.
     """
     h = (i * 0x9E3779B1 + j * 0x85EBCA77 + seed * 0xC2B2AE3D) & _MASK
     h = ((h ^ (h >> 16)) * 0x7FEB352D) & _MASK
@@ -37,7 +38,7 @@ def hash_point(i: int, j: int, seed: int) -> int:
 
 @njit(cache=True, nogil=True)
 def uniform_noise(i: int, j: int, seed: int) -> float:
-    """Return the hash of a lattice point scaled to [0, 1]; see `hash_point`."""
+    """Return the hash of a lattice point, scaled to [0, 1); see `hash_point`."""
     return hash_point(i, j, seed) / 4294967296.0
 
 
@@ -56,12 +57,12 @@ def gradient_noise(x: float, y: float, seed: int) -> float:
     x, y : float
         Position in lattice units.
     seed : int
-        Seed of the field.
+        Seed of the noise.
 
     Returns
     -------
     float
-        Mean 0, mostly from -0.5 to 0.5, with continuous second derivative.
+        Noise with mean 0, mostly from -0.5 to 0.5, and with continuous second derivatives.
     """
     i, j = floor(x), floor(y)
     u, v = x - i, y - j
@@ -75,21 +76,21 @@ def gradient_noise(x: float, y: float, seed: int) -> float:
 
 @njit(cache=True, nogil=True)
 def fractal_noise(x: float, y: float, octaves: int, seed: int) -> float:
-    """Return a sum of octaves of gradient noise, each with twice the frequency and half the amplitude.
+    """Return a sum of octaves of gradient noise, each with twice the frequency and half the amplitude of the previous.
 
     Parameters
     ----------
     x, y : float
-        Position in units of the coarsest octave.
+        Position in lattice units of the first octave.
     octaves : int
         Number of octaves.
     seed : int
-        Seed of the field.
+        Seed of the noise.
 
     Returns
     -------
     float
-        Mean 0, mostly from -0.7 to 0.7.
+        Noise with mean 0, mostly from -0.7 to 0.7.
     """
     total, height = 0.0, 1.0
     for octave in range(octaves):
@@ -100,21 +101,21 @@ def fractal_noise(x: float, y: float, octaves: int, seed: int) -> float:
 
 @njit(cache=True, nogil=True)
 def ridged_noise(x: float, y: float, octaves: int, seed: int) -> float:
-    """Return ridged fractal noise: broad ridges, cut by a branching network of sharp valley lines.
+    """Return fractal noise with broad ridges that are separated by a branching network of sharp valley lines.
 
     Parameters
     ----------
     x, y : float
-        Position in units of the coarsest octave.
+        Position in lattice units of the first octave.
     octaves : int
         Number of octaves.
     seed : int
-        Seed of the field.
+        Seed of the noise.
 
     Returns
     -------
     float
-        0 on the valley lines to about 1 far from them.
+        Height from 0 on valley lines to about 1 far from them.
     """
     total, height, share = 0.0, 1.0, 0.0
     for octave in range(octaves):

@@ -16,7 +16,7 @@ LAYERS = 6
 
 Floats = NDArray[np.float64]
 Point = tuple[float, float, float, float, float]
-"""(cover class, mean NDVI, NDVI amplitude, brightness, elevation in m)."""
+"""(cover class, mean NDVI, NDVI amplitude, sum of red and near infrared reflectance, elevation in metres)."""
 
 
 @njit(cache=True, nogil=True)
@@ -43,11 +43,12 @@ def survey_land(
     pixel_m : float
         Pixel size in metres.
     relief, farms, lakes, towns : numpy.ndarray of float64
-        (features, parameters), as prepared by `compute.demo.landscape`.
+        (features, parameters) tables, as prepared by `compute.demo.landscape`.
     seed : int
         Seed of the scene set.
     layers : numpy.ndarray of int16
-        (6, rows, columns), written in place: cover, base, swing, delay, bright, elevation.
+        (6, rows, columns) cover, base, swing, delay, bright and elevation of `compute.demo.landscape.Landscape`;
+        changed in place.
     """
     for r in range(land.shape[0]):
         for c in range(land.shape[1]):
@@ -85,7 +86,7 @@ def _survey_point(x: float, y: float, relief: Floats, farms: Floats, lakes: Floa
 
 @njit(cache=True, nogil=True)
 def _hill_height(x: float, y: float, seed: int) -> float:
-    """Return the relative height of hills, from 0 on valley lines to 1 on ridges; ranges strike north-north-west."""
+    """Return the relative height of hills, from 0 on valley lines to 1 on ridges; ranges run north-north-west."""
     across, along = 0.92 * x + 0.38 * y, 0.92 * y - 0.38 * x
     return ridged_noise(across / 9500.0, along / 15000.0, 5, seed + 30)
 
@@ -98,7 +99,7 @@ def _elevation(x: float, y: float, hill: float, broad: float, seed: int) -> floa
 
 @njit(cache=True, nogil=True)
 def _sum_gaussians(x: float, y: float, table: Floats) -> float:
-    """Return a sum of Gaussians (x, y, height, 1 / radius squared), truncated below 2 % of their height."""
+    """Return the sum of Gaussians with rows (x, y, height, 1 / radius squared), each cut off at 2 % of its height."""
     total = 0.0
     for k in range(table.shape[0]):
         distance = ((x - table[k, 0]) ** 2 + (y - table[k, 1]) ** 2) * table[k, 3]
@@ -115,13 +116,13 @@ def _in_lake(x: float, y: float, lakes: Floats, elevation: float, seed: int) -> 
         reach = along * along + across * across
         if reach < 1.5:
             return bool(reach < 1.0 + 0.9 * fractal_noise(x / 3000.0, y / 3000.0, 3, seed + 70))
-    # Small lakes on the Central Plateau.
+    # Small lakes on the Central Plateau
     return 1020.0 < elevation < 1260.0 and gradient_noise(x / 900.0, y / 900.0, seed + 75) > 0.36
 
 
 @njit(cache=True, nogil=True)
 def _wetness(x: float, y: float, elevation: float, seed: int) -> float:
-    """Return the relative rainfall: about 0.2 in the rain shadow of the Midlands, 1 and more on the west coast."""
+    """Return the relative rainfall, about 0.2 in the rain shadow of the Midlands and 1 or more on the west coast."""
     edge = (440e3 - x - 0.10 * (y + 4.62e6) + 60e3 * fractal_noise(x / 60e3, y / 60e3, 2, seed + 80)) / 32e3
     return 0.16 + 0.75 / (1.0 + exp(-edge)) + 0.42 * min(elevation, 1100.0) / 1000.0
 
@@ -155,7 +156,7 @@ def _natural_cover(
 def _wet_cover(
     x: float, y: float, hill: float, patch: float, grain: float, fine: float, elevation: float, seed: int
 ) -> Point:
-    """Return rainforest, or buttongrass moor on plains and burnt slopes, more frequent in the south."""
+    """Return rainforest or buttongrass moor, which is more frequent on plains and in the south."""
     across, along = 0.90 * x + 0.43 * y, 0.90 * y - 0.43 * x
     plain = fractal_noise(across / 11e3, along / 26e3, 3, seed + 120)
     moor = 1.5 * plain + 0.25 * patch + 0.30 * grain + 0.8 * (0.42 - hill) - (y + 4.665e6) / 300e3 - elevation / 2500.0
@@ -196,7 +197,7 @@ def _farmland_cover(x: float, y: float, farm: float, rain: float, grain: float, 
 
 @njit(cache=True, nogil=True)
 def _field_number(x: float, y: float, seed: int) -> int:
-    """Return the number of the agricultural field at a position: blocks of 2.4 km, divided up to four times."""
+    """Return a number that identifies the field at a position; fields are blocks of 2.4 km, divided 2 to 5 times."""
     bend = gradient_noise(x / 16e3, y / 16e3, seed + 150), gradient_noise(x / 16e3, y / 16e3, seed + 151)
     u, v = (x + 0.35 * y + 5000.0 * bend[0]) / 2400.0, (y - 0.35 * x + 5000.0 * bend[1]) / 2400.0
     i, j = floor(u), floor(v)

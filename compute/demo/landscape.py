@@ -1,4 +1,4 @@
-"""Synthetic landscape: land cover, mean NDVI and elevation of each pixel."""
+"""Synthetic landscape: land cover, parameters of NDVI, brightness and elevation of each pixel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Landscape:
-    """Time-independent properties of a window; arrays are (rows, columns).
+    """Properties of the pixels of a window that do not depend on time; arrays are (rows, columns).
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Landscape:
     bright : numpy.ndarray of int16
         Sum of red and near infrared reflectance, in units of 1e-4.
     elevation : numpy.ndarray of int16
-        Elevation in metres, which determines snow cover.
+        Elevation in metres, on which snow cover depends.
     """
 
     cover: NDArray[np.uint8]
@@ -52,7 +52,7 @@ class Landscape:
 def survey_window(window: LatticeWindow, seed: int, inside: NDArray[np.uint8] | None = None) -> Landscape:
     """Return the landscape of a window.
 
-    Each pixel depends on its own position only, so overlapping windows agree.
+    Values depend only on the seed and on the position of the pixel, so they are equal in overlapping windows.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def survey_window(window: LatticeWindow, seed: int, inside: NDArray[np.uint8] | 
     seed : int
         Seed of the scene set.
     inside : numpy.ndarray of uint8, optional
-        (rows, columns), 0 for pixels to skip, which become sea.
+        (rows, columns), 0 for pixels that are not needed and are returned as sea.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def load_coast() -> BaseGeometry:
 
 @cache
 def _load_sketch() -> tuple[Floats, Floats, Floats, Floats]:
-    """Return relief, farms, lakes and towns as `survey_land` needs them: in UTM metres and their inverses."""
+    """Return the relief, farms, lakes and towns tables for `survey_land`, with UTM positions and inverse radii."""
     tables: dict[str, Any] = tomllib.loads(_read_package_text("sketch.toml"))
     relief, farms, lakes, towns = (np.array(tables[name]) for name in ("relief", "farms", "lakes", "towns"))
     for table in (relief, farms, lakes, towns):
@@ -101,7 +101,7 @@ def _load_sketch() -> tuple[Floats, Floats, Floats, Floats]:
 
 
 def _lake_axes(lakes: Floats) -> Floats:
-    """Return (x, y, and two rows of the matrix that maps the lake to the unit circle) of each lake."""
+    """Return x, y and the four elements of the matrix that maps the lake to the unit circle, for each lake."""
     length, width, bearing = 1000.0 * lakes[:, 2], 1000.0 * lakes[:, 3], np.radians(lakes[:, 4])
     east, north = np.sin(bearing), np.cos(bearing)
     return np.column_stack([lakes[:, :2], east / length, north / length, north / width, -east / width])

@@ -18,22 +18,21 @@ from compute.demo.pixel_lattice import LatticeWindow
 def true_ndvi(
     times: Sequence[datetime], x: NDArray[np.floating], y: NDArray[np.floating], spec: DemoSpec | None = None
 ) -> NDArray[np.float32]:
-    """Return the true NDVI of points, snow and water included.
+    """Return the true NDVI at points, including snow and water.
 
     Parameters
     ----------
     times : sequence of datetime.datetime
-        UTC.
+        Times in UTC.
     x, y : numpy.ndarray of float
-        (n,) eastings and northings in EPSG:32655, metres; northings in Tasmania are negative. The value is that of the
-        pixel that contains the point.
+        (n,) eastings and northings of the points in EPSG:32655 in metres; northings in Tasmania are negative.
     spec : DemoSpec, optional
         Specification of the scene set. Default: `DemoSpec()`.
 
     Returns
     -------
     numpy.ndarray of float32
-        (times, n), unitless. See `compute.demo.phenology` for the model.
+        (times, n) NDVI of the pixels that contain the points. See `compute.demo.phenology` for the model.
     """
     spec = spec or DemoSpec()
     column, row = (np.floor(v / spec.pixel_m + 0.5).astype(np.int64) for v in (x, -y))

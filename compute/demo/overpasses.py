@@ -1,4 +1,4 @@
-"""Landsat 8 overpasses: times, WRS-2 footprints, and sun position."""
+"""Landsat 8 overpasses: times, WRS-2 footprints and sun positions."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Footprint:
     Attributes
     ----------
     path, row : int
-        WRS-2 numbers.
+        WRS-2 path and row.
     outline : shapely.Polygon
-        Swath in UTM metres, clipped to the region.
+        Outline of the swath in UTM metres, clipped to the region.
     window : LatticeWindow
-        Bounding window of the outline.
+        Smallest window that contains the outline.
     """
 
     path: int
@@ -51,16 +51,16 @@ class Footprint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Acquisition:
-    """One acquisition of a footprint.
+    """Acquisition of a footprint.
 
     Attributes
     ----------
     footprint : Footprint
         The footprint.
     time : datetime.datetime
-        Centre time, UTC.
+        Centre time in UTC.
     cycle : int
-        Number of the 16-day repeat cycle.
+        Number of the 16-day repeat cycle, counted from that of the anchor acquisition.
     """
 
     footprint: Footprint
@@ -69,17 +69,17 @@ class Acquisition:
 
     @property
     def flight(self) -> int:
-        """Number of the overpass, common to all rows of one path and day."""
+        """Number of the overpass, equal for all rows of one path and cycle."""
         return 1000 * self.footprint.path + self.cycle
 
     @property
     def label(self) -> str:
-        """Label of the scene in Digital Earth Australia's pattern, with version 0.0.0, which they do not use."""
+        """Label of the scene in the format of Digital Earth Australia, with version 0.0.0, which no actual scene has."""
         return f"ga_ls8c_ard_0-0-0_{self.footprint.region_code}_{self.time:%Y-%m-%d}_final"
 
     @property
     def sun(self) -> tuple[float, float]:
-        """Azimuth (from north) and elevation of the sun at the centre of the footprint, in degrees."""
+        """Azimuth and elevation of the sun at the centre of the footprint, as returned by `sun_position`."""
         centre = self.footprint.outline.centroid
         longitude = 147.0 + (centre.x - 500e3) / 82e3
         return sun_position(self.time, longitude, centre.y / 111e3)
@@ -91,12 +91,12 @@ def find_footprints(spec: DemoSpec) -> list[Footprint]:
     Parameters
     ----------
     spec : DemoSpec
-        Paths, region and pixel size.
+        Specification with paths, region and pixel size.
 
     Returns
     -------
     list of Footprint
-        In the order of path and row.
+        Footprints, sorted by path and row.
     """
     box = region_box(spec.region, spec.pixel_m)
     land = shapely.intersection(load_coast(), box)
@@ -119,12 +119,12 @@ def list_acquisitions(footprint: Footprint, spec: DemoSpec) -> Iterator[Acquisit
     footprint : Footprint
         The footprint.
     spec : DemoSpec
-        First and last UTC date.
+        Specification with first and last UTC date.
 
     Yields
     ------
     Acquisition
-        Every 16 days, at about 10:00 local solar time.
+        One acquisition every 16 days, at about 10:00 local solar time.
     """
     west, south = footprint.path - 90, footprint.row - 86
     phase = _ANCHOR + west * _NEXT_PATH_WEST + south * _NEXT_ROW_SOUTH
@@ -142,14 +142,14 @@ def sun_position(time: datetime, longitude: float, latitude: float) -> tuple[flo
     Parameters
     ----------
     time : datetime.datetime
-        UTC.
+        Time in UTC.
     longitude, latitude : float
-        Degrees.
+        Position in degrees.
 
     Returns
     -------
     azimuth, elevation : float
-        Degrees clockwise from north, and above the horizon.
+        Degrees clockwise from north, and degrees above the horizon.
 
     Notes
     -----

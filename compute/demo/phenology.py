@@ -1,8 +1,9 @@
 """Phenology: NDVI of each land cover class by day.
 
-The NDVI of a pixel is ``base + swing * curve(cover, day - delay) + drift(cover, day)``, mixed with snow according to
-its elevation relative to the snow line. A curve is an annual cosine with its first overtone, of zero mean; the overtone
-sharpens the peak and flattens the trough, as in a drying pasture. The drift varies from year to year.
+The NDVI of a pixel is ``base + swing * curve(cover, day - delay) + drift(cover, day)``, mixed with the NDVI of snow by
+the elevation of the pixel relative to the snow line. The curve is an annual cosine plus its first overtone, which
+sharpens the peak and flattens the trough, as in a pasture that dries out; its mean is zero. The drift varies from year
+to year.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _YEAR = 365.25
 _DRIFT_YEARS = 2.9
 _WETTEST = date(2022, 1, 10).toordinal()
 
-# By cover: day of the year of the peak, weight of the overtone, NDVI of the drift.
+# By cover class: day of the year of the peak, weight of the overtone, NDVI amplitude of the drift
 _SHAPES = {
     land_cover.SEA: (0, 0.0, 0.0),
     land_cover.LAKE: (0, 0.0, 0.0),
@@ -48,9 +49,9 @@ class GrowingSeason:
     Attributes
     ----------
     curve : numpy.ndarray of float64
-        (cover, delay in days) value of the annual curve, about -1 to 1.4.
+        (cover, delay in days) values of the annual curve, about -1 to 1.5.
     drift : numpy.ndarray of float64
-        (cover,) interannual NDVI offset.
+        (cover,) NDVI offset that varies from year to year.
     snow_line : float
         Elevation in metres of 50 % snow cover.
     """
@@ -66,9 +67,9 @@ def season_state(time: datetime, seed: int) -> GrowingSeason:
     Parameters
     ----------
     time : datetime.datetime
-        UTC.
+        Time in UTC.
     seed : int
-        Seed of the weather that moves the snow line.
+        Seed of the weather, which moves the snow line.
     """
     day = time.toordinal() + time.hour / 24
     peak, overtone, drift = (np.array(column) for column in zip(*_SHAPES.values(), strict=True))
@@ -99,16 +100,16 @@ def ground_ndvi(
     Parameters
     ----------
     kind, base, swing, delay, elevation : int
-        Pixel of a `Landscape`.
+        Values of the pixel in the layers of a `Landscape`.
     curve, drift : numpy.ndarray of float64
-        Of `GrowingSeason`.
+        Arrays of a `GrowingSeason`.
     snow_line : float
-        Elevation in metres.
+        Elevation in metres of 50 % snow cover.
 
     Returns
     -------
     ndvi, snow : float
-        True NDVI, and snow-covered share from 0 to 1.
+        True NDVI, and snow-covered share of the pixel from 0 to 1.
     """
     ndvi = base * 1e-4 + swing * 1e-4 * curve[kind, delay] + drift[kind]
     if kind <= land_cover.LAKE:

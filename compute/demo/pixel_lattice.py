@@ -1,4 +1,4 @@
-"""Pixel lattice common to all demo scenes, and windows on it."""
+"""Pixel lattice of all demo scenes, and windows of it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
 CRS = "EPSG:32655"
-"""Digital Earth Australia uses northern UTM zones, so northings in Tasmania are negative."""
+"""CRS of the scenes. Digital Earth Australia uses northern UTM zones, so northings in Tasmania are negative."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LatticeWindow:
-    """Rectangle of the lattice; the centre of pixel (row, column) is at (column, -row) * pixel_m.
+    """Rectangular window of the lattice, in which the centre of pixel (row, column) is at (column, -row) * pixel_m.
 
-    Digital Earth Australia aligns Landsat pixels in the same way, with centres on multiples of the pixel size.
+    As in Digital Earth Australia, the centres of pixels are at multiples of the pixel size.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class LatticeWindow:
     row, column : int
         Lattice position of the upper left pixel.
     shape : (int, int)
-        Rows and columns.
+        Number of rows and columns.
     """
 
     pixel_m: int
@@ -42,12 +42,12 @@ class LatticeWindow:
 
     @classmethod
     def around_geometry(cls, geometry: BaseGeometry, pixel_m: int) -> LatticeWindow:
-        """Return the smallest window with all pixels that touch a geometry.
+        """Return the smallest window that contains a geometry.
 
         Parameters
         ----------
         geometry : shapely geometry
-            In UTM metres.
+            Geometry in UTM metres.
         pixel_m : int
             Pixel size in metres.
         """
@@ -63,7 +63,7 @@ class LatticeWindow:
         return Affine(size, 0, (self.column - 0.5) * size, 0, -size, -(self.row - 0.5) * size)
 
     def rasterise(self, geometry: BaseGeometry) -> NDArray[np.uint8]:
-        """Return a mask of pixels whose centre is in a geometry in UTM metres: (rows, columns) uint8, 1 inside."""
+        """Return a (rows, columns) mask that is 1 for pixels whose centre is in a geometry (UTM metres), 0 elsewhere."""
         burnt: NDArray[np.uint8] = rasterize([geometry], self.shape, transform=self.transform, dtype="uint8")
         return burnt
 
@@ -74,7 +74,7 @@ def _transformer() -> Transformer:
 
 
 def to_utm(geometry: BaseGeometry) -> BaseGeometry:
-    """Transform a geometry from degrees (longitude, latitude) to UTM metres, vertex by vertex."""
+    """Transform the vertices of a geometry from degrees (longitude, latitude) to UTM metres."""
 
     def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.column_stack(_transformer().transform(points[:, 0], points[:, 1]))
@@ -84,7 +84,7 @@ def to_utm(geometry: BaseGeometry) -> BaseGeometry:
 
 
 def region_box(region: tuple[float, float, float, float], pixel_m: int) -> Polygon:
-    """Return the UTM bounding box of a region, extended to pixel edges.
+    """Return the bounding box of a region in UTM metres, extended to pixel edges.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Writing of demo scenes: in parallel, each scene atomically, each set once."""
+"""Writing of demo scenes in parallel; each scene is written atomically, and each set only once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MARKER = "complete"
 _PARTIAL = "partial"
 _POLL_S = 0.5
 
-# The libyaml dumper is ten times as fast, if PyYAML was built with it.
+# The dumper of libyaml is ten times as fast; it is missing if PyYAML was built without libyaml.
 _Dumper: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 Progress = Callable[[int, int], None]
@@ -40,11 +40,11 @@ Progress = Callable[[int, int], None]
 def write_scenes(
     root: Path, spec: DemoSpec | None = None, *, processes: int | None = None, progress: Progress | None = None
 ) -> list[Path]:
-    """Write the demo scenes to a folder, unless they exist.
+    """Write a set of demo scenes to a folder, unless it exists.
 
-    Each set has its own folder, named after its specification. A scene is moved there when it is complete, so the next
-    call finishes an interrupted one; a marker file records that the set is complete. Sets of other specifications in
-    the same root are deleted first.
+    Each set has its own subfolder, named after its specification. Each scene is moved there once it is complete, so
+    that another call can finish an interrupted set; a marker file records that the set is complete. Before scenes are
+    written, sets of other specifications in the same root are deleted.
 
     Parameters
     ----------
@@ -53,14 +53,14 @@ def write_scenes(
     spec : DemoSpec, optional
         Specification of the scene set. Default: `DemoSpec()`.
     processes : int, optional
-        Number of processes. Default: the number of CPUs. The pixels do not depend on it.
+        Number of processes, on which the pixels do not depend. Default: the number of available CPUs.
     progress : callable, optional
-        Called periodically and at the end with (scenes written, scenes in total).
+        Called with the number of written scenes and the total number, periodically and at the end.
 
     Returns
     -------
     list of pathlib.Path
-        EO3 documents, sorted.
+        Paths of the EO3 documents, sorted.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def write_scenes(
 
 @contextmanager
 def _hold_lock(root: Path) -> Iterator[None]:
-    """Hold an exclusive file lock, so that concurrent calls wait until the set is written."""
+    """Hold an exclusive file lock during the body, so that concurrent calls wait until the set is written."""
     with (root / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -99,7 +99,7 @@ def _list_documents(folder: Path) -> Iterator[Path]:
 
 
 def _write_set(folder: Path, spec: DemoSpec, processes: int, progress: Progress | None) -> None:
-    # Largest first, for an even load at the end.
+    # Largest first, so that all processes finish at about the same time.
     jobs = sorted(find_footprints(spec), key=lambda f: -f.outline.area)
     total = sum(1 for footprint in jobs for _ in list_acquisitions(footprint, spec))
 
@@ -112,13 +112,13 @@ def _write_set(folder: Path, spec: DemoSpec, processes: int, progress: Progress 
             _write_footprint(folder, footprint, spec)
             report()
         return
-    # Spawn: forking a process with threads (Dask, Panel) may deadlock.
+    # Spawned, because forking a process with threads (of Dask or Panel) may deadlock.
     with ProcessPoolExecutor(min(processes, len(jobs)), mp_context=get_context("spawn")) as pool:
         _await_footprints({pool.submit(_write_footprint, folder, footprint, spec) for footprint in jobs}, report)
 
 
 def _await_footprints(pending: set[Future[None]], report: Callable[[], None]) -> None:
-    """Report progress until all footprints are written; the first error cancels the rest and is raised."""
+    """Report progress until all footprints are written; on the first error, cancel the others and raise it."""
     while pending:
         done, pending = wait(pending, timeout=_POLL_S, return_when=FIRST_EXCEPTION)
         report()
@@ -141,7 +141,7 @@ def _write_footprint(folder: Path, footprint: Footprint, spec: DemoSpec) -> None
 
 
 def _scene_folder(folder: Path, acquisition: Acquisition) -> Path:
-    """Return the folder of a scene in Digital Earth Australia's layout: product/path/row/year/month/day."""
+    """Return the folder of a scene, product/path/row/year/month/day as in Digital Earth Australia."""
     where = acquisition.footprint
     return folder / PRODUCT / f"{where.path:03d}" / f"{where.row:03d}" / f"{acquisition.time:%Y/%m/%d}"
 
@@ -165,18 +165,18 @@ def _write_scene(
 
 
 def write_cog(path: Path, pixels: NDArray[Any], window: LatticeWindow, nodata: int, resampling: Resampling) -> None:
-    """Write one band as a cloud-optimised GeoTIFF: 512 px tiles, fast deflate, overviews, sparse.
+    """Write one band as a sparse GeoTIFF with tiles of 512 px, fast DEFLATE compression and overviews.
 
     Parameters
     ----------
     path : pathlib.Path
-        File to write.
+        Path of the file.
     pixels : numpy.ndarray of int16 or uint8
-        (rows, columns).
+        (rows, columns) values.
     window : LatticeWindow
         Position of the pixels.
     nodata : int
-        Value outside the swath; excluded from overview means.
+        Value outside the swath, which overview means do not include.
     resampling : rasterio.enums.Resampling
         Resampling of overviews: average for reflectance, nearest for classes.
     """
@@ -192,7 +192,7 @@ def write_cog(path: Path, pixels: NDArray[Any], window: LatticeWindow, nodata: i
 
 
 def _overview_factors(edge: int) -> list[int]:
-    """Return the overview factors 2, 4, 8, ... until an overview fits into one tile; at least one."""
+    """Return the overview factors 2, 4, 8, ... up to the first whose overview fits into one tile."""
     factors = [2]
     while edge / factors[-1] > TILE:
         factors.append(2 * factors[-1])

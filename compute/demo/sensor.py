@@ -1,4 +1,4 @@
-"""Sensor model: red, near infrared and Fmask codes of a landscape under clouds."""
+"""Sensor model: red and near infrared reflectance and Fmask codes of a landscape under clouds."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ Bands = tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.uint8]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SensorImage:
-    """Simulated scene; arrays are (rows, columns) of the footprint's window.
+    """Simulated scene; arrays have the rows and columns of the footprint's window.
 
     Attributes
     ----------
     red, nir : numpy.ndarray of int16
-        Surface reflectance in units of 1e-4, -999 outside the swath.
+        Surface reflectance in units of 1e-4; -999 outside the swath.
     mask : numpy.ndarray of uint8
-        Fmask code, 0 outside the swath.
+        Fmask codes; 0 outside the swath.
     """
 
     red: NDArray[np.int16]
@@ -53,18 +53,18 @@ def simulate_scene(acquisition: Acquisition, land: Landscape, swath: NDArray[np.
     Parameters
     ----------
     acquisition : Acquisition
-        Footprint and time.
+        Acquisition with footprint and time.
     land : Landscape
         Landscape of the footprint's window.
     swath : numpy.ndarray of uint8
         (rows, columns), 1 inside the footprint.
     spec : DemoSpec
-        Seed, and quality of the mask.
+        Specification with the seed and the quality of the mask.
 
     Returns
     -------
     SensorImage
-        Both bands from 1 to 10000 inside the swath.
+        Simulated scene, with reflectance from 1 to 10000 inside the swath.
     """
     window = acquisition.footprint.window
     image = SensorImage(
@@ -110,7 +110,7 @@ def _simulate_pixels(
 
 @njit(cache=True, nogil=True)
 def _apply_shadow(low: float, high: float, code: int, shade: float, missed: float) -> tuple[float, float, int]:
-    """Return red, near infrared and Fmask code of the ground under a cloud shadow; unchanged for a shade of 0."""
+    """Return red, near infrared and Fmask code of the ground in a cloud shadow; unchanged if `shade` is 0 or less."""
     if shade <= 0.0:
         return low, high, code
     return low * (1.0 - 0.62 * shade), high * (1.0 - 0.55 * shade), SHADOW if shade > missed else code
@@ -126,7 +126,7 @@ def _simulate_ground(r: int, c: int, noise: int, land: Layers, season: Numbers) 
     low, high = half * (1.0 - ndvi), half * (1.0 + ndvi)
     if kind <= land_cover.LAKE:
         return low, high, WATER
-    # Four bytes of the hash: two triangular errors, about 10 units in red and 22 in near infrared.
+    # Two triangular errors from the four bytes of the hash, with standard deviations of 10 (red) and 23 units.
     low += 0.10 * ((noise & 0xFF) + ((noise >> 8) & 0xFF) - 255)
     high += 0.22 * (((noise >> 16) & 0xFF) + (noise >> 24) - 255)
     return low, high, SNOW if snow >= 0.5 else VALID
@@ -134,7 +134,7 @@ def _simulate_ground(r: int, c: int, noise: int, land: Layers, season: Numbers) 
 
 @njit(cache=True, nogil=True)
 def _cloud_reflectance(cloud: float) -> float:
-    """Return the red reflectance of a cloud in units of 1e-4, in coarse steps, which compress better."""
+    """Return the red reflectance of a cloud in units of 1e-4, quantised in coarse steps for better compression."""
     return 4000.0 + 600.0 * int(2.0 * min(2.5, cloud))
 
 
@@ -145,7 +145,7 @@ def _quantise(reflectance: float) -> int:
 
 @njit(cache=True, nogil=True)
 def _sample_opacity(veil: NDArray[np.float32], row: int, column: int) -> float:
-    """Return the opacity at a pixel by bilinear interpolation: 0 or less is clear, 1 or more opaque."""
+    """Return the bilinearly interpolated opacity at a pixel, which is clear at 0 or less and opaque at 1 or more."""
     i, j = row // STEP, column // STEP
     v, u = (row - i * STEP) / STEP, (column - j * STEP) / STEP
     top = veil[i, j] + u * (veil[i, j + 1] - veil[i, j])

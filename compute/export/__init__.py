@@ -1,4 +1,4 @@
-"""Export of a result by the workers: Zarr, one COG per season, and a PNG overview."""
+"""Export of a result: a Zarr group and one COG per layer and season, written by the workers, and a PNG quicklook."""
 
 from compute.export.cog import write_cogs
 from compute.export.output_folder import check_output_folder, find_results, stage_output, translate_write_errors

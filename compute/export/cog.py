@@ -30,7 +30,8 @@ from compute.scenes import Grid
 
 _NODATA = {"f": np.nan, "u": None}
 _GDAL_OPTIONS = {"GDAL_CACHEMAX": 2**20}
-"""The default GDAL_CACHEMAX is 5 % of the machine's memory, regardless of a worker's limit; 1 MB is as fast here."""
+"""GDAL options for writing. The default GDAL_CACHEMAX is 5 % of the machine's memory, regardless of the memory limit of
+a worker; 1 MiB is as fast here."""
 
 _PREDICTOR = {"f": 3, "u": 2}
 """DEFLATE predictor by NumPy kind: 3 for floating point, 2 (horizontal differencing) for integers."""
@@ -38,22 +39,22 @@ _PREDICTOR = {"f": 3, "u": 2}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _CogFile:
-    """One layer of one season.
+    """File of one layer of one season.
 
     Attributes
     ----------
     path : pathlib.Path
-        The COG.
+        Path of the COG.
     layer : str
-        Key of `ARRAYS`.
+        Layer, a key of `ARRAYS`.
     grid : Grid
         Grid of the result.
     bands : tuple of str
         Description of each band.
     tags : mapping of str to str
-        Metadata of the file.
+        GDAL metadata items of the file.
     levels : int
-        Number of overviews.
+        Number of overview levels.
     """
 
     path: Path
@@ -64,7 +65,7 @@ class _CogFile:
     levels: int
 
     def scratch(self, level: int = 0) -> Path:
-        """Return the path of the scratch file of an overview level."""
+        """Return the path of the scratch file of an overview level; level 0 is full resolution."""
         return self.path.with_name(f".{self.path.name}.{level}")
 
     def profile(self, level: int) -> dict[str, Any]:
@@ -90,26 +91,26 @@ class _CogFile:
 async def write_cogs(stack: SeasonStack, folder: Path, client: Client, provenance: Mapping[str, Any]) -> list[Path]:
     """Write a persisted stack as COGs with overviews, on the workers.
 
-    Blocks and their overviews are written one after another to tiled GeoTIFFs, which are then combined into COGs. A
-    task holds at most one block, and seasons are written in parallel.
+    The blocks of a file and their overviews are written one after another to tiled GeoTIFFs, which are then combined
+    into a COG. Each task holds at most one block in memory; files are written in parallel.
 
     Parameters
     ----------
     stack : SeasonStack
         Stack persisted on the cluster of `client`.
     folder : pathlib.Path
-        Existing folder on storage shared by this process and the workers.
+        Existing folder on storage that this process and the workers share.
     client : distributed.Client
         Asynchronous client.
     provenance : mapping
-        GDAL metadata items; values other than text are written as JSON.
+        GDAL metadata items of the files; values other than text are written as JSON.
 
     Returns
     -------
     list of pathlib.Path
-        ``<layer>_<label>.tif`` for each layer and season, such as ``ndvi_mean_DJF.tif``. Counts by exclusion reason
-        have one band per reason. An overview pixel is the unweighted mean of its valid level-0 pixels; counts are
-        rounded half to even, and a count of 0 is valid.
+        Files ``<layer>_<label>.tif`` for each layer and season, such as ``ndvi_mean_DJF.tif``. Counts by exclusion
+        reason have one band per reason. An overview pixel is the unweighted mean of its valid full-resolution pixels;
+        means of counts are rounded half to even, and a count of 0 is valid.
     """
     tags = {key: value if isinstance(value, str) else json.dumps(value) for key, value in provenance.items()}
     files = [
@@ -140,7 +141,7 @@ def _write_file(
 
 
 def _chunk_origins(stack: SeasonStack) -> Iterator[tuple[int, int, tuple[int, int]]]:
-    """Yield row, column and first pixel (row, column) of each spatial chunk."""
+    """Yield row and column of each spatial chunk, and the position (row, column) of its first pixel."""
     rows, columns = (list(pairwise(accumulate(sizes, initial=0))) for sizes in stack.chunks)
     for (row, (y0, _)), (column, (x0, _)) in product(enumerate(rows), enumerate(columns)):
         yield row, column, (y0, x0)
@@ -156,7 +157,7 @@ def _create_scratch(file: _CogFile) -> _CogFile:
 
 
 def _write_block(file: _CogFile, block: HeldBlock, first: tuple[int, int]) -> _CogFile:
-    """Write a block and its overviews; `first` is the block's first pixel (row, column)."""
+    """Write a block and its overviews to the scratch files; `first` is (row, column) of the block's first pixel."""
     values: NDArray[Any] = getattr(block, file.layer)
     bands = values.reshape(-1, *values.shape[-2:])
     _write_window(file.scratch(), bands, first)
@@ -197,7 +198,7 @@ def _assemble_cog(file: _CogFile) -> Path:
 
 
 def _add_overviews(joined: Path, file: _CogFile) -> None:
-    """Add the overview files to a GDAL VRT; overviews computed by GDAL would be means of means."""
+    """Add the overview files to a GDAL VRT; overviews computed by GDAL itself would be means of means."""
     document = ET.parse(joined)  # noqa: S314  # written by GDAL above
     for band in document.getroot().iter("VRTRasterBand"):
         for level in range(1, file.levels + 1):

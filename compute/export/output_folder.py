@@ -1,4 +1,4 @@
-"""Output folder: check that the workers share it, and replacement of its files once all are written."""
+"""Output folder: check that the workers share it, and replace an earlier result once all files are written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESULTS = (
     *(f"{layer}_*.tif" for layer in ARRAYS),
     "quicklook.png",
 )
-"""File name patterns of a result."""
+"""Name patterns of the files of a result."""
 
 
 def find_results(folder: Path) -> list[Path]:
@@ -29,7 +29,7 @@ def find_results(folder: Path) -> list[Path]:
 
 
 async def check_output_folder(folder: Path, client: Client) -> None:
-    """Refuse an output folder that this process or a worker cannot write, before anything is computed.
+    """Check, before a computation, that this process and all workers can write to the same output folder.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ async def check_output_folder(folder: Path, client: Client) -> None:
 
 @asynccontextmanager
 async def stage_output(folder: Path) -> AsyncIterator[Path]:
-    """Yield a scratch folder whose files replace an earlier result on success.
+    """Yield a scratch folder; if the body succeeds, its files replace an earlier result.
 
     Parameters
     ----------
@@ -65,12 +65,12 @@ async def stage_output(folder: Path) -> AsyncIterator[Path]:
     Yields
     ------
     pathlib.Path
-        Scratch folder inside `folder`; removed in any case.
+        Scratch folder inside `folder`, which is removed at the end in any case.
 
     Raises
     ------
     JobError
-        The result could not be written.
+        The scratch folder could not be created, or its files could not be moved.
     """
     scratch = folder / f".unfinished-{secrets.token_hex(8)}"
     try:
@@ -85,7 +85,7 @@ async def stage_output(folder: Path) -> AsyncIterator[Path]:
 
 @contextmanager
 def translate_write_errors() -> Iterator[None]:
-    """Translate any exception of the body to a `JobError` without paths."""
+    """Convert exceptions of the body to a `JobError` without paths, except a `GreenupError`."""
     try:
         yield
     except GreenupError:

@@ -1,4 +1,4 @@
-"""Quicklook: a PNG with one panel per season."""
+"""Quicklook: a PNG image with one panel per season."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ _PAPER, _INK, _QUIET, _EMPTY = "#fbfaf7", "#1d2a24", "#66736c", "#dfe3e4"
 _MAX_COLUMNS = 4
 
 _STEP = 0.02
-"""Quantisation step of NDVI: finer steps look the same and double the file size."""
+"""Quantisation step of NDVI; finer steps make no visible difference, but double the file size."""
 
 _COLOURS = 128
-"""Number of palette colours: half for the NDVI steps, the rest for antialiased text."""
+"""Number of palette colours; half are for the NDVI steps, the rest for antialiased text."""
 
 
 async def write_quicklook(
     stack: SeasonStack, path: Path, client: Client, *, title: str, notes: Sequence[str] = ()
 ) -> Path:
-    """Draw all seasons of a persisted stack side by side.
+    """Write a PNG with a panel for each season of a persisted stack.
 
-    Only the pixels of the panels leave the workers.
+    The workers send only the pixels of the panels, not the stack.
 
     Parameters
     ----------
     stack : SeasonStack
         Stack persisted on the cluster of `client`.
     path : pathlib.Path
-        PNG file to write.
+        Path of the PNG file.
     client : distributed.Client
         Asynchronous client.
     title : str
         Title above the panels.
     notes : sequence of str
-        Lines of text below the legend.
+        Lines of text below the legend, one per note.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def _save(
 
 
 def _draw_panel(panel: NDArray[np.float64]) -> Image.Image:
-    """Colour a panel and scale it to `_PANEL_PX`; Datashader images have their first row at the bottom."""
+    """Colour a panel and resize it to `_PANEL_PX`; rows are reversed, because Datashader draws from the bottom up."""
     image = _colour(panel[::-1])
     scale = _PANEL_PX / max(image.size)
     return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.NEAREST)

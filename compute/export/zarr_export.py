@@ -1,4 +1,4 @@
-"""Export as a Zarr group (format 3)."""
+"""Export as a Zarr group in Zarr format 3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compute.result.stack import SeasonStack
 from compute.result.store import create_store, finish_store, slots_of
 
 EXPORT_RETRIES = 3
-"""Number of retries for a block whose worker dies."""
+"""Number of times that writing a block is retried after a failure."""
 
 
 async def write_zarr(stack: SeasonStack, path: Path, client: Client, provenance: Mapping[str, Any]) -> Path:
@@ -24,7 +24,7 @@ async def write_zarr(stack: SeasonStack, path: Path, client: Client, provenance:
     stack : SeasonStack
         Stack persisted on the cluster of `client`.
     path : pathlib.Path
-        New Zarr group, on storage shared by this process and the workers.
+        Path of the new Zarr group, on storage that this process and the workers share.
     client : distributed.Client
         Asynchronous client.
     provenance : mapping
@@ -45,16 +45,21 @@ async def write_zarr(stack: SeasonStack, path: Path, client: Client, provenance:
 
 
 async def finish_zarr(path: Path, blocks: int, provenance: Mapping[str, Any]) -> Path:
-    """Complete a store after the workers have written all blocks; see `compute.result.store.finish_store`.
+    """Complete a Zarr group after the workers have written all blocks; see `compute.result.store.finish_store`.
 
     Parameters
     ----------
     path : pathlib.Path
-        The Zarr group.
+        Path of the Zarr group.
     blocks : int
         Number of written blocks.
     provenance : mapping
         JSON-serialisable attributes of the group.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
     """
     await asyncio.to_thread(finish_store, str(path), blocks, provenance)
     return path
