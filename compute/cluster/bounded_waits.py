@@ -25,7 +25,7 @@ _CHECK_INTERVAL_S = 0.75
 
 @asynccontextmanager
 async def limit_wait(seconds: float, doing: str) -> AsyncIterator[None]:
-    """Limit the time for which the body waits for a scheduler.
+    """Limit the time that the body may take to communicate with a scheduler.
 
     Parameters
     ----------

@@ -95,7 +95,7 @@ class ClusterPool:
         Raises
         ------
         InputError, ClusterError
-            `open` raises the error, the cluster could not be opened, or it was stopped meanwhile.
+            The owner has too many clusters open, or the cluster could not be opened or was stopped meanwhile.
         """
         # Shielded, because other callers may await the same future.
         return await asyncio.shield(self.open(spec).ready)

@@ -27,7 +27,7 @@ class ClusterSpec:
     kind : {"local", "gateway", "tcp"}
         Worker processes on this machine, a cluster of a Dask Gateway, or an existing scheduler.
     name : str or None
-        Full or short name of an existing Gateway cluster; None starts a new one.
+        Full or short name of an existing Gateway cluster; None for a new cluster.
     address : str or None
         ``tcp://HOST:PORT`` of the scheduler; for kind ``"tcp"`` only.
     workers : int or None

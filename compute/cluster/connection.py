@@ -124,7 +124,7 @@ class Connection:
         return self.client.status == "connecting" and self._gone is not None and await self._gone()
 
     def guard_workers(self) -> AbstractAsyncContextManager[WorkerGuard]:
-        """Return a context manager that ends a computation if no worker can continue; see `guard_workers`."""
+        """Return a context manager that raises if no worker can continue; see `worker_watchdog.guard_workers`."""
         return guard_workers(self.client, self.name, self._expected, self._patience, self.workers)
 
     async def adapt(self, least: int, most: int) -> int:

@@ -203,7 +203,7 @@ async def _owned_cluster(gateway: Gateway, named: Awaitable[str]) -> AsyncIterat
 
 
 async def _stop(gateway: Gateway, name: str, *, quietly: bool) -> None:
-    """Stop a cluster; a failure is logged, and raised unless `quietly` is set, as it is after another error."""
+    """Stop a cluster; a failure is logged, and also raised unless `quietly` is true (for use after another error)."""
     try:
         await call_gateway(gateway.stop_cluster(name), CLUSTER_GONE)
     except ClusterError as error:

@@ -79,7 +79,7 @@ class PooledCluster:
 
 
 def count_open_clusters(spec: ClusterSpec, clusters: Iterable[PooledCluster], elsewhere: Set[str]) -> int:
-    """Return the number of open clusters of an owner, without a requested one.
+    """Return the number of open clusters of an owner, not counting a requested one.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ async def adapt_cluster(pooled: PooledCluster, connection: Connection, least: in
 
 
 def fail_waiters(pooled: PooledCluster, reason: GreenupError | None = None) -> None:
-    """Set an exception on the `ready` future, unless it is completed, for callers that await the cluster.
+    """Set an exception on the `ready` future, unless it is already completed, for callers that await the cluster.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ class Stage:
     ----------
     name : str
         ``"connecting"``, ``"starting scheduler"``, ``"starting workers"``, ``"checking versions"``,
-        ``"warming up"`` or ``"ready"``, in this order; some kinds of clusters skip stages.
+        ``"warming up"`` or ``"ready"``, in this order; some stages are missing for some kinds of clusters.
     detail : str
         Description as a sentence, such as "2 of 4 workers are ready."
     done, total : int or None

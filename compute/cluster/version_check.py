@@ -1,4 +1,4 @@
-"""Version check of client, scheduler and workers.
+"""Comparison of software versions of client, scheduler and workers.
 
 Tasks are sent as pickles, which may fail or change their meaning between versions. Differences of decisive packages
 raise an error before any task is submitted; other differences are reported.

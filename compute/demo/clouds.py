@@ -29,7 +29,7 @@ class CloudField:
     Attributes
     ----------
     veil : numpy.ndarray of float32
-        (rows, columns) samples of opacity, which is clear at 0 or less and opaque at 1 or more.
+        (rows, columns) samples of opacity: 0 or less is clear, 1 or more is opaque.
     margin : int
         Number of sample rows above the window, and of sample columns to the left of it.
     phase : (int, int)
@@ -48,7 +48,7 @@ class CloudField:
 def sample_clouds(acquisition: Acquisition, seed: int) -> CloudField:
     """Return the clouds of an acquisition.
 
-    All rows of one overpass have the same opacity field, so that clouds are equal where the footprints overlap.
+    All rows of one overpass have the same opacity field, so that clouds are equal in overlaps of their footprints.
 
     Parameters
     ----------

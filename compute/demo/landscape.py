@@ -89,7 +89,7 @@ def load_coast() -> BaseGeometry:
 
 @cache
 def _load_sketch() -> tuple[Floats, Floats, Floats, Floats]:
-    """Return the relief, farms, lakes and towns tables for `survey_land`, with UTM positions and inverse radii."""
+    """Return the tables of relief, farms, lakes and towns for `survey_land`, with positions in UTM metres."""
     tables: dict[str, Any] = tomllib.loads(_read_package_text("sketch.toml"))
     relief, farms, lakes, towns = (np.array(tables[name]) for name in ("relief", "farms", "lakes", "towns"))
     for table in (relief, farms, lakes, towns):

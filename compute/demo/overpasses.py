@@ -74,7 +74,7 @@ class Acquisition:
 
     @property
     def label(self) -> str:
-        """Label of the scene in the format of Digital Earth Australia, with version 0.0.0, which no actual scene has."""
+        """Label of the scene in the format of Digital Earth Australia; no actual scene has its version 0.0.0."""
         return f"ga_ls8c_ard_0-0-0_{self.footprint.region_code}_{self.time:%Y-%m-%d}_final"
 
     @property

@@ -63,7 +63,7 @@ class LatticeWindow:
         return Affine(size, 0, (self.column - 0.5) * size, 0, -size, -(self.row - 0.5) * size)
 
     def rasterise(self, geometry: BaseGeometry) -> NDArray[np.uint8]:
-        """Return a (rows, columns) mask that is 1 for pixels whose centre is in a geometry (UTM metres), 0 elsewhere."""
+        """Return a (rows, columns) mask: 1 for pixels whose centre is in a geometry in UTM metres, 0 for others."""
         burnt: NDArray[np.uint8] = rasterize([geometry], self.shape, transform=self.transform, dtype="uint8")
         return burnt
 

@@ -165,7 +165,7 @@ def _write_scene(
 
 
 def write_cog(path: Path, pixels: NDArray[Any], window: LatticeWindow, nodata: int, resampling: Resampling) -> None:
-    """Write one band as a sparse GeoTIFF with tiles of 512 px, fast DEFLATE compression and overviews.
+    """Write one band as a sparse cloud-optimised GeoTIFF with 512 px tiles, fast DEFLATE compression and overviews.
 
     Parameters
     ----------

@@ -145,7 +145,7 @@ def _quantise(reflectance: float) -> int:
 
 @njit(cache=True, nogil=True)
 def _sample_opacity(veil: NDArray[np.float32], row: int, column: int) -> float:
-    """Return the bilinearly interpolated opacity at a pixel, which is clear at 0 or less and opaque at 1 or more."""
+    """Return the bilinearly interpolated opacity at a pixel: 0 or less is clear, 1 or more is opaque."""
     i, j = row // STEP, column // STEP
     v, u = (row - i * STEP) / STEP, (column - j * STEP) / STEP
     top = veil[i, j] + u * (veil[i, j + 1] - veil[i, j])

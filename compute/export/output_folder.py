@@ -85,7 +85,7 @@ async def stage_output(folder: Path) -> AsyncIterator[Path]:
 
 @contextmanager
 def translate_write_errors() -> Iterator[None]:
-    """Convert exceptions of the body to a `JobError` without paths, except a `GreenupError`."""
+    """Convert exceptions of the body, except `GreenupError`, to a `JobError` whose message contains no paths."""
     try:
         yield
     except GreenupError:

@@ -41,7 +41,7 @@ class Kind:
         return value
 
     def validate(self, value: Any, name: str) -> Any:
-        """Return the canonical form of a value, or raise an `InputError`; here, any text is valid."""
+        """Return the canonical form of a value, or raise an `InputError`; the base class accepts any text."""
         return value
 
 

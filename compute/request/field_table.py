@@ -23,7 +23,7 @@ _KEY = "request field"
 
 @dataclass(frozen=True, kw_only=True)
 class RequestField:
-    """One field of the request.
+    """Field of the request.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class RequestField:
 def described(kind: Kind, **description: Any) -> Mapping[str, RequestField]:
     """Return dataclass metadata that declares an attribute of the record as a request field.
 
-    Attributes with the same metadata form one field; its description must include a `name`.
+    Attributes with the same metadata form one field, whose description must include a `name`.
 
     Parameters
     ----------

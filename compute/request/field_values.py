@@ -118,7 +118,7 @@ def _is_two_dimensional(code: int) -> bool:
 
 
 def check_reader(reader: str, resampling: str, *, filtered: bool = False) -> None:
-    """Raise an `InputError` if the reader does not support the resampling, or does not support mask filters."""
+    """Raise an `InputError` if the reader does not support the resampling or the mask filters of a request."""
     if reader != "exact" and filtered:
         raise InputError("mask-filter", f"The reader {reader} has no mask filters; give --reader exact for them.")
     if reader == "exact" and resampling not in EXACT_RESAMPLINGS:

@@ -28,7 +28,7 @@ def canonical_filters(filters: Iterable[MaskFilter]) -> tuple[MaskFilter, ...]:
     Raises
     ------
     InputError
-        A filter has no effect or a radius out of bounds, a class is repeated, or there are too many filters.
+        A filter has no effect or an invalid radius, a class is repeated, or there are too many filters.
     """
     filters = tuple(filters)
     for each in filters:
@@ -48,7 +48,7 @@ def parse_mask_filters(texts: Iterable[str]) -> tuple[MaskFilter, ...]:
     Raises
     ------
     InputError
-        A filter is malformed or has no effect or a radius out of bounds, a class is repeated, or there are too many
+        A filter is malformed, or has no effect or an invalid radius; a class is repeated; or there are too many
         filters.
     """
     return canonical_filters(_parse(text.strip()) for text in texts)
@@ -64,7 +64,7 @@ def _parse(text: str) -> MaskFilter:
 
 
 def filters_text(document: Mapping[str, Sequence[int]]) -> str:
-    """Convert the JSON form of filters to text: filters as parsed by `parse_mask_filters`, separated by semicolons."""
+    """Convert the JSON form of filters to text, as filters for `parse_mask_filters`, separated by semicolons."""
     return ";".join(f"{name}:opening={opening},dilation={dilation}" for name, (opening, dilation) in document.items())
 
 

@@ -49,7 +49,7 @@ EXTENT = "Products, region and dates"
 """Group of the required fields."""
 
 AVERAGING = "Averaging"
-"""Group of the optional fields that the page always shows; it collapses those of the other groups."""
+"""Group of the optional fields that the page always shows; the page collapses the other optional groups."""
 
 _GRID = "Seasons and grid"
 _OBSERVATIONS = "Observations"

@@ -20,14 +20,14 @@ _MONTHS = 12
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Season:
-    """A run of consecutive calendar months.
+    """Season of consecutive calendar months.
 
     Attributes
     ----------
     name : str
         Label of the season, such as ``"DJF"``.
     months : tuple of int
-        Calendar months (1 to 12) in order; a season may cross the year end, as (12, 1, 2).
+        Calendar months (1 to 12) in order; a season may cross the year end, such as (12, 1, 2).
     """
 
     name: str
@@ -81,7 +81,7 @@ def parse_seasons(text: str) -> tuple[Season, ...]:
     Returns
     -------
     tuple of Season
-        In the order given.
+        Seasons in the given order.
 
     Raises
     ------

@@ -27,7 +27,8 @@ def longitude_span(arcs: Iterable[tuple[float, float]]) -> tuple[float, float]:
     -------
     west, east : float
         West is from -180 to below 180. East is above 180 if an arc crosses 180 degrees, if arcs touch there from both
-        sides, or if only a range across 180 degrees is at most 180 degrees wide. (-180, 180) if the arcs leave no gap.
+        sides, or if the shortest range crosses 180 degrees and is at most 180 degrees wide, while the range that does
+        not cross is wider. (-180, 180) if the arcs leave no gap.
     """
     placed = sorted((west + 360.0 * turns_between(west, -180.0), east - west) for west, east in arcs)
     ends = [(west, west + length) for west, length in placed]
@@ -40,7 +41,7 @@ def longitude_span(arcs: Iterable[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _shortest(ends: list[tuple[float, float]]) -> tuple[float, float]:
-    """Return the range without the widest gap between arcs, which must be sorted by their western ends."""
+    """Return the range that excludes the widest gap between arcs, which must be sorted by their western ends."""
     reached, gaps = ends[0][1], []
     for west, east in ends[1:]:
         gaps.append((west - reached, west))

@@ -42,7 +42,7 @@ class Region:
 
     @property
     def geometry(self) -> BaseGeometry:
-        """Region as a shapely geometry in degrees; longitudes east of 180 degrees are above 180."""
+        """Region as a shapely geometry in degrees; if it crosses 180 degrees, longitudes continue above 180."""
         return box(*self.bbox) if self.polygon is None else shapely.from_wkt(self.polygon)
 
     @property

@@ -58,7 +58,8 @@ def parse_geojson(text: str) -> Region:
     Returns
     -------
     Region
-        Polygon or multipolygon, including holes. If it crosses 180 degrees, longitudes east of it are above 180.
+        Polygon or multipolygon, including holes. If the region crosses 180 degrees, longitudes east of that meridian
+        are above 180.
 
     Raises
     ------
@@ -187,7 +188,7 @@ def _region_from_polygons(polygons: list[Polygon]) -> Region:
 
 
 def _refuse_long_edges(polygon: Polygon) -> None:
-    """Raise an `InputError` for an edge of ambiguous direction: 179.9 to -179.9 may mean 359.8 degrees, or 0.2."""
+    """Raise an `InputError` for an ambiguous edge: from 179.9 to -179.9, it may be 359.8 or 0.2 degrees long."""
     for ring in (polygon.exterior, *polygon.interiors):
         x = shapely.get_coordinates(ring)[:, 0]
         steps = np.abs(np.diff(x))
@@ -202,7 +203,7 @@ def _refuse_long_edges(polygon: Polygon) -> None:
 
 
 def _placed(polygons: list[Polygon]) -> list[Polygon]:
-    """Shift polygons by whole turns so that they are side by side, with longitudes above 180 east of 180 degrees."""
+    """Shift polygons by whole turns so that they are side by side; longitudes may then be above 180."""
     arcs = [(polygon.bounds[0], polygon.bounds[2]) for polygon in polygons]
     if max(east - west for west, east in arcs) > 360.0:
         raise InputError("region", "The region goes around the globe more than once; draw a smaller one.")
@@ -228,7 +229,7 @@ def _join(polygons: list[Polygon]) -> BaseGeometry:
 
 
 def _sides(polygons: list[Polygon]) -> tuple[list[Polygon], list[Polygon]]:
-    """Split polygons into those west and those east of 180 degrees; all are in the first list if one crosses it."""
+    """Split polygons into those west and east of 180 degrees; if one crosses 180 degrees, all are in the first list."""
     east = [polygon for polygon in polygons if polygon.bounds[0] >= 180.0 - 10.0**-DECIMALS]
     west = [polygon for polygon in polygons if polygon.bounds[0] < 180.0 - 10.0**-DECIMALS]
     is_split = all(polygon.bounds[2] <= 180.0 + 10.0**-DECIMALS for polygon in west)
