@@ -92,7 +92,10 @@ def assert_listed(listed: dict[str, Any], values: list[dict[str, Any]]) -> None:
 async def assert_refused(server: Server, record: LiveJob) -> None:
     away = await asked(server, record, "observations", (0.0, 0.0))
     assert (away["status"], away["pixel"], away["seasons"]) == (200, None, [])
-    for more, words in (("&season=XYZ", "The result has no season 'XYZ'"), ("&lon=east", "lon is 'east'; give degrees")):
+    for more, words in (
+        ("&season=XYZ", "The result has no season 'XYZ'"),
+        ("&lon=east", "lon is 'east'; give degrees"),
+    ):
         answer = await asked(server, record, "observations", PLACES[0], more)
         assert answer["status"] == 400
         assert words in answer["error"]
