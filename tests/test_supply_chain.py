@@ -158,5 +158,5 @@ def test_nothing_says_where_packages_come_from(name: str) -> None:
 def test_the_commands_for_contributors_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     programs = set(re.findall(r"\.venv/bin/([\w-]+)", text))
-    assert programs == {"pip", "poe", "pytest", "ruff", "mypy", "lint-imports"}
+    assert programs == {"pip", "poe", "pytest", "python", "greenup", "ruff", "mypy", "lint-imports"}
     assert [name for name in re.findall(r"(?:assets|tests)/[\w/.-]+", text) if not (ROOT / name).exists()] == []

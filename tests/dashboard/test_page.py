@@ -70,7 +70,7 @@ def test_an_empty_page_says_what_to_do_and_a_box_drawn_by_mouse_is_estimated(ope
     drag(opened, (800, 350), (900, 450))
     opened.get_by_text("Dates in each season").wait_for()
     opened.get_by_text("DJF", exact=True).first.wait_for()
-    assert compute_button.is_enabled()
+    compute_button.and_(opened.locator(":enabled")).wait_for()
 
     opened.get_by_role("button", name="Clear", exact=True).first.click()
     opened.get_by_text("Dates in each season").wait_for(state="hidden")
@@ -131,7 +131,7 @@ def test_bad_input_is_refused_at_its_field(opened: Page) -> None:
     ):
         type_region(opened, text)
         opened.get_by_text(sentence).first.wait_for()
-        assert opened.get_by_role("button", name="Compute", exact=True).first.is_disabled()
+        opened.get_by_role("button", name="Compute", exact=True).first.and_(opened.locator(":disabled")).wait_for()
 
 
 def test_compute_look_click_and_reopen(
@@ -185,9 +185,9 @@ def test_options_are_refused_at_their_field_and_come_back_with_the_result(
     fewest = opened.get_by_label("Fewest clear looks")
     type_region(opened, SMALL)
     enter(opened, "Fewest clear looks", "many")
-    assert heading.get_attribute("aria-expanded") == "true"
+    heading.and_(opened.locator('[aria-expanded="true"]')).wait_for()
     opened.get_by_text("The min clear 'many' is not a whole number; give one from 1 to 65,535.").first.wait_for()
-    assert fewest.get_attribute("aria-invalid") == "true"
+    fewest.and_(opened.locator('[aria-invalid="true"]')).wait_for()
     enter(opened, "Fewest clear looks", "2")
     enter(opened, "Seasons", "wet=11-4,dry=5-10")
     opened.get_by_label("Why looks are not clear").check()

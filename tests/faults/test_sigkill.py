@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,8 @@ class Site:
         engine = create_engine(self._url)
         with engine.begin() as connection:
             for table in (JOBS, CLUSTERS):
-                connection.execute(update(table).where(table.c.holder != "").values(lease_end=0.0))
+                long_ago = datetime.fromtimestamp(0, UTC)
+                connection.execute(update(table).where(table.c.holder != "").values(lease_end=long_ago))
         engine.dispose()
 
     def names(self) -> list[str]:
